@@ -1,0 +1,25 @@
+"""The one seam between a batch and the processes that share it.
+
+A discrepancy that is not a mean over samples (MMD, any moment or order of the batch) must see
+the whole batch: averaged over processes that each saw a part, it is another objective, with
+more noise and a gradient that is off by tens of percent. Every such discrepancy therefore
+passes its samples through :func:`whole`, and nothing else in the house knows about processes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def whole(x: Tensor) -> Tensor:
+    """The rows of ``x`` of all processes, differentiable; ``x`` itself in a single process.
+
+    Raises:
+        NotImplementedError: If several processes share the batch. A gather without the right
+            gradient would train another objective without a word, so there is none yet.
+    """
+    process_group = torch.distributed
+    if process_group.is_available() and process_group.is_initialized() and process_group.get_world_size() > 1:
+        raise NotImplementedError("a batch shared by several processes is not supported yet")
+    return x

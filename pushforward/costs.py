@@ -1,0 +1,158 @@
+r"""What is compared sample by sample: the price of putting ``made`` in the place of ``given``.
+
+A cost sums over the features of a row and averages over the batch. It also says what a
+decoder's output *stands for* (:meth:`Cost.point`): the data themselves for most costs, the
+logits of the pixels for :class:`Bernoulli`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pushforward.distributions import Distribution, Gaussian
+from pushforward.errors import ConfigError
+
+
+class Cost(nn.Module, ABC):
+    """A price for every row, ``cost.rows(made, given)``, and its mean, ``cost(made, given)``.
+
+    Shapes: ``made`` and ``given`` (N, \\*), rows (N,), the mean ().
+    """
+
+    logits = False  # whether a decoder of data in [0, 1] should end without a sigmoid
+
+    @abstractmethod
+    def rows(self, made: Tensor, given: Tensor) -> Tensor:
+        """The cost of every row, summed over features, shape (N,)."""
+
+    def forward(self, made: Tensor, given: Tensor) -> Tensor:
+        return self.rows(made, given).mean()
+
+    def point(self, made: Tensor) -> Tensor:
+        """The data that a decoder's output stands for."""
+        return made
+
+
+class SquaredError(Cost):
+    r""":math:`\|x - \hat x\|^2`, the cost of W2 and of every experiment of the WAE paper.
+
+    >>> SquaredError()(torch.zeros(2, 3), torch.ones(2, 3))
+    tensor(3.)
+    """
+
+    def rows(self, made: Tensor, given: Tensor) -> Tensor:
+        return (made - given).square().flatten(1).sum(dim=1)
+
+
+class L2(Cost):
+    r""":math:`\sqrt{\|x - \hat x\|^2 + 10^{-8}}`, the cost of W1, its slope finite at 0."""
+
+    def rows(self, made: Tensor, given: Tensor) -> Tensor:
+        return ((made - given).square().flatten(1).sum(dim=1) + 1e-8).sqrt()
+
+
+class L1(Cost):
+    r""":math:`\sum_j |x_j - \hat x_j|`."""
+
+    def rows(self, made: Tensor, given: Tensor) -> Tensor:
+        return (made - given).abs().flatten(1).sum(dim=1)
+
+
+class Bernoulli(Cost):
+    r"""The negative log-likelihood of pixels in [0, 1] under a Bernoulli law, in nats.
+
+    .. math:: -\log p(x \mid z) = \sum_j \mathrm{softplus}(l_j) - x_j l_j
+
+    with the *logits* l as made. Of grey pixels it is a pseudo-likelihood: its minimum is the
+    entropy of the pixels, not 0.
+
+    >>> Bernoulli()(torch.zeros(1, 2), torch.ones(1, 2)) / math.log(2)
+    tensor(2.)
+    """
+
+    logits = True
+
+    def rows(self, made: Tensor, given: Tensor) -> Tensor:
+        return (F.softplus(made) - given * made).flatten(1).sum(dim=1)
+
+    def point(self, made: Tensor) -> Tensor:
+        return made.sigmoid()
+
+
+class GaussianLikelihood(Cost):
+    r"""The negative log-likelihood of real data under :math:`N(\hat x, s^2 I)`, in nats.
+
+    .. math:: \sum_j \frac{(x_j - \hat x_j)^2}{2 s^2} + \frac12 \log 2\pi s^2
+
+    With :math:`s^2 = 1/2` it is the squared error plus a constant. A learnt deviation is kept
+    above ``least`` smoothly: on constant pixels the likelihood is unbounded as s falls to 0.
+
+    Arguments:
+        std: The deviation s, or its first value if learnt.
+        learnt: Whether s is a parameter, one for all features.
+        least: What a learnt s stays above.
+    """
+
+    def __init__(self, std: float = math.sqrt(0.5), learnt: bool = False, least: float = 0.01) -> None:
+        super().__init__()
+        if not std > 0 or not least > 0 or (learnt and not std > least):
+            raise ConfigError(f"std must be above 0 (learnt: above least = {least}), got {std}")
+        self.least = least
+        excess = torch.tensor(math.log(math.expm1(std - least)) if learnt else std)
+        self.excess: Tensor
+        self.learnt = learnt
+        if learnt:
+            self.excess = nn.Parameter(excess)
+        else:
+            self.register_buffer("excess", excess)
+
+    def extra_repr(self) -> str:
+        return f"std={self.std.item():.3g}, learnt={self.learnt}"
+
+    @property
+    def std(self) -> Tensor:
+        """The deviation s, shape ()."""
+        return self.least + F.softplus(self.excess) if self.learnt else self.excess
+
+    def rows(self, made: Tensor, given: Tensor) -> Tensor:
+        squares = ((made - given) / self.std).square() + 2 * self.std.log() + math.log(2 * math.pi)
+        return 0.5 * squares.flatten(1).sum(dim=1)
+
+
+class KL(nn.Module):
+    r"""The divergence of each code's own law from the prior, averaged over the batch, in nats.
+
+    .. math:: \mathrm{KL}(q \,\|\, p) = \tfrac12 \sum_j \frac{\sigma_j^2 + (\mu_j - m_j)^2}{s_j^2}
+        - 1 - \log \frac{\sigma_j^2}{s_j^2}
+
+    It stands where a discrepancy stands but compares *distributions*, code by code, and so is
+    a cost: :math:`E_x\,\mathrm{KL}(q(Z \mid x), p) = \mathrm{KL}(Q_Z, p) + I(X; Z)`.
+
+    References:
+        | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), appendix B
+        | https://arxiv.org/abs/1312.6114
+
+    Example:
+        >>> zero, one = torch.zeros(1, 1), torch.ones(1, 1)
+        >>> KL()(Gaussian(one, zero), Gaussian(zero, zero))
+        tensor(0.5000)
+    """
+
+    def rows(self, q: Distribution, p: Distribution) -> Tensor:
+        """The divergence of every row, shape (N,)."""
+        if not isinstance(q, Gaussian) or not isinstance(p, Gaussian):
+            raise ConfigError(
+                "KL needs a Gaussian encoder and a normal prior, "
+                f"got {type(q).__name__} codes and a {type(p).__name__} prior"
+            )
+        ratio = q.log_var - p.log_var
+        squares = (q.center - p.center).square() * (-p.log_var).exp()
+        return 0.5 * (ratio.exp() + squares - 1 - ratio).sum(dim=-1)
+
+    def forward(self, q: Distribution, p: Distribution) -> Tensor:
+        return self.rows(q, p).mean()

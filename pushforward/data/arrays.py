@@ -1,0 +1,195 @@
+"""Arrays in memory and in ``.npy`` and ``.npz`` files: which one is the data, and how its rows lie."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.values import on_one_scale
+from pushforward.errors import DataError
+
+Array = NDArray[Any]
+
+DATA = ("x_train", "x", "images", "imgs", "data")  # the first that is there holds the data
+LABELS = ("y_train", "y", "labels")
+KEYS = (*DATA, "x_test", *LABELS, "y_test")
+SHAPES = "(N, D), (N, H, W), (N, H, W, C) or (N, C, H, W)"
+FOUND = {
+    "O": "Python objects",
+    "U": "text",
+    "S": "text",
+    "c": "complex numbers",
+    "M": "dates",
+    "V": "records",
+}
+
+
+def open_array_file(path: Path) -> Dataset:
+    """The data set in a ``.npy`` or ``.npz`` file, laid out as :func:`from_arrays` says.
+
+    Raises:
+        DataError: If the file cannot be read or holds Python objects; and as :func:`from_arrays`.
+    """
+    try:
+        arrays = _load(path)
+    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{path}: expected numbers, found Python objects, which are never unpickled"
+            ) from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"{path}: expected a {path.suffix} file of numpy, which this is not: {reason}"
+        ) from None
+    return from_arrays(arrays, name=path.stem, source=str(path))
+
+
+def _load(path: Path) -> dict[str, Array]:
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return {"x": loaded}
+    with loaded:
+        # An archive may hold pickled objects beside its data, as that of dSprites does: they stay unread.
+        known = [key for key in loaded.files if key.lower() in KEYS]
+        wanted = known if any(key.lower() in DATA for key in known) else loaded.files
+        return {key: loaded[key] for key in wanted}
+
+
+def from_arrays(arrays: Mapping[str, Any], name: str = "array", source: str | None = None) -> Dataset:
+    """The data set in named arrays, tensors or lists.
+
+    Arguments:
+        arrays: The data under ``x`` (or ``images``, ``imgs``, ``data``, or any name if it is alone), labels
+            under ``y`` or ``labels``. Held-out rows may come under ``x_test`` and ``y_test``, beside
+            ``x_train`` and ``y_train``. Rows are vectors (N, D), grey images (N, H, W), or images
+            (N, H, W, C) or (N, C, H, W) with C = 1 or 3. Labels are numbers from 0 on, -1 for "unknown",
+            or names.
+        name: What the run is called after.
+        source: Where the arrays come from.
+
+    Raises:
+        DataError: If it cannot be told which array is the data, if that has another shape, no rows, or
+            anything but finite numbers in it, or if the labels are no labels or not one a row.
+
+    >>> data = from_arrays({"x": np.eye(10) * 255, "y": list("aabbaabbab")})
+    >>> data.shape, data.range, data.classes
+    ((10,), 'real numbers', ('a', 'b'))
+    """
+    named = {str(key).lower(): value for key, value in arrays.items()}
+    first, notes = _data_key(named, name)
+    keys = [first, "x_test"] if "x_test" in named else [first]
+    parts = {f"{name}: {key}": _rows(named[key], f"{name}: {key}") for key in keys}
+    if len({(part.shape[1:], part.dtype) for part in parts.values()}) > 1:
+        found = " and ".join(f"{part.dtype} {part.shape}" for part in parts.values())
+        raise DataError(f"{name}: expected rows of one shape and type in x and x_test, found {found}")
+    shape = parts[f"{name}: {first}"].shape
+    values = on_one_scale(
+        {what: _channels_first(part) for what, part in parts.items()}, images=len(shape) > 2
+    )
+    labels, classes = _labels(named, [len(part) for part in parts.values()], name)
+    notes += _layout_notes(shape) + values.notes
+    train, *held_out = (Split(x, y) for x, y in zip(values.parts, labels, strict=True))
+    if held_out:
+        test = held_out[0]
+    else:
+        rows = len(train)
+        train, test = (Split(*train.take(index)) for index in hold_out(rows))
+        notes.append(f"{len(test)} of {rows} rows are held out, the same in every run")
+    return Dataset(name, train, test, values.unit, classes, tuple(notes), source)
+
+
+def _data_key(named: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
+    others = [key for key in named if key not in KEYS]
+    key = next((key for key in DATA if key in named), others[0] if len(others) == 1 else None)
+    if key is None:
+        found = ", ".join(named) or "no array"
+        raise DataError(f"{name}: expected the data as x, or as x_train and x_test, found {found}")
+    used = {key, "x_test", "y_test", next((label for label in LABELS if label in named), None)}
+    unused = ", ".join(other for other in named if other not in used)
+    return key, [f"not used: {unused}"] if unused else []
+
+
+def _array(value: object, what: str) -> Array:
+    try:
+        if isinstance(value, Tensor):
+            value = value.detach().cpu()
+            value = value.float() if value.is_floating_point() else value  # numpy knows no bfloat16
+        return np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(f"{what}: expected an array, found {type(value).__name__}: {reason}") from None
+
+
+def _rows(value: object, what: str) -> Array:
+    x = _array(value, what)
+    if x.dtype.kind not in "buif":
+        raise DataError(f"{what}: expected numbers, found {FOUND.get(x.dtype.kind, str(x.dtype))}")
+    if not 2 <= x.ndim <= 4:
+        hint = "; for one number a row give x.reshape(-1, 1)" if x.ndim == 1 else ""
+        raise DataError(f"{what}: expected shape {SHAPES}, found {x.shape}{hint}")
+    if x.size == 0:
+        missing = "no rows" if len(x) == 0 else "no values in a row"
+        raise DataError(f"{what}: expected rows of numbers, found shape {x.shape}: {missing}")
+    if x.ndim == 4 and not {1, 3} & {x.shape[1], x.shape[3]}:
+        raise DataError(f"{what}: expected images of 1 or 3 channels, {SHAPES[17:]}, found shape {x.shape}")
+    return x
+
+
+def _channels_first(x: Array) -> Array:
+    if x.ndim == 3:
+        return x[:, None]
+    return x.transpose(0, 3, 1, 2) if x.ndim == 4 and x.shape[1] not in (1, 3) else x
+
+
+def _layout_notes(shape: tuple[int, ...]) -> list[str]:
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[3] in (1, 3):
+        return [f"shape {shape} read as (N, C, H, W); for (N, H, W, C) give x.transpose(0, 3, 1, 2)"]
+    if len(shape) == 3 and shape[2] in (1, 3):
+        return [f"shape {shape} read as {shape[0]} grey images; one colour image would be x[None]"]
+    return []
+
+
+def _labels(
+    named: Mapping[str, Any], rows: list[int], name: str
+) -> tuple[list[Tensor | None], tuple[str, ...] | None]:
+    first = next((key for key in LABELS if key in named), None)
+    keys = [key for key in (first, "y_test") if key is not None and key in named]
+    if not keys:
+        return [None for _ in rows], None
+    if first is None or len(keys) != len(rows):
+        expected = "y for x and y_test for x_test" if len(rows) == 2 else "y alone, since there is no x_test"
+        raise DataError(f"{name}: expected labels {expected}, found {', '.join(keys)}")
+    parts = [_label_row(named[key], f"{name}: {key}", n) for key, n in zip(keys, rows, strict=True)]
+    if all(part.dtype.kind in "US" for part in parts):
+        names, codes = np.unique(np.concatenate(parts).astype(str), return_inverse=True)
+        coded = np.split(codes.reshape(-1), [len(parts[0])])[: len(parts)]
+        return [torch.from_numpy(part.astype(np.int64)) for part in coded], tuple(names.tolist())
+    return [_codes(part, f"{name}: {key}") for key, part in zip(keys, parts, strict=True)], None
+
+
+def _label_row(value: object, what: str, rows: int) -> Array:
+    y = _array(value, what)
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.shape != (rows,):
+        hint = "; for one-hot rows give y.argmax(1)" if y.ndim == 2 and len(y) == rows else ""
+        raise DataError(f"{what}: expected {rows} labels, one a row, found shape {y.shape}{hint}")
+    return y
+
+
+def _codes(y: Array, what: str) -> Tensor:
+    if y.dtype.kind not in "buif":
+        raise DataError(f"{what}: expected labels as whole numbers or names, found {FOUND.get(y.dtype.kind)}")
+    wrong = ~((y >= -1) & (y == np.floor(y)) & (y < 2**31))
+    if wrong.any():
+        found = y[wrong][0].item()
+        raise DataError(f"{what}: expected whole numbers from 0 on, or -1 for unknown, found {found}")
+    return torch.from_numpy(y.astype(np.int64))

@@ -1,0 +1,148 @@
+"""The door: whatever a user means by data, as a :class:`Dataset`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pushforward.data.arrays import from_arrays, open_array_file
+from pushforward.data.celeba import open_celeba
+from pushforward.data.cifar import open_cifar
+from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.fetch import data_folder
+from pushforward.data.idx import FASHION, MNIST, open_idx
+from pushforward.data.images import Progress, open_image_folder
+from pushforward.data.sizes import Size, parse_size, resized
+from pushforward.errors import DataError, nearest
+
+Folder = Callable[[], Path]  # asked for only by the sets that are kept in files
+
+SOURCES = (
+    "a source is a catalogue name, a folder of images, a .npy or .npz file, an array, a tuple (x, y) or dict"
+)
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set of the catalogue: one line about it, and what opens it."""
+
+    about: str
+    open: Callable[[Folder, Size | None, Progress | None], Dataset]
+
+
+def _digits() -> Dataset:
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    images = torch.from_numpy(np.asarray(x, np.float32) / 16).reshape(-1, 1, 8, 8)
+    labels = torch.from_numpy(np.asarray(y, np.int64))
+    train, test = (Split(images[rows], labels[rows]) for rows in hold_out(len(images), share=0.2))
+    return Dataset("digits", train, test, unit=True, classes=tuple("0123456789"), source="digits")
+
+
+def _fixed(read: Callable[[Path], Dataset]) -> Callable[[Folder, Size | None, Progress | None], Dataset]:
+    return lambda folder, size, progress: resized(read(folder()), size)
+
+
+CATALOGUE: Mapping[str, Entry] = {
+    "digits": Entry(
+        "1797 handwritten digits, 1x8x8, 10 classes; comes with scikit-learn, works offline",
+        lambda folder, size, progress: resized(_digits(), size),
+    ),
+    "mnist": Entry(
+        "70000 handwritten digits, 1x28x28, 10 classes; 12 MB, downloaded", _fixed(partial(open_idx, MNIST))
+    ),
+    "fashion-mnist": Entry(
+        "70000 pieces of clothing, 1x28x28, 10 classes; 31 MB, downloaded", _fixed(partial(open_idx, FASHION))
+    ),
+    "cifar10": Entry("60000 photographs, 3x32x32, 10 classes; 170 MB, downloaded", _fixed(open_cifar)),
+    "celeba": Entry(
+        "182732 faces, 3x64x64; to be got by hand",
+        lambda folder, size, progress: open_celeba(folder(), size, progress),
+    ),
+}
+
+
+def open_dataset(
+    source: object,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    size: int | Size | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Opens whatever can be learnt from.
+
+    Arguments:
+        source: A name of the catalogue; the path of a folder of images or of a ``.npy`` or ``.npz`` file; an
+            array or tensor; a tuple ``(x,)`` or ``(x, y)`` or a dict of arrays; or a Dataset. A name of the
+            catalogue goes before a path; ``./mnist`` is a path.
+        data_dir: Where the catalogue's files are kept: by default what the environment variable
+            ``PUSHFORWARD_DATA`` says, else a folder in the user's cache.
+        size: Height and width of the images, or one number for both.
+        progress: Called with (done, total) while many images are read.
+
+    Raises:
+        ConfigError: If ``size`` is none.
+        DataError: If the source is unknown, absent, damaged, or cannot be learnt from.
+
+    >>> open_dataset("digits").shape
+    (1, 8, 8)
+    >>> open_dataset(torch.rand(20, 3)).range
+    '[0, 1]'
+    """
+    wanted = parse_size(size)
+    if isinstance(source, str) and source in CATALOGUE:
+        data = CATALOGUE[source].open(lambda: data_folder(data_dir), wanted, progress)
+        shadowed = Path(source).exists()
+        return (
+            data.noted(f"{source!r} is the catalogue's; write './{source}' for the path")
+            if shadowed
+            else data
+        )
+    if isinstance(source, (str, os.PathLike)):
+        return _open_path(os.fspath(source), wanted, progress)
+    if isinstance(source, Dataset):
+        return resized(source, wanted)
+    return resized(from_arrays(_named(source)), wanted)
+
+
+def _open_path(given: Any, size: Size | None, progress: Progress | None) -> Dataset:
+    path = Path(os.fsdecode(given)).expanduser().absolute()
+    if path.is_dir():
+        return open_image_folder(path, size, progress)
+    if not path.exists():
+        raise DataError(
+            f"{given!r} is no file or folder and no catalogue name; {_known(str(given))}; {SOURCES}"
+        )
+    suffix = path.suffix.lower()
+    if suffix in (".npy", ".npz"):
+        return resized(open_array_file(path), size)
+    if suffix in ARCHIVES:
+        raise DataError(
+            f"{path}: expected a folder of images, found an archive: unzip it and give the folder"
+        )
+    raise DataError(f"{path}: expected a .npy or .npz file or a folder of images; {SOURCES}")
+
+
+def _known(name: str) -> str:
+    return nearest(name.lower().replace("_", "-"), CATALOGUE)
+
+
+def _named(source: object) -> Mapping[str, Any]:
+    if isinstance(source, Mapping):
+        return source
+    if isinstance(source, tuple):
+        if len(source) not in (1, 2):
+            raise DataError(f"expected a tuple (x,) or (x, y), found one of {len(source)}; {SOURCES}")
+        return dict(zip(("x", "y"), source, strict=False))
+    if hasattr(source, "__array__") or isinstance(source, list):
+        return {"x": source}
+    raise DataError(f"expected data, found {type(source).__name__}; {SOURCES}")

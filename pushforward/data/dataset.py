@@ -1,0 +1,122 @@
+"""A data set in memory: two splits, the range their values live in, and a fingerprint.
+
+Small image sets are kept whole, as bytes, and batches are drawn by index: on 28x28 images
+this is some twenty times faster than a loader with worker processes, and the order of the
+batches is a function of (seed, epoch) alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import DataError
+
+
+class Batch(NamedTuple):
+    """One batch: data ``x`` of shape (N, \\*), labels ``y`` of shape (N,) or None; -1 is "unknown"."""
+
+    x: Tensor
+    y: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of one split: ``x`` (N, \\*), uint8 or float32, and labels ``y`` (N,), int64, or None."""
+
+    x: Tensor
+    y: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, index: Tensor | slice) -> Batch:
+        """The rows at ``index`` as float32; bytes become numbers in [0, 1]."""
+        x = self.x[index] if isinstance(index, slice) else self.x.index_select(0, index)
+        if x.dtype == torch.uint8:
+            x = x.float().div_(255)
+        return Batch(x, None if self.y is None else self.y[index])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Data to learn from, and data held out to judge by.
+
+    Arguments:
+        name: What the run is called after.
+        train: Rows to learn from.
+        test: Rows held out.
+        unit: Whether every value lies in [0, 1] (images) or may be any real number.
+        classes: Names of the labels 0, 1, ...
+        notes: What the reader did to the data, in plain sentences, to be printed.
+        source: What ``open_dataset`` was given, so that a run can open it again.
+
+    Example:
+        >>> rows = torch.rand(10, 3)
+        >>> data = Dataset("toy", Split(rows[:8]), Split(rows[8:]), unit=True)
+        >>> data.shape, len(data.train), data.train.batch(slice(0, 2)).x.shape
+        ((3,), 8, torch.Size([2, 3]))
+    """
+
+    name: str
+    train: Split
+    test: Split
+    unit: bool
+    classes: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        for split, least in ((self.train, 2), (self.test, 1)):
+            if len(split) < least:
+                raise DataError(
+                    f"{self.name}: at least 3 rows are needed, got {len(self.train) + len(self.test)}"
+                )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one row: (C, H, W) for images, (D,) for vectors."""
+        return tuple(self.train.x.shape[1:])
+
+    @property
+    def range(self) -> str:
+        """The range of values, as it is printed beside every figure."""
+        return "[0, 1]" if self.unit else "real numbers"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of shapes, values and labels of both splits."""
+        digest = hashlib.sha256()
+        for part in (self.train.x, self.train.y, self.test.x, self.test.y):
+            if part is None:
+                digest.update(b"none")
+            else:
+                digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
+                digest.update(part.contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def noted(self, *notes: str) -> Dataset:
+        """The same data with more notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+
+def hold_out(rows: int, share: float = 0.1, most: int = 10_000) -> tuple[Tensor, Tensor]:
+    """Indices to train on and indices to test on, for data that come in one piece.
+
+    The split is the same on every machine and for every seed: a row is never trained on in
+    one run and tested on in another.
+
+    >>> train, test = hold_out(100)
+    >>> len(train), len(test), sorted(torch.cat([train, test]).tolist()) == list(range(100))
+    (90, 10, True)
+    """
+    from pushforward.randomness import Noise
+
+    order = Noise("hold-out").permutation(rows)
+    count = min(most, max(1, round(rows * share)))
+    return order[count:].sort().values, order[:count].sort().values

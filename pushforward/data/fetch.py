@@ -1,0 +1,90 @@
+"""Files of known content: found where the user keeps data, or downloaded and verified."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from pushforward.errors import DataError
+
+VARIABLE = "PUSHFORWARD_DATA"
+MOST_BYTES = 256 * 2**20  # what a compressed file may grow to: five times the largest of the catalogue
+
+
+def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
+    """The folder of the data sets: as given, else by ``PUSHFORWARD_DATA``, else in the user's cache.
+
+    Raises:
+        DataError: If it is a file.
+
+    >>> data_folder("/data/sets").as_posix()
+    '/data/sets'
+    """
+    given = data_dir or os.environ.get(VARIABLE)
+    if given:
+        folder = Path(given).expanduser().absolute()
+    else:
+        import pooch
+
+        folder = Path(pooch.os_cache("pushforward"))
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: expected the folder of the data sets, found a file")
+    return folder
+
+
+def find(names: Iterable[str], folders: Iterable[Path]) -> Path | None:
+    """The first file of one of these names in the first of these folders that has one."""
+    candidates = (folder / name for folder in folders for name in names)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def download(url: str, md5: str, folder: Path) -> Path:
+    """The file at ``url``, kept in ``folder``.
+
+    Raises:
+        DataError: If it cannot be downloaded or written, or its content is another one; the message names
+            the address and the folder to put it into by hand.
+    """
+    import pooch
+
+    name = url.rsplit("/", 1)[1]
+    try:
+        return Path(pooch.retrieve(url, known_hash=f"md5:{md5}", fname=name, path=folder))
+    except (OSError, ValueError) as error:  # every error of the network is an OSError
+        reason = " ".join((str(error) or type(error).__name__).split())
+        raise DataError(
+            f"{name} is not there and cannot be downloaded; get {url} by hand and put it into {folder} ({reason})"
+        ) from None
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file, those within if its name ends in ``.gz``.
+
+    Raises:
+        DataError: If it cannot be read or unpacked, or is larger than any file of the catalogue.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            read = file.read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: damaged or not readable: {error}") from None
+    if len(read) > MOST_BYTES:
+        raise DataError(f"{path}: expected at most {MOST_BYTES} bytes, found more")
+    return read
+
+
+def verify(read: bytes, md5: str, path: Path) -> None:
+    """Holds the content of a file against its published md5.
+
+    Raises:
+        DataError: If they differ.
+
+    >>> verify(b"", "d41d8cd98f00b204e9800998ecf8427e", Path("empty"))
+    """
+    found = hashlib.md5(read, usedforsecurity=False).hexdigest()
+    if found != md5:
+        raise DataError(f"{path}: damaged, or another file: expected content of md5 {md5}, found {found}")

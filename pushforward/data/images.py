@@ -1,0 +1,177 @@
+"""A folder of images, of any kind and size, as one data set."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.data import pixels
+from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.sizes import Size, common_size, parse_size, shown
+from pushforward.errors import DataError
+
+Progress = Callable[[int, int], None]
+
+SPLITS = ("train", "test")  # two sub-folders of these names, and no other, are the two splits
+MANY = 2000  # files from which on progress is told, as often as
+OFTEN = 200
+
+
+def open_image_folder(
+    folder: Path, size: int | Size | None = None, progress: Progress | None = None
+) -> Dataset:
+    """All images below a folder, in the order of their paths.
+
+    Sub-folders that hold images, when there are at least two, name the labels. Sub-folders ``train``
+    and ``test`` are the splits; otherwise rows are held out. Images that are all grey have one channel.
+    What was converted or resized is counted in the notes.
+
+    Arguments:
+        folder: The folder. Names that begin with a dot are passed over, and links to folders.
+        size: Height and width, or one number for both. By default the common size if all share it and
+            it is at most 128; else the most common one, scaled down to at most 64 on its longer side.
+        progress: Called with (done, total) when there are more than 2000 files.
+
+    Raises:
+        ConfigError: If ``size`` is none.
+        DataError: If there are fewer than 3 images, or any that cannot be read to its end, has more than
+            64 megapixels, or values without a known range.
+    """
+    wanted = parse_size(size)
+    paths = list(_image_paths(folder))
+    if not paths:
+        raise DataError(f"{folder}: expected images ({' '.join(pixels.SUFFIXES)}), found none")
+    with warnings.catch_warnings():
+        # Pillow warns of large images as it opens them; the limit here is lower, and an error.
+        warnings.simplefilter("ignore")
+        sizes = [_measured(path) for path in paths]
+        readable = Counter(size for size in sizes if size is not None)
+        target = wanted or (common_size(readable) if readable else (1, 1))
+        x, notes = decode_all(paths, target, progress=progress)
+    other = len(paths) - readable[target]
+    if other:
+        how = "centre-cropped and resized"
+        notes.append(f"{other} of {len(paths)} images had another size than {shown(target)}: {how}")
+    split, y, classes = _labels([path.relative_to(_base(paths)).parts for path in paths])
+    if split is None:
+        train, test = hold_out(len(paths))
+        notes.append(f"{len(test)} of {len(paths)} images are held out, the same in every run")
+    else:
+        train, test = (torch.tensor([at for at, part in enumerate(split) if part == name]) for name in SPLITS)
+    return Dataset(
+        folder.name,
+        *(Split(x[rows], None if y is None else y[rows]) for rows in (train, test)),
+        unit=True,
+        classes=classes,
+        notes=tuple(notes),
+        source=str(folder),
+    )
+
+
+def decode_all(
+    paths: Sequence[Path],
+    size: Size,
+    fit: pixels.Fit | None = None,
+    progress: Progress | None = None,
+) -> tuple[Tensor, list[str]]:
+    """The images as bytes of shape (N, C, H, W), C = 1 if all are grey, and notes on what was converted.
+
+    Arguments:
+        paths: The files; the rows keep their order.
+        size: Height and width of the rows.
+        fit: Brings an image to that size; by default a centre crop to the aspect ratio, resized.
+        progress: Called with (done, total) when there are more than 2000 files.
+
+    Raises:
+        DataError: If a file cannot be read: the first, and how many in all.
+    """
+    from PIL import Image, ImageOps
+
+    height, width = size
+    centred = partial(ImageOps.fit, size=(width, height), method=Image.Resampling.LANCZOS)
+    longest = max(size) if fit is None else None
+    out: NDArray[np.uint8] = np.empty((len(paths), 3, height, width), np.uint8)
+
+    def read(row: int) -> list[str] | Exception:
+        try:
+            out[row], done = pixels.decode(paths[row], fit or centred, longest)
+        except Exception as error:  # Pillow's readers raise a dozen types on a damaged file
+            return error
+        return done
+
+    failed: dict[Path, Exception] = {}
+    counts: Counter[str] = Counter()
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for row, result in enumerate(pool.map(read, range(len(paths)))):
+            if isinstance(result, Exception):
+                failed[paths[row]] = result
+            else:
+                counts.update(result)
+            if progress and len(paths) > MANY and ((row + 1) % OFTEN == 0 or row + 1 == len(paths)):
+                progress(row + 1, len(paths))
+    if failed:
+        raise DataError(_unreadable(failed, len(paths)))
+    notes = [f"{count} of {len(paths)} images {what}" for what, count in sorted(counts.items())]
+    grey = sum(bool((row == row[:1]).all()) for row in out)
+    if 0 < grey < len(paths):
+        notes.append(f"{grey} of {len(paths)} images are grey: kept in three equal channels")
+    return torch.from_numpy(out[:, :1].copy() if grey == len(paths) else out), notes
+
+
+def _unreadable(failed: dict[Path, Exception], total: int) -> str:
+    from PIL import UnidentifiedImageError
+
+    path, error = next(iter(failed.items()))
+    known = " ".join(pixels.FORMATS)
+    reason = f"expected one of {known}" if isinstance(error, UnidentifiedImageError) else str(error)
+    more = f" ({len(failed)} of {total} images cannot be read)"
+    return f"{str(path)!r} cannot be read: {' '.join(reason.split()) or type(error).__name__}{more}"
+
+
+def _image_paths(folder: Path) -> Iterable[Path]:
+    found = []
+    for root, folders, files in os.walk(folder):
+        # What file managers leave behind: ._photo.jpg, .thumbnails, __MACOSX.
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        found += [Path(root, name) for name in files if not name.startswith(".")]
+    return sorted(
+        (path for path in found if path.suffix.lower() in pixels.SUFFIXES), key=lambda path: path.parts
+    )
+
+
+def _measured(path: Path) -> Size | None:
+    try:
+        return pixels.measure(path)
+    except Exception:  # told when it is decoded
+        return None
+
+
+def _base(paths: list[Path]) -> str:
+    # A lone wrapping folder, as archives like to have, is no label.
+    return os.path.commonpath([path.parent for path in paths])
+
+
+def _labels(
+    parts: list[tuple[str, ...]],
+) -> tuple[list[str] | None, Tensor | None, tuple[str, ...] | None]:
+    split = None
+    if {part[0] for part in parts} == set(SPLITS):
+        split = [part[0] for part in parts]
+        parts = [part[1:] for part in parts]
+    names = sorted({part[0] for part in parts if len(part) > 1})
+    if len(names) < 2:
+        return split, None, None
+    number = {name: at for at, name in enumerate(names)}
+    loose = -1  # an image beside the sub-folders has no label
+    y = torch.tensor([number[part[0]] if len(part) > 1 else loose for part in parts])
+    return split, y, tuple(names)

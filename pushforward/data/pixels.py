@@ -1,0 +1,123 @@
+"""One image file as three planes of bytes, whatever it was: every mode, depth and orientation."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.data.sizes import Size
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Fit = Callable[["Image"], "Image"]  # crops and resizes an upright image of mode L or RGB
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+# Pillow goes by the content, not the suffix, and some of its other readers start foreign programs.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+MOST_PIXELS = 64_000_000
+ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 are the quarter turns
+DEPTH_16 = 65_535
+
+
+def measure(path: Path) -> Size:
+    """Height and width of an image as it is seen upright, from its header alone.
+
+    Raises:
+        ValueError: If it has more than 64 megapixels.
+        Exception: Whatever Pillow raises on a file that it cannot read.
+    """
+    with _opened(path) as image:
+        # The tag is only looked at where the header holds it: a search would decode the whole image.
+        turned = "exif" in image.info and image.getexif().get(ORIENTATION, 1) >= 5
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def decode(path: Path, fit: Fit, longest: int | None = None) -> tuple[NDArray[np.uint8], list[str]]:
+    """The image as bytes of shape (3, H, W), and what was done to it, in words.
+
+    Arguments:
+        path: The file. It is decoded to its end, so that a truncated one is found.
+        fit: Brings the upright image to the wanted size.
+        longest: Longer side of the wanted size, if a JPEG may be decoded at a fraction of its own.
+
+    Raises:
+        ValueError: If it has more than 64 megapixels, or values without a known range.
+        Exception: Whatever Pillow raises on a file that it cannot read.
+    """
+    from PIL import ImageOps
+
+    done = []
+    with _opened(path) as opened:
+        if longest is not None:
+            opened.draft(None, (4 * longest, 4 * longest))  # type: ignore[arg-type]
+        if getattr(opened, "is_animated", False):
+            done.append("hold several pictures: the first was taken")
+            opened.seek(0)
+        opened.load()
+        image: Image = opened
+        if image.getexif().get(ORIENTATION, 1) != 1:
+            done.append("were turned upright (EXIF)")
+            image = ImageOps.exif_transpose(image)
+        image, conversion = _CONVERSIONS.get(image.mode, _plain)(image)
+        if conversion:
+            done.append(conversion)
+        return np.asarray(fit(image).convert("RGB")).transpose(2, 0, 1), done
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image]:
+    from PIL import Image
+
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a regular file")  # a pipe would wait for ever
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(_too_large(f"{image.width}x{image.height} pixels"))
+            yield image
+    except Image.DecompressionBombError:
+        raise ValueError(_too_large("far more")) from None
+
+
+def _too_large(found: str) -> str:
+    return f"expected at most {MOST_PIXELS // 1_000_000} megapixels, found {found}"
+
+
+def _plain(image: Image) -> tuple[Image, str]:
+    from PIL import Image as Pillow
+
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        white = Pillow.new("RGBA", layer.size, "white")
+        return Pillow.alpha_composite(white, layer).convert("RGB"), "with transparency were laid over white"
+    if image.mode in ("L", "RGB"):
+        return image, ""
+    mode = "L" if image.mode == "1" else "RGB"
+    return image.convert(mode), f"were converted from {image.mode} to {mode}"
+
+
+def _from_16_bits(image: Image) -> tuple[Image, str]:
+    from PIL import Image as Pillow
+
+    # Pillow's own convert("L") clips at 255: nearly every pixel would be white.
+    values: NDArray[Any] = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > DEPTH_16:
+        return _refuse_range(image)
+    shades = ((values + 128) // 257).astype(np.uint8)
+    return Pillow.fromarray(shades), "were scaled from 16 to 8 bits"
+
+
+def _refuse_range(image: Image) -> tuple[Image, str]:
+    raise ValueError(f"expected 8 or 16 bits, found numbers without a known range (mode {image.mode})")
+
+
+_CONVERSIONS = {mode: _from_16_bits for mode in ("I;16", "I;16L", "I;16B", "I;16N", "I")} | {
+    "F": _refuse_range
+}

@@ -1,0 +1,104 @@
+"""One size for all images of a data set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pushforward.data.dataset import Dataset, Split
+from pushforward.errors import ConfigError, DataError
+
+Size = tuple[int, int]  # (H, W), as in the shape of a batch
+
+AS_IT_IS = 128  # a size that all images share is kept up to this length of a side
+OTHERWISE = 64  # longer side of all other sets: what a small network on one machine can learn
+LONGEST = 4096
+CHUNK = 1024  # images resized at once
+
+
+def parse_size(size: int | Size | None) -> Size | None:
+    """A size as (H, W); a single number is both.
+
+    Raises:
+        ConfigError: If it is neither a whole number nor two of them, from 1 to 4096.
+
+    >>> parse_size(32), parse_size((48, 64)), parse_size(None)
+    ((32, 32), (48, 64), None)
+    """
+    if size is None:
+        return None
+    sides = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, (tuple, list)) else ()
+    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
+    if len(sides) != 2 or not whole or not all(1 <= side <= LONGEST for side in sides):
+        raise ConfigError(f"size: expected a whole number or (height, width), 1 to {LONGEST}, got {size!r}")
+    return sides[0], sides[1]
+
+
+def shown(size: Size) -> str:
+    """Height x width, as the notes print it.
+
+    >>> shown((32, 48))
+    '32x48'
+    """
+    return f"{size[0]}x{size[1]}"
+
+
+def common_size(sizes: Counter[Size]) -> Size:
+    """The size that images of these sizes are brought to.
+
+    One size shared by all and at most 128 on each side is kept. Otherwise the most common size is
+    taken, scaled down so that its longer side is at most 64.
+
+    >>> common_size(Counter({(100, 128): 5})), common_size(Counter({(300, 400): 5, (32, 32): 4}))
+    ((100, 128), (48, 64))
+    """
+    height, width = min(sizes, key=lambda size: (-sizes[size], size))
+    longer = max(height, width)
+    if longer <= (AS_IT_IS if len(sizes) == 1 else OTHERWISE):
+        return height, width
+    scale = OTHERWISE / longer
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def resized(data: Dataset, size: int | Size | None) -> Dataset:
+    """The same images centre-cropped to the aspect ratio of ``size`` and resized to it.
+
+    Raises:
+        ConfigError: If ``size`` is none.
+        DataError: If the rows are no images.
+
+    >>> images = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
+    >>> resized(Dataset("toy", Split(images[:2]), Split(images[2:]), unit=True), 16).shape
+    (1, 16, 16)
+    """
+    wanted = parse_size(size)
+    if wanted is None:
+        return data
+    if len(data.shape) != 3:
+        raise DataError(f"{data.name}: size={size!r} is for images, but its rows have shape {data.shape}")
+    if data.shape[1:] == wanted:
+        return data
+    before = shown((data.shape[1], data.shape[2]))
+    return replace(
+        data,
+        train=Split(_resize(data.train.x, wanted), data.train.y),
+        test=Split(_resize(data.test.x, wanted), data.test.y),
+    ).noted(f"every image was resized from {before} to {shown(wanted)}")
+
+
+def _resize(x: Tensor, size: Size) -> Tensor:
+    height, width = x.shape[2:]
+    scale = min(height / size[0], width / size[1])
+    inner = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    x = x[:, :, top : top + inner[0], left : left + inner[1]]
+    out = torch.empty(*x.shape[:2], *size, dtype=x.dtype)
+    for start in range(0, len(x), CHUNK):
+        # Bilinear, because bicubic leaves the range of its input.
+        rows = F.interpolate(x[start : start + CHUNK].float(), size, mode="bilinear", antialias=True)
+        out[start : start + CHUNK] = rows.round() if x.dtype == torch.uint8 else rows
+    return out

@@ -1,0 +1,16 @@
+"""How two samples are compared: ``D(q, p)``, made first, given second."""
+
+from pushforward.discrepancies.adversarial import Adversarial, JensenShannon, PriorDensity
+from pushforward.discrepancies.base import Discrepancy
+from pushforward.discrepancies.kernel import IMQ, MMD, GaussianKernel, Kernel
+
+__all__ = [
+    "IMQ",
+    "MMD",
+    "Adversarial",
+    "Discrepancy",
+    "GaussianKernel",
+    "JensenShannon",
+    "Kernel",
+    "PriorDensity",
+]

@@ -1,0 +1,131 @@
+r"""Auto-encoders: one formula, three pairs.
+
+.. math:: \min_{E, G}\; E\,c(G(E(x)), x) + \lambda\, D(\text{made}, \text{given})
+
+A WAE compares the codes of a batch with draws of the prior; a VAE compares each code's own law
+with the prior's; a plain auto-encoder compares nothing, and cannot be sampled from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from pushforward.costs import KL, Cost, SquaredError
+from pushforward.discrepancies import Discrepancy
+from pushforward.distributions import Encoder, Prior
+from pushforward.models.base import Model, Terms
+from pushforward.models.weight import Weight
+from pushforward.randomness import Noise
+from pushforward.square import Square
+
+
+class AutoEncoder(Model):
+    r"""The plain auto-encoder, :math:`\min E\,c(G(E(x)), x)`, and what all auto-encoders can do.
+
+    Its codes go where they like: it is the baseline that shows what the match buys.
+    """
+
+    def __init__(self, prior: Prior, decoder: nn.Module, encoder: Encoder, cost: Cost | None = None) -> None:
+        super().__init__()
+        self.prior = prior
+        self.decoder = decoder
+        self.encoder = encoder
+        self.cost = cost or SquaredError()
+        self.match = None
+
+    def pair(self, s: Square) -> tuple[Any, Any]:
+        return s.Ex, s.z
+
+    def formula(self, s: Square) -> Terms:
+        return {"cost": self.cost(s.GEx, s.x)}
+
+    def encode(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Codes (N, L) of data (N, \\*): the centres of their laws, or draws if ``noise`` is given."""
+        q = self.encoder(x)
+        return q.center if noise is None else q.rsample(noise)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Data (N, \\*) that codes (N, L) stand for."""
+        made: Tensor = self.decoder(z)
+        return self.cost.point(made)
+
+    def sample(self, n: int, noise: Noise) -> Tensor:
+        """n decoded draws of the prior."""
+        return self.decode(self.prior(n).rsample(noise))
+
+
+class WAE(AutoEncoder):
+    r"""The Wasserstein auto-encoder, :math:`\min E\,c(G(E(x)), x) + \lambda\, D(Q_Z, P_Z)`.
+
+    With D an MMD it is WAE-MMD, with a game it is WAE-GAN. For :math:`\lambda \to \infty` the
+    value is the transport cost :math:`W_c(P_X, P_G)`.
+
+    Arguments:
+        prior: The law :math:`P_Z`.
+        decoder: Maps codes (N, L) to data (N, \*).
+        encoder: Maps data to laws of codes.
+        match: Compares a sample of codes with a sample of the prior.
+        cost: Compares data, sample by sample.
+        weight: The factor :math:`\lambda`, against a cost that is summed over features.
+
+    References:
+        | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), equation 4
+        | https://arxiv.org/abs/1711.01558
+
+    Example:
+        >>> import pushforward as pf
+        >>> from pushforward.distributions import DeterministicEncoder, NormalPrior
+        >>> prior = NormalPrior(2)
+        >>> model = WAE(prior, nn.Linear(2, 5), DeterministicEncoder(nn.Linear(5, 2)),
+        ...             match=pf.MMD(pf.IMQ(prior.spread)), weight=10.0)
+        >>> sorted(model.formula(Square(model, torch.rand(8, 5), Noise(0))))
+        ['cost', 'match']
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        decoder: nn.Module,
+        encoder: Encoder,
+        match: Discrepancy | KL,
+        cost: Cost | None = None,
+        weight: float | Weight = 10.0,
+    ) -> None:
+        super().__init__(prior, decoder, encoder, cost)
+        self.match: Discrepancy | KL = match
+        self.weight = weight if isinstance(weight, Weight) else Weight(weight)
+
+    def formula(self, s: Square) -> Terms:
+        return {"cost": self.cost(s.GEx, s.x), "match": float(self.weight) * self.match(*self.pair(s))}
+
+    def settle(self, s: Square) -> None:
+        self.weight.settle(s.Ex, s.z)
+
+
+class VAE(WAE):
+    r"""The variational auto-encoder, :math:`\min E\,c(G(z), x) + \lambda\,\mathrm{KL}(Q(Z \mid x), P_Z)`.
+
+    With a likelihood as cost and :math:`\lambda = 1` the value is the negative evidence lower
+    bound in nats; other weights make it a beta-VAE.
+
+    Arguments:
+        prior: A normal prior.
+        decoder: Maps codes (N, L) to data (N, \*).
+        encoder: Maps data to Gaussian laws of codes.
+        cost: The negative log-likelihood of data.
+        weight: The factor of the KL.
+
+    References:
+        | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), equation 7
+        | https://arxiv.org/abs/1312.6114
+    """
+
+    def __init__(
+        self, prior: Prior, decoder: nn.Module, encoder: Encoder, cost: Cost, weight: float | Weight = 1.0
+    ) -> None:
+        super().__init__(prior, decoder, encoder, KL(), cost, weight)
+
+    def pair(self, s: Square) -> tuple[Any, Any]:
+        return s.q, s.p

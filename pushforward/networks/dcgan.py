@@ -1,0 +1,159 @@
+"""Convolutional encoders and decoders in the manner of DCGAN, for images of any size.
+
+Each stage of an encoder halves the image and rounds up, as TensorFlow's "same" padding does;
+the decoder walks the same sizes back. So 28 becomes 14, 7, 4, 2 and 45x37 becomes 23x19, 12x10.
+
+References:
+    | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2016)
+    | https://arxiv.org/abs/1511.06434
+    | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), appendix C, and its official code
+    | https://github.com/tolstikhin/wae
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Size = tuple[int, int]
+
+
+def halved(size: Size) -> Size:
+    """The size after a stage of stride 2, rounded up.
+
+    >>> halved((45, 37))
+    (23, 19)
+    """
+    return -(-size[0] // 2), -(-size[1] // 2)
+
+
+class Down(nn.Module):
+    """A convolution of stride 2 with "same" padding: the size is halved, rounded up."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, bias: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride=2, bias=bias)
+        self.kernel = kernel
+
+    def forward(self, x: Tensor) -> Tensor:
+        pads = []
+        for length in (x.shape[-1], x.shape[-2]):  # F.pad counts from the last dimension
+            total = max((-(-length // 2) - 1) * 2 + self.kernel - length, 0)
+            pads += [total // 2, total - total // 2]
+        return self.conv(F.pad(x, pads))
+
+
+class Up(nn.Module):
+    """A transposed convolution cropped to the given size; the mirror image of :class:`Down`."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, size: Size, stride: int = 2, bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(inputs, outputs, kernel, stride=stride, bias=bias)
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        top, left = ((have - want) // 2 for have, want in zip(x.shape[-2:], self.size, strict=True))
+        return x[..., top : top + self.size[0], left : left + self.size[1]]
+
+
+def sizes(size: Size, stages: int) -> list[Size]:
+    """The sizes an image passes through, the largest first.
+
+    >>> sizes((28, 28), 2)
+    [(28, 28), (14, 14), (7, 7)]
+    """
+    path = [size]
+    for _ in range(stages):
+        path.append(halved(path[-1]))
+    return path
+
+
+def conv_encoder(
+    shape: Sequence[int], outputs: int, channels: Sequence[int], kernel: int, hidden: Sequence[int] = ()
+) -> nn.Sequential:
+    """Stages of (:class:`Down`, BatchNorm, ReLU), then linear layers to ``outputs`` numbers.
+
+    Arguments:
+        shape: (C, H, W) of an image.
+        outputs: Numbers that come out.
+        channels: Channels after each stage.
+        kernel: Side of the filters.
+        hidden: Units of hidden linear layers, each with BatchNorm and ReLU.
+
+    >>> import torch
+    >>> conv_encoder((3, 45, 37), 8, [16, 32], 4)(torch.rand(2, 3, 45, 37)).shape
+    torch.Size([2, 8])
+    """
+    inputs, *size = shape
+    layers: list[nn.Module] = []
+    for width in channels:
+        layers += [Down(inputs, width, kernel), nn.BatchNorm2d(width), nn.ReLU()]
+        inputs = width
+    layers.append(nn.Flatten())
+    units = inputs * math.prod(sizes((size[0], size[1]), len(channels))[-1])
+    for width in hidden:
+        layers += [nn.Linear(units, width), nn.BatchNorm1d(width), nn.ReLU()]
+        units = width
+    return nn.Sequential(*layers, nn.Linear(units, outputs))
+
+
+def conv_decoder(
+    latent: int,
+    shape: Sequence[int],
+    channels: Sequence[int],
+    kernel: int,
+    hidden: Sequence[int] = (),
+    last: bool = True,
+) -> nn.Sequential:
+    """Linear layers to a small image of ``channels[0]``, then stages of (:class:`Up`, BatchNorm, ReLU).
+
+    Arguments:
+        latent: Numbers that come in.
+        shape: (C, H, W) of an image.
+        channels: Channels of the small image and after each stage but the last.
+        kernel: Side of the filters.
+        hidden: Units of hidden linear layers, each with BatchNorm and ReLU.
+        last: Whether a stage of stride 1 makes the image, as in the official nets, rather than
+            the last stage of stride 2.
+
+    >>> import torch
+    >>> conv_decoder(8, (3, 45, 37), [32, 16], 4)(torch.rand(2, 8)).shape
+    torch.Size([2, 3, 45, 37])
+    """
+    outputs, *size = shape
+    stages = len(channels) - 1 if last else len(channels)
+    path = sizes((size[0], size[1]), stages)[::-1]
+    layers: list[nn.Module] = []
+    units = latent
+    for width in hidden:
+        layers += [nn.Linear(units, width), nn.BatchNorm1d(width), nn.ReLU()]
+        units = width
+    layers += [nn.Linear(units, channels[0] * math.prod(path[0])), nn.Unflatten(1, (channels[0], *path[0]))]
+    layers += [nn.ReLU()] if last else [nn.BatchNorm2d(channels[0]), nn.ReLU()]
+    for inputs, width, target in zip(channels, channels[1:], path[1:], strict=False):
+        layers += [Up(inputs, width, kernel, target), nn.BatchNorm2d(width), nn.ReLU()]
+    layers.append(Up(channels[-1], outputs, kernel, path[-1], stride=1 if last else 2))
+    return nn.Sequential(*layers)
+
+
+def official_init(net: nn.Module, std: float = 0.0099999) -> nn.Module:
+    """The official initialisation: weights N(0, std²), truncated for convolutions; biases 0.
+
+    The generator is torch's global one; the caller seeds it.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=std)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    return net

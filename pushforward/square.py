@@ -1,0 +1,98 @@
+"""The square: the six things one batch can become, drawn only when asked for.
+
+.. code-block:: text
+
+                  X                 Z
+       given      x                 z               the data, the prior
+       made       Gz  = G(z)        Ex  = E(x)      what the networks make
+       back       GEx = G(E(x))     EGz = E(G(z))   what returns
+
+``Gz`` and ``GEx`` are the decoder's outputs; what they stand for in data space is the cost's
+to say (:meth:`~pushforward.costs.Cost.point`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from torch import Tensor
+
+from pushforward.distributions import Distribution
+from pushforward.randomness import Noise
+
+if TYPE_CHECKING:
+    from pushforward.models.base import Model
+
+T = TypeVar("T")
+
+
+class lazy(Generic[T]):  # noqa: N801
+    """An attribute computed when first asked for. (``cached_property`` locks before Python 3.12.)"""
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> lazy[T]: ...
+    @overload
+    def __get__(self, owner: object, kind: type) -> T: ...
+    def __get__(self, owner: object | None, kind: type) -> lazy[T] | T:
+        if owner is None:
+            return self
+        value = owner.__dict__[self.function.__name__] = self.function(owner)
+        return value
+
+
+class Square:
+    """One batch and everything a model may make of it, each thing made once.
+
+    Arguments:
+        model: Whose prior, encoder and decoder are used.
+        x: Given data, shape (N, \\*).
+        noise: Where every random number of this square comes from.
+        y: Labels, shape (N,), or None; -1 is "unknown".
+    """
+
+    def __init__(self, model: Model, x: Tensor, noise: Noise, y: Tensor | None = None) -> None:
+        self.model = model
+        self.x = x
+        self.y = y
+        self.noise = noise
+
+    @lazy
+    def p(self) -> Distribution:
+        """The prior's law of N rows."""
+        return self.model.prior(len(self.x))
+
+    @lazy
+    def q(self) -> Distribution:
+        """The encoder's law of the code of every row of ``x``."""
+        return self.model.encoder(self.x)
+
+    @lazy
+    def z(self) -> Tensor:
+        """Given codes, (N, L): draws of the prior."""
+        return self.p.rsample(self.noise("prior"))
+
+    @lazy
+    def Ex(self) -> Tensor:
+        """Made codes, (N, L): one draw of the code of every row of ``x``."""
+        return self.q.rsample(self.noise("encoder"))
+
+    @lazy
+    def Gz(self) -> Tensor:
+        """Made data, (N, \\*): decoded draws of the prior."""
+        return self.model.decoder(self.z)
+
+    @lazy
+    def GEx(self) -> Tensor:
+        """The data back: decoded codes of ``x``, (N, \\*)."""
+        return self.model.decoder(self.Ex)
+
+    @lazy
+    def EGz(self) -> Tensor:
+        """The codes back, (N, L): codes of decoded draws of the prior."""
+        made = self.model.encoder(self.model.cost.point(self.Gz))
+        return made.rsample(self.noise("encoder", "back"))

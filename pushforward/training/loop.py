@@ -1,0 +1,212 @@
+"""The loop: at each step every player has its turns, with only its own parameters awake.
+
+It knows players and never a formula. All that a step does is a function of the weights, the
+optimizers' moments and the step's number, so a run can stop anywhere and go on bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pushforward.data.dataset import Batch, Split
+from pushforward.errors import DivergedError
+from pushforward.models.base import Model, Player, Terms
+from pushforward.randomness import Noise
+from pushforward.square import Square
+from pushforward.training.schedules import SCHEDULES
+
+Optimizing = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+
+def adam(lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> Optimizing:
+    """Adam, fused into one kernel: 1.2 to 1.3 times faster than the default on small networks."""
+    return lambda parameters: torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained, apart from what it is.
+
+    Attributes:
+        batch: Rows in a batch, over all processes.
+        optimizers: How each player moves, by its name.
+        schedule: A name in :data:`~pushforward.training.schedules.SCHEDULES`.
+        epochs: Passes over the data when no budget is given.
+        pretrain: Whether the encoder's moments are fitted to the prior's before the first step.
+    """
+
+    batch: int
+    optimizers: Mapping[str, Optimizing]
+    schedule: str = "constant"
+    epochs: float = 20
+    pretrain: bool = False
+
+
+class Loop:
+    """A model on its way from step 0 to step ``total``.
+
+    Arguments:
+        model: Who is trained.
+        data: Rows to learn from.
+        training: How.
+        total: Steps in the whole run.
+        seed: What every random number is derived from.
+        device: Where the model lives.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Split,
+        training: Training,
+        total: int,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.model = model.to(device)
+        self.data = data
+        self.batch = min(training.batch, len(data))
+        self.total = total
+        self.seed = seed
+        self.device = torch.device(device)
+        self.schedule = SCHEDULES[training.schedule]
+        self.step = 0
+        awake = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        ours = {id(parameter) for parameter in awake}
+        self.seats = [
+            Seat(
+                player, tuple(p for p in player.parameters if id(p) in ours), training.optimizers[player.name]
+            )
+            for player in model.players()
+        ]
+        self.turns = max(seat.player.turns for seat in self.seats)
+        self.norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+        self._order = lru_cache(maxsize=1)(lambda epoch: Noise(seed, "order", epoch).permutation(len(data)))
+
+    @property
+    def per_epoch(self) -> float:
+        """Steps in one pass over the data; the last, ragged batch is left out."""
+        return max(len(self.data) // self.batch, 1) / self.turns
+
+    def rows(self, draw: int) -> Batch:
+        """The batch number ``draw`` of the whole run."""
+        epoch, place = divmod(draw, max(len(self.data) // self.batch, 1))
+        index = self._order(epoch)[place * self.batch : (place + 1) * self.batch]
+        x, y = self.data.batch(index)
+        return Batch(x.to(self.device), None if y is None else y.to(self.device))
+
+    def advance(self) -> tuple[dict[str, Tensor], Square]:
+        """One step of every player: the terms it descended, and the last square the model saw.
+
+        Raises:
+            DivergedError: If a term or a gradient is not finite; no parameter has moved then.
+        """
+        noise = Noise(self.seed, "step", self.step)
+        torch.manual_seed(noise("modules").integer())  # dropout and the like draw from torch's generator
+        factor = self.schedule(self.step / self.per_epoch, self.total / self.per_epoch)
+        terms: dict[str, Tensor] = {}
+        seen: Square | None = None
+        for seat in self.seats:
+            for group in seat.optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+            for turn in range(seat.player.turns):
+                x, y = self.rows(self.step * self.turns + turn)
+                square = Square(self.model, x, noise(turn), y)
+                with self.awake(seat):
+                    losses = seat.player.loss(square)
+                    seat.descend(losses, self.step)
+            terms |= {name: value.detach() for name, value in losses.items()}
+            seen = seen or square
+        assert seen is not None
+        self.model.settle(seen)
+        self.step += 1
+        return terms, seen
+
+    @contextmanager
+    def awake(self, seat: Seat) -> Iterator[None]:
+        """Only this player's parameters have gradients, and only its BatchNorms keep statistics."""
+        if len(self.seats) == 1:
+            yield
+            return
+        own = seat.owned
+        others = [p for other in self.seats for p in other.parameters if id(p) not in own]
+        norms = [
+            n for n in self.norms if n.track_running_stats and not any(id(p) in own for p in n.parameters())
+        ]
+        for parameter in others:
+            parameter.requires_grad_(False)
+        for norm in norms:
+            norm.track_running_stats = False
+        try:
+            yield
+        finally:
+            for parameter in others:
+                parameter.requires_grad_(True)
+            for norm in norms:
+                norm.track_running_stats = True
+
+    def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+        """All that the next step depends on: tensors by file and name, and plain numbers."""
+        tensors = {"model": {name: value.detach() for name, value in self.model.state_dict().items()}}
+        for seat in self.seats:
+            tensors[f"optimizer-{seat.player.name}"] = {
+                f"{index}.{name}": value
+                for index, moments in seat.optimizer.state_dict()["state"].items()
+                for name, value in moments.items()
+            }
+        return tensors, {"step": self.step, "total": self.total}
+
+    def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]) -> None:
+        """The inverse of :meth:`state`."""
+        self.model.load_state_dict(dict(tensors["model"]))
+        for seat in self.seats:
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, value in tensors[f"optimizer-{seat.player.name}"].items():
+                index, name = key.split(".", 1)
+                moments.setdefault(int(index), {})[name] = value.clone()
+            groups = seat.optimizer.state_dict()["param_groups"]
+            seat.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.step = int(numbers["step"])
+        self.total = int(numbers["total"])
+
+
+@dataclass
+class Seat:
+    """A player at the table, with the optimizer of its own parameters."""
+
+    player: Player
+    parameters: tuple[nn.Parameter, ...]
+    optimizing: Optimizing
+    optimizer: torch.optim.Optimizer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.owned = {id(parameter) for parameter in self.parameters}
+        self.optimizer = self.optimizing(self.parameters)
+        for group in self.optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+
+    def descend(self, losses: Terms, step: int) -> None:
+        """One update, unless something is not finite."""
+        loss = torch.stack(list(losses.values())).sum()
+        if not math.isfinite(loss.item()):
+            found = ", ".join(f"{name} = {value.item():g}" for name, value in losses.items())
+            raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {found}")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not math.isfinite(norm.item()):
+            bad = sum(not bool(gradient.isfinite().all()) for gradient in gradients)
+            raise DivergedError(
+                f"step {step}: {bad} of {len(gradients)} gradients of the {self.player.name} are not finite"
+            )
+        self.optimizer.step()
