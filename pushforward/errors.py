@@ -46,6 +46,12 @@ class DivergedError(PushforwardError, ArithmeticError):
     exit_code = 70
 
 
+class InterruptedRunError(PushforwardError):
+    """A run that was asked to stop; its checkpoint is saved and it can be resumed."""
+
+    exit_code = 75
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A helping half-sentence for an unknown name.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.fetch import reason
 from pushforward.data.values import on_one_scale
 from pushforward.errors import DataError
 
@@ -41,23 +40,21 @@ def open_array_file(path: Path) -> Dataset:
     """
     try:
         arrays = _load(path)
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # numpy and zipfile raise a dozen types on a damaged file
         if "allow_pickle" in str(error):
             raise DataError(
                 f"{path}: expected numbers, found Python objects, which are never unpickled"
             ) from None
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"{path}: expected a {path.suffix} file of numpy, which this is not: {reason}"
-        ) from None
+        kind = f"a {path.suffix} file of numpy"
+        raise DataError(f"{path}: expected {kind}, which this is not: {reason(error)}") from None
     return from_arrays(arrays, name=path.stem, source=str(path))
 
 
 def _load(path: Path) -> dict[str, Array]:
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return {"x": loaded}
-    with loaded:
+    with path.open("rb") as file:  # np.load leaves a damaged file open that it opened itself
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"x": loaded}
         # An archive may hold pickled objects beside its data, as that of dSprites does: they stay unread.
         known = [key for key in loaded.files if key.lower() in KEYS]
         wanted = known if any(key.lower() in DATA for key in known) else loaded.files
@@ -85,25 +82,26 @@ def from_arrays(arrays: Mapping[str, Any], name: str = "array", source: str | No
     ((10,), 'real numbers', ('a', 'b'))
     """
     named = {str(key).lower(): value for key, value in arrays.items()}
-    first, notes = _data_key(named, name)
+    where = source or name  # in messages
+    first, notes = _data_key(named, where)
     keys = [first, "x_test"] if "x_test" in named else [first]
-    parts = {f"{name}: {key}": _rows(named[key], f"{name}: {key}") for key in keys}
+    parts = {f"{where}: {key}": _rows(named[key], f"{where}: {key}") for key in keys}
     if len({(part.shape[1:], part.dtype) for part in parts.values()}) > 1:
         found = " and ".join(f"{part.dtype} {part.shape}" for part in parts.values())
-        raise DataError(f"{name}: expected rows of one shape and type in x and x_test, found {found}")
-    shape = parts[f"{name}: {first}"].shape
+        raise DataError(f"{where}: expected rows of one shape and type in x and x_test, found {found}")
+    shape = parts[f"{where}: {first}"].shape
     values = on_one_scale(
         {what: _channels_first(part) for what, part in parts.items()}, images=len(shape) > 2
     )
-    labels, classes = _labels(named, [len(part) for part in parts.values()], name)
+    labels, classes = _labels(named, [len(part) for part in parts.values()], where)
     notes += _layout_notes(shape) + values.notes
     train, *held_out = (Split(x, y) for x, y in zip(values.parts, labels, strict=True))
     if held_out:
         test = held_out[0]
     else:
-        rows = len(train)
-        train, test = (Split(*train.take(index)) for index in hold_out(rows))
-        notes.append(f"{len(test)} of {rows} rows are held out, the same in every run")
+        whole = train
+        train, test = (whole.rows(index) for index in hold_out(len(whole)))
+        notes.append(f"{len(test)} of {len(whole)} rows are held out, the same in every run")
     return Dataset(name, train, test, values.unit, classes, tuple(notes), source)
 
 
@@ -125,8 +123,7 @@ def _array(value: object, what: str) -> Array:
             value = value.float() if value.is_floating_point() else value  # numpy knows no bfloat16
         return np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"{what}: expected an array, found {type(value).__name__}: {reason}") from None
+        raise DataError(f"{what}: expected an array, found {type(value).__name__}: {reason(error)}") from None
 
 
 def _rows(value: object, what: str) -> Array:

@@ -44,7 +44,8 @@ def _digits() -> Dataset:
     x, y = load_digits(return_X_y=True)
     images = torch.from_numpy(np.asarray(x, np.float32) / 16).reshape(-1, 1, 8, 8)
     labels = torch.from_numpy(np.asarray(y, np.int64))
-    train, test = (Split(images[rows], labels[rows]) for rows in hold_out(len(images), share=0.2))
+    whole = Split(images, labels)
+    train, test = (whole.rows(index) for index in hold_out(len(whole), share=0.2))
     return Dataset("digits", train, test, unit=True, classes=tuple("0123456789"), source="digits")
 
 
@@ -114,14 +115,15 @@ def open_dataset(
     return resized(from_arrays(_named(source)), wanted)
 
 
-def _open_path(given: Any, size: Size | None, progress: Progress | None) -> Dataset:
-    path = Path(os.fsdecode(given)).expanduser().absolute()
-    if path.is_dir():
+def _open_path(given: str | bytes, size: Size | None, progress: Progress | None) -> Dataset:
+    # os.path, because pathlib's questions raise on a name that is too long to exist.
+    name = os.path.abspath(os.path.expanduser(os.fsdecode(given)))
+    path = Path(name)
+    if os.path.isdir(name):
         return open_image_folder(path, size, progress)
-    if not path.exists():
-        raise DataError(
-            f"{given!r} is no file or folder and no catalogue name; {_known(str(given))}; {SOURCES}"
-        )
+    if not os.path.exists(name):
+        hint = nearest(os.fsdecode(given).lower().replace("_", "-"), CATALOGUE)
+        raise DataError(f"{given!r} is no file or folder and no catalogue name; {hint}; {SOURCES}")
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz"):
         return resized(open_array_file(path), size)
@@ -130,10 +132,6 @@ def _open_path(given: Any, size: Size | None, progress: Progress | None) -> Data
             f"{path}: expected a folder of images, found an archive: unzip it and give the folder"
         )
     raise DataError(f"{path}: expected a .npy or .npz file or a folder of images; {SOURCES}")
-
-
-def _known(name: str) -> str:
-    return nearest(name.lower().replace("_", "-"), CATALOGUE)
 
 
 def _named(source: object) -> Mapping[str, Any]:

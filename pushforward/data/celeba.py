@@ -10,6 +10,7 @@ References:
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,8 @@ def open_celeba(folder: Path, size: int | Size | None = None, progress: Progress
             f"{images}: expected {absent[0]}, found none ({len(absent)} of {len(part)} are absent)"
         )
     # Both splits are decoded as one, so that they agree in their channels.
-    names = [[name for name, number in part.items() if number == wanted] for wanted in (TRAIN, TEST)]
-    x, notes = decode_all([images / name for name in sum(names, [])], wanted, _Face(wanted), progress)
+    names = [[name for name, number in part.items() if number == split] for split in (TRAIN, TEST)]
+    x, notes = decode_all([images / name for name in chain(*names)], wanted, _Face(wanted), progress)
     counts = Counter(part.values())
     notes.append(
         f"faces: the inner {CROP}x{CROP} pixels, resized; {counts[VALID]} of partition 1 are not used"
@@ -72,14 +73,13 @@ def open_celeba(folder: Path, size: int | Size | None = None, progress: Progress
 
 
 def _partition(path: Path) -> dict[str, str]:
-    part = {}
+    part: dict[str, str] = {}
     for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), start=1):
-        fields = line.split()
-        if fields and (
-            len(fields) != 2 or fields[1] not in (TRAIN, VALID, TEST) or Path(fields[0]).name != fields[0]
-        ):
+        name, _, split = line.strip().partition(" ")
+        if line.strip() and (split.strip() not in (TRAIN, VALID, TEST) or Path(name).name != name):
             raise DataError(f"{path}: line {number}: expected a file name and 0, 1 or 2, found {line[:80]!r}")
-        part.update([fields] if fields else [])
+        if line.strip():
+            part[name] = split.strip()
     return part
 
 

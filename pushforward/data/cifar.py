@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from pushforward.data.dataset import Dataset, Split
-from pushforward.data.fetch import content, download, find, verify
+from pushforward.data.fetch import content, download, find, reason, verify
 from pushforward.errors import DataError
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -65,7 +65,7 @@ def _unpacked(path: Path) -> dict[str, bytes]:
                 if file is not None:
                     batches[wanted[member.name]] = file.read(ROWS * (PIXELS + 1) + 1)
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise DataError(f"{path}: damaged or not readable: {error}") from None
+        raise DataError(f"{path}: damaged or not readable: {reason(error)}") from None
     missing = [name for name in wanted.values() if name not in batches]
     if missing:
         raise DataError(f"{path}: expected {FOLDER}/{missing[0]} within, found none")

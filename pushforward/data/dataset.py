@@ -35,6 +35,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    def rows(self, index: Tensor) -> Split:
+        """The split that holds the rows at ``index`` alone."""
+        return Split(self.x[index], None if self.y is None else self.y[index])
+
     def batch(self, index: Tensor | slice) -> Batch:
         """The rows at ``index`` as float32; bytes become numbers in [0, 1]."""
         x = self.x[index] if isinstance(index, slice) else self.x.index_select(0, index)
@@ -72,11 +76,11 @@ class Dataset:
     source: str | None = None
 
     def __post_init__(self) -> None:
-        for split, least in ((self.train, 2), (self.test, 1)):
-            if len(split) < least:
-                raise DataError(
-                    f"{self.name}: at least 3 rows are needed, got {len(self.train) + len(self.test)}"
-                )
+        if min(len(self.train), len(self.test)) < 2:
+            rows = f"{len(self.train)} to learn from and {len(self.test)} held out"
+            raise DataError(
+                f"{self.name}: at least 2 rows to learn from and 2 held out are needed, got {rows}"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -118,5 +122,5 @@ def hold_out(rows: int, share: float = 0.1, most: int = 10_000) -> tuple[Tensor,
     from pushforward.randomness import Noise
 
     order = Noise("hold-out").permutation(rows)
-    count = min(most, max(1, round(rows * share)))
+    count = min(most, max(2, round(rows * share)))
     return order[count:].sort().values, order[:count].sort().values

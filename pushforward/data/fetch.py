@@ -15,6 +15,15 @@ VARIABLE = "PUSHFORWARD_DATA"
 MOST_BYTES = 256 * 2**20  # what a compressed file may grow to: five times the largest of the catalogue
 
 
+def reason(error: BaseException) -> str:
+    """What an error of another library says, in one line.
+
+    >>> reason(ValueError("two\\nlines")), reason(EOFError())
+    ('two lines', 'EOFError')
+    """
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
     """The folder of the data sets: as given, else by ``PUSHFORWARD_DATA``, else in the user's cache.
 
@@ -55,9 +64,9 @@ def download(url: str, md5: str, folder: Path) -> Path:
     try:
         return Path(pooch.retrieve(url, known_hash=f"md5:{md5}", fname=name, path=folder))
     except (OSError, ValueError) as error:  # every error of the network is an OSError
-        reason = " ".join((str(error) or type(error).__name__).split())
+        by_hand = f"get {url} by hand and put it into {folder}"
         raise DataError(
-            f"{name} is not there and cannot be downloaded; get {url} by hand and put it into {folder} ({reason})"
+            f"{name} is not there and cannot be downloaded; {by_hand} ({reason(error)})"
         ) from None
 
 
@@ -71,13 +80,13 @@ def content(path: Path) -> bytes:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             read = file.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: damaged or not readable: {error}") from None
+        raise DataError(f"{path}: damaged or not readable: {reason(error)}") from None
     if len(read) > MOST_BYTES:
         raise DataError(f"{path}: expected at most {MOST_BYTES} bytes, found more")
     return read
 
 
-def verify(read: bytes, md5: str, path: Path) -> None:
+def verify(read: bytes, expected: str, path: Path) -> None:
     """Holds the content of a file against its published md5.
 
     Raises:
@@ -86,5 +95,7 @@ def verify(read: bytes, md5: str, path: Path) -> None:
     >>> verify(b"", "d41d8cd98f00b204e9800998ecf8427e", Path("empty"))
     """
     found = hashlib.md5(read, usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise DataError(f"{path}: damaged, or another file: expected content of md5 {md5}, found {found}")
+    if found != expected:
+        raise DataError(
+            f"{path}: damaged, or another file: expected content of md5 {expected}, found {found}"
+        )

@@ -17,12 +17,14 @@ from torch import Tensor
 
 from pushforward.data import pixels
 from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.fetch import reason
 from pushforward.data.sizes import Size, common_size, parse_size, shown
 from pushforward.errors import DataError
 
 Progress = Callable[[int, int], None]
 
-SPLITS = ("train", "test")  # two sub-folders of these names, and no other, are the two splits
+TRAIN = "train"
+HELD_OUT = ("test", "val", "valid", "validation")  # the first that stands beside "train" is held out
 MANY = 2000  # files from which on progress is told, as often as
 OFTEN = 200
 
@@ -33,8 +35,8 @@ def open_image_folder(
     """All images below a folder, in the order of their paths.
 
     Sub-folders that hold images, when there are at least two, name the labels. Sub-folders ``train``
-    and ``test`` are the splits; otherwise rows are held out. Images that are all grey have one channel.
-    What was converted or resized is counted in the notes.
+    and ``test`` (or ``val``) are the two splits; otherwise rows are held out. Images that are all grey
+    have one channel. What was converted or resized is counted in the notes.
 
     Arguments:
         folder: The folder. Names that begin with a dot are passed over, and links to folders.
@@ -62,18 +64,19 @@ def open_image_folder(
     if other:
         how = "centre-cropped and resized"
         notes.append(f"{other} of {len(paths)} images had another size than {shown(target)}: {how}")
-    split, y, classes = _labels([path.relative_to(_base(paths)).parts for path in paths])
-    if split is None:
-        train, test = hold_out(len(paths))
-        notes.append(f"{len(test)} of {len(paths)} images are held out, the same in every run")
-    else:
-        train, test = (torch.tensor([at for at, part in enumerate(split) if part == name]) for name in SPLITS)
+    # A lone wrapping folder, as archives like to have, is neither label nor split.
+    base = os.path.commonpath([path.parent for path in paths])
+    parts = [path.relative_to(base).parts for path in paths]
+    train, test, how = _splits(parts)
+    y, classes = _labels([part[1:] for part in parts] if _is_split(parts) else parts)
+    whole = Split(x, y)
     return Dataset(
-        folder.name,
-        *(Split(x[rows], None if y is None else y[rows]) for rows in (train, test)),
+        folder.name or "images",
+        whole.rows(train),
+        whole.rows(test),
         unit=True,
         classes=classes,
-        notes=tuple(notes),
+        notes=(*notes, how),
         source=str(folder),
     )
 
@@ -133,20 +136,24 @@ def _unreadable(failed: dict[Path, Exception], total: int) -> str:
 
     path, error = next(iter(failed.items()))
     known = " ".join(pixels.FORMATS)
-    reason = f"expected one of {known}" if isinstance(error, UnidentifiedImageError) else str(error)
+    why = f"expected one of {known}" if isinstance(error, UnidentifiedImageError) else reason(error)
     more = f" ({len(failed)} of {total} images cannot be read)"
-    return f"{str(path)!r} cannot be read: {' '.join(reason.split()) or type(error).__name__}{more}"
+    return f"{str(path)!r} cannot be read: {why}{more}"
 
 
 def _image_paths(folder: Path) -> Iterable[Path]:
     found = []
-    for root, folders, files in os.walk(folder):
+    for root, folders, files in os.walk(folder, onerror=_refuse):
         # What file managers leave behind: ._photo.jpg, .thumbnails, __MACOSX.
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         found += [Path(root, name) for name in files if not name.startswith(".")]
     return sorted(
         (path for path in found if path.suffix.lower() in pixels.SUFFIXES), key=lambda path: path.parts
     )
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{str(error.filename)!r} cannot be listed: {error.strerror}")
 
 
 def _measured(path: Path) -> Size | None:
@@ -156,22 +163,30 @@ def _measured(path: Path) -> Size | None:
         return None
 
 
-def _base(paths: list[Path]) -> str:
-    # A lone wrapping folder, as archives like to have, is no label.
-    return os.path.commonpath([path.parent for path in paths])
+def _is_split(parts: Sequence[tuple[str, ...]]) -> bool:
+    tops = {part[0] for part in parts}
+    return TRAIN in tops and len(tops) > 1 and tops <= {TRAIN, *HELD_OUT}
 
 
-def _labels(
-    parts: list[tuple[str, ...]],
-) -> tuple[list[str] | None, Tensor | None, tuple[str, ...] | None]:
-    split = None
-    if {part[0] for part in parts} == set(SPLITS):
-        split = [part[0] for part in parts]
-        parts = [part[1:] for part in parts]
+def _splits(parts: Sequence[tuple[str, ...]]) -> tuple[Tensor, Tensor, str]:
+    total = len(parts)
+    if not _is_split(parts):
+        train, test = hold_out(total)
+        return train, test, f"{len(test)} of {total} images are held out, the same in every run"
+    tops = [part[0] for part in parts]
+    other = next(name for name in HELD_OUT if name in tops)
+    train, test = (
+        torch.tensor([at for at, top in enumerate(tops) if top == name]) for name in (TRAIN, other)
+    )
+    unused = total - len(train) - len(test)
+    rest = f"; {unused} images in other folders are not used" if unused else ""
+    return train, test, f"learnt from: {TRAIN}/, held out: {other}/{rest}"
+
+
+def _labels(parts: Sequence[tuple[str, ...]]) -> tuple[Tensor | None, tuple[str, ...] | None]:
     names = sorted({part[0] for part in parts if len(part) > 1})
     if len(names) < 2:
-        return split, None, None
+        return None, None
     number = {name: at for at, name in enumerate(names)}
-    loose = -1  # an image beside the sub-folders has no label
-    y = torch.tensor([number[part[0]] if len(part) > 1 else loose for part in parts])
-    return split, y, tuple(names)
+    unknown = -1  # an image that lies beside the sub-folders
+    return torch.tensor([number[part[0]] if len(part) > 1 else unknown for part in parts]), tuple(names)

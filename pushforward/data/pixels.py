@@ -56,7 +56,7 @@ def decode(path: Path, fit: Fit, longest: int | None = None) -> tuple[NDArray[np
     done = []
     with _opened(path) as opened:
         if longest is not None:
-            opened.draft(None, (4 * longest, 4 * longest))  # type: ignore[arg-type]
+            opened.draft(None, (4 * longest, 4 * longest))
         if getattr(opened, "is_animated", False):
             done.append("hold several pictures: the first was taken")
             opened.seek(0)

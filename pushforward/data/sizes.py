@@ -71,7 +71,7 @@ def resized(data: Dataset, size: int | Size | None) -> Dataset:
         ConfigError: If ``size`` is none.
         DataError: If the rows are no images.
 
-    >>> images = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
+    >>> images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
     >>> resized(Dataset("toy", Split(images[:2]), Split(images[2:]), unit=True), 16).shape
     (1, 16, 16)
     """
@@ -79,7 +79,9 @@ def resized(data: Dataset, size: int | Size | None) -> Dataset:
     if wanted is None:
         return data
     if len(data.shape) != 3:
-        raise DataError(f"{data.name}: size={size!r} is for images, but its rows have shape {data.shape}")
+        raise DataError(
+            f"{data.name}: size={shown(wanted)} is for images, but its rows have shape {data.shape}"
+        )
     if data.shape[1:] == wanted:
         return data
     before = shown((data.shape[1], data.shape[2]))

@@ -90,8 +90,7 @@ def _finite(x: Array, what: str) -> Tensor:
         first = int(bad.int().argmax())
         row = x[first].reshape(-1)
         value = row[~np.isfinite(row.astype(np.float64))]
-        found = str(value[0]) if len(value) else "a number beyond 32 bits"
-        raise DataError(
-            f"{what}: expected finite numbers, found {found} in row {first} ({int(bad.sum())} of {len(x)} rows)"
-        )
+        found = str(value[0]) if len(value) else "a number too large for 32 bits"
+        count = f"{int(bad.sum())} of {len(x)} rows"
+        raise DataError(f"{what}: expected finite numbers, found {found} in row {first} ({count} are bad)")
     return numbers

@@ -75,7 +75,7 @@ class WAE(AutoEncoder):
         | https://arxiv.org/abs/1711.01558
 
     Example:
-        >>> import pushforward as pf
+        >>> import torch, pushforward as pf
         >>> from pushforward.distributions import DeterministicEncoder, NormalPrior
         >>> prior = NormalPrior(2)
         >>> model = WAE(prior, nn.Linear(2, 5), DeterministicEncoder(nn.Linear(5, 2)),

@@ -111,7 +111,7 @@ class Loop:
             DivergedError: If a term or a gradient is not finite; no parameter has moved then.
         """
         noise = Noise(self.seed, "step", self.step)
-        torch.manual_seed(noise("modules").integer())  # dropout and the like draw from torch's generator
+        self.reseed(noise("modules").integer())
         factor = self.schedule(self.step / self.per_epoch, self.total / self.per_epoch)
         terms: dict[str, Tensor] = {}
         seen: Square | None = None
@@ -130,6 +130,13 @@ class Loop:
         self.model.settle(seen)
         self.step += 1
         return terms, seen
+
+    def reseed(self, number: int) -> None:
+        """Fixes torch's own generators, from which dropout and the like draw."""
+        # Not torch.manual_seed: without a GPU that queues a call, with a stack trace, at every step.
+        torch.default_generator.manual_seed(number)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed_all(number)
 
     @contextmanager
     def awake(self, seat: Seat) -> Iterator[None]:

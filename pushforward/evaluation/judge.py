@@ -1,0 +1,89 @@
+"""One path by which every run is judged, on rows it has not learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.costs import SquaredError
+from pushforward.data.dataset import Dataset
+from pushforward.evaluation.latent import latent_fit
+from pushforward.evaluation.sharpness import can_be_judged, sharpness
+from pushforward.models import VAE, AutoEncoder
+from pushforward.randomness import Noise
+from pushforward.square import Square
+
+CHUNK = 500
+
+
+def chunks(rows: int) -> Iterator[slice]:
+    """Slices of nearly equal length, none of a single row, that cover ``rows`` rows.
+
+    >>> [part.stop - part.start for part in chunks(1001)]
+    [334, 334, 333]
+    """
+    start = 0
+    for left in range(-(-rows // CHUNK), 0, -1):
+        stop = start + -(-(rows - start) // left)
+        yield slice(start, stop)
+        start = stop
+
+
+@torch.inference_mode()
+def judge(
+    model: AutoEncoder,
+    data: Dataset,
+    rows: int = 10_000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Every figure of a run, on at most ``rows`` test rows and as many samples.
+
+    Returns:
+        ``reconstruction``: the squared error of a row, summed over features, through the codes'
+        centres; ``objective``: the formula's terms with drawn codes (a mean over chunks);
+        ``sharpness`` of data, reconstructions and samples, for images; ``latent``: a
+        :class:`~pushforward.evaluation.latent.LatentFit` of drawn codes. Also the number of
+        rows, the range of the data, and ``negative_elbo`` in nats for a VAE with weight 1.
+    """
+    was = model.training
+    model.eval()
+    rows = min(rows, len(data.test))
+    squared = SquaredError()
+    codes: list[Tensor] = []
+    errors: list[Tensor] = []
+    sharp: dict[str, list[Tensor]] = {"data": [], "reconstructions": [], "samples": []}
+    terms: dict[str, float] = {}
+    judged = can_be_judged(data.shape)
+    for part in chunks(rows):
+        x, y = data.test.batch(part)
+        noise = Noise(seed, "evaluate").rows(part.start)
+        square = Square(model, x, noise, y)
+        back = model.decode(square.q.center)
+        codes.append(square.Ex)
+        errors.append(squared.rows(back, x))
+        for name, value in model.formula(square).items():
+            terms[name] = terms.get(name, 0.0) + value.item() * len(x) / rows
+        if judged:
+            sharp["data"].append(sharpness(x))
+            sharp["reconstructions"].append(sharpness(back))
+            sharp["samples"].append(sharpness(model.sample(len(x), noise("samples"))))
+        if progress:
+            progress(part.stop, rows)
+    result: dict[str, Any] = {
+        "rows": rows,
+        "range": data.range,
+        "reconstruction": {"squared_error": torch.cat(errors).mean().item()},
+        "objective": terms,
+    }
+    if isinstance(model, VAE) and float(model.weight) == 1:
+        result["negative_elbo"] = sum(terms.values())
+    if judged:
+        result["sharpness"] = {name: torch.cat(values).mean().item() for name, values in sharp.items()}
+    result["latent"] = asdict(latent_fit(torch.cat(codes), model.prior, seed))
+    model.train(was)
+    return result

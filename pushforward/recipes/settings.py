@@ -1,0 +1,163 @@
+"""Settings as data: what a paper printed, what its code did, and what is quick on a laptop.
+
+A recipe's arguments replace single entries; everything else comes from one of these rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pushforward.data.dataset import Dataset
+from pushforward.errors import ConfigError, nearest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything a run of an auto-encoder can be told, apart from its parts.
+
+    Attributes:
+        latent: Dimensions of a code.
+        weight: Factor of the match, against a cost summed over features; or ``"auto"`` or
+            ``"auto:START"``.
+        cost: A name in :data:`pushforward.recipes.parts.COSTS`.
+        prior: A name in :data:`pushforward.recipes.parts.PRIORS`.
+        sigma: Scale of the prior.
+        posterior: A name in :data:`pushforward.recipes.parts.POSTERIORS`: the encoder's kind.
+        network: A name in :data:`pushforward.recipes.parts.NETWORKS`.
+        input_noise: Deviation of noise on the encoder's input, in training.
+        official_init: Whether weights start as N(0, 0.01²), as in the official code.
+        pretrain: Whether the encoder's moments are fitted to the prior's first.
+        critic_widths: Hidden units of the critic.
+        prior_density: Whether the critic is told the prior's log-density.
+        batch: Rows in a batch.
+        lr: Adam's learning rate for encoder and decoder.
+        critic_lr: Adam's learning rate for the critic.
+        beta1: Adam's first moment for encoder and decoder.
+        schedule: A name in :data:`pushforward.training.schedules.SCHEDULES`.
+        epochs: Passes over the data when no budget is given.
+        meaning: What the weight means here, in one sentence.
+    """
+
+    latent: int
+    weight: float | str
+    cost: str = "squared"
+    prior: str = "normal"
+    sigma: float = 1.0
+    posterior: str = "deterministic"
+    network: str = "mlp"
+    input_noise: float = 0.0
+    official_init: bool = False
+    pretrain: bool = False
+    critic_widths: tuple[int, ...] = (256, 256, 256)
+    prior_density: bool = False
+    batch: int = 100
+    lr: float = 1e-3
+    critic_lr: float = 1e-3
+    beta1: float = 0.5
+    schedule: str = "manual"
+    epochs: float = 100
+    meaning: str = ""
+
+    def __post_init__(self) -> None:
+        at_least = {"latent": 1, "batch": 1, "input_noise": 0}
+        above = {"lr": 0, "critic_lr": 0, "sigma": 0, "epochs": 0}
+        for name, bound in {**at_least, **above}.items():
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < bound or (name in above and value <= bound):
+                word = "above" if name in above else "at least"
+                raise ConfigError(f"{name} must be {word} {bound}, got {value}")
+        if not 0 <= self.beta1 < 1:
+            raise ConfigError(f"beta1 must be in [0, 1), got {self.beta1}")
+
+    def changed(self, changes: Mapping[str, Any]) -> Settings:
+        """These settings with every entry of ``changes`` that is not None."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+
+SMALL_GREY = 32  # sides up to which a one-channel image counts as a digit rather than as a photograph
+
+
+def is_digit(data: Dataset) -> bool:
+    """Whether the settings for MNIST fit better than those for CelebA."""
+    return len(data.shape) != 3 or (data.shape[0] == 1 and max(data.shape[1:]) <= SMALL_GREY)
+
+
+def total_variance(data: Dataset) -> float:
+    """The squared error of the mean row: what an encoder that knows nothing pays."""
+    x = data.train.batch(slice(0, 10_000)).x
+    return float(x.flatten(1).var(0, correction=0).sum())
+
+
+def small(data: Dataset, share: float | None, **changes: Any) -> Settings:
+    """Settings that are done in minutes on two cores: small nets, Adam, a cosine.
+
+    ``share`` makes the default weight of a match a multiple of the data's total variance, so
+    that the balance of the two terms is that of MNIST on any data.
+    """
+    rows = len(data.train)
+    batch = 200 if rows >= 10_000 else max(min(100, rows // 4), 1)
+    weight: float | str = 1.0
+    meaning = ""
+    if share is not None:
+        variance = total_variance(data)
+        weight = float(f"{share * variance:.3g}") or share
+        meaning = f"the default is {share:g} times the data's total variance, {variance:.3g}"
+    return Settings(
+        latent=8 if is_digit(data) else 64,
+        weight=weight,
+        network="mlp" if is_digit(data) else "conv",
+        batch=batch,
+        lr=2e-3,
+        beta1=0.9,
+        schedule="cosine",
+        epochs=6000 * batch / rows,
+        meaning=meaning,
+    ).changed(changes)
+
+
+def mnist(**changes: Any) -> Settings:
+    """The nets and schedule of the WAE paper's experiments on MNIST."""
+    return replace(
+        Settings(
+            latent=8, weight=10.0, network="official-mnist", input_noise=0.01, official_init=True,
+            pretrain=True, critic_widths=(512, 512, 512, 512), critic_lr=5e-4,
+        ),
+        **changes,
+    )  # fmt: skip
+
+
+def celeba(**changes: Any) -> Settings:
+    """The nets and schedule of the WAE paper's experiments on CelebA."""
+    return replace(
+        Settings(
+            latent=64, weight=100.0, network="official-celeba", input_noise=0.01, official_init=True,
+            pretrain=True, critic_widths=(512, 512, 512, 512), prior_density=True, epochs=55,
+        ),
+        **changes,
+    )  # fmt: skip
+
+
+MNIST_SCALE = "the official code scales the squared error by 0.05, so its λ = 10 is 200 here"
+CELEBA_SCALE = (
+    "the official code scales the squared error by 0.05 on data in [-1, 1], 0.2 on [0, 1], "
+    "so its λ = 100 is 500 here"
+)
+AS_PRINTED = "λ as the paper prints it; " + MNIST_SCALE
+
+
+def pick(
+    table: Mapping[str, Any], recipe: str, settings: str, data: Dataset, changes: Mapping[str, Any]
+) -> Settings:
+    """The named row of a recipe's table, for these data, with single entries replaced.
+
+    Raises:
+        ConfigError: If there is no such row, or an entry is out of range.
+    """
+    if settings not in table:
+        raise ConfigError(f"{recipe} has no settings {settings!r}: {nearest(settings, table)}")
+    row: Settings = table[settings](data)
+    changed = row.changed(changes)
+    return changed if changed.weight == row.weight else replace(changed, meaning="")

@@ -1,0 +1,1 @@
+"""Pictures, progress and reports."""

@@ -1,0 +1,520 @@
+"""What a user holds: a trained model in its folder, and the verbs that make and use it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+import platform
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.data import open_dataset
+from pushforward.data.dataset import Dataset, Split
+from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, nearest
+from pushforward.evaluation import judge
+from pushforward.interpolation import PATHS
+from pushforward.models import AutoEncoder
+from pushforward.randomness import Noise
+from pushforward.recipes import RECIPES, Recipe
+from pushforward.recipes.settings import Settings
+from pushforward.report.pictures import are_images, picture, sheet
+from pushforward.report.progress import Bar, bar
+from pushforward.training import checkpoints
+from pushforward.training.loop import Loop
+from pushforward.training.pretrain import match_moments
+from pushforward.training.session import Session, read_history, rehearse, replace_text
+
+MODULES = ("encoder", "decoder", "critic")  # arguments of recipes that a folder cannot hold
+CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: one of steps, epochs and minutes; none means the recipe's own."""
+
+    steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        if len(given) > 1:
+            raise ConfigError(f"one budget is enough, got {' and '.join(given)}")
+        for name, value in given.items():
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"{name} must be above 0, got {value}")
+
+
+class Run:
+    """A trained (or half-trained) model and the folder it lives in.
+
+    Attributes:
+        path: The folder.
+        config: What was trained on what, as written in ``config.json``.
+        model: The model, in evaluation mode.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any], model: AutoEncoder, data: Dataset | None) -> None:
+        self.path = path
+        self.config = config
+        self.model = model.eval()
+        self._data = data
+
+    def __repr__(self) -> str:
+        name = self.config["data"]["name"]
+        return f"Run({str(self.path)!r}: {self.config['recipe']} on {name} {self.shape}, step {self.step})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one row of data."""
+        return tuple(self.config["data"]["shape"])
+
+    @property
+    def step(self) -> int:
+        """Steps trained."""
+        return max(checkpoints.steps(self.path / "checkpoints"), default=0)
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Logged lines: step, terms, signs of health, warnings."""
+        return read_history(self.path / "history.jsonl")
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data the run learnt from, opened again where they were.
+
+        Raises:
+            DataError: If they were given in memory, cannot be found, or are no longer the same.
+        """
+        if self._data is not None:
+            return self._data
+        about = self.config["data"]
+        if about["source"] is None:
+            raise DataError(f"{self.path} learnt from data in memory; hand them to load or resume as data=")
+        data = open_dataset(about["source"], data_dir=about["data_dir"], size=about["size"])
+        return _same(data, self.config)
+
+    def sample(self, n: int = 64, seed: int = 0) -> Tensor:
+        """n decoded draws of the prior, (n, \\*): the first 10 of 64 are the first 10 of 1000."""
+        if n < 1:
+            raise ConfigError(f"n must be at least 1, got {n}")
+        return self.decode(self.model.prior(n).rsample(Noise(seed, "sample")))
+
+    def encode(self, x: Any) -> Tensor:
+        """Codes (N, L) of data (N, \\*) in the range the run was trained on; the centres of their laws."""
+        return self._map(self.model.encode, self._rows(x))
+
+    def decode(self, z: Any) -> Tensor:
+        """Data (N, \\*) that codes (N, L) stand for."""
+        z = torch.as_tensor(z, dtype=torch.float32)
+        if z.ndim != 2 or z.shape[1] != self.model.prior.latent:
+            raise DataError(f"codes must have shape (N, {self.model.prior.latent}), got {tuple(z.shape)}")
+        return self._map(self.model.decode, z)
+
+    def reconstruct(self, x: Any) -> Tensor:
+        """Data (N, \\*) through encoder and decoder."""
+        return self.decode(self.encode(x))
+
+    def interpolate(self, a: Any, b: Any, steps: int = 8, path: str | None = None) -> Tensor:
+        """Decoded paths from rows ``a`` to rows ``b`` through their codes, (N, steps, \\*).
+
+        ``path`` is "linear" or "spherical"; by default spherical for normal priors of 8 or more
+        dimensions and for spheres, where the middle of a segment lies off the beaten track.
+        """
+        path = path or self.usual_path
+        if path not in PATHS:
+            raise ConfigError(f"unknown path {path!r}: {nearest(path, PATHS)}")
+        if steps < 2:
+            raise ConfigError(f"steps must be at least 2, got {steps}")
+        codes = PATHS[path](self.encode(a), self.encode(b), steps)
+        return self.decode(codes.flatten(0, 1)).unflatten(0, (len(codes), steps))
+
+    @property
+    def usual_path(self) -> str:
+        """The path between codes that stays where the prior has its mass."""
+        prior = type(self.model.prior).__name__
+        round_ = prior == "SpherePrior" or (prior == "NormalPrior" and self.model.prior.latent >= 8)
+        return "spherical" if round_ else "linear"
+
+    def evaluate(self, rows: int = 10_000, seed: int = 0, progress: bool = False) -> dict[str, Any]:
+        """Every figure on held-out rows (:func:`pushforward.evaluation.judge`); also ``evaluation.json``."""
+        with bar("evaluating", progress) as show:
+            result = judge(self.model, self.data, rows, seed, show)
+        result = {"run": str(self.path), "step": self.step, "seed": seed, **result}
+        replace_text(self.path / "evaluation.json", json.dumps(result, indent=1) + "\n")
+        return result
+
+    def sheet(self) -> Path:
+        """One picture of the whole run, ``sheet.png``; returns where it lies."""
+        test = self.data.test.batch(slice(0, 1000))
+        about = self.config["data"]
+        half = min(6, len(test.x) // 2)
+        return sheet(
+            self.path / "sheet.png",
+            title=f"{self.config['recipe']} on {about['name']}: step {self.step}, {self.config['meaning']}",
+            samples=self.sample(96 if are_images(self.shape) else len(test.x)),
+            originals=test.x,
+            back=self.reconstruct(test.x),
+            paths=self.interpolate(test.x[:half], test.x[half : 2 * half], steps=10),
+            codes=self.encode(test.x),
+            labels=test.y,
+            prior=self.model.prior(len(test.x)).rsample(Noise(0, "sheet")).cpu(),
+            history=self.history,
+        )
+
+    def _rows(self, x: Any) -> Tensor:
+        x = torch.as_tensor(x)
+        if x.dtype == torch.uint8:
+            x = x.float() / 255
+        if tuple(x.shape[1:]) != self.shape:
+            raise DataError(f"rows must have shape {self.shape}, got {tuple(x.shape[1:])}")
+        return x.float()
+
+    @torch.inference_mode()
+    def _map(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+        device = self.model.prior.anchor.device
+        return torch.cat([function(part.to(device)).cpu() for part in rows.split(CHUNK)])
+
+
+# ---------------------------------------------------------------------------------------- verbs
+
+
+def train(
+    recipe: str,
+    data: Any,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    size: int | tuple[int, int] | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    **arguments: Any,
+) -> Run:
+    """Trains a recipe on data, in a folder of its own.
+
+    The same call again goes on where it was stopped, or returns the finished run.
+
+    Arguments:
+        recipe: A name that ``pushforward list`` prints: "wae-mmd", "wae-gan", "vae", "ae".
+        data: A catalogue name, a folder of images, a ``.npy`` or ``.npz`` file, an array, or a
+            :class:`~pushforward.data.Dataset`.
+        out: The run's folder; ``runs/<recipe>-<data>`` by default.
+        seed: What every random number is derived from.
+        steps: Budget in updates of the model.
+        epochs: Budget in passes over the data.
+        minutes: Budget in time: a rehearsal measures the speed, then the steps are fixed.
+        data_dir: Where catalogue data lie or are downloaded to.
+        size: Side, or height and width, that images are brought to.
+        device: "auto", "cpu", "cuda", ...
+        threads: Threads of a CPU.
+        overwrite: Whether another run in the folder may be replaced.
+        progress: Whether to show progress on standard error.
+        arguments: The recipe's own: latent, weight, settings, ...
+
+    Raises:
+        ConfigError: If a setting cannot be.
+        DataError: If the data cannot be read.
+        OutputError: If the folder cannot be written or holds another run.
+        DivergedError: If training leaves the finite numbers.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> run = train("wae-mmd", "digits", out=f"{folder}/run", steps=20, latent=2, progress=False)
+        >>> run.sample(3).shape, run.encode(run.data.test.batch(slice(0, 5)).x).shape
+        (torch.Size([3, 1, 8, 8]), torch.Size([5, 2]))
+    """
+    budget = Budget(steps, epochs, minutes)
+    _check_arguments(recipe, arguments)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"seed must be a whole number of at least 0, got {seed!r}")
+    if threads is not None:
+        if threads < 1:
+            raise ConfigError(f"threads must be at least 1, got {threads}")
+        torch.set_num_threads(threads)
+    with bar("reading", progress) as show:
+        dataset = open_dataset(data, data_dir=data_dir, size=size, progress=show)
+    folder = Path(out) if out is not None else Path("runs") / f"{recipe}-{dataset.name}"
+    built = _build(recipe, dataset, seed, arguments)
+    config = _config(recipe, built, dataset, seed, budget, arguments, device, data_dir, size)
+    if not overwrite and (folder / "config.json").exists():
+        config = _continued(folder, config)
+    else:
+        _claim(folder, overwrite)
+    return _drive(folder, config, built, dataset, budget, progress)
+
+
+def resume(
+    path: str | os.PathLike[str], data: Any = None, progress: bool = True, **modules: nn.Module
+) -> Run:
+    """Goes on with a run that was stopped, bit for bit as if it had not been.
+
+    Arguments:
+        path: The run's folder.
+        data: The data, if they were given in memory.
+        progress: Whether to show progress on standard error.
+        modules: Modules of your own, if the run was trained with any.
+    """
+    folder = Path(path)
+    config = _read_config(folder)
+    about = config["data"]
+    torch.set_num_threads(config["threads"])
+    if data is None and about["source"] is None:
+        raise DataError(f"{folder} learnt from data in memory; hand them over as data=")
+    source = about["source"] if data is None else data
+    dataset = _same(open_dataset(source, data_dir=about["data_dir"], size=about["size"]), config)
+    arguments = {**config["arguments"], **_given_modules(config, modules)}
+    built = _build(config["recipe"], dataset, config["seed"], arguments)
+    return _drive(folder, config, built, dataset, Budget(**config["budget"]), progress)
+
+
+def load(path: str | os.PathLike[str], data: Any = None, **modules: nn.Module) -> Run:
+    """A run from its folder, ready to sample, encode and be judged. Nothing is unpickled.
+
+    Arguments:
+        path: The run's folder.
+        data: The data, if they were given in memory and a verb needs them.
+        modules: Modules of your own, if the run was trained with any.
+    """
+    folder = Path(path)
+    config = _read_config(folder)
+    about = config["data"]
+    dataset = None if data is None else _same(open_dataset(data), config)
+    rows = torch.zeros(4, *about["shape"])
+    blank = Dataset(about["name"], Split(rows[:2]), Split(rows[2:]), unit=about["unit"])
+    arguments = {**config["arguments"], **config["resolved"], **_given_modules(config, modules)}
+    built = _build(config["recipe"], blank, config["seed"], arguments)
+    tensors, _, _ = checkpoints.newest(folder / "checkpoints")
+    try:
+        built.model.load_state_dict(tensors["model"])
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: the weights do not fit the model: {error}") from error
+    return Run(folder, config, built.model, dataset)
+
+
+# -------------------------------------------------------------------------------------- the work
+
+
+def _drive(
+    folder: Path, config: dict[str, Any], built: Recipe, dataset: Dataset, budget: Budget, progress: bool
+) -> Run:
+    """From a claimed folder to a finished run."""
+    run = Run(folder, config, built.model, dataset)
+    with bar(f"{config['recipe']} on {dataset.name}", progress) as show:
+        for line in (*dataset.notes, _summary(built, dataset), config["meaning"]):
+            show.say(line)
+        loop = Loop(built.model, dataset.train, built.training, 1, config["seed"], config["device"])
+        built.model.train()
+        session = Session(folder, loop, show, lambda step: _samples(run, step))
+        if checkpoints.steps(folder / "checkpoints"):
+            session.resume()
+            if loop.step < loop.total:
+                show.say(f"going on from step {loop.step}")
+        else:
+            if built.training.pretrain:
+                gap = match_moments(
+                    built.model, dataset.train, built.training.optimizers["model"], config["seed"]
+                )
+                show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
+            loop.total = config["total_steps"] or _steps(budget, loop, built.training.epochs, show)
+            config["total_steps"] = loop.total
+            replace_text(folder / "config.json", json.dumps(config, indent=1) + "\n")
+        unfinished = loop.step < loop.total
+        session.run()
+    built.model.eval()
+    if unfinished:
+        run.sheet()
+    return run
+
+
+def _steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
+    """Steps that a budget comes to."""
+    if budget.steps is not None:
+        return budget.steps
+    if budget.minutes is not None:
+        seconds = 60 * budget.minutes
+        trial = min(0.04 * seconds, 3.0)
+        rate = rehearse(loop, trial)
+        steps = max(1, round(rate * (seconds - trial)))
+        show.say(f"{budget.minutes:g} minutes at {rate:.3g} steps a second: {steps} steps")
+        return steps
+    return max(1, math.ceil((budget.epochs or epochs) * loop.per_epoch))
+
+
+def _samples(run: Run, step: int) -> None:
+    """A sheet of samples from the same noise at every step."""
+    if not are_images(run.shape):
+        return
+    was = run.model.training
+    run.model.eval()
+    (run.path / "samples").mkdir(exist_ok=True)
+    picture(run.sample(64), columns=8).save(run.path / "samples" / f"{step:08d}.png")
+    run.model.train(was)
+
+
+def _build(recipe: str, dataset: Dataset, seed: int, arguments: Mapping[str, Any]) -> Recipe:
+    """The recipe's model, its first weights a function of the seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(Noise(seed, "weights").integer())
+        return RECIPES[recipe](dataset, **arguments)
+
+
+def _check_arguments(recipe: str, arguments: Mapping[str, Any]) -> None:
+    if recipe not in RECIPES:
+        raise ConfigError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
+    known = [name for name in inspect.signature(RECIPES[recipe]).parameters if name != "data"]
+    for name in arguments:
+        if name not in known:
+            raise ConfigError(f"{recipe} has no argument {name!r}: {nearest(name, known)}")
+
+
+def _config(
+    recipe: str,
+    built: Recipe,
+    dataset: Dataset,
+    seed: int,
+    budget: Budget,
+    arguments: Mapping[str, Any],
+    device: str,
+    data_dir: str | os.PathLike[str] | None,
+    size: int | tuple[int, int] | None,
+) -> dict[str, Any]:
+    """Everything a run is a function of, and what it ran on."""
+    from pushforward import __version__
+
+    known = inspect.signature(RECIPES[recipe]).parameters
+    plain = {name: value for name, value in arguments.items() if not isinstance(value, nn.Module)}
+    entries = {name: value for name, value in asdict(built.settings).items() if name in known}
+    return {
+        "recipe": recipe,
+        "arguments": plain,
+        "modules": sorted(name for name in arguments if name in MODULES and arguments[name] is not None),
+        "resolved": {name: value for name, value in entries.items() if name in Settings.__dataclass_fields__},
+        "meaning": built.meaning,
+        "seed": seed,
+        "budget": asdict(budget),
+        "total_steps": None,
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
+            "size": size,
+            "shape": list(dataset.shape),
+            "unit": dataset.unit,
+            "rows": {"train": len(dataset.train), "test": len(dataset.test)},
+            "sha256": dataset.fingerprint,
+        },
+        "device": ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device,
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "pushforward": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+IDENTITY = ("recipe", "arguments", "modules", "seed", "budget")
+
+
+def _continued(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a folder that holds this very run.
+
+    Raises:
+        OutputError: If it holds another.
+    """
+    there = _read_config(folder)
+    pairs = [(name, there.get(name), config[name]) for name in IDENTITY]
+    pairs.append(("data", there["data"]["sha256"], config["data"]["sha256"]))
+    for name, was, now in pairs:
+        if json.dumps(was) != json.dumps(now):
+            raise OutputError(
+                f"{folder} holds another run (its {name}: {_short(was)}, now: {_short(now)}); "
+                "choose another out, or overwrite"
+            )
+    return there
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 80 else text[:60] + "…"
+
+
+def _claim(folder: Path, overwrite: bool) -> None:
+    """Makes the folder ready for a new run.
+
+    Raises:
+        OutputError: If it holds something else, or cannot be written.
+    """
+    try:
+        if folder.exists():
+            ours = (folder / "config.json").exists()
+            if any(folder.iterdir()) and not ours:
+                raise OutputError(f"{folder} is not empty and holds no run; choose another out")
+            if ours and overwrite:
+                shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except FileNotFoundError:
+        raise OutputError(f"{folder} holds no run: there is no config.json") from None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{folder / 'config.json'} cannot be read: {error}") from error
+    if not isinstance(config, dict) or config.get("recipe") not in RECIPES:
+        raise OutputError(f"{folder / 'config.json'} is not the config of a run of this version")
+    return config
+
+
+def _given_modules(config: dict[str, Any], modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    missing = [name for name in config["modules"] if name not in modules]
+    if missing:
+        words = ", ".join(f"{name}=..." for name in missing)
+        raise ConfigError(f"this run was trained with modules of your own; hand them over: {words}")
+    return dict(modules)
+
+
+def _same(data: Dataset, config: dict[str, Any]) -> Dataset:
+    wanted = config["data"]["sha256"]
+    if data.fingerprint != wanted:
+        raise DataError(
+            f"{data.name} is not what the run learnt from: "
+            f"sha256 should be {wanted[:12]}…, is {data.fingerprint[:12]}…"
+        )
+    return data
+
+
+def _summary(built: Recipe, dataset: Dataset) -> str:
+    parameters = sum(parameter.numel() for parameter in built.model.parameters())
+    rows = f"{len(dataset.train)} rows to learn from, {len(dataset.test)} held out"
+    return (
+        f"{dataset.name}: {rows}, shape {dataset.shape}, {dataset.range}; latent {built.settings.latent}, "
+        f"{built.settings.network} networks, {parameters / 1e6:.3g} million parameters"
+    )
+
+
+__all__ = ["Budget", "Run", "load", "resume", "train"]
