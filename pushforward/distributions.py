@@ -71,12 +71,17 @@ class Implicit(Distribution):
 
     Arguments:
         draw: The map from a source of noise to one draw of every row.
-        center: What stands for the law without noise. It is :math:`f(0)`, not the mean.
+        center: What stands for the law without noise, made when asked for. It is :math:`f(0)`,
+            not the mean.
     """
 
-    def __init__(self, draw: Callable[[Noise], Tensor], center: Tensor) -> None:
+    def __init__(self, draw: Callable[[Noise], Tensor], center: Callable[[], Tensor]) -> None:
         self.draw = draw
-        self.center = center
+        self._center = center
+
+    @property
+    def center(self) -> Tensor:  # type: ignore[override]
+        return self._center()
 
     def rsample(self, noise: Noise) -> Tensor:
         return self.draw(noise)
@@ -110,8 +115,10 @@ class Prior(nn.Module, ABC):
         """n draws, shape (n, L)."""
 
     def forward(self, n: int) -> Distribution:
-        center = torch.zeros(n, self.latent).to(self.anchor)
-        return Implicit(lambda noise: self.draw(n, noise).to(self.anchor), center)
+        return Implicit(
+            lambda noise: self.draw(n, noise).to(self.anchor),
+            lambda: torch.zeros(n, self.latent).to(self.anchor),
+        )
 
     def onto(self, codes: Tensor) -> Tensor:
         """Maps any (N, L) to where the prior lives; encoders end with it."""
@@ -274,7 +281,8 @@ class ImplicitEncoder(Encoder):
             return self.onto(self.head(torch.cat([trunk, eta.to(trunk)], dim=-1)))
 
         return Implicit(
-            lambda noise: code(noise.normal(len(x), self.noise)), code(torch.zeros(len(x), self.noise))
+            lambda noise: code(noise.normal(len(x), self.noise)),
+            lambda: code(torch.zeros(len(x), self.noise)),
         )
 
 
@@ -307,7 +315,7 @@ class NoisyInput(Encoder):
             q: Distribution = self.encoder(x + pixels)
             return q.rsample(noise)
 
-        return Implicit(code, x.new_empty(0))
+        return Implicit(code, lambda: self.encoder(x).center)
 
 
 def truncated_normal(noise: Noise, like: Tensor) -> Tensor:

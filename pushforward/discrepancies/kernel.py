@@ -215,8 +215,9 @@ class _KernelSum(torch.autograd.Function):
         return total.to(x.dtype)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        if torch.is_grad_enabled():  # create_graph: the second derivative would be 0 without a word
+            raise NotImplementedError("the fast MMD has no second derivative; use MMD(..., fast=False)")
         dx, dy = ctx.saved_tensors
         # One sample against itself: dx already holds both sides, so the other must add nothing.
         return grad * dx, None if ctx.one else grad * dy, None

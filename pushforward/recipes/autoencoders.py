@@ -113,7 +113,9 @@ def wae_mmd(
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> Recipe:
-    r"""Wasserstein auto-encoder with an MMD: :math:`E\,c(G(E(x)), x) + \lambda\,\mathrm{MMD}^2(Q_Z, P_Z)`.
+    r"""Wasserstein auto-encoder: codes meet the prior in maximum mean discrepancy.
+
+    .. math:: E\,c(G(E(x)), x) + \lambda\,\mathrm{MMD}^2(Q_Z, P_Z)
 
     Arguments:
         data: What to learn from.
@@ -170,7 +172,9 @@ def wae_gan(
     decoder: nn.Module | None = None,
     critic: nn.Module | None = None,
 ) -> Recipe:
-    r"""Wasserstein auto-encoder with a critic: :math:`E\,c(G(E(x)), x) + \lambda\,\mathrm{JS}(Q_Z, P_Z)`.
+    r"""Wasserstein auto-encoder: codes meet the prior in a game against a critic.
+
+    .. math:: E\,c(G(E(x)), x) + \lambda\,\mathrm{JS}(Q_Z, P_Z)
 
     Arguments:
         data: What to learn from.
@@ -224,7 +228,9 @@ def vae(
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> Recipe:
-    r"""Variational auto-encoder: :math:`E\,[-\log p(x \mid z)] + \lambda\,\mathrm{KL}(Q(Z \mid x), P_Z)`.
+    r"""Variational auto-encoder: the law of every code meets the prior in KL divergence.
+
+    .. math:: E\,[-\log p(x \mid z)] + \lambda\,\mathrm{KL}(Q(Z \mid x), P_Z)
 
     Arguments:
         data: What to learn from.
@@ -262,7 +268,9 @@ def ae(
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> Recipe:
-    r"""Plain auto-encoder, :math:`E\,c(G(E(x)), x)`: the baseline whose codes follow no prior.
+    r"""Plain auto-encoder: the baseline whose codes follow no prior.
+
+    .. math:: E\,c(G(E(x)), x)
 
     Arguments:
         data: What to learn from.
@@ -295,8 +303,8 @@ def _recipe(model: Model, chosen: Settings, data: Dataset, parts: Parts, match: 
         meaning = f"no match: the cost is {price}; codes will not follow the prior"
     elif isinstance(parts.weight, AutoWeight):
         meaning = (
-            f"weight auto, from {float(parts.weight):g}: the factor of {match} adapts until a two-sample test "
-            f"at batch {chosen.batch} cannot tell codes from the prior; the cost is {price}"
+            f"weight auto, from {float(parts.weight):g}: the factor of {match} adapts until a test of two "
+            f"samples of {chosen.batch} cannot tell codes from the prior; the cost is {price}"
         )
     else:
         tail = f" ({chosen.meaning})" if chosen.meaning else ""

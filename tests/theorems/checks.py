@@ -31,14 +31,15 @@ class Given(Noise):
     def __init__(self, **tables: Tensor) -> None:
         super().__init__("given")
         self.tables = tables
-        self.table = torch.empty(0)
+        self.table: Tensor | None = None
 
     def __call__(self, *place: object) -> Noise:
         inner = Given(**self.tables)
-        inner.table = self.tables[str(place[0])]
+        inner.table = self.tables.get(str(place[0]))
         return inner
 
     def normal(self, *shape: int) -> Tensor:
+        assert self.table is not None
         assert tuple(self.table.shape) == shape
         return self.table
 

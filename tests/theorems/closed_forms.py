@@ -106,25 +106,21 @@ def mmd_squared(expected: Callable[[float, float], float], variance: float, dist
     return expected(0, 2 * variance) - 2 * expected(distance2, 1 + variance) + expected(0, 2)
 
 
-def null_deviation(kernel: Callable[[Tensor], Tensor], d: int, n: int, draws: int = 2000) -> float:
-    r"""Deviation of the U-statistic when P = Q = N(0, I_d), batches of n.
-
-    With the kernel centred, all pairs are uncorrelated: variance
-    :math:`(4/n(n-1) + 4/n^2)\,E\,\tilde k^2`. The last factor by one large sample, unbiased.
-    """
+def centred_square(kernel: Callable[[Tensor], Tensor], d: int, draws: int = 1500) -> float:
+    """E k̃² for P = N(0, I_d), by one large sample and U-statistics of order 2, 3 and 4."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(draws, d, generator=generator, dtype=torch.float64)
-    k = kernel(torch.cdist(x, x).square())
-    k.fill_diagonal_(0)
-    square = k.square().sum() / (draws * (draws - 1))
-    rows = k.sum(1)
-    triple = (rows.square().sum() - k.square().sum()) / (draws * (draws - 1) * (draws - 2))
-    total = rows.sum()
-    quadruple = (total**2 - 4 * rows.square().sum() + 2 * k.square().sum()) / (
-        draws * (draws - 1) * (draws - 2) * (draws - 3)
-    )
-    centred = square - 2 * triple + quadruple
-    return float(((4 / (n * (n - 1)) + 4 / n**2) * centred).sqrt())
+    k = kernel(torch.cdist(x, x).square()).fill_diagonal_(0)
+    pairs, rows = draws * (draws - 1), k.sum(1)
+    squares, paths, total = k.square().sum(), rows.square().sum(), rows.sum()
+    triple = (paths - squares) / (pairs * (draws - 2))
+    quadruple = (total**2 - 4 * paths + 2 * squares) / (pairs * (draws - 2) * (draws - 3))
+    return float(squares / pairs - 2 * triple + quadruple)
+
+
+def null_deviation(centred: float, n: int) -> float:
+    """Deviation of the U-statistic when P = Q: with the kernel centred, all pairs are uncorrelated."""
+    return math.sqrt((4 / (n * (n - 1)) + 4 / n**2) * centred)
 
 
 # ------------------------------------------------------------------------- Gaussian transport
@@ -148,9 +144,9 @@ def gaussian_kl(variance: float) -> float:
 
 
 def whitened(n: int, d: int) -> Tensor:
-    """n rows whose mean is exactly 0 and whose covariance is exactly I: over them, the mean of
+    """n rows of mean exactly 0 and covariance exactly I.
 
-    any quadratic function is its expectation under N(0, I).
+    The mean of a quadratic function over them *is* its expectation under N(0, I).
     """
     rows = torch.randn(n, d, dtype=torch.float64)
     rows = rows - rows.mean(0)

@@ -1,0 +1,5 @@
+"""``python -m pushforward``."""
+
+from pushforward.cli import main
+
+main()
