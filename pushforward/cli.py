@@ -26,18 +26,8 @@ app.command(train)
 
 JSON = Annotated[bool, Parameter(help="Print figures as JSON on standard output.", negative=())]
 OF_PYTHON_ONLY = {"encoder", "decoder", "critic"}  # modules: a command line cannot name them
-OF_TRAINING = [
-    "out",
-    "seed",
-    "steps",
-    "epochs",
-    "minutes",
-    "data_dir",
-    "size",
-    "device",
-    "threads",
-    "overwrite",
-]
+OF_TRAINING = ("out", "seed", "steps", "epochs", "minutes")
+OF_MACHINE = ("data_dir", "size", "device", "threads", "overwrite")
 
 
 @app.command
@@ -172,7 +162,11 @@ def trainer(name: str, recipe: Callable[..., Any], verb: Callable[..., Run]) -> 
     parameters = [inspect.Parameter("data", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
     annotations: dict[str, Any] = {"data": Annotated[str, Parameter(help=helps(verb)["data"])]}
     of_model = [key for key in inspect.signature(recipe).parameters if key not in {"data", *OF_PYTHON_ONLY}]
-    sources = ((recipe, of_model, "Model"), (verb, OF_TRAINING, "Run"))
+    sources = (
+        (recipe, of_model, "Model"),
+        (verb, OF_TRAINING, "Run"),
+        (verb, OF_MACHINE, "Data and machine"),
+    )
     for function, names, group in sources:
         words, hints = helps(function), get_type_hints(function)
         for key in names:

@@ -101,7 +101,7 @@ class WAE(AutoEncoder):
         return {"cost": self.cost(s.GEx, s.x), "match": float(self.weight) * self.match(*self.pair(s))}
 
     def settle(self, s: Square) -> None:
-        self.weight.settle(s.Ex, s.z)
+        self.weight.settle(s)
 
 
 class VAE(WAE):

@@ -11,6 +11,7 @@ from pushforward.discrepancies import IMQ, MMD
 from pushforward.distributions import Prior
 from pushforward.errors import ConfigError
 from pushforward.randomness import Noise
+from pushforward.square import Square
 
 
 class Weight(nn.Module):
@@ -29,7 +30,7 @@ class Weight(nn.Module):
     def __float__(self) -> float:
         return math.exp(self.log_value.item())
 
-    def settle(self, made: Tensor, given: Tensor) -> None:
+    def settle(self, s: Square) -> None:
         """A fixed weight stays."""
 
 
@@ -68,8 +69,8 @@ class AutoWeight(Weight):
         return f"auto, now {float(self):g}"
 
     @torch.no_grad()
-    def settle(self, made: Tensor, given: Tensor) -> None:
-        gap = self.gauge(made.detach(), given.detach()).double()
+    def settle(self, s: Square) -> None:
+        gap = self.gauge(s.resting, s.z).double()
         self.average = self.average + (gap - self.average) / self.memory
         excess = (self.average / self.spread - 0.25).clamp(-1, 1)
         self.log_value = self.log_value + self.rate * excess

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,19 +86,19 @@ def sheet(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 9.5), layout="constrained")
-    figure.suptitle(title, fontsize=12, x=0.01, ha="left")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
-    above, below = left.subplots(2, 1, height_ratios=(1.25, 1))
-    between, cloud, curves = right.subplots(3, 1, height_ratios=(1.1, 1.1, 1))
+    figure = Figure(figsize=(13, 10), layout="constrained")
+    figure.suptitle("\n".join(textwrap.wrap(title, 130)), fontsize=11, x=0.01, ha="left")
+    left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1))
+    above, below = left.subplots(2, 1)
+    between, cloud, curves = right.subplots(3, 1, height_ratios=(1.2, 1, 0.8))
     if are_images(tuple(originals.shape[1:])):
-        n = min(len(originals), 40)
+        n = min(len(originals), 48)
         panels = (
-            (above, "samples: decoded draws of the prior", mosaic(samples[:96], columns=16)),
+            (above, "samples: decoded draws of the prior", mosaic(samples[:96], columns=12)),
             (
                 below,
                 "held-out data, each beside its reconstruction",
-                mosaic(pairs(originals[:n], back[:n]), columns=16),
+                mosaic(pairs(originals[:n], back[:n]), columns=12),
             ),
             (
                 between,

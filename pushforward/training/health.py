@@ -34,7 +34,7 @@ class Health:
     @torch.no_grad()
     def signs(self, s: Square) -> dict[str, float]:
         """``std``: the smallest standard deviation of a code's dimension; ``mmd``: seven-scale MMD²."""
-        codes = s.Ex.detach()
+        codes = s.resting
         return {"std": codes.std(0).min().item(), "mmd": self.gauge(codes, s.z).item()}
 
     def warnings(self, signs: dict[str, float], done: float) -> list[str]:

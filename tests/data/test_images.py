@@ -229,6 +229,8 @@ def test_resized_arrays_keep_range_and_type():
     data = open_dataset(x, size=64)
     assert data.train.x.dtype == torch.uint8
     assert noted(data, "resized from 10x12 to 64x64")
+    exact = open_dataset(x / 255, size=64).train.x * 255
+    assert (data.train.x - exact).abs().max() <= 0.501
     constant = open_dataset(np.full((5, 9, 9), 201, np.uint8), size=(20, 7))
     assert (constant.train.x == 201).all()
 

@@ -1,0 +1,346 @@
+"""T34, T35, T36, T38: what every training loop owes its user."""
+
+import copy
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+import checks
+from pushforward import (
+    IMQ,
+    MMD,
+    VAE,
+    WAE,
+    AutoEncoder,
+    AutoWeight,
+    Bernoulli,
+    GaussianLikelihood,
+    JensenShannon,
+    SquaredError,
+)
+from pushforward.data import Split
+from pushforward.distributions import DeterministicEncoder, GaussianEncoder, NoisyInput, NormalPrior
+from pushforward.errors import DivergedError
+from pushforward.networks import mlp
+from pushforward.randomness import Noise
+from pushforward.square import Square
+from pushforward.training import adam
+from pushforward.training.pretrain import match_moments, moment_gap
+
+SHAPE = (1, 16, 16)
+
+
+def digits(n, side=2):
+    """Handwritten digits in [0, 1], each pixel drawn side x side times."""
+    images = torch.tensor(load_digits().images[:n], dtype=torch.float32) / 16
+    return images.repeat_interleave(side, 1).repeat_interleave(side, 2).unsqueeze(1)
+
+
+def squared_error(model, x):
+    with torch.no_grad():
+        return SquaredError()(model.decode(model.encode(x)), x).item()
+
+
+# ------------------------------------------------------------------------------ T34: overfitting
+
+
+def overfitting(system, latent=16):
+    prior, decoder = NormalPrior(latent), mlp(latent, SHAPE, [128], norm=False)
+    encoder = DeterministicEncoder(mlp(SHAPE, latent, [128], norm=False))
+    gaussian = GaussianEncoder(mlp(SHAPE, 2 * latent, [128], norm=False))
+    match system:
+        case "ae":
+            return AutoEncoder(prior, decoder, encoder)
+        case "wae-mmd":
+            return WAE(prior, decoder, encoder, MMD(IMQ(prior.spread)), weight=10.0)
+        case "wae-gan":
+            critic = JensenShannon(mlp(latent, 1, [64], norm=False))
+            return WAE(prior, decoder, encoder, critic, weight=1.0)
+        case "vae":
+            return VAE(prior, decoder, gaussian, GaussianLikelihood(0.5, learnt=True))
+        case "vae-bernoulli":
+            return VAE(prior, decoder, gaussian, Bernoulli())
+
+
+@pytest.mark.parametrize("system", ["ae", "wae-mmd", "wae-gan", "vae", "vae-bernoulli"])
+def test_one_batch_is_learnt_by_heart(system):
+    """T34: 16 images, 500 steps, and the squared error summed over pixels is below 1."""
+    x = digits(16)
+    assert x.var(0).sum() > 15  # what the best constant image would pay
+    model = overfitting(system)
+    loop = checks.looping(model, x, batch=16, lr=2e-3)
+    for _ in range(500):
+        loop.advance()
+    assert squared_error(model.eval(), x) < 1
+
+
+# --------------------------------------------------------------------------------- T35: turns
+
+
+def game(norm=True, exchange=True, turns=1):
+    """A WAE-GAN whose decoder, encoder and critic all have BatchNorm."""
+    decoder, encoder = checks.networks(norm)
+    critic = JensenShannon(mlp(2, 1, [8], norm=norm), exchange, turns)
+    return WAE(NormalPrior(2), decoder, encoder, critic, weight=3.0)
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_own_turn(exchange):
+    """T35: sleepers keep every bit, have no gradient, and their BatchNorms keep their statistics."""
+    checks.own_turn(checks.looping(game(exchange=exchange), torch.randn(64, 6)))
+
+
+def test_the_critic_s_step_does_not_move_the_model():
+    """T35: with the model's learning rate at 0 its weights stay bit-identical, and the other way round."""
+    for still, prefix in (("model", ("decoder", "encoder")), ("critic", ("match",))):
+        loop = checks.looping(game(norm=False), torch.randn(64, 6))
+        for seat in loop.seats:
+            if seat.player.name == still:
+                seat.optimizer.param_groups[0]["initial_lr"] = 0.0
+        before = checks.tensors(loop.model)
+        for _ in range(3):
+            loop.advance()
+        for name, value in loop.model.state_dict().items():
+            if not name.startswith("weight"):
+                assert torch.equal(value, before[name]) == name.startswith(prefix), name
+
+
+def test_the_critic_answers_the_model_s_step():
+    """T35: the critic's turn sees the same images and the same prior draws as the model's, re-encoded."""
+    loop = checks.looping(game(), torch.randn(64, 6))
+    seen = []
+    for index, seat in enumerate(loop.seats):
+        player = copy.copy(seat.player)
+        object.__setattr__(
+            player, "loss", lambda s, loss=player.loss: (seen.append((s.x, s.z, s.Ex.detach())), loss(s))[1]
+        )
+        loop.seats[index].player = player
+    loop.advance()
+    (x, z, codes), (again, same, anew) = seen
+    assert torch.equal(x, again)
+    assert torch.equal(z, same)
+    assert not torch.equal(codes, anew)  # the encoder has moved in between
+
+
+def test_turns():
+    """T35: a critic with three turns moves three times, each time on another batch."""
+    loop = checks.looping(game(turns=3), torch.randn(96, 6))
+    loop.advance()
+    steps = {
+        seat.player.name: {int(state["step"]) for state in seat.optimizer.state.values()} for seat in loop.seats
+    }
+    assert steps == {"model": {1}, "critic": {3}}
+    drawn = [loop.rows(draw).x for draw in range(3)]
+    assert not any(torch.equal(a, b) for a, b in zip(drawn, drawn[1:], strict=False))
+
+
+def test_frozen_parameters_stay_frozen():
+    """T35: what the user froze is nobody's to move, and is still frozen afterwards."""
+    model = game()
+    model.decoder.requires_grad_(False)
+    before = {name: p.clone() for name, p in model.decoder.named_parameters()}
+    loop = checks.looping(model, torch.randn(64, 6))
+    for _ in range(2):
+        loop.advance()
+    for name, p in model.decoder.named_parameters():
+        assert torch.equal(p, before[name])
+        assert not p.requires_grad
+        assert p.grad is None
+
+
+# ------------------------------------------------------------------------ T36: exact repetition
+
+
+class Dropping(nn.Sequential):
+    """A network with BatchNorm and dropout."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__(nn.Linear(inputs, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(0.2), nn.Linear(12, outputs))
+
+
+def everything():
+    """A game with BatchNorm, dropout, noise on the input, an automatic weight and a learnt deviation."""
+    prior = NormalPrior(2)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(11)
+        encoder = NoisyInput(DeterministicEncoder(Dropping(6, 2)), std=0.1)
+        critic = JensenShannon(mlp(2, 1, [8], norm=True), turns=2)
+        return WAE(
+            prior,
+            Dropping(2, 6),
+            encoder,
+            critic,
+            GaussianLikelihood(0.5, learnt=True),
+            AutoWeight(prior, batch=16, start=3.0),
+        )
+
+
+def digest(loop):
+    """All bits that the next step depends on."""
+    parts, numbers = loop.state()
+    found = {f"{part}/{name}": value.clone() for part, inside in parts.items() for name, value in inside.items()}
+    return found, numbers
+
+
+def losses(loop, steps):
+    return [{name: value.item() for name, value in loop.advance()[0].items()} for _ in range(steps)]
+
+
+X = torch.randn(80, 6, generator=torch.Generator().manual_seed(7))
+
+
+def test_same_seed_same_losses():
+    """T36: one seed gives one sequence of losses, to the last bit; another seed another."""
+    first, second, other = (losses(checks.looping(everything(), X, seed=s), 8) for s in (0, 0, 1))
+    assert first == second
+    assert all(a != b for a, b in zip(first, other, strict=True))
+    assert set(first[0]) == {"cost", "match", "critic"}
+
+
+def test_stopping_anywhere_changes_nothing():
+    """T36: at random cuts a new loop takes over and ends with the same bits: weights, BatchNorm, moments."""
+    total = 13
+    straight = checks.looping(everything(), X, schedule="cosine")
+    expected = losses(straight, total)
+    final, numbers = digest(straight)
+    assert {name.split("/")[0] for name in final} == {"model", "optimizer-model", "optimizer-critic"}
+    for part in ("running_mean", "running_var", "num_batches_tracked", "log_value", "average", "exp_avg_sq", "excess"):
+        assert any(name.endswith(part) for name in final), part
+    for cut in torch.randperm(total - 1)[:3].add(1).tolist():
+        torch.manual_seed(cut)  # the global generator must not matter
+        first = checks.looping(everything(), X, schedule="cosine")
+        heard = losses(first, cut)
+        state = {name: {k: v.clone() for k, v in part.items()} for name, part in first.state()[0].items()}
+        second = checks.looping(everything(), X, schedule="cosine")
+        for parameter in second.model.parameters():
+            parameter.data.normal_()
+        second.restore(state, first.state()[1])
+        heard += losses(second, total - cut)
+        assert heard == expected
+        found, found_numbers = digest(second)
+        assert found_numbers == numbers
+        assert found.keys() == final.keys()
+        for name, value in found.items():
+            assert torch.equal(value, final[name]), name
+
+
+@pytest.mark.parametrize("lost", ["running_mean", "average", "log_value", "exp_avg", "exp_avg_sq", "step"])
+def test_nothing_of_the_state_is_idle(lost):
+    """T36: lose any part of the state and the run ends elsewhere: the test above would see it."""
+    loops = [checks.looping(everything(), X) for _ in range(2)]
+    for loop in loops:
+        losses(loop, 4)
+    parts, numbers = loops[1].state()
+    state = {
+        part: {
+            name: torch.zeros_like(value) if name.split(".")[-1] == lost else value.clone()
+            for name, value in inside.items()
+        }
+        for part, inside in parts.items()
+    }
+    loops[1].restore(state, numbers)
+    for loop in loops:
+        losses(loop, 2)
+    one, other = (digest(loop)[0] for loop in loops)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_number_that_is_not_finite_stops_the_step():
+    """A loss that is not finite is named, and no parameter of the player has moved."""
+    model = game()
+    x = torch.randn(16, 6)
+    x[3, 2] = float("nan")
+    loop = checks.looping(model, x, batch=16)
+    before = checks.tensors(model)
+    with pytest.raises(DivergedError, match=r"step 0: the model's loss is not finite: cost = nan"):
+        loop.advance()
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
+# --------------------------------------------------------------------- T38: moment pretraining
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_moment_pretraining(norm):
+    """T38: at most 200 steps bring the codes' mean and covariance within .1 of the prior's."""
+    x = digits(500, side=1)
+    prior = NormalPrior(4)
+    model = AutoEncoder(
+        prior, mlp(4, (1, 8, 8), [16]), DeterministicEncoder(mlp((1, 8, 8), 4, [64], norm=norm))
+    )
+    decoder = checks.tensors(model.decoder)
+    with torch.no_grad():
+        assert moment_gap(model.encode(x), torch.randn(5000, 4)) > 0.15
+    taken = []
+
+    def counting(parameters):
+        optimizer = adam(1e-3)(parameters)
+        optimizer.register_step_post_hook(lambda *_: taken.append(1))
+        return optimizer
+
+    assert match_moments(model, Split(x), counting) < 0.1
+    assert 0 < len(taken) < 200
+    taken.clear()
+    match_moments(model, Split(x), counting, enough=0.001)
+    assert len(taken) <= 200
+    with torch.no_grad():
+        codes = model.encode(x)
+    assert codes.mean(0).abs().max() < 0.1
+    assert (codes.T.cov() - torch.eye(4)).square().mean() < 0.1**2
+    assert all(torch.equal(value, decoder[name]) for name, value in model.decoder.state_dict().items())
+
+
+def test_moment_gap():
+    """T38: mean over L of squared means plus mean over L² of squared covariances, as the official code."""
+    q, p = torch.randn(30, 3), torch.randn(40, 3)
+    means = [(a - b) ** 2 for a, b in zip(q.mean(0), p.mean(0), strict=True)]
+    covariances = (torch.cov(q.T) - torch.cov(p.T)) ** 2
+    torch.testing.assert_close(moment_gap(q, p), sum(means) / 3 + covariances.sum() / 9)
+    torch.testing.assert_close(moment_gap(q + 2, q), torch.tensor(4.0))
+
+
+# ------------------------------------------------------------------------- the square, and noise
+
+
+def test_one_draw_of_the_code():
+    """Appendix B: the same draw of the code feeds decoder and match."""
+
+    def make(decoder, match):
+        return WAE(NormalPrior(2), decoder, GaussianEncoder(nn.Linear(5, 4)), match)
+
+    checks.one_draw_of_the_code(make)
+    checks.the_match_moves_the_encoder(make)
+
+
+def test_the_square():
+    """Given, made, back: six names, each drawn once, each what the design says."""
+    model = game(norm=False)
+    x = torch.randn(8, 6)
+    s = Square(model, x, Noise(0))
+    assert torch.equal(s.z, model.prior(8).rsample(Noise(0)("prior")))
+    assert torch.equal(s.Ex, model.encoder(x).center)
+    assert torch.equal(s.Gz, model.decoder(s.z))
+    assert torch.equal(s.GEx, model.decoder(s.Ex))
+    assert torch.equal(s.EGz, model.encoder(s.Gz).center)
+    assert s.Ex is s.Ex
+    assert s.z is s.z
+
+
+def test_a_single_player_is_always_awake():
+    """With one player nobody sleeps: its turn is the plain gradient step."""
+    model = AutoEncoder(NormalPrior(2), *checks.networks(norm=True))
+    loop = checks.looping(model, torch.randn(64, 6), lr=0.1)
+    twin = copy.deepcopy(model)
+    optimizer = torch.optim.Adam(twin.parameters(), lr=0.1, fused=True)
+    for step in range(3):
+        x, _ = loop.rows(step)
+        loss = SquaredError()(twin.decoder(twin.encoder(x).center), x)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loop.advance()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, twin.state_dict()[name]), name
