@@ -329,6 +329,23 @@ def test_the_square():
     assert s.z is s.z
 
 
+def test_codes_at_rest():
+    """Codes at rest are those of evaluation: running statistics, which looking does not change."""
+    model = game()
+    x = torch.randn(16, 6)
+    Square(model, x, Noise(0)).Ex.sum().backward()
+    before = checks.tensors(model)
+    s = Square(model, x + 1, Noise(0))
+    resting = s.resting
+    assert model.encoder.training
+    assert not resting.requires_grad
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert torch.equal(resting, model.eval().encode(x + 1))
+    model.train()
+    assert not torch.equal(resting, s.Ex)
+
+
 def test_a_single_player_is_always_awake():
     """With one player nobody sleeps: its turn is the plain gradient step."""
     model = AutoEncoder(NormalPrior(2), *checks.networks(norm=True))

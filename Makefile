@@ -1,0 +1,52 @@
+# Two commands set everything up: `make demo` and `make test`. Both need Python 3.11+ and a package index.
+
+# The first interpreter that runs and is new enough: a name on the PATH may be a shim that fails.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
+BIN := .venv/bin
+
+# Small nets are faster on one thread; two threads that wait for each other are slower than one.
+export OMP_NUM_THREADS ?= 1
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export UV_COMPILE_BYTECODE := 1
+
+.PHONY: demo test lint constraints clean
+
+demo: .venv/installed
+	$(BIN)/pushforward train wae-mmd digits
+
+test: .venv/installed-test lint
+	$(BIN)/pytest -n 2
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed and was not found" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+# uv installs several times faster; pip does where uv cannot be had.
+install = $(BIN)/python -m pip install --quiet uv 2>/dev/null && \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '$(1)' || \
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '$(1)'
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(call install,.)
+	@touch $@
+
+.venv/installed-test: .venv/bin/python pyproject.toml constraints.txt
+	$(call install,.[test])
+	@touch .venv/installed $@
+
+# Pins for all platforms; what only a CUDA build needs is left to that build.
+constraints: .venv/installed
+	printf 'torch==2.13.0\n' > .venv/torch.txt
+	{ echo "# What is installed for development, so that today's install is next year's. Made by \`make constraints\`."; \
+	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 --extra test \
+		-c .venv/torch.txt pyproject.toml | grep -Ev '^(nvidia|cuda|triton|torch)' ; echo 'torch==2.13.0'; } > .venv/pins.txt
+	mv .venv/pins.txt constraints.txt
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,225 @@
+"""What every discrepancy owes. To join: one line in ``FAMILY``."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import nn
+
+from pushforward import IMQ, MMD, GaussianKernel, JensenShannon
+from pushforward.discrepancies import Discrepancy, PriorDensity
+from pushforward.distributions import NormalPrior
+from pushforward.errors import ConfigError
+
+SHAPE = (3, 4)
+D = math.prod(SHAPE)
+LOG4 = math.log(4)
+
+
+class Law(NamedTuple):
+    """A member: how it is made, its value when both samples have one law, and what its repr must say."""
+
+    make: Callable[[], Discrepancy]
+    home: float
+    says: tuple[str, ...]
+
+
+def critic() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(D, 16), nn.Tanh(), nn.Linear(16, 1))
+
+
+def told() -> nn.Module:
+    net = nn.Sequential(nn.Linear(D, 16), nn.Tanh(), nn.Linear(16, 1))
+    return nn.Sequential(nn.Flatten(), PriorDensity(net, NormalPrior(D)))
+
+
+FAMILY = {
+    "MMD u IMQ": Law(lambda: MMD(IMQ(2.0 * D)), 0, ("'u'", "C=24", "10.0")),
+    "MMD v IMQ": Law(lambda: MMD(IMQ(2.0 * D), "v"), 0, ("'v'", "C=24")),
+    "MMD u Gaussian": Law(lambda: MMD(GaussianKernel([3.0, 5.0])), 0, ("'u'", "3.0, 5.0")),
+    "MMD v Gaussian": Law(lambda: MMD(GaussianKernel([5.0]), "v"), 0, ("'v'", "5.0")),
+    "MMD u IMQ readable": Law(lambda: MMD(IMQ(2.0 * D), fast=False), 0, ("'u'", "C=24")),
+    "MMD v IMQ readable": Law(lambda: MMD(IMQ(2.0 * D), "v", fast=False), 0, ("'v'", "C=24")),
+    "JensenShannon": Law(lambda: JensenShannon(critic()), LOG4, ("exchange=True", "turns=1")),
+    "JensenShannon saturating": Law(
+        lambda: JensenShannon(critic(), exchange=False, turns=3), -LOG4, ("exchange=False", "turns=3")
+    ),
+    "JensenShannon told the prior": Law(lambda: JensenShannon(told()), LOG4, ("exchange=True", "latent=12")),
+}
+everyone = pytest.mark.parametrize("law", FAMILY.values(), ids=FAMILY)
+
+
+def samples(n: int = 200, shift: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(n, *SHAPE) + shift, torch.randn(n, *SHAPE)
+
+
+def value(match: Discrepancy, q: torch.Tensor, p: torch.Tensor, steps: int = 150) -> float:
+    """The value after a critic, if there is one, has climbed its bound on other samples of both laws."""
+    parameters = list(match.parameters())
+    if parameters:
+        optimizer = torch.optim.Adam(parameters, lr=1e-2)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            made, given = torch.randn(200, *SHAPE) + q.mean(), torch.randn(200, *SHAPE)
+            (-match.advantage(made, given)).backward()
+            optimizer.step()
+    with torch.no_grad():
+        return match(q, p).item()
+
+
+@everyone
+def test_one_number(law):
+    """A discrepancy of samples of any two sizes is a number of shape (), in the dtype of the samples."""
+    match = law.make()
+    q, p = samples()
+    for n, m in ((2, 2), (7, 3), (200, 150)):
+        assert match(q[:n], p[:m]).shape == ()
+    assert match(q, p).dtype == torch.float32
+    precise = match.double()(q.double(), p.double())
+    assert precise.dtype == torch.float64
+    torch.testing.assert_close(precise.float(), match.float()(q, p), rtol=1e-4, atol=1e-5)
+
+
+@everyone
+def test_home_and_away(law):
+    """At home it has its equilibrium value; away it is greater, and further away greater still."""
+    home = value(law.make(), *samples())
+    assert home == pytest.approx(law.home, abs=0.15 if law.home else 0.1)
+    near, far = (value(law.make(), *samples(shift=shift)) for shift in (0.5, 1.5))
+    assert home < near < far
+
+
+@everyone
+def test_order(law):
+    """The rows of either sample may come in any order."""
+    match = law.make().double()
+    q, p = (sample.double() for sample in samples(50, 0.3))
+    expected = match(q, p)
+    torch.testing.assert_close(match(q[torch.randperm(50)], p), expected)
+    torch.testing.assert_close(match(q, p[torch.randperm(50)]), expected)
+
+
+@everyone
+def test_shape(law):
+    """Rows of shape (3, 4) and the same rows flattened have the same value."""
+    match = law.make()
+    q, p = samples()
+    torch.testing.assert_close(match(q.flatten(1), p.flatten(1)), match(q, p), rtol=1e-5, atol=1e-6)
+
+
+@everyone
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_are_finite(law, dtype):
+    """Where both samples are equal, and where all codes have collapsed, the gradient is finite."""
+    match = law.make().to(dtype)
+    given = torch.randn(20, *SHAPE, dtype=dtype)
+    collapsed = torch.ones_like(given)
+    for q, p in ((given.clone(), given), (collapsed, given), (collapsed.clone(), collapsed)):
+        q.requires_grad_()
+        (gradient,) = torch.autograd.grad(match(q, p), q)
+        assert gradient.isfinite().all()
+
+
+@everyone
+def test_gradients_reach_both_sides(law):
+    """Made and given may both come out of a network; each gets its gradient."""
+    match = law.make()
+    q, p = (sample.requires_grad_() for sample in samples(20, 0.5))
+    for gradient in torch.autograd.grad(match(q, p), (q, p)):
+        assert gradient.abs().sum() > 0
+
+
+@everyone
+def test_gradient_is_the_derivative(law):
+    """The gradient agrees with finite differences."""
+    match = law.make().double()
+    q, p = (torch.randn(4, *SHAPE, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(match, (q, p))
+
+
+@everyone
+def test_descent_goes_home(law):
+    """Descending it moves what is made towards what is given."""
+    match = law.make()
+    q, p = samples(shift=1.0)
+    value(match, q, p)
+    q.requires_grad_()
+    (gradient,) = torch.autograd.grad(match(q, p), q)
+    assert (gradient.mean(0) > 0).float().mean() > 0.9
+
+
+@everyone
+def test_critic(law):
+    """With parameters it is a game, whose advantage a critic climbs; without it has no advantage."""
+    match = law.make()
+    q, p = samples()
+    if list(match.parameters()):
+        gradients = torch.autograd.grad(match.advantage(q, p), list(match.parameters()))
+        assert all(gradient.isfinite().all() and gradient.abs().sum() > 0 for gradient in gradients[:-1])
+        assert match.turns >= 1
+    else:
+        with pytest.raises(NotImplementedError, match="no critic"):
+            match.advantage(q, p)
+
+
+@everyone
+def test_samples_are_left_alone(law):
+    """Neither sample is changed, nor is any global generator."""
+    match = law.make()
+    q, p = samples()
+    copies, state = (q.clone(), p.clone()), torch.random.get_rng_state()
+    match(q, p)
+    assert torch.equal(q, copies[0])
+    assert torch.equal(p, copies[1])
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@everyone
+def test_repr(law):
+    """Printing it shows its hyper-parameters."""
+    for words in law.says:
+        assert words in repr(law.make())
+
+
+@everyone
+def test_autocast(law):
+    """Under autocast the value stays within the precision of bfloat16, and finite."""
+    match = law.make()
+    q, p = samples(64, 0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert match(q, p).float().item() == pytest.approx(match.float()(q, p).item(), rel=0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("sides", [(1, 5), (5, 1), (1, 1)])
+@pytest.mark.parametrize("fast", [True, False])
+def test_u_statistic_of_one_sample(sides, fast):
+    """The U-statistic divides by n(n - 1): a batch of one is refused by name, and V is offered."""
+    q, p = (torch.randn(n, 3) for n in sides)
+    with pytest.raises(ConfigError, match=r"at least 2 samples.*got 1.*estimator='v'"):
+        MMD(IMQ(6.0), fast=fast)(q, p)
+    assert MMD(IMQ(6.0), "v", fast)(q, p).isfinite()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: IMQ(0.0),
+        lambda: IMQ(-1.0),
+        lambda: IMQ(float("nan")),
+        lambda: IMQ(1.0, []),
+        lambda: IMQ(1.0, [1.0, 0.0]),
+        lambda: IMQ(1.0, [-0.5]),
+        lambda: GaussianKernel([]),
+        lambda: GaussianKernel([0.0]),
+        lambda: GaussianKernel([1.0, -2.0]),
+        lambda: MMD(IMQ(1.0), "w"),
+        lambda: MMD(IMQ(1.0), "U"),
+        lambda: JensenShannon(nn.Linear(2, 1), turns=0),
+    ],
+)
+def test_impossible_settings(wrong):
+    """Constants that are zero, negative or unknown are refused."""
+    with pytest.raises(ConfigError):
+        wrong()
