@@ -94,7 +94,7 @@ class Square:
         with torch.no_grad():
             codes = encoder.eval()(self.x).rsample(self.noise("encoder"))
         encoder.train(was)
-        return codes  # type: ignore[no-any-return]
+        return codes
 
     @lazy
     def Gz(self) -> Tensor:

@@ -56,7 +56,7 @@ def train(steps: int, planned: int = 6000) -> list[tuple[float, float, float]]:
         cost = (decoder(codes) - x).square().flatten(1).sum(1).mean()
         match = WEIGHT * (F.softplus(-critic(codes)).mean() + F.softplus(critic(z)).mean())
         model.zero_grad()
-        (cost + match).backward()  # type: ignore[no-untyped-call]
+        (cost + match).backward()
         model.step()
 
         # The critic: codes of the same rows, encoded again, against the same draws of the prior.
@@ -67,7 +67,7 @@ def train(steps: int, planned: int = 6000) -> list[tuple[float, float, float]]:
             norm.track_running_stats = True
         loss = F.softplus(-critic(z)).mean() + F.softplus(critic(codes)).mean()
         player.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         player.step()
         terms.append((cost.item(), match.item(), loss.item()))
     return terms

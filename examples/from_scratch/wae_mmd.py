@@ -64,7 +64,7 @@ def train(steps: int, planned: int = 6000) -> list[tuple[float, float]]:
         cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95))
         optimizer.param_groups[0]["lr"] = RATE * (done / 0.05 if done < 0.05 else cosine)
         optimizer.zero_grad()
-        (cost + match).backward()  # type: ignore[no-untyped-call]
+        (cost + match).backward()
         optimizer.step()
         terms.append((cost.item(), match.item()))
     return terms

@@ -15,7 +15,7 @@ from torch import nn
 from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import MMD, JensenShannon, PriorDensity
 from pushforward.errors import ConfigError
-from pushforward.models import VAE, WAE, AutoEncoder, AutoWeight, Model
+from pushforward.models import VAE, WAE, AutoEncoder, AutoWeight
 from pushforward.networks import mlp, official_init
 from pushforward.recipes.parts import KERNELS, Parts, Recipe, assemble, check_fit, named
 from pushforward.recipes.settings import (
@@ -295,7 +295,7 @@ def _entries(arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name in Settings.__dataclass_fields__}
 
 
-def _recipe(model: Model, chosen: Settings, data: Dataset, parts: Parts, match: str | None) -> Recipe:
+def _recipe(model: AutoEncoder, chosen: Settings, data: Dataset, parts: Parts, match: str | None) -> Recipe:
     check_fit(model, data)
     features = data.train.x[0].numel()
     price = f"{COST_WORDS[chosen.cost]}, summed over {features} values in {data.range}, mean over the batch"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, SquaredError
 from pushforward.data.dataset import Dataset
@@ -25,7 +25,7 @@ from pushforward.distributions import (
     UniformPrior,
 )
 from pushforward.errors import ConfigError, nearest
-from pushforward.models import AutoWeight, Model, Weight
+from pushforward.models import AutoEncoder, AutoWeight, Weight
 from pushforward.networks import conv_decoder, conv_encoder, mlp, official_init
 from pushforward.randomness import Noise
 from pushforward.recipes.settings import Settings
@@ -198,34 +198,31 @@ class Recipe:
         meaning: One line that says what the weight means.
     """
 
-    model: Model
+    model: AutoEncoder
     training: Training
     settings: Settings
     meaning: str
 
 
-def check_fit(model: Model, data: Dataset) -> None:
+def check_fit(model: AutoEncoder, data: Dataset) -> None:
     """Runs two rows through encoder and decoder, to say what does not fit before training starts.
 
     Raises:
         ConfigError: If a module fails or makes another shape than it should.
     """
     x = data.train.batch(slice(0, 2)).x
+    wanted = {"encoder": (2, model.prior.latent), "decoder": tuple(x.shape)}
     was = model.training
     model.eval()
-    try:
-        with torch.no_grad():
-            s = Square(model, x, Noise("dry batch"))
-            for name, wanted, draw in (
-                ("encoder", (2, model.prior.latent), lambda: s.Ex),
-                ("decoder", tuple(x.shape), lambda: s.GEx),
-            ):
-                try:
-                    found = tuple(draw().shape)
-                except (RuntimeError, ValueError, TypeError, IndexError) as error:
-                    reason = str(error).splitlines()[0]
-                    raise ConfigError(f"the {name} fails on rows of shape {data.shape}: {reason}") from error
-                if found != wanted:
-                    raise ConfigError(f"the {name} should make {wanted} from two rows, it makes {found}")
-    finally:
-        model.train(was)
+    square = Square(model, x, Noise("dry batch"))
+    made: dict[str, Callable[[], Tensor]] = {"encoder": lambda: square.Ex, "decoder": lambda: square.GEx}
+    for name, draw in made.items():
+        try:
+            with torch.no_grad():
+                found = tuple(draw().shape)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"the {name} fails on rows of shape {data.shape}: {reason}") from error
+        if found != wanted[name]:
+            raise ConfigError(f"the {name} should make {wanted[name]} from two rows, it makes {found}")
+    model.train(was)

@@ -88,7 +88,7 @@ def sheet(
 
     figure = Figure(figsize=(13, 10), layout="constrained")
     figure.suptitle("\n".join(textwrap.wrap(title, 130)), fontsize=11, x=0.01, ha="left")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1))
+    left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1))  # type: ignore[misc]
     above, below = left.subplots(2, 1)
     between, cloud, curves = right.subplots(3, 1, height_ratios=(1.2, 1, 0.8))
     if are_images(tuple(originals.shape[1:])):

@@ -53,6 +53,7 @@ class Live:
     """A rich progress bar."""
 
     def __init__(self, what: str) -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.progress = Progress(
@@ -62,7 +63,7 @@ class Live:
             TextColumn("{task.fields[words]}"),
             TimeRemainingColumn(),
             refresh_per_second=5,
-            console=_console(),
+            console=Console(file=sys.stderr),
         )
         self.task = self.progress.add_task(what, words="")
 
@@ -71,12 +72,6 @@ class Live:
 
     def say(self, line: str) -> None:
         self.progress.console.print(line, highlight=False, markup=False)
-
-
-def _console():  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from rich.console import Console
-
-    return Console(file=sys.stderr)
 
 
 @contextmanager

@@ -208,7 +208,7 @@ class Seat:
             found = ", ".join(f"{name} = {value.item():g}" for name, value in losses.items())
             raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {found}")
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if not math.isfinite(norm.item()):

@@ -51,6 +51,6 @@ def match_moments(
         if gap.item() < enough:
             break
         optimizer.zero_grad(set_to_none=True)
-        gap.backward()  # type: ignore[no-untyped-call]
+        gap.backward()
         optimizer.step()
     return gap.item()

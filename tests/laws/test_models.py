@@ -31,11 +31,14 @@ from pushforward.training import Loop, Training, adam
 
 LATENT, HIDDEN = 3, 16
 SHAPES = {"vectors": (6,), "images": (1, 4, 4)}
-PRIOR = NormalPrior(LATENT)
+
+
+def prior():
+    return NormalPrior(LATENT)
 
 
 def kernel(estimator):
-    return MMD(IMQ(PRIOR.spread), estimator)
+    return MMD(IMQ(prior().spread), estimator)
 
 
 def game(exchange):
@@ -44,14 +47,14 @@ def game(exchange):
 
 # name: from (decoder, encoder, weight) to a model
 FAMILY = {
-    "AE": lambda G, E, w=None: AutoEncoder(PRIOR, G, E),
-    "WAE-MMD u": lambda G, E, w=10.0: WAE(PRIOR, G, E, kernel("u"), weight=w),
-    "WAE-MMD v": lambda G, E, w=10.0: WAE(PRIOR, G, E, kernel("v"), weight=w),
-    "WAE-GAN": lambda G, E, w=10.0: WAE(PRIOR, G, E, game(True), weight=w),
-    "WAE-GAN saturating": lambda G, E, w=10.0: WAE(PRIOR, G, E, game(False), weight=w),
-    "VAE Bernoulli": lambda G, E, w=1.0: VAE(PRIOR, G, E, Bernoulli(), w),
-    "VAE Gaussian": lambda G, E, w=1.0: VAE(PRIOR, G, E, GaussianLikelihood(), w),
-    "VAE learnt": lambda G, E, w=1.0: VAE(PRIOR, G, E, GaussianLikelihood(0.5, learnt=True), w),
+    "AE": lambda G, E, w=None: AutoEncoder(prior(), G, E),
+    "WAE-MMD u": lambda G, E, w=10.0: WAE(prior(), G, E, kernel("u"), weight=w),
+    "WAE-MMD v": lambda G, E, w=10.0: WAE(prior(), G, E, kernel("v"), weight=w),
+    "WAE-GAN": lambda G, E, w=10.0: WAE(prior(), G, E, game(True), weight=w),
+    "WAE-GAN saturating": lambda G, E, w=10.0: WAE(prior(), G, E, game(False), weight=w),
+    "VAE Bernoulli": lambda G, E, w=1.0: VAE(prior(), G, E, Bernoulli(), w),
+    "VAE Gaussian": lambda G, E, w=1.0: VAE(prior(), G, E, GaussianLikelihood(), w),
+    "VAE learnt": lambda G, E, w=1.0: VAE(prior(), G, E, GaussianLikelihood(0.5, learnt=True), w),
 }
 
 ENCODERS = {
@@ -60,7 +63,9 @@ ENCODERS = {
     "implicit": lambda shape, norm: ImplicitEncoder(
         mlp(shape, HIDDEN, [HIDDEN], norm), mlp(HIDDEN + 2, LATENT, [HIDDEN], norm), noise=2
     ),
-    "noisy": lambda shape, norm: NoisyInput(DeterministicEncoder(mlp(shape, LATENT, [HIDDEN], norm)), std=0.05),
+    "noisy": lambda shape, norm: NoisyInput(
+        DeterministicEncoder(mlp(shape, LATENT, [HIDDEN], norm)), std=0.05
+    ),
 }
 
 CASES = [
@@ -294,7 +299,7 @@ def test_any_module_may_stand_in():
             return self.scale * x.flatten(1)[:, :LATENT]
 
     decoder = nn.Sequential(nn.Linear(LATENT, 16), nn.Unflatten(1, (1, 4, 4)))
-    model = WAE(PRIOR, decoder, DeterministicEncoder(Own()), kernel("u"))
+    model = WAE(prior(), decoder, DeterministicEncoder(Own()), kernel("u"))
     loop = loop_of(model, SHAPES["images"])
     loop.advance()
     assert model.encoder.net.scale != 1

@@ -95,7 +95,8 @@ def expected_kernel(kernel: Kernel, d: int, distance2: float, variance: float) -
     low, middle, high = (float(law.ppf(p)) for p in (1e-13, 0.5, 1 - 1e-13))
     inside = {"epsabs": 1e-10, "epsrel": 1e-9, "limit": 200}
     return sum(
-        quad(lambda u: k(variance * u) * law.pdf(u), a, b, **inside)[0] for a, b in ((low, middle), (middle, high))
+        quad(lambda u: k(variance * u) * law.pdf(u), a, b, **inside)[0]
+        for a, b in ((low, middle), (middle, high))
     )
 
 
@@ -235,9 +236,7 @@ def own_turn(loop: Loop) -> None:
         assert all(p.grad is None for p in others)
         assert all(p.grad is not None for p in seat.parameters)
         mine = {name for name, p in loop.model.named_parameters() if id(p) in seat.owned}
-        norms = {
-            name.rsplit(".", 1)[0] for name in before if name.endswith("running_mean")
-        }
+        norms = {name.rsplit(".", 1)[0] for name in before if name.endswith("running_mean")}
         for name, value in loop.model.state_dict().items():
             owner = name.rsplit(".", 1)[0]
             ours = name in mine or (owner in norms and f"{owner}.weight" in mine)
@@ -249,4 +248,3 @@ def networks(norm: bool = True, features: int = 6, latent: int = 2) -> tuple[nn.
     """A small decoder and a deterministic encoder."""
     decoder = mlp(latent, features, [12], norm=norm)
     return decoder, DeterministicEncoder(mlp(features, latent, [12], norm=norm))
-

@@ -9,7 +9,13 @@ from torch import nn
 
 import checks
 from pushforward import KL
-from pushforward.distributions import DeterministicEncoder, Gaussian, GaussianEncoder, NormalPrior, UniformPrior
+from pushforward.distributions import (
+    DeterministicEncoder,
+    Gaussian,
+    GaussianEncoder,
+    NormalPrior,
+    UniformPrior,
+)
 from pushforward.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -25,7 +31,12 @@ HOME = gaussian([0.0], [1.0])
 
 @pytest.mark.parametrize(
     ("mean", "variance", "nats"),
-    [(0.0, 1.0, 0.0), (1.0, 1.0, 0.5), (0.0, math.e, (math.e - 2) / 2), (0.0, math.e**2, (math.e**2 - 3) / 2)],
+    [
+        (0.0, 1.0, 0.0),
+        (1.0, 1.0, 0.5),
+        (0.0, math.e, (math.e - 2) / 2),
+        (0.0, math.e**2, (math.e**2 - 3) / 2),
+    ],
 )
 def test_kl_to_the_prior(mean, variance, nats):
     """T1: KL(N(μ, σ²), N(0, 1)) = ½(μ² + σ² - 1 - log σ²); 2.1945 for σ = e."""
@@ -97,8 +108,12 @@ def test_information_about_n_points_is_at_most_log_n(gap, tight):
         log_q = log_mixture(z)
         return math.exp(log_q) * (log_q - prior.log_prob(torch.tensor([[z]])).item())
 
-    wae_pays = sum(integral(integrand, c - gap / 2, c + gap / 2, points=[c]) for c in centers.flatten().tolist())
-    wae_pays += sum(integral(integrand, *ends) for ends in ((-2.5 * gap - 5, -2.5 * gap), (2.5 * gap, 2.5 * gap + 5)))
+    wae_pays = sum(
+        integral(integrand, c - gap / 2, c + gap / 2, points=[c]) for c in centers.flatten().tolist()
+    )
+    wae_pays += sum(
+        integral(integrand, *ends) for ends in ((-2.5 * gap - 5, -2.5 * gap), (2.5 * gap, 2.5 * gap + 5))
+    )
     information = vae_pays - wae_pays
     assert 0 < information <= math.log(5) + 1e-6
     assert (information > math.log(5) - 1e-6) is tight

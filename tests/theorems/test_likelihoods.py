@@ -14,7 +14,9 @@ def test_half_variance_is_the_squared_error():
     """With s² = ½ the negative log-likelihood is the squared error plus (D/2) log π."""
     made, given = torch.randn(6, 2, 3), torch.rand(6, 2, 3)
     constant = 6 / 2 * math.log(math.pi)
-    torch.testing.assert_close(GaussianLikelihood().rows(made, given), SquaredError().rows(made, given) + constant)
+    torch.testing.assert_close(
+        GaussianLikelihood().rows(made, given), SquaredError().rows(made, given) + constant
+    )
 
 
 @pytest.mark.usefixtures("float64")
@@ -95,9 +97,13 @@ def test_bernoulli_is_stable(dtype, pixel):
     rows = Bernoulli().rows(logits, x)
     (slopes,) = torch.autograd.grad(rows.sum(), logits)
     plain = logits.detach().double().flatten()
-    torch.testing.assert_close(rows.double(), plain.clamp_min(0) + (-plain.abs()).exp().log1p() - pixel * plain)
+    torch.testing.assert_close(
+        rows.double(), plain.clamp_min(0) + (-plain.abs()).exp().log1p() - pixel * plain
+    )
     tail = (-plain.abs()).exp()
     sigmoid = torch.where(plain < 0, tail / (1 + tail), 1 / (1 + tail)).unsqueeze(1)
-    torch.testing.assert_close(slopes.double(), sigmoid - pixel, rtol=1e-6, atol=1e-7 if dtype == torch.float32 else 0)
+    torch.testing.assert_close(
+        slopes.double(), sigmoid - pixel, rtol=1e-6, atol=1e-7 if dtype == torch.float32 else 0
+    )
     assert slopes[0].item() == pytest.approx(-pixel, abs=1e-80)
     assert slopes[-1].item() == 1 - pixel

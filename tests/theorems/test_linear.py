@@ -166,7 +166,9 @@ def linear_vae(s2, sigma2, beta):
     encoder.weight.data = torch.tensor([[a / s2], [0.0]])
     encoder.bias.data = torch.tensor([0.0, math.log(tau2)])
     decoder = linear(torch.tensor([[a]]))
-    model = VAE(NormalPrior(1), decoder, GaussianEncoder(encoder), GaussianLikelihood(math.sqrt(sigma2)), beta)
+    model = VAE(
+        NormalPrior(1), decoder, GaussianEncoder(encoder), GaussianLikelihood(math.sqrt(sigma2)), beta
+    )
     return model.double(), a, tau2
 
 
@@ -196,7 +198,8 @@ class TestVariational:
             assert nats == pytest.approx(1.765512, abs=5e-7)
 
     @pytest.mark.parametrize(
-        ("s2", "sigma2", "beta"), [(2.0, 0.5, 1.0), (2.0, 0.5, 3.0), (2.0, 0.5, 4.0), (2.0, 0.5, 6.0), (1.0, 2.0, 1.0)]
+        ("s2", "sigma2", "beta"),
+        [(2.0, 0.5, 1.0), (2.0, 0.5, 3.0), (2.0, 0.5, 4.0), (2.0, 0.5, 6.0), (1.0, 2.0, 1.0)],
     )
     def test_optimum(self, s2, sigma2, beta):
         """T15: a² = max(0, s² - βσ²), τ² = min(1, βσ²/s²): there the slope is 0 and all around is worse."""
@@ -254,5 +257,7 @@ class TestVariational:
     def test_weight_zero_is_the_plain_auto_encoder(self):
         """T15: at β = 0 the formula is the cost alone, and the unconstrained optimum is 0 error."""
         prior, decoder = NormalPrior(2), linear(torch.randn(2, 2))
-        model = AutoEncoder(prior, decoder, DeterministicEncoder(linear(torch.linalg.inv(decoder.weight.data))))
+        model = AutoEncoder(
+            prior, decoder, DeterministicEncoder(linear(torch.linalg.inv(decoder.weight.data)))
+        )
         assert cost(model, torch.randn(30, 2)).item() == pytest.approx(0, abs=1e-20)

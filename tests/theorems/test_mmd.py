@@ -34,7 +34,9 @@ def repeated(mmd, make, times):
 # ---------------------------------------------------------------------- T18, T19: expectations
 
 
-@pytest.mark.parametrize(("d", "h", "distance2", "variance"), [(1, 1.0, 0, 2.0), (3, 2.0, 4.0, 1.5), (8, 3.0, 1.0, 2.0)])
+@pytest.mark.parametrize(
+    ("d", "h", "distance2", "variance"), [(1, 1.0, 0, 2.0), (3, 2.0, 4.0, 1.5), (8, 3.0, 1.0, 2.0)]
+)
 def test_expected_gaussian_kernel(d, h, distance2, variance):
     """T18: E k = (h²/(h²+v))^{d/2} exp(-|m|²/2(h²+v)) for the library's kernel and the law of r²."""
     found = checks.expected_kernel(GaussianKernel([h]), d, distance2, variance)
@@ -75,7 +77,9 @@ def test_printed_values_of_the_imq_kernel():
     assert checks.expected_kernel(IMQ(4.0), 2, 0, 2) == pytest.approx(4.048338, abs=5e-7)
 
 
-@pytest.mark.parametrize(("d", "distance2", "variance"), [(1, 4.0, 1.0), (8, 0, 2.0), (8, 9.0, 3.0), (64, 64.0, 2.0)])
+@pytest.mark.parametrize(
+    ("d", "distance2", "variance"), [(1, 4.0, 1.0), (8, 0, 2.0), (8, 9.0, 3.0), (64, 64.0, 2.0)]
+)
 def test_expected_imq_kernel(d, distance2, variance):
     """T19: E k = ∫ e^{-t} (1+2tv/C)^{-d/2} exp(-t|m|²/(C+2tv)) dt."""
     found = checks.expected_kernel(IMQ(2.0 * d, [0.5]), d, distance2, variance)
@@ -319,4 +323,6 @@ def test_low_precision_is_refused_its_way():
     assert torch.equal(inside, mmd(q, p))
     rough = mmd(q.bfloat16(), p.bfloat16())
     assert rough.dtype == torch.float32
-    torch.testing.assert_close(rough, mmd(q.bfloat16().double(), p.bfloat16().double()).float(), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(
+        rough, mmd(q.bfloat16().double(), p.bfloat16().double()).float(), rtol=1e-3, atol=1e-5
+    )

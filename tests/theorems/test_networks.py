@@ -39,7 +39,9 @@ def test_official_decoder_of_mnist_has_the_official_shapes():
     assert [name for name, _ in shapes[:3]] == ["Linear", "Unflatten", "ReLU"]
 
 
-SHAPES = [(channels, *size) for channels in (1, 3) for size in ((28, 28), (32, 32), (45, 37), (1, 64), (64, 64))]
+SHAPES = [
+    (channels, *size) for channels in (1, 3) for size in ((28, 28), (32, 32), (45, 37), (1, 64), (64, 64))
+]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
@@ -74,7 +76,10 @@ def test_same_padding_of_tensorflow(length, kernel):
     padded = torch.zeros(length + total, length + total)
     padded[before : before + length, before : before + length] = x[0, 0]
     expected = torch.tensor(
-        [[padded[2 * i : 2 * i + kernel, 2 * j : 2 * j + kernel].sum() for j in range(out)] for i in range(out)]
+        [
+            [padded[2 * i : 2 * i + kernel, 2 * j : 2 * j + kernel].sum() for j in range(out)]
+            for i in range(out)
+        ]
     )
     torch.testing.assert_close(stage(x)[0, 0], expected)
 

@@ -12,7 +12,8 @@ from pushforward.training.schedules import SCHEDULES, cosine, manual, manual_smo
 
 
 @pytest.mark.parametrize(
-    ("epoch", "factor"), [(0, 1.0), (29, 1.0), (29.99, 1.0), (30, 0.5), (49, 0.5), (50, 0.1), (99, 0.1), (100, 0.01)]
+    ("epoch", "factor"),
+    [(0, 1.0), (29, 1.0), (29.99, 1.0), (30, 0.5), (49, 0.5), (50, 0.1), (99, 0.1), (100, 0.01)],
 )
 def test_manual(epoch, factor):
     """T37: 1, .5, .1 and .01 at epochs 29, 30, 50 and 100."""

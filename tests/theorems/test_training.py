@@ -129,7 +129,8 @@ def test_turns():
     loop = checks.looping(game(turns=3), torch.randn(96, 6))
     loop.advance()
     steps = {
-        seat.player.name: {int(state["step"]) for state in seat.optimizer.state.values()} for seat in loop.seats
+        seat.player.name: {int(state["step"]) for state in seat.optimizer.state.values()}
+        for seat in loop.seats
     }
     assert steps == {"model": {1}, "critic": {3}}
     drawn = [loop.rows(draw).x for draw in range(3)]
@@ -157,7 +158,9 @@ class Dropping(nn.Sequential):
     """A network with BatchNorm and dropout."""
 
     def __init__(self, inputs, outputs):
-        super().__init__(nn.Linear(inputs, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(0.2), nn.Linear(12, outputs))
+        super().__init__(
+            nn.Linear(inputs, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(0.2), nn.Linear(12, outputs)
+        )
 
 
 def everything():
@@ -180,7 +183,9 @@ def everything():
 def digest(loop):
     """All bits that the next step depends on."""
     parts, numbers = loop.state()
-    found = {f"{part}/{name}": value.clone() for part, inside in parts.items() for name, value in inside.items()}
+    found = {
+        f"{part}/{name}": value.clone() for part, inside in parts.items() for name, value in inside.items()
+    }
     return found, numbers
 
 
@@ -206,7 +211,15 @@ def test_stopping_anywhere_changes_nothing():
     expected = losses(straight, total)
     final, numbers = digest(straight)
     assert {name.split("/")[0] for name in final} == {"model", "optimizer-model", "optimizer-critic"}
-    for part in ("running_mean", "running_var", "num_batches_tracked", "log_value", "average", "exp_avg_sq", "excess"):
+    for part in (
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+        "log_value",
+        "average",
+        "exp_avg_sq",
+        "excess",
+    ):
         assert any(name.endswith(part) for name in final), part
     for cut in torch.randperm(total - 1)[:3].add(1).tolist():
         torch.manual_seed(cut)  # the global generator must not matter
