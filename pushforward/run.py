@@ -247,6 +247,7 @@ def train(
         if threads < 1:
             raise ConfigError(f"threads must be at least 1, got {threads}")
         torch.set_num_threads(threads)
+    device = _device(device)
     with bar("reading", progress) as show:
         dataset = open_dataset(data, data_dir=data_dir, size=size, progress=show)
     folder = Path(out) if out is not None else Path("runs") / f"{recipe}-{dataset.name}"
@@ -419,7 +420,7 @@ def _config(
             "rows": {"train": len(dataset.train), "test": len(dataset.test)},
             "sha256": dataset.fingerprint,
         },
-        "device": ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device,
+        "device": device,
         "threads": torch.get_num_threads(),
         "versions": {
             "pushforward": __version__,
@@ -427,6 +428,22 @@ def _config(
             "python": platform.python_version(),
         },
     }
+
+
+def _device(name: str) -> str:
+    """The device of that name, once something has been put there.
+
+    Raises:
+        ConfigError: If there is none, or nothing can be put there.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1).to(name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device {name!r} cannot be used: {reason}") from None
+    return name
 
 
 IDENTITY = ("recipe", "arguments", "modules", "seed", "budget")

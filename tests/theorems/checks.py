@@ -225,17 +225,21 @@ def the_match_moves_the_encoder(make: Callable[..., AutoEncoder]) -> None:
 
 
 def own_turn(loop: Loop) -> None:
-    """In a player's turn all other parameters have no gradient, and other BatchNorms stay as they are."""
+    """In a player's turn all others' parameters have no gradient, and their BatchNorms stay as they are.
+
+    The critic's parameters are those of the match; all others are the model's.
+    """
     x, _ = loop.rows(0)
     for seat in loop.seats:
         loop.model.zero_grad(set_to_none=True)
-        others = [p for p in loop.model.parameters() if id(p) not in seat.owned]
+        critic = seat.player.name == "critic"
+        named = list(loop.model.named_parameters())
+        mine = {name for name, _ in named if name.startswith("match.") == critic}
         before = tensors(loop.model)
         with loop.awake(seat):
             seat.descend(seat.player.loss(Square(loop.model, x, Noise(0))), 0)
-        assert all(p.grad is None for p in others)
-        assert all(p.grad is not None for p in seat.parameters)
-        mine = {name for name, p in loop.model.named_parameters() if id(p) in seat.owned}
+        for name, p in named:
+            assert (p.grad is not None) == (name in mine), f"{name} in the turn of {seat.player.name}"
         norms = {name.rsplit(".", 1)[0] for name in before if name.endswith("running_mean")}
         for name, value in loop.model.state_dict().items():
             owner = name.rsplit(".", 1)[0]

@@ -8,7 +8,6 @@ import torch
 from closed_forms import root, whitened
 from torch import nn
 
-import checks
 from pushforward import IMQ, MMD, WAE, AutoWeight
 from pushforward.data import Split
 from pushforward.distributions import DeterministicEncoder, NormalPrior
@@ -27,12 +26,12 @@ def linear_wae(weight):
     return WAE(prior, decoder, DeterministicEncoder(encoder), MMD(IMQ(prior.spread)), weight=weight)
 
 
-def test_one_result_from_five_decades():
+def test_one_result_from_a_tenth_to_a_thousand():
     """From starts .1 to 1000 the weight ends at one value, and D where a test could not tell it from 0."""
     S = torch.tensor([[2.0, 0.6], [0.6, 0.5]])
     x = whitened(512, 2).float() @ root(S)
     ends, gaps = [], []
-    for start in (0.1, 1.0, 10.0, 100.0, 1000.0):
+    for start in (0.1, 10.0, 1000.0):
         weight = AutoWeight(NormalPrior(2), batch=64, start=start, rate=0.05, memory=20)
         optimizers = {"model": adam(2e-2, (0.9, 0.98))}  # Adam at .999 remembers a thousand steps
         loop = Loop(linear_wae(weight), Split(x), Training(64, optimizers), total=900)

@@ -1,10 +1,10 @@
 """T39: doubling the batch changes no loss in expectation (a loss summed over the batch would double)."""
 
+import checks
 import pytest
 import torch
 from torch import nn
 
-import checks
 from pushforward import (
     IMQ,
     KL,

@@ -2,6 +2,7 @@
 
 import math
 
+import checks
 import pytest
 import torch
 from closed_forms import (
@@ -19,7 +20,6 @@ from closed_forms import (
 from scipy.stats import norm
 from torch import nn
 
-import checks
 from pushforward import KL, JensenShannon
 from pushforward.discrepancies import PriorDensity
 from pushforward.distributions import Gaussian, NormalPrior, SpherePrior

@@ -2,12 +2,12 @@
 
 import math
 
+import checks
 import pytest
 import torch
 from scipy.stats import kstest, truncnorm
 from torch import nn
 
-import checks
 from pushforward import VAE, Bernoulli
 from pushforward.distributions import (
     DeterministicEncoder,

@@ -2,12 +2,12 @@
 
 import math
 
+import checks
 import pytest
 import torch
 from closed_forms import gaussian_kl, integral, whitened
 from torch import nn
 
-import checks
 from pushforward import KL
 from pushforward.distributions import (
     DeterministicEncoder,

@@ -2,12 +2,12 @@
 
 import math
 
+import checks
 import pytest
 import torch
 from closed_forms import bures, gaussian_kl, root, whitened
 from torch import nn
 
-import checks
 from pushforward import IMQ, MMD, VAE, WAE, AutoEncoder, GaussianLikelihood
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import DeterministicEncoder, GaussianEncoder, NormalPrior
@@ -83,7 +83,7 @@ class TestWasserstein:
         assert cost(wae(A, E), x).item() == pytest.approx(bures(S, A @ A.T), abs=1e-9)
 
     def test_no_matched_encoder_is_cheaper(self):
-        """T14 (ii): every other encoder with Q_Z = N(0, I), a rotation of the best, costs at least as much."""
+        """T14 (ii): every other matched encoder is a rotation of the best, and no cheaper."""
         S, A = covariance(3), torch.randn(3, 3)
         x, E = whitened(300, 3) @ root(S), best_encoder(S, A)
         for _ in range(50):
@@ -159,7 +159,7 @@ def test_trained_wae_meets_the_bures_number():
 
 
 def linear_vae(s2, sigma2, beta):
-    """The linear VAE at what T15 says is its optimum: its a, the encoder's slope, and its τ²."""
+    """The linear VAE at what T15 says is its optimum, and its a."""
     a = math.sqrt(max(0.0, s2 - beta * sigma2))
     tau2 = min(1.0, beta * sigma2 / s2)
     encoder = nn.Linear(1, 2)
@@ -169,7 +169,7 @@ def linear_vae(s2, sigma2, beta):
     model = VAE(
         NormalPrior(1), decoder, GaussianEncoder(encoder), GaussianLikelihood(math.sqrt(sigma2)), beta
     )
-    return model.double(), a, tau2
+    return model.double(), a
 
 
 def exact_batch(s2, n=60):
@@ -190,7 +190,7 @@ class TestVariational:
     @pytest.mark.parametrize(("s2", "sigma2"), [(2.0, 0.5), (1.0, 0.9), (5.0, 0.1)])
     def test_evidence(self, s2, sigma2):
         """T15: at its optimum the VAE's formula is -E log N(x; 0, s²); 1.765512 for s² = 2."""
-        model, a, tau2 = linear_vae(s2, sigma2, 1.0)
+        model, a = linear_vae(s2, sigma2, 1.0)
         assert a**2 == pytest.approx(s2 - sigma2)
         nats = value(model, *exact_batch(s2)).item()
         assert nats == pytest.approx(0.5 * (math.log(2 * math.pi * s2) + 1), abs=1e-10)
@@ -203,7 +203,7 @@ class TestVariational:
     )
     def test_optimum(self, s2, sigma2, beta):
         """T15: a² = max(0, s² - βσ²), τ² = min(1, βσ²/s²): there the slope is 0 and all around is worse."""
-        model, a, tau2 = linear_vae(s2, sigma2, beta)
+        model, _ = linear_vae(s2, sigma2, beta)
         x, noise = exact_batch(s2)
         best = value(model, x, noise)
         for gradient in torch.autograd.grad(best, list(model.parameters())):
@@ -218,7 +218,7 @@ class TestVariational:
     def test_collapse(self, share):
         """T15: the collapsed code is a minimum exactly from β = s²/σ² on."""
         s2, sigma2 = 2.0, 0.5
-        model, a, tau2 = linear_vae(s2, sigma2, share * s2 / sigma2)
+        model, a = linear_vae(s2, sigma2, share * s2 / sigma2)
         decoder, encoder = model.decoder.weight, model.encoder.net
         decoder.data.zero_()
         encoder.weight.data.zero_()

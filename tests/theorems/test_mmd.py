@@ -2,6 +2,7 @@
 
 import math
 
+import checks
 import pytest
 import torch
 from closed_forms import (
@@ -16,7 +17,6 @@ from closed_forms import (
 )
 from scipy.special import exp1
 
-import checks
 import pushforward.models.weight as weight
 from pushforward import IMQ, MMD, GaussianKernel
 from pushforward.discrepancies.kernel import _KernelSum

@@ -93,7 +93,7 @@ def test_uniform_moments():
     """Uniform on [0, 1): mean 1/2, variance 1/12."""
     u = Noise(5).uniform(100_000, 1).flatten().double()
     n = len(u)
-    assert 0 <= u.min()
+    assert u.min() >= 0
     assert u.max() < 1
     assert abs(u.mean() - 0.5) < 4 * (1 / 12 / n) ** 0.5
     assert abs(u.var() - 1 / 12) < 4 * (1 / 180 / n) ** 0.5

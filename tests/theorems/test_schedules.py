@@ -2,10 +2,10 @@
 
 import math
 
+import checks
 import pytest
 import torch
 
-import checks
 from pushforward import AutoEncoder
 from pushforward.distributions import NormalPrior
 from pushforward.training.schedules import SCHEDULES, cosine, manual, manual_smooth

@@ -1,13 +1,14 @@
 """T34, T35, T36, T38: what every training loop owes its user."""
 
 import copy
+from itertools import pairwise
 
+import checks
 import pytest
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-import checks
 from pushforward import (
     IMQ,
     MMD,
@@ -134,7 +135,7 @@ def test_turns():
     }
     assert steps == {"model": {1}, "critic": {3}}
     drawn = [loop.rows(draw).x for draw in range(3)]
-    assert not any(torch.equal(a, b) for a, b in zip(drawn, drawn[1:], strict=False))
+    assert not any(torch.equal(a, b) for a, b in pairwise(drawn))
 
 
 def test_frozen_parameters_stay_frozen():

@@ -1,0 +1,144 @@
+"""Stopped anywhere and resumed, a run is bit for bit the run that was not stopped."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import pushforward as pf
+from pushforward.errors import CheckpointError, DataError, InterruptedRunError, OutputError
+from pushforward.training import checkpoints
+from pushforward.training.session import Session
+
+STEPS = 60
+RECIPES = {
+    "wae-mmd": {"weight": "auto:1"},
+    "wae-gan": {"input_noise": 0.05, "posterior": "gaussian"},
+    "vae": {"cost": "gaussian-learnt"},
+    "ae": {},
+}
+
+
+def fingerprint(folder):
+    """The sha256 of everything a checkpoint holds, and of the history."""
+    tensors, numbers, _ = checkpoints.newest(folder / "checkpoints")
+    digest = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
+    for part in sorted(tensors):
+        for name, value in sorted(tensors[part].items()):
+            digest.update(f"{part}/{name}{value.dtype}{tuple(value.shape)}".encode())
+            digest.update(value.contiguous().numpy().tobytes())
+    digest.update((folder / "history.jsonl").read_bytes())
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_stopped_run_goes_on_bit_for_bit(recipe, tmp_path, monkeypatch):
+    arguments = dict(latent=3, batch=50, seed=7, steps=STEPS, progress=False, **RECIPES[recipe])
+    pf.train(recipe, "digits", out=tmp_path / "whole", **arguments)
+
+    advance = pf.run.Loop.advance
+    for stop in (17, 41):  # not at the end of an epoch, nor where history or checkpoints are due
+
+        def interrupted(loop, stop=stop):
+            if loop.step == stop - 1:
+                signal.raise_signal(signal.SIGTERM)
+            return advance(loop)
+
+        monkeypatch.setattr(pf.run.Loop, "advance", interrupted)
+        with pytest.raises(InterruptedRunError, match=f"stopped at step {stop} of {STEPS}.*resume"):
+            pf.train(recipe, "digits", out=tmp_path / "stopped", **arguments)
+    monkeypatch.setattr(pf.run.Loop, "advance", advance)
+    pf.resume(tmp_path / "stopped", progress=False)
+    assert fingerprint(tmp_path / "stopped") == fingerprint(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_the_command_is_stopped_by_sigterm_and_resumed_in_another_process(tmp_path):
+    words = ["train", "wae-mmd", "digits", "--latent", "3", "--steps", "400", "--seed", "3"]
+    command = [sys.executable, "-m", "pushforward"]
+
+    def environment(hash_seed):
+        return {**os.environ, "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"}
+
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    subprocess.run([*command, *words, "--out", whole], env=environment("1"), check=True, capture_output=True)
+    with subprocess.Popen(
+        [*command, *words, "--out", stopped], env=environment("1"), stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not (stopped / "history.jsonl").exists():  # training has begun
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate()
+    assert (process.returncode, "Traceback" in err) == (75, False)
+    subprocess.run([*command, "resume", stopped], env=environment("2"), check=True, capture_output=True)
+    assert fingerprint(stopped) == fingerprint(whole)
+
+
+def test_the_same_command_again_trains_nothing_anew(trained, monkeypatch):
+    before = fingerprint(trained.path)
+    monkeypatch.setattr(pf.run.Loop, "advance", None)
+    again = pf.train("wae-mmd", "digits", out=trained.path, latent=4, steps=300, progress=False)
+    assert again.step == 300
+    assert fingerprint(trained.path) == before
+
+
+def test_a_folder_of_another_run_is_refused_by_what_differs(trained):
+    with pytest.raises(OutputError, match=r"holds another run \(its arguments: .*4.*now: .*5"):
+        pf.train("wae-mmd", "digits", out=trained.path, latent=5, steps=300, progress=False)
+    with pytest.raises(OutputError, match=r"holds another run \(its recipe"):
+        pf.train("vae", "digits", out=trained.path, latent=4, steps=300, progress=False)
+
+
+def test_a_flipped_bit_is_found_and_the_checkpoint_before_it_is_used(tmp_path):
+    run = pf.train("ae", "digits", out=tmp_path / "run", latent=2, steps=20, progress=False)
+    folder = tmp_path / "run" / "checkpoints"
+    older, newer = sorted(checkpoints.steps(folder))
+    weights = folder / f"{newer:08d}" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model.safetensors is damaged: sha256 should be \w+, is \w+"):
+        checkpoints.read(folder / f"{newer:08d}")
+    assert checkpoints.newest(folder)[1]["step"] == older
+    pf.resume(run.path, progress=False)
+    assert checkpoints.newest(folder)[1]["step"] == newer
+
+
+def test_data_that_changed_are_refused(tmp_path, digits):
+    x = digits.train.x
+    run = pf.train("ae", x, out=tmp_path / "run", latent=2, steps=5, progress=False)
+    with pytest.raises(DataError, match="in memory"):
+        pf.resume(run.path, progress=False)
+    with pytest.raises(DataError, match="is not what the run learnt from: sha256"):
+        pf.resume(run.path, data=x[1:], progress=False)
+    assert pf.resume(run.path, data=x, progress=False).step == 5
+
+
+def test_a_diverged_run_stops_before_the_step_and_names_the_term(tmp_path):
+    from pushforward.errors import DivergedError
+
+    with pytest.raises(DivergedError, match=r"step \d+: the model's loss is not finite: cost = (nan|inf)"):
+        pf.train("ae", "digits", out=tmp_path / "run", latent=2, lr=1e30, steps=200, progress=False)
+
+
+def test_minutes_become_steps_and_the_rehearsal_leaves_no_trace(tmp_path):
+    run = pf.train("ae", "digits", out=tmp_path / "timed", latent=2, minutes=0.01, progress=False)
+    steps = run.config["total_steps"]
+    assert run.step == steps >= 1
+    other = pf.train("ae", "digits", out=tmp_path / "counted", latent=2, steps=steps, progress=False)
+    assert all((a == b).all() for a, b in zip(run.model.parameters(), other.model.parameters(), strict=True))
+
+
+def test_session_writes_history_pictures_and_checkpoints(trained):
+    lines = trained.history
+    assert lines[-1]["step"] == 300
+    assert set(lines[-1]["terms"]) == {"cost", "match"}
+    assert set(lines[-1]["signs"]) == {"std", "mmd"}
+    assert len(list((trained.path / "samples").glob("*.png"))) == 10
+    assert len(checkpoints.steps(trained.path / "checkpoints")) == checkpoints.KEEP
+    assert (trained.path / "sheet.png").stat().st_size > 10_000
+    assert Session is pf.run.Session

@@ -1,0 +1,144 @@
+"""Every verb, from Python and from the command line, under the same names."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import pushforward as pf
+from pushforward.errors import ConfigError, DataError
+from pushforward.recipes import RECIPES
+
+
+def test_samples_do_not_depend_on_how_many_are_asked_for(trained):
+    assert (trained.sample(10) == trained.sample(700)[:10]).all()
+    assert not (trained.sample(10, seed=1) == trained.sample(10)).all()
+
+
+def test_codes_and_back(trained):
+    x = trained.data.test.batch(slice(0, 20)).x
+    z = trained.encode(x)
+    assert z.shape == (20, 4)
+    assert trained.decode(z.numpy()).allclose(trained.reconstruct(x))
+    assert trained.reconstruct(x).shape == x.shape
+    assert (trained.reconstruct(x) - x).square().flatten(1).sum(
+        1
+    ).mean() < 4.69  # the error of the mean image
+
+
+def test_paths_begin_and_end_at_reconstructions(trained):
+    x = trained.data.test.batch(slice(0, 4)).x
+    for path in ("linear", "spherical"):
+        between = trained.interpolate(x[:2], x[2:], steps=5, path=path)
+        assert between.shape == (2, 5, *trained.shape)
+        assert between[:, 0].allclose(trained.reconstruct(x[:2]), atol=1e-5)
+        assert between[:, -1].allclose(trained.reconstruct(x[2:]), atol=1e-5)
+
+
+def test_a_loaded_run_is_the_run(trained):
+    loaded = pf.load(trained.path)
+    assert (loaded.sample(5) == trained.sample(5)).all()
+    assert loaded.evaluate(rows=100) == trained.evaluate(rows=100)
+    assert repr(loaded) == repr(trained)
+
+
+def test_verbs_refuse_what_does_not_fit(trained):
+    with pytest.raises(DataError, match=r"rows must have shape \(1, 8, 8\), got \(9, 9\)"):
+        trained.encode(torch.zeros(3, 9, 9))
+    with pytest.raises(DataError, match=r"codes must have shape \(N, 4\), got \(3, 5\)"):
+        trained.decode(torch.zeros(3, 5))
+    with pytest.raises(ConfigError, match="n must be at least 1, got 0"):
+        trained.sample(0)
+    with pytest.raises(ConfigError, match="did you mean 'linear'"):
+        trained.interpolate(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8), path="liner")
+
+
+def test_commands_write_what_they_say(trained, figures, tmp_path):
+    made = figures("sample", trained.path, "--n", 12, "--out", tmp_path / "s.png")
+    assert made["shape"] == [12, 1, 8, 8]
+    with Image.open(tmp_path / "s.png") as image:
+        assert image.size[0] > 100
+    figures("reconstruct", trained.path, "--n", 3, "--out", tmp_path / "r.npy")
+    pairs = np.load(tmp_path / "r.npy")
+    assert np.array_equal(pairs[::2], trained.data.test.batch(slice(0, 3)).x.numpy())
+    assert figures("interpolate", trained.path, "--n", 2, "--steps", 4)["shape"] == [8, 1, 8, 8]
+    judged = figures("evaluate", trained.path)
+    assert judged["rows"] == 359
+    assert judged["range"] == "[0, 1]"
+    assert {"reconstruction", "objective", "sharpness", "latent"} <= set(judged)
+    assert set(judged["latent"]) >= {"mean", "covariance", "mmd", "p_value"}
+
+
+def test_list_names_every_recipe_and_data_set(figures):
+    listed = figures("list")
+    assert set(listed["recipes"]) == set(RECIPES)
+    assert {"digits", "mnist", "fashion-mnist", "cifar10", "celeba"} == set(listed["data"])
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_options_have_the_names_and_defaults_of_the_python_arguments(recipe, command):
+    code, out, _ = command("train", recipe, "--help")
+    assert code == 0
+    of_model = set(inspect.signature(RECIPES[recipe]).parameters) - {"data", "encoder", "decoder", "critic"}
+    of_run = set(inspect.signature(pf.train).parameters) - {"recipe", "data", "progress", "arguments"}
+    for name in of_model | of_run:
+        assert f"--{name.replace('_', '-')}" in out
+
+
+def test_figures_for_people_state_unit_rows_and_range(trained, command):
+    _, out, _ = command("evaluate", trained.path)
+    assert "359 held-out rows, data in [0, 1]" in out
+    assert "variance of the Laplacian, range [0, 1]" in out
+    assert "two-sample test" in out
+
+
+class Halves(torch.nn.Module):
+    """A user's own encoder, with no base class of ours."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def test_modules_of_ones_own(tmp_path):
+    torch.manual_seed(0)
+    run = pf.train(
+        "wae-mmd", "digits", out=tmp_path / "run", latent=3, encoder=Halves(), steps=10, progress=False
+    )
+    with pytest.raises(ConfigError, match=r"modules of your own; hand them over: encoder=\.\.\."):
+        pf.load(run.path)
+    assert (pf.load(run.path, encoder=Halves()).sample(3) == run.sample(3)).all()
+    with pytest.raises(
+        ConfigError, match=r"the encoder should make \(2, 5\) from two rows, it makes \(2, 3\)"
+    ):
+        pf.train("wae-mmd", "digits", out=tmp_path / "other", latent=5, encoder=Halves(), progress=False)
+    with pytest.raises(ConfigError, match="the encoder fails on rows of shape"):
+        pf.train("wae-mmd", "digits", out=tmp_path / "other", encoder=torch.nn.Linear(3, 3), progress=False)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    "shape", [(40, 1, 28, 28), (40, 3, 32, 32), (40, 3, 45, 37), (40, 1, 1, 64), (40, 3, 64, 64), (40, 5)]
+)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_any_shape_trains_without_a_flag(shape, recipe, tmp_path):
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    run = pf.train(recipe, x, out=tmp_path / "run", steps=2, progress=False)
+    assert run.sample(2).shape == (2, *shape[1:])
+    assert torch.isfinite(run.sample(2)).all()
+    run.evaluate()
+
+
+@pytest.mark.parametrize("settings", ["paper", "official"])
+@pytest.mark.parametrize("recipe", ["wae-mmd", "wae-gan"])
+def test_settings_say_what_the_weight_means(settings, recipe, digits):
+    built = RECIPES[recipe](digits, settings=settings)
+    assert "the official code scales the squared error by 0.05, so its λ = 10 is 200 here" in built.meaning
+    assert float(built.model.weight) == pytest.approx({"paper": 10, "official": 200}[settings])
+    assert built.training.pretrain
+    assert built.training.schedule == "manual"
