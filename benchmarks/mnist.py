@@ -1,0 +1,70 @@
+"""The auto-encoders on MNIST, each within minutes on two cores, by the library's one judge.
+
+    python -m benchmarks.mnist --data-dir DATA --out RUNS [--only auto] [--seeds 0 1 2]
+
+Prints a table for the ledger (docs/results). Runs that are finished are not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pushforward as pf
+
+STARTS = ("0.1", "1", "10", "100", "1000")
+CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "wae-mmd": [("wae-mmd", {"minutes": 2})],
+    "wae-gan": [("wae-gan", {"minutes": 3})],
+    "vae": [("vae", {"minutes": 2})],
+    "ae": [("ae", {"minutes": 2})],
+    "auto": [("wae-mmd", {"minutes": 2, "weight": f"auto:{start}"}) for start in STARTS],
+}
+
+
+def main() -> None:
+    """Trains what is not there yet, and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", required=True)
+    parser.add_argument("--out", type=Path, default=Path("runs/mnist"))
+    parser.add_argument("--only", choices=CASES, nargs="*", default=list(CASES))
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    print("| recipe | seed | steps | squared error | MMD² of codes | p | objective | weight |")
+    print("|---|---|---|---|---|---|---|---|")
+    for case in arguments.only:
+        errors = []
+        for recipe, options in CASES[case]:
+            for seed in arguments.seeds:
+                name = f"{recipe}-{options.get('weight', 'default')}-{seed}".replace(":", "-")
+                run = pf.train(
+                    recipe,
+                    "mnist",
+                    data_dir=arguments.data_dir,
+                    out=arguments.out / name,
+                    seed=seed,
+                    threads=arguments.threads,
+                    **options,
+                )
+                result = run.evaluate()
+                error = result["reconstruction"]["squared_error"]
+                errors.append(error)
+                weight = run.history[-1].get("weight")
+                shown = "" if weight is None else f"{weight:.3g}"
+                latent = result["latent"]
+                print(
+                    f"| {recipe} {options.get('weight', '')} | {seed} | {run.step} | {error:.2f} "
+                    f"| {latent['mmd']:.4f} | {latent['p_value']:.3f} "
+                    f"| {sum(result['objective'].values()):.2f} | {shown} |",
+                    flush=True,
+                )
+        if len(errors) > 1:
+            spread = max(errors) / min(errors) - 1
+            print(f"\n{case}: mean {statistics.mean(errors):.2f}, largest over smallest {spread:+.1%}\n")
+
+
+if __name__ == "__main__":
+    main()

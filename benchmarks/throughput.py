@@ -1,0 +1,142 @@
+"""Is the general loop as fast as a loop written by hand? Same networks, same data, one process.
+
+    python -m benchmarks.throughput --threads 2
+
+The two loops take turns in short rounds, so that whatever else the machine does falls on both;
+what is printed is the ratio of their speeds, its median and its range over rounds. Both use the
+library's MMD and fused Adam: it is the loop that is compared, not the objective.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pushforward.data.dataset import Dataset, Split
+from pushforward.discrepancies import Discrepancy
+from pushforward.recipes import RECIPES
+from pushforward.recipes.parts import Recipe
+from pushforward.training import Loop
+
+
+def rows(shape: tuple[int, ...], n: int = 10_000) -> Dataset:
+    """Random bytes of the shape of images; a network is as fast on them as on photographs."""
+    x = torch.randint(0, 256, (n, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return Dataset("noise", Split(x), Split(x[:2]), unit=True)
+
+
+def by_hand(built: Recipe, data: Tensor, recipe: str) -> Iterator[None]:
+    """The loop one would write for these networks and no others."""
+    model = built.model
+    batch, weight = built.training.batch, float(getattr(model, "weight", 0))
+    encoder: nn.Module = model.encoder.get_submodule("net")
+    decoder, match = model.decoder, model.match
+    assert match is not None
+    game = match if isinstance(match, Discrepancy) else None
+    critic = list(match.parameters())
+    own = [*model.encoder.parameters(), *decoder.parameters()]
+    optimizer = torch.optim.Adam(own, lr=1e-3, fused=True)
+    other = torch.optim.Adam(critic, lr=1e-3, fused=True) if critic else None
+    latent = model.prior.latent
+    while True:
+        order = torch.randperm(len(data))
+        for place in range(len(data) // batch):
+            x = data[order[place * batch : (place + 1) * batch]].float() / 255
+            z = torch.randn(batch, latent)
+            code = encoder(x)
+            if recipe == "vae":
+                mean, log_var = code.chunk(2, dim=1)
+                code = mean + (log_var / 2).exp() * torch.randn_like(mean)
+                kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1).mean()
+                logits = decoder(code)
+                loss = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / batch + kl
+            else:
+                loss = (decoder(code) - x).square().flatten(1).sum(1).mean() + weight * match(code, z)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if other is not None and game is not None:
+                with torch.no_grad():
+                    code = encoder(x)
+                loss = -game.advantage(code, z)
+                other.zero_grad()
+                loss.backward()
+                other.step()
+            yield
+
+
+def general(built: Recipe, data: Dataset) -> Iterator[None]:
+    """The library's loop."""
+    loop = Loop(built.model, data.train, built.training, total=1_000_000)
+    while True:
+        loop.advance()
+        yield
+
+
+def seconds(steps: Iterator[None], n: int) -> float:
+    """How long n steps take."""
+    begun = time.perf_counter()
+    for _ in range(n):
+        next(steps)
+    return time.perf_counter() - begun
+
+
+def compare(recipe: str, shape: tuple[int, ...], rounds: int, network: str | None) -> dict[str, object]:
+    """Speeds of both loops in images a second, and their ratio."""
+    data = rows(shape)
+
+    def build() -> Recipe:
+        torch.manual_seed(0)
+        return RECIPES[recipe](data, network=network)
+
+    hand, ours = build(), build()
+    loops: dict[str, Iterator[None]] = {
+        "by hand": by_hand(hand, data.train.x, recipe),
+        "library": general(ours, data),
+    }
+    nn.Module.train(hand.model)
+    steps = max(3, round(0.5 / (seconds(loops["library"], 5) / 5)))
+    seconds(loops["by hand"], 5)
+    took: dict[str, list[float]] = {name: [] for name in loops}
+    for i in range(rounds):
+        for name in sorted(loops, reverse=bool(i % 2)):  # neither always goes first
+            took[name].append(seconds(loops[name], steps))
+    ratios = sorted(a / b for a, b in zip(took["by hand"], took["library"], strict=True))
+    speed: Callable[[str], float] = lambda name: steps * hand.training.batch / statistics.median(took[name])  # noqa: E731
+    return {
+        "recipe": recipe,
+        "shape": shape,
+        "network": ours.settings.network,
+        "by hand, images/s": round(speed("by hand")),
+        "library, images/s": round(speed("library")),
+        "library / by hand": round(statistics.median(ratios), 3),
+        "range": [round(ratios[0], 3), round(ratios[-1], 3)],
+        "rounds": rounds,
+    }
+
+
+def main() -> None:
+    """Prints one JSON object a line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--rounds", type=int, default=11)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    cases: list[tuple[str, tuple[int, ...], str | None]] = [
+        (recipe, (1, 28, 28), None) for recipe in ("wae-mmd", "wae-gan", "vae")
+    ]
+    cases.append(("wae-mmd", (1, 28, 28), "conv"))
+    for recipe, shape, network in cases:
+        result = compare(recipe, shape, arguments.rounds, network)
+        print(json.dumps({**result, "threads": arguments.threads}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
