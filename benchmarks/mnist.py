@@ -33,7 +33,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    print("| recipe | seed | steps | squared error | MMD² of codes | p | objective | weight |")
+    print(
+        "| recipe | seed | steps | squared error | MMD² of codes | p at batch / 1000 | objective | weight |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for case in arguments.only:
         errors = []
@@ -54,11 +56,13 @@ def main() -> None:
                 errors.append(error)
                 weight = run.history[-1].get("weight")
                 shown = "" if weight is None else f"{weight:.3g}"
-                latent = result["latent"]
+                mmd, tests = result["latent"]["mmd"], result["latent"]["tests"]
+                chances = " / ".join(f"{test['p_value']:.3f}" for test in tests)
+                objective = sum(result["objective"].values())
+                asked = options.get("weight", "")
                 print(
-                    f"| {recipe} {options.get('weight', '')} | {seed} | {run.step} | {error:.2f} "
-                    f"| {latent['mmd']:.4f} | {latent['p_value']:.3f} "
-                    f"| {sum(result['objective'].values()):.2f} | {shown} |",
+                    f"| {recipe} {asked} | {seed} | {run.step} | {error:.2f} | {mmd:.4f} | {chances} "
+                    f"| {objective:.2f} | {shown} |",
                     flush=True,
                 )
         if len(errors) > 1:

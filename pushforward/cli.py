@@ -207,7 +207,6 @@ def figures(result: dict[str, Any], as_json: bool) -> None:
         show_json(result)
         return
     latent = result["latent"]
-    verdict = "follow the prior" if latent["p_value"] >= 0.01 else "do not follow the prior"
 
     def row(name: str, value: str, remark: str) -> None:
         print(f"{name:<16} {value:<44} {remark}")
@@ -226,7 +225,8 @@ def figures(result: dict[str, Any], as_json: bool) -> None:
     gaps = f"mean {latent['mean']:.3g}  covariance {latent['covariance']:.3g}"
     row("codes", gaps, "largest gaps to the prior's")
     row("codes' MMD²", f"{latent['mmd']:.3g}", f"seven scales, {latent['rows']} codes; 0 is perfect")
-    row("two-sample test", f"p = {latent['p_value']:.3g}", f"{latent['test_rows']} codes: they {verdict}")
+    tests = "  ".join(f"{test['p_value']:.3g} ({test['rows']} codes)" for test in latent["tests"])
+    row("two-sample test", f"p = {tests}", "the chance of such an MMD² if codes followed the prior")
     if "sheet" in result:
         print(f"the run lies in {result['run']}, its picture sheet in {result['sheet']}")
 

@@ -28,6 +28,7 @@ from pushforward.recipes import RECIPES, Recipe
 from pushforward.recipes.settings import Settings
 from pushforward.report.pictures import are_images, picture, sheet
 from pushforward.report.progress import Bar, bar
+from pushforward.square import at_rest
 from pushforward.training import checkpoints
 from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
@@ -147,8 +148,9 @@ class Run:
 
     def evaluate(self, rows: int = 10_000, seed: int = 0, progress: bool = False) -> dict[str, Any]:
         """Every figure on held-out rows (:func:`pushforward.evaluation.judge`); also ``evaluation.json``."""
-        with bar("evaluating", progress) as show:
-            result = judge(self.model, self.data, rows, seed, show)
+        sizes = (self.config["resolved"]["batch"], 1000)
+        with bar("evaluating", progress) as show, at_rest(self.model):
+            result = judge(self.model, self.data, rows, seed, sizes, show)
         result = {"run": str(self.path), "step": self.step, "seed": seed, **result}
         replace_text(self.path / "evaluation.json", json.dumps(result, indent=1) + "\n")
         return result
@@ -361,11 +363,9 @@ def _samples(run: Run, step: int) -> None:
     """A sheet of samples from the same noise at every step."""
     if not are_images(run.shape):
         return
-    was = run.model.training
-    run.model.eval()
     (run.path / "samples").mkdir(exist_ok=True)
-    picture(run.sample(64), columns=8).save(run.path / "samples" / f"{step:08d}.png")
-    run.model.train(was)
+    with at_rest(run.model):
+        picture(run.sample(64), columns=8).save(run.path / "samples" / f"{step:08d}.png")
 
 
 def _build(recipe: str, dataset: Dataset, seed: int, arguments: Mapping[str, Any]) -> Recipe:

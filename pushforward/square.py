@@ -13,11 +13,12 @@ to say (:meth:`~pushforward.costs.Cost.point`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward.distributions import Distribution
 from pushforward.randomness import Noise
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pushforward.models.base import Model
 
 T = TypeVar("T")
+M = TypeVar("M", bound=nn.Module)
 
 
 class lazy(Generic[T]):  # noqa: N801
@@ -44,6 +46,18 @@ class lazy(Generic[T]):  # noqa: N801
             return self
         value = owner.__dict__[self.function.__name__] = self.function(owner)
         return value
+
+
+@contextmanager
+def at_rest(module: M) -> Iterator[M]:
+    """A module as it will be after training; what was in training mode is again afterwards."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield module
+    finally:
+        for part in training:  # not module.train(): parts that were at rest before stay so
+            part.training = True
 
 
 class Square:
@@ -89,12 +103,13 @@ class Square:
         In training BatchNorm gives every batch the same moments, so that its rows are not
         independent and their discrepancy from the prior reads too small, even below 0.
         """
-        encoder = self.model.encoder
-        was = encoder.training
-        with torch.no_grad():
-            codes = encoder.eval()(self.x).rsample(self.noise("encoder"))
-        encoder.train(was)
-        return codes
+        with at_rest(self.model.encoder) as encoder, torch.no_grad():
+            return encoder(self.x).rsample(self.noise("encoder"))
+
+    @lazy
+    def fresh(self) -> Tensor:
+        """Given codes, (N, L), that no step has been fitted to: what judges of codes compare with."""
+        return self.p.rsample(self.noise("fresh"))
 
     @lazy
     def Gz(self) -> Tensor:

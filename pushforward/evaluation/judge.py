@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward.costs import SquaredError
 from pushforward.data.dataset import Dataset
-from pushforward.evaluation.latent import latent_fit
+from pushforward.evaluation.latent import TEST_SIZES, latent_fit
 from pushforward.evaluation.sharpness import can_be_judged, sharpness
 from pushforward.models import VAE, AutoEncoder
 from pushforward.randomness import Noise
@@ -39,9 +39,10 @@ def judge(
     data: Dataset,
     rows: int = 10_000,
     seed: int = 0,
+    test_sizes: Sequence[int] = TEST_SIZES,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Every figure of a run, on at most ``rows`` test rows and as many samples.
+    """Every figure of a model at rest, on at most ``rows`` test rows and as many samples.
 
     Returns:
         ``reconstruction``: the squared error of a row, summed over features, through the codes'
@@ -50,8 +51,6 @@ def judge(
         :class:`~pushforward.evaluation.latent.LatentFit` of drawn codes. Also the number of
         rows, the range of the data, and ``negative_elbo`` in nats for a VAE with weight 1.
     """
-    was = model.training
-    model.eval()
     rows = min(rows, len(data.test))
     squared = SquaredError()
     codes: list[Tensor] = []
@@ -84,6 +83,5 @@ def judge(
         result["negative_elbo"] = sum(terms.values())
     if judged:
         result["sharpness"] = {name: torch.cat(values).mean().item() for name, values in sharp.items()}
-    result["latent"] = asdict(latent_fit(torch.cat(codes), model.prior, seed))
-    model.train(was)
+    result["latent"] = asdict(latent_fit(torch.cat(codes), model.prior, seed, test_sizes))
     return result

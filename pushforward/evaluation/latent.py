@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ from pushforward.discrepancies.kernel import squared_distances
 from pushforward.distributions import Prior
 from pushforward.randomness import Noise
 
-TEST_ROWS = 1000  # rows of each sample in the two-sample test; its power is that of this size
+TEST_SIZES = (200, 1000)  # rows of each sample in the two-sample tests; their power grows with these
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class LatentFit:
         smallest_std: The smallest standard deviation of a dimension.
         mmd: Seven-scale MMD², U-statistic, over all rows; negative values are as good as 0.
         rows: How many codes that was.
-        p_value: The chance of an MMD² as large if codes followed the prior, by permutation.
-        test_rows: How many codes the test saw.
+        tests: For each size of sample, ``rows`` and ``p_value``: the chance of an MMD² as large if
+            codes followed the prior, by permutation.
     """
 
     mean: float
@@ -34,15 +35,17 @@ class LatentFit:
     smallest_std: float
     mmd: float
     rows: int
-    p_value: float
-    test_rows: int
+    tests: tuple[dict[str, float], ...]
 
 
-def latent_fit(codes: Tensor, prior: Prior, seed: int = 0, permutations: int = 999) -> LatentFit:
+def latent_fit(
+    codes: Tensor, prior: Prior, seed: int = 0, test_sizes: Sequence[int] = TEST_SIZES
+) -> LatentFit:
     """Compares codes (N, L) with as many draws of the prior.
 
-    The test takes :data:`TEST_ROWS` codes at random. Its p-value is uniform if the codes follow
-    the prior, so one run in twenty falls below 0.05 by chance.
+    Each test takes so many codes at random. Its p-value is uniform if the codes follow the
+    prior, so one run in twenty falls below 0.05 by chance; with enough codes, any network's
+    differ from any prior, so a p-value means nothing without its size.
 
     References:
         | A Kernel Two-Sample Test (Gretton et al., 2012)
@@ -52,15 +55,21 @@ def latent_fit(codes: Tensor, prior: Prior, seed: int = 0, permutations: int = 9
     rows = len(codes)
     given = prior(rows).rsample(noise("prior")).to(codes)
     mmd = MMD(IMQ(prior.spread))
-    chosen = noise("rows").permutation(rows)[:TEST_ROWS]
+    order = noise("rows").permutation(rows)
+    sizes = sorted({min(size, rows) for size in test_sizes})
     return LatentFit(
         mean=(codes.mean(0) - given.mean(0)).abs().max().item(),
         covariance=(codes.T.cov() - given.T.cov()).abs().max().item(),
         smallest_std=codes.std(0).min().item(),
         mmd=mmd(codes, given).item(),
         rows=rows,
-        p_value=permutation_test(mmd, codes[chosen], given[chosen], noise("test"), permutations),
-        test_rows=len(chosen),
+        tests=tuple(
+            {
+                "rows": size,
+                "p_value": permutation_test(mmd, codes[order[:size]], given[order[:size]], noise(size)),
+            }
+            for size in sizes
+        ),
     )
 
 

@@ -68,5 +68,8 @@ class Model(nn.Module, ABC):
         if game and critic:
             yield Player("critic", lambda s: {"critic": -game.advantage(*self.pair(s))}, critic, game.turns)
 
-    def settle(self, s: Square) -> None:
-        """Moves whatever is neither a parameter nor derived, once at the end of every step."""
+    def settle(self, s: Square, pace: float) -> None:
+        """Moves what is neither a parameter nor derived, once at the end of every step.
+
+        ``pace`` is the schedule's factor of the learning rate at this step.
+        """

@@ -30,7 +30,7 @@ class Weight(nn.Module):
     def __float__(self) -> float:
         return math.exp(self.log_value.item())
 
-    def settle(self, s: Square) -> None:
+    def settle(self, s: Square, pace: float) -> None:
         """A fixed weight stays."""
 
 
@@ -38,42 +38,68 @@ class AutoWeight(Weight):
     r"""The Lagrange multiplier of the constraint :math:`Q_Z = P_Z`, found by dual ascent.
 
     .. math:: \log \lambda \leftarrow \log \lambda
-        + \eta \, \mathrm{clip}\!\left(\frac{\bar D - \delta}{s}, -1, 1\right)
+        + \eta\, r\, \mathrm{clip}\!\left(\frac{\bar D}{s} - \tau,\, -1,\, 1\right),
+        \qquad \tau = \tfrac14 + \tfrac34\, r
 
-    D is the seven-scale MMD of a batch of codes whatever the match is, so that the weight means
-    the same for a kernel, a critic and a KL. s is its standard deviation under
-    :math:`Q_Z = P_Z` at the batch's size, found by simulation, and :math:`\delta = s/4`: a
-    two-sample test of level 5 % would reject 8 % of such batches, and so cannot tell them
-    from matched ones. :math:`\bar D` is a moving average.
+    D is the seven-scale MMD² of a batch of codes at rest whatever the match is, so that the
+    weight means the same for a kernel, a critic and a KL; :math:`\bar D` is a moving average
+    and s the deviation of D under :math:`Q_Z = P_Z` at the batch's size, found by simulation.
+    At the end of a schedule, where its factor r of the learning rate is near 0, the constraint is
+    :math:`D \le s/4`: a two-sample test of level 5 % would reject 8 % of such batches, and so
+    cannot tell them from matched ones. While the rate is high, codes jitter and D has a floor of
+    nearly s that no weight can lower; the tolerance allows for it.
+
+    Codes answer a higher weight at once and a lower one slowly, so the way down is five times
+    slower than the way up; and while D still falls by itself, faster than by half in the
+    memory of its longer average, the weight does not rise.
 
     Arguments:
         prior: The law to be met.
         batch: Rows in a batch.
         start: The first weight.
-        rate: The largest step of :math:`\log\lambda`: 0.01 crosses a decade in 230 steps.
-        memory: Steps that the moving average remembers.
+        up: The largest step of :math:`\log\lambda` upwards: 0.01 crosses a decade in 230 steps.
+        down: The largest step downwards.
+        memory: Steps that the moving average remembers; the longer one remembers four times as many.
     """
 
-    def __init__(self, prior: Prior, batch: int, start: float, rate: float = 0.01, memory: int = 50) -> None:
+    def __init__(
+        self,
+        prior: Prior,
+        batch: int,
+        start: float,
+        up: float = 0.01,
+        down: float = 0.002,
+        memory: int = 50,
+    ) -> None:
         if not start > 0:
             raise ConfigError(f"weight='auto' must start above 0, got {start}")
         super().__init__(start)
         self.gauge = MMD(IMQ(prior.spread))
-        self.rate = rate
+        self.up, self.down = up, down
         self.memory = memory
         self.average: Tensor
-        self.register_buffer("average", torch.zeros((), dtype=torch.float64))
+        self.longer: Tensor
+        for name in ("average", "longer"):
+            self.register_buffer(name, torch.tensor(math.nan, dtype=torch.float64))
         self.spread = null_deviation(self.gauge, prior, batch)
 
     def extra_repr(self) -> str:
         return f"auto, now {float(self):g}"
 
     @torch.no_grad()
-    def settle(self, s: Square) -> None:
-        gap = self.gauge(s.resting, s.z).double()
-        self.average = self.average + (gap - self.average) / self.memory
-        excess = (self.average / self.spread - 0.25).clamp(-1, 1)
-        self.log_value = self.log_value + self.rate * excess
+    def settle(self, s: Square, pace: float) -> None:
+        gap = self.gauge(s.resting, s.fresh).double() / self.spread
+        self.average = _follow(self.average, gap, self.memory)
+        self.longer = _follow(self.longer, gap, 4 * self.memory)
+        excess = (self.average - (0.25 + 0.75 * pace)).clamp(-1, 1)
+        falling = self.average < self.longer / 2
+        step = self.down * excess if excess < 0 else self.up * excess * ~falling
+        self.log_value = self.log_value + pace * step
+
+
+def _follow(average: Tensor, value: Tensor, memory: int) -> Tensor:
+    """A moving average that begins with its first value."""
+    return value if average.isnan() else average + (value - average) / memory
 
 
 def null_deviation(gauge: MMD, prior: Prior, batch: int, draws: int = 64) -> float:

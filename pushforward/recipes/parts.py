@@ -29,7 +29,7 @@ from pushforward.models import AutoEncoder, AutoWeight, Weight
 from pushforward.networks import conv_decoder, conv_encoder, mlp, official_init
 from pushforward.randomness import Noise
 from pushforward.recipes.settings import Settings
-from pushforward.square import Square
+from pushforward.square import Square, at_rest
 from pushforward.training import Training
 
 COSTS: dict[str, Callable[[], Cost]] = {
@@ -212,17 +212,14 @@ def check_fit(model: AutoEncoder, data: Dataset) -> None:
     """
     x = data.train.batch(slice(0, 2)).x
     wanted = {"encoder": (2, model.prior.latent), "decoder": tuple(x.shape)}
-    was = model.training
-    model.eval()
     square = Square(model, x, Noise("dry batch"))
     made: dict[str, Callable[[], Tensor]] = {"encoder": lambda: square.Ex, "decoder": lambda: square.GEx}
     for name, draw in made.items():
         try:
-            with torch.no_grad():
+            with at_rest(model), torch.no_grad():
                 found = tuple(draw().shape)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(f"the {name} fails on rows of shape {data.shape}: {reason}") from error
         if found != wanted[name]:
             raise ConfigError(f"the {name} should make {wanted[name]} from two rows, it makes {found}")
-    model.train(was)

@@ -35,7 +35,7 @@ class Health:
     def signs(self, s: Square) -> dict[str, float]:
         """``std``: the smallest standard deviation of a code's dimension; ``mmd``: seven-scale MMD²."""
         codes = s.resting
-        return {"std": codes.std(0).min().item(), "mmd": self.gauge(codes, s.z).item()}
+        return {"std": codes.std(0).min().item(), "mmd": self.gauge(codes, s.fresh).item()}
 
     def warnings(self, signs: dict[str, float], done: float) -> list[str]:
         """New complaints, in plain words, when a share ``done`` of the run is over."""
