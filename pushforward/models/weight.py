@@ -49,8 +49,8 @@ class AutoWeight(Weight):
     cannot tell them from matched ones. While the rate is high, codes jitter and D has a floor of
     nearly s that no weight can lower; the tolerance allows for it.
 
-    Codes answer a higher weight at once and a lower one slowly, so the way down is five times
-    slower than the way up; and while D still falls by itself, faster than by half in the
+    Codes answer a higher weight at once and a lower one slowly, so the way down is three
+    times slower than the way up; and while D still falls by itself, faster than by half in the
     memory of its longer average, the weight does not rise.
 
     Arguments:
@@ -68,7 +68,7 @@ class AutoWeight(Weight):
         batch: int,
         start: float,
         up: float = 0.01,
-        down: float = 0.002,
+        down: float = 0.003,
         memory: int = 50,
     ) -> None:
         if not start > 0:

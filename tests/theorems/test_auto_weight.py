@@ -32,18 +32,18 @@ def test_one_result_from_a_tenth_to_a_thousand():
     x = whitened(512, 2).float() @ root(S)
     ends, gaps = [], []
     for start in (0.1, 1000.0):
-        weight = AutoWeight(NormalPrior(2), batch=64, start=start, up=0.05, down=0.03, memory=20)
-        optimizers = {"model": adam(2e-2, (0.9, 0.98))}  # Adam at .999 remembers a thousand steps
-        loop = Loop(linear_wae(weight), Split(x), Training(64, optimizers), total=700)
+        weight = AutoWeight(NormalPrior(2), batch=64, start=start, up=0.05, down=0.02, memory=20)
+        optimizers = {"model": adam(3e-2, (0.9, 0.95))}  # Adam at .999 remembers a thousand steps
+        loop = Loop(linear_wae(weight), Split(x), Training(64, optimizers), total=650)
         logs, averages = [], []
-        for step in range(700):
+        for step in range(650):
             loop.advance()
-            if step >= 450:
+            if step >= 550:
                 logs.append(math.log(float(weight)))
                 averages.append(weight.average.item())
         ends.append(sum(logs) / len(logs))
         gaps.append(sum(averages) / len(averages))
-    assert max(ends) - min(ends) < 0.3  # of 9.2 at the start
+    assert max(ends) - min(ends) < 0.1  # of 9.2 at the start
     assert all(0.5 < gap < 1.5 for gap in gaps)  # τ = 1 at full rate
 
 
