@@ -135,9 +135,21 @@ def wae_mmd(
         encoder: A module of your own, from data to (N, latent) or what the posterior needs.
         decoder: A module of your own, from (N, latent) to data.
 
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
     References:
         | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), algorithm 2
         | https://arxiv.org/abs/1711.01558
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> built = wae_mmd(open_dataset("digits"), weight=20.0)
+        >>> built.model.prior, built.model.match.kernel
+        (NormalPrior(latent=8, sigma=1), IMQ(C=16, scales=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)))
+        >>> built.meaning
+        'weight 20 times MMD² (imq kernel, U-statistic); the cost is the squared error, summed over 64 values
+        in [0, 1], mean over the batch'
     """
     chosen = pick(WAE_MMD, "wae-mmd", settings, data, _entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
@@ -197,9 +209,18 @@ def wae_gan(
         decoder: A module of your own, from (N, latent) to data.
         critic: A module of your own, from (N, latent) to (N, 1), unbounded.
 
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
     References:
         | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), algorithm 1
         | https://arxiv.org/abs/1711.01558
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> built = wae_gan(open_dataset("digits"))
+        >>> [(player.name, player.turns) for player in built.model.players()]
+        [('model', 1), ('critic', 1)]
     """
     chosen = pick(WAE_GAN, "wae-gan", settings, data, _entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
@@ -245,9 +266,17 @@ def vae(
         encoder: A module of your own, from data to (N, 2 latent): means, then log-variances.
         decoder: A module of your own, from (N, latent) to data (logits if the cost is bernoulli).
 
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
     References:
         | Auto-Encoding Variational Bayes (Kingma & Welling, 2014)
         | https://arxiv.org/abs/1312.6114
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> vae(open_dataset("digits")).model.cost
+        Bernoulli()
     """
     chosen = pick(VAE_TABLE, "vae", settings, data, _entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
@@ -283,6 +312,15 @@ def ae(
         lr: Learning rate.
         encoder: A module of your own, from data to (N, latent).
         decoder: A module of your own, from (N, latent) to data.
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> ae(open_dataset("digits"), latent=2).meaning
+        'no match: the cost is the squared error, summed over 64 values in [0, 1], mean over the batch;
+        codes will not follow the prior'
     """
     chosen = pick(AE_TABLE, "ae", settings, data, _entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)

@@ -27,8 +27,9 @@ Tensors = Mapping[str, Mapping[str, Tensor]]
 def write(folder: Path, step: int, tensors: Tensors, numbers: Mapping[str, Any]) -> Path:
     """Writes ``folder/<step>``, then removes all but the newest :data:`KEEP`."""
     folder.mkdir(parents=True, exist_ok=True)
-    stage, place = folder / f".tmp-{step}-{os.getpid()}", folder / f"{step:08d}"
-    shutil.rmtree(stage, ignore_errors=True)
+    for left_over in folder.glob(".tmp-*"):
+        shutil.rmtree(left_over)
+    stage, place = folder / f".tmp-{step}", folder / f"{step:08d}"
     stage.mkdir()
     files = {
         f"{name}.safetensors": save({key: value.contiguous().cpu() for key, value in part.items()})

@@ -86,6 +86,8 @@ class Session:
             DivergedError: If a term or gradient is not finite; the last checkpoint stays.
         """
         loop = self.loop
+        if loop.step == 0:
+            replace_text(self.history, "")  # a run killed before its first checkpoint may have left lines
         line_every = max(1, loop.total // LINES)
         picture_every = line_every * max(1, loop.total // (PICTURES * line_every))
         begun = saved = time.monotonic()

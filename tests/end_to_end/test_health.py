@@ -1,0 +1,59 @@
+"""A run that goes wrong says so while it can still be stopped."""
+
+from types import SimpleNamespace
+
+import torch
+
+import pushforward as pf
+from pushforward.distributions import NormalPrior
+from pushforward.training.health import Health
+
+
+def codes(made, n=200, latent=3):
+    given = torch.randn(n, latent, generator=torch.Generator().manual_seed(1))
+    return SimpleNamespace(resting=made, fresh=given)
+
+
+def draws(n=200, latent=3):
+    return torch.randn(n, latent, generator=torch.Generator().manual_seed(0))
+
+
+def test_healthy_codes_draw_no_warning():
+    health = Health(NormalPrior(3))
+    signs = health.signs(codes(draws()))
+    assert 0.8 < signs["std"] < 1.2
+    assert abs(signs["mmd"]) < 0.05
+    assert health.warnings(signs, done=1.0) == []
+
+
+def test_a_collapsed_code_is_seen_from_the_first_look_and_said_once():
+    health = Health(NormalPrior(3))
+    signs = health.signs(codes(draws() * torch.tensor([1.0, 1.0, 0.01])))
+    (warning,) = health.warnings(signs, done=0.0)
+    assert "the code has collapsed: its smallest standard deviation is 0.0" in warning
+    assert "collapsed" in health.warned
+    assert not any("collapsed" in text for text in health.warnings(signs, done=0.5))
+
+
+def test_collapse_is_measured_against_the_prior():
+    assert Health(NormalPrior(3, sigma=0.05)).scale == 0.05
+    health = Health(NormalPrior(3, sigma=0.05))
+    assert not health.warnings(health.signs(codes(0.05 * draws())), done=0.0)
+
+
+def test_codes_far_from_the_prior_are_warned_about_once_they_had_time():
+    health = Health(NormalPrior(3))
+    signs = health.signs(codes(draws() + 3))
+    assert health.warnings(signs, done=0.1) == []
+    (warning,) = health.warnings(signs, done=0.5)
+    assert "the codes do not follow the prior: MMD² is" in warning
+
+
+def test_the_progress_line_shows_the_signs_and_the_warning(tmp_path, capsys):
+    run = pf.train("ae", "digits", out=tmp_path / "run", steps=60, latent=8)
+    shown = capsys.readouterr().err
+    assert "std" in shown
+    assert "mmd" in shown
+    assert "warning, step" in shown
+    assert "the codes do not follow the prior" in shown
+    assert any("warnings" in line for line in run.history)
