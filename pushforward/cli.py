@@ -31,15 +31,16 @@ OF_MACHINE = ("data_dir", "size", "device", "threads", "overwrite")
 
 
 @app.command
-def resume(run: Path, *, json: JSON = False) -> None:
+def resume(run: Path, *, device: str | None = None, json: JSON = False) -> None:
     """Go on with a run that was stopped, bit for bit as if it had not been.
 
     Arguments:
         run: The run's folder.
+        device: Where to go on, if not where the run began.
     """
     from pushforward.run import resume
 
-    finish(resume(run), json)
+    finish(resume(run, device=device), json)
 
 
 @app.command
@@ -67,11 +68,12 @@ def reconstruct(run: Path, *, n: int = 32, out: Path | None = None, json: JSON =
         n: How many rows.
         out: The file, .png or .npy; reconstructions.png in the run's folder by default.
     """
+    from pushforward.errors import whole
     from pushforward.report.pictures import pairs
     from pushforward.run import load
 
     loaded = load(run)
-    x = loaded.data.test.batch(slice(0, n)).x
+    x = loaded.data.test.batch(slice(0, whole("n", n, least=1))).x
     write(loaded, "reconstructions", out, pairs(x, loaded.reconstruct(x)), json, columns=8)
 
 
@@ -94,10 +96,11 @@ def interpolate(
         path: "linear" or "spherical"; by default what suits the prior.
         out: The file, .png or .npy; interpolations.png in the run's folder by default.
     """
+    from pushforward.errors import whole
     from pushforward.run import load
 
     loaded = load(run)
-    x = loaded.data.test.batch(slice(0, 2 * n)).x
+    x = loaded.data.test.batch(slice(0, 2 * whole("n", n, least=1))).x
     half = len(x) // 2
     decoded = loaded.interpolate(x[:half], x[half : 2 * half], steps, path)
     write(loaded, "interpolations", out, decoded.flatten(0, 1), json, columns=steps)
@@ -277,6 +280,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(" ".join(str(error).split()), 2)
     except PushforwardError as error:
         fail(str(error), error.exit_code)
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        fail(" ".join(str(error).split()), 74)
     except KeyboardInterrupt:
         fail("stopped", 130)
 

@@ -25,6 +25,7 @@ class Cost(nn.Module, ABC):
     """
 
     logits = False  # whether a decoder of data in [0, 1] should end without a sigmoid
+    likelihood = False  # whether the cost is a negative log-likelihood in nats
 
     @abstractmethod
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
@@ -76,9 +77,10 @@ class Bernoulli(Cost):
     """
 
     logits = True
+    likelihood = True
 
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
-        return (F.softplus(made) - given * made).flatten(1).sum(dim=1)
+        return F.binary_cross_entropy_with_logits(made, given, reduction="none").flatten(1).sum(dim=1)
 
     def point(self, made: Tensor) -> Tensor:
         return made.sigmoid()
@@ -97,6 +99,8 @@ class GaussianLikelihood(Cost):
         learnt: Whether s is a parameter, one for all features.
         least: What a learnt s stays above.
     """
+
+    likelihood = True
 
     def __init__(self, std: float = math.sqrt(0.5), learnt: bool = False, least: float = 0.01) -> None:
         super().__init__()

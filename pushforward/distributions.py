@@ -95,7 +95,10 @@ class Prior(nn.Module, ABC):
 
     Attributes:
         latent: Number of dimensions L of a code.
+        path: The path between two codes, "linear" or "spherical", that stays where the mass is.
     """
+
+    path = "linear"
 
     def __init__(self, latent: int) -> None:
         super().__init__()
@@ -139,6 +142,7 @@ class NormalPrior(Prior):
         if not sigma > 0:
             raise ConfigError(f"sigma must be above 0, got {sigma}")
         self.sigma = sigma
+        self.path = "spherical" if latent >= 8 else "linear"  # few dimensions have no shell
 
     def extra_repr(self) -> str:
         return f"latent={self.latent}, sigma={self.sigma:g}"
@@ -180,6 +184,8 @@ class UniformPrior(Prior):
 
 class SpherePrior(Prior):
     """Uniform on the sphere of radius ``sigma`` in R^L; codes are normalised onto it."""
+
+    path = "spherical"
 
     def __init__(self, latent: int, sigma: float = 1.0) -> None:
         super().__init__(latent)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class PushforwardError(Exception):
@@ -50,6 +51,22 @@ class InterruptedRunError(PushforwardError):
     """A run that was asked to stop; its checkpoint is saved and it can be resumed."""
 
     exit_code = 75
+
+
+def whole(name: str, value: object, least: int) -> int:
+    """A whole number of at least ``least``.
+
+    Raises:
+        ConfigError: If it is not one.
+
+    >>> whole("n", 64, least=1)
+    64
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ConfigError(f"{name} must be a whole number, got {value!r}")
+    if value < least:
+        raise ConfigError(f"{name} must be at least {least}, got {value}")
+    return int(value)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 64  # rows that share one generator: a request draws at most this many rows too many
+BLOCK = 256  # rows that share one generator: a request draws at most this many rows too many
 
 
 def derive(*key: object) -> int:

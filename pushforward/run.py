@@ -8,7 +8,9 @@ import math
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +21,13 @@ from torch import Tensor, nn
 
 from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset, Split
-from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, nearest
+from pushforward.data.fetch import VARIABLE
+from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, nearest, whole
 from pushforward.evaluation import judge
 from pushforward.interpolation import PATHS
 from pushforward.models import AutoEncoder
 from pushforward.randomness import Noise
 from pushforward.recipes import RECIPES, Recipe
-from pushforward.recipes.settings import Settings
 from pushforward.report.pictures import are_images, picture, sheet
 from pushforward.report.progress import Bar, bar
 from pushforward.square import at_rest
@@ -50,6 +52,8 @@ class Budget:
         given = {name: value for name, value in asdict(self).items() if value is not None}
         if len(given) > 1:
             raise ConfigError(f"one budget is enough, got {' and '.join(given)}")
+        if self.steps is not None:
+            whole("steps", self.steps, least=1)
         for name, value in given.items():
             if not (math.isfinite(value) and value > 0):
                 raise ConfigError(f"{name} must be above 0, got {value}")
@@ -62,10 +66,14 @@ class Run:
         path: The folder.
         config: What was trained on what, as written in ``config.json``.
         model: The model, in evaluation mode.
+        step: Steps it has been trained.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any], model: AutoEncoder, data: Dataset | None) -> None:
+    def __init__(
+        self, path: Path, config: dict[str, Any], model: AutoEncoder, data: Dataset | None, step: int = 0
+    ) -> None:
         self.path = path
+        self.step = step
         self.config = config
         self.model = model.eval()
         self._data = data
@@ -78,11 +86,6 @@ class Run:
     def shape(self) -> tuple[int, ...]:
         """Shape of one row of data."""
         return tuple(self.config["data"]["shape"])
-
-    @property
-    def step(self) -> int:
-        """Steps trained."""
-        return max(checkpoints.steps(self.path / "checkpoints"), default=0)
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -106,8 +109,7 @@ class Run:
 
     def sample(self, n: int = 64, seed: int = 0) -> Tensor:
         """n decoded draws of the prior, (n, \\*): the first 10 of 64 are the first 10 of 1000."""
-        if n < 1:
-            raise ConfigError(f"n must be at least 1, got {n}")
+        n = whole("n", n, least=1)
         return self.decode(self.model.prior(n).rsample(Noise(seed, "sample")))
 
     def encode(self, x: Any) -> Tensor:
@@ -128,26 +130,19 @@ class Run:
     def interpolate(self, a: Any, b: Any, steps: int = 8, path: str | None = None) -> Tensor:
         """Decoded paths from rows ``a`` to rows ``b`` through their codes, (N, steps, \\*).
 
-        ``path`` is "linear" or "spherical"; by default spherical for normal priors of 8 or more
-        dimensions and for spheres, where the middle of a segment lies off the beaten track.
+        ``path`` is "linear" or "spherical"; by default what suits the prior: spherical on spheres and
+        for normal priors of 8 or more dimensions, whose mass lies near a sphere.
         """
-        path = path or self.usual_path
+        path = path or self.model.prior.path
         if path not in PATHS:
             raise ConfigError(f"unknown path {path!r}: {nearest(path, PATHS)}")
-        if steps < 2:
-            raise ConfigError(f"steps must be at least 2, got {steps}")
+        steps = whole("steps", steps, least=2)
         codes = PATHS[path](self.encode(a), self.encode(b), steps)
         return self.decode(codes.flatten(0, 1)).unflatten(0, (len(codes), steps))
 
-    @property
-    def usual_path(self) -> str:
-        """The path between codes that stays where the prior has its mass."""
-        prior = type(self.model.prior).__name__
-        round_ = prior == "SpherePrior" or (prior == "NormalPrior" and self.model.prior.latent >= 8)
-        return "spherical" if round_ else "linear"
-
     def evaluate(self, rows: int = 10_000, seed: int = 0, progress: bool = False) -> dict[str, Any]:
         """Every figure on held-out rows (:func:`pushforward.evaluation.judge`); also ``evaluation.json``."""
+        rows = whole("rows", rows, least=2)
         sizes = (self.config["resolved"]["batch"], 1000)
         with bar("evaluating", progress) as show, at_rest(self.model):
             result = judge(self.model, self.data, rows, seed, sizes, show)
@@ -174,14 +169,18 @@ class Run:
         )
 
     def _rows(self, x: Any) -> Tensor:
+        """Rows as the readers of data would give them: channels first, bytes in [0, 1]."""
         x = torch.as_tensor(x)
-        if x.dtype == torch.uint8:
-            x = x.float() / 255
+        if x.ndim == 3 and self.shape == (1, *x.shape[1:]):
+            x = x.unsqueeze(1)
+        elif x.ndim == 4 and tuple(x.shape[1:]) == (*self.shape[1:], self.shape[0]) != self.shape:
+            x = x.permute(0, 3, 1, 2)
         if tuple(x.shape[1:]) != self.shape:
             raise DataError(f"rows must have shape {self.shape}, got {tuple(x.shape[1:])}")
-        return x.float()
+        masks = len(x) > 0 and x.max() <= 1  # bytes that are only 0 and 1 are read as black and white
+        return x.float() / 255 if x.dtype == torch.uint8 and not masks else x.float()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _map(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
         device = self.model.prior.anchor.device
         return torch.cat([function(part.to(device)).cpu() for part in rows.split(CHUNK)])
@@ -243,40 +242,47 @@ def train(
     """
     budget = Budget(steps, epochs, minutes)
     _check_arguments(recipe, arguments)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ConfigError(f"seed must be a whole number of at least 0, got {seed!r}")
-    if threads is not None:
-        if threads < 1:
-            raise ConfigError(f"threads must be at least 1, got {threads}")
-        torch.set_num_threads(threads)
+    seed = whole("seed", seed, least=0)
+    threads = whole("threads", torch.get_num_threads() if threads is None else threads, least=1)
     device = _device(device)
     with bar("reading", progress) as show:
         dataset = open_dataset(data, data_dir=data_dir, size=size, progress=show)
     folder = Path(out) if out is not None else Path("runs") / f"{recipe}-{dataset.name}"
     built = _build(recipe, dataset, seed, arguments)
-    config = _config(recipe, built, dataset, seed, budget, arguments, device, data_dir, size)
+    config = _config(recipe, built, dataset, seed, budget, arguments, device, threads, data_dir, size)
     if not overwrite and (folder / "config.json").exists():
         config = _continued(folder, config)
+        _probe(folder)
     else:
         _claim(folder, overwrite)
     return _drive(folder, config, built, dataset, budget, progress)
 
 
 def resume(
-    path: str | os.PathLike[str], data: Any = None, progress: bool = True, **modules: nn.Module
+    path: str | os.PathLike[str],
+    data: Any = None,
+    device: str | None = None,
+    progress: bool = True,
+    **modules: nn.Module,
 ) -> Run:
     """Goes on with a run that was stopped, bit for bit as if it had not been.
 
     Arguments:
         path: The run's folder.
         data: The data, if they were given in memory.
+        device: Where to go on, if not where the run began; another device gives other last bits.
         progress: Whether to show progress on standard error.
         modules: Modules of your own, if the run was trained with any.
+
+    Raises:
+        DataError: If the data are no longer what the run learnt from.
+        CheckpointError: If no checkpoint can be read.
     """
     folder = Path(path)
     config = _read_config(folder)
+    _probe(folder)
+    config["device"] = _device(device or config["device"])
     about = config["data"]
-    torch.set_num_threads(config["threads"])
     if data is None and about["source"] is None:
         raise DataError(f"{folder} learnt from data in memory; hand them over as data=")
     source = about["source"] if data is None else data
@@ -286,28 +292,46 @@ def resume(
     return _drive(folder, config, built, dataset, Budget(**config["budget"]), progress)
 
 
-def load(path: str | os.PathLike[str], data: Any = None, **modules: nn.Module) -> Run:
+def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **modules: nn.Module) -> Run:
     """A run from its folder, ready to sample, encode and be judged. Nothing is unpickled.
 
     Arguments:
         path: The run's folder.
         data: The data, if they were given in memory and a verb needs them.
+        device: Where the model is put.
         modules: Modules of your own, if the run was trained with any.
+
+    Raises:
+        OutputError: If the folder holds no run.
+        CheckpointError: If no checkpoint can be read. Damaged ones are passed over with a warning.
     """
     folder = Path(path)
     config = _read_config(folder)
     about = config["data"]
-    dataset = None if data is None else _same(open_dataset(data), config)
+    dataset = None
+    if data is not None:
+        dataset = _same(open_dataset(data, data_dir=about["data_dir"], size=about["size"]), config)
     rows = torch.zeros(4, *about["shape"])
-    blank = Dataset(about["name"], Split(rows[:2]), Split(rows[2:]), unit=about["unit"])
+    labels = None if about["classes"] is None else torch.zeros(2, dtype=torch.int64)
+    blank = Dataset(
+        about["name"],
+        Split(rows[:2], labels),
+        Split(rows[2:], labels),
+        unit=about["unit"],
+        classes=None if about["classes"] is None else tuple(about["classes"]),
+    )
     arguments = {**config["arguments"], **config["resolved"], **_given_modules(config, modules)}
     built = _build(config["recipe"], blank, config["seed"], arguments)
-    tensors, _, _ = checkpoints.newest(folder / "checkpoints")
+    tensors, numbers, faults = checkpoints.newest(folder / "checkpoints")
+    for fault in faults:
+        warnings.warn(f"{fault}; using the checkpoint of step {numbers['step']}", stacklevel=2)
     try:
         built.model.load_state_dict(tensors["model"])
     except RuntimeError as error:
-        raise CheckpointError(f"{folder}: the weights do not fit the model: {error}") from error
-    return Run(folder, config, built.model, dataset)
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{folder}: the weights do not fit the model: {reason}") from error
+    built.model.to(_device(device))
+    return Run(folder, config, built.model, dataset, step=int(numbers["step"]))
 
 
 # -------------------------------------------------------------------------------------- the work
@@ -316,9 +340,18 @@ def load(path: str | os.PathLike[str], data: Any = None, **modules: nn.Module) -
 def _drive(
     folder: Path, config: dict[str, Any], built: Recipe, dataset: Dataset, budget: Budget, progress: bool
 ) -> Run:
-    """From a claimed folder to a finished run."""
+    """From a claimed folder to a finished run, on as many threads as it began with.
+
+    Raises:
+        ConfigError: If this version of the library decides a setting otherwise than the one the
+            run began with.
+    """
+    for name, now in json.loads(json.dumps(asdict(built.settings))).items():
+        if config["settings"].get(name) != now:
+            was = config["settings"].get(name)
+            raise ConfigError(f"{folder} began with {name} = {was}; this version would go on with {now}")
     run = Run(folder, config, built.model, dataset)
-    with bar(f"{config['recipe']} on {dataset.name}", progress) as show:
+    with bar(f"{config['recipe']} on {dataset.name}", progress) as show, _threads(config["threads"]):
         for line in (*dataset.notes, _summary(built, dataset), config["meaning"]):
             show.say(line)
         loop = Loop(built.model, dataset.train, built.training, 1, config["seed"], config["device"])
@@ -329,20 +362,43 @@ def _drive(
             if loop.step < loop.total:
                 show.say(f"going on from step {loop.step}")
         else:
-            if built.training.pretrain:
-                gap = match_moments(
-                    built.model, dataset.train, built.training.optimizers["model"], config["seed"]
-                )
-                show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
-            loop.total = config["total_steps"] or _steps(budget, loop, built.training.epochs, show)
-            config["total_steps"] = loop.total
-            replace_text(folder / "config.json", json.dumps(config, indent=1) + "\n")
+            _prepare(folder, config, built, loop, budget, show)
         unfinished = loop.step < loop.total
         session.run()
-    built.model.eval()
-    if unfinished:
-        run.sheet()
+        run.step = loop.step
+        built.model.eval()
+        if unfinished or not (folder / "sheet.png").exists():
+            run.sheet()
     return run
+
+
+def _prepare(
+    folder: Path, config: dict[str, Any], built: Recipe, loop: Loop, budget: Budget, show: Bar
+) -> None:
+    """What comes before the first step: the encoder's moments, and how many steps there will be."""
+    if built.training.pretrain:
+        gap = match_moments(
+            built.model,
+            loop.data,
+            built.training.optimizers["model"],
+            config["seed"],
+            batch=built.training.pretrain,
+        )
+        show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
+    loop.total = config["total_steps"] or _steps(budget, loop, built.training.epochs, show)
+    config["total_steps"] = loop.total
+    replace_text(folder / "config.json", json.dumps(config, indent=1) + "\n")
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """So many threads for a while: other numbers of threads give other last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
@@ -392,20 +448,23 @@ def _config(
     budget: Budget,
     arguments: Mapping[str, Any],
     device: str,
+    threads: int,
     data_dir: str | os.PathLike[str] | None,
     size: int | tuple[int, int] | None,
 ) -> dict[str, Any]:
     """Everything a run is a function of, and what it ran on."""
     from pushforward import __version__
 
+    data_dir = data_dir or os.environ.get(VARIABLE)
     known = inspect.signature(RECIPES[recipe]).parameters
     plain = {name: value for name, value in arguments.items() if not isinstance(value, nn.Module)}
     entries = {name: value for name, value in asdict(built.settings).items() if name in known}
-    return {
+    config = {
         "recipe": recipe,
         "arguments": plain,
         "modules": sorted(name for name in arguments if name in MODULES and arguments[name] is not None),
-        "resolved": {name: value for name, value in entries.items() if name in Settings.__dataclass_fields__},
+        "resolved": entries,
+        "settings": asdict(built.settings),
         "meaning": built.meaning,
         "seed": seed,
         "budget": asdict(budget),
@@ -417,17 +476,19 @@ def _config(
             "size": size,
             "shape": list(dataset.shape),
             "unit": dataset.unit,
+            "classes": None if dataset.train.y is None else list(dataset.classes or ()),
             "rows": {"train": len(dataset.train), "test": len(dataset.test)},
             "sha256": dataset.fingerprint,
         },
         "device": device,
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "versions": {
             "pushforward": __version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
     }
+    return json.loads(json.dumps(config, default=lambda value: value.item()))  # as it will be read
 
 
 def _device(name: str) -> str:
@@ -472,25 +533,38 @@ def _short(value: Any) -> str:
     return text if len(text) < 80 else text[:60] + "…"
 
 
+OURS = ("config.json", "history.jsonl", "checkpoints", "samples", "sheet.png", "evaluation.json")
+
+
 def _claim(folder: Path, overwrite: bool) -> None:
-    """Makes the folder ready for a new run.
+    """Makes the folder ready for a new run; what is not a run's is never touched.
 
     Raises:
         OutputError: If it holds something else, or cannot be written.
     """
     try:
-        if folder.exists():
-            ours = (folder / "config.json").exists()
-            if any(folder.iterdir()) and not ours:
-                raise OutputError(f"{folder} is not empty and holds no run; choose another out")
-            if ours and overwrite:
-                shutil.rmtree(folder)
+        if folder.exists() and any(folder.iterdir()):
+            try:
+                _read_config(folder)
+            except OutputError:
+                raise OutputError(f"{folder} is not empty and holds no run; choose another out") from None
+            for name in OURS if overwrite else ():
+                place = folder / name
+                shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+    _probe(folder)
+
+
+def _probe(folder: Path) -> None:
+    """Writes and removes a file, to learn before training that a folder can be written."""
+    try:
         probe = folder / ".probe"
         probe.write_bytes(b"")
         probe.unlink()
-    except OutputError:
-        raise
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
 
@@ -502,8 +576,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise OutputError(f"{folder} holds no run: there is no config.json") from None
     except (OSError, ValueError) as error:
         raise OutputError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    if not isinstance(config, dict) or config.get("recipe") not in RECIPES:
-        raise OutputError(f"{folder / 'config.json'} is not the config of a run of this version")
+    if not isinstance(config, dict) or config.get("recipe") not in RECIPES or "resolved" not in config:
+        raise OutputError(f"{folder / 'config.json'} is not the config of a run")
     return config
 
 
@@ -530,7 +604,8 @@ def _summary(built: Recipe, dataset: Dataset) -> str:
     rows = f"{len(dataset.train)} rows to learn from, {len(dataset.test)} held out"
     return (
         f"{dataset.name}: {rows}, shape {dataset.shape}, {dataset.range}; latent {built.settings.latent}, "
-        f"{built.settings.network} networks, {parameters / 1e6:.3g} million parameters"
+        f"{built.settings.network} networks, {parameters / 1e6:.3g} million parameters, "
+        f"batches of {built.settings.batch}"
     )
 
 

@@ -46,7 +46,7 @@ def open_image_folder(
 
     Raises:
         ConfigError: If ``size`` is none.
-        DataError: If there are fewer than 3 images, or any that cannot be read to its end, has more than
+        DataError: If there are fewer than 4 images, or any that cannot be read to its end, has more than
             64 megapixels, or values without a known range.
     """
     wanted = parse_size(size)

@@ -102,4 +102,4 @@ class PriorDensity(nn.Module):
         p = self.prior(len(z))
         if not isinstance(p, Gaussian):
             raise ConfigError(f"the critic can be told the density of a normal prior only, got {self.prior}")
-        return self.net(z) + p.log_prob(z).unsqueeze(-1)
+        return self.net(z).view(len(z), 1) + p.log_prob(z).unsqueeze(-1)

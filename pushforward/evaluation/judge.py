@@ -49,21 +49,26 @@ def judge(
         centres; ``objective``: the formula's terms with drawn codes (a mean over chunks);
         ``sharpness`` of data, reconstructions and samples, for images; ``latent``: a
         :class:`~pushforward.evaluation.latent.LatentFit` of drawn codes. Also the number of
-        rows, the range of the data, and ``negative_elbo`` in nats for a VAE with weight 1.
+        rows, the range of the data, and for a VAE with a likelihood and weight 1 ``negative_elbo``
+        in nats.
     """
     rows = min(rows, len(data.test))
+    # In random order: files are often sorted, and the match of a chunk must be that of a fair sample.
+    order = Noise(seed, "evaluate", "rows").permutation(len(data.test))[:rows]
     squared = SquaredError()
     codes: list[Tensor] = []
     errors: list[Tensor] = []
     sharp: dict[str, list[Tensor]] = {"data": [], "reconstructions": [], "samples": []}
     terms: dict[str, float] = {}
     judged = can_be_judged(data.shape)
+    device = model.prior.anchor.device
     for part in chunks(rows):
-        x, y = data.test.batch(part)
+        x, y = data.test.batch(order[part])
         noise = Noise(seed, "evaluate").rows(part.start)
-        square = Square(model, x, noise, y)
+        x = x.to(device)
+        square = Square(model, x, noise, None if y is None else y.to(device))
         back = model.decode(square.q.center)
-        codes.append(square.Ex)
+        codes.append(square.Ex.cpu())
         errors.append(squared.rows(back, x))
         for name, value in model.formula(square).items():
             terms[name] = terms.get(name, 0.0) + value.item() * len(x) / rows
@@ -79,7 +84,7 @@ def judge(
         "reconstruction": {"squared_error": torch.cat(errors).mean().item()},
         "objective": terms,
     }
-    if isinstance(model, VAE) and float(model.weight) == 1:
+    if isinstance(model, VAE) and model.cost.likelihood and float(model.weight) == 1:
         result["negative_elbo"] = sum(terms.values())
     if judged:
         result["sharpness"] = {name: torch.cat(values).mean().item() for name, values in sharp.items()}

@@ -70,11 +70,10 @@ WAE_GAN: Table = {
         )
     ),
 }  # fmt: skip
-_VAE_BASE: dict[str, Any] = {"weight": 1.0, "posterior": "gaussian", "input_noise": 0.0, "pretrain": False}
+_VAE_BASE: dict[str, Any] = {"weight": 1.0, "posterior": "gaussian", "input_noise": 0.0, "pretrain": 0}
 VAE_TABLE: Table = {
     "small": lambda data: small(
-        data, None, posterior="gaussian", cost="bernoulli" if data.unit else "gaussian-learnt",
-        meaning="with weight 1 the sum is the negative evidence lower bound",
+        data, None, posterior="gaussian", cost="bernoulli" if data.unit else "gaussian-learnt"
     ),
     "paper": lambda data: (
         mnist(**_VAE_BASE, cost="bernoulli")
@@ -82,15 +81,17 @@ VAE_TABLE: Table = {
         else celeba(**_VAE_BASE, cost="bernoulli", lr=1e-4, epochs=68, sigma=2**0.5)
     ),
 }  # fmt: skip
+VAE_TABLE["official"] = VAE_TABLE["paper"]  # they do not differ
 AE_TABLE: Table = {
     "small": lambda data: small(data, None, weight=0.0),
-    "paper": lambda data: replace(WAE_MMD["paper"](data), weight=0.0, pretrain=False, meaning=""),
-    "official": lambda data: replace(WAE_MMD["official"](data), weight=0.0, pretrain=False, meaning=""),
+    "paper": lambda data: replace(WAE_MMD["paper"](data), weight=0.0, pretrain=0, meaning=""),
+    "official": lambda data: replace(WAE_MMD["official"](data), weight=0.0, pretrain=0, meaning=""),
 }
 
 CostName = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt"]
 PriorName = Literal["normal", "uniform", "sphere"]
 PosteriorName = Literal["deterministic", "gaussian", "implicit"]
+ScheduleName = Literal["constant", "cosine", "manual", "manual-smooth"]
 NetworkName = Literal["mlp", "conv", "official-mnist", "official-celeba"]
 
 
@@ -109,6 +110,7 @@ def wae_mmd(
     cost: CostName | None = None,
     network: NetworkName | None = None,
     batch: int | None = None,
+    schedule: ScheduleName | None = None,
     lr: float | None = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
@@ -131,6 +133,7 @@ def wae_mmd(
         cost: What is compared between data and reconstruction.
         network: Kind of encoder and decoder networks.
         batch: Rows in a batch.
+        schedule: How the learning rate changes over the run.
         lr: Learning rate of encoder and decoder.
         encoder: A module of your own, from data to (N, latent) or what the posterior needs.
         decoder: A module of your own, from (N, latent) to data.
@@ -154,7 +157,7 @@ def wae_mmd(
     chosen = pick(WAE_MMD, "wae-mmd", settings, data, _entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
     match = MMD(named("kernel", kernel, KERNELS)(parts.prior), estimator)
-    if estimator == "u" and min(chosen.batch, len(data.train)) < 2:
+    if estimator == "u" and chosen.batch < 2:
         raise ConfigError(
             "the U-statistic compares pairs and needs a batch of at least 2, got 1; or set estimator to 'v'"
         )
@@ -178,6 +181,7 @@ def wae_gan(
     network: NetworkName | None = None,
     prior_density: bool | None = None,
     batch: int | None = None,
+    schedule: ScheduleName | None = None,
     lr: float | None = None,
     critic_lr: float | None = None,
     encoder: nn.Module | None = None,
@@ -186,7 +190,10 @@ def wae_gan(
 ) -> Recipe:
     r"""Wasserstein auto-encoder: codes meet the prior in a game against a critic.
 
-    .. math:: E\,c(G(E(x)), x) + \lambda\,\mathrm{JS}(Q_Z, P_Z)
+    .. math:: E\,c(G(E(x)), x) + \lambda\, D_T(Q_Z, P_Z)
+
+    with the critic's bound in the place of a divergence: see
+    :class:`~pushforward.discrepancies.JensenShannon`.
 
     Arguments:
         data: What to learn from.
@@ -203,6 +210,7 @@ def wae_gan(
         network: Kind of encoder and decoder networks.
         prior_density: Whether the critic is told the prior's log-density.
         batch: Rows in a batch.
+        schedule: How the learning rate changes over the run.
         lr: Learning rate of encoder and decoder.
         critic_lr: Learning rate of the critic.
         encoder: A module of your own, from data to (N, latent) or what the posterior needs.
@@ -238,13 +246,14 @@ def wae_gan(
 def vae(
     data: Dataset,
     *,
-    settings: Literal["small", "paper"] = "small",
+    settings: Literal["small", "paper", "official"] = "small",
     latent: int | None = None,
     weight: float | str | None = None,
     sigma: float | None = None,
     cost: CostName | None = None,
     network: NetworkName | None = None,
     batch: int | None = None,
+    schedule: ScheduleName | None = None,
     lr: float | None = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
@@ -262,6 +271,7 @@ def vae(
         cost: The negative log-likelihood; other costs make it a regularised auto-encoder.
         network: Kind of encoder and decoder networks.
         batch: Rows in a batch.
+        schedule: How the learning rate changes over the run.
         lr: Learning rate.
         encoder: A module of your own, from data to (N, 2 latent): means, then log-variances.
         decoder: A module of your own, from (N, latent) to data (logits if the cost is bernoulli).
@@ -293,6 +303,7 @@ def ae(
     cost: CostName | None = None,
     network: NetworkName | None = None,
     batch: int | None = None,
+    schedule: ScheduleName | None = None,
     lr: float | None = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
@@ -309,6 +320,7 @@ def ae(
         cost: What is compared between data and reconstruction.
         network: Kind of encoder and decoder networks.
         batch: Rows in a batch.
+        schedule: How the learning rate changes over the run.
         lr: Learning rate.
         encoder: A module of your own, from data to (N, latent).
         decoder: A module of your own, from (N, latent) to data.
@@ -334,6 +346,10 @@ def _entries(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recipe(model: AutoEncoder, chosen: Settings, data: Dataset, parts: Parts, match: str | None) -> Recipe:
+    if chosen.batch < 2:
+        raise ConfigError(
+            f"batch must be at least 2, got {chosen.batch}: BatchNorm compares the rows of a batch"
+        )
     check_fit(model, data)
     features = data.train.x[0].numel()
     price = f"{COST_WORDS[chosen.cost]}, summed over {features} values in {data.range}, mean over the batch"
@@ -345,7 +361,9 @@ def _recipe(model: AutoEncoder, chosen: Settings, data: Dataset, parts: Parts, m
             f"samples of {chosen.batch} cannot tell codes from the prior; the cost is {price}"
         )
     else:
-        tail = f" ({chosen.meaning})" if chosen.meaning else ""
+        elbo = isinstance(model, VAE) and model.cost.likelihood and float(parts.weight) == 1
+        note = "with weight 1 the sum is the negative evidence lower bound" if elbo else chosen.meaning
+        tail = f" ({note})" if note else ""
         meaning = f"weight {float(parts.weight):g}{tail} times {match}; the cost is {price}"
     betas = (chosen.beta1, 0.999)
     training = Training(

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, SquaredError
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import IMQ, GaussianKernel, Kernel
+from pushforward.discrepancies import IMQ, Adversarial, GaussianKernel, Kernel
 from pushforward.distributions import (
     DeterministicEncoder,
     Encoder,
@@ -205,21 +205,26 @@ class Recipe:
 
 
 def check_fit(model: AutoEncoder, data: Dataset) -> None:
-    """Runs two rows through encoder and decoder, to say what does not fit before training starts.
+    """Runs two rows through every network, to say what does not fit before training starts.
 
     Raises:
         ConfigError: If a module fails or makes another shape than it should.
     """
-    x = data.train.batch(slice(0, 2)).x
-    wanted = {"encoder": (2, model.prior.latent), "decoder": tuple(x.shape)}
-    square = Square(model, x, Noise("dry batch"))
-    made: dict[str, Callable[[], Tensor]] = {"encoder": lambda: square.Ex, "decoder": lambda: square.GEx}
-    for name, draw in made.items():
+    x, y = data.train.batch(slice(0, 2))
+    square = Square(model, x, Noise("dry batch"), y)
+    made: dict[str, tuple[Shape, Callable[[], Any]]] = {
+        "encoder": ((2, model.prior.latent), lambda: square.Ex),
+        "decoder": (tuple(x.shape), lambda: square.GEx),
+    }
+    if isinstance(model.match, Adversarial):
+        critic = model.match.critic
+        made["critic"] = ((2, 1), lambda: critic(square.z).view(2, -1))
+    for name, (wanted, draw) in made.items():
         try:
             with at_rest(model), torch.no_grad():
                 found = tuple(draw().shape)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            reason = str(error).splitlines()[0]
+        except Exception as error:  # a module of the user's own may raise anything
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise ConfigError(f"the {name} fails on rows of shape {data.shape}: {reason}") from error
-        if found != wanted[name]:
-            raise ConfigError(f"the {name} should make {wanted[name]} from two rows, it makes {found}")
+        if found != wanted:
+            raise ConfigError(f"the {name} should make {wanted} from two rows, it makes {found}")

@@ -36,13 +36,16 @@ class Lines:
     def __init__(self, what: str) -> None:
         self.what = what
         self.begun = self.last = time.monotonic()
+        self.first: int | None = None
 
     def __call__(self, done: int, total: int, words: str = "") -> None:
         now = time.monotonic()
+        if self.first is None:  # what was done before is no measure of speed
+            self.first, self.begun = done, now
         if now - self.last < EVERY and done < total:
             return
         self.last = now
-        left = (now - self.begun) / max(done, 1) * (total - done)
+        left = (now - self.begun) / max(done - self.first, 1) * (total - done)
         self.say(f"{self.what} {done}/{total}  {words}  {clock(left)} left")
 
     def say(self, line: str) -> None:

@@ -8,11 +8,13 @@ import torch
 
 from pushforward.discrepancies import IMQ, MMD
 from pushforward.distributions import Prior
+from pushforward.models.weight import null_deviation
 from pushforward.square import Square
 
 COLLAPSED = 0.1  # of the prior's standard deviation
 FAR = 0.15  # seven-scale MMD² of a batch; a plain auto-encoder on MNIST has .8, a good WAE .005
 PATIENCE = 0.2  # of the run, before codes that are far from the prior are worth a warning
+FEW = 8  # rows below which deviations and MMD² of healthy codes scatter too much to say anything
 
 
 @dataclass
@@ -21,15 +23,20 @@ class Health:
 
     Attributes:
         prior: What the codes should look like.
+        batch: Rows in a batch: few rows scatter more, and are given more room.
+        weighted: Whether the model has a match whose weight could be changed.
         warned: What has been said already; each thing is said once.
     """
 
     prior: Prior
+    batch: int
+    weighted: bool = True
     warned: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.gauge = MMD(IMQ(self.prior.spread))
         self.scale = (self.prior.spread / (2 * self.prior.latent)) ** 0.5
+        self.far = FAR + 4 * null_deviation(self.gauge, self.prior, self.batch)
 
     @torch.no_grad()
     def signs(self, s: Square) -> dict[str, float]:
@@ -39,16 +46,19 @@ class Health:
 
     def warnings(self, signs: dict[str, float], done: float) -> list[str]:
         """New complaints, in plain words, when a share ``done`` of the run is over."""
+        if self.batch < FEW:
+            return []
         found = {}
         if signs["std"] < COLLAPSED * self.scale:
             found["collapsed"] = (
                 f"the code has collapsed: its smallest standard deviation is {signs['std']:.3g}, "
-                f"the prior's is {self.scale:.3g}. Lower the weight or the learning rate"
+                f"the prior's is {self.scale:.3g}. Lower the learning rate{' or the weight' * self.weighted}"
             )
-        if done >= PATIENCE and signs["mmd"] > FAR:
+        if done >= PATIENCE and signs["mmd"] > self.far:
+            cure = "raise the weight" if self.weighted else "take a recipe that matches codes with the prior"
             found["far"] = (
                 f"the codes do not follow the prior: MMD² is {signs['mmd']:.3g} and should be near 0. "
-                "Samples will be worse than reconstructions; raise the weight"
+                f"Samples will be worse than reconstructions; {cure}"
             )
         new = [text for key, text in found.items() if key not in self.warned]
         self.warned |= set(found)

@@ -41,14 +41,15 @@ class Training:
         optimizers: How each player moves, by its name.
         schedule: A name in :data:`~pushforward.training.schedules.SCHEDULES`.
         epochs: Passes over the data when no budget is given.
-        pretrain: Whether the encoder's moments are fitted to the prior's before the first step.
+        pretrain: Rows in a batch while the encoder's moments are fitted to the prior's, before
+            the first step; 0 for no fitting.
     """
 
     batch: int
     optimizers: Mapping[str, Optimizing]
     schedule: str = "constant"
     epochs: float = 20
-    pretrain: bool = False
+    pretrain: int = 0
 
 
 class Loop:
@@ -80,16 +81,17 @@ class Loop:
         self.device = torch.device(device)
         self.schedule = SCHEDULES[training.schedule]
         self.step = 0
-        awake = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        ours = {id(parameter) for parameter in awake}
         self.seats = [
-            Seat(
-                player, tuple(p for p in player.parameters if id(p) in ours), training.optimizers[player.name]
-            )
+            Seat(player, training.optimizers[player.name])
             for player in model.players()
+            if any(parameter.requires_grad for parameter in player.parameters)
         ]
         self.turns = max(seat.player.turns for seat in self.seats)
-        self.norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+        self.norms = [
+            (module, guardian(model, name))
+            for name, module in model.named_modules()
+            if isinstance(module, _BatchNorm) and module.track_running_stats
+        ]
         self._order = lru_cache(maxsize=1)(lambda epoch: Noise(seed, "order", epoch).permutation(len(data)))
 
     @property
@@ -108,10 +110,11 @@ class Loop:
         """One step of every player: the terms it descended, and the last square the model saw.
 
         Raises:
-            DivergedError: If a term or a gradient is not finite; no parameter has moved then.
+            DivergedError: If a term or a gradient is not finite. The player whose it is has not
+                moved then; those before it at the table have.
         """
         noise = Noise(self.seed, "step", self.step)
-        self.reseed(noise("modules").integer())
+        reseed(noise("modules").integer(), self.device)
         factor = self.schedule(self.step / self.per_epoch, self.total / self.per_epoch)
         terms: dict[str, Tensor] = {}
         seen: Square | None = None
@@ -131,24 +134,14 @@ class Loop:
         self.step += 1
         return terms, seen
 
-    def reseed(self, number: int) -> None:
-        """Fixes torch's own generators, from which dropout and the like draw."""
-        # Not torch.manual_seed: without a GPU that queues a call, with a stack trace, at every step.
-        torch.default_generator.manual_seed(number)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed_all(number)
-
     @contextmanager
     def awake(self, seat: Seat) -> Iterator[None]:
         """Only this player's parameters have gradients, and only its BatchNorms keep statistics."""
         if len(self.seats) == 1:
             yield
             return
-        own = seat.owned
-        others = [p for other in self.seats for p in other.parameters if id(p) not in own]
-        norms = [
-            n for n in self.norms if n.track_running_stats and not any(id(p) in own for p in n.parameters())
-        ]
+        others = [p for other in self.seats for p in other.parameters if id(p) not in seat.owned]
+        norms = [norm for norm, parameter in self.norms if parameter not in seat.owned]
         for parameter in others:
             parameter.requires_grad_(False)
         for norm in norms:
@@ -162,11 +155,11 @@ class Loop:
                 norm.track_running_stats = True
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-        """All that the next step depends on: tensors by file and name, and plain numbers."""
-        tensors = {"model": {name: value.detach() for name, value in self.model.state_dict().items()}}
+        """All that the next step depends on: copies of tensors, by file and name, and plain numbers."""
+        tensors = {"model": {name: value.detach().clone() for name, value in self.model.state_dict().items()}}
         for seat in self.seats:
             tensors[f"optimizer-{seat.player.name}"] = {
-                f"{index}.{name}": value
+                f"{index}.{name}": value.clone()
                 for index, moments in seat.optimizer.state_dict()["state"].items()
                 for name, value in moments.items()
             }
@@ -186,17 +179,41 @@ class Loop:
         self.total = int(numbers["total"])
 
 
+def reseed(number: int, device: torch.device) -> None:
+    """Fixes torch's own generators, from which dropout and the like draw."""
+    # Not torch.manual_seed: without a GPU that queues a call, with a stack trace, at every step.
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed_all(number)
+
+
+def named(terms: Terms) -> str:
+    """Terms in words."""
+    return ", ".join(f"{name} = {value.item():g}" for name, value in terms.items())
+
+
+def guardian(model: nn.Module, name: str) -> int | None:
+    """The identity of a parameter that says whose a module is: the first one in or nearest around it."""
+    while name:
+        first = next(model.get_submodule(name).parameters(), None)
+        if first is not None:
+            return id(first)
+        name = name.rpartition(".")[0]
+    return None
+
+
 @dataclass
 class Seat:
     """A player at the table, with the optimizer of its own parameters."""
 
     player: Player
-    parameters: tuple[nn.Parameter, ...]
     optimizing: Optimizing
+    parameters: tuple[nn.Parameter, ...] = field(init=False)
     optimizer: torch.optim.Optimizer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.owned = {id(parameter) for parameter in self.parameters}
+        self.owned = {id(parameter) for parameter in self.player.parameters}
+        self.parameters = tuple(p for p in self.player.parameters if p.requires_grad)  # not what a user froze
         self.optimizer = self.optimizing(self.parameters)
         for group in self.optimizer.param_groups:
             group["initial_lr"] = group["lr"]
@@ -205,15 +222,17 @@ class Seat:
         """One update, unless something is not finite."""
         loss = torch.stack(list(losses.values())).sum()
         if not math.isfinite(loss.item()):
-            found = ", ".join(f"{name} = {value.item():g}" for name, value in losses.items())
-            raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {found}")
+            raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {named(losses)}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if not math.isfinite(norm.item()):
             bad = sum(not bool(gradient.isfinite().all()) for gradient in gradients)
-            raise DivergedError(
-                f"step {step}: {bad} of {len(gradients)} gradients of the {self.player.name} are not finite"
+            what = (
+                f"{bad} of {len(gradients)} gradients are not finite"
+                if bad
+                else "its gradient's norm overflows"
             )
+            raise DivergedError(f"step {step}: the {self.player.name} diverges, {what}: {named(losses)}")
         self.optimizer.step()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from pushforward.data.dataset import Split
+from pushforward.errors import DivergedError
 from pushforward.models.base import Model
 from pushforward.randomness import Noise
 from pushforward.square import Square
-from pushforward.training.loop import Optimizing
+from pushforward.training.loop import Optimizing, reseed
 
 
 def moment_gap(q: Tensor, p: Tensor) -> Tensor:
@@ -41,13 +44,16 @@ def match_moments(
         | https://github.com/tolstikhin/wae
     """
     optimizer = optimizing(model.encoder.parameters())
-    batch = min(batch, len(data))
+    device = model.prior.anchor.device
     gap = torch.tensor(float("inf"))
     for step in range(steps):
         noise = Noise(seed, "pretrain", step)
-        x = data.batch(noise("rows").permutation(len(data))[:batch]).x
-        square = Square(model, x.to(next(model.parameters()).device), noise)
+        reseed(noise("modules").integer(), device)
+        x, y = data.batch(noise("rows").permutation(len(data))[:batch])
+        square = Square(model, x.to(device), noise, None if y is None else y.to(device))
         gap = moment_gap(square.Ex, square.z)
+        if not math.isfinite(gap.item()):
+            raise DivergedError(f"the encoder's moments are not finite at step {step} of their fitting")
         if gap.item() < enough:
             break
         optimizer.zero_grad(set_to_none=True)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import torch
 
-from pushforward.errors import InterruptedRunError
+from pushforward.errors import CheckpointError, InterruptedRunError
 from pushforward.training import checkpoints
 from pushforward.training.health import Health
 from pushforward.training.loop import Loop
@@ -52,7 +52,7 @@ class Session:
         self.loop = loop
         self.show = show
         self.draw = draw
-        self.health = Health(loop.model.prior)
+        self.health = Health(loop.model.prior, loop.batch, weighted=loop.model.match is not None)
         self.sums: dict[str, float] = {}
         self.count = 0
 
@@ -66,7 +66,13 @@ class Session:
         tensors, numbers, faults = checkpoints.newest(self.folder / "checkpoints")
         for fault in faults:
             self.show.say(f"warning: {fault}; falling back to an older checkpoint")
-        self.loop.restore(tensors, numbers)
+        try:
+            self.loop.restore(tensors, numbers)
+        except (RuntimeError, KeyError) as error:
+            reason = " ".join(str(error).split())
+            raise CheckpointError(
+                f"{self.folder}: the checkpoint does not fit the model: {reason}"
+            ) from error
         self.sums, self.count = dict(numbers["sums"]), int(numbers["count"])
         self.health.warned = set(numbers["warned"])
         kept = [line for line in read_history(self.history) if line["step"] <= self.loop.step]
@@ -124,13 +130,13 @@ class Session:
                     self.show.say(
                         f"{loop.total} steps, {loop.total / loop.per_epoch:.3g} epochs: {_about(left)}"
                     )
-                last = loop.step == loop.total
+                last, stop = loop.step == loop.total, stopped()
                 if loop.step % picture_every == 0 or last:
                     self.draw(loop.step)
-                if loop.step % picture_every == 0 or last or stopped() or now - saved > PATIENCE:
+                if loop.step % picture_every == 0 or last or stop or now - saved > PATIENCE:
                     self.save()
                     saved = now
-                if stopped() and not last:
+                if stop and not last:
                     place = f"stopped at step {loop.step} of {loop.total}"
                     raise InterruptedRunError(f"{place}; go on with: pushforward resume {self.folder}")
 
@@ -138,9 +144,6 @@ class Session:
 def rehearse(loop: Loop, seconds: float) -> float:
     """Steps a second, measured on steps that are undone afterwards."""
     tensors, numbers = loop.state()
-    tensors = {
-        part: {name: value.clone() for name, value in named.items()} for part, named in tensors.items()
-    }
     total, loop.total = loop.total, max(loop.total, 1_000_000)
     with torch.random.fork_rng():
         for _ in range(2):  # the first steps allocate

@@ -45,13 +45,14 @@ def test_unknown_option(bad):
         (["--weight", "nan"], "weight must be a number of at least 0, got nan"),
         (["--batch", 1], "U-statistic compares pairs and needs a batch of at least 2, got 1"),
         (["--batch", 0], "batch must be at least 1, got 0"),
+        (["--batch", 1, "--estimator", "v"], "batch must be at least 2, got 1"),
         (["--lr", 0], "lr must be above 0, got 0"),
         (["--lr", "nan"], "lr must be above 0, got nan"),
         (["--sigma", -1], "sigma must be above 0, got -1"),
         (["--input-noise", -1], "input_noise must be at least 0, got -1"),
-        (["--steps", 0], "steps must be above 0, got 0"),
+        (["--steps", 0], "steps must be at least 1, got 0"),
         (["--steps", 5, "--epochs", 1], "one budget is enough, got steps and epochs"),
-        (["--seed", -1], "seed must be a whole number of at least 0, got -1"),
+        (["--seed", -1], "seed must be at least 0, got -1"),
         (["--threads", 0], "threads must be at least 1, got 0"),
         (["--posterior", "gaussian", "--prior", "sphere"], "posterior 'gaussian' needs prior 'normal'"),
         (["--latent", 1, "--prior", "sphere"], "a sphere needs latent of at least 2, got 1"),
@@ -108,6 +109,23 @@ def test_an_output_that_is_a_file_or_not_empty(bad, tmp_path):
     assert "not empty and holds no run" in bad("ae", "digits", "--out", tmp_path / "full", code=74)
     assert "not empty" in bad("ae", "digits", "--out", tmp_path / "full", "--overwrite", code=74)
     assert (tmp_path / "full" / "thesis.tex").read_text() == "mine"
+
+
+def test_overwriting_touches_nothing_but_a_run(command, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    (folder / "thesis.tex").write_text("mine")
+    code, _, err = command("train", "ae", "digits", "--out", folder, "--overwrite", "--steps", 2)
+    assert code == 74
+    assert "not empty and holds no run" in err
+    assert len(list(folder.iterdir())) == 2
+
+    run = tmp_path / "run"
+    assert command("train", "ae", "digits", "--out", run, "--steps", 2)[0] == 0
+    (run / "notes.txt").write_text("mine")
+    assert command("train", "ae", "digits", "--out", run, "--steps", 3, "--overwrite")[0] == 0
+    assert (run / "notes.txt").read_text() == "mine"
 
 
 def test_an_output_that_cannot_be_written(bad):

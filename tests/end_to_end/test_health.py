@@ -2,10 +2,12 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 import pushforward as pf
 from pushforward.distributions import NormalPrior
+from pushforward.randomness import Noise
 from pushforward.training.health import Health
 
 
@@ -19,7 +21,7 @@ def draws(n=200, latent=3):
 
 
 def test_healthy_codes_draw_no_warning():
-    health = Health(NormalPrior(3))
+    health = Health(NormalPrior(3), batch=200)
     signs = health.signs(codes(draws()))
     assert 0.8 < signs["std"] < 1.2
     assert abs(signs["mmd"]) < 0.05
@@ -27,7 +29,7 @@ def test_healthy_codes_draw_no_warning():
 
 
 def test_a_collapsed_code_is_seen_from_the_first_look_and_said_once():
-    health = Health(NormalPrior(3))
+    health = Health(NormalPrior(3), batch=200)
     signs = health.signs(codes(draws() * torch.tensor([1.0, 1.0, 0.01])))
     (warning,) = health.warnings(signs, done=0.0)
     assert "the code has collapsed: its smallest standard deviation is 0.0" in warning
@@ -36,13 +38,13 @@ def test_a_collapsed_code_is_seen_from_the_first_look_and_said_once():
 
 
 def test_collapse_is_measured_against_the_prior():
-    assert Health(NormalPrior(3, sigma=0.05)).scale == 0.05
-    health = Health(NormalPrior(3, sigma=0.05))
+    assert Health(NormalPrior(3, sigma=0.05), batch=200).scale == 0.05
+    health = Health(NormalPrior(3, sigma=0.05), batch=200)
     assert not health.warnings(health.signs(codes(0.05 * draws())), done=0.0)
 
 
 def test_codes_far_from_the_prior_are_warned_about_once_they_had_time():
-    health = Health(NormalPrior(3))
+    health = Health(NormalPrior(3), batch=200)
     signs = health.signs(codes(draws() + 3))
     assert health.warnings(signs, done=0.1) == []
     (warning,) = health.warnings(signs, done=0.5)
@@ -57,3 +59,15 @@ def test_the_progress_line_shows_the_signs_and_the_warning(tmp_path, capsys):
     assert "warning, step" in shown
     assert "the codes do not follow the prior" in shown
     assert any("warnings" in line for line in run.history)
+
+
+@pytest.mark.parametrize("batch", [2, 4, 8, 12, 50])
+@pytest.mark.parametrize("latent", [2, 8, 64])
+def test_perfect_codes_in_small_batches_are_not_called_ill(batch, latent):
+    health = Health(NormalPrior(latent), batch)
+    for seed in range(200):
+        noise = Noise(seed)
+        made = SimpleNamespace(
+            resting=noise("made").normal(batch, latent), fresh=noise("given").normal(batch, latent)
+        )
+        assert health.warnings(health.signs(made), done=1.0) == []

@@ -8,9 +8,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 import pushforward as pf
-from pushforward.errors import CheckpointError, DataError, InterruptedRunError, OutputError
+from pushforward.errors import CheckpointError, ConfigError, DataError, InterruptedRunError, OutputError
 from pushforward.training import checkpoints
 from pushforward.training.session import Session
 
@@ -69,7 +70,8 @@ def test_the_command_is_stopped_by_sigterm_and_resumed_in_another_process(tmp_pa
     with subprocess.Popen(
         [*command, *words, "--out", stopped], env=environment("1"), stderr=subprocess.PIPE, text=True
     ) as process:
-        while not (stopped / "history.jsonl").exists():  # training has begun
+        history = stopped / "history.jsonl"
+        while not (history.exists() and history.stat().st_size):  # training has begun
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate()
@@ -104,6 +106,8 @@ def test_a_flipped_bit_is_found_and_the_checkpoint_before_it_is_used(tmp_path):
     with pytest.raises(CheckpointError, match=r"model.safetensors is damaged: sha256 should be \w+, is \w+"):
         checkpoints.read(folder / f"{newer:08d}")
     assert checkpoints.newest(folder)[1]["step"] == older
+    with pytest.warns(UserWarning, match=f"damaged.*using the checkpoint of step {older}"):
+        assert pf.load(run.path).step == older
     pf.resume(run.path, progress=False)
     assert checkpoints.newest(folder)[1]["step"] == newer
 
@@ -142,3 +146,33 @@ def test_session_writes_history_pictures_and_checkpoints(trained):
     assert len(checkpoints.steps(trained.path / "checkpoints")) == checkpoints.KEEP
     assert (trained.path / "sheet.png").stat().st_size > 10_000
     assert Session is pf.run.Session
+
+
+def test_pretraining_is_derived_too(tmp_path):
+    """Dropout in a module of one's own draws from torch's generator; the run's seed decides all the same."""
+
+    def run(name, state):
+        torch.manual_seed(0)
+        encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(64, 2))
+        torch.manual_seed(state)
+        settings = {"settings": "official", "network": "mlp", "latent": 2, "encoder": encoder}
+        return pf.train("wae-mmd", "digits", out=tmp_path / name, steps=3, progress=False, **settings)
+
+    one, other = run("one", 1), run("other", 2)
+    assert all((a == b).all() for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True))
+
+
+def test_a_sheet_that_is_missing_is_drawn_again(trained):
+    (trained.path / "sheet.png").unlink()
+    pf.resume(trained.path, progress=False)
+    assert (trained.path / "sheet.png").exists()
+
+
+def test_another_version_s_settings_are_not_gone_on_with(tmp_path):
+    run = pf.train("ae", "digits", out=tmp_path / "run", latent=2, steps=5, progress=False)
+    config = run.path / "config.json"
+    config.write_text(config.read_text().replace('"schedule": "cosine"', '"schedule": "linear"'))
+    with pytest.raises(
+        ConfigError, match="began with schedule = linear; this version would go on with cosine"
+    ):
+        pf.resume(run.path, progress=False)

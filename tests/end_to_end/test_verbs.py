@@ -142,3 +142,61 @@ def test_settings_say_what_the_weight_means(settings, recipe, digits):
     assert float(built.model.weight) == pytest.approx({"paper": 10, "official": 200}[settings])
     assert built.training.pretrain
     assert built.training.schedule == "manual"
+
+
+@pytest.mark.parametrize("recipe", ["wae-mmd", "wae-gan", "vae"])
+def test_every_recipe_with_a_weight_can_find_its_own(recipe, tmp_path):
+    run = pf.train(
+        recipe, "digits", out=tmp_path / "run", weight="auto:0.1", steps=120, latent=4, progress=False
+    )
+    weights = [line["weight"] for line in run.history]
+    assert weights[-1] > weights[0] > 0.1  # codes are far from the prior at first
+    assert (
+        "adapts until a test of two samples of 100 cannot tell codes from the prior" in run.config["meaning"]
+    )
+    assert float(pf.load(run.path).model.weight) == weights[-1]
+
+
+def test_codes_are_features_that_a_probe_can_learn_from(trained):
+    probe = torch.nn.Linear(4, 10)
+    probe(trained.encode(trained.data.test.batch(slice(0, 5)).x)).sum().backward()
+    assert probe.weight.grad is not None
+
+
+def test_rows_are_read_as_the_data_were(tmp_path):
+    x = torch.randint(0, 256, (40, 10, 10), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    run = pf.train("ae", x, out=tmp_path / "grey", steps=2, latent=2, progress=False)
+    assert run.encode(x).allclose(run.encode(x[:, None].float() / 255))
+    colour = x.view(40, 10, 10, 1).expand(40, 10, 10, 3)
+    run = pf.train("ae", colour, out=tmp_path / "colour", steps=2, latent=2, size=8, progress=False)
+    data = pf.open_dataset(colour, size=8)
+    assert pf.load(run.path, data=colour).data.fingerprint == data.fingerprint
+    assert run.encode(data.test.x).allclose(run.encode(data.test.x.permute(0, 2, 3, 1)))
+
+
+def test_a_few_images_are_enough_to_try(tmp_path):
+    for recipe in RECIPES:
+        run = pf.train(recipe, torch.rand(6, 1, 8, 8), out=tmp_path / recipe, steps=2, progress=False)
+        assert run.config["resolved"]["batch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("critic", "line"),
+    [
+        (torch.nn.Linear(5, 1), "the critic fails on rows of shape"),
+        (torch.nn.Linear(8, 3), r"the critic should make \(2, 1\) from two rows, it makes \(2, 3\)"),
+    ],
+)
+def test_a_critic_that_does_not_fit(critic, line, tmp_path):
+    with pytest.raises(ConfigError, match=line):
+        pf.train("wae-gan", "digits", out=tmp_path / "run", critic=critic, progress=False)
+
+
+@pytest.mark.parametrize(
+    "words", [["reconstruct", "--n", "-1"], ["interpolate", "--n", "0"], ["evaluate", "--rows", "1"]]
+)
+def test_counts_are_checked(trained, command, words):
+    verb, option, value = words
+    code, _, err = command(verb, trained.path, option, value)
+    assert code == 78
+    assert f"{option[2:]} must be at least" in err

@@ -76,7 +76,7 @@ UP, DOWN = 0.01, 0.002
     ],
 )
 def test_the_multiplier_is_dual_ascent(average, longer, pace, step):
-    """log λ moves by η r clip(D/s - τ, -1, 1) with τ = 1/4 + 3/4 r, five times slower on its way down."""
+    """log λ moves by η r clip(D/s - τ, -1, 1) with τ = 1/4 + 3/4 r, three times slower on its way down."""
     weight = AutoWeight(NormalPrior(2), 64, start=3.0, up=UP, down=DOWN, memory=10**12)
     weight.average.fill_(average)
     weight.longer.fill_(longer)
