@@ -60,7 +60,7 @@ class AutoWeight(Weight):
         prior: The law to be met.
         batch: Rows in a batch.
         start: The first weight.
-        up: The largest step of :math:`\log\lambda` upwards: 0.005 crosses a decade in 460 steps.
+        up: The largest step of :math:`\log\lambda` upwards: 0.008 crosses a decade in 290 steps.
         down: The largest step downwards.
         memory: Steps that the moving average remembers; the longer one remembers four times as many.
     """
@@ -70,8 +70,8 @@ class AutoWeight(Weight):
         prior: Prior,
         batch: int,
         start: float,
-        up: float = 0.005,
-        down: float = 0.004,
+        up: float = 0.008,
+        down: float = 0.002,
         memory: int = 50,
     ) -> None:
         if not start > 0:
