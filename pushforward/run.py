@@ -7,7 +7,6 @@ import json
 import math
 import os
 import platform
-import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,8 +21,9 @@ from torch import Tensor, nn
 from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.fetch import VARIABLE
-from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, nearest, whole
+from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, whole
 from pushforward.evaluation import judge
+from pushforward.folder import claim, continued, probe, read_config
 from pushforward.interpolation import PATHS
 from pushforward.models import AutoEncoder
 from pushforward.randomness import Noise
@@ -241,7 +241,7 @@ def train(
         (torch.Size([3, 1, 8, 8]), torch.Size([5, 2]))
     """
     budget = Budget(steps, epochs, minutes)
-    _check_arguments(recipe, arguments)
+    arguments = _told(recipe, arguments)
     seed = whole("seed", seed, least=0)
     threads = whole("threads", torch.get_num_threads() if threads is None else threads, least=1)
     device = _device(device)
@@ -251,10 +251,10 @@ def train(
     built = _build(recipe, dataset, seed, arguments)
     config = _config(recipe, built, dataset, seed, budget, arguments, device, threads, data_dir, size)
     if not overwrite and (folder / "config.json").exists():
-        config = _continued(folder, config)
-        _probe(folder)
+        config = continued(folder, config)
+        probe(folder)
     else:
-        _claim(folder, overwrite)
+        claim(folder, overwrite)
     return _drive(folder, config, built, dataset, budget, progress)
 
 
@@ -279,8 +279,8 @@ def resume(
         CheckpointError: If no checkpoint can be read.
     """
     folder = Path(path)
-    config = _read_config(folder)
-    _probe(folder)
+    config = read_config(folder)
+    probe(folder)
     config["device"] = _device(device or config["device"])
     about = config["data"]
     if data is None and about["source"] is None:
@@ -306,7 +306,7 @@ def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **
         CheckpointError: If no checkpoint can be read. Damaged ones are passed over with a warning.
     """
     folder = Path(path)
-    config = _read_config(folder)
+    config = read_config(folder)
     about = config["data"]
     dataset = None
     if data is not None:
@@ -431,13 +431,23 @@ def _build(recipe: str, dataset: Dataset, seed: int, arguments: Mapping[str, Any
         return RECIPES[recipe](dataset, **arguments)
 
 
-def _check_arguments(recipe: str, arguments: Mapping[str, Any]) -> None:
+def _told(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those arguments of a recipe that differ from its defaults.
+
+    Raises:
+        ConfigError: If there is no such recipe, or it has no such argument.
+    """
     if recipe not in RECIPES:
         raise ConfigError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
-    known = [name for name in inspect.signature(RECIPES[recipe]).parameters if name != "data"]
+    known = {
+        name: p.default for name, p in inspect.signature(RECIPES[recipe]).parameters.items() if name != "data"
+    }
     for name in arguments:
         if name not in known:
             raise ConfigError(f"{recipe} has no argument {name!r}: {nearest(name, known)}")
+    return {
+        name: value for name, value in arguments.items() if value is not known[name] and value != known[name]
+    }
 
 
 def _config(
@@ -505,80 +515,6 @@ def _device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device {name!r} cannot be used: {reason}") from None
     return name
-
-
-IDENTITY = ("recipe", "arguments", "modules", "seed", "budget")
-
-
-def _continued(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """The config of a folder that holds this very run.
-
-    Raises:
-        OutputError: If it holds another.
-    """
-    there = _read_config(folder)
-    pairs = [(name, there.get(name), config[name]) for name in IDENTITY]
-    pairs.append(("data", there["data"]["sha256"], config["data"]["sha256"]))
-    for name, was, now in pairs:
-        if json.dumps(was) != json.dumps(now):
-            raise OutputError(
-                f"{folder} holds another run (its {name}: {_short(was)}, now: {_short(now)}); "
-                "choose another out, or overwrite"
-            )
-    return there
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) < 80 else text[:60] + "…"
-
-
-OURS = ("config.json", "history.jsonl", "checkpoints", "samples", "sheet.png", "evaluation.json")
-
-
-def _claim(folder: Path, overwrite: bool) -> None:
-    """Makes the folder ready for a new run; what is not a run's is never touched.
-
-    Raises:
-        OutputError: If it holds something else, or cannot be written.
-    """
-    try:
-        if folder.exists() and any(folder.iterdir()):
-            try:
-                _read_config(folder)
-            except OutputError:
-                raise OutputError(f"{folder} is not empty and holds no run; choose another out") from None
-            for name in OURS if overwrite else ():
-                place = folder / name
-                shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
-    except OutputError:
-        raise
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
-    _probe(folder)
-
-
-def _probe(folder: Path) -> None:
-    """Writes and removes a file, to learn before training that a folder can be written."""
-    try:
-        probe = folder / ".probe"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text())
-    except FileNotFoundError:
-        raise OutputError(f"{folder} holds no run: there is no config.json") from None
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    if not isinstance(config, dict) or config.get("recipe") not in RECIPES or "resolved" not in config:
-        raise OutputError(f"{folder / 'config.json'} is not the config of a run")
-    return config
 
 
 def _given_modules(config: dict[str, Any], modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:

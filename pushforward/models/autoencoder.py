@@ -100,8 +100,8 @@ class WAE(AutoEncoder):
     def formula(self, s: Square) -> Terms:
         return {"cost": self.cost(s.GEx, s.x), "match": float(self.weight) * self.match(*self.pair(s))}
 
-    def settle(self, s: Square, pace: float) -> None:
-        self.weight.settle(s, pace)
+    def settle(self, s: Square, step: int, pace: float) -> None:
+        self.weight.settle(s, step, pace)
 
 
 class VAE(WAE):

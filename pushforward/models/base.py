@@ -68,7 +68,7 @@ class Model(nn.Module, ABC):
         if game and critic:
             yield Player("critic", lambda s: {"critic": -game.advantage(*self.pair(s))}, critic, game.turns)
 
-    def settle(self, s: Square, pace: float) -> None:
+    def settle(self, s: Square, step: int, pace: float) -> None:
         """Moves what is neither a parameter nor derived, once at the end of every step.
 
         ``pace`` is the schedule's factor of the learning rate at this step.

@@ -32,7 +32,7 @@ class Weight(nn.Module):
     def __float__(self) -> float:
         return math.exp(self.log_value.item())
 
-    def settle(self, s: Square, pace: float) -> None:
+    def settle(self, s: Square, step: int, pace: float) -> None:
         """A fixed weight stays."""
 
 
@@ -63,6 +63,7 @@ class AutoWeight(Weight):
         up: The largest step of :math:`\log\lambda` upwards: 0.008 crosses a decade in 290 steps.
         down: The largest step downwards.
         memory: Steps that the moving average remembers; the longer one remembers four times as many.
+        every: Steps between looks at the codes; each look moves the weight as far as so many steps.
     """
 
     def __init__(
@@ -71,8 +72,9 @@ class AutoWeight(Weight):
         batch: int,
         start: float,
         up: float = 0.008,
-        down: float = 0.002,
-        memory: int = 50,
+        down: float = 0.003,
+        memory: float = 50,
+        every: int = 4,
     ) -> None:
         if not start > 0:
             raise ConfigError(f"weight='auto' must start above 0, got {start}")
@@ -80,6 +82,7 @@ class AutoWeight(Weight):
         self.gauge = MMD(IMQ(prior.spread))
         self.up, self.down = up, down
         self.memory = memory
+        self.every = every
         self.average: Tensor
         self.longer: Tensor
         for name in ("average", "longer"):
@@ -90,17 +93,19 @@ class AutoWeight(Weight):
         return f"auto, now {float(self):g}"
 
     @torch.no_grad()
-    def settle(self, s: Square, pace: float) -> None:
+    def settle(self, s: Square, step: int, pace: float) -> None:
+        if step % self.every:
+            return
         gap = self.gauge(s.resting, s.fresh).double() / self.spread
-        self.average = _follow(self.average, gap, self.memory)
-        self.longer = _follow(self.longer, gap, 4 * self.memory)
+        self.average = _follow(self.average, gap, self.memory / self.every)
+        self.longer = _follow(self.longer, gap, 4 * self.memory / self.every)
         excess = (self.average - (0.25 + 2 * pace**2)).clamp(-1, 1)
         falling = self.average < self.longer / 2
-        step = self.down * excess if excess < 0 else self.up * excess * ~falling
-        self.log_value = (self.log_value + pace**0.5 * step).clamp(-BOUND, BOUND)
+        move = self.down * excess if excess < 0 else self.up * excess * ~falling
+        self.log_value = (self.log_value + self.every * pace**0.5 * move).clamp(-BOUND, BOUND)
 
 
-def _follow(average: Tensor, value: Tensor, memory: int) -> Tensor:
+def _follow(average: Tensor, value: Tensor, memory: float) -> Tensor:
     """A moving average that begins with its first value."""
     return value if average.isnan() else average + (value - average) / memory
 

@@ -130,7 +130,7 @@ class Loop:
             terms |= {name: value.detach() for name, value in losses.items()}
             seen = seen or square
         assert seen is not None
-        self.model.settle(seen, factor)
+        self.model.settle(seen, self.step, factor)
         self.step += 1
         return terms, seen
 

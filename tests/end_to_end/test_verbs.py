@@ -200,3 +200,12 @@ def test_counts_are_checked(trained, command, words):
     code, _, err = command(verb, trained.path, option, value)
     assert code == 78
     assert f"{option[2:]} must be at least" in err
+
+
+def test_python_and_the_command_line_make_the_same_run(trained, figures):
+    """What is told and equals the default is the same as what is not told."""
+    again = figures("train", "wae-mmd", "digits", "--out", trained.path, "--latent", 4, "--steps", 300)
+    assert again["step"] == 300
+    assert pf.train(
+        "wae-mmd", "digits", out=trained.path, latent=4, steps=300, kernel="imq", lr=None, progress=False
+    )
