@@ -12,6 +12,8 @@ from pushforward.recipes import RECIPES
 
 # What a run writes, and so all that overwriting may remove.
 OURS = ("config.json", "history.jsonl", "checkpoints", "samples", "sheet.png", "evaluation.json")
+# Raised when old configs can no longer be read; runs of an older schema are then named as such.
+SCHEMA = 1
 # What two calls must agree in to be one run; where and on how many threads it runs may differ.
 IDENTITY = ("recipe", "arguments", "modules", "seed", "budget")
 
@@ -83,6 +85,6 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise OutputError(f"{folder} holds no run: there is no config.json") from None
     except (OSError, ValueError) as error:
         raise OutputError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    if not isinstance(config, dict) or config.get("recipe") not in RECIPES or "resolved" not in config:
-        raise OutputError(f"{folder / 'config.json'} is not the config of a run")
+    if not isinstance(config, dict) or config.get("schema") != SCHEMA or config.get("recipe") not in RECIPES:
+        raise OutputError(f"{folder / 'config.json'} is not the config of a run of this version")
     return config

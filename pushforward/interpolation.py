@@ -29,7 +29,7 @@ def spherical(a: Tensor, b: Tensor, steps: int) -> Tensor:
 
     Example:
         >>> path = spherical(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), 5)
-        >>> path.norm(dim=-1)
+        >>> path.norm(dim=-1).round(decimals=4)
         tensor([[1., 1., 1., 1., 1.]])
     """
     t = torch.linspace(0, 1, steps).to(a).view(1, -1, 1)

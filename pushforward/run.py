@@ -23,7 +23,7 @@ from pushforward.data.dataset import Dataset, Split
 from pushforward.data.fetch import VARIABLE
 from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, whole
 from pushforward.evaluation import judge
-from pushforward.folder import claim, continued, probe, read_config
+from pushforward.folder import SCHEMA, claim, continued, probe, read_config
 from pushforward.interpolation import PATHS
 from pushforward.models import AutoEncoder
 from pushforward.randomness import Noise
@@ -470,6 +470,7 @@ def _config(
     plain = {name: value for name, value in arguments.items() if not isinstance(value, nn.Module)}
     entries = {name: value for name, value in asdict(built.settings).items() if name in known}
     config = {
+        "schema": SCHEMA,
         "recipe": recipe,
         "arguments": plain,
         "modules": sorted(name for name in arguments if name in MODULES and arguments[name] is not None),

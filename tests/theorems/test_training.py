@@ -178,7 +178,7 @@ def everything():
             encoder,
             critic,
             GaussianLikelihood(0.5, learnt=True),
-            AutoWeight(prior, batch=16, start=3.0),
+            AutoWeight(prior, batch=16, start=3.0, every=1),
         )
 
 
