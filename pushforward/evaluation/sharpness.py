@@ -25,6 +25,7 @@ def sharpness(images: Tensor) -> Tensor:
         | https://arxiv.org/abs/1711.01558
 
     Example:
+        >>> import torch
         >>> checkerboard = (torch.arange(8)[:, None] + torch.arange(8)) % 2 * 2.0 - 1
         >>> sharpness(checkerboard[None, None])  # (8a)^2 for values of ±a
         tensor([64.])
