@@ -13,6 +13,7 @@ from pushforward.square import Square
 
 COLLAPSED = 0.1  # of the prior's standard deviation
 FAR = 0.15  # seven-scale MMD² of a batch; a plain auto-encoder on MNIST has .8, a good WAE .005
+EARLY = 0.05  # of the run, in which BatchNorm's running statistics still come from nowhere
 PATIENCE = 0.2  # of the run, before codes that are far from the prior are worth a warning
 FEW = 8  # rows below which deviations and MMD² of healthy codes scatter too much to say anything
 
@@ -46,7 +47,7 @@ class Health:
 
     def warnings(self, signs: dict[str, float], done: float) -> list[str]:
         """New complaints, in plain words, when a share ``done`` of the run is over."""
-        if self.batch < FEW:
+        if self.batch < FEW or done < EARLY:
             return []
         found = {}
         if signs["std"] < COLLAPSED * self.scale:
