@@ -45,7 +45,7 @@ constraints: .venv/installed
 	printf 'torch==2.13.0\n' > .venv/torch.txt
 	{ echo "# What is installed for development, so that today's install is next year's. Made by \`make constraints\`."; \
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 --extra test \
-		-c .venv/torch.txt pyproject.toml | grep -Ev '^(nvidia|cuda|triton|torch)' ; echo 'torch==2.13.0'; } > .venv/pins.txt
+		-c .venv/torch.txt pyproject.toml | grep -Ev '^(nvidia|cuda|triton|torch=)' ; echo 'torch==2.13.0'; } > .venv/pins.txt
 	mv .venv/pins.txt constraints.txt
 
 clean:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
+    from pushforward.comparison import Comparison, compare
     from pushforward.costs import KL, L1, L2, Bernoulli, GaussianLikelihood, SquaredError
     from pushforward.data import Dataset, open_dataset
     from pushforward.discrepancies import IMQ, MMD, GaussianKernel, JensenShannon
@@ -25,6 +26,7 @@ _HOMES = {
     "data": ["Dataset", "open_dataset"],
     "discrepancies": ["IMQ", "MMD", "GaussianKernel", "JensenShannon"],
     "models": ["VAE", "WAE", "AutoEncoder", "AutoWeight"],
+    "comparison": ["Comparison", "compare"],
     "run": ["Run", "load", "resume", "train"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -40,12 +42,14 @@ __all__ = [
     "AutoEncoder",
     "AutoWeight",
     "Bernoulli",
+    "Comparison",
     "Dataset",
     "GaussianKernel",
     "GaussianLikelihood",
     "JensenShannon",
     "Run",
     "SquaredError",
+    "compare",
     "load",
     "open_dataset",
     "resume",

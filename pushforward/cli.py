@@ -25,6 +25,13 @@ train = App(name="train", help="Train a recipe on data; the same command again g
 app.command(train)
 
 JSON = Annotated[bool, Parameter(help="Print figures as JSON on standard output.", negative=())]
+FEATURES = Annotated[
+    str,
+    Parameter(
+        help="What samples are compared by: auto, pixels, pca, classifier, inception, a classifier's folder, "
+        "or a .safetensors file of Inception's weights."
+    ),
+]
 OF_PYTHON_ONLY = {"encoder", "decoder", "critic"}  # modules: a command line cannot name them
 OF_TRAINING = ("out", "seed", "steps", "epochs", "minutes")
 OF_MACHINE = ("data_dir", "size", "device", "threads", "overwrite")
@@ -107,17 +114,153 @@ def interpolate(
 
 
 @app.command
-def evaluate(run: Path, *, rows: int = 10_000, seed: int = 0, json: JSON = False) -> None:
-    """Judge a run on held-out data: reconstruction, sharpness, and whether codes follow the prior.
+def evaluate(
+    run: Path,
+    *,
+    rows: int = 10_000,
+    seed: int = 0,
+    features: FEATURES = "auto",
+    sections: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    json: JSON = False,
+) -> None:
+    """Judge a run on held-out data: samples, reconstructions, sharpness, and whether codes follow the prior.
 
     Arguments:
         run: The run's folder.
-        rows: At most this many held-out rows.
-        seed: Which samples and codes are drawn.
+        rows: At most this many held-out rows, and as many samples.
+        seed: Which rows, samples and codes are drawn.
+        sections: Which questions: objective, reconstruction, samples, floor, sharpness, latent; and, on
+            demand, likelihood and parzen.
+    """
+    from pushforward.evaluation import USUAL
+    from pushforward.run import load
+
+    figures(load(run).evaluate(rows, seed, features, sections or USUAL, progress=True), json)
+
+
+@app.command
+def doctor(run: Path, *, features: FEATURES = "auto", json: JSON = False) -> None:
+    """Say why samples are bad, with the number behind each reason and the one thing to try next.
+
+    Arguments:
+        run: The run's folder.
+    """
+    from dataclasses import asdict
+
+    from pushforward.run import load
+
+    found = load(run).doctor(features=features, progress=True)
+    if json:
+        show_json({"run": str(run), "findings": [asdict(finding) for finding in found]})
+        return
+    for finding in found:
+        print(f"{finding.name}: {finding.words}")
+    print(f"try next: {found[0].advice}" if found else "nothing was found that would explain bad samples")
+
+
+@app.command
+def report(run: Path, *, features: FEATURES = "auto", json: JSON = False) -> None:
+    """Write one self-contained page of a whole run, that opens offline and on a phone.
+
+    Arguments:
+        run: The run's folder.
     """
     from pushforward.run import load
 
-    figures(load(run).evaluate(rows, seed, progress=True), json)
+    page = load(run).report(features, progress=True)
+    if json:
+        show_json({"run": str(run), "file": str(page)})
+    else:
+        print(f"the report of {run} lies in {page}")
+
+
+@app.command
+def classifier(
+    data: str, *, data_dir: Path | None = None, size: int | None = None, json: JSON = False
+) -> None:
+    """Train and keep the small classifier whose features samples of a data set are compared by.
+
+    The verbs that need it do this by themselves; what is kept already is not trained again.
+
+    Arguments:
+        data: A catalogue name, a folder of images or an array file, with labels.
+        data_dir: Where catalogue data lie or are downloaded to.
+        size: Side that images are brought to.
+    """
+    from dataclasses import asdict
+
+    from pushforward.data import open_dataset
+    from pushforward.evaluation.classifier import classifier_folder, classifier_of
+    from pushforward.report.progress import bar
+
+    with bar("reading", True) as show:
+        dataset = open_dataset(data, data_dir=data_dir, size=size, progress=show)
+    with bar(f"classifier of {dataset.name}", True) as show:
+        found = classifier_of(dataset, show)
+    assert found.about is not None
+    if json:
+        show_json(asdict(found.about) | {"folder": str(classifier_folder(dataset))})
+        return
+    about = found.about
+    print(
+        f"classifier of {about.data}: accuracy {about.accuracy:.4f} on held-out rows, sha256 {about.sha256}"
+    )
+    print(f"it lies in {classifier_folder(dataset)}")
+
+
+@app.command
+def compare(
+    *what: str,
+    data: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    seeds: Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())] = None,
+    out: Path = Path("runs/comparison"),
+    rows: int = 10_000,
+    features: FEATURES = "auto",
+    steps: int | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    settings: str | None = None,
+    latent: int | None = None,
+    data_dir: Path | None = None,
+    size: int | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    json: JSON = False,
+) -> None:
+    """Train recipes on data with several seeds on one budget, judge all alike, and put them side by side.
+
+    What is finished is not done again: the same command goes on where it was stopped.
+
+    Arguments:
+        what: Recipes, with settings of their own as in wae-mmd:weight=auto,latent=16; or folders of runs.
+        data: What to learn from; several are compared one by one.
+        seeds: One run for each; 0 1 2 by default.
+        out: The folder of tables, page and runs.
+        rows: At most this many held-out rows, and as many samples, in every judgement.
+        steps: Budget of each run in updates.
+        epochs: Budget of each run in passes over the data.
+        minutes: Budget of each run in time.
+        settings: Which row of defaults, for all recipes.
+        latent: Dimensions of a code, for all recipes.
+        data_dir: Where catalogue data lie or are downloaded to.
+        size: Side that images are brought to.
+        device: Where to train: auto, cpu, cuda, ...
+        threads: Threads of a CPU.
+    """
+    from pushforward.comparison import compare
+
+    options: dict[str, Any] = dict(
+        steps=steps, epochs=epochs, minutes=minutes, settings=settings, latent=latent, data_dir=data_dir,
+        size=size, device=device, threads=threads,
+    )  # fmt: skip
+    given = {name: value for name, value in options.items() if value is not None}
+    found = compare(what, data, seeds=seeds or (0, 1, 2), out=out, rows=rows, features=features, **given)
+    if json:
+        print((found.path / "comparison.json").read_text(), end="")
+        return
+    for name, table in found.tables.items():
+        print(f"{name}\n{table.text()}\n{table.note}")
+    print(f"tables, figures and report lie in {found.path}")
 
 
 @app.command(name="list")
@@ -209,27 +352,23 @@ def figures(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(result)
         return
-    latent = result["latent"]
+    from pushforward.evaluation.figures import extractor, lines
 
-    def row(name: str, value: str, remark: str) -> None:
-        print(f"{name:<16} {value:<44} {remark}")
-
-    def words(values: dict[str, float], between: str) -> str:
-        return between.join(f"{name} {value:.4g}" for name, value in values.items())
-
-    error = result["reconstruction"]["squared_error"]
-    row("squared error", f"{error:.4g}", f"a row; {result['rows']} held-out rows, data in {result['range']}")
-    row("objective", words(result["objective"], " + "), "the formula's terms, codes drawn")
-    if "negative_elbo" in result:
-        row("-ELBO", f"{result['negative_elbo']:.4g} nats", "one draw of the code a row")
-    if "sharpness" in result:
-        sharp = words(result["sharpness"], "  ")
-        row("sharpness", sharp, f"variance of the Laplacian, range {result['range']}")
-    gaps = f"mean {latent['mean']:.3g}  covariance {latent['covariance']:.3g}"
-    row("codes", gaps, "largest gaps to the prior's")
-    row("codes' MMD²", f"{latent['mmd']:.3g}", f"seven scales, {latent['rows']} codes; 0 is perfect")
-    tests = "  ".join(f"{test['p_value']:.3g} ({test['rows']} codes)" for test in latent["tests"])
-    row("two-sample test", f"p = {tests}", "the chance of such an MMD² if codes followed the prior")
+    found = list(lines(result))
+    print(extractor(result))
+    names, values = (max((len(line[i]) for line in found), default=0) for i in (0, 1))
+    for name, value, words in found:
+        print(f"{name:<{names}}  {value:<{values}}  {words}")
+    terms = " + ".join(
+        f"{name} {value:.4g}" for name, value in result.get("objective", {}).get("terms", {}).items()
+    )
+    if terms:
+        print(f"objective = {terms}, codes drawn")
+    for test in result.get("latent", {}).get("tests", ()):
+        chance = f"the chance of such an MMD² of {test['rows']} codes if codes followed the prior"
+        print(f"p = {test['p_value']:.3g}: {chance}")
+    for name, score in result.get("parzen", {}).items():
+        print(f"Parzen, {name}: {score['mean']:.1f} ± {score['error']:.1f} nats (never to be ranked by)")
     if "sheet" in result:
         print(f"the run lies in {result['run']}, its picture sheet in {result['sheet']}")
 

@@ -11,7 +11,15 @@ from pushforward.errors import OutputError
 from pushforward.recipes import RECIPES
 
 # What a run writes, and so all that overwriting may remove.
-OURS = ("config.json", "history.jsonl", "checkpoints", "samples", "sheet.png", "evaluation.json")
+OURS = (
+    "config.json",
+    "history.jsonl",
+    "checkpoints",
+    "samples",
+    "sheet.png",
+    "evaluation.json",
+    "report.html",
+)
 # Raised when old configs can no longer be read; runs of an older schema are then named as such.
 SCHEMA = 1
 # What two calls must agree in to be one run; where and on how many threads it runs may differ.

@@ -8,9 +8,9 @@ import math
 import os
 import platform
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,18 @@ from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.fetch import VARIABLE
 from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, whole
-from pushforward.evaluation import judge
+from pushforward.evaluation.doctor import ROWS, Checkup, Finding, diagnose
+from pushforward.evaluation.evidence import Evidence
+from pushforward.evaluation.features import Progress
+from pushforward.evaluation.judge import SECTIONS, USUAL, judge
+from pushforward.evaluation.latent import least_gaussian_plane
 from pushforward.folder import SCHEMA, claim, continued, probe, read_config
 from pushforward.interpolation import PATHS
-from pushforward.models import AutoEncoder
+from pushforward.models import Model
 from pushforward.randomness import Noise
 from pushforward.recipes import RECIPES, Recipe
-from pushforward.report.pictures import are_images, picture, sheet
+from pushforward.report.page import run_page
+from pushforward.report.pictures import Album, are_images, picture, sheet
 from pushforward.report.progress import Bar, bar
 from pushforward.square import at_rest
 from pushforward.training import checkpoints
@@ -70,7 +75,7 @@ class Run:
     """
 
     def __init__(
-        self, path: Path, config: dict[str, Any], model: AutoEncoder, data: Dataset | None, step: int = 0
+        self, path: Path, config: dict[str, Any], model: Model, data: Dataset | None, step: int = 0
     ) -> None:
         self.path = path
         self.step = step
@@ -86,6 +91,11 @@ class Run:
     def shape(self) -> tuple[int, ...]:
         """Shape of one row of data."""
         return tuple(self.config["data"]["shape"])
+
+    @property
+    def drawable(self) -> bool:
+        """Whether rows are pictures."""
+        return are_images(self.shape)
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -113,7 +123,13 @@ class Run:
         return self.decode(self.model.prior(n).rsample(Noise(seed, "sample")))
 
     def encode(self, x: Any) -> Tensor:
-        """Codes (N, L) of data (N, \\*) in the range the run was trained on; the centres of their laws."""
+        """Codes (N, L) of data (N, \\*) in the range the run was trained on; the centres of their laws.
+
+        Raises:
+            ConfigError: If the model has no encoder.
+        """
+        if not self.model.encodes:
+            raise ConfigError(f"{self.config['recipe']} has no encoder: its data have no codes")
         return self._map(self.model.encode, self._rows(x))
 
     def decode(self, z: Any) -> Tensor:
@@ -140,33 +156,137 @@ class Run:
         codes = PATHS[path](self.encode(a), self.encode(b), steps)
         return self.decode(codes.flatten(0, 1)).unflatten(0, (len(codes), steps))
 
-    def evaluate(self, rows: int = 10_000, seed: int = 0, progress: bool = False) -> dict[str, Any]:
-        """Every figure on held-out rows (:func:`pushforward.evaluation.judge`); also ``evaluation.json``."""
-        rows = whole("rows", rows, least=2)
+    def evidence(
+        self, rows: int = 10_000, seed: int = 0, features: Any = "auto", progress: Progress | None = None
+    ) -> Evidence:
+        """What judges may ask of this run (:class:`pushforward.evaluation.Evidence`)."""
         sizes = (self.config["resolved"]["batch"], 1000)
+        return Evidence(self.model, self.data, features, rows, seed, sizes, progress)
+
+    def evaluate(
+        self,
+        rows: int = 10_000,
+        seed: int = 0,
+        features: Any = "auto",
+        sections: Sequence[str] = USUAL,
+        progress: bool = False,
+    ) -> dict[str, Any]:
+        """Every figure on held-out rows (:func:`pushforward.evaluation.judge`); also ``evaluation.json``.
+
+        Arguments:
+            rows: At most so many held-out rows, and as many samples.
+            seed: Which rows, samples and codes.
+            features: What samples are compared by: "auto" (a classifier where the data have labels, PCA
+                elsewhere), "pixels", "pca", "classifier", "inception", a classifier's folder, a
+                ``.safetensors`` file of Inception's weights, or a module of your own.
+            sections: Which questions are asked; "likelihood" and "parzen" take longer and are not asked
+                unless named.
+            progress: Whether to show progress on standard error.
+        """
         with bar("evaluating", progress) as show, at_rest(self.model):
-            result = judge(self.model, self.data, rows, seed, sizes, show)
-        result = {"run": str(self.path), "step": self.step, "seed": seed, **result}
+            evidence = self.evidence(rows, seed, features, show)
+            result = judge(evidence, sections)
+        about = {"run": str(self.path), "step": self.step, "seed": seed, "asked": asked(rows, features)}
+        kept = self.verdict()
+        # What was found before with the same rows, samples and features still holds.
+        same = all(kept.get(name) == value for name, value in about.items())
+        same = same and kept["features"] == result["features"]
+        before = {name: kept[name] for name in kept["sections"] if name in kept} if same else {}
+        found = sorted({*(kept["sections"] if same else ()), *sections}, key=list(SECTIONS).index)
+        result = json.loads(json.dumps({**about, "sections": found, **before, **result}))  # as it is read
         replace_text(self.path / "evaluation.json", json.dumps(result, indent=1) + "\n")
         return result
 
+    def judged(
+        self,
+        rows: int = 10_000,
+        seed: int = 0,
+        features: Any = "auto",
+        sections: Sequence[str] = USUAL,
+        progress: bool = False,
+    ) -> dict[str, Any]:
+        """The last evaluation if it answers these questions at this step; else a new one."""
+        kept = self.verdict()
+        same = {"step": self.step, "seed": seed, "asked": asked(rows, features)}
+        if all(kept.get(name) == value for name, value in same.items()) and {*sections} <= {
+            *kept["sections"]
+        }:
+            return kept
+        return self.evaluate(rows, seed, features, sections, progress)
+
+    def verdict(self) -> dict[str, Any]:
+        """The last evaluation, as ``evaluation.json`` holds it; empty if there is none that can be read."""
+        try:
+            kept = json.loads((self.path / "evaluation.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return kept if isinstance(kept, dict) and "sections" in kept else {}
+
+    def doctor(self, seed: int = 0, features: Any = "auto", progress: bool = False) -> list[Finding]:
+        """Why samples are bad, if they are, causes first (:func:`pushforward.evaluation.diagnose`)."""
+        with bar("examining", progress) as show, at_rest(self.model):
+            evidence = self.evidence(ROWS, seed, features, show)
+            return diagnose(Checkup(evidence, self.history, self.step, self.config["resolved"]["batch"]))
+
+    def report(self, features: Any = "auto", progress: bool = False) -> Path:
+        """One self-contained page of the whole run, ``report.html``; returns where it lies."""
+        verdict = self.judged(features=features, progress=progress)
+        findings = self.doctor(features=features, progress=progress)
+        text = run_page(self.album(), verdict, findings, self.config)
+        replace_text(self.path / "report.html", text)
+        return self.path / "report.html"
+
     def sheet(self) -> Path:
         """One picture of the whole run, ``sheet.png``; returns where it lies."""
+        return sheet(self.path / "sheet.png", self.album())
+
+    def album(self) -> Album:
+        """What there is to look at: samples, and for models with codes what goes through them."""
         test = self.data.test.batch(slice(0, 1000))
         about = self.config["data"]
-        half = min(6, len(test.x) // 2)
-        return sheet(
-            self.path / "sheet.png",
+        whole_story = Album(
             title=f"{self.config['recipe']} on {about['name']}: step {self.step}, {self.config['meaning']}",
             samples=self.sample(96 if are_images(self.shape) else len(test.x)),
             originals=test.x,
-            back=self.reconstruct(test.x),
-            paths=self.interpolate(test.x[:half], test.x[half : 2 * half], steps=10),
-            codes=self.encode(test.x),
-            labels=test.y,
             prior=self.model.prior(len(test.x)).rsample(Noise(0, "sheet")).cpu(),
             history=self.history,
+            labels=test.y,
         )
+        if not self.model.encodes:
+            return whole_story
+        half = min(6, len(test.x) // 2)
+        # Drawn codes stand beside draws of the prior; reconstructions come from the centres.
+        codes = self._map(lambda x: self.model.encode(x, Noise(0, "sheet")), test.x)
+        return replace(
+            whole_story,
+            back=self.reconstruct(test.x),
+            paths=self.interpolate(test.x[:half], test.x[half : 2 * half], steps=10),
+            traversals=self.traverse(test.x[:1]),
+            codes=codes,
+            plane=least_gaussian_plane(codes, whole_story.prior, Noise(0, "sheet"))[0],
+        )
+
+    def traverse(self, x: Any, dimensions: int = 12, steps: int = 10) -> tuple[Tensor, list[int]]:
+        """Decoded walks from one row of data along single dimensions of its code.
+
+        Each walk goes from the 0.1 % to the 99.9 % quantile of the prior, -3 to 3 for N(0, 1), with the
+        other dimensions where they are. Dimensions are those that change what is decoded the most, first.
+
+        Returns:
+            The walks (dimensions, steps, \\*), and the number of each one's dimension.
+        """
+        code = self.encode(x)[:1]
+        draws = self.model.prior(10_000).rsample(Noise(0, "traverse")).cpu()
+        ends = draws.quantile(torch.tensor([0.001, 0.999]), dim=0)
+        t = torch.linspace(0, 1, whole("steps", steps, least=2)).view(-1, 1)
+        latent = code.shape[1]
+        codes = code.repeat(latent, len(t), 1)
+        for i in range(latent):
+            codes[i, :, i] = (ends[0, i] + (ends[1, i] - ends[0, i]) * t).flatten()
+        walks = self.decode(codes.flatten(0, 1)).unflatten(0, (latent, len(t)))
+        change = walks.flatten(2).var(1).sum(1)
+        chosen = change.argsort(descending=True)[: whole("dimensions", dimensions, least=1)].tolist()
+        return walks[chosen], chosen
 
     def _rows(self, x: Any) -> Tensor:
         """Rows as the readers of data would give them: channels first, bytes in [0, 1]."""
@@ -184,6 +304,11 @@ class Run:
     def _map(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
         device = self.model.prior.anchor.device
         return torch.cat([function(part.to(device)).cpu() for part in rows.split(CHUNK)])
+
+
+def asked(rows: int, features: Any) -> dict[str, Any]:
+    """What a verdict was asked for, as it is written into it."""
+    return {"rows": rows, "features": features if isinstance(features, str) else type(features).__name__}
 
 
 # ---------------------------------------------------------------------------------------- verbs

@@ -20,6 +20,14 @@ def seeded() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Classifiers are kept where the tests are, never in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PUSHFORWARD_CACHE", str(tmp_path_factory.getbasetemp().parent / "pushforward-cache"))
+        yield
+
+
 @pytest.fixture
 def float64() -> Iterator[None]:
     """New tensors and networks are float64; afterwards they are what they were."""

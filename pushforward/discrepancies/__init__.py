@@ -2,7 +2,7 @@
 
 from pushforward.discrepancies.adversarial import Adversarial, JensenShannon, PriorDensity
 from pushforward.discrepancies.base import Discrepancy
-from pushforward.discrepancies.kernel import IMQ, MMD, GaussianKernel, Kernel
+from pushforward.discrepancies.kernel import IMQ, MMD, GaussianKernel, Kernel, Polynomial, Radial
 
 __all__ = [
     "IMQ",
@@ -12,5 +12,7 @@ __all__ = [
     "GaussianKernel",
     "JensenShannon",
     "Kernel",
+    "Polynomial",
     "PriorDensity",
+    "Radial",
 ]

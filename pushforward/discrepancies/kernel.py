@@ -21,13 +21,36 @@ from torch import Tensor, nn
 from pushforward.collective import whole
 from pushforward.discrepancies.base import Discrepancy
 from pushforward.errors import ConfigError
+from pushforward.errors import whole as integer
 
 SEVEN = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+TILE = 512  # rows of a block of the kernel matrix
 
 
 class Kernel(nn.Module, ABC):
-    """A positive definite function of the squared distance: ``kernel(squares)``, elementwise."""
+    """A positive definite function of two rows."""
 
+    shift_invariant = False  # whether moving both rows alike leaves the value as it is
+
+    @abstractmethod
+    def gram(self, x: Tensor, y: Tensor) -> Tensor:
+        """The values at all pairs of rows of ``x`` (N, D) and ``y`` (M, D), shape (N, M)."""
+
+    @abstractmethod
+    def diagonal(self, x: Tensor) -> Tensor:
+        """The values of every row with itself, shape (N,)."""
+
+    def sum(self, x: Tensor, y: Tensor) -> Tensor:
+        """The sum over all pairs, a float64 of shape (), tile by tile."""
+        tiles = ((a, b) for a in x.split(TILE) for b in y.split(TILE))
+        zero = torch.zeros((), dtype=torch.float64, device=x.device)
+        return sum((self.gram(a, b).sum(dtype=torch.float64) for a, b in tiles), zero)
+
+
+class Radial(Kernel):
+    """A kernel of the squared distance: ``kernel(squares)``, elementwise."""
+
+    shift_invariant = True
     peak: float  # the value at distance 0
 
     @abstractmethod
@@ -35,10 +58,53 @@ class Kernel(nn.Module, ABC):
 
     @abstractmethod
     def value_and_slope(self, squares: Tensor) -> tuple[Tensor, Tensor]:
-        """The value and its derivative, without a graph: what the fast path of MMD uses."""
+        """The value and its derivative, without a graph: what the fast sum uses."""
+
+    def gram(self, x: Tensor, y: Tensor) -> Tensor:
+        squares = squared_distances(x, y)
+        if x is y:
+            squares = squares * (1 - torch.eye(len(x)).to(x))
+        return self(squares)
+
+    def diagonal(self, x: Tensor) -> Tensor:
+        return x.new_full((len(x),), self.peak)
+
+    def sum(self, x: Tensor, y: Tensor) -> Tensor:
+        return _RadialSum.apply(x, y, self)  # type: ignore[no-untyped-call]
 
 
-class IMQ(Kernel):
+class Polynomial(Kernel):
+    r"""The polynomial kernel :math:`(x \cdot y / D + 1)^m`, which sees the first m moments alone.
+
+    MMD² with m = 3 on features of images is the kernel Inception distance.
+
+    Arguments:
+        degree: The power m.
+
+    References:
+        | Demystifying MMD GANs (Bińkowski et al., 2018), section 4
+        | https://arxiv.org/abs/1801.01401
+
+    Example:
+        >>> Polynomial().gram(torch.ones(1, 4), torch.ones(1, 4))
+        tensor([[8.]])
+    """
+
+    def __init__(self, degree: int = 3) -> None:
+        super().__init__()
+        self.degree = integer("degree", degree, least=1)
+
+    def extra_repr(self) -> str:
+        return f"degree={self.degree}"
+
+    def gram(self, x: Tensor, y: Tensor) -> Tensor:
+        return torch.addmm(x.new_ones(()), x, y.T, alpha=1 / x.shape[1]) ** self.degree
+
+    def diagonal(self, x: Tensor) -> Tensor:
+        return (x.square().mean(1) + 1) ** self.degree
+
+
+class IMQ(Radial):
     r"""The inverse multiquadric, summed over scales: :math:`\sum_s C_s / (C_s + r^2)`, :math:`C_s = s\,C`.
 
     Its tail falls as :math:`1/r^2`, so that a code far out still feels a pull; a Gaussian
@@ -78,7 +144,7 @@ class IMQ(Kernel):
         return value, slope
 
 
-class GaussianKernel(Kernel):
+class GaussianKernel(Radial):
     r"""The Gaussian kernel, summed over bandwidths h: :math:`\sum_h \exp(-r^2 / 2h^2)`.
 
     Example:
@@ -128,7 +194,7 @@ class MMD(Discrepancy):
     is never negative and exceeds the truth by :math:`\frac{2}{n}(k(0) - E\,k)` on average.
 
     Arguments:
-        kernel: A function of the squared distance.
+        kernel: A function of two rows.
         estimator: ``"u"`` or ``"v"``.
         fast: Whether value and gradient are formed in one pass over tiles, without keeping
             an N x N matrix. It has no second derivative; ``fast=False`` has, and is the
@@ -156,12 +222,14 @@ class MMD(Discrepancy):
         with torch.autocast(q.device.type, enabled=False):  # bfloat16 distances are wrong by 100 %
             q, p = (whole(sample.flatten(1)) for sample in (q, p))
             q, p = (sample if sample.dtype == torch.float64 else sample.float() for sample in (q, p))
-            middle = torch.cat([q, p]).detach().mean(0)  # kernels do not see a shift, matrix products do
-            q, p = q - middle, p - middle
-            return self.within(q) + self.within(p) - 2 * self.sum(q, p) / (len(q) * len(p))
+            if self.kernel.shift_invariant:  # matrix products are exact to rounding only near 0
+                middle = torch.cat([q, p]).detach().mean(0)
+                q, p = q - middle, p - middle
+            across = self.sum(q, p) / (len(q) * len(p))
+            return (self.within(q) + self.within(p) - 2 * across).to(q.dtype)
 
     def within(self, x: Tensor) -> Tensor:
-        """The mean of the kernel over pairs of one sample, shape ()."""
+        """The mean of the kernel over pairs of one sample, a float64 of shape ()."""
         n = len(x)
         if self.estimator == "v":
             return self.sum(x, x) / n**2
@@ -169,37 +237,30 @@ class MMD(Discrepancy):
             raise ConfigError(
                 f"the U-statistic needs at least 2 samples in a batch, got {n}; or use estimator='v'"
             )
-        return (self.sum(x, x) - n * self.kernel.peak) / (n * (n - 1))
+        return (self.sum(x, x) - self.kernel.diagonal(x).sum(dtype=torch.float64)) / (n * (n - 1))
 
     def sum(self, x: Tensor, y: Tensor) -> Tensor:
-        """The sum of the kernel over all pairs, the pairs of a row with itself at their exact value."""
-        if self.fast:
-            return _KernelSum.apply(x, y, self.kernel)  # type: ignore[no-untyped-call]
-        squares = squared_distances(x, y)
-        if x is y:
-            squares = squares * (1 - torch.eye(len(x)).to(x))
-        return self.kernel(squares).sum()
+        """The sum of the kernel over all pairs, a float64 of shape ()."""
+        return self.kernel.sum(x, y) if self.fast else self.kernel.gram(x, y).sum(dtype=torch.float64)
 
 
-class _KernelSum(torch.autograd.Function):
+class _RadialSum(torch.autograd.Function):
     r"""The sum of a kernel over all pairs, and its gradient formed in the same pass over tiles.
 
     With :math:`W = k'(D)`, :math:`\partial_x = 2 (W 1 \odot x - W y)`.
     """
 
-    TILE = 512
-
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
+    def forward(ctx: Any, x: Tensor, y: Tensor, kernel: Radial) -> Tensor:
         one = x is y
         wanted = any(ctx.needs_input_grad[:2])
         total = torch.zeros((), dtype=torch.float64, device=x.device)
         dx = torch.zeros_like(x) if wanted else x
         dy = dx if one else torch.zeros_like(y) if wanted else y
-        for i in range(0, len(x), _KernelSum.TILE):
-            a = x[i : i + _KernelSum.TILE]
-            for j in range(0, len(y), _KernelSum.TILE):
-                b = y[j : j + _KernelSum.TILE]
+        for i in range(0, len(x), TILE):
+            a = x[i : i + TILE]
+            for j in range(0, len(y), TILE):
+                b = y[j : j + TILE]
                 squares = squared_distances(a, b)
                 if one and i == j:
                     squares.fill_diagonal_(0)
@@ -208,11 +269,11 @@ class _KernelSum(torch.autograd.Function):
                     continue
                 value, slope = kernel.value_and_slope(squares)
                 total += value.sum(dtype=torch.float64)
-                dx[i : i + _KernelSum.TILE] += 2 * (slope.sum(1, keepdim=True) * a - slope @ b)
-                dy[j : j + _KernelSum.TILE] += 2 * (slope.sum(0).unsqueeze(1) * b - slope.T @ a)
+                dx[i : i + TILE] += 2 * (slope.sum(1, keepdim=True) * a - slope @ b)
+                dy[j : j + TILE] += 2 * (slope.sum(0).unsqueeze(1) * b - slope.T @ a)
         ctx.save_for_backward(dx, dy)
         ctx.one = one
-        return total.to(x.dtype)
+        return total
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:

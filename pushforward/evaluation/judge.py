@@ -1,92 +1,184 @@
-"""One path by which every run is judged, on rows it has not learnt from."""
+"""One path by which every run is judged, on rows it has not learnt from.
+
+A section is a question to a model; one that it cannot answer is left out. No section assumes an
+encoder, an image or a label, so that auto-encoders and samplers of any data stand in one table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pushforward.costs import SquaredError
-from pushforward.data.dataset import Dataset
-from pushforward.evaluation.latent import TEST_SIZES, latent_fit
-from pushforward.evaluation.sharpness import can_be_judged, sharpness
-from pushforward.models import VAE, AutoEncoder
+from pushforward.costs import KL
+from pushforward.errors import ConfigError, DataError, nearest
+from pushforward.evaluation.evidence import Evidence, Section, Shown
+from pushforward.evaluation.features import Features
+from pushforward.evaluation.frechet import frechet, moments
+from pushforward.evaluation.inception_score import inception_score
+from pushforward.evaluation.kid import kid
+from pushforward.evaluation.latent import latent_fit
+from pushforward.evaluation.likelihood import importance_weighted
+from pushforward.evaluation.manifold import prdc
+from pushforward.evaluation.parzen import parzen_with_baselines
+from pushforward.evaluation.transport import sliced_wasserstein
+from pushforward.evaluation.two_sample import classifier_test
 from pushforward.randomness import Noise
-from pushforward.square import Square
 
-CHUNK = 500
+LIKELIHOOD_ROWS = 1000
+IMPORTANCE_SAMPLES = 200
+PARZEN_ROWS = 1000
+FEW = 20  # rows below which two-sample figures say nothing
 
 
-def chunks(rows: int) -> Iterator[slice]:
-    """Slices of nearly equal length, none of a single row, that cover ``rows`` rows.
+def objective(evidence: Evidence) -> dict[str, Any]:
+    """The formula's terms, and their sum where it is the negative evidence lower bound."""
+    result: dict[str, Any] = {"terms": evidence.objective}
+    if evidence.model.is_bound:
+        result["negative_elbo"] = sum(evidence.objective.values())
+    return result
 
-    >>> [part.stop - part.start for part in chunks(1001)]
-    [334, 334, 333]
+
+def reconstruction(evidence: Evidence) -> dict[str, Any] | None:
+    """What held-out rows lose on their way through the codes' centres."""
+    if not evidence.model.encodes:
+        return None
+    errors = evidence.coded.errors
+    result = {
+        "squared_error": {"value": errors.mean().item(), "error": (errors.std() / len(errors) ** 0.5).item()}
+    }
+    return result | compared(
+        evidence.coded.back, evidence.given, evidence.features, evidence.seed, brief=True
+    )
+
+
+def samples(evidence: Evidence) -> dict[str, Any]:
+    """How far samples are from held-out rows, by every two-sample figure."""
+    return compared(evidence.samples, evidence.given, evidence.features, evidence.seed)
+
+
+def floor(evidence: Evidence) -> dict[str, Any]:
+    """The same of training rows in the place of samples: what a perfect sampler would score at this size."""
+    return compared(evidence.learnt, evidence.given, evidence.features, evidence.seed)
+
+
+def sharp(evidence: Evidence) -> dict[str, Any] | None:
+    """The variance of the Laplacian of data, samples and reconstructions; of images."""
+    shown = {"data": evidence.given.sharpness, "samples": evidence.samples.sharpness}
+    if evidence.model.encodes:
+        shown["reconstructions"] = evidence.coded.back.sharpness
+    return {name: value.mean().item() for name, value in shown.items() if value is not None} or None
+
+
+def latent(evidence: Evidence) -> dict[str, Any] | None:
+    """Whether codes follow the prior."""
+    if not evidence.model.encodes:
+        return None
+    coded = evidence.coded
+    fit = latent_fit(coded.codes, evidence.model.prior, evidence.seed, evidence.test_sizes, coded.laws)
+    return {name: value for name, value in asdict(fit).items() if value is not None}
+
+
+def likelihood(evidence: Evidence) -> dict[str, Any] | None:
+    """The importance-weighted bound of log p(x) in nats, of models with likelihood and posterior density."""
+    model = evidence.model
+    if not (model.encodes and model.cost.likelihood and isinstance(model.match, KL)):
+        return None
+    x = next(evidence.batches(evidence.data.test, evidence.order[:LIKELIHOOD_ROWS]))
+    noise = Noise(evidence.seed, "evaluate", "importance")
+    bound = importance_weighted(model, x, IMPORTANCE_SAMPLES, noise).double()
+    return {
+        "log_likelihood": {"value": bound.mean().item(), "error": (bound.std() / len(bound) ** 0.5).item()},
+        "samples": IMPORTANCE_SAMPLES,
+        "rows": len(x),
+    }
+
+
+def parzen(evidence: Evidence) -> dict[str, Any]:
+    """The Parzen window's log-likelihood in nats, beside its two embarrassing baselines."""
+    data, count = evidence.data, min(PARZEN_ROWS, evidence.rows // 2)
+    with torch.inference_mode():
+        made = torch.cat([x.flatten(1).cpu() for x in evidence.drawn()])
+    held = data.test.batch(evidence.order).x.flatten(1)
+    learnt = data.train.batch(slice(0, len(made))).x.flatten(1)
+    found = parzen_with_baselines(made, learnt, held[:count], held[count:], seed=evidence.seed)
+    return {name: asdict(value) for name, value in found.items()}
+
+
+SECTIONS: dict[str, Section] = {
+    "objective": objective,
+    "reconstruction": reconstruction,
+    "samples": samples,
+    "floor": floor,
+    "sharpness": sharp,
+    "latent": latent,
+    "likelihood": likelihood,
+    "parzen": parzen,
+}
+USUAL = ("objective", "reconstruction", "samples", "floor", "sharpness", "latent")
+
+
+def compared(made: Shown, given: Shown, features: Features, seed: int, brief: bool = False) -> dict[str, Any]:
+    """Two-sample figures of made and given features; errors are standard errors over made rows.
+
+    Of fewer than 20 rows there are none.
     """
-    start = 0
-    for left in range(-(-rows // CHUNK), 0, -1):
-        stop = start + -(-(rows - start) // left)
-        yield slice(start, stop)
-        start = stop
+    q, p = made.features, given.features
+    if min(len(q), len(p)) < FEW:
+        return {"rows": len(q)}
+    result: dict[str, Any] = {
+        "rows": len(q),
+        "frechet": frechet(q, moments(p))._asdict(),
+        "kid": kid(q, p)._asdict(),
+    }
+    if brief:
+        return result
+    result |= {name: value for name, value in asdict(prdc(q, p)).items() if name in PRDC}
+    result["sliced_wasserstein"] = sliced_wasserstein(q, p, noise=Noise(seed, "directions"))
+    try:
+        tested = classifier_test(q, p, seed)
+        result["classifier_test"] = {"accuracy": tested.accuracy, "p_value": tested.p_value}
+    except DataError:  # copies count once: samples that are nearly all alike are too few to test
+        pass
+    probabilities = features.probabilities(q.to(_device(features)))
+    if probabilities is not None:
+        score, deviation = inception_score(probabilities.cpu())
+        result["inception_score"] = {"value": score, "deviation": deviation}
+    return result
 
 
-@torch.inference_mode()
-def judge(
-    model: AutoEncoder,
-    data: Dataset,
-    rows: int = 10_000,
-    seed: int = 0,
-    test_sizes: Sequence[int] = TEST_SIZES,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Every figure of a model at rest, on at most ``rows`` test rows and as many samples.
+PRDC = ("precision", "recall", "density", "coverage")
+
+
+def judge(evidence: Evidence, sections: Sequence[str] = USUAL) -> dict[str, Any]:
+    """Every figure of a model at rest.
 
     Returns:
-        ``reconstruction``: the squared error of a row, summed over features, through the codes'
-        centres; ``objective``: the formula's terms with drawn codes (a mean over chunks);
-        ``sharpness`` of data, reconstructions and samples, for images; ``latent``: a
-        :class:`~pushforward.evaluation.latent.LatentFit` of drawn codes. Also the number of
-        rows, the range of the data, and for a VAE with a likelihood and weight 1 ``negative_elbo``
-        in nats.
+        ``rows`` and ``range`` of the data; ``features``: what samples were compared by, with name, sha256 and
+        resizing; and by name each of the ``sections`` that the model and its data allow.
+
+    Raises:
+        ConfigError: If there is no such section.
     """
-    rows = min(rows, len(data.test))
-    # In random order: files are often sorted, and the match of a chunk must be that of a fair sample.
-    order = Noise(seed, "evaluate", "rows").permutation(len(data.test))[:rows]
-    squared = SquaredError()
-    codes: list[Tensor] = []
-    errors: list[Tensor] = []
-    sharp: dict[str, list[Tensor]] = {"data": [], "reconstructions": [], "samples": []}
-    terms: dict[str, float] = {}
-    judged = can_be_judged(data.shape)
-    device = model.prior.anchor.device
-    for part in chunks(rows):
-        x, y = data.test.batch(order[part])
-        noise = Noise(seed, "evaluate").rows(part.start)
-        x = x.to(device)
-        square = Square(model, x, noise, None if y is None else y.to(device))
-        back = model.decode(square.q.center)
-        codes.append(square.Ex.cpu())
-        errors.append(squared.rows(back, x))
-        for name, value in model.formula(square).items():
-            terms[name] = terms.get(name, 0.0) + value.item() * len(x) / rows
-        if judged:
-            sharp["data"].append(sharpness(x))
-            sharp["reconstructions"].append(sharpness(back))
-            sharp["samples"].append(sharpness(model.sample(len(x), noise("samples"))))
-        if progress:
-            progress(part.stop, rows)
+    for name in sections:
+        if name not in SECTIONS:
+            raise ConfigError(f"unknown section {name!r}: {nearest(name, SECTIONS)}")
     result: dict[str, Any] = {
-        "rows": rows,
-        "range": data.range,
-        "reconstruction": {"squared_error": torch.cat(errors).mean().item()},
-        "objective": terms,
+        "rows": evidence.rows,
+        "range": evidence.data.range,
+        "features": evidence.features.card() | {"dimensions": evidence.given.features.shape[1]},
     }
-    if isinstance(model, VAE) and model.cost.likelihood and float(model.weight) == 1:
-        result["negative_elbo"] = sum(terms.values())
-    if judged:
-        result["sharpness"] = {name: torch.cat(values).mean().item() for name, values in sharp.items()}
-    result["latent"] = asdict(latent_fit(torch.cat(codes), model.prior, seed, test_sizes))
+    for name in sections:
+        if (found := SECTIONS[name](evidence)) is not None:
+            result[name] = found
     return result
+
+
+def _device(features: Features) -> Tensor | torch.device:
+    return next((value.device for value in features.state_dict().values()), torch.device("cpu"))
+
+
+__all__ = ["SECTIONS", "USUAL", "compared", "judge"]

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from pushforward.costs import KL, Cost, SquaredError
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior
 from pushforward.models.base import Model, Terms
 from pushforward.models.weight import Weight
-from pushforward.randomness import Noise
 from pushforward.square import Square
 
 
@@ -41,20 +40,6 @@ class AutoEncoder(Model):
     def formula(self, s: Square) -> Terms:
         return {"cost": self.cost(s.GEx, s.x)}
 
-    def encode(self, x: Tensor, noise: Noise | None = None) -> Tensor:
-        """Codes (N, L) of data (N, \\*): the centres of their laws, or draws if ``noise`` is given."""
-        q = self.encoder(x)
-        return q.center if noise is None else q.rsample(noise)
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Data (N, \\*) that codes (N, L) stand for."""
-        made: Tensor = self.decoder(z)
-        return self.cost.point(made)
-
-    def sample(self, n: int, noise: Noise) -> Tensor:
-        """n decoded draws of the prior."""
-        return self.decode(self.prior(n).rsample(noise))
-
 
 class WAE(AutoEncoder):
     r"""The Wasserstein auto-encoder, :math:`\min E\,c(G(E(x)), x) + \lambda\, D(Q_Z, P_Z)`.
@@ -77,6 +62,7 @@ class WAE(AutoEncoder):
     Example:
         >>> import torch, pushforward as pf
         >>> from pushforward.distributions import DeterministicEncoder, NormalPrior
+        >>> from pushforward.randomness import Noise
         >>> prior = NormalPrior(2)
         >>> model = WAE(prior, nn.Linear(2, 5), DeterministicEncoder(nn.Linear(5, 2)),
         ...             match=pf.MMD(pf.IMQ(prior.spread)), weight=10.0)
@@ -99,6 +85,10 @@ class WAE(AutoEncoder):
 
     def formula(self, s: Square) -> Terms:
         return {"cost": self.cost(s.GEx, s.x), "match": float(self.weight) * self.match(*self.pair(s))}
+
+    @property
+    def factor(self) -> float | None:
+        return float(self.weight)
 
     def settle(self, s: Square, step: int, pace: float) -> None:
         self.weight.settle(s, step, pace)
@@ -129,3 +119,7 @@ class VAE(WAE):
 
     def pair(self, s: Square) -> tuple[Any, Any]:
         return s.q, s.p
+
+    @property
+    def is_bound(self) -> bool:
+        return self.cost.likelihood and float(self.weight) == 1

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pushforward.costs import KL, Cost
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior
+from pushforward.randomness import Noise
 from pushforward.square import Square
 
 Terms = dict[str, Tensor]
@@ -50,6 +51,35 @@ class Model(nn.Module, ABC):
     encoder: Encoder
     cost: Cost
     match: Discrepancy | KL | None
+
+    @property
+    def encodes(self) -> bool:
+        """Whether data have codes: models of samples alone have no encoder."""
+        return hasattr(self, "encoder")
+
+    @property
+    def factor(self) -> float | None:
+        """The weight of the match at this moment; None of a model whose match has none."""
+        return None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the formula's terms add up to the negative evidence lower bound, in nats."""
+        return False
+
+    def encode(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Codes (N, L) of data (N, \\*): the centres of their laws, or draws if ``noise`` is given."""
+        q = self.encoder(x)
+        return q.center if noise is None else q.rsample(noise)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Data (N, \\*) that codes (N, L) stand for."""
+        made: Tensor = self.decoder(z)
+        return self.cost.point(made)
+
+    def sample(self, n: int, noise: Noise) -> Tensor:
+        """n decoded draws of the prior."""
+        return self.decode(self.prior(n).rsample(noise))
 
     @abstractmethod
     def pair(self, s: Square) -> tuple[Any, Any]:

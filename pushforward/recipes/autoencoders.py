@@ -361,8 +361,8 @@ def _recipe(model: AutoEncoder, chosen: Settings, data: Dataset, parts: Parts, m
             f"samples of {chosen.batch} cannot tell codes from the prior; the cost is {price}"
         )
     else:
-        elbo = isinstance(model, VAE) and model.cost.likelihood and float(parts.weight) == 1
-        note = "with weight 1 the sum is the negative evidence lower bound" if elbo else chosen.meaning
+        elbo = "with weight 1 the sum is the negative evidence lower bound"
+        note = elbo if model.is_bound else chosen.meaning
         tail = f" ({note})" if note else ""
         meaning = f"weight {float(parts.weight):g}{tail} times {match}; the cost is {price}"
     betas = (chosen.beta1, 0.999)

@@ -1,9 +1,10 @@
-"""Pictures: sheets of images, and one sheet that shows a whole run."""
+"""Pictures: sheets of images, plots of codes and curves, and one sheet that shows a whole run."""
 
 from __future__ import annotations
 
 import math
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,66 +59,130 @@ def are_images(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and shape[0] in (1, 3)
 
 
-def sheet(
-    path: Path,
-    title: str,
-    samples: Tensor,
-    originals: Tensor,
-    back: Tensor,
-    paths: Tensor,
-    codes: Tensor,
-    labels: Tensor | None,
-    prior: Tensor,
-    history: list[dict[str, Any]],
-) -> Path:
-    """One picture of a whole run: samples, reconstructions, interpolations, codes and curves.
+@dataclass(frozen=True)
+class Album:
+    """What there is to look at in a run; models without codes leave out what needs them.
 
-    Arguments:
-        path: Where it is written, as PNG.
+    Attributes:
         title: What stands above it.
         samples: Decoded draws of the prior, (N, \\*).
         originals: Held-out data, (N, \\*).
-        back: Their reconstructions.
+        prior: Draws of the prior, (N, L).
+        history: Logged lines.
+        back: Reconstructions of ``originals``.
         paths: Decoded interpolations, (M, steps, \\*).
+        traversals: Decoded walks along single dimensions, (M, steps, \\*), and which dimensions.
         codes: Codes of held-out data, (N, L).
         labels: Their labels, for colour.
-        prior: As many draws of the prior.
-        history: Logged terms.
+        plane: Axes (L, 2) of the plane in which codes and prior differ most.
     """
+
+    title: str
+    samples: Tensor
+    originals: Tensor
+    prior: Tensor
+    history: list[dict[str, Any]]
+    back: Tensor | None = None
+    paths: Tensor | None = None
+    traversals: tuple[Tensor, list[int]] | None = None
+    codes: Tensor | None = None
+    labels: Tensor | None = None
+    plane: Tensor | None = None
+
+    @property
+    def drawable(self) -> bool:
+        """Whether rows are pictures."""
+        return are_images(tuple(self.originals.shape[1:]))
+
+
+def sheet(path: Path, album: Album) -> Path:
+    """One picture of a whole run, as PNG: samples, reconstructions, interpolations, codes and curves."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 10), layout="constrained")
-    figure.suptitle("\n".join(textwrap.wrap(title, 130)), fontsize=11, x=0.01, ha="left")
+    figure.suptitle("\n".join(textwrap.wrap(album.title, 130)), fontsize=11, x=0.01, ha="left")
     left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1))  # type: ignore[misc]
     above, below = left.subplots(2, 1)
-    between, cloud, curves = right.subplots(3, 1, height_ratios=(1.2, 1, 0.8))
-    if are_images(tuple(originals.shape[1:])):
-        n = min(len(originals), 48)
-        panels = (
-            (above, "samples: decoded draws of the prior", mosaic(samples[:96], columns=12)),
-            (
-                below,
-                "held-out data, each beside its reconstruction",
-                mosaic(pairs(originals[:n], back[:n]), columns=12),
-            ),
-            (
-                between,
-                "from one held-out image to another, through their codes",
-                mosaic(paths.flatten(0, 1), columns=paths.shape[1]),
-            ),
-        )
-        for axes, caption, image in panels:
-            axes.imshow(image, interpolation="nearest")
-            axes.set_title(caption, fontsize=10, loc="left")
-            axes.axis("off")
+    n = min(len(album.originals), 48)
+    data, back, paths = ("held-out data", album.originals), album.back, album.paths
+    if album.drawable:
+        show_images(above, "samples: decoded draws of the prior", album.samples[:96], 12)
+        if back is None:
+            show_images(below, "held-out data", album.originals[:96], 12)
+        else:
+            beside = pairs(album.originals[:n], back[:n])
+            show_images(below, "held-out data, each beside its reconstruction", beside, 12)
     else:
-        _vectors(above, "data and samples", [("held-out data", originals), ("samples", samples)])
-        _vectors(below, "data and reconstructions", [("held-out data", originals), ("reconstructions", back)])
-        _vectors(between, "interpolations", [("held-out data", originals), ("paths", paths.flatten(0, 1))])
-    _codes(cloud, codes, labels, prior)
-    _curves(curves, history)
+        show_vectors(above, "data and samples", [data, ("samples", album.samples)])
+        made = ("samples", album.samples) if back is None else ("reconstructions", back)
+        show_vectors(below, f"data and {made[0]}", [data, made])
+    if paths is None or album.codes is None:
+        show_curves(right.subplots(1, 1), album.history)
+    else:
+        between, cloud, curves = right.subplots(3, 1, height_ratios=(1.2, 1, 0.8))
+        if album.drawable:
+            words = "from one held-out image to another, through their codes"
+            show_images(between, words, paths.flatten(0, 1), paths.shape[1])
+        else:
+            show_vectors(between, "interpolations", [data, ("paths", paths.flatten(0, 1))])
+        show_codes(cloud, album.codes, album.labels, album.prior)
+        show_curves(curves, album.history)
     figure.savefig(path, dpi=110, format="png")
     return path
+
+
+def show_images(axes: Any, caption: str, images: Tensor, columns: int) -> None:
+    """A mosaic under its caption."""
+    axes.imshow(mosaic(images, columns), interpolation="nearest")
+    axes.set_title(caption, fontsize=10, loc="left")
+    axes.axis("off")
+
+
+def show_vectors(axes: Any, caption: str, points: Points) -> None:
+    """Samples in the first two principal directions of the first."""
+    for (name, _), values in zip(points, _plane(*(sample for _, sample in points)), strict=True):
+        axes.scatter(values[:, 0], values[:, 1], s=6, alpha=0.5, label=name)
+    axes.set_title(f"{caption} (first two principal directions)", fontsize=10, loc="left")
+    axes.legend(fontsize=8)
+
+
+def show_codes(
+    axes: Any, codes: Tensor, labels: Tensor | None, prior: Tensor, plane: Tensor | None = None
+) -> None:
+    """Codes, coloured by label, on draws of the prior: in its principal directions or in a given plane."""
+    if plane is None:
+        given, made = _plane(prior, codes)
+        where = "in two directions"
+    else:
+        given, made = (_pad((sample.double() @ plane).numpy()) for sample in (prior, codes))
+        where = "in the plane where they differ most"
+    axes.scatter(given[:, 0], given[:, 1], s=5, color="0.8", label="draws of the prior")
+    if labels is None:
+        axes.scatter(made[:, 0], made[:, 1], s=5, color="C0", label="codes of held-out data")
+    else:
+        colours = labels.cpu().numpy()
+        axes.scatter(made[:, 0], made[:, 1], s=5, c=colours, cmap="tab10", label="codes, by label")
+    axes.set_title(f"codes and prior, {where}", fontsize=10, loc="left")
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.legend(fontsize=8, loc="upper right")
+
+
+def show_curves(axes: Any, history: list[dict[str, Any]]) -> None:
+    """The formula's terms over steps, and what else is logged of a model with codes."""
+    rows = [row for row in history if "terms" in row]
+    if not rows:
+        axes.axis("off")
+        return
+    steps = [row["step"] for row in rows]
+    curves = {name: [row["terms"].get(name, math.nan) for row in rows] for name in rows[-1]["terms"]}
+    if "mmd" in rows[-1].get("signs", {}):
+        curves["MMD² of codes"] = [row["signs"].get("mmd", math.nan) for row in rows]
+    for name, values in curves.items():
+        axes.plot(steps, values, label=name, linewidth=1)
+    axes.set_yscale("symlog", linthresh=0.01)
+    axes.set_xlabel("step", fontsize=9)
+    axes.set_title(", ".join(curves), fontsize=10, loc="left")
+    axes.legend(fontsize=8, ncols=4)
 
 
 def _plane(*samples: Tensor) -> list[np.ndarray]:
@@ -125,44 +190,12 @@ def _plane(*samples: Tensor) -> list[np.ndarray]:
     flat = [sample.flatten(1).double().cpu().numpy() for sample in samples]
     middle = flat[0].mean(0)
     if flat[0].shape[1] == 1:
-        return [np.hstack([values, np.zeros_like(values)]) for values in flat]
+        return [_pad(values) for values in flat]
     directions = (
         np.eye(2) if flat[0].shape[1] == 2 else np.linalg.svd(flat[0] - middle, full_matrices=False)[2][:2].T
     )
     return [(values - middle) @ directions for values in flat]
 
 
-def _vectors(axes: Any, caption: str, points: Points) -> None:
-    for (name, _), values in zip(points, _plane(*(sample for _, sample in points)), strict=True):
-        axes.scatter(values[:, 0], values[:, 1], s=6, alpha=0.5, label=name)
-    axes.set_title(f"{caption} (first two principal directions)", fontsize=10, loc="left")
-    axes.legend(fontsize=8)
-
-
-def _codes(axes: Any, codes: Tensor, labels: Tensor | None, prior: Tensor) -> None:
-    given, made = _plane(prior, codes)
-    axes.scatter(given[:, 0], given[:, 1], s=5, color="0.8", label="draws of the prior")
-    if labels is None:
-        axes.scatter(made[:, 0], made[:, 1], s=5, color="C0", label="codes of held-out data")
-    else:
-        axes.scatter(
-            made[:, 0], made[:, 1], s=5, c=labels.cpu().numpy(), cmap="tab10", label="codes, by label"
-        )
-    axes.set_title("codes and prior, in two directions", fontsize=10, loc="left")
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.legend(fontsize=8, loc="upper right")
-
-
-def _curves(axes: Any, history: list[dict[str, Any]]) -> None:
-    rows = [row for row in history if "terms" in row]
-    steps = [row["step"] for row in rows]
-    if not steps:
-        axes.axis("off")
-        return
-    for name in rows[-1]["terms"]:
-        axes.plot(steps, [row["terms"].get(name, math.nan) for row in rows], label=name, linewidth=1)
-    axes.plot(steps, [row["signs"]["mmd"] for row in rows], label="MMD² of codes", linewidth=1)
-    axes.set_yscale("symlog", linthresh=0.01)
-    axes.set_xlabel("step", fontsize=9)
-    axes.set_title("terms of the formula, and the codes' MMD² from the prior", fontsize=10, loc="left")
-    axes.legend(fontsize=8, ncols=4)
+def _pad(values: np.ndarray) -> np.ndarray:
+    return np.hstack([values, np.zeros_like(values)]) if values.shape[1] == 1 else values

@@ -37,13 +37,15 @@ class Lines:
         self.what = what
         self.begun = self.last = time.monotonic()
         self.first: int | None = None
+        self.finished = False
 
     def __call__(self, done: int, total: int, words: str = "") -> None:
         now = time.monotonic()
         if self.first is None:  # what was done before is no measure of speed
             self.first, self.begun = done, now
-        if now - self.last < EVERY and done < total:
+        if now - self.last < EVERY and (done < total or self.finished):
             return
+        self.finished = self.finished or done >= total  # work in several passes says so once
         self.last = now
         left = (now - self.begun) / max(done - self.first, 1) * (total - done)
         self.say(f"{self.what} {done}/{total}  {words}  {clock(left)} left")

@@ -47,7 +47,7 @@ class Health:
 
     def warnings(self, signs: dict[str, float], done: float) -> list[str]:
         """New complaints, in plain words, when a share ``done`` of the run is over."""
-        if self.batch < FEW or done < EARLY:
+        if not signs or self.batch < FEW or done < EARLY:
             return []
         found = {}
         if signs["std"] < COLLAPSED * self.scale:

@@ -106,13 +106,12 @@ class Session:
                     self.sums[name] = self.sums.get(name, 0.0) + value.item()
                 self.count += 1
                 if loop.step % line_every == 0 or loop.step == loop.total:
-                    signs = self.health.signs(square)
+                    signs = self.health.signs(square) if loop.model.encodes else {}
                     means = {name: value / self.count for name, value in self.sums.items()}
                     self.sums, self.count = {}, 0
                     line: dict[str, Any] = {"step": loop.step, "terms": means, "signs": signs}
-                    weight = getattr(loop.model, "weight", None)
-                    if weight is not None:
-                        line["weight"] = float(weight)
+                    if loop.model.factor is not None:
+                        line["weight"] = loop.model.factor
                     warnings = self.health.warnings(signs, loop.step / loop.total)
                     if warnings:
                         line["warnings"] = warnings

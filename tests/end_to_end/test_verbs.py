@@ -1,6 +1,7 @@
 """Every verb, from Python and from the command line, under the same names."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -89,9 +90,11 @@ def test_options_have_the_names_and_defaults_of_the_python_arguments(recipe, com
 
 def test_figures_for_people_state_unit_rows_and_range(trained, command):
     _, out, _ = command("evaluate", trained.path)
-    assert "359 held-out rows, data in [0, 1]" in out
-    assert "variance of the Laplacian, range [0, 1]" in out
-    assert "two-sample test" in out
+    assert "n = 359; resize: none; data in [0, 1]" in out
+    assert re.search(r"features: classifier \(64 numbers, sha256 [0-9a-f]{8}, trained on digits", out)
+    assert re.search(r"samples' Fréchet +\d+ ± \d+  \(training rows: \d", out)
+    assert "of samples, the Laplacian's variance" in out
+    assert "the chance of such an MMD² of 359 codes" in out
 
 
 class Halves(torch.nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pushforward import IMQ, MMD, GaussianKernel, JensenShannon
-from pushforward.discrepancies import Discrepancy, PriorDensity
+from pushforward.discrepancies import Discrepancy, Polynomial, PriorDensity
 from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
 
@@ -54,6 +54,8 @@ FAMILY = {
     "MMD v Gaussian": Law(lambda: MMD(GaussianKernel([5.0]), "v"), 0, ("'v'", "5.0")),
     "MMD u IMQ readable": Law(lambda: MMD(IMQ(2.0 * D), fast=False), 0, ("'u'", "C=24")),
     "MMD v IMQ readable": Law(lambda: MMD(IMQ(2.0 * D), "v", fast=False), 0, ("'v'", "C=24")),
+    "MMD u polynomial": Law(lambda: MMD(Polynomial()), 0, ("'u'", "degree=3")),
+    "MMD v polynomial": Law(lambda: MMD(Polynomial(2), "v"), 0, ("'v'", "degree=2")),
     "JensenShannon": Law(lambda: JensenShannon(critic()), LOG4, ("exchange=True", "turns=1")),
     "JensenShannon saturating": Law(
         lambda: JensenShannon(critic(), exchange=False, turns=3), -LOG4, ("exchange=False", "turns=3")

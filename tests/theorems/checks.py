@@ -14,7 +14,7 @@ from scipy.stats import chi2, ncx2
 from torch import Tensor, nn
 
 from pushforward.data import Split
-from pushforward.discrepancies import IMQ, MMD, Kernel
+from pushforward.discrepancies import IMQ, MMD, Radial
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.models import AutoEncoder, Model
 from pushforward.networks import mlp
@@ -57,7 +57,7 @@ def tensors(module: nn.Module) -> dict[str, Tensor]:
 # ------------------------------------------------------------------------------- discrepancies
 
 
-def unbiased(make: Callable[[Kernel], MMD], n: int = 3) -> None:
+def unbiased(make: Callable[[Radial], MMD], n: int = 3) -> None:
     """Over all equally likely pairs of samples of size n the mean is the exact MMD²."""
     kernel = IMQ(2.0, [0.5, 1.0])
     value = mean_over_all_samples(make(kernel), n, ONE_LAW, OTHER_LAW)
@@ -74,7 +74,7 @@ def mean_over_all_samples(mmd: MMD, n: int, Q: Tensor, P: Tensor) -> float:
     return math.fsum(mmd(Q[i], P[j]).item() for i in samples for j in samples) / len(samples) ** 2
 
 
-def exact_mmd(kernel: Kernel, Q: Tensor, P: Tensor) -> float:
+def exact_mmd(kernel: Radial, Q: Tensor, P: Tensor) -> float:
     """MMD² of two laws, each uniform on its points."""
 
     def expected(a: Tensor, b: Tensor) -> float:
@@ -83,7 +83,7 @@ def exact_mmd(kernel: Kernel, Q: Tensor, P: Tensor) -> float:
     return expected(Q, Q) - 2 * expected(Q, P) + expected(P, P)
 
 
-def expected_kernel(kernel: Kernel, d: int, distance2: float, variance: float) -> float:
+def expected_kernel(kernel: Radial, d: int, distance2: float, variance: float) -> float:
     """E k(x, y) for x - y ~ N(m, variance I_d), through the library's kernel and the law of r² alone."""
 
     def k(r2: float) -> float:
@@ -100,7 +100,7 @@ def expected_kernel(kernel: Kernel, d: int, distance2: float, variance: float) -
     )
 
 
-def seven_scales(make: Callable[[float], Kernel], d: int, law: str) -> None:
+def seven_scales(make: Callable[[float], Radial], d: int, law: str) -> None:
     """The kernel, told the prior's spread 2d, has the MMD² to N(0, I_d) that seven summed scales have."""
     kernel = make(2.0 * d)
     variance, squared, printed = LAWS[law]

@@ -19,7 +19,7 @@ from scipy.special import exp1
 
 import pushforward.models.weight as weight
 from pushforward import IMQ, MMD, GaussianKernel
-from pushforward.discrepancies.kernel import _KernelSum
+from pushforward.discrepancies import kernel as kernels
 from pushforward.distributions import NormalPrior
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -257,7 +257,7 @@ def test_pull_on_an_outlier():
 @pytest.mark.parametrize(("n", "m"), [(2, 3), (15, 16), (16, 16), (16, 33), (17, 48), (47, 32)])
 def test_fast_equals_readable(kernel, estimator, n, m, monkeypatch):
     """One pass over tiles gives the value and gradient of the readable form, at every tile edge."""
-    monkeypatch.setattr(_KernelSum, "TILE", 16)
+    monkeypatch.setattr(kernels, "TILE", 16)
     samples = (torch.randn(n, 3) + 0.5, torch.randn(m, 3))
     results = []
     for fast in (True, False):
@@ -271,7 +271,7 @@ def test_fast_equals_readable(kernel, estimator, n, m, monkeypatch):
 @pytest.mark.parametrize(("n", "m"), [(511, 513), (1025, 512)])
 def test_fast_equals_readable_at_its_own_tile(n, m):
     """The same at the tile that is used, for the made sample's gradient alone."""
-    assert _KernelSum.TILE == 512
+    assert kernels.TILE == 512
     made, p = torch.randn(n, 3) + 0.5, torch.randn(m, 3)
     results = []
     for fast in (True, False):

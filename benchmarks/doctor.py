@@ -1,0 +1,279 @@
+"""How often the doctor is right: runs broken on purpose in every way, and healthy ones for false alarms.
+
+    python -m benchmarks.doctor [--out RUNS] [--steps 2000] [--signs]
+
+Prints a table for the ledger (docs/results). Everything is offline: digits, a table, points in the plane.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import pushforward as pf
+from pushforward.data import Dataset, Split, open_dataset
+from pushforward.data.dataset import hold_out
+from pushforward.discrepancies import Discrepancy
+from pushforward.distributions import DeterministicEncoder, NormalPrior
+from pushforward.evaluation import Checkup, Evidence, diagnose
+from pushforward.models import Model, Terms
+from pushforward.networks import mlp
+from pushforward.randomness import Noise
+from pushforward.square import Square
+from pushforward.training import Training, adam
+from pushforward.training.loop import Loop
+
+# ------------------------------------------------------------------------------------------- data
+
+
+def table(scale: float = 1.0) -> Dataset:
+    """Measurements of 569 tumours, 30 columns of mean 0 and deviation ``scale``; comes with scikit-learn."""
+    from sklearn.datasets import load_breast_cancer
+
+    x, y = load_breast_cancer(return_X_y=True)
+    rows = torch.from_numpy((x - x.mean(0)) / x.std(0) * scale).float()
+    return _split(f"tumours x{scale:g}", rows, torch.from_numpy(y))
+
+
+def ring(rows: int = 4000) -> Dataset:
+    """Points of eight Gaussians on a circle."""
+    from pushforward.evaluation.modes import ring as centres
+
+    noise = Noise("ring")
+    label = noise("label").permutation(rows) % 8
+    return _split("ring", centres()[label] + 0.1 * noise("points").normal(rows, 2), label)
+
+
+def _split(name: str, x: Tensor, y: Tensor) -> Dataset:
+    train, test = hold_out(len(x), 0.2)
+    return Dataset(name, Split(x[train], y[train]), Split(x[test], y[test]), unit=False)
+
+
+# ------------------------------------------------------------------------ what no recipe can break
+
+
+class Half(nn.Module):
+    """An encoder of which half the outputs are always 0."""
+
+    def __init__(self, shape: tuple[int, ...], latent: int) -> None:
+        super().__init__()
+        self.net = mlp(shape, latent, [256])
+        self.register_buffer("mask", (torch.arange(latent) < latent // 2).float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.net(x) * self.mask
+        return made
+
+
+class Scale(nn.Module):
+    """A constant factor."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.factor * z
+
+
+class Circle(nn.Module):
+    """Projects onto the circle of radius √2."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return 2**0.5 * nn.functional.normalize(z, dim=1)
+
+
+class Sampler(Model):
+    """The smallest model without an encoder: samples meet data in some discrepancy."""
+
+    def __init__(self, prior: NormalPrior, decoder: nn.Module, match: Discrepancy) -> None:
+        super().__init__()
+        self.prior, self.decoder, self.match = prior, decoder, match
+        self.cost = pf.SquaredError()
+
+    def pair(self, s: Square) -> tuple[Any, Any]:
+        return s.Gz, s.x
+
+    def formula(self, s: Square) -> Terms:
+        assert isinstance(self.match, Discrepancy)
+        return {"match": self.match(*self.pair(s))}
+
+
+class OneMode(Discrepancy):
+    """The squared error of all samples to the mean of the given rows: a match that wants one mode alone."""
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        return (q - p.mean(0)).square().flatten(1).sum(1).mean()
+
+
+def built(data: Dataset, match: Discrepancy, latent: int, weight: float) -> Model:
+    """A WAE with a match that no recipe offers."""
+    prior = NormalPrior(latent)
+    decoder = mlp(latent, data.shape, [256, 256])
+    encoder = DeterministicEncoder(mlp(data.shape, latent, [256, 256]))
+    return pf.WAE(prior, decoder, encoder, match, weight=weight)
+
+
+def narrow(data: Dataset) -> Model:
+    """A kernel far narrower than the distances of codes."""
+    return built(data, pf.MMD(pf.GaussianKernel([0.1])), 64, 20.0)
+
+
+def one_mode(data: Dataset) -> Model:
+    """A sampler that is paid for making the mean row."""
+    return Sampler(NormalPrior(8), mlp(8, data.shape, [256]), OneMode())
+
+
+# ------------------------------------------------------------------------------------------ cases
+
+Case = Callable[[Path, int, int], Checkup]
+
+
+def by_hand(model: Callable[[Dataset], Model]) -> Case:
+    """A model that is trained on digits by a loop alone."""
+
+    def case(folder: Path, steps: int, seed: int) -> Checkup:
+        data = digits()
+        torch.manual_seed(seed)
+        made = model(data)
+        players = {player.name: adam(2e-3) for player in made.players()}
+        loop = Loop(made, data.train, Training(100, players, schedule="cosine"), steps, seed)
+        history = []
+        for step in range(steps):
+            terms, _ = loop.advance()
+            if step % max(steps // 200, 1) == 0:
+                history.append({"step": step, "terms": {name: value.item() for name, value in terms.items()}})
+        return Checkup(Evidence(made.eval(), data, rows=2000), history, steps, 100)
+
+    return case
+
+
+def recipe(name: str, data: Callable[[], Any], **options: Any) -> Case:
+    """A run of a recipe, as a user would make it."""
+
+    def case(folder: Path, steps: int, seed: int) -> Checkup:
+        source = data()
+        arguments = {"steps": steps, **options}
+        if "encoder" in arguments:
+            torch.manual_seed(seed)
+            arguments["encoder"] = arguments["encoder"]()
+        run = pf.train(name, source, out=folder, seed=seed, progress=False, **arguments)
+        run = pf.load(folder, source, **{k: v for k, v in arguments.items() if k == "encoder"})
+        return Checkup(run.evidence(2000), run.history, run.step, run.config["resolved"]["batch"])
+
+    return case
+
+
+def digits() -> Dataset:
+    """Real digits."""
+    return open_dataset("digits")
+
+
+def half() -> nn.Module:
+    """Eight codes of digits, of which four are 0."""
+    return Half((1, 8, 8), 8)
+
+
+def far() -> nn.Module:
+    """Codes of digits that begin thirty times as far out as the prior."""
+    return nn.Sequential(mlp((1, 8, 8), 8, [256, 256]), Scale(30.0))
+
+
+def circle() -> nn.Module:
+    """Codes of digits on the circle of radius √2, which has the moments of N(0, I)."""
+    return nn.Sequential(mlp((1, 8, 8), 2, [256, 256]), Circle())
+
+
+HEALTHY: list[tuple[str, Case, int]] = [
+    *(("wae-mmd on digits", recipe("wae-mmd", digits), seed) for seed in range(3)),
+    *(("vae on digits", recipe("vae", digits), seed) for seed in range(3)),
+    *(("wae-gan on digits", recipe("wae-gan", digits), seed) for seed in range(3)),
+    *(("wae-mmd, weight auto, digits", recipe("wae-mmd", digits, weight="auto"), seed) for seed in range(2)),
+    *(("wae-mmd, 2 dimensions, on digits", recipe("wae-mmd", digits, latent=2), seed) for seed in range(2)),
+    *(("wae-mmd, 16 dimensions, on digits", recipe("wae-mmd", digits, latent=16), seed) for seed in range(2)),
+    *(("wae-mmd on tumours", recipe("wae-mmd", table, latent=4), seed) for seed in range(2)),
+    *(("vae on tumours", recipe("vae", table, latent=4), seed) for seed in range(2)),
+    ("wae-mmd on the ring", recipe("wae-mmd", ring, latent=2), 0),
+]  # fmt: skip
+
+BROKEN: list[tuple[str, str, Case]] = [
+    ("scale of the data", "a table times 1000", recipe("wae-mmd", lambda: table(1000.0), latent=4)),
+    ("scale of the data", "a table times 0.001", recipe("vae", lambda: table(1e-3), latent=4)),
+    ("too few steps", "40 steps of wae-mmd", recipe("wae-mmd", digits, steps=40)),
+    ("too few steps", "40 steps of vae", recipe("vae", digits, steps=40)),
+    ("posterior collapse", "vae with weight 50", recipe("vae", digits, weight=50.0)),
+    ("dead dimensions", "half the encoder's outputs are 0", recipe("wae-mmd", digits, encoder=half)),
+    ("dead dimensions", "vae with 32 dimensions", recipe("vae", digits, latent=32)),
+    ("weight too small", "wae-mmd with weight 0.001", recipe("wae-mmd", digits, weight=1e-3)),
+    ("weight too small", "wae-gan with weight 0.00001", recipe("wae-gan", digits, weight=1e-5)),
+    ("weight too large", "wae-mmd with weight 100,000", recipe("wae-mmd", digits, weight=1e5)),
+    ("weight too large", "wae-gan with weight 10,000", recipe("wae-gan", digits, weight=1e4)),
+    ("codes do not follow the prior", "ae", recipe("ae", digits)),
+    ("kernel blind", "a Gaussian kernel of width 0.1 in 64 dimensions", by_hand(narrow)),
+    ("critic saturated", "wae-gan, min-max, with codes that begin far out",
+     recipe("wae-gan", digits, exchange=False, turns=5, encoder=far)),
+    ("holes", "an encoder that reaches a circle only", recipe("wae-mmd", digits, latent=2, encoder=circle)),
+    ("mode collapse", "a sampler whose match wants one mode", by_hand(one_mode)),
+]  # fmt: skip
+
+
+def main() -> None:
+    """Trains everything, and prints what the doctor says of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/doctor"))
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the broken runs")
+    parser.add_argument("--signs", action="store_true", help="print all numbers")
+    parser.add_argument("--only", choices=("healthy", "broken"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    begun = time.monotonic()
+
+    def examined(case: Case, name: str, seed: int) -> list[str]:
+        checkup = case(arguments.out / f"{name}-{seed}".replace(" ", "-"), arguments.steps, seed)
+        found = [finding.name for finding in diagnose(checkup)]
+        if arguments.signs:
+            print(
+                "   ",
+                name,
+                seed,
+                {key: float(f"{value:.3g}") for key, value in checkup.signs().items()},
+                flush=True,
+            )
+        return found
+
+    if arguments.only != "healthy":
+        first = among = 0
+        print("| broken on purpose | how | said first | among the reasons |\n|---|---|---|---|")
+        for wanted, name, case in BROKEN:
+            found = [examined(case, name, seed) for seed in arguments.seeds]
+            firsts = sum(names[:1] == [wanted] for names in found)
+            amongs = sum(wanted in names for names in found)
+            first, among = first + firsts, among + amongs
+            others = sorted({names[0] if names else "nothing" for names in found if names[:1] != [wanted]})
+            said = f" (else: {', '.join(others)})" if others else ""
+            print(
+                f"| {wanted} | {name} | {firsts} of {len(found)}{said} | {amongs} of {len(found)} |",
+                flush=True,
+            )
+        total = len(BROKEN) * len(arguments.seeds)
+        print(f"\n{first} of {total} said first, {among} of {total} among the reasons\n")
+    if arguments.only != "broken":
+        alarms = 0
+        print("| healthy | seed | false alarms |\n|---|---|---|")
+        for name, case, seed in HEALTHY:
+            names = examined(case, name, seed)
+            alarms += bool(names)
+            print(f"| {name} | {seed} | {', '.join(names) or '-'} |", flush=True)
+        print(f"\n{alarms} of {len(HEALTHY)} healthy runs raise an alarm")
+    print(f"{(time.monotonic() - begun) / 60:.0f} minutes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,354 @@
+"""A fair comparison: recipes, data sets and seeds on equal budgets, by one judge, with intervals."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pushforward.data.dataset import Dataset
+from pushforward.errors import ConfigError, whole
+from pushforward.evaluation.estimate import mean_interval
+from pushforward.evaluation.figures import FLOOR, SAMPLES, TABLE, Figure, extractor, written
+from pushforward.evaluation.judge import USUAL
+from pushforward.recipes import RECIPES
+from pushforward.report.page import curves, image_plate, plot_plate, render
+from pushforward.report.pictures import picture, show_vectors
+from pushforward.report.progress import bar
+from pushforward.run import Run, load, train
+from pushforward.training.session import replace_text
+
+
+@dataclass(frozen=True)
+class Case:
+    """A recipe with arguments of its own, as in ``wae-mmd`` or ``wae-mmd:weight=auto,latent=16``."""
+
+    recipe: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> Case:
+        """A case from its name.
+
+        Raises:
+            ConfigError: If what follows the colon is no list of settings.
+
+        >>> Case.parse("wae-mmd:weight=auto,latent=16")
+        Case(recipe='wae-mmd', arguments={'weight': 'auto', 'latent': 16})
+        """
+        recipe, _, rest = text.partition(":")
+        arguments = {}
+        for part in rest.split(",") if rest else []:
+            name, equals, value = part.partition("=")
+            if not (name and equals and value):
+                raise ConfigError(f"{text!r}: expected recipe:name=value,name=value, found {part!r}")
+            arguments[name.strip().replace("-", "_")] = _value(value.strip())
+        return cls(recipe, arguments)
+
+    def __str__(self) -> str:
+        rest = ",".join(f"{name}={value}" for name, value in self.arguments.items())
+        return f"{self.recipe}:{rest}" if rest else self.recipe
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table: its text, and whether no other row is clearly better."""
+
+    text: str
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Figures of cases, with means and 95 % intervals over seeds."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str
+
+    def markdown(self) -> str:
+        """The table as Markdown."""
+        lines = [
+            self.head,
+            tuple("---" for _ in self.head),
+            *(tuple(c.text for c in row) for row in self.rows),
+        ]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def text(self) -> str:
+        """The table in columns of even width."""
+        lines = [self.head, *(tuple(cell.text for cell in row) for row in self.rows)]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.head))]
+        return "\n".join(
+            "  ".join(f"{word:<{w}}" for word, w in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One run of a comparison: which case and seed, and what the judge said."""
+
+    case: str
+    data: str
+    seed: int
+    run: Run
+    verdict: Mapping[str, Any]
+
+
+class Comparison:
+    """Judged runs side by side.
+
+    Attributes:
+        path: The folder of ``comparison.json``, ``comparison.md`` and ``report.html``.
+        runs: What was compared, in order.
+    """
+
+    def __init__(self, path: Path, runs: Sequence[Compared]) -> None:
+        self.path = path
+        self.runs = tuple(runs)
+
+    def __repr__(self) -> str:
+        return f"Comparison({str(self.path)!r}: {len(self.runs)} runs)"
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """A table for every data set, by its name."""
+        names = list(dict.fromkeys(one.data for one in self.runs))
+        return {name: table([one for one in self.runs if one.data == name]) for name in names}
+
+    def save(self) -> None:
+        """Writes figures, tables and the page."""
+        about = [
+            {
+                "case": one.case,
+                "data": one.data,
+                "seed": one.seed,
+                "run": str(one.run.path),
+                "verdict": one.verdict,
+            }
+            for one in self.runs
+        ]
+        replace_text(self.path / "comparison.json", json.dumps(about, indent=1) + "\n")
+        parts = [f"## {name}\n\n{found.markdown()}\n\n{found.note}\n" for name, found in self.tables.items()]
+        replace_text(self.path / "comparison.md", "\n".join(parts))
+        replace_text(self.path / "report.html", self._page())
+
+    def _page(self) -> str:
+        groups = []
+        for name, found in self.tables.items():
+            runs = [one for one in self.runs if one.data == name]
+            first = list({one.case: one for one in reversed(runs)}.values())[
+                ::-1
+            ]  # the first seed of each case
+            groups.append(
+                {
+                    "data": name,
+                    "extractor": extractor(runs[0].verdict),
+                    "table": found,
+                    "sheets": [_data_sheet(first[0].run), *(_sheet(one) for one in first)],
+                    "curves": [curves(one.case, one.run.history) for one in first],
+                }
+            )
+        steps = sorted({one.run.step for one in self.runs})
+        budget = f"{steps[0]} steps each" if len(steps) == 1 else f"{steps[0]} to {steps[-1]} steps"
+        return render(
+            "comparison.html",
+            title="Comparison of " + ", ".join(dict.fromkeys(one.case for one in self.runs)),
+            meaning=f"{len(self.runs)} runs, {budget}; means with 95 % intervals over seeds.",
+            groups=groups,
+            words=[(figure.name, figure.words) for figure in TABLE],
+            runs=[
+                {"path": one.run.path, "step": one.run.step, "meaning": one.run.config["meaning"]}
+                for one in self.runs
+            ],
+        )
+
+
+Job = Run | Path | tuple[Case, Any, int]
+"""What is to be judged: a run, a folder of one, or a case to train with a seed on data."""
+
+
+def compare(
+    what: Sequence[str | os.PathLike[str] | Run],
+    data: Any = None,
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    out: str | os.PathLike[str] = "runs/comparison",
+    rows: int = 10_000,
+    features: Any = "auto",
+    sections: Sequence[str] = USUAL,
+    progress: bool = True,
+    **arguments: Any,
+) -> Comparison:
+    """Trains every recipe on every data set with every seed, judges all alike, and puts them side by side.
+
+    What is finished is not done again: the same call goes on where it was stopped, and a call with one more
+    recipe trains that one alone.
+
+    Arguments:
+        what: Names of recipes, with settings of their own as in ``"wae-mmd:weight=auto,latent=16"``; or runs
+            and folders of runs, which are judged as they are.
+        data: What to learn from, as in :func:`pushforward.train`; a list is several data sets. Not needed for
+            runs.
+        seeds: One run for each. At least three, for an interval worth the name.
+        out: The folder of the comparison, and of the runs it trains.
+        rows: At most so many held-out rows, and as many samples, in every judgement.
+        features: What samples are compared by, as in :meth:`pushforward.Run.evaluate`; one for all.
+        sections: Which questions are asked.
+        progress: Whether to show progress on standard error.
+        arguments: Everything else that :func:`pushforward.train` takes, the same for all: above all the
+            budget, ``steps``, ``epochs`` or ``minutes``.
+
+    Raises:
+        ConfigError: If there is nothing to compare, or a recipe is given without data.
+
+    Example:
+        >>> import tempfile
+        >>> found = compare(["wae-mmd", "ae"], "digits", seeds=[0], steps=10, out=tempfile.mkdtemp(),
+        ...                 features="pca", progress=False)
+        >>> [row[0].text for row in found.tables["digits"].rows]
+        ['wae-mmd', 'ae', 'training rows']
+    """
+    folder = Path(out)
+    if not what:
+        raise ConfigError("nothing to compare: name recipes, or folders of runs")
+    if not seeds:
+        raise ConfigError("a comparison needs at least one seed")
+    seeds = [whole("seed", seed, least=0) for seed in seeds]
+    jobs: list[tuple[str, Job]] = []
+    sources = data if isinstance(data, list) else [data]
+    for one in what:
+        if isinstance(one, Run):
+            jobs.append(("", one))
+        elif isinstance(one, os.PathLike) or (Path(one) / "config.json").exists():
+            jobs.append(("", Path(one)))
+        else:
+            if data is None:
+                raise ConfigError(f"{one!r} is no folder of a run; to train the recipe, say on which data")
+            case = Case.parse(one)
+            if case.recipe not in RECIPES:
+                train(case.recipe, None)  # says which names there are
+            jobs += [(str(case), (case, source, seed)) for source in sources for seed in seeds]
+    runs = []
+    for number, (name, job) in enumerate(jobs, 1):
+        run = _trained(job, folder, progress, arguments, f"{number} of {len(jobs)}")
+        verdict = run.judged(rows, 0, features, sections, progress)
+        label = name or _label(run)
+        runs.append(Compared(label, run.config["data"]["name"], run.config["seed"], run, verdict))
+    folder.mkdir(parents=True, exist_ok=True)
+    found = Comparison(folder, runs)
+    found.save()
+    return found
+
+
+def table(runs: Sequence[Compared]) -> Table:
+    """Means and 95 % intervals over seeds of runs on one data set, and training rows in the place of samples.
+
+    In bold on the page: the best mean of a column, and all whose interval reaches it.
+    """
+    cases = list(dict.fromkeys(one.case for one in runs))
+    columns = [figure for figure in TABLE if any(figure.of(one.verdict) for one in runs)]
+    means: dict[tuple[str, str], tuple[float, float]] = {}
+    for case in cases:
+        for figure in columns:
+            values = [found[0] for one in runs if one.case == case and (found := figure.of(one.verdict))]
+            if values:
+                means[case, figure.name] = mean_interval(values)
+    seeds = {case: sum(one.case == case for one in runs) for case in cases}
+    rows = [
+        (Cell(case), Cell(str(seeds[case])), *(_cell(means, case, figure, cases) for figure in columns))
+        for case in cases
+    ]
+    at_best = dict(zip(SAMPLES, FLOOR, strict=True))
+    floor = [at_best[figure].of(runs[0].verdict) if figure in at_best else None for figure in columns]
+    shown = (Cell("" if found is None else written(found[0])) for found in floor)
+    rows.append((Cell("training rows"), Cell(""), *shown))
+    interval = "± is a 95 % interval over seeds (Student's t)" if max(seeds.values()) > 1 else "one seed"
+    note = f"{extractor(runs[0].verdict)}; {interval}; the last row: training rows in the place of samples."
+    return Table(("recipe", "seeds", *(figure.name for figure in columns)), tuple(rows), note)
+
+
+def _cell(
+    means: Mapping[tuple[str, str], tuple[float, float]], case: str, figure: Figure, cases: Sequence[str]
+) -> Cell:
+    if (case, figure.name) not in means:
+        return Cell("")
+    value, half = means[case, figure.name]
+    others = [means[other, figure.name][0] for other in cases if (other, figure.name) in means]
+    best = max(figure.better * other for other in others)
+    reaches = figure.better * value + (half if math.isfinite(half) else 0) >= best
+    return Cell(written(value, half), figure.better != 0 and len(others) > 1 and reaches)
+
+
+def _trained(
+    job: Run | Path | tuple[Case, Any, int],
+    folder: Path,
+    progress: bool,
+    arguments: Mapping[str, Any],
+    place: str,
+) -> Run:
+    if isinstance(job, Run):
+        return job
+    if isinstance(job, Path):
+        return load(job)
+    case, source, seed = job
+    named = (
+        source.name
+        if isinstance(source, Dataset)
+        else Path(str(source)).stem
+        if isinstance(source, str)
+        else "data"
+    )
+    slug = re.sub(r"[^\w.=,-]+", "-", f"{named}-{case}-{seed}")
+    if progress:
+        with bar(f"{place}: {case} on {named}, seed {seed}", True) as show:
+            show.say(f"{place}: {case} on {named}, seed {seed}")
+    return train(
+        case.recipe,
+        source,
+        seed=seed,
+        out=folder / slug,
+        progress=progress,
+        **{**arguments, **case.arguments},
+    )
+
+
+def _label(run: Run) -> str:
+    """A run by its recipe and what differs from its defaults."""
+    return str(Case(run.config["recipe"], run.config["arguments"]))
+
+
+def _sheet(one: Compared) -> Any:
+    rows = one.run.sample(64)
+    caption = f"{one.case}: samples, seed {one.seed}"
+    if one.run.drawable:
+        return image_plate(caption, picture(rows, 8))
+    given = one.run.data.test.batch(slice(0, 1000)).x
+    made = one.run.sample(len(given))
+    return plot_plate(
+        caption, lambda axes: show_vectors(axes, "", [("held-out data", given), ("samples", made)])
+    )
+
+
+def _data_sheet(run: Run) -> Any:
+    given = run.data.test.batch(slice(0, 1000)).x
+    if run.drawable:
+        return image_plate("held-out data", picture(given[:64], 8))
+    return plot_plate("held-out data", lambda axes: show_vectors(axes, "", [("held-out data", given)]))
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+__all__ = ["Case", "Cell", "Compared", "Comparison", "Table", "compare", "table"]

@@ -1,0 +1,191 @@
+"""Features: what samples are compared by. Any ``nn.Module`` will do, and no score goes without its name.
+
+A distance of samples is a distance of their features, and other features give another number: the
+name, the sha256 of the weights, the resizing and the range of the data are part of every score.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.data.dataset import Dataset
+from pushforward.data.fetch import reason
+from pushforward.errors import ConfigError, DataError
+
+PCA_DIMENSIONS = 64
+PCA_ROWS = 10_000
+
+
+class Features(nn.Module, ABC):
+    """A map from data (N, \\*), in the range of the data set, to features (N, D).
+
+    Attributes:
+        name: What it is called beside a score.
+        resize: What is done to images before, in words.
+    """
+
+    name: str
+    resize = "none"
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor: ...
+
+    def probabilities(self, features: Tensor) -> Tensor | None:
+        """The classes' probabilities (N, K) from features, if these are a classifier's."""
+        return None
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of all parameters and buffers, by name; that of nothing if there are none."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(f"{name}{value.dtype}{tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def card(self) -> dict[str, Any]:
+        """What a score must say about its features."""
+        return {"name": self.name, "sha256": self.sha256, "resize": self.resize}
+
+
+class Pixels(Features):
+    """The values themselves."""
+
+    name = "pixels"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+
+class PCA(Features):
+    """The first principal directions of the training rows: linear, offline, for data of any kind.
+
+    They see moments of what varies most, and little of sharpness. Values keep the units of the data.
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> data = open_dataset("digits")
+        >>> PCA.of(data)(data.test.batch(slice(0, 5)).x).shape
+        torch.Size([5, 61])
+    """
+
+    name = "pca"
+
+    def __init__(self, mean: Tensor, directions: Tensor) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.directions: Tensor
+        self.register_buffer("mean", mean)
+        self.register_buffer("directions", directions)
+
+    @classmethod
+    def of(cls, data: Dataset, dimensions: int = PCA_DIMENSIONS) -> PCA:
+        """The directions of at most 10,000 training rows; directions without variance are left out."""
+        from sklearn import decomposition
+
+        x = data.train.batch(slice(0, PCA_ROWS)).x.flatten(1).double().numpy()
+        if not x.var(0).any():
+            raise DataError(f"{data.name}: all rows are equal, so they have no principal directions")
+        fit = decomposition.PCA(min(dimensions, *x.shape), random_state=0).fit(x)
+        kept = fit.explained_variance_ > 1e-10 * fit.explained_variance_[0]
+        mean, directions = (torch.from_numpy(part).float() for part in (fit.mean_, fit.components_[kept].T))
+        return cls(mean, directions.contiguous())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.flatten(1) - self.mean) @ self.directions
+
+
+class Module(Features):
+    """Any module as features: what it makes of a batch, flattened."""
+
+    def __init__(self, module: nn.Module, name: str | None = None) -> None:
+        super().__init__()
+        self.module = module
+        self.name = name or type(module).__name__
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x).flatten(1)
+
+
+@torch.inference_mode()
+def extract(features: Features, parts: Iterator[Tensor]) -> Tensor:
+    """Features (N, D), float32, of data that come in parts.
+
+    Raises:
+        ConfigError: If the module fails on the data, or does not make one row of numbers for each row.
+    """
+    rows = []
+    for x in parts:
+        try:
+            made = features(x)
+        except Exception as error:  # a module of the user's own may raise anything
+            words = f"features {features.name!r} fail on rows of shape {tuple(x.shape[1:])}: {reason(error)}"
+            raise ConfigError(words) from error
+        if made.ndim != 2 or len(made) != len(x):
+            raise ConfigError(
+                f"features {features.name!r} must make (N, D) of {len(x)} rows, got {tuple(made.shape)}"
+            )
+        rows.append(made.float().cpu())
+    return torch.cat(rows)
+
+
+Progress = Callable[[int, int], None]
+
+
+def open_features(what: object, data: Dataset, progress: Progress | None = None) -> Features:
+    """Whatever a user means by features.
+
+    Arguments:
+        what: ``"auto"`` (a classifier where the data have labels, PCA elsewhere), ``"pixels"``, ``"pca"``,
+            ``"classifier"``, ``"inception"``, the folder of a classifier, a ``.safetensors`` file with
+            Inception's FID weights, or any module.
+        data: The data set: its training rows fit the PCA, its labels the classifier.
+        progress: Called with (done, total) while a classifier is trained.
+
+    Raises:
+        ConfigError: If there are no such features.
+        DataError: If these data do not allow them.
+    """
+    from pushforward.errors import nearest
+    from pushforward.evaluation.classifier import classifier_of, load_classifier
+    from pushforward.evaluation.inception import Inception
+
+    if isinstance(what, Features):
+        return what
+    if isinstance(what, nn.Module):
+        return Module(what)
+    labelled = data.train.y is not None and int(data.train.y.max()) > 0
+    table: dict[str, Callable[[], Features]] = {
+        "auto": lambda: classifier_of(data, progress) if labelled else PCA.of(data),
+        "pixels": Pixels,
+        "pca": lambda: PCA.of(data),
+        "classifier": lambda: classifier_of(data, progress),
+        "inception": lambda: Inception(None),
+    }
+    if isinstance(what, str) and what in table:
+        return table[what]()
+    if isinstance(what, (str, Path)):
+        path = Path(what)
+        if path.suffix == ".safetensors":
+            return Inception(path)
+        if path.is_dir():
+            found = load_classifier(path)
+            assert found.about is not None
+            if found.about.shape != data.shape:
+                raise DataError(
+                    f"{path} is for rows of shape {found.about.shape}, {data.name} has {data.shape}"
+                )
+            return found
+    raise ConfigError(
+        f"unknown features {what!r}: {nearest(str(what), table)}, a classifier's folder, a module"
+    )
+
+
+__all__ = ["PCA", "Features", "Module", "Pixels", "extract", "open_features"]

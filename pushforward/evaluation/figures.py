@@ -1,0 +1,136 @@
+"""The figures of a verdict by name: what the command prints, what comparisons average, what reports show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a verdict (:func:`pushforward.evaluation.judge`).
+
+    Attributes:
+        name: What it is called in every table.
+        path: Where it lies in the verdict; an estimate's value and error lie one level deeper.
+        words: What it says and in which unit.
+        better: 1 if more is better, -1 if less is, 0 if it is to be near another value.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    words: str
+    better: int = 0
+
+    def of(self, verdict: Mapping[str, Any]) -> tuple[float, float] | None:
+        """Value and standard error (not a number where none is known), or None if it is not there."""
+        found: Any = verdict
+        for step in self.path:
+            if not isinstance(found, Mapping) or step not in found:
+                return None
+            found = found[step]
+        if isinstance(found, Mapping):
+            return float(found["value"]), float(found.get("error", math.nan))
+        return float(found), math.nan
+
+
+def _two_samples(section: str) -> tuple[Figure, ...]:
+    return (
+        Figure(
+            "Fréchet",
+            (section, "frechet"),
+            "distance of the features' moments; biased upwards by about 1/n",
+            -1,
+        ),
+        Figure(
+            "KID", (section, "kid"), "MMD² of features with the cubic kernel; unbiased, so 0 is perfect", -1
+        ),
+        Figure("precision", (section, "precision"), "share of the made among the given's neighbours", 1),
+        Figure("recall", (section, "recall"), "share of the given among the made's neighbours", 1),
+        Figure("density", (section, "density"), "how many given neighbourhoods hold a made row, over k", 1),
+        Figure("coverage", (section, "coverage"), "share of given neighbourhoods that hold a made row", 1),
+        Figure("sliced W2", (section, "sliced_wasserstein"), "sliced 2-Wasserstein distance of features", -1),
+        Figure(
+            "told apart", (section, "classifier_test", "accuracy"), "by a fresh classifier; 0.5 is chance"
+        ),
+        Figure(
+            "class score",
+            (section, "inception_score"),
+            "exp of the information on the class; at most the classes",
+        ),
+    )
+
+
+SAMPLES = _two_samples("samples")
+FLOOR = _two_samples("floor")
+OTHERS = (
+    Figure(
+        "squared error", ("reconstruction", "squared_error"), "of a held-out row, summed over its values", -1
+    ),
+    Figure("Fréchet back", ("reconstruction", "frechet"), "of reconstructions: what samples could reach", -1),
+    Figure("-ELBO", ("objective", "negative_elbo"), "nats, one draw of the code a row", -1),
+    Figure("log p(x)", ("likelihood", "log_likelihood"), "nats, an importance-weighted lower bound", 1),
+    Figure("codes' MMD²", ("latent", "mmd"), "to the prior, seven scales; 0 is perfect", -1),
+    Figure(
+        "codes' coverage",
+        ("latent", "coverage"),
+        "share of the prior's draws with a code nearby; less means holes",
+        1,
+    ),
+    Figure("active", ("latent", "active"), "latent dimensions that say something about the data"),
+    Figure(
+        "sharpness", ("sharpness", "samples"), "of samples, the Laplacian's variance; should be that of data"
+    ),
+)
+TABLE = (OTHERS[0], SAMPLES[0], SAMPLES[1], *SAMPLES[2:6], *OTHERS[1:])
+"""The columns of a comparison, in order; those that nobody has are left out."""
+
+
+def written(value: float, error: float = math.nan) -> str:
+    """A value with as many digits as its error allows.
+
+    >>> written(11.28341, 0.0512), written(0.00123456), written(3, 0.0), written(1234.5, 20)
+    ('11.28 ± 0.05', '0.001235', '3', '1230 ± 20')
+    """
+    if not math.isfinite(error) or error <= 0:
+        return f"{value:.4g}"
+    place = math.floor(math.log10(error))
+    if round(error / 10**place) == 10:
+        place += 1
+    digits = max(0, -place)
+    shown = [round(number, -place) for number in (value, error)]
+    return " ± ".join(f"{number:.{digits}f}" for number in shown)
+
+
+def extractor(verdict: Mapping[str, Any]) -> str:
+    """What must stand beside every score: features, rows, resizing and range.
+
+    >>> card = {"name": "pixels", "sha256": "e3b0c4429", "resize": "none", "dimensions": 64}
+    >>> extractor({"rows": 10, "range": "[0, 1]", "features": card})
+    'features: pixels (64 numbers, sha256 e3b0c442); n = 10; resize: none; data in [0, 1]'
+    """
+    card = verdict["features"]
+    about = [f"{card['dimensions']} numbers", f"sha256 {card['sha256'][:8]}"]
+    if "accuracy" in card:
+        about.append(f"trained on {card['data']}, accuracy {card['accuracy']:.3f}")
+    return (
+        f"features: {card['name']} ({', '.join(about)}); n = {verdict['rows']}; "
+        f"resize: {card['resize']}; data in {verdict['range']}"
+    )
+
+
+def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Every figure of a verdict that is there: name, value, and what it says."""
+    for figure in OTHERS:
+        if (found := figure.of(verdict)) is not None:
+            yield figure.name, written(*found), figure.words
+    for figure, base in zip(SAMPLES, FLOOR, strict=True):
+        if (found := figure.of(verdict)) is not None:
+            at_best = base.of(verdict)
+            tail = "" if at_best is None else f"  (training rows: {written(*at_best)})"
+            yield f"samples' {figure.name}", written(*found) + tail, figure.words
+
+
+__all__ = ["FLOOR", "OTHERS", "SAMPLES", "TABLE", "Figure", "extractor", "lines", "written"]

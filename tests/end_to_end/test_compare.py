@@ -1,0 +1,140 @@
+"""A comparison trains what is missing, judges all alike, and says how sure it is."""
+
+import json
+
+import pytest
+
+import pushforward as pf
+from pushforward.comparison import Case, Compared, compare, table
+from pushforward.errors import ConfigError, DataError
+
+QUICK = {"steps": 5, "features": "pca", "progress": False}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    out = tmp_path_factory.mktemp("compared")
+    return compare(["ae", "wae-mmd:weight=auto,latent=2"], "digits", seeds=[0, 1], out=out, **QUICK)
+
+
+def test_every_case_and_seed_is_there(found):
+    assert [(one.case, one.seed) for one in found.runs] == [
+        ("ae", 0), ("ae", 1), ("wae-mmd:weight=auto,latent=2", 0), ("wae-mmd:weight=auto,latent=2", 1)
+    ]  # fmt: skip
+    assert {one.run.step for one in found.runs} == {5}
+    assert found.runs[2].run.config["arguments"] == {"weight": "auto", "latent": 2}
+    assert len(json.loads((found.path / "comparison.json").read_text())) == 4
+
+
+def test_a_table_has_means_intervals_and_the_floor(found):
+    shown = found.tables["digits"]
+    assert [row[0].text for row in shown.rows] == ["ae", "wae-mmd:weight=auto,latent=2", "training rows"]
+    assert [row[1].text for row in shown.rows] == ["2", "2", ""]
+    column = shown.head.index("Fréchet")
+    assert "±" in shown.rows[0][column].text
+    assert float(shown.rows[2][column].text) > 0
+    assert "features: pca" in shown.note
+    assert "sha256" in shown.note
+    assert "n = 359" in shown.note
+    assert "95 % interval over seeds" in shown.note
+    assert shown.markdown().count("\n") == 4
+    assert (found.path / "comparison.md").read_text().startswith("## digits\n\n| recipe | seeds |")
+
+
+def test_what_is_finished_is_not_done_again(found):
+    before = {one.run.path: (one.run.path / "evaluation.json").stat().st_mtime_ns for one in found.runs}
+    again = compare(
+        ["ae", "wae-mmd:weight=auto,latent=2", "vae"], "digits", seeds=[0, 1], out=found.path, **QUICK
+    )
+    assert len(again.runs) == 6
+    for path, time in before.items():
+        assert (path / "evaluation.json").stat().st_mtime_ns == time
+    more = compare(["ae"], "digits", seeds=[0], out=found.path, **{**QUICK, "features": "pixels"})
+    assert more.runs[0].verdict["features"]["name"] == "pixels"
+
+
+def test_runs_are_judged_as_they_are(found, trained, tmp_path):
+    other = compare([trained, found.runs[0].run.path, str(found.runs[1].run.path)], out=tmp_path, **QUICK)
+    assert [one.case for one in other.runs] == ["wae-mmd:latent=4", "ae", "ae"]
+    assert [one.run.step for one in other.runs] == [300, 5, 5]
+
+
+def test_several_data_sets(tmp_path, digits):
+    made = compare(["ae"], [digits, "digits"], seeds=[0], out=tmp_path, size=None, **QUICK)
+    assert list(made.tables) == ["digits"]
+
+
+def fake(case, seed, error, tmp):
+    verdict = {
+        "rows": 9, "range": "[0, 1]",
+        "features": {"name": "pca", "sha256": "0" * 64, "resize": "none", "dimensions": 3},
+        "reconstruction": {"squared_error": {"value": error, "error": 0.1}},
+    }  # fmt: skip
+    return Compared(case, "toy", seed, tmp, verdict)
+
+
+def test_best_is_who_cannot_be_told_from_the_best(trained):
+    """Means 10, 10.1 and 20 with deviations of .1: the first two are best, the last is not."""
+    runs = [
+        fake(case, seed, middle + (seed - 1) / 10, trained)
+        for case, middle in (("a", 10.0), ("b", 10.1), ("c", 20.0))
+        for seed in range(3)
+    ]
+    rows = table(runs).rows
+    column = table(runs).head.index("squared error")
+    assert [row[column].best for row in rows] == [True, True, False, False]
+    assert rows[0][column].text == "10.0 ± 0.2"  # t = 4.303, s/√3 = .0577
+
+
+def test_columns_that_nobody_has_are_left_out(trained):
+    assert table([fake("a", 0, 1.0, trained)]).head == ("recipe", "seeds", "squared error")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("vae", {}),
+        ("vae:weight=4", {"weight": 4}),
+        ("wae-mmd:weight=auto:100", {"weight": "auto:100"}),
+        ("wae-gan:exchange=false,critic-lr=1e-4", {"exchange": False, "critic_lr": 1e-4}),
+    ],
+)
+def test_cases(text, arguments):
+    assert Case.parse(text).arguments == arguments
+
+
+def test_bad_comparisons(tmp_path):
+    with pytest.raises(ConfigError, match="nothing to compare"):
+        compare([], "digits", out=tmp_path)
+    with pytest.raises(
+        ConfigError, match="'ae' is no folder of a run; to train the recipe, say on which data"
+    ):
+        compare(["ae"], out=tmp_path)
+    with pytest.raises(ConfigError, match="unknown recipe 'wea': known: ae"):
+        compare(["wea"], "digits", out=tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"'ae:latent': expected recipe:name=value,name=value, found 'latent'"
+    ):
+        compare(["ae:latent"], "digits", out=tmp_path)
+    with pytest.raises(ConfigError, match="at least one seed"):
+        compare(["ae"], "digits", seeds=[], out=tmp_path)
+    with pytest.raises(DataError, match="no catalogue name"):
+        compare(["ae"], "digitz", out=tmp_path, **QUICK)
+
+
+def test_on_the_command_line(figures, command, tmp_path):
+    words = ("compare", "ae", "vae", "--data", "digits", "--seeds", 0, "--steps", 2, "--features", "pca")
+    told = figures(*words, "--out", tmp_path / "c")
+    assert [one["case"] for one in told] == ["ae", "vae"]
+    code, out, _ = command(*words, "--out", tmp_path / "c")
+    assert code == 0
+    assert "training rows" in out
+    assert "one seed" in out
+    assert f"lie in {tmp_path / 'c'}" in out
+    code, _, err = command("compare", "ae", "--out", tmp_path / "d")
+    assert code == 78
+    assert err.startswith("error: 'ae' is no folder of a run")
+
+
+def test_in_the_front_door():
+    assert pf.compare is compare

@@ -1,0 +1,38 @@
+"""Runs that are broken on purpose are named for what they are, with numbers; healthy ones are left alone.
+
+Rates over many longer runs are measured by ``benchmarks/doctor.py``; here each symptom is shown once.
+"""
+
+import pytest
+
+from benchmarks.doctor import BROKEN, HEALTHY
+from pushforward.evaluation import diagnose
+from pushforward.evaluation.doctor import SYMPTOMS
+
+ONE_OF_EACH = {wanted: (name, case) for wanted, name, case in reversed(BROKEN)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wanted", ONE_OF_EACH)
+def test_broken_on_purpose(wanted, tmp_path):
+    """The first reason is the one that was planted; it has a number and something to try."""
+    name, case = ONE_OF_EACH[wanted]
+    finding = diagnose(case(tmp_path / "run", 500, 0))[0]
+    assert finding.name == wanted, name
+    assert any(character.isdigit() for character in finding.words)
+    assert finding.advice
+    assert finding.numbers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", [0, 3])
+def test_healthy_runs_are_left_alone(index, tmp_path):
+    _, case, seed = HEALTHY[index]
+    assert diagnose(case(tmp_path / "run", 800, seed)) == []
+
+
+def test_every_symptom_is_broken_on_purpose():
+    symptoms = {symptom.__name__.replace("_", " ") for symptom in SYMPTOMS} - {"codes off"}
+    symptoms |= {"weight too small", "codes do not follow the prior"}  # both are codes that are off
+    assert set(ONE_OF_EACH) == symptoms
+    assert len(HEALTHY) == 20

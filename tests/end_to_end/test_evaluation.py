@@ -1,0 +1,212 @@
+"""Any model, any data, by one path: what cannot be answered is left out."""
+
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import pushforward as pf
+from pushforward.data import Dataset, Split
+from pushforward.discrepancies import Discrepancy
+from pushforward.distributions import DeterministicEncoder, NormalPrior
+from pushforward.errors import ConfigError
+from pushforward.evaluation import SECTIONS, USUAL, Checkup, Evidence, Features, diagnose, judge
+from pushforward.models import Model
+from pushforward.networks import mlp
+from pushforward.randomness import Noise
+
+
+class Nothing(Discrepancy):
+    def forward(self, q, p):
+        return (q.mean() - p.mean()).square()
+
+
+class Sampler(Model):
+    """A model without an encoder."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.prior, self.decoder, self.match = NormalPrior(2), mlp(2, shape, [16]), Nothing()
+        self.cost = pf.SquaredError()
+
+    def pair(self, s):
+        return s.Gz, s.x
+
+    def formula(self, s):
+        return {"match": self.match(*self.pair(s))}
+
+
+class Copier(Model):
+    """Samples that are the training rows themselves."""
+
+    def __init__(self, data):
+        super().__init__()
+        self.prior, self.cost, self.match = NormalPrior(1), pf.SquaredError(), Nothing()
+        self.register_buffer("rows", data.train.x)
+        self.decoder = self.row
+
+    def row(self, z):
+        place = torch.special.ndtr(z[:, 0]) * len(self.rows)
+        return self.rows[place.long().clamp_max(len(self.rows) - 1)]
+
+    def pair(self, s):
+        return s.Gz, s.x
+
+    def formula(self, s):
+        return {"match": self.match(*self.pair(s))}
+
+
+def data(shape, rows=120, labels=False):
+    x = torch.rand(2 * rows, *shape)
+    y = torch.arange(2 * rows) % 2 if labels else None
+    x = x if y is None else x * 0.3 + 0.5 * y.view(-1, *[1] * len(shape))
+    halves = [Split(x[part], None if y is None else y[part]) for part in (slice(0, rows), slice(rows, None))]
+    return Dataset("toy", *halves, unit=True)
+
+
+def autoencoder(shape, cost=None):
+    prior = NormalPrior(2)
+    encoder = DeterministicEncoder(mlp(shape, 2, [16]))
+    return pf.WAE(prior, mlp(2, shape, [16]), encoder, pf.MMD(pf.IMQ(prior.spread)), cost)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 7), (5,), (2, 4, 4), (1,)])
+@pytest.mark.parametrize("make", [Sampler, autoencoder])
+@pytest.mark.parametrize("labels", [False, True])
+def test_no_encoder_no_image_no_label(shape, make, labels):
+    """Sections follow from what model and data are, and from nothing else."""
+    model, given = make(shape).eval(), data(shape, labels=labels)
+    result = judge(Evidence(model, given), SECTIONS)
+    encodes, image = make is autoencoder, len(shape) == 3 and shape[0] in (1, 3)
+    expected = {"objective", "samples", "floor", "parzen"}
+    expected |= {"reconstruction", "latent"} if encodes else set()
+    expected |= {"sharpness"} if image else set()
+    assert set(result) == expected | {"rows", "range", "features"}
+    assert result["features"]["name"] == ("classifier" if labels else "pca")
+    assert ("inception_score" in result["samples"]) == labels
+    assert math.isfinite(result["samples"]["frechet"]["value"])
+    assert set(result["features"]) >= {"name", "sha256", "resize", "dimensions"}
+
+
+@pytest.mark.parametrize("make", [Sampler, autoencoder])
+def test_the_doctor_sees_any_model(make):
+    model, given = make((5,)).eval(), data((5,))
+    found = diagnose(Checkup(Evidence(model, given, rows=100), steps=3))
+    assert found[0].name == "too few steps"
+    assert Checkup(Evidence(model, given, rows=100)).signs()
+
+
+def test_a_perfect_sampler_scores_what_training_rows_score():
+    """Samples that are training rows cannot be told from held-out ones: floor and figures agree."""
+    given = data((4,), rows=1000)
+    result = judge(Evidence(Copier(given).eval(), given, "pixels"), ["samples", "floor"])
+    samples, floor = result["samples"], result["floor"]
+    assert samples["frechet"]["value"] == pytest.approx(floor["frechet"]["value"], abs=0.01)
+    assert abs(samples["kid"]["value"]) < 4 * samples["kid"]["error"] + 0.01
+    for name in ("precision", "recall", "coverage"):
+        assert samples[name] > 0.85
+    assert samples["classifier_test"]["accuracy"] == pytest.approx(0.5, abs=0.06)
+
+
+def test_figures_know_which_is_made():
+    """Samples of one point are precise and cover nothing."""
+    given = data((3,))
+    model = Copier(given)
+    model.rows[:] = given.test.x[0].clone()
+    samples = judge(Evidence(model.eval(), given, "pixels"), ["samples"])["samples"]
+    assert samples["precision"] == 1
+    assert samples["recall"] < 0.1
+    assert samples["coverage"] < 0.1
+    assert "classifier_test" not in samples  # one distinct row cannot be tested
+
+
+def test_everything_is_made_once():
+    """As with the square: a section that is not asked for costs nothing."""
+    calls = []
+
+    class Counting(Features):
+        name = "counting"
+
+        def forward(self, x):
+            calls.append(len(x))
+            return x.flatten(1)
+
+    evidence = Evidence(Sampler((5,)).eval(), data((5,)), Counting())
+    judge(evidence, ["objective"])
+    assert sum(calls) == 120  # the held-out rows, whose dimensions stand in the verdict
+    judge(evidence, ["samples", "samples"])
+    assert sum(calls) == 240
+    judge(evidence, USUAL)
+    assert sum(calls) == 360
+
+
+def test_rows_do_not_depend_on_their_number():
+    model = Sampler((5,)).eval()
+    evidence = [Evidence(model, data((5,), 600), "pixels", rows=rows) for rows in (50, 600)]
+    assert torch.equal(evidence[0].samples.features[:25], evidence[1].samples.features[:25])
+    torch.testing.assert_close(evidence[0].samples.features, evidence[1].samples.features[:50])
+
+
+def test_bad_questions():
+    with pytest.raises(ConfigError, match="unknown section 'sample': did you mean 'samples'"):
+        judge(Evidence(Sampler((5,)), data((5,))), ["sample"])
+    with pytest.raises(ConfigError, match="rows must be at least 2, got 1"):
+        Evidence(Sampler((5,)), data((5,)), rows=1)
+
+
+# --------------------------------------------------------------------------------- the run's verbs
+
+
+def test_what_was_found_before_still_holds(trained):
+    """More questions of the same rows add to the file; other features begin it anew."""
+    trained.evaluate(features="pca", sections=["samples"])
+    both = trained.evaluate(features="pca", sections=["latent"])
+    assert both["sections"] == ["samples", "latent"]
+    assert {"samples", "latent"} <= set(both)
+    assert json.loads((trained.path / "evaluation.json").read_text()) == both == trained.verdict()
+    assert trained.evaluate(features="pixels", sections=["latent"])["sections"] == ["latent"]
+
+
+def test_likelihood_and_parzen_on_demand(tmp_path):
+    run = pf.train("vae", "digits", out=tmp_path / "run", latent=2, steps=100, progress=False)
+    found = run.evaluate(features="pixels", sections=["objective", "likelihood", "parzen"])
+    bound = found["likelihood"]["log_likelihood"]["value"]
+    assert bound > -found["objective"]["negative_elbo"]  # more importance samples, a tighter bound
+    assert set(found["parzen"]) == {"samples", "training rows", "centroids"}
+
+
+def test_modules_of_ones_own_as_features(trained):
+    found = trained.evaluate(features=nn.Flatten(), sections=["samples"])
+    assert found["features"]["name"] == "Flatten"
+    assert found["features"]["dimensions"] == 64
+
+
+def test_verbs_on_the_command_line(trained, figures, command):
+    told = figures("evaluate", trained.path, "--features", "pca", "--sections", "samples", "latent")
+    assert told["sections"] == ["samples", "latent"]
+    assert figures("doctor", trained.path, "--features", "pca")["findings"] == []
+    code, out, _ = command("doctor", trained.path, "--features", "pca")
+    assert (code, out) == (0, "nothing was found that would explain bad samples\n")
+    assert figures("report", trained.path, "--features", "pca")["file"].endswith("report.html")
+    code, out, _ = command("report", trained.path, "--features", "pca")
+    assert out == f"the report of {trained.path} lies in {trained.path / 'report.html'}\n"
+    about = figures("classifier", "digits")
+    assert about["accuracy"] > 0.95
+    assert len(about["sha256"]) == 64
+    code, _, err = command("evaluate", trained.path, "--features", "pac")
+    assert code == 78
+    assert err.endswith("a module\n")
+
+
+def test_walks_change_one_dimension(trained):
+    x = trained.data.test.batch(slice(0, 1)).x
+    walks, dimensions = trained.traverse(x, dimensions=3, steps=5)
+    assert walks.shape == (3, 5, 1, 8, 8)
+    assert len(set(dimensions)) == 3
+    code = trained.encode(x)
+    first = dimensions[0]
+    draws = trained.model.prior(10_000).rsample(Noise(0, "traverse"))
+    code[0, first] = draws[:, first].quantile(0.001)
+    torch.testing.assert_close(trained.decode(code)[0], walks[0, 0])
