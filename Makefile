@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: demo test lint constraints clean
+.PHONY: demo test lint ledger constraints clean
 
 demo: .venv/installed
 	$(BIN)/pushforward train wae-mmd digits
@@ -22,6 +22,15 @@ lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# All tables of docs/results, from the data in DATA: about two hours on two idle cores.
+ledger: .venv/installed-test
+	$(BIN)/python -m benchmarks.throughput --threads 2
+	$(BIN)/python -m benchmarks.metrics --threads 2
+	$(BIN)/python -m benchmarks.doctor --out runs/ledger/doctor
+	$(BIN)/pushforward compare ae vae wae-mmd wae-gan --data mnist --seeds 0 1 2 --steps 6000 --threads 1 \
+		--data-dir $(DATA) --out runs/ledger/compare
+	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.mnist --data-dir $(DATA) --out runs/ledger/mnist
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed and was not found" >&2; exit 1; }

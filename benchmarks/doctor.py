@@ -2,7 +2,7 @@
 
     python -m benchmarks.doctor [--out RUNS] [--steps 2000] [--signs]
 
-Prints a table for the ledger (docs/results). Everything is offline: digits, a table, points in the plane.
+Prints a table for the ledger (docs/results). Everything is offline: digits and a table.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.evaluation import Checkup, Evidence, diagnose
 from pushforward.models import Model, Terms
 from pushforward.networks import mlp
-from pushforward.randomness import Noise
 from pushforward.square import Square
 from pushforward.training import Training, adam
 from pushforward.training.loop import Loop
@@ -41,13 +40,10 @@ def table(scale: float = 1.0) -> Dataset:
     return _split(f"tumours x{scale:g}", rows, torch.from_numpy(y))
 
 
-def ring(rows: int = 4000) -> Dataset:
-    """Points of eight Gaussians on a circle."""
-    from pushforward.evaluation.modes import ring as centres
-
-    noise = Noise("ring")
-    label = noise("label").permutation(rows) % 8
-    return _split("ring", centres()[label] + 0.1 * noise("points").normal(rows, 2), label)
+def few() -> Dataset:
+    """Fifty digits to learn from."""
+    data = open_dataset("digits")
+    return Dataset("few", data.train.rows(torch.arange(50)), data.test, unit=True)
 
 
 def _split(name: str, x: Tensor, y: Tensor) -> Dataset:
@@ -190,16 +186,19 @@ def circle() -> nn.Module:
     return nn.Sequential(mlp((1, 8, 8), 2, [256, 256]), Circle())
 
 
+# Thresholds were set while looking at seeds 0 to 2; rates are those of seeds that nobody had looked at.
+SEEDS = (10, 11, 12)
+
 HEALTHY: list[tuple[str, Case, int]] = [
-    *(("wae-mmd on digits", recipe("wae-mmd", digits), seed) for seed in range(3)),
-    *(("vae on digits", recipe("vae", digits), seed) for seed in range(3)),
-    *(("wae-gan on digits", recipe("wae-gan", digits), seed) for seed in range(3)),
-    *(("wae-mmd, weight auto, digits", recipe("wae-mmd", digits, weight="auto"), seed) for seed in range(2)),
-    *(("wae-mmd, 2 dimensions, on digits", recipe("wae-mmd", digits, latent=2), seed) for seed in range(2)),
-    *(("wae-mmd, 16 dimensions, on digits", recipe("wae-mmd", digits, latent=16), seed) for seed in range(2)),
-    *(("wae-mmd on tumours", recipe("wae-mmd", table, latent=4), seed) for seed in range(2)),
-    *(("vae on tumours", recipe("vae", table, latent=4), seed) for seed in range(2)),
-    ("wae-mmd on the ring", recipe("wae-mmd", ring, latent=2), 0),
+    *(("wae-mmd on digits", recipe("wae-mmd", digits), seed) for seed in SEEDS),
+    *(("vae on digits", recipe("vae", digits), seed) for seed in SEEDS),
+    *(("wae-gan on digits", recipe("wae-gan", digits), seed) for seed in SEEDS),
+    *(("wae-mmd, weight auto, digits", recipe("wae-mmd", digits, weight="auto"), seed) for seed in SEEDS[:2]),
+    *(("wae-mmd, 5 dimensions, digits", recipe("wae-mmd", digits, latent=5), seed) for seed in SEEDS[:2]),
+    *(("wae-mmd, 16 dimensions, digits", recipe("wae-mmd", digits, latent=16), seed) for seed in SEEDS[:2]),
+    *(("wae-mmd on tumours", recipe("wae-mmd", table, latent=4), seed) for seed in SEEDS[:2]),
+    *(("vae on tumours", recipe("vae", table, latent=4), seed) for seed in SEEDS[:2]),
+    ("vae, 5 dimensions, on digits", recipe("vae", digits, latent=5), SEEDS[0]),
 ]  # fmt: skip
 
 BROKEN: list[tuple[str, str, Case]] = [
@@ -208,6 +207,7 @@ BROKEN: list[tuple[str, str, Case]] = [
     ("too few steps", "40 steps of wae-mmd", recipe("wae-mmd", digits, steps=40)),
     ("too few steps", "40 steps of vae", recipe("vae", digits, steps=40)),
     ("posterior collapse", "vae with weight 50", recipe("vae", digits, weight=50.0)),
+    ("learnt by heart", "fifty digits to learn from", recipe("ae", few)),
     ("dead dimensions", "half the encoder's outputs are 0", recipe("wae-mmd", digits, encoder=half)),
     ("dead dimensions", "vae with 32 dimensions", recipe("vae", digits, latent=32)),
     ("weight too small", "wae-mmd with weight 0.001", recipe("wae-mmd", digits, weight=1e-3)),
@@ -228,14 +228,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/doctor"))
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the broken runs")
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS), help="of the broken runs")
     parser.add_argument("--signs", action="store_true", help="print all numbers")
     parser.add_argument("--only", choices=("healthy", "broken"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     begun = time.monotonic()
 
-    def examined(case: Case, name: str, seed: int) -> list[str]:
+    def examined(case: Case, name: str, seed: int) -> tuple[list[str], float]:
         checkup = case(arguments.out / f"{name}-{seed}".replace(" ", "-"), arguments.steps, seed)
         found = [finding.name for finding in diagnose(checkup)]
         if arguments.signs:
@@ -246,13 +246,17 @@ def main() -> None:
                 {key: float(f"{value:.3g}") for key, value in checkup.signs().items()},
                 flush=True,
             )
-        return found
+        made, best = checkup.near
+        reached = min(
+            made.precision / best.precision, made.recall / best.recall, made.coverage / best.coverage
+        )
+        return found, reached
 
     if arguments.only != "healthy":
         first = among = 0
         print("| broken on purpose | how | said first | among the reasons |\n|---|---|---|---|")
         for wanted, name, case in BROKEN:
-            found = [examined(case, name, seed) for seed in arguments.seeds]
+            found = [examined(case, name, seed)[0] for seed in arguments.seeds]
             firsts = sum(names[:1] == [wanted] for names in found)
             amongs = sum(wanted in names for names in found)
             first, among = first + firsts, among + amongs
@@ -266,11 +270,12 @@ def main() -> None:
         print(f"\n{first} of {total} said first, {among} of {total} among the reasons\n")
     if arguments.only != "broken":
         alarms = 0
-        print("| healthy | seed | false alarms |\n|---|---|---|")
+        print("| healthy | seed | least of precision, recall, coverage over training rows' | false alarms |")
+        print("|---|---|---|---|")
         for name, case, seed in HEALTHY:
-            names = examined(case, name, seed)
+            names, reached = examined(case, name, seed)
             alarms += bool(names)
-            print(f"| {name} | {seed} | {', '.join(names) or '-'} |", flush=True)
+            print(f"| {name} | {seed} | {reached:.2f} | {', '.join(names) or '-'} |", flush=True)
         print(f"\n{alarms} of {len(HEALTHY)} healthy runs raise an alarm")
     print(f"{(time.monotonic() - begun) / 60:.0f} minutes")
 

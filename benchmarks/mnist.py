@@ -52,13 +52,13 @@ def main() -> None:
                     **options,
                 )
                 result = run.evaluate()
-                error = result["reconstruction"]["squared_error"]
+                error = result["reconstruction"]["squared_error"]["value"]
                 errors.append(error)
                 weight = run.history[-1].get("weight")
                 shown = "" if weight is None else f"{weight:.3g}"
                 mmd, tests = result["latent"]["mmd"], result["latent"]["tests"]
                 chances = " / ".join(f"{test['p_value']:.3f}" for test in tests)
-                objective = sum(result["objective"].values())
+                objective = sum(result["objective"]["terms"].values())
                 asked = options.get("weight", "")
                 print(
                     f"| {recipe} {asked} | {seed} | {run.step} | {error:.2f} | {mmd:.4f} | {chances} "

@@ -148,7 +148,6 @@ class Comparison:
             groups.append(
                 {
                     "data": name,
-                    "extractor": extractor(runs[0].verdict),
                     "table": found,
                     "sheets": [_data_sheet(first[0].run), *(_sheet(one) for one in first)],
                     "curves": [curves(one.case, one.run.history) for one in first],
@@ -163,7 +162,7 @@ class Comparison:
             groups=groups,
             words=[(figure.name, figure.words) for figure in TABLE],
             runs=[
-                {"path": one.run.path, "step": one.run.step, "meaning": one.run.config["meaning"]}
+                {"path": one.run.path.name, "step": one.run.step, "meaning": one.run.config["meaning"]}
                 for one in self.runs
             ],
         )

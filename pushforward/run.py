@@ -24,7 +24,7 @@ from pushforward.data.fetch import VARIABLE
 from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, whole
 from pushforward.evaluation.doctor import ROWS, Checkup, Finding, diagnose
 from pushforward.evaluation.evidence import Evidence
-from pushforward.evaluation.features import Progress
+from pushforward.evaluation.features import Progress, open_features
 from pushforward.evaluation.judge import SECTIONS, USUAL, judge
 from pushforward.evaluation.latent import least_gaussian_plane
 from pushforward.folder import SCHEMA, claim, continued, probe, read_config
@@ -179,8 +179,8 @@ class Run:
             features: What samples are compared by: "auto" (a classifier where the data have labels, PCA
                 elsewhere), "pixels", "pca", "classifier", "inception", a classifier's folder, a
                 ``.safetensors`` file of Inception's weights, or a module of your own.
-            sections: Which questions are asked; "likelihood" and "parzen" take longer and are not asked
-                unless named.
+            sections: Which questions are asked; "likelihood", "annealing" and "parzen" take longer and are
+                not asked unless named.
             progress: Whether to show progress on standard error.
         """
         with bar("evaluating", progress) as show, at_rest(self.model):
@@ -208,10 +208,11 @@ class Run:
         """The last evaluation if it answers these questions at this step; else a new one."""
         kept = self.verdict()
         same = {"step": self.step, "seed": seed, "asked": asked(rows, features)}
-        if all(kept.get(name) == value for name, value in same.items()) and {*sections} <= {
-            *kept["sections"]
-        }:
-            return kept
+        known = {*sections} <= {*kept.get("sections", ())}
+        if known and all(kept.get(name) == value for name, value in same.items()):
+            now = open_features(features, self.data).card()  # the classifier of a name may have changed
+            if now["sha256"] == kept["features"]["sha256"]:
+                return kept
         return self.evaluate(rows, seed, features, sections, progress)
 
     def verdict(self) -> dict[str, Any]:

@@ -24,7 +24,9 @@ def seeded() -> Iterator[None]:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Classifiers are kept where the tests are, never in the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PUSHFORWARD_CACHE", str(tmp_path_factory.getbasetemp().parent / "pushforward-cache"))
+        base = tmp_path_factory.getbasetemp()
+        shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all workers of one session
+        patch.setenv("PUSHFORWARD_CACHE", str(shared / "pushforward-cache"))
         yield
 
 

@@ -33,6 +33,7 @@ BATCH = 128
 STEPS = 1500
 EPOCHS = 40  # at most: small sets are learnt sooner
 LR = 2e-3
+SCALE_ROWS = 10_000
 VERSION = 1  # raised when the classifier of the same data becomes another
 
 
@@ -52,7 +53,10 @@ class About:
 
 
 class Classifier(Features):
-    """A network's last hidden layer as features, and its classes' probabilities from them."""
+    """A network's last hidden layer as features, and its classes' probabilities from them.
+
+    Features are divided by one number, so that on training rows their mean variance is 1.
+    """
 
     name = "classifier"
 
@@ -61,14 +65,19 @@ class Classifier(Features):
         self.trunk = _trunk(shape)
         self.head = nn.Linear(DIMENSIONS, classes)
         self.about = about
+        self.scale: Tensor
+        self.register_buffer("scale", torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.trunk(x)
+        features: Tensor = self.trunk(x) / self.scale
         return features
 
+    def logits(self, features: Tensor) -> Tensor:
+        """What the classes are told from, (N, K)."""
+        return self.head((features * self.scale).relu())
+
     def probabilities(self, features: Tensor) -> Tensor:
-        weight = self.head.weight
-        return F.linear(features.to(weight).relu(), weight, self.head.bias).softmax(1)
+        return self.logits(features.to(self.scale)).softmax(1)
 
     def card(self) -> dict[str, Any]:
         about = {} if self.about is None else {"data": self.about.data, "accuracy": self.about.accuracy}
@@ -111,13 +120,17 @@ def train_classifier(
         assert labels is not None
         for group in optimizer.param_groups:
             group["lr"] = LR * (1 + math.cos(math.pi * step / steps)) / 2
-        loss = F.cross_entropy(model.head(model(rows).relu()), labels)
+        loss = F.cross_entropy(model.logits(model(rows)), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         if progress:
             progress(step + 1, steps)
     model.eval().requires_grad_(False)
+    # Deviations of 1 on average: distances of one data set are then of the order of another's.
+    parts = known[:SCALE_ROWS].split(1000)
+    made = torch.cat([model(data.train.batch(index).x) for index in parts])
+    model.scale.copy_(made.var(0).mean().sqrt().clamp_min(1e-12))
     right = total = 0
     for index in torch.arange(len(data.test)).split(1000):
         rows, labels = data.test.batch(index)

@@ -25,7 +25,7 @@ from pushforward.square import lazy
 
 ROWS = 2000  # that a checkup looks at: enough for every threshold, quick on any model
 FEW_STEPS = 300
-STILL_FALLING = 0.25  # of the cost, over the last quarter of the run
+STILL_FALLING = 0.2  # of the cost's whole fall, over the last quarter of the run
 FAR = 0.1  # seven-scale MMD² of codes: a plain auto-encoder has .3 to 2, a game's good codes up to .05
 BLIND = 3.0  # deviations of the kernel's own noise
 FAINT = 0.02
@@ -33,6 +33,8 @@ SURE = 0.95
 AGREE = 0.3  # of the prior's deviation and variance: the largest gap of means and covariances
 WORSE = 0.9  # of the best linear code's error, where good codes cost half of it
 SMALL = 0.1  # of the mean row's error: what no reconstruction is blamed for
+OWN = 3.0  # times the error of training rows: up to there held-out rows are told by the same reasons
+BY_HEART = 8.0
 HOLLOW = 0.75  # of the coverage of fresh draws
 ALIKE = 0.25  # of the data's variance
 POOR = 0.25  # of the coverage of training rows
@@ -96,8 +98,19 @@ class Checkup:
         return self.evidence.coded.errors.mean().item()
 
     @lazy
+    def learnt_error(self) -> float:
+        """The mean squared error of a training row."""
+        data = self.evidence.data
+        order = self.noise("training rows").permutation(len(data.train))[: self.evidence.rows]
+        total = 0.0
+        with torch.inference_mode():
+            for x in self.evidence.batches(data.train, order):
+                total += (self.model.decode(self.model.encode(x)) - x).square().sum().item()
+        return total / len(order)
+
+    @lazy
     def linear_error(self) -> float:
-        """What the best linear code of as many dimensions as are active costs on the same rows."""
+        """What the best linear code of as many dimensions as are active costs on held-out rows."""
         assert self.fit is not None
         data = self.evidence.data
         pca = PCA.of(data, max(min(self.fit.active, data.train.x[0].numel()), 1))
@@ -172,14 +185,14 @@ class Checkup:
 
     @lazy
     def late_fall(self) -> float:
-        """By how much the cost fell in the last quarter of the run, over what it is now."""
+        """Which share of all that the cost has fallen it fell in the last quarter of the run."""
         costs = [line["terms"]["cost"] for line in self.history if "cost" in line["terms"]]
-        if len(costs) < 8:
+        if len(costs) < 16:
             return 0.0
-        quarter = max(len(costs) // 8, 1)
-        before = costs[-2 * len(costs) // 8 - quarter : -2 * len(costs) // 8]
-        now = costs[-quarter:]
-        return (sum(before) / len(before)) / max(sum(now) / len(now), 1e-30) - 1
+        eighth = len(costs) // 8
+        first, before, now = costs[0], costs[-3 * eighth : -2 * eighth], costs[-eighth:]
+        fallen = first - sum(now) / eighth
+        return (sum(before) - sum(now)) / eighth / fallen if fallen > 0 else 0.0
 
     def signs(self) -> dict[str, float]:
         """All numbers, for whoever wants to look."""
@@ -196,6 +209,7 @@ class Checkup:
             found |= {
                 "error/linear": self.error / max(self.linear_error, 1e-30),
                 "error/spread": self.error / max(self.spread, 1e-30),
+                "held out/learnt": self.error / max(self.learnt_error, 1e-30),
                 "late fall": self.late_fall,
                 "mmd": self.fit.mmd,
                 "mmd/null": self.gauge[0],
@@ -330,19 +344,32 @@ def codes_off(c: Checkup) -> Finding | None:
 
 
 def weight_too_large(c: Checkup) -> Finding | None:
-    """Codes that follow the prior and say too little: reconstructions worse than a linear code's."""
+    """Codes that follow the prior and say too little: reconstructions hardly better than a linear code's."""
     weight = c.model.factor
-    if c.fit is None or weight is None:
+    if c.fit is None or weight is None or c.fit.mmd >= FAR:
         return None
-    if c.fit.mmd >= FAR or c.error < max(WORSE * c.linear_error, SMALL * c.spread):
-        return None
+    if c.error < max(WORSE * c.linear_error, SMALL * c.spread) or c.error > OWN * c.learnt_error:
+        return None  # where training rows cost far less, it is not the weight that is to blame
     return Finding(
         "weight too large",
-        f"codes follow the prior (MMD² {c.fit.mmd:.2g}), but a reconstruction costs {c.error:.3g} where "
-        f"the best linear code of {c.fit.active} dimensions costs {c.linear_error:.3g}; the weight of the "
-        f"match is {weight:.3g}",
+        f"codes follow the prior (MMD² {c.fit.mmd:.2g}), but a reconstruction costs {c.error:.3g}, where the "
+        f"best linear code of {c.fit.active} dimensions costs {c.linear_error:.3g}; the weight is "
+        f"{weight:.3g}",
         f"divide the weight by 10, or let it find itself (weight='auto:{weight:.3g}')",
         {"error": c.error, "linear_error": c.linear_error, "weight": weight},
+    )
+
+
+def learnt_by_heart(c: Checkup) -> Finding | None:
+    """Reconstructions that are far better of rows the model has learnt from."""
+    if c.fit is None or c.error < max(BY_HEART * c.learnt_error, SMALL * c.spread):
+        return None
+    return Finding(
+        "learnt by heart",
+        f"a held-out row costs {c.error:.3g}, a training row {c.learnt_error:.3g}: the networks have learnt "
+        f"the {len(c.evidence.data.train)} training rows rather than their law",
+        "give it more rows, fewer steps, smaller networks, or input_noise",
+        {"error": c.error, "learnt_error": c.learnt_error},
     )
 
 
@@ -401,6 +428,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     scale_of_the_data,
     too_few_steps,
     posterior_collapse,
+    learnt_by_heart,
     kernel_blind,
     critic_saturated,
     codes_off,

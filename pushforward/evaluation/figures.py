@@ -72,6 +72,7 @@ OTHERS = (
     Figure("Fréchet back", ("reconstruction", "frechet"), "of reconstructions: what samples could reach", -1),
     Figure("-ELBO", ("objective", "negative_elbo"), "nats, one draw of the code a row", -1),
     Figure("log p(x)", ("likelihood", "log_likelihood"), "nats, an importance-weighted lower bound", 1),
+    Figure("log p(x), annealed", ("annealing", "log_likelihood"), "nats, a stochastic lower bound", 1),
     Figure("codes' MMD²", ("latent", "mmd"), "to the prior, seven scales; 0 is perfect", -1),
     Figure(
         "codes' coverage",
@@ -89,7 +90,7 @@ TABLE = (OTHERS[0], SAMPLES[0], SAMPLES[1], *SAMPLES[2:6], *OTHERS[1:])
 
 
 def written(value: float, error: float = math.nan) -> str:
-    """A value with as many digits as its error allows.
+    """A value with as many digits as its error allows: one of the error's, or two if the first is a 1.
 
     >>> written(11.28341, 0.0512), written(0.00123456), written(3, 0.0), written(1234.5, 20)
     ('11.28 ± 0.05', '0.001235', '3', '1230 ± 20')
@@ -97,8 +98,8 @@ def written(value: float, error: float = math.nan) -> str:
     if not math.isfinite(error) or error <= 0:
         return f"{value:.4g}"
     place = math.floor(math.log10(error))
-    if round(error / 10**place) == 10:
-        place += 1
+    if error / 10**place < 1.95:  # a leading 1 gets a second digit
+        place -= 1
     digits = max(0, -place)
     shown = [round(number, -place) for number in (value, error)]
     return " ± ".join(f"{number:.{digits}f}" for number in shown)

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.costs import KL
+from pushforward.costs import KL, GaussianLikelihood
+from pushforward.distributions import Gaussian
 from pushforward.errors import ConfigError, DataError, nearest
 from pushforward.evaluation.evidence import Evidence, Section, Shown
 from pushforward.evaluation.features import Features
@@ -21,7 +22,7 @@ from pushforward.evaluation.frechet import frechet, moments
 from pushforward.evaluation.inception_score import inception_score
 from pushforward.evaluation.kid import kid
 from pushforward.evaluation.latent import latent_fit
-from pushforward.evaluation.likelihood import importance_weighted
+from pushforward.evaluation.likelihood import annealed, importance_weighted
 from pushforward.evaluation.manifold import prdc
 from pushforward.evaluation.parzen import parzen_with_baselines
 from pushforward.evaluation.transport import sliced_wasserstein
@@ -31,6 +32,10 @@ from pushforward.randomness import Noise
 LIKELIHOOD_ROWS = 1000
 IMPORTANCE_SAMPLES = 200
 PARZEN_ROWS = 1000
+ANNEALED_ROWS = 100
+TEMPERATURES = 300
+CHAINS = 8
+OBSERVED = 0.1  # deviation of the noise on decoders without a likelihood
 FEW = 20  # rows below which two-sample figures say nothing
 
 
@@ -97,6 +102,29 @@ def likelihood(evidence: Evidence) -> dict[str, Any] | None:
     }
 
 
+def annealing(evidence: Evidence) -> dict[str, Any] | None:
+    """A stochastic lower bound of log p(x) in nats by annealing, of any decoder of a normal prior.
+
+    A cost that is no likelihood is replaced by Gaussian noise of a fixed deviation, which the figure names.
+    """
+    model = evidence.model
+    if not isinstance(model.prior(1), Gaussian):
+        return None
+    cost = model.cost if model.cost.likelihood else GaussianLikelihood(OBSERVED)
+    x = next(evidence.batches(evidence.data.test, evidence.order[:ANNEALED_ROWS]))
+    noise = Noise(evidence.seed, "evaluate", "annealing")
+    bound = annealed(
+        model, x, noise, TEMPERATURES, chains=CHAINS, observation=cost, progress=evidence.progress
+    ).double()
+    return {
+        "log_likelihood": {"value": bound.mean().item(), "error": (bound.std() / len(bound) ** 0.5).item()},
+        "rows": len(x),
+        "observation": f"{cost!r}" if model.cost.likelihood else f"Gaussian noise of deviation {OBSERVED}",
+        "temperatures": TEMPERATURES,
+        "chains": CHAINS,
+    }
+
+
 def parzen(evidence: Evidence) -> dict[str, Any]:
     """The Parzen window's log-likelihood in nats, beside its two embarrassing baselines."""
     data, count = evidence.data, min(PARZEN_ROWS, evidence.rows // 2)
@@ -116,6 +144,7 @@ SECTIONS: dict[str, Section] = {
     "sharpness": sharp,
     "latent": latent,
     "likelihood": likelihood,
+    "annealing": annealing,
     "parzen": parzen,
 }
 USUAL = ("objective", "reconstruction", "samples", "floor", "sharpness", "latent")

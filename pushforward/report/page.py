@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plate:
-    """A picture of a page: a caption, and either PNG bytes in base64 or SVG."""
+    """A picture of a page: a caption, and either PNG bytes in base64, of pixels or of a plot, or SVG."""
 
     caption: str
     png: str = ""
     svg: str = ""
+    kind: str = "pixels"
 
 
 def run_page(
@@ -92,7 +93,7 @@ def plot_plate(caption: str, draw: Callable[[Any], None], size: tuple[float, flo
     draw(figure.subplots())
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
-    return Plate(caption, png=base64.b64encode(buffer.getvalue()).decode())
+    return Plate(caption, png=base64.b64encode(buffer.getvalue()).decode(), kind="plot")
 
 
 def curves(caption: str, history: list[dict[str, Any]]) -> Plate:

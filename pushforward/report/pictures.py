@@ -142,7 +142,7 @@ def show_vectors(axes: Any, caption: str, points: Points) -> None:
     """Samples in the first two principal directions of the first."""
     for (name, _), values in zip(points, _plane(*(sample for _, sample in points)), strict=True):
         axes.scatter(values[:, 0], values[:, 1], s=6, alpha=0.5, label=name)
-    axes.set_title(f"{caption} (first two principal directions)", fontsize=10, loc="left")
+    axes.set_title(f"{caption} (first two principal directions)".lstrip(), fontsize=10, loc="left")
     axes.legend(fontsize=8)
 
 
@@ -160,11 +160,12 @@ def show_codes(
     if labels is None:
         axes.scatter(made[:, 0], made[:, 1], s=5, color="C0", label="codes of held-out data")
     else:
-        colours = labels.cpu().numpy()
-        axes.scatter(made[:, 0], made[:, 1], s=5, c=colours, cmap="tab10", label="codes, by label")
+        for label in labels.unique().tolist()[:20]:
+            points = made[(labels == label).cpu().numpy()]
+            axes.scatter(points[:, 0], points[:, 1], s=5, color=f"C{label % 10}", label=str(label))
     axes.set_title(f"codes and prior, {where}", fontsize=10, loc="left")
     axes.set_aspect("equal", adjustable="datalim")
-    axes.legend(fontsize=8, loc="upper right")
+    axes.legend(fontsize=7, loc="upper right", markerscale=2, labelspacing=0.2)
 
 
 def show_curves(axes: Any, history: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import pytest
 import torch
@@ -75,12 +76,13 @@ def autoencoder(shape, cost=None):
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 7), (5,), (2, 4, 4), (1,)])
 @pytest.mark.parametrize("make", [Sampler, autoencoder])
 @pytest.mark.parametrize("labels", [False, True])
-def test_no_encoder_no_image_no_label(shape, make, labels):
+def test_no_encoder_no_image_no_label(shape, make, labels, monkeypatch):
     """Sections follow from what model and data are, and from nothing else."""
+    monkeypatch.setattr(sys.modules[judge.__module__], "TEMPERATURES", 3)
     model, given = make(shape).eval(), data(shape, labels=labels)
     result = judge(Evidence(model, given), SECTIONS)
     encodes, image = make is autoencoder, len(shape) == 3 and shape[0] in (1, 3)
-    expected = {"objective", "samples", "floor", "parzen"}
+    expected = {"objective", "samples", "floor", "annealing", "parzen"}
     expected |= {"reconstruction", "latent"} if encodes else set()
     expected |= {"sharpness"} if image else set()
     assert set(result) == expected | {"rows", "range", "features"}
@@ -88,6 +90,7 @@ def test_no_encoder_no_image_no_label(shape, make, labels):
     assert ("inception_score" in result["samples"]) == labels
     assert math.isfinite(result["samples"]["frechet"]["value"])
     assert set(result["features"]) >= {"name", "sha256", "resize", "dimensions"}
+    assert result["annealing"]["observation"] == "Gaussian noise of deviation 0.1"
 
 
 @pytest.mark.parametrize("make", [Sampler, autoencoder])

@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import sys
+import types
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from pushforward.data import Dataset, Split, open_dataset
@@ -207,3 +210,66 @@ def test_inception_says_what_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch_fidelity", None)
     with pytest.raises(ConfigError, match=r"need torch-fidelity .*pip install 'pushforward\[inception\]'"):
         open_features("inception", rows())
+
+
+class Fake(nn.Module):
+    """torch-fidelity's extractor as far as we use it."""
+
+    def __init__(self, name, features_list):
+        super().__init__()
+        assert features_list == ["2048", "logits_unbiased"]
+        self.fc = nn.Linear(3, 4)
+        self.load_state_dict(theirs.load_state_dict_from_url("https://nowhere"))
+
+    def forward(self, x):
+        assert x.dtype == torch.uint8
+        assert x.shape[1] == 3
+        pooled = x.float().mean((2, 3))
+        return pooled, pooled @ self.fc.weight.T
+
+
+theirs = types.ModuleType("torch_fidelity.feature_extractor_inceptionv3")
+theirs.FeatureExtractorInceptionV3 = Fake
+theirs.load_state_dict_from_url = None
+
+
+def offline(*_, **__):
+    raise OSError("no network")
+
+
+@pytest.fixture
+def inception(monkeypatch):
+    package = types.ModuleType("torch_fidelity")
+    package.feature_extractor_inceptionv3 = theirs
+    monkeypatch.setitem(sys.modules, "torch_fidelity", package)
+    monkeypatch.setitem(sys.modules, theirs.__name__, theirs)
+    monkeypatch.setattr(theirs, "load_state_dict_from_url", offline)
+
+
+def test_inception_from_a_file(inception, tmp_path):
+    """Weights come from safetensors; images of [0, 1] become bytes of three channels."""
+    net = nn.Linear(3, 4)
+    place = tmp_path / "weights.safetensors"
+    save_file({"fc.weight": net.weight.data, "fc.bias": net.bias.data}, place)
+    digits = open_dataset("digits")
+    features = open_features(place, digits)
+    x = digits.test.batch(slice(0, 5)).x
+    made = features(x)
+    expected = (x * 255).round().mean((2, 3)).expand(-1, 3)
+    torch.testing.assert_close(made, expected)
+    torch.testing.assert_close(features.probabilities(made), (made @ net.weight.T).softmax(1))
+    assert features.card()["name"] == "inception-v3 (FID weights)"
+    assert "299x299" in features.card()["resize"]
+    with pytest.raises(DataError, match=r"images of 1 or 3 channels, got rows of shape \(5,\)"):
+        features(torch.rand(2, 5))
+
+
+def test_inception_without_weights(inception, tmp_path):
+    digits = open_dataset("digits")
+    with pytest.raises(ConfigError, match=r"give features the path of a .safetensors file .*no network"):
+        open_features("inception", digits)
+    with pytest.raises(DataError, match="cannot be read as safetensors"):
+        open_features(tmp_path / "nothing.safetensors", digits)
+    save_file({"other": torch.ones(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(DataError, match="does not hold the weights of Inception"):
+        open_features(tmp_path / "other.safetensors", digits)
