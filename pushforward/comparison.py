@@ -265,7 +265,7 @@ def table(runs: Sequence[Compared]) -> Table:
     ]
     at_best = dict(zip(SAMPLES, FLOOR, strict=True))
     floor = [at_best[figure].of(runs[0].verdict) if figure in at_best else None for figure in columns]
-    shown = (Cell("" if found is None else written(found[0])) for found in floor)
+    shown = (Cell("" if found is None else f"{found[0]:.3g}") for found in floor)
     rows.append((Cell("training rows"), Cell(""), *shown))
     interval = "± is a 95 % interval over seeds (Student's t)" if max(seeds.values()) > 1 else "one seed"
     note = f"{extractor(runs[0].verdict)}; {interval}; the last row: training rows in the place of samples."

@@ -1,6 +1,7 @@
 """The Parzen window: its density, the search for its width, and why nobody should rank by it."""
 
 import math
+import sys
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,6 @@ import torch
 from sklearn.neighbors import KernelDensity
 
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation import parzen as module
 from pushforward.evaluation.parzen import Parzen, log_densities, parzen, parzen_with_baselines
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -38,7 +38,7 @@ def test_density_is_that_of_scikit_learn(n, m, d, width, monkeypatch):
     trusted = KernelDensity(bandwidth=width, leaf_size=1000).fit(samples.numpy())
     exact = trusted.score_samples(rows.numpy())
     for block in (1024, 64, 13):
-        monkeypatch.setattr(module, "BLOCK", block)
+        monkeypatch.setattr(sys.modules[parzen.__module__], "BLOCK", block)
         values = log_densities(samples, rows, [width, 1.0])[0]
         torch.testing.assert_close(values, torch.from_numpy(exact), rtol=1e-8, atol=1e-8)
 
@@ -191,7 +191,7 @@ def test_baselines_follow_the_seed():
 
 def test_progress_ends_at_the_total(monkeypatch):
     """Progress counts validation and test rows, of all three scores."""
-    monkeypatch.setattr(module, "BLOCK", 8)
+    monkeypatch.setattr(sys.modules[parzen.__module__], "BLOCK", 8)
     rows, seen = torch.rand(50, 2), []
     parzen_with_baselines(
         rows[:5], rows[:20], rows[20:40], rows[40:], progress=lambda *done: seen.append(done)
