@@ -84,13 +84,14 @@ class Evidence:
         self.data = data
         self.rows = min(whole("rows", rows, least=2), len(data.test))
         self.seed = seed
+        self.noise = Noise(seed, "evaluate")
         self.test_sizes = tuple(test_sizes)
         self.progress = progress
         self.images = can_be_judged(data.shape)
         self.device = model.prior.anchor.device
         self._features = features
         # In random order: files are often sorted, and the match of a chunk must be that of a fair sample.
-        self.order = Noise(seed, "evaluate", "rows").permutation(len(data.test))[: self.rows]
+        self.order = self.noise("rows").permutation(len(data.test))[: self.rows]
 
     @lazy
     def features(self) -> Features:
@@ -111,7 +112,7 @@ class Evidence:
     def learnt(self) -> Shown:
         """As many training rows: what a perfect sampler would score."""
         count = min(self.rows, len(self.data.train))
-        order = Noise(self.seed, "evaluate", "training rows").permutation(len(self.data.train))[:count]
+        order = self.noise("training rows").permutation(len(self.data.train))[:count]
         return self.show(self.batches(self.data.train, order))
 
     @lazy
@@ -150,7 +151,7 @@ class Evidence:
 
     def drawn(self) -> Iterator[Tensor]:
         """As many samples, in parts."""
-        noise = Noise(self.seed, "evaluate", "samples")
+        noise = self.noise("samples")
         for part in chunks(self.rows):
             yield self.model.sample(part.stop - part.start, noise.rows(part.start))
 
@@ -163,7 +164,7 @@ class Evidence:
         """The squares of the held-out rows, in parts."""
         for part in chunks(self.rows):
             x, y = self.data.test.batch(self.order[part])
-            noise = Noise(self.seed, "evaluate").rows(part.start)
+            noise = self.noise.rows(part.start)
             labels = None if y is None else y.to(self.device)
             yield part, Square(self.model, x.to(self.device), noise, labels)
 

@@ -93,7 +93,7 @@ def likelihood(evidence: Evidence) -> dict[str, Any] | None:
     if not (model.encodes and model.cost.likelihood and isinstance(model.match, KL)):
         return None
     x = next(evidence.batches(evidence.data.test, evidence.order[:LIKELIHOOD_ROWS]))
-    noise = Noise(evidence.seed, "evaluate", "importance")
+    noise = evidence.noise("importance")
     bound = importance_weighted(model, x, IMPORTANCE_SAMPLES, noise).double()
     return {
         "log_likelihood": {"value": bound.mean().item(), "error": (bound.std() / len(bound) ** 0.5).item()},
@@ -112,7 +112,7 @@ def annealing(evidence: Evidence) -> dict[str, Any] | None:
         return None
     cost = model.cost if model.cost.likelihood else GaussianLikelihood(OBSERVED)
     x = next(evidence.batches(evidence.data.test, evidence.order[:ANNEALED_ROWS]))
-    noise = Noise(evidence.seed, "evaluate", "annealing")
+    noise = evidence.noise("annealing")
     bound = annealed(
         model, x, noise, TEMPERATURES, chains=CHAINS, observation=cost, progress=evidence.progress
     ).double()

@@ -59,6 +59,11 @@ def test_runs_are_judged_as_they_are(found, trained, tmp_path):
     assert [one.run.step for one in other.runs] == [300, 5, 5]
 
 
+def test_a_case_goes_before_what_all_share(tmp_path):
+    made = compare(["ae:latent=3", "ae"], "digits", seeds=[0], latent=2, out=tmp_path, **QUICK)
+    assert [one.run.config["resolved"]["latent"] for one in made.runs] == [3, 2]
+
+
 def test_several_data_sets(tmp_path, digits):
     made = compare(["ae"], [digits, "digits"], seeds=[0], out=tmp_path, size=None, **QUICK)
     assert list(made.tables) == ["digits"]

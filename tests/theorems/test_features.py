@@ -193,7 +193,7 @@ def test_hash_is_that_of_weights_and_names():
     ("module", "words"),
     [
         (nn.Linear(3, 2), r"features 'Linear' fail on rows of shape \(5,\)"),
-        (nn.Flatten(0), r"features 'Flatten' must make \(N, D\) of 4 rows, got|fail on rows"),
+        (nn.Unflatten(0, (2, 2)), r"features 'Unflatten' must make \(N, D\) of 4 rows, got \(2, 10\)"),
     ],
 )
 def test_modules_that_do_not_fit(module, words):
