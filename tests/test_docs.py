@@ -10,6 +10,7 @@ from torch import nn
 import pushforward as pf
 from pushforward.distributions import DeterministicEncoder, GaussianEncoder, NormalPrior
 from pushforward.errors import ConfigError
+from pushforward.evaluation import SECTIONS, Evidence, judge
 from pushforward.networks import mlp
 from pushforward.randomness import Noise
 from pushforward.square import Square
@@ -25,9 +26,12 @@ def blocks(name):
 def contributed():
     """Everything that CONTRIBUTING.md defines."""
     names = {}
+    before = dict(SECTIONS)
     for block in blocks("CONTRIBUTING.md"):
         exec(block, names)
-    return names
+    yield names
+    SECTIONS.clear()
+    SECTIONS.update(before)
 
 
 def test_the_discrepancy_in_ten_lines(contributed):
@@ -62,6 +66,15 @@ def test_the_model_in_twenty_lines(contributed):
     assert terms["match"] == 0  # alpha = 0, weight = 1 is the VAE
     with pytest.raises(ConfigError, match=r"weight must be a number of at least 0, got -0\.999"):
         build(0.0, 0.001)
+
+
+def test_the_section(contributed):
+    prior = NormalPrior(2)
+    model = pf.AutoEncoder(prior, mlp(2, 5, [8]), DeterministicEncoder(mlp(5, 2, [8]))).eval()
+    data = pf.open_dataset(torch.rand(50, 5))
+    found = judge(Evidence(model, data, "pixels"), ["radius"])["radius"]
+    assert found["prior"] > 0
+    assert found["codes"] > 0
 
 
 def test_the_model_of_the_readme():

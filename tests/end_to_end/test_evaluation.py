@@ -164,6 +164,7 @@ def test_bad_questions():
 
 def test_what_was_found_before_still_holds(trained):
     """More questions of the same rows add to the file; other features begin it anew."""
+    trained.evaluate(features="pixels", sections=["objective"])
     trained.evaluate(features="pca", sections=["samples"])
     both = trained.evaluate(features="pca", sections=["latent"])
     assert both["sections"] == ["samples", "latent"]
