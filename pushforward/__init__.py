@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pushforward.data import Dataset, open_dataset
     from pushforward.discrepancies import IMQ, MMD, GaussianKernel, JensenShannon
     from pushforward.models import VAE, WAE, AutoEncoder, AutoWeight
-    from pushforward.run import Run, load, resume, train
+    from pushforward.run import Run
+    from pushforward.verbs import load, resume, train
 
 # Imported when first used: the command line answers --help without loading torch.
 _HOMES = {
@@ -27,7 +28,8 @@ _HOMES = {
     "discrepancies": ["IMQ", "MMD", "GaussianKernel", "JensenShannon"],
     "models": ["VAE", "WAE", "AutoEncoder", "AutoWeight"],
     "comparison": ["Comparison", "compare"],
-    "run": ["Run", "load", "resume", "train"],
+    "run": ["Run"],
+    "verbs": ["load", "resume", "train"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""The command line: the verbs of :mod:`pushforward.run` under the same names."""
+"""The command line: the verbs of Python under the same names."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def resume(run: Path, *, device: str | None = None, json: JSON = False) -> None:
         run: The run's folder.
         device: Where to go on, if not where the run began.
     """
-    from pushforward.run import resume
+    from pushforward.verbs import resume
 
     finish(resume(run, device=device), json)
 
@@ -60,7 +60,7 @@ def sample(run: Path, *, n: int = 64, seed: int = 0, out: Path | None = None, js
         seed: Which draws.
         out: The file; samples.png in the run's folder by default.
     """
-    from pushforward.run import load
+    from pushforward.verbs import load
 
     loaded = load(run)
     write(loaded, "samples", out, loaded.sample(n, seed), json)
@@ -77,7 +77,7 @@ def reconstruct(run: Path, *, n: int = 32, out: Path | None = None, json: JSON =
     """
     from pushforward.errors import whole
     from pushforward.report.pictures import pairs
-    from pushforward.run import load
+    from pushforward.verbs import load
 
     loaded = load(run)
     x = loaded.data.test.batch(slice(0, whole("n", n, least=1))).x
@@ -104,7 +104,7 @@ def interpolate(
         out: The file, .png or .npy; interpolations.png in the run's folder by default.
     """
     from pushforward.errors import whole
-    from pushforward.run import load
+    from pushforward.verbs import load
 
     loaded = load(run)
     x = loaded.data.test.batch(slice(0, 2 * whole("n", n, least=1))).x
@@ -133,7 +133,7 @@ def evaluate(
             demand, likelihood, annealing and parzen.
     """
     from pushforward.evaluation import USUAL
-    from pushforward.run import load
+    from pushforward.verbs import load
 
     figures(load(run).evaluate(rows, seed, features, sections or USUAL, progress=True), json)
 
@@ -147,7 +147,7 @@ def doctor(run: Path, *, features: FEATURES = "auto", json: JSON = False) -> Non
     """
     from dataclasses import asdict
 
-    from pushforward.run import load
+    from pushforward.verbs import load
 
     found = load(run).doctor(features=features, progress=True)
     if json:
@@ -165,7 +165,7 @@ def report(run: Path, *, features: FEATURES = "auto", json: JSON = False) -> Non
     Arguments:
         run: The run's folder.
     """
-    from pushforward.run import load
+    from pushforward.verbs import load
 
     page = load(run).report(features, progress=True)
     if json:
@@ -331,7 +331,7 @@ def trainer(name: str, recipe: Callable[..., Any], verb: Callable[..., Run]) -> 
 def register_recipes() -> None:
     """Gives ``train`` a command for every recipe. It imports torch, so only ``train`` asks for it."""
     from pushforward.recipes import RECIPES
-    from pushforward.run import train as verb
+    from pushforward.verbs import train as verb
 
     for name, recipe in RECIPES.items():
         if name not in train:

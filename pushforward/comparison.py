@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pushforward.data.dataset import Dataset
-from pushforward.errors import ConfigError, whole
+from pushforward.data import open_dataset
+from pushforward.errors import ConfigError, nearest, whole
 from pushforward.evaluation.estimate import mean_interval
 from pushforward.evaluation.figures import FLOOR, SAMPLES, TABLE, Figure, extractor, written
 from pushforward.evaluation.judge import USUAL
+from pushforward.randomness import Noise
 from pushforward.recipes import RECIPES
 from pushforward.report.page import curves, image_plate, plot_plate, render
 from pushforward.report.pictures import picture, show_vectors
 from pushforward.report.progress import bar
-from pushforward.run import Run, load, train
+from pushforward.run import Run
 from pushforward.training.session import replace_text
+from pushforward.verbs import load, train
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,21 @@ class Case:
                 raise ConfigError(f"{text!r}: expected recipe:name=value,name=value, found {part!r}")
             arguments[name.strip().replace("-", "_")] = _value(value.strip())
         return cls(recipe, arguments)
+
+    def check(self) -> None:
+        """Refuses what is no setting of the recipe: seeds, budgets and data are the same for all.
+
+        Raises:
+            ConfigError: If there is no such recipe, or it has no such setting.
+        """
+        if self.recipe not in RECIPES:
+            raise ConfigError(
+                f"{self.recipe!r} is no recipe and no folder of a run: {nearest(self.recipe, RECIPES)}"
+            )
+        known = [name for name in inspect.signature(RECIPES[self.recipe]).parameters if name != "data"]
+        for name in self.arguments:
+            if name not in known:
+                raise ConfigError(f"{self.recipe} has no setting {name!r}: {nearest(name, known)}")
 
     def __str__(self) -> str:
         rest = ",".join(f"{name}={value}" for name, value in self.arguments.items())
@@ -118,8 +136,20 @@ class Comparison:
     @property
     def tables(self) -> dict[str, Table]:
         """A table for every data set, by its name."""
-        names = list(dict.fromkeys(one.data for one in self.runs))
-        return {name: table([one for one in self.runs if one.data == name]) for name in names}
+        return {name: table(runs) for name, runs in self.groups.items()}
+
+    @property
+    def groups(self) -> dict[str, list[Compared]]:
+        """The runs on every data set, by its name; sets of one name are told apart by their sha256."""
+        sets = {one.run.config["data"]["sha256"]: one.data for one in self.runs}
+        named = {
+            sha: name if [*sets.values()].count(name) == 1 else f"{name} (sha256 {sha[:8]})"
+            for sha, name in sets.items()
+        }
+        return {
+            title: [one for one in self.runs if one.run.config["data"]["sha256"] == sha]
+            for sha, title in named.items()
+        }
 
     def save(self) -> None:
         """Writes figures, tables and the page."""
@@ -140,8 +170,8 @@ class Comparison:
 
     def _page(self) -> str:
         groups = []
-        for name, found in self.tables.items():
-            runs = [one for one in self.runs if one.data == name]
+        for name, runs in self.groups.items():
+            found = table(runs)
             first = list({one.case: one for one in reversed(runs)}.values())[
                 ::-1
             ]  # the first seed of each case
@@ -166,10 +196,6 @@ class Comparison:
                 for one in self.runs
             ],
         )
-
-
-Job = Run | Path | tuple[Case, Any, int]
-"""What is to be judged: a run, a folder of one, or a case to train with a seed on data."""
 
 
 def compare(
@@ -219,37 +245,71 @@ def compare(
     if not seeds:
         raise ConfigError("a comparison needs at least one seed")
     seeds = [whole("seed", seed, least=0) for seed in seeds]
-    jobs: list[tuple[str, Job]] = []
-    sources = data if isinstance(data, list) else [data]
+    if len({*seeds}) < len(seeds):
+        raise ConfigError(f"every seed is wanted once, got {', '.join(map(str, seeds))}")
+    cases = [Case.parse(str(one)) for one in what if not _is_run(one)]
+    for case in cases:
+        case.check()
+    if cases and data is None:
+        raise ConfigError(f"{str(cases[0])!r} is no folder of a run; to train the recipe, say on which data")
+    opened = {name: arguments.get(name) for name in ("data_dir", "size")}
+    with bar("reading", progress) as show:
+        sources = data if isinstance(data, list) else [data] if cases else []
+        sets = [open_dataset(source, **opened, progress=show) for source in sources]
+    total = len(what) - len(cases) + len(cases) * len(sets) * len(seeds)
+    runs: list[Compared] = []
+
+    def judge(run: Run, case: str) -> None:
+        verdict = run.judged(rows, 0, features, sections, progress)
+        runs.append(Compared(case, run.config["data"]["name"], run.config["seed"], run, verdict))
+
+    def begin(words: str) -> None:
+        with bar("comparing", progress) as show:
+            show.say(f"{len(runs) + 1} of {total}: {words}")
+
     for one in what:
         if isinstance(one, Run):
-            jobs.append(("", one))
-        elif isinstance(one, os.PathLike) or (Path(one) / "config.json").exists():
-            jobs.append(("", Path(one)))
+            judge(one, _label(one))
+        elif _is_run(one):
+            begin(str(one))
+            run = load(one)
+            judge(run, _label(run))
         else:
-            if data is None:
-                raise ConfigError(f"{one!r} is no folder of a run; to train the recipe, say on which data")
-            case = Case.parse(one)
-            if case.recipe not in RECIPES:
-                train(case.recipe, None)  # says which names there are
-            jobs += [(str(case), (case, source, seed)) for source in sources for seed in seeds]
-    runs = []
-    for number, (name, job) in enumerate(jobs, 1):
-        run = _trained(job, folder, progress, arguments, f"{number} of {len(jobs)}")
-        verdict = run.judged(rows, 0, features, sections, progress)
-        label = name or _label(run)
-        runs.append(Compared(label, run.config["data"]["name"], run.config["seed"], run, verdict))
+            case = Case.parse(str(one))
+            for dataset in sets:
+                for seed in seeds:
+                    begin(f"{case} on {dataset.name}, seed {seed}")
+                    slug = re.sub(r"[^\w.=,-]+", "-", f"{dataset.name}-{case}-{seed}")
+                    options = {**arguments, **case.arguments, "seed": seed, "out": folder / slug}
+                    judge(train(case.recipe, dataset, progress=progress, **options), str(case))
     folder.mkdir(parents=True, exist_ok=True)
     found = Comparison(folder, runs)
     found.save()
     return found
 
 
+ALIKE: Mapping[str, Callable[[Compared], Any]] = {
+    "features": lambda one: one.verdict["features"],
+    "rows": lambda one: one.verdict["rows"],
+    "range": lambda one: one.verdict["range"],
+}
+"""What must be the same for all runs of a table."""
+
+
 def table(runs: Sequence[Compared]) -> Table:
     """Means and 95 % intervals over seeds of runs on one data set, and training rows in the place of samples.
 
-    In bold on the page: the best mean of a column, and all whose interval reaches it.
+    In bold on the page: the best mean of a column, and every mean that is no further from it than the root
+    of the sum of both intervals' squares.
+
+    Raises:
+        ConfigError: If the runs were not judged alike, or one of them is there twice.
     """
+    for what, read in ALIKE.items():
+        if len({str(read(one)) for one in runs}) > 1:
+            raise ConfigError(f"the runs cannot stand in one table: they differ in {what}")
+    if len({(one.case, one.seed) for one in runs}) < len(runs):
+        raise ConfigError("the runs cannot stand in one table: a recipe is there twice with one seed")
     cases = list(dict.fromkeys(one.case for one in runs))
     columns = [figure for figure in TABLE if any(figure.of(one.verdict) for one in runs)]
     means: dict[tuple[str, str], tuple[float, float]] = {}
@@ -266,7 +326,9 @@ def table(runs: Sequence[Compared]) -> Table:
     at_best = dict(zip(SAMPLES, FLOOR, strict=True))
     floor = [at_best[figure].of(runs[0].verdict) if figure in at_best else None for figure in columns]
     shown = (Cell("" if found is None else f"{found[0]:.3g}") for found in floor)
-    rows.append((Cell("training rows"), Cell(""), *shown))
+    few = runs[0].verdict.get("floor", runs[0].verdict)["rows"]
+    named = "training rows" if few == runs[0].verdict["rows"] else f"only {few} training rows"
+    rows.append((Cell(named), Cell(""), *shown))
     interval = "± is a 95 % interval over seeds (Student's t)" if max(seeds.values()) > 1 else "one seed"
     note = f"{extractor(runs[0].verdict)}; {interval}; the last row: training rows in the place of samples."
     return Table(("recipe", "seeds", *(figure.name for figure in columns)), tuple(rows), note)
@@ -278,48 +340,20 @@ def _cell(
     if (case, figure.name) not in means:
         return Cell("")
     value, half = means[case, figure.name]
-    others = [means[other, figure.name][0] for other in cases if (other, figure.name) in means]
-    best = max(figure.better * other for other in others)
-    reaches = figure.better * value + (half if math.isfinite(half) else 0) >= best
-    return Cell(written(value, half), figure.better != 0 and len(others) > 1 and reaches)
+    others = [means[other, figure.name] for other in cases if (other, figure.name) in means]
+    best, best_half = min(others, key=lambda other: figure.worse(other[0]))
+    gap = figure.worse(value) - figure.worse(best)
+    near = gap <= math.hypot(half, best_half) if math.isfinite(half + best_half) else gap == 0
+    return Cell(written(value, half), figure.better != 0 and len(others) > 1 and near)
 
 
-def _trained(
-    job: Run | Path | tuple[Case, Any, int],
-    folder: Path,
-    progress: bool,
-    arguments: Mapping[str, Any],
-    place: str,
-) -> Run:
-    if isinstance(job, Run):
-        return job
-    if isinstance(job, Path):
-        return load(job)
-    case, source, seed = job
-    named = (
-        source.name
-        if isinstance(source, Dataset)
-        else Path(str(source)).stem
-        if isinstance(source, str)
-        else "data"
-    )
-    slug = re.sub(r"[^\w.=,-]+", "-", f"{named}-{case}-{seed}")
-    if progress:
-        with bar(f"{place}: {case} on {named}, seed {seed}", True) as show:
-            show.say(f"{place}: {case} on {named}, seed {seed}")
-    return train(
-        case.recipe,
-        source,
-        seed=seed,
-        out=folder / slug,
-        progress=progress,
-        **{**arguments, **case.arguments},
-    )
+def _is_run(one: str | os.PathLike[str] | Run) -> bool:
+    return isinstance(one, (Run, os.PathLike)) or (Path(one) / "config.json").exists()
 
 
 def _label(run: Run) -> str:
-    """A run by its recipe and what differs from its defaults."""
-    return str(Case(run.config["recipe"], run.config["arguments"]))
+    """A run by its recipe, what differs from its defaults, and how long it was trained."""
+    return f"{Case(run.config['recipe'], run.config['arguments'])}, {run.step} steps"
 
 
 def _sheet(one: Compared) -> Any:
@@ -327,7 +361,7 @@ def _sheet(one: Compared) -> Any:
     caption = f"{one.case}: samples, seed {one.seed}"
     if one.run.drawable:
         return image_plate(caption, picture(rows, 8))
-    given = one.run.data.test.batch(slice(0, 1000)).x
+    given = one.run.data.test.some(1000, Noise(0, "album")).x
     made = one.run.sample(len(given))
     return plot_plate(
         caption, lambda axes: show_vectors(axes, "", [("held-out data", given), ("samples", made)])
@@ -335,7 +369,7 @@ def _sheet(one: Compared) -> Any:
 
 
 def _data_sheet(run: Run) -> Any:
-    given = run.data.test.batch(slice(0, 1000)).x
+    given = run.data.test.some(1000, Noise(0, "album")).x
     if run.drawable:
         return image_plate("held-out data", picture(given[:64], 8))
     return plot_plate("held-out data", lambda axes: show_vectors(axes, "", [("held-out data", given)]))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import DataError
+from pushforward.randomness import Noise
 
 
 class Batch(NamedTuple):
@@ -38,6 +39,10 @@ class Split:
     def rows(self, index: Tensor) -> Split:
         """The split that holds the rows at ``index`` alone."""
         return Split(self.x[index], None if self.y is None else self.y[index])
+
+    def some(self, count: int, noise: Noise) -> Batch:
+        """At most so many rows at random: the first ones of a split may all be of one class."""
+        return self.batch(noise.permutation(len(self))[:count])
 
     def batch(self, index: Tensor | slice) -> Batch:
         """The rows at ``index`` as float32; bytes become numbers in [0, 1]."""
@@ -120,8 +125,6 @@ def hold_out(rows: int, share: float = 0.1, most: int = 10_000) -> tuple[Tensor,
     >>> len(train), len(test), sorted(torch.cat([train, test]).tolist()) == list(range(100))
     (90, 10, True)
     """
-    from pushforward.randomness import Noise
-
     order = Noise("hold-out").permutation(rows)
     count = min(most, max(2, round(rows * share)))
     return order[count:], order[:count]

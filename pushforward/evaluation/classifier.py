@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -168,7 +169,8 @@ def load_classifier(folder: Path) -> Classifier:
     try:
         about = About(**json.loads((folder / "classifier.json").read_text()))
         about = About(**{**asdict(about), "shape": tuple(about.shape)})
-        model = Classifier(about.shape, about.classes, about)
+        with torch.random.fork_rng():  # first weights are drawn, and overwritten
+            model = Classifier(about.shape, about.classes, about)
         model.load_state_dict(load((folder / "weights.safetensors").read_bytes()))
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no classifier: expected classifier.json") from None
@@ -190,7 +192,8 @@ def classifier_folder(data: Dataset) -> Path:
         import pooch
 
         root = pooch.os_cache("pushforward")
-    return Path(root).expanduser() / "classifiers" / f"{data.name}-{data.fingerprint[:12]}-{VERSION}"
+    name = re.sub(r"[^\w-]+", "-", data.name)
+    return Path(root).expanduser() / "classifiers" / f"{name}-{data.fingerprint[:12]}-{VERSION}"
 
 
 def classifier_of(data: Dataset, progress: Callable[[int, int], None] | None = None) -> Classifier:

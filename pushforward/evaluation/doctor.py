@@ -88,7 +88,7 @@ class Checkup:
     @lazy
     def values(self) -> Tensor:
         """The standard deviation of every value that varies, over training rows, (D,)."""
-        x = self.evidence.data.train.batch(slice(0, 10_000)).x.flatten(1).double()
+        x = self.evidence.data.train.some(10_000, self.noise("values")).x.flatten(1).double()
         deviations = x.std(0)
         return deviations[deviations > 1e-9 * x.abs().max()]
 
@@ -418,7 +418,9 @@ def mode_collapse(c: Checkup) -> Finding | None:
     return Finding(
         "mode collapse",
         f"samples vary {c.variety:.0%} as much as the data, reach {made.coverage:.0%} of its neighbourhoods "
-        f"(training rows: {best.coverage:.0%}), and have {made.recall:.0%} of it among theirs",
+        f"(training rows: {best.coverage:.0%}), and have {made.recall:.0%} of it among theirs "
+        f"({c.evidence.features.name} features, sha256 {c.evidence.features.sha256[:8]}, n = "
+        f"{c.evidence.rows}, resize: {c.evidence.features.resize}, data in {c.evidence.data.range})",
         "take a discrepancy that sees the whole sample (MMD, W1 with a penalised critic), or a larger batch",
         {"variety": c.variety, "coverage": made.coverage, "recall": made.recall},
     )

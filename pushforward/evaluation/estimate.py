@@ -16,14 +16,14 @@ class Estimate(NamedTuple):
     error: float
 
 
-def jackknife(parts: int, value: Callable[[Sequence[int]], float]) -> Estimate:
+def jackknife(parts: int, value: Callable[[int | None], float]) -> Estimate:
     r"""A statistic of blocks of rows, and its standard error from leaving each block out.
 
     .. math:: \mathrm{se}^2 = \frac{m - 1}{m} \sum_{i=1}^m (\theta_{-i} - \bar\theta)^2
 
     Arguments:
         parts: The number m of blocks, all of about one size; at least 2.
-        value: The statistic of the blocks of these numbers.
+        value: The statistic without the block of this number; without any left out for None.
 
     References:
         | The Jackknife Estimate of Variance (Efron & Stein, 1981), equation 1.3
@@ -31,15 +31,18 @@ def jackknife(parts: int, value: Callable[[Sequence[int]], float]) -> Estimate:
 
     Example:
         >>> blocks = [1.0, 2.0, 3.0, 6.0]  # of the mean it is the usual standard error, s / √m
-        >>> jackknife(4, lambda kept: sum(blocks[i] for i in kept) / len(kept))
+        >>> def mean(left):
+        ...     kept = [block for number, block in enumerate(blocks) if number != left]
+        ...     return sum(kept) / len(kept)
+        >>> jackknife(4, mean)
         Estimate(value=3.0, error=1.0801...)
     """
     if parts < 2:
         raise ConfigError(f"a standard error needs at least 2 blocks of rows, got {parts}")
-    without = [value([i for i in range(parts) if i != left]) for left in range(parts)]
+    without = [value(left) for left in range(parts)]
     middle = math.fsum(without) / parts
     spread = math.fsum((one - middle) ** 2 for one in without)
-    return Estimate(value(range(parts)), math.sqrt((parts - 1) / parts * spread))
+    return Estimate(value(None), math.sqrt((parts - 1) / parts * spread))
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:

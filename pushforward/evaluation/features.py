@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from pushforward.data.dataset import Dataset
 from pushforward.data.fetch import reason
 from pushforward.errors import ConfigError, DataError
+from pushforward.randomness import Noise
+from pushforward.square import at_rest
 
 PCA_DIMENSIONS = 64
 PCA_ROWS = 10_000
@@ -43,11 +45,11 @@ class Features(nn.Module, ABC):
 
     @property
     def sha256(self) -> str:
-        """The sha256 of all parameters and buffers, by name; that of nothing if there are none."""
-        digest = hashlib.sha256()
+        """The sha256 of what it is (its ``repr``) and of all parameters and buffers, by name."""
+        digest = hashlib.sha256(repr(self).encode())
         for name, value in sorted(self.state_dict().items()):
             digest.update(f"{name}{value.dtype}{tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().numpy().data)
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
     def card(self) -> dict[str, Any]:
@@ -90,7 +92,7 @@ class PCA(Features):
         """The directions of at most 10,000 training rows; directions without variance are left out."""
         from sklearn import decomposition
 
-        x = data.train.batch(slice(0, PCA_ROWS)).x.flatten(1).double().numpy()
+        x = data.train.some(PCA_ROWS, Noise("pca")).x.flatten(1).double().numpy()
         if not x.var(0).any():
             raise DataError(f"{data.name}: all rows are equal, so they have no principal directions")
         fit = decomposition.PCA(min(dimensions, *x.shape), random_state=0).fit(x)
@@ -124,7 +126,8 @@ def extract(features: Features, parts: Iterator[Tensor]) -> Tensor:
     rows = []
     for x in parts:
         try:
-            made = features(x)
+            with at_rest(features):
+                made = features(x)
         except Exception as error:  # a module of the user's own may raise anything
             words = f"features {features.name!r} fail on rows of shape {tuple(x.shape[1:])}: {reason(error)}"
             raise ConfigError(words) from error
@@ -161,20 +164,26 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
         return what
     if isinstance(what, nn.Module):
         return Module(what)
-    labelled = data.train.y is not None and int(data.train.y.max()) > 0
+    labelled = data.train.y is not None and data.test.y is not None and int(data.train.y.max()) > 0
+
+    def inception(path: Path | None) -> Features:
+        if not data.unit:
+            raise DataError(f"Inception sees images in [0, 1], the values of {data.name} are {data.range}")
+        return Inception(path)
+
     table: dict[str, Callable[[], Features]] = {
         "auto": lambda: classifier_of(data, progress) if labelled else PCA.of(data),
         "pixels": Pixels,
         "pca": lambda: PCA.of(data),
         "classifier": lambda: classifier_of(data, progress),
-        "inception": lambda: Inception(None),
+        "inception": lambda: inception(None),
     }
     if isinstance(what, str) and what in table:
         return table[what]()
     if isinstance(what, (str, Path)):
         path = Path(what)
         if path.suffix == ".safetensors":
-            return Inception(path)
+            return inception(path)
         if path.is_dir():
             found = load_classifier(path)
             assert found.about is not None

@@ -16,24 +16,34 @@ class Figure:
         name: What it is called in every table.
         path: Where it lies in the verdict; an estimate's value and error lie one level deeper.
         words: What it says and in which unit.
-        better: 1 if more is better, -1 if less is, 0 if it is to be near another value.
+        better: 1 if more is better, -1 if less is, 0 if it is to be near another value, or if the
+            values of two models need not be of one kind.
+        beside: Where that lies which must be printed beside it.
     """
 
     name: str
     path: tuple[str, ...]
     words: str
     better: int = 0
+    beside: tuple[str, ...] = ()
 
     def of(self, verdict: Mapping[str, Any]) -> tuple[float, float] | None:
         """Value and standard error (not a number where none is known), or None if it is not there."""
-        found: Any = verdict
-        for step in self.path:
-            if not isinstance(found, Mapping) or step not in found:
-                return None
-            found = found[step]
-        if isinstance(found, Mapping):
-            return float(found["value"]), float(found.get("error", math.nan))
-        return float(found), math.nan
+        found = _look(verdict, self.path)
+        value, error = (found["value"], found.get("error")) if isinstance(found, Mapping) else (found, None)
+        return None if value is None else (float(value), math.nan if error is None else float(error))
+
+    def worse(self, value: float) -> float:
+        """How much is wrong by this figure; unbiased estimates of distances below 0 are as good as 0."""
+        return max(value, 0.0) if self.better < 0 else -self.better * value
+
+
+def _look(verdict: Any, path: tuple[str, ...]) -> Any:
+    for step in path:
+        if not isinstance(verdict, Mapping) or step not in verdict:
+            return None
+        verdict = verdict[step]
+    return verdict
 
 
 def _two_samples(section: str) -> tuple[Figure, ...]:
@@ -49,7 +59,11 @@ def _two_samples(section: str) -> tuple[Figure, ...]:
         ),
         Figure("precision", (section, "precision"), "share of the made among the given's neighbours", 1),
         Figure("recall", (section, "recall"), "share of the given among the made's neighbours", 1),
-        Figure("density", (section, "density"), "how many given neighbourhoods hold a made row, over k", 1),
+        Figure(
+            "density",
+            (section, "density"),
+            "how many given neighbourhoods hold a made row, over k; 1 is perfect",
+        ),
         Figure("coverage", (section, "coverage"), "share of given neighbourhoods that hold a made row", 1),
         Figure("sliced W2", (section, "sliced_wasserstein"), "sliced 2-Wasserstein distance of features", -1),
         Figure(
@@ -69,10 +83,33 @@ OTHERS = (
     Figure(
         "squared error", ("reconstruction", "squared_error"), "of a held-out row, summed over its values", -1
     ),
-    Figure("Fréchet back", ("reconstruction", "frechet"), "of reconstructions: what samples could reach", -1),
-    Figure("-ELBO", ("objective", "negative_elbo"), "nats, one draw of the code a row", -1),
-    Figure("log p(x)", ("likelihood", "log_likelihood"), "nats, an importance-weighted lower bound", 1),
-    Figure("log p(x), annealed", ("annealing", "log_likelihood"), "nats, a stochastic lower bound", 1),
+    Figure(
+        "Fréchet back",
+        ("reconstruction", "frechet"),
+        "of reconstructions of one half of the rows, to the other half",
+        -1,
+    ),
+    Figure(
+        "-ELBO",
+        ("objective", "negative_elbo"),
+        "nats, one draw of the code a row",
+        0,
+        ("objective", "observation"),
+    ),
+    Figure(
+        "log p(x)",
+        ("likelihood", "log_likelihood"),
+        "nats, an importance-weighted lower bound",
+        0,
+        ("likelihood", "observation"),
+    ),
+    Figure(
+        "log p(x), annealed",
+        ("annealing", "log_likelihood"),
+        "nats, a stochastic lower bound",
+        0,
+        ("annealing", "observation"),
+    ),
     Figure("codes' MMD²", ("latent", "mmd"), "to the prior, seven scales; 0 is perfect", -1),
     Figure(
         "codes' coverage",
@@ -126,11 +163,15 @@ def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Every figure of a verdict that is there: name, value, and what it says."""
     for figure in OTHERS:
         if (found := figure.of(verdict)) is not None:
-            yield figure.name, written(*found), figure.words
+            observed = _look(verdict, figure.beside) if figure.beside else None
+            tail = f"; observed with {observed}" if observed else ""
+            yield figure.name, written(*found), figure.words + tail
     for figure, base in zip(SAMPLES, FLOOR, strict=True):
         if (found := figure.of(verdict)) is not None:
             at_best = base.of(verdict)
-            tail = "" if at_best is None else f"  (training rows: {written(*at_best)})"
+            few = verdict["floor"]["rows"] if "floor" in verdict else verdict["rows"]
+            named = "training rows" if few == verdict["rows"] else f"only {few} training rows"
+            tail = "" if at_best is None else f"  ({named}: {written(*at_best)})"
             yield f"samples' {figure.name}", written(*found) + tail, figure.words
 
 

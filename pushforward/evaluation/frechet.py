@@ -12,7 +12,8 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 from pushforward.errors import DataError
 from pushforward.evaluation.estimate import Estimate, jackknife
 
+MANY = 4096  # features beyond which the standard error is left out
 BLOCK = 512  # rows whose moments are formed together: the leaves of every tree of moments
 
 
@@ -39,7 +41,7 @@ class Moments:
     @classmethod
     def of(cls, rows: Tensor) -> Moments:
         """The moments of rows (N, D)."""
-        rows = rows.double()
+        rows = rows.double().contiguous()  # the layout in memory changes last bits
         mean = rows.mean(0)
         rows = rows - mean
         return cls(len(rows), mean, rows.T @ rows)
@@ -51,6 +53,14 @@ class Moments:
         mean = self.mean + gap * (other.count / count)
         weight = self.count * other.count / count
         return Moments(count, mean, torch.addr(self.scatter + other.scatter, gap, gap, alpha=weight))
+
+    def __sub__(self, part: Moments) -> Moments:
+        """The moments of the rows that are left when a part is taken away."""
+        count = self.count - part.count
+        mean = self.mean - (part.mean - self.mean) * (part.count / count)
+        gap = part.mean - mean
+        weight = -count * part.count / self.count
+        return Moments(count, mean, torch.addr(self.scatter - part.scatter, gap, gap, alpha=weight))
 
     @property
     def covariance(self) -> Tensor:
@@ -108,14 +118,20 @@ class MomentTree:
         if not self.nodes:
             raise DataError("no rows were added")
         # What is left is merged from the left, large nodes first: again independent of the order.
-        kept = [self.nodes[key] for key in sorted(self.nodes, key=lambda key: key[1] << key[0])]
-        total = kept[0]
-        for moments in kept[1:]:
-            total = total + moments
+        keys = sorted(self.nodes, key=lambda key: key[1] << key[0])
+        total: Moments | None = None
+        for level, place in keys:
+            start = (place << level) * BLOCK
+            rows = 0 if total is None else total.count
+            if rows != start:
+                raise DataError(f"rows are missing: those from {start} on follow {rows}")
+            moments = self.nodes[level, place]
+            total = moments if total is None else total + moments
+        assert total is not None
         return total
 
     def _put(self, level: int, place: int, moments: Moments) -> None:
-        if (level, place) in self.nodes:
+        if any(self._overlap(key, (level, place)) for key in self.nodes):
             raise DataError(f"rows from {(place << level) * BLOCK} on were added twice")
         neighbour = self.nodes.pop((level, place ^ 1), None)
         if neighbour is None:
@@ -123,6 +139,12 @@ class MomentTree:
         else:
             left, right = (neighbour, moments) if place & 1 else (moments, neighbour)
             self._put(level + 1, place >> 1, left + right)
+
+    @staticmethod
+    def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+        """Whether one node stands below, above or at the other."""
+        low, high = sorted((one, other))
+        return low[1] >> (high[0] - low[0]) == high[1]
 
 
 def moments(rows: Tensor | Iterable[Tensor]) -> Moments:
@@ -193,18 +215,19 @@ def frechet(made: Tensor, given: Moments, blocks: int = 20) -> Estimate:
     """The Fréchet distance of made features (N, D) to given moments, with its standard error.
 
     The error is a jackknife over blocks of the made rows: how much it would change with other
-    samples of the same size. The bias at n rows is not in it.
+    samples of the same size. The bias at n rows is not in it. Of more than 4096 features it is not a
+    number: every block costs a root.
     """
-    count = min(blocks, len(made) // 2)
-    parts = [Moments.of(part) for part in made.tensor_split(count)] if count else []
+    total = moments(made)
+    value = frechet_distance(total, given)
+    if made.shape[1] > MANY:
+        return Estimate(value, math.nan)
+    parts = made.tensor_split(max(min(blocks, len(made) // 2), 1))
 
-    def distance(kept: Sequence[int]) -> float:
-        total = parts[kept[0]]
-        for i in kept[1:]:
-            total = total + parts[i]
-        return frechet_distance(total, given)
+    def distance(left: int | None) -> float:
+        return value if left is None else frechet_distance(total - Moments.of(parts[left]), given)
 
-    return jackknife(count, distance)._replace(value=frechet_distance(moments(made), given))
+    return jackknife(len(parts), distance)
 
 
 __all__ = ["MomentTree", "Moments", "frechet", "frechet_distance", "moments", "trace_of_root"]

@@ -54,8 +54,9 @@ class LatentFit:
         tests: For each size of sample, ``rows`` and ``p_value``: the chance of an MMD² as large if
             codes followed the prior, by permutation.
         kl: The mean KL of a code's law from the prior in nats, for Gaussian laws; else None.
-        mutual_information: The part of it that is I(X; Z), at most the logarithm of the rows.
-        marginal_kl: The rest, KL(Q_Z, P_Z).
+        mutual_information: The part of it that is I(X; Z), at most ``information_limit``.
+        information_limit: The logarithm of the rows that it was estimated from.
+        marginal_kl: The rest, KL(Q_Z, P_Z); None where the information is within a nat of its limit.
     """
 
     mean: float
@@ -77,6 +78,7 @@ class LatentFit:
     tests: tuple[dict[str, float], ...]
     kl: float | None = None
     mutual_information: float | None = None
+    information_limit: float | None = None
     marginal_kl: float | None = None
 
 
@@ -115,7 +117,7 @@ def latent_fit(
     given, fresh = (prior(rows).rsample(noise(stream)).to(codes) for stream in ("prior", "fresh"))
     mmd = MMD(IMQ(prior.spread))
     order = noise("rows").permutation(rows)
-    sizes = sorted({min(size, rows) for size in test_sizes})
+    sizes = sorted({min(size, rows) for size in test_sizes if size > 1})
     marginals = [ks_2samp(*pair) for pair in zip(codes.T.numpy(), given.T.numpy(), strict=True)]
     norms, norms_given = (sample.norm(dim=1) for sample in (codes, given))
     few = order[:HOLE_ROWS]
@@ -203,7 +205,8 @@ def information_split(laws: Distribution | None, prior: Prior, noise: Noise) -> 
     .. math:: I = E_x E_{z \sim q(z \mid x)} \left[\log q(z \mid x) - \log \frac1N \sum_i q(z \mid x_i)\right]
 
     for x uniform over the N rows, one draw of the code each; exactly that law's information on average,
-    and at most :math:`\log N`.
+    and at most :math:`\log N`. Within a nat of that limit N rows are too few to tell the two parts
+    apart, and the mismatch is left out.
 
     References:
         | ELBO surgery: yet another way to carve up the variational evidence lower bound (Hoffman &
@@ -223,8 +226,13 @@ def information_split(laws: Distribution | None, prior: Prior, noise: Noise) -> 
         pairs = part.square() @ precision.T - 2 * part @ (law.center * precision).T + level
         mixture.append(torch.logsumexp(-pairs / 2, 1) - math.log(len(rows)))
     information = (own - torch.cat(mixture)).mean().item()
-    kl = KL()(law, prior(len(rows))).item()
-    return {"kl": kl, "mutual_information": information, "marginal_kl": kl - information}
+    p = prior(len(rows))
+    assert isinstance(p, Gaussian)
+    kl = KL()(law, Gaussian(p.center.to(law.center), p.log_var.to(law.center))).item()
+    found = {"kl": kl, "mutual_information": information, "information_limit": math.log(len(rows))}
+    if information < found["information_limit"] - 1:
+        found["marginal_kl"] = kl - information
+    return found
 
 
 def permutation_test(mmd: MMD, q: Tensor, p: Tensor, noise: Noise, permutations: int = 999) -> float:
@@ -242,6 +250,8 @@ def permutation_test(mmd: MMD, q: Tensor, p: Tensor, noise: Noise, permutations:
         (True, 0.001)
     """
     n = len(q)
+    if n < 2 or len(p) != n:
+        raise DataError(f"two samples of one size, at least 2, are needed, got {n} and {len(p)} rows")
     pooled = torch.cat([q, p]).double()
     pooled = pooled - pooled.mean(0)
     kernel = mmd.kernel.gram(pooled, pooled).fill_diagonal_(0).float()

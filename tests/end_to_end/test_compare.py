@@ -1,8 +1,10 @@
 """A comparison trains what is missing, judges all alike, and says how sure it is."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 
 import pushforward as pf
 from pushforward.comparison import Case, Compared, compare, table
@@ -55,7 +57,7 @@ def test_what_is_finished_is_not_done_again(found):
 
 def test_runs_are_judged_as_they_are(found, trained, tmp_path):
     other = compare([trained, found.runs[0].run.path, str(found.runs[1].run.path)], out=tmp_path, **QUICK)
-    assert [one.case for one in other.runs] == ["wae-mmd:latent=4", "ae", "ae"]
+    assert [one.case for one in other.runs] == ["wae-mmd:latent=4, 300 steps", "ae, 5 steps", "ae, 5 steps"]
     assert [one.run.step for one in other.runs] == [300, 5, 5]
 
 
@@ -65,8 +67,19 @@ def test_a_case_goes_before_what_all_share(tmp_path):
 
 
 def test_several_data_sets(tmp_path, digits):
-    made = compare(["ae"], [digits, "digits"], seeds=[0], out=tmp_path, size=None, **QUICK)
-    assert list(made.tables) == ["digits"]
+    """Two sets of one name are two tables."""
+    fewer = replace(digits, test=digits.test.rows(torch.arange(100)))
+    made = compare(["ae"], [digits, fewer], seeds=[0], out=tmp_path / "one", **{**QUICK, "overwrite": True})
+    assert [name.split(" ")[0] for name in made.tables] == ["digits", "digits"]
+    assert ["n = 359" in shown.note for shown in made.tables.values()] == [True, False]
+
+
+def test_what_cannot_stand_in_one_table(trained):
+    with pytest.raises(ConfigError, match="they differ in features"):
+        table([fake("a", 0, 1.0, trained), replace(other := fake("a", 1, 1.0, trained), verdict={
+            **other.verdict, "features": {**other.verdict["features"], "sha256": "1" * 64}})])  # fmt: skip
+    with pytest.raises(ConfigError, match="a recipe is there twice with one seed"):
+        table([fake("a", 0, 1.0, trained), fake("a", 0, 2.0, trained)])
 
 
 def fake(case, seed, error, tmp):
@@ -115,7 +128,11 @@ def test_bad_comparisons(tmp_path):
         ConfigError, match="'ae' is no folder of a run; to train the recipe, say on which data"
     ):
         compare(["ae"], out=tmp_path)
-    with pytest.raises(ConfigError, match="unknown recipe 'wea': known: ae"):
+    with pytest.raises(ConfigError, match="every seed is wanted once, got 0, 0"):
+        compare(["ae"], "digits", seeds=[0, 0], out=tmp_path)
+    with pytest.raises(ConfigError, match="ae has no setting 'steps': known: batch"):
+        compare(["ae:steps=9"], "digits", out=tmp_path)
+    with pytest.raises(ConfigError, match="'wea' is no recipe and no folder of a run: known: ae"):
         compare(["wea"], "digits", out=tmp_path)
     with pytest.raises(
         ConfigError, match=r"'ae:latent': expected recipe:name=value,name=value, found 'latent'"

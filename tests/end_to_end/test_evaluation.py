@@ -17,6 +17,7 @@ from pushforward.evaluation import SECTIONS, USUAL, Checkup, Evidence, Features,
 from pushforward.models import Model
 from pushforward.networks import mlp
 from pushforward.randomness import Noise
+from pushforward.verdict import read_verdict
 
 
 class Nothing(Discrepancy):
@@ -90,7 +91,7 @@ def test_no_encoder_no_image_no_label(shape, make, labels, monkeypatch):
     assert ("inception_score" in result["samples"]) == labels
     assert math.isfinite(result["samples"]["frechet"]["value"])
     assert set(result["features"]) >= {"name", "sha256", "resize", "dimensions"}
-    assert result["annealing"]["observation"] == "Gaussian noise of deviation 0.1"
+    assert result["annealing"]["observation"].startswith("GaussianLikelihood(std=0.1")
 
 
 @pytest.mark.parametrize("make", [Sampler, autoencoder])
@@ -169,16 +170,44 @@ def test_what_was_found_before_still_holds(trained):
     both = trained.evaluate(features="pca", sections=["latent"])
     assert both["sections"] == ["samples", "latent"]
     assert {"samples", "latent"} <= set(both)
-    assert json.loads((trained.path / "evaluation.json").read_text()) == both == trained.verdict()
+    assert json.loads((trained.path / "evaluation.json").read_text()) == both == read_verdict(trained.path)
     other = trained.evaluate(features="pixels", sections=["latent"])
     assert other["sections"] == ["latent"]
     assert "samples" not in other
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"sections": null}', '{"sections": [], "features": 3}'])
+def test_a_damaged_verdict_is_made_again(text, trained):
+    (trained.path / "evaluation.json").write_text(text)
+    assert trained.judged(features="pca", sections=["objective"])["sections"] == ["objective"]
+
+
+def test_an_older_judge_is_not_believed(trained, monkeypatch):
+    trained.evaluate(features="pca", sections=["objective"])
+    assert trained.judged(features="pca", sections=["objective"]) == read_verdict(trained.path)
+    monkeypatch.setattr("pushforward.verdict.VERSION", 99)
+    assert trained.judged(features="pca", sections=["objective"])["judge"] == 99
+
+
+def test_reconstructions_are_not_compared_with_their_own_rows():
+    """Perfect reconstructions score what other real rows score, not 0."""
+    given = data((4,), rows=1000)
+    prior = NormalPrior(4)
+    model = pf.AutoEncoder(prior, nn.Identity(), DeterministicEncoder(nn.Identity())).eval()
+    result = judge(Evidence(model, given, "pixels"), ["reconstruction", "floor"])
+    assert result["reconstruction"]["squared_error"]["value"] == 0
+    back, floor = (result[name]["frechet"]["value"] for name in ("reconstruction", "floor"))
+    assert 0.3 * floor < back < 5 * floor
+    kid = result["reconstruction"]["kid"]
+    assert abs(kid["value"]) < 4 * kid["error"] + 0.002
 
 
 def test_likelihood_and_parzen_on_demand(tmp_path):
     run = pf.train("vae", "digits", out=tmp_path / "run", latent=2, steps=100, progress=False)
     found = run.evaluate(features="pixels", sections=["objective", "likelihood", "parzen"])
     bound = found["likelihood"]["log_likelihood"]["value"]
+    assert found["likelihood"]["rows"] == 359
+    assert found["likelihood"]["observation"] == found["objective"]["observation"] == "Bernoulli()"
     assert bound > -found["objective"]["negative_elbo"]  # more importance samples, a tighter bound
     assert set(found["parzen"]) == {"samples", "training rows", "centroids"}
 

@@ -178,7 +178,7 @@ def test_another_data_sets_classifier(small, tmp_path):
 
 def test_hash_is_that_of_weights_and_names():
     net = nn.Linear(2, 1)
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr(Module(net)).encode())
     for name in ("module.bias", "module.weight"):
         value = net.state_dict()[name.removeprefix("module.")]
         digest.update(f"{name}{value.dtype}{tuple(value.shape)}".encode() + value.numpy().tobytes())
@@ -187,6 +187,38 @@ def test_hash_is_that_of_weights_and_names():
     with torch.no_grad():
         net.weight[0, 0] += 1
     assert Module(net).sha256 != before
+    assert Module(nn.AvgPool2d(2)).sha256 != Module(nn.AvgPool2d(4)).sha256
+    assert len(Module(nn.Linear(2, 1).bfloat16()).sha256) == 64
+
+
+def test_modules_are_put_at_rest():
+    """Dropout and BatchNorm neither draw nor learn while they judge, and are as they were afterwards."""
+    module = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout())
+    features = Module(module)
+    x = torch.randn(20, 4)
+    before = features.sha256
+    assert torch.equal(extract(features, iter([x])), extract(features, iter(x.split(7))))
+    assert features.sha256 == before
+    assert module.training
+
+
+def test_sorted_rows_are_mixed():
+    """The directions of files that lie class by class are those of all classes."""
+    x = torch.randn(20_000, 3) * 0.01
+    x[:10_000, 0] += torch.randn(10_000)
+    x[10_000:, 1] += 5 * torch.randn(10_000)
+    data = Dataset("sorted", Split(x), Split(x[:10]), unit=False)
+    assert PCA.of(data, 1).directions.abs().argmax() == 1
+
+
+def test_labels_on_one_side_alone():
+    x, y = torch.rand(20, 3), torch.arange(20) % 2
+    assert open_features("auto", Dataset("half", Split(x, y), Split(x), unit=True)).name == "pca"
+
+
+def test_inception_wants_images_of_a_known_range():
+    with pytest.raises(DataError, match="the values of toy are real numbers"):
+        open_features("inception", rows())
 
 
 @pytest.mark.parametrize(
@@ -207,9 +239,9 @@ def test_extraction_comes_in_parts():
 
 
 def test_inception_says_what_is_missing(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "torch_fidelity", None)
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     with pytest.raises(ConfigError, match=r"need torch-fidelity .*pip install 'pushforward\[inception\]'"):
-        open_features("inception", rows())
+        open_features("inception", open_dataset("digits"))
 
 
 class Fake(nn.Module):

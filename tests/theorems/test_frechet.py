@@ -220,6 +220,46 @@ def test_rows_added_twice():
         tree.add(torch.rand(5, 2))
 
 
+def test_rows_added_twice_after_a_merge():
+    rows = torch.rand(4 * BLOCK, 2)
+    for first, again, start in (
+        (slice(0, 2 * BLOCK), slice(0, BLOCK), 0),
+        (slice(0, BLOCK), slice(0, 2 * BLOCK), 0),
+    ):
+        tree = MomentTree()
+        tree.add(rows[first])
+        with pytest.raises(DataError, match="were added twice"):
+            tree.add(rows[again], start)
+
+
+def test_rows_that_are_missing():
+    tree = MomentTree()
+    tree.add(torch.rand(600, 2))
+    tree.add(torch.rand(BLOCK, 2), 2 * BLOCK)
+    with pytest.raises(DataError, match="rows are missing: those from 1024 on follow 600"):
+        tree.total()
+
+
+def test_layout_in_memory_changes_no_bit():
+    x = torch.randn(700, 9, dtype=torch.float32)
+    assert torch.equal(moments(x).scatter, moments(x.T.contiguous().T).scatter)
+
+
+def test_a_part_taken_away():
+    """Moments of all rows less those of a part are those of the rest."""
+    x = 3 + torch.randn(900, 4)
+    rest = moments(x) - moments(x[:200])
+    assert rest.count == 700
+    torch.testing.assert_close(rest.mean, x[200:].mean(0))
+    torch.testing.assert_close(rest.covariance, x[200:].T.cov())
+
+
+def test_many_features_have_no_error(monkeypatch):
+    assert math.isnan(frechet(torch.randn(40, 4097), moments(torch.randn(3, 4097))).error)
+    with pytest.raises(DataError, match="features must be finite"):
+        frechet(torch.tensor([[math.nan]] * 9), moments(torch.rand(9, 1)))
+
+
 def test_trace_of_root_of_products():
     """tr (A B)^½ of commuting, of scaled and of inverse matrices."""
     A = some_covariance(6)

@@ -145,6 +145,7 @@ def test_information_is_at_most_log_n():
     apart = Gaussian(20 * torch.arange(200.0).view(-1, 1), torch.zeros(200, 1))
     split = information_split(apart, NormalPrior(1), NOISE)
     assert split["mutual_information"] == pytest.approx(math.log(200), abs=1e-7)
+    assert "marginal_kl" not in split  # at its limit the information says nothing of the rest
     alike = Gaussian(torch.zeros(200, 3), torch.zeros(200, 3))
     split = information_split(alike, NormalPrior(3), NOISE)
     assert split["mutual_information"] == pytest.approx(0, abs=1e-9)
@@ -166,3 +167,8 @@ def test_only_densities_have_a_split():
 def test_bad_codes(shape):
     with pytest.raises(DataError, match=r"codes must have shape \(N, 2\) with N of at least 2, got"):
         latent_fit(torch.zeros(shape), NormalPrior(2))
+
+
+def test_two_sample_test_needs_two_rows():
+    with pytest.raises(DataError, match="two samples of one size, at least 2, are needed, got 1 and 1 rows"):
+        latent.permutation_test(latent.MMD(latent.IMQ(4.0)), torch.zeros(1, 2), torch.zeros(1, 2), NOISE)
