@@ -1,5 +1,6 @@
 """How good it is: any model by one path, offline."""
 
+from pushforward.evaluation.annealing import annealed, bidirectional
 from pushforward.evaluation.classifier import Classifier, classifier_of, load_classifier, train_classifier
 from pushforward.evaluation.disentanglement import Disentanglement, disentanglement
 from pushforward.evaluation.doctor import Checkup, Finding, diagnose
@@ -11,7 +12,7 @@ from pushforward.evaluation.inception_score import inception_score
 from pushforward.evaluation.judge import SECTIONS, USUAL, judge
 from pushforward.evaluation.kid import kid, kid_of_subsets
 from pushforward.evaluation.latent import LatentFit, latent_fit, least_gaussian_plane, permutation_test
-from pushforward.evaluation.likelihood import annealed, bidirectional, importance_weighted
+from pushforward.evaluation.likelihood import importance_weighted
 from pushforward.evaluation.manifold import prd, prdc
 from pushforward.evaluation.modes import grid, label_modes, point_modes, ring, stacked_labels
 from pushforward.evaluation.parzen import parzen, parzen_with_baselines

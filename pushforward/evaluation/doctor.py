@@ -255,9 +255,7 @@ def too_few_steps(c: Checkup) -> Finding | None:
         return None
     if c.steps == 0:
         return None
-    falling = (
-        f", and over its last quarter the cost still fell by {c.late_fall:.0%}" if c.late_fall > 0.01 else ""
-    )
+    falling = f"; {c.late_fall:.0%} of the cost's fall came in the last quarter" if c.late_fall > 0.01 else ""
     return Finding(
         "too few steps",
         f"the model has had {c.steps} updates{falling}",

@@ -16,13 +16,14 @@ from torch import Tensor
 from pushforward.costs import KL, GaussianLikelihood
 from pushforward.distributions import Gaussian
 from pushforward.errors import ConfigError, DataError, nearest
+from pushforward.evaluation.annealing import annealed
 from pushforward.evaluation.evidence import Evidence, Section
 from pushforward.evaluation.features import Features
 from pushforward.evaluation.frechet import frechet, moments
 from pushforward.evaluation.inception_score import inception_score
 from pushforward.evaluation.kid import kid
 from pushforward.evaluation.latent import latent_fit
-from pushforward.evaluation.likelihood import annealed, importance_weighted
+from pushforward.evaluation.likelihood import importance_weighted
 from pushforward.evaluation.manifold import prdc
 from pushforward.evaluation.parzen import parzen_with_baselines
 from pushforward.evaluation.transport import sliced_wasserstein

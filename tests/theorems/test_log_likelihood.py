@@ -12,8 +12,9 @@ from torch.distributions import Independent, MultivariateNormal, Normal, kl_dive
 from pushforward.costs import L1, Bernoulli, GaussianLikelihood, SquaredError
 from pushforward.distributions import DeterministicEncoder, GaussianEncoder, NormalPrior, UniformPrior
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation import likelihood
-from pushforward.evaluation.likelihood import annealed, bidirectional, importance_weighted, joint, sigmoid
+from pushforward.evaluation import annealing
+from pushforward.evaluation.annealing import annealed, bidirectional, sigmoid
+from pushforward.evaluation.likelihood import importance_weighted, joint
 from pushforward.models import VAE
 from pushforward.randomness import Noise
 
@@ -279,7 +280,7 @@ def test_steps_are_accepted_two_times_in_three():
     for std in (0.05, 1.0):
         linear = Linear(lengths=(1.0, 1.0, 1.0, 1.0), features=8, std=std, sigma=1.0)
         x = linear.law.sample((50,))
-        path = likelihood.Path(joint(linear.model), x, Noise(0), sigmoid(150).tolist(), 5)
+        path = annealing.Path(joint(linear.model), x, Noise(0), sigmoid(150).tolist(), 5)
         size = path.pilot(lambda _: None)[-1]
         state = path._state(linear.posterior(x).sample((40,)).transpose(0, 1))
         _, chance = path._move(state, 1.0, size, Noise("test"))
@@ -291,7 +292,7 @@ def test_trajectories_keep_their_energy(beta):
     """Small steps follow the flow of prior and likelihood: over one unit of time hardly any is refused."""
     linear = Linear(sigma=2.0)
     x = linear.law.sample((20,))
-    path = likelihood.Path(joint(linear.model), x, Noise(0), [0.0, 1.0], 50)
+    path = annealing.Path(joint(linear.model), x, Noise(0), [0.0, 1.0], 50)
     start = path._state(torch.randn(20, 30, 3))
     end, chance = path._move(start, beta, torch.full((20, 1), 0.02), Noise("test"))
     assert chance.mean() > 0.99
