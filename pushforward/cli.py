@@ -356,6 +356,9 @@ def figures(result: dict[str, Any], as_json: bool) -> None:
 
     found = list(lines(result))
     print(extractor(result))
+    for name in result["sections"]:
+        if name not in result:
+            print(f"{name}: this model or its data cannot answer")
     names, values = (max((len(line[i]) for line in found), default=0) for i in (0, 1))
     for name, value, words in found:
         print(f"{name:<{names}}  {value:<{values}}  {words}")

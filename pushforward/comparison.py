@@ -15,8 +15,9 @@ from typing import Any
 from pushforward.data import open_dataset
 from pushforward.errors import ConfigError, nearest, whole
 from pushforward.evaluation.estimate import mean_interval
+from pushforward.evaluation.features import open_features
 from pushforward.evaluation.figures import FLOOR, SAMPLES, TABLE, Figure, extractor, written
-from pushforward.evaluation.judge import USUAL
+from pushforward.evaluation.judge import SECTIONS, USUAL
 from pushforward.randomness import Noise
 from pushforward.recipes import RECIPES
 from pushforward.report.page import curves, image_plate, plot_plate, render
@@ -183,14 +184,16 @@ class Comparison:
                     "curves": [curves(one.case, one.run.history) for one in first],
                 }
             )
+        shown = {name for found in self.tables.values() for name in found.head}
         steps = sorted({one.run.step for one in self.runs})
         budget = f"{steps[0]} steps each" if len(steps) == 1 else f"{steps[0]} to {steps[-1]} steps"
         return render(
             "comparison.html",
             title="Comparison of " + ", ".join(dict.fromkeys(one.case for one in self.runs)),
-            meaning=f"{len(self.runs)} runs, {budget}; means with 95 % intervals over seeds.",
+            meaning=f"{len(self.runs)} runs, {budget}. In bold: the best mean of a column, and means that "
+            "both intervals do not tell from it.",
             groups=groups,
-            words=[(figure.name, figure.words) for figure in TABLE],
+            words=[(figure.name, figure.words) for figure in TABLE if figure.name in shown],
             runs=[
                 {"path": one.run.path.name, "step": one.run.step, "meaning": one.run.config["meaning"]}
                 for one in self.runs
@@ -199,7 +202,7 @@ class Comparison:
 
 
 def compare(
-    what: Sequence[str | os.PathLike[str] | Run],
+    what: str | os.PathLike[str] | Run | Sequence[str | os.PathLike[str] | Run],
     data: Any = None,
     *,
     seeds: Sequence[int] = (0, 1, 2),
@@ -240,6 +243,10 @@ def compare(
         ['wae-mmd', 'ae', 'training rows']
     """
     folder = Path(out)
+    what = [what] if isinstance(what, (str, os.PathLike, Run)) else what
+    for name in sections:
+        if name not in SECTIONS:
+            raise ConfigError(f"unknown section {name!r}: {nearest(name, SECTIONS)}")
     if not what:
         raise ConfigError("nothing to compare: name recipes, or folders of runs")
     if not seeds:
@@ -256,6 +263,8 @@ def compare(
     with bar("reading", progress) as show:
         sources = data if isinstance(data, list) else [data] if cases else []
         sets = [open_dataset(source, **opened, progress=show) for source in sources]
+        for dataset in sets:  # what cannot be had is said before anything is trained
+            open_features(features, dataset, show)
     total = len(what) - len(cases) + len(cases) * len(sets) * len(seeds)
     runs: list[Compared] = []
 

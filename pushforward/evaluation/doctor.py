@@ -25,6 +25,7 @@ from pushforward.square import lazy
 
 ROWS = 2000  # that a checkup looks at: enough for every threshold, quick on any model
 FEW_STEPS = 300
+FEW_ROWS = 50  # held-out rows, below which nothing is said of samples
 STILL_FALLING = 0.2  # of the cost's whole fall, over the last quarter of the run
 FAR = 0.1  # seven-scale MMD² of codes: a plain auto-encoder has .3 to 2, a game's good codes up to .05
 BLIND = 3.0  # deviations of the kernel's own noise
@@ -115,9 +116,10 @@ class Checkup:
         data = self.evidence.data
         pca = PCA.of(data, max(min(self.fit.active, data.train.x[0].numel()), 1))
         total = rows = 0.0
+        axes = pca.directions / pca.directions.norm(dim=0)
         for x in self.evidence.held_out():
             flat = x.flatten(1).cpu() - pca.mean
-            total += (flat.square().sum() - (flat @ pca.directions).square().sum()).item()
+            total += (flat.square().sum() - (flat @ axes).square().sum()).item()
             rows += len(x)
         return total / rows
 
@@ -410,6 +412,8 @@ def holes(c: Checkup) -> Finding | None:
 
 def mode_collapse(c: Checkup) -> Finding | None:
     """Samples that are alike: good ones perhaps, of few kinds."""
+    if c.evidence.rows < FEW_ROWS:
+        return None
     made, best = c.near
     if not (c.variety < ALIKE or made.coverage < POOR * best.coverage) or made.recall > 0.5 * best.recall:
         return None

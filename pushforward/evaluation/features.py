@@ -69,7 +69,8 @@ class Pixels(Features):
 class PCA(Features):
     """The first principal directions of the training rows: linear, offline, for data of any kind.
 
-    They see moments of what varies most, and little of sharpness. Values keep the units of the data.
+    They see moments of what varies most, and little of sharpness. All are divided by one number, so that on
+    training rows their mean variance is 1.
 
     Example:
         >>> from pushforward.data import open_dataset
@@ -97,7 +98,8 @@ class PCA(Features):
             raise DataError(f"{data.name}: all rows are equal, so they have no principal directions")
         fit = decomposition.PCA(min(dimensions, *x.shape), random_state=0).fit(x)
         kept = fit.explained_variance_ > 1e-10 * fit.explained_variance_[0]
-        mean, directions = (torch.from_numpy(part).float() for part in (fit.mean_, fit.components_[kept].T))
+        scaled = fit.components_[kept].T / fit.explained_variance_[kept].mean() ** 0.5
+        mean, directions = (torch.from_numpy(part).float() for part in (fit.mean_, scaled))
         return cls(mean, directions.contiguous())
 
     def forward(self, x: Tensor) -> Tensor:

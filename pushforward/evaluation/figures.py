@@ -18,14 +18,14 @@ class Figure:
         words: What it says and in which unit.
         better: 1 if more is better, -1 if less is, 0 if it is to be near another value, or if the
             values of two models need not be of one kind.
-        beside: Where that lies which must be printed beside it.
+        beside: What must be printed beside it: a word, and where it lies.
     """
 
     name: str
     path: tuple[str, ...]
     words: str
     better: int = 0
-    beside: tuple[str, ...] = ()
+    beside: tuple[str, tuple[str, ...]] | None = None
 
     def of(self, verdict: Mapping[str, Any]) -> tuple[float, float] | None:
         """Value and standard error (not a number where none is known), or None if it is not there."""
@@ -94,21 +94,21 @@ OTHERS = (
         ("objective", "negative_elbo"),
         "nats, one draw of the code a row",
         0,
-        ("objective", "observation"),
+        ("observed with", ("objective", "observation")),
     ),
     Figure(
         "log p(x)",
         ("likelihood", "log_likelihood"),
         "nats, an importance-weighted lower bound",
         0,
-        ("likelihood", "observation"),
+        ("observed with", ("likelihood", "observation")),
     ),
     Figure(
         "log p(x), annealed",
         ("annealing", "log_likelihood"),
         "nats, a stochastic lower bound",
         0,
-        ("annealing", "observation"),
+        ("observed with", ("annealing", "observation")),
     ),
     Figure("codes' MMD²", ("latent", "mmd"), "to the prior, seven scales; 0 is perfect", -1),
     Figure(
@@ -119,7 +119,11 @@ OTHERS = (
     ),
     Figure("active", ("latent", "active"), "latent dimensions that say something about the data"),
     Figure(
-        "sharpness", ("sharpness", "samples"), "of samples, the Laplacian's variance; should be that of data"
+        "sharpness",
+        ("sharpness", "samples"),
+        "Laplacian's variance of samples",
+        0,
+        ("data", ("sharpness", "data")),
     ),
 )
 TABLE = (OTHERS[0], SAMPLES[0], SAMPLES[1], *SAMPLES[2:6], *OTHERS[1:])
@@ -163,9 +167,16 @@ def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Every figure of a verdict that is there: name, value, and what it says."""
     for figure in OTHERS:
         if (found := figure.of(verdict)) is not None:
-            observed = _look(verdict, figure.beside) if figure.beside else None
-            tail = f"; observed with {observed}" if observed else ""
-            yield figure.name, written(*found), figure.words + tail
+            word, path = figure.beside or ("", ())
+            value = _look(verdict, path) if path else None
+            shown = f"{value:.4g}" if isinstance(value, float) else value
+            yield figure.name, written(*found), figure.words + (f"; {word} {shown}" if shown else "")
+    if "samples" in verdict and "frechet" not in verdict["samples"]:
+        yield (
+            "samples",
+            "-",
+            f"{verdict['samples']['rows']} held-out rows are too few to compare samples with",
+        )
     for figure, base in zip(SAMPLES, FLOOR, strict=True):
         if (found := figure.of(verdict)) is not None:
             at_best = base.of(verdict)

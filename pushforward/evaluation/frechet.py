@@ -211,14 +211,15 @@ def _factor(A: Tensor) -> Tensor:
     return vectors[:, kept] * values[kept].sqrt()
 
 
-def frechet(made: Tensor, given: Moments, blocks: int = 20) -> Estimate:
-    """The Fréchet distance of made features (N, D) to given moments, with its standard error.
+def frechet(made: Tensor, given: Tensor | Moments, blocks: int = 20) -> Estimate:
+    """The Fréchet distance of made features (N, D) to given features (M, D) or their moments, with its error.
 
     The error is a jackknife over blocks of the made rows: how much it would change with other
     samples of the same size. The bias at n rows is not in it. Of more than 4096 features it is not a
     number: every block costs a root.
     """
     total = moments(made)
+    given = moments(given) if isinstance(given, Tensor) else given
     value = frechet_distance(total, given)
     if made.shape[1] > MANY:
         return Estimate(value, math.nan)

@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward.discrepancies import MMD, Kernel, Polynomial
 from pushforward.errors import whole
 from pushforward.evaluation.estimate import Estimate, jackknife
+from pushforward.evaluation.two_sample import pair
 from pushforward.randomness import Noise
 
 
@@ -34,6 +35,7 @@ def kid(made: Tensor, given: Tensor, kernel: Kernel | None = None, blocks: int =
         True
     """
     kernel = kernel or Polynomial()
+    made, given = pair(made, given, least=4)
     made, given = made.double(), given.double()  # cubes of float32 products lose what tells samples apart
     parts = made.tensor_split(min(blocks, len(made) // 2))
     rows = [len(part) for part in parts]
@@ -65,7 +67,7 @@ def kid_of_subsets(
     whole("size", size, least=2)
     size = min(size, len(made), len(given))
     mmd = MMD(Polynomial())
-    made, given = made.double(), given.double()
+    made, given = (sample.double() for sample in pair(made, given, least=2))
     values = torch.stack(
         [
             mmd(

@@ -138,6 +138,11 @@ def test_bad_comparisons(tmp_path):
         ConfigError, match=r"'ae:latent': expected recipe:name=value,name=value, found 'latent'"
     ):
         compare(["ae:latent"], "digits", out=tmp_path)
+    with pytest.raises(ConfigError, match="unknown features 'pac': did you mean 'pca'"):
+        compare(["ae"], "digits", out=tmp_path / "none", **{**QUICK, "features": "pac"})
+    with pytest.raises(ConfigError, match="unknown section 'sample': did you mean 'samples'"):
+        compare(["ae"], "digits", out=tmp_path / "none", sections=["sample"], **QUICK)
+    assert not (tmp_path / "none").exists()
     with pytest.raises(ConfigError, match="at least one seed"):
         compare(["ae"], "digits", seeds=[], out=tmp_path)
     with pytest.raises(DataError, match="no catalogue name"):

@@ -41,7 +41,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(recipe, tmp_path, monkeypatch):
     arguments = dict(latent=3, batch=50, seed=7, steps=STEPS, progress=False, **RECIPES[recipe])
     pf.train(recipe, "digits", out=tmp_path / "whole", **arguments)
 
-    advance = pf.run.Loop.advance
+    advance = pf.verbs.Loop.advance
     for stop in (17, 41):  # not at the end of an epoch, nor where history or checkpoints are due
 
         def interrupted(loop, stop=stop):
@@ -49,10 +49,10 @@ def test_a_stopped_run_goes_on_bit_for_bit(recipe, tmp_path, monkeypatch):
                 signal.raise_signal(signal.SIGTERM)
             return advance(loop)
 
-        monkeypatch.setattr(pf.run.Loop, "advance", interrupted)
+        monkeypatch.setattr(pf.verbs.Loop, "advance", interrupted)
         with pytest.raises(InterruptedRunError, match=f"stopped at step {stop} of {STEPS}.*resume"):
             pf.train(recipe, "digits", out=tmp_path / "stopped", **arguments)
-    monkeypatch.setattr(pf.run.Loop, "advance", advance)
+    monkeypatch.setattr(pf.verbs.Loop, "advance", advance)
     pf.resume(tmp_path / "stopped", progress=False)
     assert fingerprint(tmp_path / "stopped") == fingerprint(tmp_path / "whole")
 
@@ -82,7 +82,7 @@ def test_the_command_is_stopped_by_sigterm_and_resumed_in_another_process(tmp_pa
 
 def test_the_same_command_again_trains_nothing_anew(trained, monkeypatch):
     before = fingerprint(trained.path)
-    monkeypatch.setattr(pf.run.Loop, "advance", None)
+    monkeypatch.setattr(pf.verbs.Loop, "advance", None)
     again = pf.train("wae-mmd", "digits", out=trained.path, latent=4, steps=300, progress=False)
     assert again.step == 300
     assert fingerprint(trained.path) == before
@@ -145,7 +145,7 @@ def test_session_writes_history_pictures_and_checkpoints(trained):
     assert len(list((trained.path / "samples").glob("*.png"))) == 10
     assert len(checkpoints.steps(trained.path / "checkpoints")) == checkpoints.KEEP
     assert (trained.path / "sheet.png").stat().st_size > 10_000
-    assert Session is pf.run.Session
+    assert Session is pf.verbs.Session
 
 
 def test_pretraining_is_derived_too(tmp_path):

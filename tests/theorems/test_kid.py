@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pushforward.discrepancies import MMD, Polynomial
+from pushforward.errors import DataError
 from pushforward.evaluation.kid import kid, kid_of_subsets
 from pushforward.randomness import Noise
 
@@ -30,7 +31,7 @@ def readable(q, p):
 def test_it_is_the_mmd(n, m, d):
     """KID equals MMD with the polynomial kernel, and the formula as it is printed."""
     q, p = torch.randn(n, d) + 0.2, torch.rand(m, d)
-    value = kid(q, p, blocks=min(20, n // 2)).value if n > 3 else MMD(Polynomial())(q, p).item()
+    value = kid(q, p).value if n > 3 else MMD(Polynomial())(q, p).item()
     assert value == pytest.approx(MMD(Polynomial())(q, p).item(), abs=1e-13, rel=1e-11)
     assert value == pytest.approx(readable(q, p), abs=1e-13, rel=1e-11)
     assert MMD(Polynomial(), fast=False)(q, p).item() == pytest.approx(value, rel=1e-11, abs=1e-13)
@@ -104,3 +105,10 @@ def test_torchmetrics():
     q, p = torch.randn(100, 8), torch.rand(100, 8)
     # Theirs is called with both samples of one size, as every subset is.
     assert theirs.poly_mmd(q, p).item() == pytest.approx(kid(q, p).value, rel=1e-9)
+
+
+def test_bad_input():
+    with pytest.raises(DataError, match="made and given differ in features: 2 and 3"):
+        kid(torch.rand(9, 2), torch.rand(9, 3))
+    with pytest.raises(DataError, match="finite"):
+        kid(torch.full((9, 2), math.nan), torch.rand(9, 2))
