@@ -126,6 +126,13 @@ OTHERS = (
         ("data", ("sharpness", "data")),
     ),
 )
+DETAILS = (
+    Figure("codes' mean", ("latent", "mean"), "largest gap of a dimension's mean to the prior's"),
+    Figure("codes' covariance", ("latent", "covariance"), "largest gap of an entry to the prior's"),
+    Figure("codes' marginals", ("latent", "marginal"), "largest Kolmogorov-Smirnov distance of a dimension"),
+    Figure("codes' radius", ("latent", "radius"), "mean norm", 0, ("of draws", ("latent", "radius_prior"))),
+    Figure("information", ("latent", "mutual_information"), "nats that codes carry about the data"),
+)
 TABLE = (OTHERS[0], SAMPLES[0], SAMPLES[1], *SAMPLES[2:6], *OTHERS[1:])
 """The columns of a comparison, in order; those that nobody has are left out."""
 
@@ -165,7 +172,7 @@ def extractor(verdict: Mapping[str, Any]) -> str:
 
 def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Every figure of a verdict that is there: name, value, and what it says."""
-    for figure in OTHERS:
+    for figure in (*OTHERS, *DETAILS):
         if (found := figure.of(verdict)) is not None:
             word, path = figure.beside or ("", ())
             value = _look(verdict, path) if path else None
@@ -186,4 +193,4 @@ def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield f"samples' {figure.name}", written(*found) + tail, figure.words
 
 
-__all__ = ["FLOOR", "OTHERS", "SAMPLES", "TABLE", "Figure", "extractor", "lines", "written"]
+__all__ = ["DETAILS", "FLOOR", "OTHERS", "SAMPLES", "TABLE", "Figure", "extractor", "lines", "written"]
