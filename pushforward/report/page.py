@@ -143,7 +143,7 @@ def _latent(album: Album) -> list[Plate]:
     codes = album.codes
     if codes is None:
         return []
-    size = (6, 5)
+    size = (5, 4.2)
     labelled = "" if album.labels is None else ", coloured by label"
     plates = [
         plot_plate(
