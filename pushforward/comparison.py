@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.data import open_dataset
-from pushforward.errors import ConfigError, nearest, whole
+from pushforward.errors import ConfigError, InterruptedRunError, nearest, whole
 from pushforward.evaluation.estimate import mean_interval
 from pushforward.evaluation.features import open_features
 from pushforward.evaluation.figures import FLOOR, SAMPLES, TABLE, Figure, extractor, written
@@ -290,7 +290,12 @@ def compare(
                     begin(f"{case} on {dataset.name}, seed {seed}")
                     slug = re.sub(r"[^\w.=,-]+", "-", f"{dataset.name}-{case}-{seed}")
                     options = {**arguments, **case.arguments, "seed": seed, "out": folder / slug}
-                    judge(train(case.recipe, dataset, progress=progress, **options), str(case))
+                    try:
+                        run = train(case.recipe, dataset, progress=progress, **options)
+                    except InterruptedRunError as error:
+                        words = f"stopped in {folder / slug}; the same comparison again goes on there"
+                        raise InterruptedRunError(words) from error
+                    judge(run, str(case))
     folder.mkdir(parents=True, exist_ok=True)
     found = Comparison(folder, runs)
     found.save()

@@ -170,6 +170,20 @@ def extractor(verdict: Mapping[str, Any]) -> str:
     )
 
 
+def reached(verdict: Mapping[str, Any]) -> str:
+    """How near samples come to what training rows reach, in words; empty where that was not measured.
+
+    >>> reached({"samples": {"coverage": 0.6}, "floor": {"coverage": 0.95}})
+    "samples reach 60% of the data's neighbourhoods, training rows 95%"
+    >>> reached({})
+    ''
+    """
+    made, best = (_look(verdict, (section, "coverage")) for section in ("samples", "floor"))
+    if made is None or best is None:
+        return ""
+    return f"samples reach {made:.0%} of the data's neighbourhoods, training rows {best:.0%}"
+
+
 def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Every figure of a verdict that is there: name, value, and what it says."""
     for figure in (*OTHERS, *DETAILS):
@@ -193,4 +207,15 @@ def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield f"samples' {figure.name}", written(*found) + tail, figure.words
 
 
-__all__ = ["DETAILS", "FLOOR", "OTHERS", "SAMPLES", "TABLE", "Figure", "extractor", "lines", "written"]
+__all__ = [
+    "DETAILS",
+    "FLOOR",
+    "OTHERS",
+    "SAMPLES",
+    "TABLE",
+    "Figure",
+    "extractor",
+    "lines",
+    "reached",
+    "written",
+]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pushforward.evaluation.figures import extractor, lines
+from pushforward.evaluation.figures import extractor, lines, reached
 from pushforward.report.pictures import Album, pairs, picture, show_codes, show_curves, show_vectors
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def run_page(
         range=verdict["range"],
         sha256=data["sha256"],
         findings=findings,
+        reached=reached(verdict),
         warnings=warnings,
         samples=[_rows("decoded draws of the prior, the first ones drawn", album.samples, album, 12)],
         through=_through(album),

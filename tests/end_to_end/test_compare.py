@@ -8,7 +8,7 @@ import torch
 
 import pushforward as pf
 from pushforward.comparison import Case, Compared, compare, table
-from pushforward.errors import ConfigError, DataError
+from pushforward.errors import ConfigError, DataError, InterruptedRunError
 
 QUICK = {"steps": 5, "features": "pca", "progress": False}
 
@@ -147,6 +147,15 @@ def test_bad_comparisons(tmp_path):
         compare(["ae"], "digits", seeds=[], out=tmp_path)
     with pytest.raises(DataError, match="no catalogue name"):
         compare(["ae"], "digitz", out=tmp_path, **QUICK)
+
+
+def test_a_stopped_comparison_says_how_to_go_on(tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise InterruptedRunError("stopped at step 3; go on with: pushforward resume somewhere")
+
+    monkeypatch.setattr("pushforward.comparison.train", stopped)
+    with pytest.raises(InterruptedRunError, match="the same comparison again goes on there"):
+        compare(["ae"], "digits", seeds=[0], out=tmp_path, **QUICK)
 
 
 def test_on_the_command_line(figures, command, tmp_path):

@@ -69,6 +69,7 @@ def test_a_page_says_everything(page, trained):
         "wae-mmd on digits",
         trained.config["meaning"].replace("'", "&#39;"),
         "What the doctor says",
+        "of the data&#39;s neighbourhoods, training rows",
         "features: classifier (64 numbers, sha256",
         "each beside its reconstruction",
         "walks along one latent dimension each",
