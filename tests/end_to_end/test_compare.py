@@ -104,6 +104,14 @@ def test_best_is_who_cannot_be_told_from_the_best(trained):
     assert rows[0][column].text == "10.0 ± 0.2"  # t = 4.303, s/√3 = .0577
 
 
+def test_a_wide_interval_at_the_best_tells_nobody_from_it(trained):
+    """The best mean, 9 ± 12, cannot be told from 10.0 ± 0.1, however narrow the latter is."""
+    values = {"a": (9.95, 10.0, 10.05), "b": (4.0, 9.0, 14.0)}
+    runs = [fake(case, seed, error, trained) for case in values for seed, error in enumerate(values[case])]
+    column = table(runs).head.index("squared error")
+    assert [row[column].best for row in table(runs).rows] == [True, True, False]
+
+
 def test_columns_that_nobody_has_are_left_out(trained):
     assert table([fake("a", 0, 1.0, trained)]).head == ("recipe", "seeds", "squared error")
 

@@ -218,6 +218,12 @@ def test_modules_of_ones_own_as_features(trained):
     assert found["features"]["dimensions"] == 64
 
 
+def test_modules_of_one_name_are_not_mixed(trained):
+    trained.evaluate(features=nn.AvgPool2d(2), sections=["samples"])
+    other = trained.evaluate(features=nn.AvgPool2d(4), sections=["objective"])
+    assert "samples" not in other
+
+
 def test_verbs_on_the_command_line(trained, figures, command):
     told = figures("evaluate", trained.path, "--features", "pca", "--sections", "samples", "latent")
     assert told["sections"] == ["samples", "latent"]

@@ -9,7 +9,7 @@ from scipy import stats
 
 from pushforward.errors import ConfigError
 from pushforward.evaluation.estimate import jackknife, mean_interval
-from pushforward.evaluation.figures import TABLE, Figure, written
+from pushforward.evaluation.figures import SAMPLES, TABLE, Figure, written
 
 
 def test_jackknife_of_a_mean_is_its_standard_error():
@@ -66,3 +66,10 @@ def test_a_figure_that_is_not_there():
     assert figure.of({"a": {}}) is None
     assert figure.of({"a": 5}) is None
     assert len({figure.name for figure in TABLE}) == len(TABLE)
+
+
+def test_an_unbiased_distance_below_0_is_as_good_as_0():
+    kid = next(figure for figure in SAMPLES if figure.name == "KID")
+    assert kid.worse(-0.05) == kid.worse(0.0) < kid.worse(0.01)
+    recall = next(figure for figure in SAMPLES if figure.name == "recall")
+    assert recall.worse(0.9) < recall.worse(0.1)
