@@ -17,7 +17,7 @@ from pushforward.errors import ConfigError, InterruptedRunError, nearest, whole
 from pushforward.evaluation.estimate import mean_interval
 from pushforward.evaluation.features import open_features
 from pushforward.evaluation.figures import FLOOR, SAMPLES, TABLE, Figure, extractor, written
-from pushforward.evaluation.judge import SECTIONS, USUAL
+from pushforward.evaluation.judge import USUAL, check_sections
 from pushforward.randomness import Noise
 from pushforward.recipes import RECIPES
 from pushforward.report.page import curves, image_plate, plot_plate, render
@@ -173,9 +173,8 @@ class Comparison:
         groups = []
         for name, runs in self.groups.items():
             found = table(runs)
-            first = list({one.case: one for one in reversed(runs)}.values())[
-                ::-1
-            ]  # the first seed of each case
+            cases = dict.fromkeys(one.case for one in runs)
+            first = [next(one for one in runs if one.case == case) for case in cases]
             groups.append(
                 {
                     "data": name,
@@ -244,9 +243,7 @@ def compare(
     """
     folder = Path(out)
     what = [what] if isinstance(what, (str, os.PathLike, Run)) else what
-    for name in sections:
-        if name not in SECTIONS:
-            raise ConfigError(f"unknown section {name!r}: {nearest(name, SECTIONS)}")
+    check_sections(sections)
     if not what:
         raise ConfigError("nothing to compare: name recipes, or folders of runs")
     if not seeds:
@@ -254,7 +251,8 @@ def compare(
     seeds = [whole("seed", seed, least=0) for seed in seeds]
     if len({*seeds}) < len(seeds):
         raise ConfigError(f"every seed is wanted once, got {', '.join(map(str, seeds))}")
-    cases = [Case.parse(str(one)) for one in what if not _is_run(one)]
+    jobs = [one if _is_run(one) else Case.parse(str(one)) for one in what]
+    cases = [job for job in jobs if isinstance(job, Case)]
     for case in cases:
         case.check()
     if cases and data is None:
@@ -276,26 +274,25 @@ def compare(
         with bar("comparing", progress) as show:
             show.say(f"{len(runs) + 1} of {total}: {words}")
 
-    for one in what:
-        if isinstance(one, Run):
-            judge(one, _label(one))
-        elif _is_run(one):
-            begin(str(one))
-            run = load(one)
+    for job in jobs:
+        if isinstance(job, Run):
+            judge(job, _label(job))
+        elif not isinstance(job, Case):
+            begin(str(job))
+            run = load(job)
             judge(run, _label(run))
         else:
-            case = Case.parse(str(one))
             for dataset in sets:
                 for seed in seeds:
-                    begin(f"{case} on {dataset.name}, seed {seed}")
-                    slug = re.sub(r"[^\w.=,-]+", "-", f"{dataset.name}-{case}-{seed}")
-                    options = {**arguments, **case.arguments, "seed": seed, "out": folder / slug}
+                    begin(f"{job} on {dataset.name}, seed {seed}")
+                    slug = re.sub(r"[^\w.=,-]+", "-", f"{dataset.name}-{job}-{seed}")
+                    options = {**arguments, **job.arguments, "seed": seed, "out": folder / slug}
                     try:
-                        run = train(case.recipe, dataset, progress=progress, **options)
+                        run = train(job.recipe, dataset, progress=progress, **options)
                     except InterruptedRunError as error:
                         words = f"stopped in {folder / slug}; the same comparison again goes on there"
                         raise InterruptedRunError(words) from error
-                    judge(run, str(case))
+                    judge(run, str(job))
     folder.mkdir(parents=True, exist_ok=True)
     found = Comparison(folder, runs)
     found.save()

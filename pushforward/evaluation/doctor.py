@@ -143,11 +143,11 @@ class Checkup:
         return (made / given.clamp_min(1e-30)).item()
 
     @lazy
-    def gauge(self) -> tuple[float, float]:
-        """The codes' seven-scale MMD² in a batch's null deviations, and the MMD² itself."""
+    def gauge(self) -> float:
+        """The codes' seven-scale MMD² in a batch's null deviations."""
         assert self.fit is not None
         mmd = MMD(IMQ(self.model.prior.spread))
-        return self.fit.mmd / null_deviation(mmd, self.model.prior, min(self.batch, 500)), self.fit.mmd
+        return self.fit.mmd / null_deviation(mmd, self.model.prior, min(self.batch, 500))
 
     @lazy
     def moments_agree(self) -> bool:
@@ -214,7 +214,7 @@ class Checkup:
                 "held out/learnt": self.error / max(self.learnt_error, 1e-30),
                 "late fall": self.late_fall,
                 "mmd": self.fit.mmd,
-                "mmd/null": self.gauge[0],
+                "mmd/null": self.gauge,
                 "active": self.fit.active / self.model.prior.latent,
                 "holes": (self.fit.coverage or 0.0) / max(self.fit.coverage_prior or 0.0, 1e-9),
                 "radius": self.fit.radius / self.fit.radius_prior,
@@ -286,10 +286,10 @@ def posterior_collapse(c: Checkup) -> Finding | None:
 
 def kernel_blind(c: Checkup) -> Finding | None:
     """A kernel that takes the same value everywhere codes are, so that the match has nothing to descend."""
-    if c.kernel is None:
+    if c.kernel is None or c.fit is None:
         return None
     sees, pulls = c.kernel
-    if sees > BLIND and (pulls > FAINT or c.gauge[1] < FAR):
+    if sees > BLIND and (pulls > FAINT or c.fit.mmd < FAR):
         return None
     return Finding(
         "kernel blind",

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from torch import Tensor
+
 from pushforward.errors import ConfigError
 
 
@@ -14,6 +16,16 @@ class Estimate(NamedTuple):
 
     value: float
     error: float
+
+
+def mean_of(rows: Tensor) -> Estimate:
+    """The mean of values (N,) of independent rows and its standard error, s / √N.
+
+    >>> import torch
+    >>> mean_of(torch.tensor([1.0, 2.0, 3.0, 6.0]))
+    Estimate(value=3.0, error=1.0801...)
+    """
+    return Estimate(rows.mean().item(), (rows.std() / len(rows) ** 0.5).item())
 
 
 def jackknife(parts: int, value: Callable[[int | None], float]) -> Estimate:
@@ -63,4 +75,4 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     return middle, float(t.ppf((1 + level) / 2, n - 1)) * deviation / math.sqrt(n)
 
 
-__all__ = ["Estimate", "jackknife", "mean_interval"]
+__all__ = ["Estimate", "jackknife", "mean_interval", "mean_of"]

@@ -17,9 +17,10 @@ from pushforward.costs import KL, GaussianLikelihood
 from pushforward.distributions import Gaussian
 from pushforward.errors import ConfigError, DataError, nearest
 from pushforward.evaluation.annealing import annealed
+from pushforward.evaluation.estimate import mean_of
 from pushforward.evaluation.evidence import Evidence, Section
 from pushforward.evaluation.features import Features
-from pushforward.evaluation.frechet import frechet, moments
+from pushforward.evaluation.frechet import frechet
 from pushforward.evaluation.inception_score import inception_score
 from pushforward.evaluation.kid import kid
 from pushforward.evaluation.latent import latent_fit
@@ -58,8 +59,8 @@ def reconstruction(evidence: Evidence) -> dict[str, Any] | None:
     """
     if not evidence.model.encodes:
         return None
-    errors, half = evidence.coded.errors, evidence.rows // 2
-    error = {"value": errors.mean().item(), "error": (errors.std() / len(errors) ** 0.5).item()}
+    half = evidence.rows // 2
+    error = mean_of(evidence.coded.errors)._asdict()
     back, given = evidence.coded.back.features[:half], evidence.given.features[half:]
     return {"squared_error": error} | compared(back, given, evidence.features, evidence.seed, brief=True)
 
@@ -100,7 +101,7 @@ def likelihood(evidence: Evidence) -> dict[str, Any] | None:
     noise = evidence.noise("importance")
     bound = importance_weighted(model, x, IMPORTANCE_SAMPLES, noise).double()
     return {
-        "log_likelihood": {"value": bound.mean().item(), "error": (bound.std() / len(bound) ** 0.5).item()},
+        "log_likelihood": mean_of(bound)._asdict(),
         "observation": repr(model.cost),
         "samples": IMPORTANCE_SAMPLES,
         "rows": len(x),
@@ -122,7 +123,7 @@ def annealing(evidence: Evidence) -> dict[str, Any] | None:
         model, x, noise, TEMPERATURES, chains=CHAINS, observation=cost, progress=evidence.progress
     ).double()
     return {
-        "log_likelihood": {"value": bound.mean().item(), "error": (bound.std() / len(bound) ** 0.5).item()},
+        "log_likelihood": mean_of(bound)._asdict(),
         "rows": len(x),
         "observation": repr(cost),
         "temperatures": TEMPERATURES,
@@ -164,7 +165,7 @@ def compared(q: Tensor, p: Tensor, features: Features, seed: int, brief: bool = 
         return {"rows": len(q)}
     result: dict[str, Any] = {
         "rows": len(q),
-        "frechet": frechet(q, moments(p))._asdict(),
+        "frechet": frechet(q, p)._asdict(),
         "kid": kid(q, p)._asdict(),
     }
     if brief:
@@ -186,6 +187,17 @@ def compared(q: Tensor, p: Tensor, features: Features, seed: int, brief: bool = 
 PRDC = ("precision", "recall", "density", "coverage")
 
 
+def check_sections(names: Sequence[str]) -> None:
+    """Refuses a section that there is not.
+
+    Raises:
+        ConfigError: If there is no section of one of these names.
+    """
+    for name in names:
+        if name not in SECTIONS:
+            raise ConfigError(f"unknown section {name!r}: {nearest(name, SECTIONS)}")
+
+
 def judge(evidence: Evidence, sections: Sequence[str] = USUAL) -> dict[str, Any]:
     """Every figure of a model at rest.
 
@@ -196,9 +208,7 @@ def judge(evidence: Evidence, sections: Sequence[str] = USUAL) -> dict[str, Any]
     Raises:
         ConfigError: If there is no such section.
     """
-    for name in sections:
-        if name not in SECTIONS:
-            raise ConfigError(f"unknown section {name!r}: {nearest(name, SECTIONS)}")
+    check_sections(sections)
     result: dict[str, Any] = {
         "rows": evidence.rows,
         "range": evidence.data.range,
@@ -210,8 +220,8 @@ def judge(evidence: Evidence, sections: Sequence[str] = USUAL) -> dict[str, Any]
     return result
 
 
-def _device(features: Features) -> Tensor | torch.device:
+def _device(features: Features) -> torch.device:
     return next((value.device for value in features.state_dict().values()), torch.device("cpu"))
 
 
-__all__ = ["SECTIONS", "USUAL", "compared", "judge"]
+__all__ = ["SECTIONS", "USUAL", "check_sections", "compared", "judge"]
