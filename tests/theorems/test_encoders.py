@@ -18,8 +18,8 @@ from pushforward.distributions import (
     NormalPrior,
     SpherePrior,
     UniformPrior,
-    truncated_normal,
 )
+from pushforward.distributions.encoders import truncated_normal
 from pushforward.errors import ConfigError
 from pushforward.randomness import Noise
 from pushforward.square import Square

@@ -1,0 +1,52 @@
+"""Priors and encoders: modules whose call returns a distribution.
+
+A deterministic encoder returns a :class:`Dirac`, so that every model can write ``q.rsample``
+without asking which kind of encoder it has. All noise comes in from outside
+(:class:`~pushforward.randomness.Noise`); nothing here draws from a global generator.
+"""
+
+from pushforward.distributions.encoders import (
+    DeterministicEncoder,
+    Encoder,
+    GaussianEncoder,
+    ImplicitEncoder,
+    NoisyInput,
+    ToldEncoder,
+    UniformEncoder,
+)
+from pushforward.distributions.laws import Dirac, Distribution, Gaussian, Implicit, Uniform
+from pushforward.distributions.priors import (
+    MixturePrior,
+    NormalPrior,
+    OneHotPrior,
+    Prior,
+    ProductPrior,
+    SpherePrior,
+    SwissRollPrior,
+    UniformPrior,
+    petals,
+)
+
+__all__ = [
+    "DeterministicEncoder",
+    "Dirac",
+    "Distribution",
+    "Encoder",
+    "Gaussian",
+    "GaussianEncoder",
+    "Implicit",
+    "ImplicitEncoder",
+    "MixturePrior",
+    "NoisyInput",
+    "NormalPrior",
+    "OneHotPrior",
+    "Prior",
+    "ProductPrior",
+    "SpherePrior",
+    "SwissRollPrior",
+    "ToldEncoder",
+    "Uniform",
+    "UniformEncoder",
+    "UniformPrior",
+    "petals",
+]

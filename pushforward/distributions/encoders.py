@@ -1,0 +1,180 @@
+"""Encoders: modules that return the law of the code of every row of data."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.distributions.laws import Dirac, Distribution, Gaussian, Implicit, Uniform
+from pushforward.labels import Told
+from pushforward.randomness import Noise
+
+LOG_VAR_BOUNDS = (-30.0, 20.0)  # exp overflows in float32 at 89; these keep every use of it finite
+
+
+class Encoder(nn.Module, ABC):
+    """A law of the code for every row of data: ``encoder(x)`` is :math:`Q(Z \\mid x)`.
+
+    Labels ``y`` are handed to every encoder; only a :class:`ToldEncoder` looks at them.
+    """
+
+    @abstractmethod
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution: ...
+
+
+class DeterministicEncoder(Encoder):
+    r"""The code is a function of the data, :math:`z = e(x)`.
+
+    Arguments:
+        net: Maps (N, \*) to (N, L).
+        onto: The last step, to where the prior lives (:meth:`Prior.onto`).
+    """
+
+    def __init__(self, net: nn.Module, onto: Callable[[Tensor], Tensor] = lambda z: z) -> None:
+        super().__init__()
+        self.net = net
+        self.onto = onto
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Dirac:
+        return Dirac(self.onto(self.net(x)))
+
+
+class GaussianEncoder(Encoder):
+    r"""The code is :math:`z = \mu(x) + \sigma(x)\,\varepsilon` with :math:`\varepsilon \sim N(0, I)`.
+
+    Arguments:
+        net: Maps (N, \*) to (N, 2L): means, then logarithms of variances.
+        bounds: Where the log-variance is clamped. (The official WAE code clamps the same
+            quantity at ±50; clamping the standard deviation instead is another model.)
+    """
+
+    def __init__(self, net: nn.Module, bounds: tuple[float, float] = LOG_VAR_BOUNDS) -> None:
+        super().__init__()
+        self.net = net
+        self.bounds = bounds
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Gaussian:
+        mean, log_var = self.net(x).chunk(2, dim=-1)
+        return Gaussian(mean, log_var.clamp(*self.bounds))
+
+
+class UniformEncoder(Encoder):
+    r"""The code is uniform on a box around :math:`\mu(x)` with variances :math:`\sigma^2(x)`.
+
+    Arguments:
+        net: Maps (N, \*) to (N, 2L): means, then logarithms of variances.
+        bounds: Where the log-variance is clamped.
+
+    References:
+        | On the Latent Space of Wasserstein Auto-Encoders (Rubenstein et al., 2018); its code places the
+          box with one corner at the network's mean
+        | https://arxiv.org/abs/1802.03761
+    """
+
+    def __init__(self, net: nn.Module, bounds: tuple[float, float] = LOG_VAR_BOUNDS) -> None:
+        super().__init__()
+        self.net = net
+        self.bounds = bounds
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Uniform:
+        mean, log_var = self.net(x).chunk(2, dim=-1)
+        return Uniform(mean, log_var.clamp(*self.bounds))
+
+
+class ImplicitEncoder(Encoder):
+    r"""The universal approximator :math:`z = h(e(x), \eta)` with :math:`\eta \sim N(0, I)`.
+
+    Noise goes *through* the network, so that Q(Z | x) may take any shape.
+
+    Arguments:
+        net: The trunk e, maps (N, \*) to (N, H).
+        head: The head h, maps (N, H + noise) to (N, L).
+        noise: Number of noise dimensions.
+        onto: The last step, to where the prior lives.
+
+    References:
+        | Adversarial Autoencoders (Makhzani et al., 2015), section 2, "universal approximator posterior"
+        | https://arxiv.org/abs/1511.05644
+    """
+
+    def __init__(
+        self, net: nn.Module, head: nn.Module, noise: int, onto: Callable[[Tensor], Tensor] = lambda z: z
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.head = head
+        self.noise = noise
+        self.onto = onto
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Implicit:
+        trunk = self.net(x)
+
+        def code(eta: Tensor) -> Tensor:
+            return self.onto(self.head(torch.cat([trunk, eta.to(trunk)], dim=-1)))
+
+        return Implicit(
+            lambda noise: code(noise.normal(len(x), self.noise)),
+            lambda: code(torch.zeros(len(x), self.noise)),
+        )
+
+
+class NoisyInput(Encoder):
+    r"""An encoder that sees :math:`x + s\,\varepsilon`, normal noise, in training.
+
+    Arguments:
+        encoder: The encoder of the noisy data.
+        std: The deviation s, in the units of the data.
+        truncated: Whether the noise stays within two deviations.
+
+    References:
+        | The official code of Wasserstein Auto-Encoders (Tolstikhin et al., 2018), ``add_noise``, s = 0.01
+        | https://github.com/tolstikhin/wae
+    """
+
+    def __init__(self, encoder: Encoder, std: float, truncated: bool = True) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.std = std
+        self.truncated = truncated
+
+    def extra_repr(self) -> str:
+        return f"std={self.std:g}, truncated={self.truncated}"
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        if not self.training:
+            return self.encoder(x, y)
+
+        def code(noise: Noise) -> Tensor:
+            source = noise("input")
+            drawn = truncated_normal(source, x) if self.truncated else source.normal(*x.shape)
+            q: Distribution = self.encoder(x + self.std * drawn.to(x), y)
+            return q.rsample(noise)
+
+        return Implicit(code, lambda: self.encoder(x, y).center)
+
+
+class ToldEncoder(Encoder):
+    r"""An encoder that is told the label: :math:`Q(Z \mid x, y)`.
+
+    Arguments:
+        encoder: The encoder of rows with the label beside them (:class:`~pushforward.labels.Told`).
+        classes: Number of labels K; of an unknown one all K numbers are 0.
+    """
+
+    def __init__(self, encoder: Encoder, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.beside = Told(nn.Identity(), classes)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        return self.encoder(self.beside(x, y))
+
+
+def truncated_normal(noise: Noise, like: Tensor) -> Tensor:
+    """Standard normal numbers conditioned on lying in [-2, 2], by inversion, of the shape of ``like``."""
+    low, high = (0.5 * (1 + math.erf(side / math.sqrt(2))) for side in (-2.0, 2.0))
+    return torch.special.ndtri(low + (high - low) * noise.uniform(*like.shape))

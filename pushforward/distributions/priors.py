@@ -1,0 +1,309 @@
+"""Priors: the laws that codes are to follow, and that samples are decoded from."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pushforward.distributions.laws import Distribution, Gaussian, Implicit
+from pushforward.errors import ConfigError, whole
+from pushforward.labels import one_hot
+from pushforward.randomness import Noise
+
+
+class Prior(nn.Module, ABC):
+    r"""The law :math:`P_Z` that codes are to follow; ``prior(n)`` is n rows of it.
+
+    A prior with classes can be asked for rows of given ones: ``prior(n, y)``, with -1 for any.
+
+    Attributes:
+        latent: Number of dimensions L of a code.
+        path: The path between two codes, "linear" or "spherical", that stays where the mass is.
+        classes: Number of classes that can be asked for; 0 of most priors.
+    """
+
+    path = "linear"
+    classes = 0
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        if latent < 1:
+            raise ConfigError(f"latent must be at least 1, got {latent}")
+        self.latent = latent
+        self.anchor: Tensor
+        self.register_buffer("anchor", torch.zeros(()), persistent=False)  # knows device and dtype
+
+    @property
+    @abstractmethod
+    def spread(self) -> float:
+        r"""The expected squared distance :math:`E\|z - z'\|^2` of two draws: the scale of kernels."""
+
+    @abstractmethod
+    def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """n draws, shape (n, L), of the classes ``y`` (n,) where the prior has any."""
+
+    def forward(self, n: int, y: Tensor | None = None) -> Distribution:
+        return Implicit(
+            lambda noise: self.draw(n, noise, y).to(self.anchor),
+            lambda: torch.zeros(n, self.latent).to(self.anchor),
+        )
+
+    def onto(self, codes: Tensor) -> Tensor:
+        """Maps any (N, L) to where the prior lives; encoders end with it."""
+        return codes
+
+
+class NormalPrior(Prior):
+    r""":math:`N(0, \sigma^2 I)`.
+
+    Example:
+        >>> prior = NormalPrior(2, sigma=3.0)
+        >>> prior(5).rsample(Noise(0)).shape, prior.spread
+        (torch.Size([5, 2]), 36.0)
+    """
+
+    def __init__(self, latent: int, sigma: float = 1.0) -> None:
+        super().__init__(latent)
+        if not sigma > 0:
+            raise ConfigError(f"sigma must be above 0, got {sigma}")
+        self.sigma = sigma
+        self.path = "spherical" if latent >= 8 else "linear"  # few dimensions have no shell
+
+    def extra_repr(self) -> str:
+        return f"latent={self.latent}, sigma={self.sigma:g}"
+
+    @property
+    def spread(self) -> float:
+        return 2 * self.latent * self.sigma**2
+
+    def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        return self.sigma * noise.normal(n, self.latent)
+
+    def forward(self, n: int, y: Tensor | None = None) -> Gaussian:
+        center = torch.zeros(n, self.latent).to(self.anchor)
+        return Gaussian(center, torch.full_like(center, 2 * math.log(self.sigma)))
+
+
+class UniformPrior(Prior):
+    """Uniform on the box [-1, 1]^L, scaled by ``sigma``; codes reach it through tanh."""
+
+    def __init__(self, latent: int, sigma: float = 1.0) -> None:
+        super().__init__(latent)
+        if not sigma > 0:
+            raise ConfigError(f"sigma must be above 0, got {sigma}")
+        self.sigma = sigma
+
+    def extra_repr(self) -> str:
+        return f"latent={self.latent}, sigma={self.sigma:g}"
+
+    @property
+    def spread(self) -> float:
+        return 2 * self.latent * self.sigma**2 / 3
+
+    def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        return self.sigma * (2 * noise.uniform(n, self.latent) - 1)
+
+    def onto(self, codes: Tensor) -> Tensor:
+        return self.sigma * codes.tanh()
+
+
+class SpherePrior(Prior):
+    """Uniform on the sphere of radius ``sigma`` in R^L; codes are normalised onto it."""
+
+    path = "spherical"
+
+    def __init__(self, latent: int, sigma: float = 1.0) -> None:
+        super().__init__(latent)
+        if latent < 2:
+            raise ConfigError(f"a sphere needs latent of at least 2, got {latent}")
+        if not sigma > 0:
+            raise ConfigError(f"sigma must be above 0, got {sigma}")
+        self.sigma = sigma
+
+    def extra_repr(self) -> str:
+        return f"latent={self.latent}, sigma={self.sigma:g}"
+
+    @property
+    def spread(self) -> float:
+        return 2 * self.sigma**2
+
+    def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        return self.sigma * F.normalize(noise.normal(n, self.latent), dim=-1)
+
+    def onto(self, codes: Tensor) -> Tensor:
+        return self.sigma * F.normalize(codes, dim=-1)
+
+
+class OneHotPrior(Prior):
+    """One of K classes, all equally likely, as a one-hot row; codes reach the simplex by softmax."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(whole("classes", classes, least=2))
+        self.classes = classes
+
+    def extra_repr(self) -> str:
+        return f"classes={self.classes}"
+
+    @property
+    def spread(self) -> float:
+        return 2 * (1 - 1 / self.classes)
+
+    def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        return one_hot(some_class(n, noise, y, self.classes), self.classes)
+
+    def onto(self, codes: Tensor) -> Tensor:
+        return codes.softmax(dim=-1)
+
+
+class MixturePrior(Prior):
+    r"""A mixture of normal laws :math:`\sum_k w_k\, N(m_k, L_k L_k^\top)`; its components are classes.
+
+    Arguments:
+        means: The centres, shape (K, L).
+        factors: A square root of each covariance, shape (K, L, L).
+        weights: The shares of the components, shape (K,); equal by default.
+
+    Example:
+        >>> petals(10)(3, torch.tensor([0, 0, 5])).rsample(Noise(0)).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(self, means: Tensor, factors: Tensor, weights: Tensor | None = None) -> None:
+        super().__init__(means.shape[1])
+        self.classes = len(means)
+        weights = torch.ones(len(means)) if weights is None else weights
+        self.means: Tensor
+        self.factors: Tensor
+        self.weights: Tensor
+        for name, value in (("means", means), ("factors", factors), ("weights", weights / weights.sum())):
+            self.register_buffer(name, value)
+
+    def extra_repr(self) -> str:
+        return f"latent={self.latent}, components={self.classes}"
+
+    @property
+    def spread(self) -> float:
+        second = self.factors.square().sum((1, 2)) + self.means.square().sum(1)
+        return 2 * float(self.weights @ second - (self.weights @ self.means).square().sum())
+
+    def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        k = some_class(n, noise, y, self.classes, self.weights).to(self.means.device)
+        standard = noise("place").normal(n, self.latent).to(self.means)
+        return self.means[k] + torch.einsum("nij,nj->ni", self.factors[k], standard)
+
+
+def petals(
+    components: int = 10, radius: float = 1.4, length: float = 0.5, width: float = 0.05
+) -> MixturePrior:
+    """Normal laws in the plane around a centre, drawn out along their rays.
+
+    Arguments:
+        components: How many.
+        radius: Distance of their centres from the middle.
+        length: Deviation along the ray.
+        width: Deviation across it.
+
+    References:
+        | Adversarial Autoencoders (Makhzani et al., 2015), figure 4; the sizes are those of public code
+        | https://arxiv.org/abs/1511.05644
+    """
+    angle = 2 * math.pi * torch.arange(whole("components", components, least=1)) / components
+    ray = torch.stack([angle.cos(), angle.sin()], dim=1)
+    across = torch.stack([-angle.sin(), angle.cos()], dim=1)
+    return MixturePrior(radius * ray, torch.stack([length * ray, width * across], dim=2))
+
+
+class SwissRollPrior(Prior):
+    r"""The roll :math:`3t\,(\cos 4\pi t, \sin 4\pi t)`, :math:`t = \sqrt U`, uniform along two turns.
+
+    Class k of K is the k-th stretch, :math:`U \in [k/K, (k + 1)/K)`.
+
+    Arguments:
+        classes: Number of stretches.
+        thickness: Deviation of normal noise around the roll.
+
+    References:
+        | Adversarial Autoencoders (Makhzani et al., 2015), figure 4; radius and turns are of public code
+        | https://arxiv.org/abs/1511.05644
+    """
+
+    def __init__(self, classes: int = 10, thickness: float = 0.1) -> None:
+        super().__init__(2)
+        self.classes = whole("classes", classes, least=1)
+        self.thickness = thickness
+
+    def extra_repr(self) -> str:
+        return f"classes={self.classes}, thickness={self.thickness:g}"
+
+    @property
+    def spread(self) -> float:
+        turn = 4 * math.pi
+        mean = (12 / turn**2) ** 2 + (6 / turn) ** 2
+        return 2 * (4.5 - mean + 2 * self.thickness**2)
+
+    def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        k = some_class(n, noise, y, self.classes).cpu()
+        t = ((k + noise("along").uniform(n)) / self.classes).sqrt()
+        angle = 4 * math.pi * t
+        roll = 3 * t * torch.stack([angle.cos(), angle.sin()])
+        return roll.T + self.thickness * noise("around").normal(n, 2)
+
+
+class ProductPrior(Prior):
+    """Independent laws side by side: a code is the concatenation of named blocks.
+
+    Its classes are those of the first block that has any.
+
+    Arguments:
+        blocks: Laws by name, in order.
+
+    Example:
+        >>> prior = ProductPrior({"y": OneHotPrior(10), "z": NormalPrior(4)})
+        >>> {name: tuple(part.shape) for name, part in prior.split(prior(3).rsample(Noise(0))).items()}
+        {'y': (3, 10), 'z': (3, 4)}
+    """
+
+    def __init__(self, blocks: Mapping[str, Prior]) -> None:
+        super().__init__(sum(block.latent for block in blocks.values()))
+        self.blocks = nn.ModuleDict(blocks)
+        self.sizes = {name: block.latent for name, block in blocks.items()}
+        self.classes = next((block.classes for block in blocks.values() if block.classes), 0)
+
+    def split(self, codes: Tensor) -> dict[str, Tensor]:
+        """The blocks of codes (N, L), by name."""
+        return dict(zip(self.sizes, codes.split(list(self.sizes.values()), dim=-1), strict=True))
+
+    @property
+    def spread(self) -> float:
+        return sum(block.spread for _, block in self._named())
+
+    def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        drawn = [block.draw(n, noise(name), y).to(self.anchor) for name, block in self._named()]
+        return torch.cat(drawn, dim=-1)
+
+    def onto(self, codes: Tensor) -> Tensor:
+        parts = self.split(codes)
+        return torch.cat([block.onto(parts[name]) for name, block in self._named()], dim=-1)
+
+    def _named(self) -> list[tuple[str, Prior]]:
+        return [(name, block) for name, block in self.blocks.items() if isinstance(block, Prior)]
+
+
+def some_class(n: int, noise: Noise, y: Tensor | None, classes: int, weights: Tensor | None = None) -> Tensor:
+    """The classes ``y`` where they are known; else drawn, equally likely or with the given weights."""
+    u = noise("class").uniform(n)
+    if weights is None:
+        drawn = (u * classes).long()
+    else:
+        drawn = torch.searchsorted(weights.cpu().cumsum(0).to(u), u, right=True)
+    drawn = drawn.clamp(max=classes - 1)
+    if y is None:
+        return drawn
+    if len(y) != n or y.max() >= classes:
+        raise ConfigError(f"{n} classes below {classes} are needed, got {len(y)} up to {int(y.max())}")
+    return torch.where(y.cpu() >= 0, y.cpu(), drawn)
