@@ -51,19 +51,28 @@ def resume(run: Path, *, device: str | None = None, json: JSON = False) -> None:
 
 
 @app.command
-def sample(run: Path, *, n: int = 64, seed: int = 0, out: Path | None = None, json: JSON = False) -> None:
+def sample(
+    run: Path,
+    *,
+    n: int = 64,
+    seed: int = 0,
+    label: str | None = None,
+    out: Path | None = None,
+    json: JSON = False,
+) -> None:
     """Decode draws of the prior into a picture (.png) or an array (.npy).
 
     Arguments:
         run: The run's folder.
         n: How many.
         seed: Which draws.
+        label: Number or name of the class that is asked for, of models that have classes.
         out: The file; samples.png in the run's folder by default.
     """
     from pushforward.verbs import load
 
     loaded = load(run)
-    write(loaded, "samples", out, loaded.sample(n, seed), json)
+    write(loaded, "samples", out, loaded.sample(n, seed, label), json)
 
 
 @app.command
@@ -80,8 +89,9 @@ def reconstruct(run: Path, *, n: int = 32, out: Path | None = None, json: JSON =
     from pushforward.verbs import load
 
     loaded = load(run)
-    x = loaded.data.test.batch(slice(0, whole("n", n, least=1))).x
-    write(loaded, "reconstructions", out, pairs(x, loaded.reconstruct(x)), json, columns=8)
+    x, y = loaded.data.test.batch(slice(0, whole("n", n, least=1)))
+    told = y if loaded.model.told else None
+    write(loaded, "reconstructions", out, pairs(x, loaded.reconstruct(x, told)), json, columns=8)
 
 
 @app.command
@@ -107,9 +117,10 @@ def interpolate(
     from pushforward.verbs import load
 
     loaded = load(run)
-    x = loaded.data.test.batch(slice(0, 2 * whole("n", n, least=1))).x
+    x, y = loaded.data.test.batch(slice(0, 2 * whole("n", n, least=1)))
     half = len(x) // 2
-    decoded = loaded.interpolate(x[:half], x[half : 2 * half], steps, path)
+    told = y[:half] if y is not None and loaded.model.told else None
+    decoded = loaded.interpolate(x[:half], x[half : 2 * half], steps, path, told)
     write(loaded, "interpolations", out, decoded.flatten(0, 1), json, columns=steps)
 
 
@@ -129,8 +140,8 @@ def evaluate(
         run: The run's folder.
         rows: At most this many held-out rows, and as many samples.
         seed: Which rows, samples and codes are drawn.
-        sections: Which questions: objective, reconstruction, samples, floor, sharpness, latent; and, on
-            demand, likelihood, annealing and parzen.
+        sections: Which questions: objective, reconstruction, samples, floor, sharpness, latent, classes; and,
+            on demand, likelihood, annealing and parzen.
     """
     from pushforward.evaluation import USUAL
     from pushforward.verbs import load

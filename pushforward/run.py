@@ -85,44 +85,72 @@ class Run:
         data = open_dataset(about["source"], data_dir=about["data_dir"], size=about["size"])
         return same_data(data, self.config)
 
-    def sample(self, n: int = 64, seed: int = 0) -> Tensor:
-        """n decoded draws of the prior, (n, \\*): the first 10 of 64 are the first 10 of 1000."""
-        n = whole("n", n, least=1)
-        return self.decode(self.model.prior(n).rsample(Noise(seed, "sample")))
+    def sample(self, n: int = 64, seed: int = 0, label: int | str | None = None) -> Tensor:
+        """n decoded draws of the prior, (n, \\*): the first 10 of 64 are the first 10 of 1000.
 
-    def encode(self, x: Any) -> Tensor:
+        ``label`` is the number or name of a class, for models whose samples can be asked for by class
+        (those trained with ``label=True``, and adversarial auto-encoders with classes); without it all come.
+
+        Raises:
+            ConfigError: If there is no such class, or no class can be asked for.
+        """
+        n = whole("n", n, least=1)
+        noise = Noise(seed, "sample")
+        if label is not None:
+            y = torch.full((n,), self._class(label))
+        elif self.model.told:
+            y = torch.arange(n) % self.model.told
+        else:
+            y = None
+        return self.decode(self.model.prior(n, y).rsample(noise), y)
+
+    def encode(self, x: Any, y: Any = None) -> Tensor:
         """Codes (N, L) of data (N, \\*) in the range the run was trained on; the centres of their laws.
+
+        Labels ``y`` (N,) are for models that are told them.
 
         Raises:
             ConfigError: If the model has no encoder.
         """
-        if not self.model.encodes:
-            raise ConfigError(f"{self.config['recipe']} has no encoder: its data have no codes")
-        return self._map(self.model.encode, self._rows(x))
+        self._need_codes()
+        return self._map(lambda x, y: self.model.encode(x, y=y), self._rows(x), y)
 
-    def decode(self, z: Any) -> Tensor:
-        """Data (N, \\*) that codes (N, L) stand for."""
+    def decode(self, z: Any, y: Any = None) -> Tensor:
+        """Data (N, \\*) that codes (N, L) stand for, with labels ``y`` (N,) if the model is told any."""
         z = torch.as_tensor(z, dtype=torch.float32)
         if z.ndim != 2 or z.shape[1] != self.model.prior.latent:
             raise DataError(f"codes must have shape (N, {self.model.prior.latent}), got {tuple(z.shape)}")
-        return self._map(self.model.decode, z)
+        return self._map(self.model.decode, z, y)
 
-    def reconstruct(self, x: Any) -> Tensor:
+    def reconstruct(self, x: Any, y: Any = None) -> Tensor:
         """Data (N, \\*) through encoder and decoder."""
-        return self.decode(self.encode(x))
+        return self.decode(self.encode(x, y), y)
 
-    def interpolate(self, a: Any, b: Any, steps: int = 8, path: str | None = None) -> Tensor:
+    def classify(self, x: Any) -> Tensor:
+        """The class (N,) that the code of each row names, of models whose codes hold one.
+
+        Raises:
+            ConfigError: If codes hold no class.
+        """
+        belief = self.model.prior.belief(self.encode(x))
+        if belief is None:
+            raise ConfigError(f"the codes of {self.config['recipe']} hold no class")
+        return belief.argmax(1)
+
+    def interpolate(self, a: Any, b: Any, steps: int = 8, path: str | None = None, y: Any = None) -> Tensor:
         """Decoded paths from rows ``a`` to rows ``b`` through their codes, (N, steps, \\*).
 
-        ``path`` is "linear" or "spherical"; by default what suits the prior: spherical on spheres and
-        for normal priors of 8 or more dimensions, whose mass lies near a sphere.
+        Models that are told labels hold those of ``y`` (N,) along the whole path. ``path`` is "linear" or
+        "spherical"; by default what suits the prior: spherical on spheres and for normal priors of 8 or
+        more dimensions, whose mass lies near a sphere.
         """
         path = path or self.model.prior.path
         if path not in PATHS:
             raise ConfigError(f"unknown path {path!r}: {nearest(path, PATHS)}")
         steps = whole("steps", steps, least=2)
-        codes = PATHS[path](self.encode(a), self.encode(b), steps)
-        return self.decode(codes.flatten(0, 1)).unflatten(0, (len(codes), steps))
+        codes = PATHS[path](self.encode(a, y), self.encode(b, y), steps)
+        along = None if y is None else torch.as_tensor(y).repeat_interleave(steps)
+        return self.decode(codes.flatten(0, 1), along).unflatten(0, (len(codes), steps))
 
     def evidence(
         self, rows: int = 10_000, seed: int = 0, features: Any = "auto", progress: Progress | None = None
@@ -202,21 +230,39 @@ class Run:
             history=self.history,
             labels=test.y,
         )
+        if self.model.classes:
+            whole_story = replace(whole_story, by_class=self.by_class())
         if not self.model.encodes:
             return whole_story
         half = min(6, len(test.x) // 2)
+        y = test.y if self.model.told else None
+        first = None if y is None else y[:half]
         # Drawn codes stand beside draws of the prior; reconstructions come from the centres.
-        codes = self._map(lambda x: self.model.encode(x, Noise(0, "sheet")), test.x)
+        noise = Noise(0, "sheet")
+        codes = self._map(lambda x, y: self.model.encode(x, noise, y), test.x, y)
+        shown, given = (self.model.view(sample).cpu() for sample in (codes, whole_story.prior))
         return replace(
             whole_story,
-            back=self.reconstruct(test.x),
-            paths=self.interpolate(test.x[:half], test.x[half : 2 * half], steps=10),
-            traversals=self.traverse(test.x[:1]),
-            codes=codes,
-            plane=least_gaussian_plane(codes, whole_story.prior, Noise(0, "sheet"))[0],
+            back=self.reconstruct(test.x, y),
+            paths=self.interpolate(test.x[:half], test.x[half : 2 * half], 10, y=first),
+            traversals=self.traverse(test.x[:1], y=None if y is None else y[:1]),
+            codes=shown,
+            prior=given,
+            plane=least_gaussian_plane(shown, given, noise)[0],
         )
 
-    def traverse(self, x: Any, dimensions: int = 12, steps: int = 10) -> tuple[Tensor, list[int]]:
+    def by_class(self, columns: int = 10, seed: int = 0) -> Tensor:
+        """Samples of every class, (K, columns, \\*): a column shares what is drawn beside the class."""
+        rows = []
+        for label in range(self.model.classes):
+            y = torch.full((columns,), label)
+            z = self.model.prior(columns, y).rsample(Noise(seed, "by class"))
+            rows.append(self.decode(z, y))
+        return torch.stack(rows)
+
+    def traverse(
+        self, x: Any, dimensions: int = 12, steps: int = 10, y: Any = None
+    ) -> tuple[Tensor, list[int]]:
         """Decoded walks from one row of data along single dimensions of its code.
 
         Each walk goes from the 0.1 % to the 99.9 % quantile of the prior, -3 to 3 for N(0, 1), with the
@@ -225,7 +271,7 @@ class Run:
         Returns:
             The walks (dimensions, steps, \\*), and the number of each one's dimension.
         """
-        code = self.encode(x)[:1]
+        code = self.encode(x, y)[:1]
         draws = self.model.prior(10_000).rsample(Noise(0, "traverse")).cpu()
         ends = draws.quantile(torch.tensor([0.001, 0.999]), dim=0)
         t = torch.linspace(0, 1, whole("steps", steps, least=2)).view(-1, 1)
@@ -233,7 +279,8 @@ class Run:
         codes = code.repeat(latent, len(t), 1)
         for i in range(latent):
             codes[i, :, i] = (ends[0, i] + (ends[1, i] - ends[0, i]) * t).flatten()
-        walks = self.decode(codes.flatten(0, 1)).unflatten(0, (latent, len(t)))
+        told = None if y is None else torch.as_tensor(y)[:1].repeat(latent * len(t))
+        walks = self.decode(codes.flatten(0, 1), told).unflatten(0, (latent, len(t)))
         change = walks.flatten(2).var(1).sum(1)
         chosen = change.argsort(descending=True)[: whole("dimensions", dimensions, least=1)].tolist()
         return walks[chosen], chosen
@@ -250,10 +297,38 @@ class Run:
         masks = len(x) > 0 and x.max() <= 1  # bytes that are only 0 and 1 are read as black and white
         return x.float() / 255 if x.dtype == torch.uint8 and not masks else x.float()
 
+    def _need_codes(self) -> None:
+        if not self.model.encodes:
+            raise ConfigError(f"{self.config['recipe']} has no encoder: its data have no codes")
+
+    def _class(self, label: int | str) -> int:
+        """The number of a class, by number or name."""
+        count = self.model.classes
+        if not count:
+            raise ConfigError(
+                f"{self.config['recipe']} cannot be asked for a class; most recipes can if trained with "
+                "label=True"
+            )
+        names = self.config["data"]["classes"] or []
+        if label in names:
+            return names.index(label)
+        if str(label).isdecimal() and int(label) < count:
+            return int(label)
+        known = names if len(names) == count else [str(i) for i in range(count)]
+        raise ConfigError(f"unknown label {label!r}: {nearest(str(label), known)}")
+
     @torch.no_grad()
-    def _map(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    def _map(self, function: Callable[[Tensor, Tensor | None], Tensor], rows: Tensor, y: Any) -> Tensor:
         device = self.model.prior.anchor.device
-        return torch.cat([function(part.to(device)).cpu() for part in rows.split(CHUNK)])
+        labels = None if y is None else torch.as_tensor(y)
+        if labels is not None and labels.shape != rows.shape[:1]:
+            raise DataError(f"{len(rows)} labels are needed, one a row, got shape {tuple(labels.shape)}")
+        made = []
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, start + CHUNK)
+            told = None if labels is None else labels[part].to(device)
+            made.append(function(rows[part].to(device), told).cpu())
+        return torch.cat(made)
 
 
 def same_data(data: Dataset, config: dict[str, Any]) -> Dataset:

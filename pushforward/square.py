@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions import Distribution
+from pushforward.distributions import Distribution, Gaussian, moments
 from pushforward.randomness import Noise
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Square:
     @lazy
     def q(self) -> Distribution:
         """The encoder's law of the code of every row of ``x``."""
-        return self.model.encoder(self.x)
+        return self.model.encoder(self.x, self.y)
 
     @lazy
     def z(self) -> Tensor:
@@ -97,6 +97,11 @@ class Square:
         return self.q.rsample(self.noise("encoder"))
 
     @lazy
+    def moments(self) -> Gaussian:
+        """The Gaussian with the moments of every row's code, which no gradient moves."""
+        return moments(self.q, self.noise("encoder"))
+
+    @lazy
     def resting(self) -> Tensor:
         """Made codes, (N, L), as they will be after training: BatchNorm uses its running statistics.
 
@@ -104,7 +109,7 @@ class Square:
         independent and their discrepancy from the prior reads too small, even below 0.
         """
         with at_rest(self.model.encoder) as encoder, torch.no_grad():
-            return encoder(self.x).rsample(self.noise("encoder"))
+            return encoder(self.x, self.y).rsample(self.noise("encoder"))
 
     @lazy
     def fresh(self) -> Tensor:
@@ -114,15 +119,15 @@ class Square:
     @lazy
     def Gz(self) -> Tensor:
         """Made data, (N, \\*): decoded draws of the prior."""
-        return self.model.decoder(self.z)
+        return self.model.generate(self.z, self.y)
 
     @lazy
     def GEx(self) -> Tensor:
         """The data back: decoded codes of ``x``, (N, \\*)."""
-        return self.model.decoder(self.Ex)
+        return self.model.generate(self.Ex, self.y)
 
     @lazy
     def EGz(self) -> Tensor:
         """The codes back, (N, L): codes of decoded draws of the prior."""
-        made = self.model.encoder(self.model.cost.point(self.Gz))
+        made = self.model.encoder(self.model.cost.point(self.Gz), self.y)
         return made.rsample(self.noise("encoder", "back"))

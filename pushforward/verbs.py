@@ -353,7 +353,7 @@ def _config(
             "size": size,
             "shape": list(dataset.shape),
             "unit": dataset.unit,
-            "classes": None if dataset.train.y is None else list(dataset.classes or ()),
+            "classes": None if dataset.train.y is None else list(dataset.labels),
             "rows": {"train": len(dataset.train), "test": len(dataset.test)},
             "sha256": dataset.fingerprint,
         },

@@ -44,6 +44,38 @@ class Split:
         """At most so many rows at random: the first ones of a split may all be of one class."""
         return self.batch(noise.permutation(len(self))[:count])
 
+    def showing(self, labels: int, noise: Noise) -> Split:
+        """The same rows with so many labels known, spread evenly over the classes; the others become -1.
+
+        Raises:
+            DataError: If there are fewer labels than that.
+        """
+        order = noise.permutation(len(self))
+        y = torch.full((len(self),), -1) if self.y is None else self.y
+        known = order[y[order] >= 0]
+        if labels > len(known):
+            raise DataError(f"{labels} labels are to be shown, the rows to learn from have {len(known)}")
+        # Each row's turn within its class: the first of every class, then the second of every class, ...
+        place = torch.empty_like(known)
+        for label in y[known].unique():
+            members = (y[known] == label).nonzero().flatten()
+            place[members] = torch.arange(len(members))
+        shown = known[place.argsort(stable=True)[:labels]]
+        hidden = torch.full_like(y, -1)
+        hidden[shown] = y[shown]
+        return replace(self, y=hidden)
+
+    def labelled(self) -> Split:
+        """The rows whose label is known.
+
+        Raises:
+            DataError: If there is none.
+        """
+        known = torch.empty(0).long() if self.y is None else (self.y >= 0).nonzero().flatten()
+        if not len(known):
+            raise DataError("rows with labels are needed, and there is none")
+        return self.rows(known)
+
     def batch(self, index: Tensor | slice) -> Batch:
         """The rows at ``index`` as float32; bytes become numbers in [0, 1]."""
         x = self.x[index] if isinstance(index, slice) else self.x.index_select(0, index)
@@ -96,6 +128,14 @@ class Dataset:
     def range(self) -> str:
         """The range of values, as it is printed beside every figure."""
         return "[0, 1]" if self.unit else "real numbers"
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The name of every class, its number where it has none; empty without labels."""
+        if self.classes is not None:
+            return self.classes
+        ys = [split.y for split in (self.train, self.test) if split.y is not None]
+        return tuple(str(label) for label in range(int(max((y.max() for y in ys), default=-1)) + 1))
 
     @cached_property
     def fingerprint(self) -> str:

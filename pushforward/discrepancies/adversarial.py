@@ -77,6 +77,23 @@ class JensenShannon(Adversarial):
         return -F.softplus(-Tp).mean() - F.softplus(Tq).mean()
 
 
+class DensityRatio(JensenShannon):
+    r"""The divergence :math:`\mathrm{KL}(Q, P) = E_Q \log q/p`, the ratio read off the critic of a JS game.
+
+    .. math:: D_T(Q, P) = -E_Q\, T \;=\; \mathrm{KL}(Q, P) \quad\text{for}\quad T = \log p/q
+
+    It is no bound: a critic that is not the best one errs to either side. At the best one its own gradient
+    has mean 0, and the model moves the sample alone.
+
+    References:
+        | Adversarial Variational Bayes (Mescheder et al., 2017), propositions 1 and 2
+        | https://arxiv.org/abs/1701.04722
+    """
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        return -self.critic(q).mean()
+
+
 class PriorDensity(nn.Module):
     r"""A critic of codes that is told the prior: :math:`T(z) = h(z) + \log p_Z(z)`.
 

@@ -7,8 +7,12 @@ features. Made comes first, given second, always.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
+
+from pushforward.errors import ConfigError
 
 
 class Discrepancy(nn.Module, ABC):
@@ -28,3 +32,48 @@ class Discrepancy(nn.Module, ABC):
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
         """What a critic climbs, shape (). Discrepancies without a critic have none."""
         raise NotImplementedError(f"{type(self).__name__} has no critic")
+
+    def parts(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
+        """The comparisons that this one is the sum of, by what is put behind their names."""
+        return {"": (self, q, p)}
+
+
+class Blocks(Discrepancy):
+    r"""A discrepancy for every block of columns: :math:`\sum_b D_b(q_b, p_b)`.
+
+    Codes of several blocks (:class:`~pushforward.distributions.ProductPrior`) then meet the prior block
+    by block. Critics of several blocks share nothing, so that their turn is one.
+
+    Arguments:
+        matches: The discrepancy of each block, by name.
+        sizes: Columns of each block, in order, by the same names.
+        turns: Updates of the critics for each update of the model.
+
+    Example:
+        >>> import torch
+        >>> from pushforward.discrepancies import IMQ, MMD
+        >>> both = Blocks({"y": MMD(IMQ(1.0)), "z": MMD(IMQ(2.0))}, {"y": 10, "z": 4})
+        >>> x = torch.rand(8, 14)
+        >>> bool(both(x, x) == MMD(IMQ(1.0))(x[:, :10], x[:, :10]) + MMD(IMQ(2.0))(x[:, 10:], x[:, 10:]))
+        True
+    """
+
+    def __init__(self, matches: Mapping[str, Discrepancy], sizes: Mapping[str, int], turns: int = 1) -> None:
+        super().__init__()
+        if list(matches) != list(sizes):
+            raise ConfigError(f"a match for each of {', '.join(sizes)} is needed, got {', '.join(matches)}")
+        self.matches = nn.ModuleDict(matches)
+        self.sizes = list(sizes.values())
+        self.turns = turns
+
+    def parts(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
+        columns = zip(q.split(self.sizes, dim=-1), p.split(self.sizes, dim=-1), strict=True)
+        named = zip(self.matches.items(), columns, strict=True)
+        return {f"_{name}": (match, *pair) for (name, match), pair in named if isinstance(match, Discrepancy)}
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        return torch.stack([match(a, b) for match, a, b in self.parts(q, p).values()]).sum()
+
+    def advantage(self, q: Tensor, p: Tensor) -> Tensor:
+        games = [part for part in self.parts(q, p).values() if any(True for _ in part[0].parameters())]
+        return torch.stack([match.advantage(a, b) for match, a, b in games]).sum()

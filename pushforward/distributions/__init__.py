@@ -14,7 +14,7 @@ from pushforward.distributions.encoders import (
     ToldEncoder,
     UniformEncoder,
 )
-from pushforward.distributions.laws import Dirac, Distribution, Gaussian, Implicit, Uniform
+from pushforward.distributions.laws import Dirac, Distribution, Gaussian, Implicit, Uniform, moments
 from pushforward.distributions.priors import (
     MixturePrior,
     NormalPrior,
@@ -48,5 +48,6 @@ __all__ = [
     "Uniform",
     "UniformEncoder",
     "UniformPrior",
+    "moments",
     "petals",
 ]

@@ -6,9 +6,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from pushforward.randomness import Noise
+
+LEAST = 1e-4  # variance that a law of moments has at least; the official code of AVB adds the same
 
 
 class Distribution(ABC):
@@ -92,3 +95,12 @@ class Implicit(Distribution):
 
     def rsample(self, noise: Noise) -> Tensor:
         return self.draw(noise)
+
+
+@torch.no_grad()
+def moments(law: Distribution, noise: Noise, draws: int = 16) -> Gaussian:
+    """The Gaussian with each row's mean and variances: known ones, or those of so many draws."""
+    if isinstance(law, Gaussian | Uniform):
+        return Gaussian(law.center.detach(), law.log_var.detach())
+    drawn = torch.stack([law.rsample(noise("moments", i)) for i in range(draws)])
+    return Gaussian(drawn.mean(0), (drawn.var(0) + LEAST).log())

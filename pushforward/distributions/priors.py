@@ -57,6 +57,10 @@ class Prior(nn.Module, ABC):
         """Maps any (N, L) to where the prior lives; encoders end with it."""
         return codes
 
+    def belief(self, codes: Tensor) -> Tensor | None:
+        """The probabilities (N, K) of classes that codes (N, L) hold, or None if they hold none."""
+        return None
+
 
 class NormalPrior(Prior):
     r""":math:`N(0, \sigma^2 I)`.
@@ -158,6 +162,9 @@ class OneHotPrior(Prior):
 
     def onto(self, codes: Tensor) -> Tensor:
         return codes.softmax(dim=-1)
+
+    def belief(self, codes: Tensor) -> Tensor:
+        return codes
 
 
 class MixturePrior(Prior):
@@ -289,6 +296,11 @@ class ProductPrior(Prior):
     def onto(self, codes: Tensor) -> Tensor:
         parts = self.split(codes)
         return torch.cat([block.onto(parts[name]) for name, block in self._named()], dim=-1)
+
+    def belief(self, codes: Tensor) -> Tensor | None:
+        parts = self.split(codes)
+        found = (block.belief(parts[name]) for name, block in self._named())
+        return next((belief for belief in found if belief is not None), None)
 
     def _named(self) -> list[tuple[str, Prior]]:
         return [(name, block) for name, block in self.blocks.items() if isinstance(block, Prior)]

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.discrepancies import IMQ, MMD, Adversarial
+from pushforward.discrepancies import IMQ, MMD, Adversarial, Discrepancy, JensenShannon
 from pushforward.evaluation.evidence import Evidence
 from pushforward.evaluation.features import PCA
 from pushforward.evaluation.latent import LatentFit, latent_fit
@@ -105,8 +105,9 @@ class Checkup:
         order = self.noise("training rows").permutation(len(data.train))[: self.evidence.rows]
         total = 0.0
         with torch.inference_mode():
-            for x in self.evidence.batches(data.train, order):
-                total += (self.model.decode(self.model.encode(x)) - x).square().sum().item()
+            for x, y in self.evidence.labelled(data.train, order):
+                back = self.model.decode(self.model.encode(x, y=y), y)
+                total += (back - x).square().sum().item()
         return total / len(order)
 
     @lazy
@@ -174,16 +175,19 @@ class Checkup:
 
     @lazy
     def critic(self) -> float | None:
-        """How often the critic of codes is right about held-out codes and fresh draws; 0.5 is chance."""
+        """How often a critic is right about what held-out rows make and what is given; 0.5 is chance."""
         match = self.model.match
-        if not isinstance(match, Adversarial) or self.fit is None:
+        if not isinstance(match, Discrepancy) or self.fit is None:
             return None
-        codes = self.evidence.coded.codes
-        draws = self.model.prior.draw(len(codes), self.noise("critic"))
-        device = self.evidence.device
+        right: dict[str, float] = {}
         with torch.inference_mode():
-            values = [match.critic(rows.to(device)).flatten() for rows in (codes, draws)]
-        return (((values[0] < 0).double().mean() + (values[1] > 0).double().mean()) / 2).item()
+            for part, square in self.evidence.squares():
+                for name, (game, q, p) in match.parts(*self.model.pair(square)).items():
+                    if isinstance(game, JensenShannon):
+                        sides = (game.critic(q) < 0).double().mean() + (game.critic(p) > 0).double().mean()
+                        share = (part.stop - part.start) / self.evidence.rows
+                        right[name] = right.get(name, 0.0) + sides.item() / 2 * share
+        return max(right.values(), default=None)
 
     @lazy
     def late_fall(self) -> float:
@@ -306,15 +310,16 @@ def critic_saturated(c: Checkup) -> Finding | None:
     if c.critic is None or c.critic < SURE:
         return None
     match = c.model.match
-    assert isinstance(match, Adversarial)
-    if (c.model.factor or 0.0) < 0.02 * c.spread:  # codes that are not pulled are easy to tell
-        return None
-    advice = "let its learning rate be a tenth" if match.exchange else "exchange the roles (exchange=True)"
+    assert isinstance(match, Discrepancy)
+    if c.model.factor is not None and c.model.factor < 0.02 * c.spread:
+        return None  # codes that are not pulled are easy to tell
+    exchange = all(game.exchange for game in match.modules() if isinstance(game, Adversarial))
+    advice = "let its learning rate be a tenth" if exchange else "exchange the roles (exchange=True)"
     return Finding(
         "critic saturated",
         f"the critic tells codes from draws in {c.critic:.1%} of cases, with {match.turns} turns a step: "
         "where it is sure, its slope points nowhere",
-        advice if match.turns == 1 or not match.exchange else "give the critic one turn",
+        advice if match.turns == 1 or not exchange else "give the critic one turn",
         {"right": c.critic, "turns": match.turns},
     )
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pushforward.costs import SquaredError
-from pushforward.data.dataset import Dataset, Split
+from pushforward.data.dataset import Batch, Dataset, Split
 from pushforward.distributions import Distribution, Gaussian, Implicit
 from pushforward.errors import whole
 from pushforward.evaluation.features import Features, Progress, extract, open_features
@@ -137,7 +137,7 @@ class Evidence:
             for _, square in self.squares():
                 laws.append(square.q)
                 codes.append(square.Ex.cpu())
-                x = self.model.decode(square.q.center)
+                x = self.model.decode(square.q.center, square.y)
                 errors.append(cost.rows(x, square.x).cpu())
                 yield x
 
@@ -150,23 +150,28 @@ class Evidence:
         return self.batches(self.data.test, self.order)
 
     def drawn(self) -> Iterator[Tensor]:
-        """As many samples, in parts."""
+        """As many samples, in parts; models that are told labels are told those of the held-out rows."""
         noise = self.noise("samples")
         for part in chunks(self.rows):
-            yield self.model.sample(part.stop - part.start, noise.rows(part.start))
+            y = self.data.test.batch(self.order[part]).y if self.model.told else None
+            yield self.model.sample(part.stop - part.start, noise.rows(part.start), y)
 
     def batches(self, split: Split, order: Tensor) -> Iterator[Tensor]:
         """Rows of a split, in parts, where the model is."""
+        for x, _ in self.labelled(split, order):
+            yield x
+
+    def labelled(self, split: Split, order: Tensor) -> Iterator[Batch]:
+        """Rows of a split with their labels, in parts, where the model is."""
         for part in chunks(len(order)):
-            yield split.batch(order[part]).x.to(self.device)
+            x, y = split.batch(order[part])
+            yield Batch(x.to(self.device), None if y is None else y.to(self.device))
 
     def squares(self) -> Iterator[tuple[slice, Square]]:
         """The squares of the held-out rows, in parts."""
-        for part in chunks(self.rows):
-            x, y = self.data.test.batch(self.order[part])
-            noise = self.noise.rows(part.start)
-            labels = None if y is None else y.to(self.device)
-            yield part, Square(self.model, x.to(self.device), noise, labels)
+        parts = zip(chunks(self.rows), self.labelled(self.data.test, self.order), strict=True)
+        for part, (x, y) in parts:
+            yield part, Square(self.model, x, self.noise.rows(part.start), y)
 
     def show(self, parts: Iterator[Tensor]) -> Shown:
         """Features, and for images sharpness, of rows that come in parts."""

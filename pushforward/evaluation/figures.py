@@ -104,6 +104,11 @@ OTHERS = (
         ("observed with", ("likelihood", "observation")),
     ),
     Figure(
+        "ELBO, critic's",
+        ("likelihood", "critics_elbo"),
+        "nats, as far as the critic sees: no bound, to be read beside log p(x)",
+    ),
+    Figure(
         "log p(x), annealed",
         ("annealing", "log_likelihood"),
         "nats, a stochastic lower bound",
@@ -117,6 +122,21 @@ OTHERS = (
         "share of the prior's draws with a code nearby; less means holes",
         1,
     ),
+    Figure("class error", ("classes", "error"), "share of held-out rows whose code names another class", -1),
+    Figure(
+        "majority error",
+        ("classes", "majority_error"),
+        "the same with each cluster called after its most frequent label",
+        -1,
+    ),
+    Figure(
+        "5-NN error",
+        ("classes", "neighbours_error"),
+        "share of held-out rows that neighbouring training codes take for another class",
+        -1,
+    ),
+    Figure("class asked", ("classes", "asked"), "share of samples read as the class they were asked for", 1),
+    Figure("label swapped", ("classes", "swapped"), "share of codes read as another label told with them", 1),
     Figure("active", ("latent", "active"), "latent dimensions that say something about the data"),
     Figure(
         "sharpness",

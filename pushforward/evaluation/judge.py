@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.costs import KL, GaussianLikelihood
-from pushforward.distributions import Gaussian
+from pushforward.costs import GaussianLikelihood
+from pushforward.distributions import Dirac, Gaussian
 from pushforward.errors import ConfigError, DataError, nearest
 from pushforward.evaluation.annealing import annealed
+from pushforward.evaluation.classes import classes
 from pushforward.evaluation.estimate import mean_of
 from pushforward.evaluation.evidence import Evidence, Section
 from pushforward.evaluation.features import Features
@@ -29,6 +30,7 @@ from pushforward.evaluation.manifold import prdc
 from pushforward.evaluation.parzen import parzen_with_baselines
 from pushforward.evaluation.transport import sliced_wasserstein
 from pushforward.evaluation.two_sample import classifier_test
+from pushforward.models import Model
 from pushforward.randomness import Noise
 
 VERSION = 1  # raised when a figure of the same model becomes another, so that kept ones are made again
@@ -93,15 +95,22 @@ def latent(evidence: Evidence) -> dict[str, Any] | None:
 
 
 def likelihood(evidence: Evidence) -> dict[str, Any] | None:
-    """The importance-weighted bound of log p(x) in nats, of models with likelihood and posterior density."""
+    """The importance-weighted bound of log p(x) in nats, of models with a likelihood and random codes.
+
+    A critic's estimate of the evidence lower bound stands beside it, and nowhere else: it is no bound.
+    """
     model = evidence.model
-    if not (model.encodes and model.cost.likelihood and isinstance(model.match, KL)):
+    if not (model.encodes and model.cost.likelihood and _has_density(model)) or model.told:
         return None
     x = torch.cat(list(evidence.batches(evidence.data.test, evidence.order[:LIKELIHOOD_ROWS])))
+    if isinstance(model.encoder(x[:2]), Dirac):
+        return None
     noise = evidence.noise("importance")
     bound = importance_weighted(model, x, IMPORTANCE_SAMPLES, noise).double()
+    claim = {"critics_elbo": -sum(evidence.objective.values())} if model.claims_bound else {}
     return {
         "log_likelihood": mean_of(bound)._asdict(),
+        **claim,
         "observation": repr(model.cost),
         "samples": IMPORTANCE_SAMPLES,
         "rows": len(x),
@@ -114,7 +123,7 @@ def annealing(evidence: Evidence) -> dict[str, Any] | None:
     A cost that is no likelihood is replaced by Gaussian noise of a fixed deviation, which the figure names.
     """
     model = evidence.model
-    if not isinstance(model.prior(1), Gaussian):
+    if not _has_density(model) or model.told:
         return None
     cost = model.cost if model.cost.likelihood else GaussianLikelihood(OBSERVED)
     x = torch.cat(list(evidence.batches(evidence.data.test, evidence.order[:ANNEALED_ROWS])))
@@ -149,11 +158,12 @@ SECTIONS: dict[str, Section] = {
     "floor": floor,
     "sharpness": sharp,
     "latent": latent,
+    "classes": classes,
     "likelihood": likelihood,
     "annealing": annealing,
     "parzen": parzen,
 }
-USUAL = ("objective", "reconstruction", "samples", "floor", "sharpness", "latent")
+USUAL = ("objective", "reconstruction", "samples", "floor", "sharpness", "latent", "classes")
 
 
 def compared(q: Tensor, p: Tensor, features: Features, seed: int, brief: bool = False) -> dict[str, Any]:
@@ -218,6 +228,10 @@ def judge(evidence: Evidence, sections: Sequence[str] = USUAL) -> dict[str, Any]
         if (found := SECTIONS[name](evidence)) is not None:
             result[name] = found
     return result
+
+
+def _has_density(model: Model) -> bool:
+    return isinstance(model.prior(1), Gaussian)
 
 
 def _device(features: Features) -> torch.device:

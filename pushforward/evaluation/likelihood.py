@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.costs import Cost
-from pushforward.distributions import Encoder, Gaussian, Prior
+from pushforward.distributions import Dirac, Distribution, Encoder, Gaussian, Prior, moments
 from pushforward.errors import ConfigError, DataError, whole
 from pushforward.randomness import Noise
 from pushforward.square import at_rest
@@ -31,6 +31,7 @@ from pushforward.square import at_rest
 CHUNK = 1024  # codes that are decoded together
 TARGET = 0.65  # the best acceptance of Hamiltonian proposals in many dimensions (Neal, 2011, section 5.4.4)
 PILOTS = 4  # chains of each row that find the sizes of steps
+PROPOSAL_DRAWS = 64  # from which the moments of an implicit law are estimated
 PACE = 0.2  # of their logarithm at every temperature, for a rate of acceptance that is off by 1
 
 
@@ -116,10 +117,11 @@ def importance_weighted(
 
     With K = 1 it is the evidence lower bound on average; it rises with K on average, towards
     :math:`\log p(x)`. If q is the exact posterior it is :math:`\log p(x)` at every K. More draws continue
-    fewer: the first of K = 5000 are those of K = 50.
+    fewer: the first of K = 5000 are those of K = 50. A law without a density gives way to the Gaussian with
+    its moments.
 
     Arguments:
-        model: With a Gaussian encoder and a normal prior.
+        model: With a random encoder and a normal prior.
         x: Data, shape (N, \*).
         samples: The number K of draws for each row.
         noise: Where the draws come from; the row n of ``x`` takes the row n of it.
@@ -131,7 +133,7 @@ def importance_weighted(
         One number for each row, shape (N,), float64.
 
     Raises:
-        ConfigError: If there is no likelihood, or the encoder or the prior has no density.
+        ConfigError: If there is no likelihood, the prior has no density, or codes are not random.
         DataError: If ``x`` is empty or not finite.
 
     References:
@@ -159,12 +161,7 @@ def importance_weighted(
     with at_rest(model.encoder), at_rest(p.decoder):
         for rows in parts_of(len(x), max(1, chunk // samples)):
             given = x[rows]
-            q = model.encoder(given)
-            if not isinstance(q, Gaussian):
-                name = type(q).__name__
-                raise ConfigError(
-                    f"importance weights need a Gaussian encoder, which has a density; got {name} codes"
-                )
+            q = proposal(model.encoder(given), noise.rows(noise.start + rows.start))
             weights = []
             q = Gaussian(q.center.unsqueeze(1), q.log_var.unsqueeze(1))
             for part in parts_of(samples, chunk):
@@ -183,6 +180,17 @@ def importance_weighted(
             if progress:
                 progress(rows.stop, len(x))
     return torch.cat(result)
+
+
+def proposal(law: Distribution, noise: Noise) -> Gaussian:
+    """The density that codes are drawn from: a Gaussian law itself, or one with an implicit law's moments.
+
+    Raises:
+        ConfigError: If the law is a single point.
+    """
+    if isinstance(law, Dirac):
+        raise ConfigError("importance weights need a random encoder; got Dirac codes, a single point a row")
+    return law if isinstance(law, Gaussian) else moments(law, noise, PROPOSAL_DRAWS)
 
 
 def log_mean_exp(weights: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pushforward.costs import KL, Cost
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior
+from pushforward.labels import Told
 from pushforward.randomness import Noise
 from pushforward.square import Square
 
@@ -25,14 +26,16 @@ class Player:
     Attributes:
         name: Who it is: ``"model"``, ``"critic"``, ...
         loss: Named terms whose sum it descends.
-        parameters: What it may move, and nobody else's.
+        parameters: What it may move, and nothing else. Two players may move the same.
         turns: Updates at each step.
+        labelled: Whether it plays on rows whose label is known, in batches of their own.
     """
 
     name: str
     loss: Callable[[Square], Terms]
     parameters: tuple[nn.Parameter, ...]
     turns: int = 1
+    labelled: bool = False
 
 
 class Model(nn.Module, ABC):
@@ -67,19 +70,43 @@ class Model(nn.Module, ABC):
         """Whether the formula's terms add up to the negative evidence lower bound, in nats."""
         return False
 
-    def encode(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+    @property
+    def claims_bound(self) -> bool:
+        """Whether the terms add up to what a critic takes for the negative evidence lower bound, in nats."""
+        return False
+
+    @property
+    def told(self) -> int:
+        """How many classes its networks are told of; 0 of models that see no labels."""
+        return self.decoder.classes if isinstance(self.decoder, Told) else 0
+
+    @property
+    def classes(self) -> int:
+        """How many classes samples can be asked for; 0 if none."""
+        return self.told or self.prior.classes
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """The decoder's output for codes (N, L), and for their labels (N,) if it is told any."""
+        return self.decoder(z, y) if self.told else self.decoder(z)
+
+    def encode(self, x: Tensor, noise: Noise | None = None, y: Tensor | None = None) -> Tensor:
         """Codes (N, L) of data (N, \\*): the centres of their laws, or draws if ``noise`` is given."""
-        q = self.encoder(x)
+        q = self.encoder(x, y)
         return q.center if noise is None else q.rsample(noise)
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Data (N, \\*) that codes (N, L) stand for."""
-        made: Tensor = self.decoder(z)
-        return self.cost.point(made)
+        return self.cost.point(self.generate(z, y))
 
-    def sample(self, n: int, noise: Noise) -> Tensor:
-        """n decoded draws of the prior."""
-        return self.decode(self.prior(n).rsample(noise))
+    def sample(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """n decoded draws of the prior, of the classes ``y`` (n,) where those can be asked for."""
+        if self.told and y is None:
+            y = (noise("label").uniform(n) * self.told).long()
+        return self.decode(self.prior(n, y).rsample(noise), y)
+
+    def view(self, codes: Tensor) -> Tensor:
+        """Where codes (N, L) lie in the space to be looked at, (N, M)."""
+        return codes
 
     @abstractmethod
     def pair(self, s: Square) -> tuple[Any, Any]:
@@ -96,7 +123,21 @@ class Model(nn.Module, ABC):
         others = {id(parameter) for parameter in critic}
         yield Player("model", self.formula, tuple(p for p in self.parameters() if id(p) not in others))
         if game and critic:
-            yield Player("critic", lambda s: {"critic": -game.advantage(*self.pair(s))}, critic, game.turns)
+            yield Player("critic", lambda s: self.climbed(game, s), critic, game.turns)
+
+    def matched(self, game: Discrepancy, s: Square) -> Terms:
+        """What the model descends of a match: one term for each comparison it is made of."""
+        parts = game.parts(*self.pair(s))
+        return {f"match{name}": part(q, p) for name, (part, q, p) in parts.items()}
+
+    def climbed(self, game: Discrepancy, s: Square) -> Terms:
+        """What the critics of a match descend: one term for each critic."""
+        parts = game.parts(*self.pair(s))
+        return {
+            f"critic{name}": -part.advantage(q, p)
+            for name, (part, q, p) in parts.items()
+            if any(True for _ in part.parameters())
+        }
 
     def settle(self, s: Square, step: int, pace: float) -> None:
         """Moves what is neither a parameter nor derived, once at the end of every step.

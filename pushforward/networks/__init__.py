@@ -1,6 +1,8 @@
 """Shapes in, shapes out. No science."""
 
 from pushforward.networks.dcgan import conv_decoder, conv_encoder, official_init
+from pushforward.networks.mixing import Mixing, Squares
 from pushforward.networks.mlp import mlp
+from pushforward.networks.noise import GaussianNoise
 
-__all__ = ["conv_decoder", "conv_encoder", "mlp", "official_init"]
+__all__ = ["GaussianNoise", "Mixing", "Squares", "conv_decoder", "conv_encoder", "mlp", "official_init"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
 
 def mlp(
-    inputs: int | Sequence[int], outputs: int | Sequence[int], widths: Sequence[int], norm: bool = True
+    inputs: int | Sequence[int],
+    outputs: int | Sequence[int],
+    widths: Sequence[int],
+    norm: bool = True,
+    activation: Callable[[], nn.Module] = nn.ReLU,
 ) -> nn.Sequential:
     """Linear layers with (BatchNorm and) ReLU between them; rows may be vectors or images.
 
@@ -18,6 +22,7 @@ def mlp(
         outputs: Shape of a row that goes out.
         widths: Units of each hidden layer.
         norm: Whether BatchNorm precedes each ReLU. Critics go without.
+        activation: What stands in the place of the ReLU.
 
     >>> import torch
     >>> mlp((1, 8, 8), 2, [16])(torch.rand(5, 1, 8, 8)).shape
@@ -33,7 +38,7 @@ def mlp(
         layers += [
             nn.Linear(width, units, bias=not norm),
             *([nn.BatchNorm1d(units)] if norm else []),
-            nn.ReLU(),
+            activation(),
         ]
         width = units
     layers.append(nn.Linear(width, math.prod(shape_out)))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, SquaredError
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import IMQ, Adversarial, GaussianKernel, Kernel
+from pushforward.discrepancies import IMQ, Adversarial, Discrepancy, GaussianKernel, Kernel
 from pushforward.distributions import (
     DeterministicEncoder,
     Encoder,
@@ -22,11 +23,16 @@ from pushforward.distributions import (
     NormalPrior,
     Prior,
     SpherePrior,
+    SwissRollPrior,
+    ToldEncoder,
+    UniformEncoder,
     UniformPrior,
+    petals,
 )
 from pushforward.errors import ConfigError, nearest
-from pushforward.models import AutoEncoder, AutoWeight, Weight
-from pushforward.networks import conv_decoder, conv_encoder, mlp, official_init
+from pushforward.labels import Told
+from pushforward.models import AutoWeight, Model, Weight
+from pushforward.networks import Mixing, conv_decoder, conv_encoder, mlp, official_init
 from pushforward.randomness import Noise
 from pushforward.recipes.settings import Settings
 from pushforward.square import Square, at_rest
@@ -40,10 +46,25 @@ COSTS: dict[str, Callable[[], Cost]] = {
     "gaussian": GaussianLikelihood,
     "gaussian-learnt": lambda: GaussianLikelihood(learnt=True),
 }
+
+
+def planar(name: str, prior: Callable[[float], Prior]) -> Callable[[int, float], Prior]:
+    """A prior that lies in the plane."""
+
+    def made(latent: int, sigma: float) -> Prior:
+        if latent != 2:
+            raise ConfigError(f"prior {name!r} lies in the plane: latent must be 2, got {latent}")
+        return prior(sigma)
+
+    return made
+
+
 PRIORS: dict[str, Callable[[int, float], Prior]] = {
     "normal": NormalPrior,
     "uniform": UniformPrior,
     "sphere": SpherePrior,
+    "mixture": planar("mixture", lambda sigma: petals(10, 1.4 * sigma, 0.5 * sigma, 0.05 * sigma)),
+    "swiss-roll": planar("swiss-roll", lambda sigma: SwissRollPrior(10, sigma)),
 }
 KERNELS: dict[str, Callable[[Prior], Kernel]] = {
     "imq": lambda prior: IMQ(prior.spread),
@@ -51,6 +72,7 @@ KERNELS: dict[str, Callable[[Prior], Kernel]] = {
 }
 Shape = tuple[int, ...]
 IMPLICIT_NOISE = 16  # dimensions of the noise that goes through an implicit encoder
+MIXED = 8  # functions of noise that an encoder of kind "mixing" mixes
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,21 @@ NETWORKS: dict[str, Network] = {
         lambda n, s: conv_decoder(n, s, _stages(s)[::-1], 4, hidden=[256], last=False),
         images=True,
     ),
+    "mlp-1000": Network(
+        lambda s, n: mlp(s, n, [1000, 1000], norm=False),
+        lambda n, s: mlp(n, s, [1000, 1000], norm=False),
+        images=False,
+    ),
+    "mlp-1200": Network(
+        lambda s, n: mlp(s, n, [1200, 1200], norm=False),
+        lambda n, s: mlp(n, s, [1200, 1200, 1200], norm=False, activation=nn.Tanh),
+        images=False,
+    ),
+    "mmd-vae": Network(
+        lambda s, n: conv_encoder(s, n, [64, 128], 4, hidden=[1024]),
+        lambda n, s: conv_decoder(n, s, [128, 64], 4, hidden=[1024], last=False),
+        images=True,
+    ),
     "official-mnist": Network(
         lambda s, n: conv_encoder(s, n, [128, 256, 512, 1024], 4),
         lambda n, s: conv_decoder(n, s, [1024, 512, 256], 4),
@@ -113,9 +150,22 @@ def gaussian(net: nn.Module, prior: Prior) -> Encoder:
     return GaussianEncoder(net)
 
 
+def uniform(net: nn.Module, prior: Prior) -> Encoder:
+    """An encoder of boxes."""
+    if isinstance(prior, SpherePrior):
+        raise ConfigError("posterior 'uniform' cannot stay on prior 'sphere'")
+    return UniformEncoder(net)
+
+
 def implicit(net: nn.Module, prior: Prior) -> Encoder:
     """An implicit encoder whose trunk makes L numbers and whose head mixes them with noise."""
     head = mlp(prior.latent + IMPLICIT_NOISE, prior.latent, [64], norm=False)
+    return ImplicitEncoder(net, head, IMPLICIT_NOISE, prior.onto)
+
+
+def mixing(net: nn.Module, prior: Prior) -> Encoder:
+    """An implicit encoder that says of every dimension how much of which noise it takes."""
+    head = Mixing(prior.latent, IMPLICIT_NOISE, MIXED)
     return ImplicitEncoder(net, head, IMPLICIT_NOISE, prior.onto)
 
 
@@ -123,8 +173,20 @@ POSTERIORS: dict[str, tuple[int, Callable[[nn.Module, Prior], Encoder]]] = {
     # numbers that the net makes for each latent dimension, and the encoder around it
     "deterministic": (1, lambda net, prior: DeterministicEncoder(net, prior.onto)),
     "gaussian": (2, gaussian),
+    "uniform": (2, uniform),
     "implicit": (1, implicit),
+    "mixing": (1 + MIXED, mixing),
 }
+
+
+def cost_of(settings: Settings) -> Cost:
+    """The cost of that name; Gaussian ones with the deviation of the settings."""
+    make = named("cost", settings.cost, COSTS)
+    if settings.deviation is None:
+        return make()
+    if make not in (COSTS["gaussian"], COSTS["gaussian-learnt"]):
+        raise ConfigError(f"deviation is that of a Gaussian cost, got cost {settings.cost!r}")
+    return GaussianLikelihood(settings.deviation, learnt=settings.cost == "gaussian-learnt")
 
 
 @dataclass(frozen=True)
@@ -139,11 +201,22 @@ class Parts:
 
 
 def assemble(
-    settings: Settings, data: Dataset, encoder: nn.Module | None, decoder: nn.Module | None
+    settings: Settings,
+    data: Dataset,
+    encoder: nn.Module | None,
+    decoder: nn.Module | None,
+    prior: Prior | None = None,
+    points: int | None = None,
+    tell_encoder: bool = True,
 ) -> Parts:
-    """Prior, networks, cost and weight as the settings say; given modules stand for ours."""
-    prior = named("prior", settings.prior, PRIORS)(settings.latent, settings.sigma)
-    cost = named("cost", settings.cost, COSTS)()
+    """Prior, networks, cost and weight as the settings say; given modules stand for ours.
+
+    A prior that is given stands for the one of the settings; decoders take ``points`` numbers, by default
+    those of a code. If labels are told at all, the decoder is
+    told them, and the encoder unless ``tell_encoder`` is false.
+    """
+    prior = prior or named("prior", settings.prior, PRIORS)(settings.latent, settings.sigma)
+    cost = cost_of(settings)
     if isinstance(cost, Bernoulli) and not data.unit:
         raise ConfigError(
             f"cost 'bernoulli' needs data in [0, 1]; the values of {data.name} are real numbers"
@@ -154,11 +227,15 @@ def assemble(
             f"network {settings.network!r} needs images, the rows of {data.name} have shape {data.shape}"
         )
     numbers, around = named("posterior", settings.posterior, POSTERIORS)
+    told = len(data.labels) if settings.label else 0
+    if settings.label and not told:
+        raise ConfigError(f"{data.name} has no labels that networks could be told")
     ours = [net for net, given in (("encoder", encoder), ("decoder", decoder)) if given is None]
     if encoder is None:
-        encoder = network.encoder(data.shape, numbers * settings.latent)
+        shape = (data.shape[0] + told, *data.shape[1:]) if tell_encoder else data.shape
+        encoder = network.encoder(shape, numbers * prior.latent)
     if decoder is None:
-        decoder = network.decoder(settings.latent, data.shape)
+        decoder = network.decoder((points or prior.latent) + told, data.shape)
         if settings.official_init:
             official_init(decoder)
         if data.unit and not cost.logits:
@@ -166,8 +243,11 @@ def assemble(
     if settings.official_init and "encoder" in ours:
         official_init(encoder)
     whole = around(encoder, prior)
+    if told:
+        decoder = Told(decoder, told)
+        whole = ToldEncoder(whole, told) if tell_encoder else whole
     if settings.input_noise:
-        whole = NoisyInput(whole, settings.input_noise)
+        whole = NoisyInput(whole, settings.input_noise, truncated=settings.truncated)
     return Parts(prior, decoder, whole, cost, weight(settings, prior))
 
 
@@ -198,13 +278,13 @@ class Recipe:
         meaning: One line that says what the weight means.
     """
 
-    model: AutoEncoder
+    model: Model
     training: Training
     settings: Settings
     meaning: str
 
 
-def check_fit(model: AutoEncoder, data: Dataset) -> None:
+def check_fit(model: Model, data: Dataset) -> None:
     """Runs two rows through every network, to say what does not fit before training starts.
 
     Raises:
@@ -212,14 +292,8 @@ def check_fit(model: AutoEncoder, data: Dataset) -> None:
     """
     x, y = data.train.batch(slice(0, 2))
     square = Square(model, x, Noise("dry batch"), y)
-    made: dict[str, tuple[Shape, Callable[[], Any]]] = {
-        "encoder": ((2, model.prior.latent), lambda: square.Ex),
-        "decoder": (tuple(x.shape), lambda: square.GEx),
-    }
-    if isinstance(model.match, Adversarial):
-        critic = model.match.critic
-        made["critic"] = ((2, 1), lambda: critic(square.z).view(2, -1))
-    for name, (wanted, draw) in made.items():
+
+    def check(name: str, wanted: Shape, draw: Callable[[], Tensor]) -> None:
         try:
             with at_rest(model), torch.no_grad():
                 found = tuple(draw().shape)
@@ -228,3 +302,16 @@ def check_fit(model: AutoEncoder, data: Dataset) -> None:
             raise ConfigError(f"the {name} fails on rows of shape {data.shape}: {reason}") from error
         if found != wanted:
             raise ConfigError(f"the {name} should make {wanted} from two rows, it makes {found}")
+
+    check("encoder", (2, model.prior.latent), lambda: square.Ex)
+    check("decoder", tuple(x.shape), lambda: square.GEx)
+    if isinstance(model.match, Discrepancy):
+        with at_rest(model), torch.no_grad():
+            games = model.match.parts(*model.pair(square))
+        for name, (game, _, p) in games.items():
+            if isinstance(game, Adversarial):
+                check(f"critic{name}", (2, 1), partial(_judged, game.critic, p))
+
+
+def _judged(critic: nn.Module, rows: Tensor) -> Tensor:
+    return critic(rows).view(2, -1)

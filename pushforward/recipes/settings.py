@@ -6,9 +6,9 @@ A recipe's arguments replace single entries; everything else comes from one of t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, nearest, whole
@@ -24,14 +24,18 @@ class Settings:
             ``"auto:START"``.
         cost: A name in :data:`pushforward.recipes.parts.COSTS`.
         prior: A name in :data:`pushforward.recipes.parts.PRIORS`.
+        alpha: How much of the price of information an InfoVAE remits.
+        deviation: Deviation of a Gaussian cost, or its first value if learnt; None for the cost's own.
         sigma: Scale of the prior.
         posterior: A name in :data:`pushforward.recipes.parts.POSTERIORS`: the encoder's kind.
         network: A name in :data:`pushforward.recipes.parts.NETWORKS`.
         input_noise: Deviation of noise on the encoder's input, in training.
+        truncated: Whether that noise stays within two deviations, as in the official code of WAE.
         official_init: Whether weights start as N(0, 0.01²), as in the official code.
         pretrain: Rows in a batch while the encoder's moments are fitted first; 0 for no fitting.
         critic_widths: Hidden units of the critic.
         prior_density: Whether the critic is told the prior's log-density.
+        label: Whether encoder and decoder are told the label.
         batch: Rows in a batch.
         lr: Adam's learning rate for encoder and decoder.
         critic_lr: Adam's learning rate for the critic.
@@ -44,15 +48,19 @@ class Settings:
     latent: int
     weight: float | str
     cost: str = "squared"
+    alpha: float = 0.0
+    deviation: float | None = None
     prior: str = "normal"
     sigma: float = 1.0
     posterior: str = "deterministic"
     network: str = "mlp"
     input_noise: float = 0.0
+    truncated: bool = True
     official_init: bool = False
     pretrain: int = 0
     critic_widths: tuple[int, ...] = (256, 256, 256)
     prior_density: bool = False
+    label: bool = False
     batch: int = 100
     lr: float = 1e-3
     critic_lr: float = 1e-3
@@ -72,11 +80,43 @@ class Settings:
         if not 0 <= self.beta1 < 1:
             raise ConfigError(f"beta1 must be in [0, 1), got {self.beta1}")
 
-    def changed(self, changes: Mapping[str, Any]) -> Settings:
+    def changed(self, changes: Mapping[str, Any]) -> Self:
         """These settings with every entry of ``changes`` that is not None."""
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
 
+@dataclass(frozen=True, kw_only=True)
+class InTurns(Settings):
+    """What an adversarial auto-encoder can be told besides: everyone's own pace.
+
+    Attributes:
+        classes: Classes K of the code; 0 of codes without any.
+        encoder_lr: Learning rate of the encoder's turn against the critics.
+        label_lr: Learning rate of the encoder's turn with the labels.
+        critic_noise: Deviation of noise on what the critics see, in training: a softmax is told from
+            one-hot rows by its rounded corners alone.
+        apart: The distance that cluster heads keep.
+        sgd: Whether stochastic gradient descent moves everyone, with the paper's momenta, and not Adam.
+    """
+
+    weight: float | str = 1.0
+    classes: int = 0
+    encoder_lr: float = 1e-3
+    label_lr: float = 1e-3
+    critic_noise: float = 0.0
+    apart: float = 2.0
+    sgd: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("encoder_lr", "label_lr", "apart"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        if not 0 <= self.critic_noise < math.inf:
+            raise ConfigError(f"critic_noise must be at least 0, got {self.critic_noise}")
+
+
+S = TypeVar("S", bound=Settings)
 SMALL_GREY = 32  # sides up to which a one-channel image counts as a digit rather than as a photograph
 
 
@@ -151,9 +191,16 @@ CELEBA_SCALE = (
 AS_PRINTED = "λ as the paper prints it; " + MNIST_SCALE
 
 
+PLANAR = ("mixture", "swiss-roll")  # priors that lie in the plane
+
+
 def pick(
-    table: Mapping[str, Any], recipe: str, settings: str, data: Dataset, changes: Mapping[str, Any]
-) -> Settings:
+    table: Mapping[str, Callable[[Dataset], S]],
+    recipe: str,
+    settings: str,
+    data: Dataset,
+    changes: Mapping[str, Any],
+) -> S:
     """The named row of a recipe's table, for these data, with single entries replaced.
 
     Raises:
@@ -161,7 +208,9 @@ def pick(
     """
     if settings not in table:
         raise ConfigError(f"{recipe} has no settings {settings!r}: {nearest(settings, table)}")
-    row: Settings = table[settings](data)
+    row = table[settings](data)
+    if changes.get("prior") in PLANAR and changes.get("latent") is None:
+        row = replace(row, latent=2)
     changed = row.changed(changes)
     changed = replace(changed, batch=min(changed.batch, len(data.train)))
     return changed if changed.weight == row.weight else replace(changed, meaning="")

@@ -74,6 +74,7 @@ class Album:
         traversals: Decoded walks along single dimensions, (M, steps, \\*), and which dimensions.
         codes: Codes of held-out data, (N, L).
         labels: Their labels, for colour.
+        by_class: Samples of every class, (K, columns, \\*).
         plane: Axes (L, 2) of the plane in which codes and prior differ most.
     """
 
@@ -87,6 +88,7 @@ class Album:
     traversals: tuple[Tensor, list[int]] | None = None
     codes: Tensor | None = None
     labels: Tensor | None = None
+    by_class: Tensor | None = None
     plane: Tensor | None = None
 
     @property
@@ -106,7 +108,11 @@ def sheet(path: Path, album: Album) -> Path:
     n = min(len(album.originals), 48)
     data, back, paths = ("held-out data", album.originals), album.back, album.paths
     if album.drawable:
-        show_images(above, "samples: decoded draws of the prior", album.samples[:96], 12)
+        if album.by_class is None:
+            show_images(above, "samples: decoded draws of the prior", album.samples[:96], 12)
+        else:
+            words = "samples: a row for every class, a column for every draw beside it"
+            show_images(above, words, album.by_class.flatten(0, 1), album.by_class.shape[1])
         if back is None:
             show_images(below, "held-out data", album.originals[:96], 12)
         else:

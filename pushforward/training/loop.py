@@ -43,6 +43,7 @@ class Training:
         epochs: Passes over the data when no budget is given.
         pretrain: Rows in a batch while the encoder's moments are fitted to the prior's, before
             the first step; 0 for no fitting.
+        labels: How many labels are shown to the model, as many of each class; None for all.
     """
 
     batch: int
@@ -50,6 +51,22 @@ class Training:
     schedule: str = "constant"
     epochs: float = 20
     pretrain: int = 0
+    labels: int | None = None
+
+
+class Deck:
+    """Rows in random order, epoch after epoch, dealt in batches; the last, ragged one is left out."""
+
+    def __init__(self, rows: Split, batch: int, noise: Noise) -> None:
+        self.rows = rows
+        self.batch = min(batch, len(rows))
+        self.per_epoch = max(len(rows) // self.batch, 1)
+        self._order = lru_cache(maxsize=1)(lambda epoch: noise(epoch).permutation(len(rows)))
+
+    def deal(self, draw: int) -> Batch:
+        """The batch number ``draw`` of the whole run."""
+        epoch, place = divmod(draw, self.per_epoch)
+        return self.rows.batch(self._order(epoch)[place * self.batch : (place + 1) * self.batch])
 
 
 class Loop:
@@ -74,8 +91,11 @@ class Loop:
         device: torch.device | str = "cpu",
     ) -> None:
         self.model = model.to(device)
+        if training.labels is not None:
+            data = data.showing(training.labels, Noise(seed, "labels"))
         self.data = data
-        self.batch = min(training.batch, len(data))
+        self.deck = Deck(data, training.batch, Noise(seed, "order"))
+        self.batch = self.deck.batch
         self.total = total
         self.seed = seed
         self.device = torch.device(device)
@@ -86,24 +106,23 @@ class Loop:
             for player in model.players()
             if any(parameter.requires_grad for parameter in player.parameters)
         ]
+        if any(seat.player.labelled for seat in self.seats):
+            self.labelled = Deck(data.labelled(), training.batch, Noise(seed, "order", "labelled"))
         self.turns = max(seat.player.turns for seat in self.seats)
         self.norms = [
             (module, guardian(model, name))
             for name, module in model.named_modules()
             if isinstance(module, _BatchNorm) and module.track_running_stats
         ]
-        self._order = lru_cache(maxsize=1)(lambda epoch: Noise(seed, "order", epoch).permutation(len(data)))
 
     @property
     def per_epoch(self) -> float:
-        """Steps in one pass over the data; the last, ragged batch is left out."""
-        return max(len(self.data) // self.batch, 1) / self.turns
+        """Steps in one pass over the data."""
+        return self.deck.per_epoch / self.turns
 
-    def rows(self, draw: int) -> Batch:
-        """The batch number ``draw`` of the whole run."""
-        epoch, place = divmod(draw, max(len(self.data) // self.batch, 1))
-        index = self._order(epoch)[place * self.batch : (place + 1) * self.batch]
-        x, y = self.data.batch(index)
+    def rows(self, draw: int, labelled: bool = False) -> Batch:
+        """The batch number ``draw`` of the whole run, of all rows or of those with a label."""
+        x, y = (self.labelled if labelled else self.deck).deal(draw)
         return Batch(x.to(self.device), None if y is None else y.to(self.device))
 
     def advance(self) -> tuple[dict[str, Tensor], Square]:
@@ -122,7 +141,7 @@ class Loop:
             for group in seat.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
             for turn in range(seat.player.turns):
-                x, y = self.rows(self.step * self.turns + turn)
+                x, y = self.rows(self.step * self.turns + turn, seat.player.labelled)
                 square = Square(self.model, x, noise(turn), y)
                 with self.awake(seat):
                     losses = seat.player.loss(square)

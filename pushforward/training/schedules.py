@@ -46,9 +46,19 @@ def manual_smooth(epoch: float, epochs: float) -> float:
     return float(100 ** (-(math.floor(epoch) + 1) / epochs))
 
 
+def tenths(epoch: float, epochs: float) -> float:
+    """The schedule of adversarial auto-encoders: a tenth from epoch 50 on, a hundredth from 1000 on.
+
+    >>> [tenths(e, 2000) for e in (49, 50, 1000)]
+    [1.0, 0.1, 0.01]
+    """
+    return 0.01 if epoch >= 1000 else 0.1 if epoch >= 50 else 1.0
+
+
 SCHEDULES: dict[str, Schedule] = {
     "constant": constant,
     "cosine": cosine,
     "manual": manual,
     "manual-smooth": manual_smooth,
+    "tenths": tenths,
 }

@@ -529,7 +529,7 @@ def test_what_cannot_be_run(run, change, error, message):
 
 def test_what_only_one_of_them_needs():
     """Importance weights need a Gaussian encoder, a simulation something that can be drawn from."""
-    with pytest.raises(ConfigError, match="need a Gaussian encoder, which has a density; got Dirac codes"):
+    with pytest.raises(ConfigError, match="need a random encoder; got Dirac codes"):
         run_importance(model=part(encoder=DeterministicEncoder(nn.Linear(5, 3))))
 
     class Laplace(L1):

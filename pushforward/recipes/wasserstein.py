@@ -1,4 +1,4 @@
-"""The auto-encoders worth naming: each a function whose signature is its configuration.
+"""Wasserstein auto-encoders, and the plain one as their baseline: signatures are configurations.
 
 ``settings`` picks a row of defaults: ``"small"`` is done in minutes on two cores; ``"paper"``
 is what was printed; ``"official"`` is what the authors' code does, where it differs.
@@ -6,40 +6,40 @@ is what was printed; ``"official"`` is what the authors' code does, where it dif
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
 from torch import nn
 
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import MMD, JensenShannon, PriorDensity
+from pushforward.discrepancies import IMQ, MMD, JensenShannon, PriorDensity
 from pushforward.errors import ConfigError
-from pushforward.models import VAE, WAE, AutoEncoder, AutoWeight
+from pushforward.models import WAE, AutoEncoder, RandomWAE
 from pushforward.networks import mlp, official_init
-from pushforward.recipes.parts import KERNELS, Parts, Recipe, assemble, check_fit, named
+from pushforward.recipes.build import (
+    CostName,
+    NetworkName,
+    PosteriorName,
+    PriorName,
+    ScheduleName,
+    SettingsName,
+    Table,
+    entries,
+    finish,
+    price,
+    weighed,
+)
+from pushforward.recipes.parts import KERNELS, Recipe, assemble, named
 from pushforward.recipes.settings import (
     AS_PRINTED,
     CELEBA_SCALE,
     MNIST_SCALE,
-    Settings,
     celeba,
     is_digit,
     mnist,
     pick,
     small,
 )
-from pushforward.training import Training, adam
-
-Table = dict[str, Callable[[Dataset], Settings]]
-COST_WORDS = {
-    "squared": "the squared error",
-    "l2": "the Euclidean distance",
-    "l1": "the absolute error",
-    "bernoulli": "the Bernoulli negative log-likelihood in nats",
-    "gaussian": "the Gaussian negative log-likelihood in nats",
-    "gaussian-learnt": "the Gaussian negative log-likelihood in nats, its deviation learnt",
-}
 
 WAE_MMD: Table = {
     "small": lambda data: small(data, share=4),
@@ -70,35 +70,17 @@ WAE_GAN: Table = {
         )
     ),
 }  # fmt: skip
-_VAE_BASE: dict[str, Any] = {"weight": 1.0, "posterior": "gaussian", "input_noise": 0.0, "pretrain": 0}
-VAE_TABLE: Table = {
-    "small": lambda data: small(
-        data, None, posterior="gaussian", cost="bernoulli" if data.unit else "gaussian-learnt"
-    ),
-    "paper": lambda data: (
-        mnist(**_VAE_BASE, cost="bernoulli")
-        if is_digit(data)
-        else celeba(**_VAE_BASE, cost="bernoulli", lr=1e-4, epochs=68, sigma=2**0.5)
-    ),
-}  # fmt: skip
-VAE_TABLE["official"] = VAE_TABLE["paper"]  # they do not differ
 AE_TABLE: Table = {
     "small": lambda data: small(data, None, weight=0.0),
     "paper": lambda data: replace(WAE_MMD["paper"](data), weight=0.0, pretrain=0, meaning=""),
     "official": lambda data: replace(WAE_MMD["official"](data), weight=0.0, pretrain=0, meaning=""),
 }
 
-CostName = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt"]
-PriorName = Literal["normal", "uniform", "sphere"]
-PosteriorName = Literal["deterministic", "gaussian", "implicit"]
-ScheduleName = Literal["constant", "cosine", "manual", "manual-smooth"]
-NetworkName = Literal["mlp", "conv", "official-mnist", "official-celeba"]
-
 
 def wae_mmd(
     data: Dataset,
     *,
-    settings: Literal["small", "paper", "official"] = "small",
+    settings: SettingsName = "small",
     latent: int | None = None,
     weight: float | str | None = None,
     kernel: Literal["imq", "gaussian"] = "imq",
@@ -109,6 +91,7 @@ def wae_mmd(
     input_noise: float | None = None,
     cost: CostName | None = None,
     network: NetworkName | None = None,
+    label: bool | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -132,6 +115,7 @@ def wae_mmd(
         input_noise: Deviation of noise on the encoder's input, in training.
         cost: What is compared between data and reconstruction.
         network: Kind of encoder and decoder networks.
+        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate of encoder and decoder.
@@ -154,7 +138,7 @@ def wae_mmd(
         'weight 20 times MMD² (imq kernel, U-statistic); the cost is the squared error, summed over 64 values
         in [0, 1], mean over the batch'
     """
-    chosen = pick(WAE_MMD, "wae-mmd", settings, data, _entries(locals()))
+    chosen = pick(WAE_MMD, "wae-mmd", settings, data, entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
     match = MMD(named("kernel", kernel, KERNELS)(parts.prior), estimator)
     if estimator == "u" and chosen.batch < 2:
@@ -162,13 +146,18 @@ def wae_mmd(
             "the U-statistic compares pairs and needs a batch of at least 2, got 1; or set estimator to 'v'"
         )
     model = WAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight)
-    return _recipe(model, chosen, data, parts, f"MMD² ({kernel} kernel, {estimator.upper()}-statistic)")
+    return finish(
+        model,
+        chosen,
+        data,
+        weighed(model, parts.weight, chosen, data, f"MMD² ({kernel} kernel, {estimator.upper()}-statistic)"),
+    )
 
 
 def wae_gan(
     data: Dataset,
     *,
-    settings: Literal["small", "paper", "official"] = "small",
+    settings: SettingsName = "small",
     latent: int | None = None,
     weight: float | str | None = None,
     exchange: bool = True,
@@ -179,6 +168,7 @@ def wae_gan(
     input_noise: float | None = None,
     cost: CostName | None = None,
     network: NetworkName | None = None,
+    label: bool | None = None,
     prior_density: bool | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
@@ -208,6 +198,7 @@ def wae_gan(
         input_noise: Deviation of noise on the encoder's input, in training.
         cost: What is compared between data and reconstruction.
         network: Kind of encoder and decoder networks.
+        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
         prior_density: Whether the critic is told the prior's log-density.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
@@ -230,7 +221,7 @@ def wae_gan(
         >>> [(player.name, player.turns) for player in built.model.players()]
         [('model', 1), ('critic', 1)]
     """
-    chosen = pick(WAE_GAN, "wae-gan", settings, data, _entries(locals()))
+    chosen = pick(WAE_GAN, "wae-gan", settings, data, entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
     if critic is None:
         critic = mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
@@ -240,68 +231,106 @@ def wae_gan(
         critic = PriorDensity(critic, parts.prior)
     match = JensenShannon(critic, exchange, turns)
     model = WAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight)
-    return _recipe(model, chosen, data, parts, "the critic's Jensen-Shannon bound")
+    return finish(
+        model, chosen, data, weighed(model, parts.weight, chosen, data, "the critic's Jensen-Shannon bound")
+    )
 
 
-def vae(
+# Of kernel widths over the mean squared distance of two draws of N(0, I): C = c L, c from .001 to 2.
+TEN_SCALES = tuple(c / 2 for c in (0.001, 0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0, 2.0))
+_RANDOM: dict[str, Any] = {"posterior": "gaussian", "cost": "bernoulli", "network": "mlp-1200"}
+WAE_RANDOM: Table = {
+    "small": lambda data: small(
+        data, None, weight=100.0, posterior="gaussian", cost="bernoulli" if data.unit else "squared"
+    ),
+    "paper": lambda data: replace(
+        mnist(latent=16, weight=400.0, meaning="λ of the published command line for dSprites", **_RANDOM),
+        input_noise=0.0, official_init=False, pretrain=0, beta1=0.9, schedule="constant",
+    ),
+    "official": lambda data: replace(
+        mnist(latent=16, weight=20.0, meaning="λ of the published configuration for dSprites", **_RANDOM),
+        input_noise=0.0, official_init=False, pretrain=0, beta1=0.9, schedule="constant",
+    ),
+}  # fmt: skip
+
+
+def wae_random(
     data: Dataset,
     *,
-    settings: Literal["small", "paper", "official"] = "small",
+    settings: SettingsName = "small",
     latent: int | None = None,
     weight: float | str | None = None,
+    noise_weight: float = 3.0,
+    posterior: Literal["gaussian", "uniform"] | None = None,
+    prior: PriorName | None = None,
     sigma: float | None = None,
     cost: CostName | None = None,
     network: NetworkName | None = None,
+    label: bool | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> Recipe:
-    r"""Variational auto-encoder: the law of every code meets the prior in KL divergence.
+    r"""Wasserstein auto-encoder with a random encoder: dimensions that are not needed hold noise.
 
-    .. math:: E\,[-\log p(x \mid z)] + \lambda\,\mathrm{KL}(Q(Z \mid x), P_Z)
+    .. math:: E\,c(G(z), x) + \lambda\,\mathrm{MMD}^2(Q_Z, P_Z)
+        + \lambda_1\, E \textstyle\sum_j |\log \sigma_j^2(x) - \log \sigma_P^2|
 
     Arguments:
         data: What to learn from.
-        settings: Which row of defaults.
+        settings: Which row of defaults; "paper" and "official" are those of dSprites.
         latent: Dimensions of a code.
-        weight: λ, the factor of the KL; 1 is the evidence lower bound; "auto" finds its own.
+        weight: λ, the factor of MMD², against a cost summed over features; "auto" finds its own.
+        noise_weight: λ1, the factor of the penalty on log-variances; 0 lets the noise die out.
+        posterior: Kind of noise.
+        prior: The law that codes are to follow.
         sigma: Scale of the prior.
-        cost: The negative log-likelihood; other costs make it a regularised auto-encoder.
+        cost: What is compared between data and reconstruction.
         network: Kind of encoder and decoder networks.
+        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
-        lr: Learning rate.
+        lr: Learning rate of encoder and decoder.
         encoder: A module of your own, from data to (N, 2 latent): means, then log-variances.
-        decoder: A module of your own, from (N, latent) to data (logits if the cost is bernoulli).
+        decoder: A module of your own, from (N, latent) to data.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
 
     References:
-        | Auto-Encoding Variational Bayes (Kingma & Welling, 2014)
-        | https://arxiv.org/abs/1312.6114
+        | On the Latent Space of Wasserstein Auto-Encoders (Rubenstein et al., 2018)
+        | https://arxiv.org/abs/1802.03761
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> vae(open_dataset("digits")).model.cost
-        Bernoulli()
+        >>> wae_random(open_dataset("digits"), noise_weight=1.0).model
+        RandomWAE(
+          noise_weight=1
+        ...
     """
-    chosen = pick(VAE_TABLE, "vae", settings, data, _entries(locals()))
+    chosen = pick(WAE_RANDOM, "wae-random", settings, data, entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
-    model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight)
-    return _recipe(model, chosen, data, parts, "KL(Q(Z | x), P_Z) in nats")
+    match = MMD(IMQ(parts.prior.spread, TEN_SCALES))
+    model = RandomWAE(
+        parts.prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight, noise_weight=noise_weight
+    )
+    words = (
+        f"MMD² (imq kernel, ten scales), {noise_weight:g} times the log-variances' distance from the prior's"
+    )
+    return finish(model, chosen, data, weighed(model, parts.weight, chosen, data, words))
 
 
 def ae(
     data: Dataset,
     *,
-    settings: Literal["small", "paper", "official"] = "small",
+    settings: SettingsName = "small",
     latent: int | None = None,
     input_noise: float | None = None,
     cost: CostName | None = None,
     network: NetworkName | None = None,
+    label: bool | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -319,6 +348,7 @@ def ae(
         input_noise: Deviation of noise on the encoder's input, in training.
         cost: What is compared between data and reconstruction.
         network: Kind of encoder and decoder networks.
+        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate.
@@ -334,43 +364,8 @@ def ae(
         'no match: the cost is the squared error, summed over 64 values in [0, 1], mean over the batch;
         codes will not follow the prior'
     """
-    chosen = pick(AE_TABLE, "ae", settings, data, _entries(locals()))
+    chosen = pick(AE_TABLE, "ae", settings, data, entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
     model = AutoEncoder(parts.prior, parts.decoder, parts.encoder, parts.cost)
-    return _recipe(model, chosen, data, parts, None)
-
-
-def _entries(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Those of a recipe's arguments that are entries of its settings."""
-    return {name: value for name, value in arguments.items() if name in Settings.__dataclass_fields__}
-
-
-def _recipe(model: AutoEncoder, chosen: Settings, data: Dataset, parts: Parts, match: str | None) -> Recipe:
-    if chosen.batch < 2:
-        raise ConfigError(
-            f"batch must be at least 2, got {chosen.batch}: BatchNorm compares the rows of a batch"
-        )
-    check_fit(model, data)
-    features = data.train.x[0].numel()
-    price = f"{COST_WORDS[chosen.cost]}, summed over {features} values in {data.range}, mean over the batch"
-    if match is None:
-        meaning = f"no match: the cost is {price}; codes will not follow the prior"
-    elif isinstance(parts.weight, AutoWeight):
-        meaning = (
-            f"weight auto, from {float(parts.weight):g}: the factor of {match} adapts until a test of two "
-            f"samples of {chosen.batch} cannot tell codes from the prior; the cost is {price}"
-        )
-    else:
-        elbo = "with weight 1 the sum is the negative evidence lower bound"
-        note = elbo if model.is_bound else chosen.meaning
-        tail = f" ({note})" if note else ""
-        meaning = f"weight {float(parts.weight):g}{tail} times {match}; the cost is {price}"
-    betas = (chosen.beta1, 0.999)
-    training = Training(
-        batch=chosen.batch,
-        optimizers={"model": adam(chosen.lr, betas), "critic": adam(chosen.critic_lr, (0.5, 0.999))},
-        schedule=chosen.schedule,
-        epochs=chosen.epochs,
-        pretrain=chosen.pretrain,
-    )
-    return Recipe(model, training, chosen, meaning)
+    meaning = f"no match: the cost is {price(chosen, data)}; codes will not follow the prior"
+    return finish(model, chosen, data, meaning)

@@ -1,0 +1,111 @@
+"""What codes know of classes, and whether samples are of the class they were asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.evaluation.estimate import mean_of
+from pushforward.evaluation.evidence import Evidence
+
+ROWS = 20_000  # training rows that clusters are named after and neighbours are looked for among
+NEIGHBOURS = 5
+
+
+def classes(evidence: Evidence) -> dict[str, Any] | None:
+    """Figures of data with labels, each where the model can answer:
+
+    ``error``: share of held-out rows whose code names another class than theirs. A model that has seen no
+    label names clusters; each is called after the training row that is surest of it (``named_by``
+    says which), and ``majority_error`` calls it after the most frequent label instead. ``neighbours_error``:
+    share of held-out rows that the five nearest training codes, where they are to be looked at, would take
+    for another class. ``asked``: share of samples that the features' classifier takes for the class they
+    were asked for. ``swapped``: the same of codes decoded with another label than their own.
+    """
+    data, model = evidence.data, evidence.model
+    if len(data.labels) < 2 or data.train.y is None or data.test.y is None:
+        return None
+    found: dict[str, Any] = {}
+    if model.encodes and not model.told:
+        found |= known(evidence)
+    if model.classes == len(data.labels):
+        found |= obeyed(evidence)
+    return found or None
+
+
+def known(evidence: Evidence) -> dict[str, Any]:
+    """What codes know of classes."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    data, model = evidence.data, evidence.model
+    labelled = data.train.labelled()
+    order = evidence.noise("classes").permutation(len(labelled))[:ROWS]
+    test = evidence.order[data.test.y[evidence.order] >= 0] if data.test.y is not None else evidence.order
+    with torch.inference_mode():
+        train_codes = torch.cat([model.encode(x).cpu() for x in evidence.batches(labelled, order)])
+        test_codes = torch.cat([model.encode(x).cpu() for x in evidence.batches(data.test, test)])
+    assert labelled.y is not None
+    assert data.test.y is not None
+    train_y, test_y = labelled.y[order], data.test.y[test]
+    found: dict[str, Any] = {}
+    belief = model.prior.belief(test_codes)
+    learnt = model.prior.belief(train_codes)
+    if belief is not None and learnt is not None:
+        chosen = belief.argmax(1)
+        if any(player.labelled for player in model.players()):
+            found = {"error": error(chosen, test_y), "named_by": "labels"}
+        else:
+            surest = train_y[learnt.argmax(0)]
+            votes = torch.zeros(belief.shape[1], len(data.labels))
+            votes.index_put_((learnt.argmax(1), train_y), torch.ones(len(train_y)), accumulate=True)
+            found = {
+                "error": error(surest[chosen], test_y),
+                "majority_error": error(votes.argmax(1)[chosen], test_y),
+                "named_by": "the surest training row",
+                "clusters": int((chosen.bincount(minlength=belief.shape[1]) > 0).sum()),
+            }
+    near = KNeighborsClassifier(NEIGHBOURS).fit(model.view(train_codes).numpy(), train_y.numpy())
+    guessed = torch.from_numpy(near.predict(model.view(test_codes).numpy()))
+    return found | {"neighbours_error": error(guessed, test_y), "neighbours_among": len(train_y)}
+
+
+def obeyed(evidence: Evidence) -> dict[str, Any]:
+    """Whether decodes are of the class that was asked for."""
+    model = evidence.model
+    asked = torch.arange(evidence.rows) % model.classes
+    noise = evidence.noise("asked")
+    with torch.inference_mode():
+        draws = [
+            (y, model.sample(len(y), noise.rows(i * len(y)), y.to(evidence.device)))
+            for i, y in enumerate(asked.split(500))
+        ]
+        found = {"asked": _read(evidence, draws)}
+        if model.told:
+            swaps = []
+            for part, s in evidence.squares():
+                assert s.y is not None
+                step = 1 + asked[part].to(s.y) % (model.told - 1)
+                other = (s.y + step) % model.told
+                swaps.append((other.cpu(), model.decode(s.q.center, other)))
+            found["swapped"] = _read(evidence, swaps)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def error(guessed: Tensor, y: Tensor) -> dict[str, float]:
+    """The share that is wrong, with its standard error."""
+    return mean_of((guessed != y).double())._asdict()
+
+
+def _read(evidence: Evidence, made: list[tuple[Tensor, Tensor]]) -> dict[str, float] | None:
+    right = []
+    for y, x in made:
+        probabilities = evidence.features.probabilities(evidence.features(x))
+        if probabilities is None:
+            return None
+        right.append((probabilities.argmax(1).cpu() == y).double())
+    return mean_of(torch.cat(right))._asdict()
+
+
+__all__ = ["classes"]

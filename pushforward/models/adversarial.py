@@ -1,0 +1,162 @@
+r"""Adversarial auto-encoders: reconstruction and match take turns instead of being one sum.
+
+At every step encoder and decoder descend the cost, the critics climb, and the encoder alone descends
+the match, each with an optimizer of its own: no weight, but learning rates.
+
+.. math:: \text{(i)} \min_{E, G} E\,c(G(E(x)), x), \quad
+    \text{(ii)} \max_T B_T(Q_Z, P_Z), \quad \text{(iii)} \min_E D_T(Q_Z, P_Z)
+
+References:
+    | Adversarial Autoencoders (Makhzani et al., 2015)
+    | https://arxiv.org/abs/1511.05644
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.costs import Cost
+from pushforward.discrepancies import Discrepancy
+from pushforward.distributions import Encoder, Prior, ProductPrior
+from pushforward.errors import ConfigError
+from pushforward.labels import one_hot
+from pushforward.models.autoencoder import AutoEncoder
+from pushforward.models.base import Player, Terms
+from pushforward.square import Square
+
+
+class AAE(AutoEncoder):
+    r"""The basic adversarial auto-encoder; with a decoder that is told labels, the supervised one.
+
+    With a :class:`~pushforward.distributions.ProductPrior` of classes and style, and a match for each
+    block, it is the clustering one: codes :math:`(\hat y, z)` whose first block has learnt to be one-hot.
+
+    Arguments:
+        prior: The law :math:`P_Z`.
+        decoder: Maps codes (N, L) to data (N, \*).
+        encoder: Maps data to laws of codes.
+        match: A game between codes and draws of the prior.
+        cost: Compares data, sample by sample.
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        decoder: nn.Module,
+        encoder: Encoder,
+        match: Discrepancy,
+        cost: Cost | None = None,
+    ) -> None:
+        super().__init__(prior, decoder, encoder, cost)
+        self.match: Discrepancy = match
+
+    def reconstruction(self, s: Square) -> Terms:
+        """What encoder and decoder descend together."""
+        return {"cost": self.cost(s.GEx, s.x)}
+
+    def formula(self, s: Square) -> Terms:
+        return self.reconstruction(s) | self.matched(self.match, s)
+
+    def players(self) -> Iterator[Player]:
+        encoder, critics = tuple(self.encoder.parameters()), tuple(self.match.parameters())
+        whole = (*encoder, *self.decoder.parameters(), *self.cost.parameters())
+        yield Player("model", self.reconstruction, whole)
+        if critics:
+            yield Player("critic", lambda s: self.climbed(self.match, s), critics, self.match.turns)
+        yield Player("encoder", lambda s: self.matched(self.match, s), encoder)
+
+
+class LabelRegularisedAAE(AAE):
+    r"""Codes whose critic sees the label: each class goes to its own part of the prior.
+
+    .. math:: (E(x), \ell), \qquad (z, \ell), \; z \sim P_Z(\cdot \mid y)
+
+    with :math:`\ell` the one-hot label of K + 1 classes, the last for "unknown"; there z is drawn from the
+    whole prior. Sections 2.3 and 3 of the paper.
+
+    Arguments:
+        prior: A prior of K classes, such as a mixture.
+    """
+
+    def pair(self, s: Square) -> tuple[Tensor, Tensor]:
+        if s.y is None:
+            raise ConfigError("this critic is told labels, and the data have none")
+        label = one_hot(s.y, self.prior.classes, unknown=True).to(s.Ex)
+        z = self.prior(len(s.x), s.y).rsample(s.noise("prior"))
+        return torch.cat([s.Ex, label], dim=1), torch.cat([z, label], dim=1)
+
+
+class SemiSupervisedAAE(AAE):
+    r"""Codes :math:`(\hat y, z)` of a class and a style, with the class told of a few rows.
+
+    A fourth turn: the encoder descends the cross-entropy of :math:`\hat y` on rows whose label is known.
+    Section 2.4 of the paper.
+
+    Arguments:
+        prior: A :class:`~pushforward.distributions.ProductPrior` with a block ``y`` of classes.
+    """
+
+    prior: ProductPrior
+
+    def labels(self, s: Square) -> Terms:
+        """The cross-entropy of the class block, in nats, over rows with a label."""
+        assert s.y is not None
+        known = s.y >= 0
+        likelihood = self.prior.split(s.Ex)["y"][known].gather(1, s.y[known].unsqueeze(1))
+        return {"labels": -likelihood.clamp_min(1e-30).log().mean()}
+
+    def players(self) -> Iterator[Player]:
+        yield from super().players()
+        yield Player("labels", self.labels, tuple(self.encoder.parameters()), labelled=True)
+
+
+class ReductionAAE(SemiSupervisedAAE):
+    r"""Codes :math:`(\hat y, z)` that the decoder sees as one point :math:`W \hat y + z` of few dimensions.
+
+    .. math:: \text{(i)} \min E\,c(G(W \hat y + z), x) + \textstyle\sum_{i<j} (\eta - \|w_i - w_j\|)_+
+
+    Section 6 of the paper. The point is what :meth:`view` shows; the decoder is :class:`Heads`.
+    """
+
+    decoder: Heads
+
+    def reconstruction(self, s: Square) -> Terms:
+        return super().reconstruction(s) | {"heads": self.decoder.crowding()}
+
+    def view(self, codes: Tensor) -> Tensor:
+        return self.decoder.point(codes)
+
+
+class Heads(nn.Module):
+    r"""A decoder of points :math:`W y + z`: each class has a head :math:`w_k`, some :math:`\eta` from others.
+
+    Arguments:
+        net: Maps points (N, L) to data.
+        classes: Number of heads K.
+        latent: Dimensions L of a point.
+        apart: The distance :math:`\eta`.
+    """
+
+    def __init__(self, net: nn.Module, classes: int, latent: int, apart: float) -> None:
+        super().__init__()
+        self.net = net
+        self.apart = apart
+        self.heads = nn.Parameter(torch.randn(classes, latent) * apart)
+
+    def extra_repr(self) -> str:
+        return f"classes={len(self.heads)}, apart={self.apart:g}"
+
+    def point(self, codes: Tensor) -> Tensor:
+        """Points (N, L) of codes (N, K + L)."""
+        classes = len(self.heads)
+        return codes[:, :classes] @ self.heads + codes[:, classes:]
+
+    def crowding(self) -> Tensor:
+        """By how much pairs of heads are too near, summed, shape (); 0 iff all are far enough apart."""
+        return (self.apart - nn.functional.pdist(self.heads)).relu().sum()
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.net(self.point(codes))

@@ -1,0 +1,180 @@
+r"""Relatives of the VAE: another price of information, or a KL without densities."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.costs import KL, Cost
+from pushforward.discrepancies import DensityRatio, Discrepancy
+from pushforward.distributions import Encoder, Gaussian, NormalPrior, Prior
+from pushforward.errors import ConfigError
+from pushforward.models.autoencoder import WAE
+from pushforward.models.base import Terms
+from pushforward.square import Square
+
+
+class InfoVAE(WAE):
+    r"""Codes meet the prior twice, each law by itself and all of them together.
+
+    .. math:: E\,c(G(z), x) + (1 - \alpha)\,\mathrm{KL}(Q(Z \mid x), P_Z)
+        + (\alpha + \lambda - 1)\,D(Q_Z, P_Z)
+
+    With :math:`\alpha = 0, \lambda = 1` it is the VAE, with :math:`\alpha = 1` the WAE of weight
+    :math:`\lambda`. Where :math:`\alpha + \lambda < 1` codes would be driven *away* from the prior.
+
+    Arguments:
+        prior: A normal prior.
+        decoder: Maps codes (N, L) to data (N, \*).
+        encoder: Maps data to Gaussian laws of codes; with :math:`\alpha = 1` to any.
+        match: Compares a sample of codes with a sample of the prior.
+        cost: Compares data, sample by sample.
+        alpha: How much of the price of information is remitted, at most 1.
+        weight: The factor :math:`\lambda`.
+
+    Raises:
+        ConfigError: If :math:`\alpha > 1` or :math:`\alpha + \lambda - 1 < 0`.
+
+    References:
+        | InfoVAE: Balancing Learning and Inference in Variational Autoencoders (Zhao et al., 2019), eq. 6
+        | https://arxiv.org/abs/1706.02262
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        decoder: nn.Module,
+        encoder: Encoder,
+        match: Discrepancy,
+        cost: Cost,
+        alpha: float = 0.0,
+        weight: float = 1.0,
+    ) -> None:
+        if not (alpha <= 1 and alpha + weight - 1 >= 0):
+            raise ConfigError(
+                f"alpha must be at most 1 and alpha + weight at least 1, got alpha {alpha:g} and weight "
+                f"{weight:g}: a match with a negative factor would drive codes away from the prior"
+            )
+        super().__init__(prior, decoder, encoder, match, cost, alpha + weight - 1)
+        self.alpha = alpha
+        self.kl = KL()
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha:g}"
+
+    def formula(self, s: Square) -> Terms:
+        terms = super().formula(s)
+        if self.alpha < 1:
+            terms["kl"] = (1 - self.alpha) * self.kl(s.q, s.p)
+        return terms
+
+    @property
+    def is_bound(self) -> bool:
+        return self.cost.likelihood and self.alpha == 0 and float(self.weight) == 0
+
+
+class RandomWAE(WAE):
+    r"""A WAE whose encoder is random and kept so.
+
+    .. math:: E\,c(G(z), x) + \lambda\,D(Q_Z, P_Z)
+        + \lambda_1\, E \textstyle\sum_j \left|\log \sigma_j^2(x) - \log \sigma_P^2\right|
+
+    Data of few intrinsic dimensions cannot fill a prior of more by a function of the data; random codes can,
+    with noise in the dimensions that are not needed. Without the last term that noise dies out.
+    :math:`\sigma_P^2` is the prior's variance, 1 in the paper.
+
+    Arguments:
+        encoder: Maps data to Gaussian or uniform laws.
+        noise_weight: The factor :math:`\lambda_1`.
+
+    References:
+        | On the Latent Space of Wasserstein Auto-Encoders (Rubenstein et al., 2018), section 4
+        | https://arxiv.org/abs/1802.03761
+    """
+
+    def __init__(self, *parts: Any, noise_weight: float, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        if not 0 <= noise_weight < math.inf:
+            raise ConfigError(f"noise_weight must be a number of at least 0, got {noise_weight}")
+        self.noise_weight = noise_weight
+
+    def extra_repr(self) -> str:
+        return f"noise_weight={self.noise_weight:g}"
+
+    def formula(self, s: Square) -> Terms:
+        log_var = getattr(s.q, "log_var", None)
+        if log_var is None:
+            raise ConfigError(f"a random encoder with variances is needed, got {type(s.q).__name__} codes")
+        usual = math.log(self.prior.spread / (2 * self.prior.latent))
+        penalty = (log_var - usual).abs().sum(dim=1).mean()
+        return super().formula(s) | {"noise": self.noise_weight * penalty}
+
+
+class AVB(WAE):
+    r"""Adversarial variational Bayes: a VAE whose codes' law has no density, its KL left to a critic.
+
+    .. math:: E\,[-\log p(x \mid z)] + E_{q(z \mid x)}\, T(x, z),
+        \qquad T^* = \log q(z \mid x) - \log p(z)
+
+    The critic compares :math:`(x, z)` with z from the encoder and from the prior. With *adaptive contrast*
+    it has less to learn: :math:`r(z \mid x) = N(\mu(x), \sigma^2(x))` takes the encoder's own moments, so
+    that :math:`\mathrm{KL} = E\,[\log r - \log p] + \mathrm{KL}(\tilde q, N(0, I))` for the codes
+    :math:`\tilde z = (z - \mu)/\sigma`, which are nearly standard already.
+
+    With a critic that is not the best one the sum is *no* bound; it is to be read beside an
+    importance-weighted estimate.
+
+    Arguments:
+        prior: A normal prior.
+        decoder: Maps codes (N, L) to data (N, \*).
+        encoder: Maps data to any laws of codes.
+        critic: The function T of rows (N, D + L): flattened data, then codes.
+        cost: The negative log-likelihood of data.
+        contrast: Whether it has adaptive contrast.
+        turns: Updates of the critic for each of the model.
+
+    References:
+        | Adversarial Variational Bayes (Mescheder et al., 2017), equations 3.3 and 3.7, and section 4
+        | https://arxiv.org/abs/1701.04722
+    """
+
+    def __init__(
+        self,
+        prior: NormalPrior,
+        decoder: nn.Module,
+        encoder: Encoder,
+        critic: nn.Module,
+        cost: Cost,
+        contrast: bool = True,
+        turns: int = 1,
+    ) -> None:
+        super().__init__(prior, decoder, encoder, DensityRatio(critic, turns=turns), cost, 1.0)
+        self.contrast = contrast
+
+    def extra_repr(self) -> str:
+        return f"contrast={self.contrast}"
+
+    def reference(self, s: Square) -> Gaussian:
+        """The law r that the critic starts from: each row's own moments, or the prior without contrast."""
+        r = s.moments if self.contrast else s.p
+        assert isinstance(r, Gaussian)
+        return r
+
+    def pair(self, s: Square) -> tuple[Tensor, Tensor]:
+        r, noise = self.reference(s), s.noise("contrast").normal(*s.Ex.shape).to(s.Ex)
+        codes = (s.Ex - r.center) * (-r.log_var / 2).exp(), noise
+        made, given = (torch.cat([s.x.flatten(1), z], dim=1) for z in codes)
+        return made, given
+
+    def formula(self, s: Square) -> Terms:
+        r, p = self.reference(s), s.p
+        assert isinstance(p, Gaussian)
+        terms = {"cost": self.cost(s.GEx, s.x), "match": self.match(*self.pair(s))}
+        return terms | {"contrast": (r.log_prob(s.Ex) - p.log_prob(s.Ex)).mean()}
+
+    @property
+    def claims_bound(self) -> bool:
+        return self.cost.likelihood

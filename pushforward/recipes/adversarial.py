@@ -1,0 +1,572 @@
+"""Adversarial auto-encoders in all their forms: signatures are configurations.
+
+At every step encoder and decoder reconstruct, the critics climb, the encoder answers them, and where labels
+are known it learns those: each a turn with an optimizer of its own, so that learning rates stand where other
+auto-encoders have a weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from pushforward.data.dataset import Dataset
+from pushforward.discrepancies import Blocks, JensenShannon
+from pushforward.distributions import NormalPrior, OneHotPrior, Prior, ProductPrior
+from pushforward.errors import ConfigError, whole
+from pushforward.models import AAE, Heads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
+from pushforward.networks import GaussianNoise, mlp, official_init
+from pushforward.recipes.build import (
+    CostName,
+    NetworkName,
+    PosteriorName,
+    PriorName,
+    ScheduleName,
+    entries,
+    finish,
+    price,
+)
+from pushforward.recipes.parts import Recipe, assemble
+from pushforward.recipes.settings import InTurns, pick, small
+from pushforward.training import adam
+from pushforward.training.loop import Optimizing
+
+Table = dict[str, Callable[[Dataset], InTurns]]
+Rows = Literal["small", "paper"]
+
+
+def quick(data: Dataset, **changes: Any) -> InTurns:
+    """Settings that are done in minutes on two cores."""
+    usual = small(data, None, beta1=0.5, lr=1e-3)
+    known = {name: getattr(usual, name) for name in usual.__dataclass_fields__}
+    return replace(InTurns(**known), truncated=False, **changes)
+
+
+def printed(**changes: Any) -> InTurns:
+    """What the paper prints for MNIST: two layers of 1000, SGD with momentum, ten times slower later on."""
+    row = InTurns(
+        latent=8, network="mlp-1000", critic_widths=(1000, 1000), official_init=True, schedule="tenths",
+        epochs=5000,
+        lr=0.01, critic_lr=0.1, encoder_lr=0.1, label_lr=0.1, sgd=True, truncated=False,
+    )  # fmt: skip
+    return replace(row, **changes)
+
+
+def in_turns(chosen: InTurns) -> dict[str, Optimizing]:
+    """Everyone's optimizer."""
+    rates = {
+        "model": (chosen.lr, 0.9),
+        "critic": (chosen.critic_lr, 0.1),
+        "encoder": (chosen.encoder_lr, 0.1),
+        "labels": (chosen.label_lr, 0.9),
+    }
+
+    def sgd(lr: float, momentum: float) -> Optimizing:
+        return lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=momentum)
+
+    if chosen.sgd:
+        return {name: sgd(lr, momentum) for name, (lr, momentum) in rates.items()}
+    return {name: adam(lr, (chosen.beta1, 0.999)) for name, (lr, _) in rates.items()}
+
+
+def critic_of(inputs: int, chosen: InTurns) -> nn.Module:
+    """A critic that sees its input through noise."""
+    net = mlp(inputs, 1, chosen.critic_widths, norm=False)
+    if chosen.official_init:
+        official_init(net)
+    return nn.Sequential(GaussianNoise(chosen.critic_noise), net) if chosen.critic_noise else net
+
+
+def blocks(chosen: InTurns, exchange: bool, turns: int) -> tuple[ProductPrior, Blocks]:
+    """Classes and style: a prior of both, and a game for each."""
+    parts: dict[str, Prior] = {
+        "y": OneHotPrior(chosen.classes),
+        "z": NormalPrior(chosen.latent, chosen.sigma),
+    }
+    prior = ProductPrior(parts)
+    games = {name: JensenShannon(critic_of(n, chosen), exchange) for name, n in prior.sizes.items()}
+    return prior, Blocks(games, prior.sizes, turns)
+
+
+def told(data: Dataset, labels: int | None, what: str) -> int:
+    """The number of classes of data whose labels are needed.
+
+    Raises:
+        ConfigError: If there are none, or fewer labels are wanted than there are classes.
+    """
+    classes = len(data.labels)
+    if classes < 2:
+        raise ConfigError(f"{what} needs data with labels of at least 2 classes; {data.name} has {classes}")
+    if labels is not None and whole("labels", labels, least=1) < classes:
+        raise ConfigError(
+            f"labels must be at least {classes}, one of each class of {data.name}, got {labels}"
+        )
+    return classes
+
+
+def words(chosen: InTurns, data: Dataset, rest: str) -> str:
+    """What takes the place of a weight's meaning."""
+    return f"no weight: everyone has a turn and a learning rate; the cost is {price(chosen, data)}; {rest}"
+
+
+AAE_TABLE: Table = {"small": quick, "paper": lambda data: printed()}
+
+
+def aae(
+    data: Dataset,
+    *,
+    settings: Rows = "small",
+    latent: int | None = None,
+    exchange: bool = True,
+    turns: int = 1,
+    prior: PriorName | None = None,
+    sigma: float | None = None,
+    posterior: PosteriorName | None = None,
+    input_noise: float | None = None,
+    cost: CostName | None = None,
+    network: NetworkName | None = None,
+    label: bool | None = None,
+    batch: int | None = None,
+    schedule: ScheduleName | None = None,
+    lr: float | None = None,
+    critic_lr: float | None = None,
+    encoder_lr: float | None = None,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    critic: nn.Module | None = None,
+) -> Recipe:
+    r"""Adversarial auto-encoder: codes meet any prior that can be sampled, in a game with turns of its own.
+
+    .. math:: \min_{E, G} E\,c(G(E(x)), x), \qquad \min_E \max_T B_T(Q_Z, P_Z)
+
+    Arguments:
+        data: What to learn from.
+        settings: Which row of defaults.
+        latent: Dimensions of a code.
+        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        turns: Turns of the critics at each step.
+        prior: The law that codes are to follow.
+        sigma: Scale of the prior.
+        posterior: Kind of encoder; "implicit" is the universal approximator.
+        input_noise: Deviation of noise on the encoder's input, in training.
+        cost: What is compared between data and reconstruction.
+        network: Kind of encoder and decoder networks.
+        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
+        batch: Rows in a batch.
+        schedule: How the learning rates change over the run.
+        lr: Learning rate of encoder and decoder together.
+        critic_lr: Learning rate of the critics.
+        encoder_lr: Learning rate of the encoder against the critics.
+        encoder: A module of your own, from data to what the posterior needs.
+        decoder: A module of your own, from (N, latent) to data.
+        critic: A module of your own, from (N, latent) to (N, 1), unbounded.
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
+    References:
+        | Adversarial Autoencoders (Makhzani et al., 2015), section 2
+        | https://arxiv.org/abs/1511.05644
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> [player.name for player in aae(open_dataset("digits")).model.players()]
+        ['model', 'critic', 'encoder']
+    """
+    chosen = pick(AAE_TABLE, "aae", settings, data, entries(locals(), InTurns))
+    parts = assemble(chosen, data, encoder, decoder)
+    match = JensenShannon(critic or critic_of(parts.prior.latent, chosen), exchange, turns)
+    model = AAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost)
+    return finish(model, chosen, data, words(chosen, data, f"codes meet {parts.prior}"), in_turns(chosen))
+
+
+LABEL_TABLE: Table = {
+    "small": lambda data: quick(data, latent=2, prior="mixture"),
+    "paper": lambda data: printed(latent=2, prior="mixture"),
+}
+
+
+def aae_label_regularised(
+    data: Dataset,
+    *,
+    settings: Rows = "small",
+    labels: int | None = None,
+    exchange: bool = True,
+    turns: int = 1,
+    prior: Literal["mixture", "swiss-roll"] | None = None,
+    sigma: float | None = None,
+    posterior: PosteriorName | None = None,
+    input_noise: float | None = None,
+    cost: CostName | None = None,
+    network: NetworkName | None = None,
+    batch: int | None = None,
+    schedule: ScheduleName | None = None,
+    lr: float | None = None,
+    critic_lr: float | None = None,
+    encoder_lr: float | None = None,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    critic: nn.Module | None = None,
+) -> Recipe:
+    r"""Adversarial auto-encoder whose critic sees labels: each class goes to its own part of the prior.
+
+    .. math:: \min_{E, G} E\,c(G(E(x)), x), \qquad
+        \min_E \max_T B_T\big((E(x), \ell), (z, \ell)\big), \; z \sim P_Z(\cdot \mid \ell)
+
+    Arguments:
+        data: What to learn from.
+        settings: Which row of defaults.
+        labels: How many labels are shown, as many of each class; all by default.
+        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        turns: Turns of the critics at each step.
+        prior: A prior of ten classes, in the plane.
+        sigma: Scale of the prior.
+        posterior: Kind of encoder; "implicit" is the universal approximator.
+        input_noise: Deviation of noise on the encoder's input, in training.
+        cost: What is compared between data and reconstruction.
+        network: Kind of encoder and decoder networks.
+        batch: Rows in a batch.
+        schedule: How the learning rates change over the run.
+        lr: Learning rate of encoder and decoder together.
+        critic_lr: Learning rate of the critics.
+        encoder_lr: Learning rate of the encoder against the critics.
+        encoder: A module of your own, from data to what the posterior needs.
+        decoder: A module of your own, from (N, latent) to data.
+        critic: A module of your own, from (N, 2 + classes + 1) to (N, 1), unbounded.
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
+    References:
+        | Adversarial Autoencoders (Makhzani et al., 2015), sections 2.3 and 3, figure 4
+        | https://arxiv.org/abs/1511.05644
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> aae_label_regularised(open_dataset("digits")).model.prior
+        MixturePrior(latent=2, components=10)
+    """
+    chosen = pick(LABEL_TABLE, "aae-label-regularised", settings, data, entries(locals(), InTurns))
+    classes = told(data, labels, "aae-label-regularised")
+    parts = assemble(chosen, data, encoder, decoder)
+    if parts.prior.classes < classes:
+        raise ConfigError(
+            f"{parts.prior} has parts for {parts.prior.classes} classes, {data.name} has {classes}"
+        )
+    seen = parts.prior.latent + parts.prior.classes + 1
+    match = JensenShannon(critic or critic_of(seen, chosen), exchange, turns)
+    model = LabelRegularisedAAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost)
+    shown = "all labels" if labels is None else f"{labels} labels"
+    meaning = words(chosen, data, f"codes meet {parts.prior}, each class its own part; {shown} are shown")
+    return finish(model, chosen, data, meaning, in_turns(chosen), labels)
+
+
+SUPERVISED_TABLE: Table = {
+    "small": lambda data: quick(data, latent=15, label=True),
+    "paper": lambda data: printed(latent=15, label=True),
+}
+
+
+def aae_supervised(
+    data: Dataset,
+    *,
+    settings: Rows = "small",
+    latent: int | None = None,
+    exchange: bool = True,
+    turns: int = 1,
+    prior: PriorName | None = None,
+    sigma: float | None = None,
+    posterior: PosteriorName | None = None,
+    input_noise: float | None = None,
+    cost: CostName | None = None,
+    network: NetworkName | None = None,
+    batch: int | None = None,
+    schedule: ScheduleName | None = None,
+    lr: float | None = None,
+    critic_lr: float | None = None,
+    encoder_lr: float | None = None,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    critic: nn.Module | None = None,
+) -> Recipe:
+    r"""Adversarial auto-encoder whose decoder is told the label: codes keep the style alone.
+
+    .. math:: \min_{E, G} E\,c(G(y, E(x)), x), \qquad \min_E \max_T B_T(Q_Z, P_Z)
+
+    Arguments:
+        data: What to learn from.
+        settings: Which row of defaults.
+        latent: Dimensions of a style.
+        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        turns: Turns of the critics at each step.
+        prior: The law that codes are to follow.
+        sigma: Scale of the prior.
+        posterior: Kind of encoder; "implicit" is the universal approximator.
+        input_noise: Deviation of noise on the encoder's input, in training.
+        cost: What is compared between data and reconstruction.
+        network: Kind of encoder and decoder networks.
+        batch: Rows in a batch.
+        schedule: How the learning rates change over the run.
+        lr: Learning rate of encoder and decoder together.
+        critic_lr: Learning rate of the critics.
+        encoder_lr: Learning rate of the encoder against the critics.
+        encoder: A module of your own, from data to what the posterior needs.
+        decoder: A module of your own, from (N, latent + classes) to data.
+        critic: A module of your own, from (N, latent) to (N, 1), unbounded.
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
+    References:
+        | Adversarial Autoencoders (Makhzani et al., 2015), section 4
+        | https://arxiv.org/abs/1511.05644
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> aae_supervised(open_dataset("digits")).model.classes
+        10
+    """
+    chosen = pick(SUPERVISED_TABLE, "aae-supervised", settings, data, entries(locals(), InTurns))
+    told(data, None, "aae-supervised")
+    parts = assemble(chosen, data, encoder, decoder, tell_encoder=False)
+    match = JensenShannon(critic or critic_of(parts.prior.latent, chosen), exchange, turns)
+    model = AAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost)
+    meaning = words(chosen, data, f"styles meet {parts.prior}; the decoder is told the label")
+    return finish(model, chosen, data, meaning, in_turns(chosen))
+
+
+SEMI_TABLE: Table = {
+    "small": lambda data: quick(data, latent=10, input_noise=0.3 if data.unit else 0.0, critic_noise=0.3),
+    "paper": lambda data: printed(latent=10, input_noise=0.3),
+}
+
+
+def aae_semi_supervised(
+    data: Dataset,
+    *,
+    settings: Rows = "small",
+    labels: int | None = 100,
+    latent: int | None = None,
+    exchange: bool = True,
+    turns: int = 1,
+    sigma: float | None = None,
+    input_noise: float | None = None,
+    cost: CostName | None = None,
+    network: NetworkName | None = None,
+    batch: int | None = None,
+    schedule: ScheduleName | None = None,
+    lr: float | None = None,
+    critic_lr: float | None = None,
+    encoder_lr: float | None = None,
+    label_lr: float | None = None,
+    critic_noise: float | None = None,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Recipe:
+    r"""Semi-supervised adversarial auto-encoder: a class and a style, the class told of a few rows.
+
+    .. math:: \min_{E, G} E\,c(G(\hat y, z), x), \quad
+        \min_E \max_T B_{T_y}(\hat y, \mathrm{Cat}) + B_{T_z}(z, P_Z), \quad \min_E -\log \hat y_y
+
+    Arguments:
+        data: What to learn from.
+        settings: Which row of defaults.
+        labels: How many labels are shown, as many of each class; None for all.
+        latent: Dimensions of a style.
+        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        turns: Turns of the critics at each step.
+        sigma: Scale of the prior.
+        input_noise: Deviation of noise on the encoder's input, in training.
+        cost: What is compared between data and reconstruction.
+        network: Kind of encoder and decoder networks.
+        batch: Rows in a batch.
+        schedule: How the learning rates change over the run.
+        lr: Learning rate of encoder and decoder together.
+        critic_lr: Learning rate of the critics.
+        encoder_lr: Learning rate of the encoder against the critics.
+        label_lr: Learning rate of the encoder with the labels.
+        critic_noise: Deviation of noise on what the critics see, in training.
+        encoder: A module of your own, from data to (N, classes + latent).
+        decoder: A module of your own, from (N, classes + latent) to data.
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
+    References:
+        | Adversarial Autoencoders (Makhzani et al., 2015), section 5
+        | https://arxiv.org/abs/1511.05644
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> [player.name for player in aae_semi_supervised(open_dataset("digits")).model.players()]
+        ['model', 'critic', 'encoder', 'labels']
+    """
+    chosen = pick(SEMI_TABLE, "aae-semi-supervised", settings, data, entries(locals(), InTurns))
+    chosen = replace(chosen, classes=told(data, labels, "aae-semi-supervised"))
+    prior, match = blocks(chosen, exchange, turns)
+    parts = assemble(chosen, data, encoder, decoder, prior)
+    model = SemiSupervisedAAE(prior, parts.decoder, parts.encoder, match, parts.cost)
+    shown = "all labels" if labels is None else f"{labels} labels"
+    meaning = words(
+        chosen, data, f"{chosen.classes} classes and a style of {chosen.latent}; {shown} are shown"
+    )
+    return finish(model, chosen, data, meaning, in_turns(chosen), labels)
+
+
+CLUSTER_TABLE: Table = {
+    "small": lambda data: quick(
+        data, latent=10, classes=16, input_noise=0.3 if data.unit else 0.0, critic_noise=0.3
+    ),
+    "paper": lambda data: printed(latent=10, classes=16, input_noise=0.3),
+}
+
+
+def aae_clustering(
+    data: Dataset,
+    *,
+    settings: Rows = "small",
+    classes: int | None = None,
+    latent: int | None = None,
+    exchange: bool = True,
+    turns: int = 1,
+    sigma: float | None = None,
+    input_noise: float | None = None,
+    cost: CostName | None = None,
+    network: NetworkName | None = None,
+    batch: int | None = None,
+    schedule: ScheduleName | None = None,
+    lr: float | None = None,
+    critic_lr: float | None = None,
+    encoder_lr: float | None = None,
+    critic_noise: float | None = None,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Recipe:
+    r"""Clustering adversarial auto-encoder: a class and a style, without any label.
+
+    .. math:: \min_{E, G} E\,c(G(\hat y, z), x), \quad
+        \min_E \max_T B_{T_y}(\hat y, \mathrm{Cat}) + B_{T_z}(z, P_Z)
+
+    Arguments:
+        data: What to learn from.
+        settings: Which row of defaults.
+        classes: Clusters K.
+        latent: Dimensions of a style.
+        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        turns: Turns of the critics at each step.
+        sigma: Scale of the prior.
+        input_noise: Deviation of noise on the encoder's input, in training.
+        cost: What is compared between data and reconstruction.
+        network: Kind of encoder and decoder networks.
+        batch: Rows in a batch.
+        schedule: How the learning rates change over the run.
+        lr: Learning rate of encoder and decoder together.
+        critic_lr: Learning rate of the critics.
+        encoder_lr: Learning rate of the encoder against the critics.
+        critic_noise: Deviation of noise on what the critics see, in training.
+        encoder: A module of your own, from data to (N, classes + latent).
+        decoder: A module of your own, from (N, classes + latent) to data.
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
+    References:
+        | Adversarial Autoencoders (Makhzani et al., 2015), section 6
+        | https://arxiv.org/abs/1511.05644
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> aae_clustering(open_dataset("digits"), classes=12).model.prior.sizes
+        {'y': 12, 'z': 10}
+    """
+    chosen = pick(CLUSTER_TABLE, "aae-clustering", settings, data, entries(locals(), InTurns))
+    prior, match = blocks(chosen, exchange, turns)
+    parts = assemble(chosen, data, encoder, decoder, prior)
+    model = AAE(prior, parts.decoder, parts.encoder, match, parts.cost)
+    meaning = words(
+        chosen, data, f"{chosen.classes} clusters and a style of {chosen.latent}; no label is seen"
+    )
+    return finish(model, chosen, data, meaning, in_turns(chosen))
+
+
+REDUCTION_TABLE: Table = {
+    "small": lambda data: quick(data, latent=2, input_noise=0.3 if data.unit else 0.0, critic_noise=0.3),
+    "paper": lambda data: printed(latent=2, input_noise=0.3),
+}
+
+
+def aae_reduction(
+    data: Dataset,
+    *,
+    settings: Rows = "small",
+    labels: int | None = 100,
+    latent: int | None = None,
+    apart: float | None = None,
+    exchange: bool = True,
+    turns: int = 1,
+    sigma: float | None = None,
+    input_noise: float | None = None,
+    cost: CostName | None = None,
+    network: NetworkName | None = None,
+    batch: int | None = None,
+    schedule: ScheduleName | None = None,
+    lr: float | None = None,
+    critic_lr: float | None = None,
+    encoder_lr: float | None = None,
+    label_lr: float | None = None,
+    critic_noise: float | None = None,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Recipe:
+    r"""Dimensionality reduction by an adversarial auto-encoder: classes are places in the plane.
+
+    .. math:: \min_{E, G} E\,c(G(W \hat y + z), x) + \textstyle\sum_{i<j} (\eta - \|w_i - w_j\|)_+
+
+    Arguments:
+        data: What to learn from.
+        settings: Which row of defaults.
+        labels: How many labels are shown, as many of each class; None for all.
+        latent: Dimensions of a point.
+        apart: The distance η that cluster heads keep.
+        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        turns: Turns of the critics at each step.
+        sigma: Scale of the prior.
+        input_noise: Deviation of noise on the encoder's input, in training.
+        cost: What is compared between data and reconstruction.
+        network: Kind of encoder and decoder networks.
+        batch: Rows in a batch.
+        schedule: How the learning rates change over the run.
+        lr: Learning rate of encoder and decoder together.
+        critic_lr: Learning rate of the critics.
+        encoder_lr: Learning rate of the encoder against the critics.
+        label_lr: Learning rate of the encoder with the labels.
+        critic_noise: Deviation of noise on what the critics see, in training.
+        encoder: A module of your own, from data to (N, classes + latent).
+        decoder: A module of your own, from (N, latent) to data.
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
+    References:
+        | Adversarial Autoencoders (Makhzani et al., 2015), section 7
+        | https://arxiv.org/abs/1511.05644
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> built = aae_reduction(open_dataset("digits"))
+        >>> built.model.view(built.model.encode(torch.zeros(3, 1, 8, 8))).shape
+        torch.Size([3, 2])
+    """
+    chosen = pick(REDUCTION_TABLE, "aae-reduction", settings, data, entries(locals(), InTurns))
+    chosen = replace(chosen, classes=told(data, labels, "aae-reduction"))
+    prior, match = blocks(chosen, exchange, turns)
+    parts = assemble(chosen, data, encoder, decoder, prior, points=chosen.latent)
+    heads = Heads(parts.decoder, chosen.classes, chosen.latent, chosen.apart)
+    model = ReductionAAE(prior, heads, parts.encoder, match, parts.cost)
+    shown = "all labels" if labels is None else f"{labels} labels"
+    rest = f"{chosen.classes} heads {chosen.apart:g} apart in {chosen.latent} dimensions; {shown} are shown"
+    return finish(model, chosen, data, words(chosen, data, rest), in_turns(chosen), labels)

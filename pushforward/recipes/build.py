@@ -1,0 +1,83 @@
+"""What all recipes share: names at the door, the settings that were chosen, and the line that says it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from pushforward.data.dataset import Dataset
+from pushforward.errors import ConfigError
+from pushforward.models import AutoWeight, Model, Weight
+from pushforward.recipes.parts import Recipe, check_fit
+from pushforward.recipes.settings import Settings
+from pushforward.training import Training, adam
+from pushforward.training.loop import Optimizing
+
+Table = dict[str, Callable[[Dataset], Settings]]
+COST_WORDS = {
+    "squared": "the squared error",
+    "l2": "the Euclidean distance",
+    "l1": "the absolute error",
+    "bernoulli": "the Bernoulli negative log-likelihood in nats",
+    "gaussian": "the Gaussian negative log-likelihood in nats",
+    "gaussian-learnt": "the Gaussian negative log-likelihood in nats, its deviation learnt",
+}
+CostName = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt"]
+PriorName = Literal["normal", "uniform", "sphere", "mixture", "swiss-roll"]
+PosteriorName = Literal["deterministic", "gaussian", "uniform", "implicit", "mixing"]
+ScheduleName = Literal["constant", "cosine", "manual", "manual-smooth", "tenths"]
+NetworkName = Literal["mlp", "conv", "official-mnist", "official-celeba", "mlp-1000", "mlp-1200", "mmd-vae"]
+SettingsName = Literal["small", "paper", "official"]
+
+
+def entries(arguments: Mapping[str, Any], kind: type[Settings] = Settings) -> dict[str, Any]:
+    """Those of a recipe's arguments that are entries of its settings."""
+    return {name: value for name, value in arguments.items() if name in kind.__dataclass_fields__}
+
+
+def price(chosen: Settings, data: Dataset) -> str:
+    """What the cost is, in words."""
+    features = data.train.x[0].numel()
+    return f"{COST_WORDS[chosen.cost]}, summed over {features} values in {data.range}, mean over the batch"
+
+
+def weighed(model: Model, weight: Weight, chosen: Settings, data: Dataset, match: str) -> str:
+    """What the weight of a match means, in words."""
+    if isinstance(weight, AutoWeight):
+        return (
+            f"weight auto, from {float(weight):g}: the factor of {match} adapts until a test of two "
+            f"samples of {chosen.batch} cannot tell codes from the prior; the cost is {price(chosen, data)}"
+        )
+    elbo = "with weight 1 the sum is the negative evidence lower bound"
+    note = elbo if model.is_bound else chosen.meaning
+    tail = f" ({note})" if note else ""
+    return f"weight {float(weight):g}{tail} times {match}; the cost is {price(chosen, data)}"
+
+
+def finish(
+    model: Model,
+    chosen: Settings,
+    data: Dataset,
+    meaning: str,
+    optimizers: Mapping[str, Optimizing] | None = None,
+    labels: int | None = None,
+) -> Recipe:
+    """A recipe, once its model has been seen to fit the data."""
+    if chosen.batch < 2:
+        raise ConfigError(
+            f"batch must be at least 2, got {chosen.batch}: BatchNorm compares the rows of a batch"
+        )
+    check_fit(model, data)
+    training = Training(
+        batch=chosen.batch,
+        optimizers=optimizers
+        or {
+            "model": adam(chosen.lr, (chosen.beta1, 0.999)),
+            "critic": adam(chosen.critic_lr, (0.5, 0.999)),
+        },
+        schedule=chosen.schedule,
+        epochs=chosen.epochs,
+        pretrain=chosen.pretrain,
+        labels=labels,
+    )
+    return Recipe(model, training, chosen, meaning)
