@@ -130,15 +130,18 @@ class Dataset:
 
 
 def _check_factors(name: str, split: Split, names: tuple[str, ...] | None) -> None:
-    found = None if split.factors is None else tuple(split.factors.shape)
-    expected = None if names is None else (len(split), len(names))
-    if found != expected:
-        told = "no names of factors" if names is None else f"the {len(names)} factors {', '.join(names)}"
+    factors = split.factors
+    if names is None:
+        if factors is not None:
+            raise DataError(f"{name}: expected names for factors of shape {tuple(factors.shape)}, found none")
+        return
+    found = None if factors is None else (factors.dtype, *factors.shape)
+    if found != (torch.int64, len(split), len(names)):
+        shown = "none" if factors is None else f"{factors.dtype} {tuple(factors.shape)}"
         raise DataError(
-            f"{name}: expected factors of shape {expected} for {len(split)} rows and {told}, found {found}"
+            f"{name}: expected the factors {', '.join(names)} of {len(split)} rows as torch.int64 "
+            f"{(len(split), len(names))}, found {shown}"
         )
-    if split.factors is not None and split.factors.dtype != torch.int64:
-        raise DataError(f"{name}: expected factors as whole numbers (int64), found {split.factors.dtype}")
 
 
 def hold_out(rows: int, share: float = 0.1, most: int = 10_000) -> tuple[Tensor, Tensor]:

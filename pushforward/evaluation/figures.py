@@ -137,17 +137,22 @@ FACTORS = (
     Figure(
         "beta-VAE score",
         ("disentanglement", "beta_vae"),
-        "accuracy of telling which factor pairs of rows share; chance is 1 over the factors",
+        "accuracy of telling which factor pairs of rows share; chance is 1 over their number",
         1,
         ("factors", ("disentanglement", "factors")),
     ),
     Figure(
         "FactorVAE score",
         ("disentanglement", "factor_vae"),
-        "accuracy of telling it from the dimension that varies least; chance is 1 over the factors",
+        "accuracy of telling it from the dimension that varies least; chance is 1 over their number",
         1,
     ),
-    Figure("MIG", ("disentanglement", "mig"), "gap of information between the best two dimensions", 1),
+    Figure(
+        "MIG",
+        ("disentanglement", "mig"),
+        "gap of information between the best two dimensions; below 1 for factors of over 20 values",
+        1,
+    ),
     Figure("DCI disentanglement", ("disentanglement", "disentanglement"), "of dimensions to one factor", 1),
     Figure("DCI completeness", ("disentanglement", "completeness"), "of factors in one dimension", 1),
     Figure(

@@ -68,15 +68,15 @@ def test_fingerprints_see_factors(part):
 
 def test_names_and_values_must_fit(refused):
     data = world()
-    with refused("world", "expected factors of shape (6, 3)", "a, b, c", "found (6, 2)"):
+    with refused("world", "factors a, b, c of 6 rows as torch.int64 (6, 3)", "found torch.int64 (6, 2)"):
         replace(data, factors=("a", "b", "c"))
-    with refused("no names of factors", "found (6, 2)"):
+    with refused("world", "expected names for factors of shape (6, 2)", "found none"):
         replace(data, factors=None)
-    with refused("expected factors of shape (6, 2)", "found None"):
+    with refused("factors a, b of 6 rows", "found none"):
         replace(data, test=replace(data.test, factors=None))
-    with refused("for 6 rows", "found (5, 2)"):
+    with refused("of 6 rows", "found torch.int64 (5, 2)"):
         replace(data, train=replace(data.train, factors=data.train.factors[:5]))
-    with refused("whole numbers (int64)", "torch.float32"):
+    with refused("torch.int64 (6, 2)", "found torch.float32 (6, 2)"):
         replace(data, train=replace(data.train, factors=data.train.factors.float()))
 
 
