@@ -141,7 +141,7 @@ def evaluate(
         rows: At most this many held-out rows, and as many samples.
         seed: Which rows, samples and codes are drawn.
         sections: Which questions: objective, reconstruction, samples, floor, sharpness, latent, classes; and,
-            on demand, likelihood, annealing and parzen.
+            on demand, likelihood, annealing, parzen and disentanglement.
     """
     from pushforward.evaluation import USUAL
     from pushforward.verbs import load

@@ -16,13 +16,17 @@ from pushforward.data.arrays import from_arrays, open_array_file
 from pushforward.data.celeba import open_celeba
 from pushforward.data.cifar import open_cifar
 from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.dsprites import open_dsprites
 from pushforward.data.fetch import data_folder
 from pushforward.data.idx import FASHION, MNIST, open_idx
 from pushforward.data.images import Progress, open_image_folder
 from pushforward.data.sizes import Size, parse_size, resized
+from pushforward.data.sprites import open_sprites
+from pushforward.data.squares import open_fading_squares
 from pushforward.errors import DataError, nearest
 
 Folder = Callable[[], Path]  # asked for only by the sets that are kept in files
+Opener = Callable[[Folder, Size | None, Progress | None], Dataset]
 
 SOURCES = (
     "a source is a catalogue name, a folder of images, a .npy or .npz file, an array, a tuple (x, y) or dict"
@@ -35,7 +39,7 @@ class Entry:
     """A data set of the catalogue: one line about it, and what opens it."""
 
     about: str
-    open: Callable[[Folder, Size | None, Progress | None], Dataset]
+    open: Opener
 
 
 def _digits() -> Dataset:
@@ -49,14 +53,18 @@ def _digits() -> Dataset:
     return Dataset("digits", train, test, unit=True, classes=tuple("0123456789"), source="digits")
 
 
-def _fixed(read: Callable[[Path], Dataset]) -> Callable[[Folder, Size | None, Progress | None], Dataset]:
+def _fixed(read: Callable[[Path], Dataset]) -> Opener:
     return lambda folder, size, progress: resized(read(folder()), size)
+
+
+def _made(make: Callable[[], Dataset]) -> Opener:
+    return lambda folder, size, progress: resized(make(), size)
 
 
 CATALOGUE: Mapping[str, Entry] = {
     "digits": Entry(
         "1797 handwritten digits, 1x8x8, 10 classes; comes with scikit-learn, works offline",
-        lambda folder, size, progress: resized(_digits(), size),
+        _made(_digits),
     ),
     "mnist": Entry(
         "70000 handwritten digits, 1x28x28, 10 classes; 12 MB, downloaded", _fixed(partial(open_idx, MNIST))
@@ -68,6 +76,17 @@ CATALOGUE: Mapping[str, Entry] = {
     "celeba": Entry(
         "182732 faces, 3x64x64; to be got by hand",
         lambda folder, size, progress: open_celeba(folder(), size, progress),
+    ),
+    "fading-squares": Entry(
+        "1001 grey levels of one square, 1x32x32, known factor; made here, works offline",
+        _made(open_fading_squares),
+    ),
+    "sprites": Entry(
+        "70000 squares, ellipses and hearts, 1x64x64, 5 known factors; made here, works offline",
+        _made(open_sprites),
+    ),
+    "dsprites": Entry(
+        "737280 sprites, 1x64x64, 5 known factors; to be got by hand, 3 GB in memory", _fixed(open_dsprites)
     ),
 }
 

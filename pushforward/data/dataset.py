@@ -28,17 +28,23 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of one split: ``x`` (N, \\*), uint8 or float32, and labels ``y`` (N,), int64, or None."""
+    """Rows of one split: ``x`` (N, \\*), uint8 or float32, and labels ``y`` (N,), int64, or None.
+
+    ``factors`` (N, K), int64, or None are the values of the factors of variation that made each row. Judges
+    ask for them; no batch holds them, for nothing learns from them.
+    """
 
     x: Tensor
     y: Tensor | None = None
+    factors: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def rows(self, index: Tensor) -> Split:
         """The split that holds the rows at ``index`` alone."""
-        return Split(self.x[index], None if self.y is None else self.y[index])
+        y, factors = (None if part is None else part[index] for part in (self.y, self.factors))
+        return Split(self.x[index], y, factors)
 
     def some(self, count: int, noise: Noise) -> Batch:
         """At most so many rows at random: the first ones of a split may all be of one class."""
@@ -96,6 +102,10 @@ class Dataset:
         classes: Names of the labels 0, 1, ...
         notes: What the reader did to the data, in plain sentences, to be printed.
         source: What ``open_dataset`` was given, so that a run can open it again.
+        factors: Names of the factors of variation, one for each column of the splits' ``factors``.
+
+    Raises:
+        DataError: If a split has fewer than 2 rows, or its factors are not one row each of the names.
 
     Example:
         >>> rows = torch.rand(10, 3)
@@ -111,6 +121,7 @@ class Dataset:
     classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
     source: str | None = None
+    factors: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if min(len(self.train), len(self.test)) < 2:
@@ -118,6 +129,8 @@ class Dataset:
             raise DataError(
                 f"{self.name}: at least 2 rows to learn from and 2 held out are needed, got {rows}"
             )
+        for split in (self.train, self.test):
+            _check_factors(self.name, split, self.factors)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -139,9 +152,11 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of shapes, values and labels of both splits."""
+        """The sha256 of shapes, values and labels of both splits, and of their factors if they have any."""
         digest = hashlib.sha256()
-        for part in (self.train.x, self.train.y, self.test.x, self.test.y):
+        # Without factors nothing is added: runs on such data keep the fingerprint that they began with.
+        factors = () if self.factors is None else (self.train.factors, self.test.factors)
+        for part in (self.train.x, self.train.y, self.test.x, self.test.y, *factors):
             if part is None:
                 digest.update(b"none")
             else:
@@ -152,6 +167,21 @@ class Dataset:
     def noted(self, *notes: str) -> Dataset:
         """The same data with more notes."""
         return replace(self, notes=(*self.notes, *notes))
+
+
+def _check_factors(name: str, split: Split, names: tuple[str, ...] | None) -> None:
+    factors = split.factors
+    if names is None:
+        if factors is not None:
+            raise DataError(f"{name}: expected names for factors of shape {tuple(factors.shape)}, found none")
+        return
+    found = None if factors is None else (factors.dtype, *factors.shape)
+    if found != (torch.int64, len(split), len(names)):
+        shown = "none" if factors is None else f"{factors.dtype} {tuple(factors.shape)}"
+        raise DataError(
+            f"{name}: expected the factors {', '.join(names)} of {len(split)} rows as torch.int64 "
+            f"{(len(split), len(names))}, found {shown}"
+        )
 
 
 def hold_out(rows: int, share: float = 0.1, most: int = 10_000) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pushforward.data.dataset import Dataset, Split
+from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, DataError
 
 Size = tuple[int, int]  # (H, W), as in the shape of a batch
@@ -71,6 +71,7 @@ def resized(data: Dataset, size: int | Size | None) -> Dataset:
         ConfigError: If ``size`` is none.
         DataError: If the rows are no images.
 
+    >>> from pushforward.data import Split
     >>> images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
     >>> resized(Dataset("toy", Split(images[:2]), Split(images[2:]), unit=True), 16).shape
     (1, 16, 16)
@@ -87,8 +88,8 @@ def resized(data: Dataset, size: int | Size | None) -> Dataset:
     before = shown((data.shape[1], data.shape[2]))
     return replace(
         data,
-        train=Split(_resize(data.train.x, wanted), data.train.y),
-        test=Split(_resize(data.test.x, wanted), data.test.y),
+        train=replace(data.train, x=_resize(data.train.x, wanted)),
+        test=replace(data.test, x=_resize(data.test.x, wanted)),
     ).noted(f"every image was resized from {before} to {shown(wanted)}")
 
 

@@ -153,7 +153,43 @@ DETAILS = (
     Figure("codes' radius", ("latent", "radius"), "mean norm", 0, ("of draws", ("latent", "radius_prior"))),
     Figure("information", ("latent", "mutual_information"), "nats that codes carry about the data"),
 )
-TABLE = (OTHERS[0], SAMPLES[0], SAMPLES[1], *SAMPLES[2:6], *OTHERS[1:])
+FACTORS = (
+    Figure(
+        "beta-VAE score",
+        ("disentanglement", "beta_vae"),
+        "accuracy of telling which factor pairs of rows share; chance is 1 over their number",
+        1,
+        ("factors", ("disentanglement", "factors")),
+    ),
+    Figure(
+        "FactorVAE score",
+        ("disentanglement", "factor_vae"),
+        "accuracy of telling it from the dimension that varies least; chance is 1 over their number",
+        1,
+    ),
+    Figure(
+        "MIG",
+        ("disentanglement", "mig"),
+        "gap of information between the best two dimensions; below 1 for factors of over 20 values",
+        1,
+    ),
+    Figure("DCI disentanglement", ("disentanglement", "disentanglement"), "of dimensions to one factor", 1),
+    Figure("DCI completeness", ("disentanglement", "completeness"), "of factors in one dimension", 1),
+    Figure(
+        "DCI informativeness",
+        ("disentanglement", "informativeness"),
+        "of factors told from all dimensions",
+        1,
+    ),
+    Figure(
+        "SAP",
+        ("disentanglement", "sap"),
+        "gap of accuracy between the best two dimensions",
+        1,
+        ("perfect codes", ("disentanglement", "sap_ceiling")),
+    ),
+)
+TABLE = (OTHERS[0], SAMPLES[0], SAMPLES[1], *SAMPLES[2:6], *OTHERS[1:], *FACTORS)
 """The columns of a comparison, in order; those that nobody has are left out."""
 
 
@@ -206,11 +242,12 @@ def reached(verdict: Mapping[str, Any]) -> str:
 
 def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Every figure of a verdict that is there: name, value, and what it says."""
-    for figure in (*OTHERS, *DETAILS):
+    for figure in (*OTHERS, *DETAILS, *FACTORS):
         if (found := figure.of(verdict)) is not None:
             word, path = figure.beside or ("", ())
             value = _look(verdict, path) if path else None
             shown = f"{value:.4g}" if isinstance(value, float) else value
+            shown = ", ".join(value) if isinstance(value, list) else shown
             yield figure.name, written(*found), figure.words + (f"; {word} {shown}" if shown else "")
     if "samples" in verdict and "frechet" not in verdict["samples"]:
         yield (
@@ -229,6 +266,7 @@ def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 __all__ = [
     "DETAILS",
+    "FACTORS",
     "FLOOR",
     "OTHERS",
     "SAMPLES",

@@ -18,6 +18,7 @@ from pushforward.distributions import Dirac, Gaussian
 from pushforward.errors import ConfigError, DataError, nearest
 from pushforward.evaluation.annealing import annealed
 from pushforward.evaluation.classes import classes
+from pushforward.evaluation.disentanglement import disentanglement
 from pushforward.evaluation.estimate import mean_of
 from pushforward.evaluation.evidence import Evidence, Section
 from pushforward.evaluation.features import Features
@@ -151,6 +152,24 @@ def parzen(evidence: Evidence) -> dict[str, Any]:
     return {name: asdict(value) for name, value in found.items()}
 
 
+def disentangled(evidence: Evidence) -> dict[str, Any] | None:
+    """Whether single dimensions of the codes' centres follow single factors; of data with at least 2 of them.
+
+    Factors that no two of the rows differ in are left out, and the figures name those that are left.
+    """
+    names, factors = evidence.data.factors, evidence.data.test.factors
+    if not evidence.model.encodes or names is None or factors is None:
+        return None
+    factors = factors[evidence.order]
+    changes = (factors != factors[0]).any(0)
+    if changes.sum() < 2:
+        return None
+    codes = evidence.coded.laws.center.flatten(1)
+    found = disentanglement(codes, factors[:, changes], evidence.seed, progress=evidence.progress)
+    kept = [name for name, changed in zip(names, changes.tolist(), strict=True) if changed]
+    return {"factors": kept} | asdict(found)
+
+
 SECTIONS: dict[str, Section] = {
     "objective": objective,
     "reconstruction": reconstruction,
@@ -162,6 +181,7 @@ SECTIONS: dict[str, Section] = {
     "likelihood": likelihood,
     "annealing": annealing,
     "parzen": parzen,
+    "disentanglement": disentangled,
 }
 USUAL = ("objective", "reconstruction", "samples", "floor", "sharpness", "latent", "classes")
 

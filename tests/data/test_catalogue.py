@@ -20,7 +20,8 @@ RNG = np.random.default_rng(0)
 
 
 def test_every_entry_has_one_line():
-    assert set(CATALOGUE) == {"digits", "mnist", "fashion-mnist", "cifar10", "celeba"}
+    read = {"digits", "mnist", "fashion-mnist", "cifar10", "celeba", "dsprites"}
+    assert set(CATALOGUE) == read | {"fading-squares", "sprites"}
     assert all(entry.about and "\n" not in entry.about for entry in CATALOGUE.values())
 
 

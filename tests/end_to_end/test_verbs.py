@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 import pushforward as pf
+from pushforward.data import CATALOGUE
 from pushforward.errors import ConfigError, DataError
 from pushforward.recipes import RECIPES
 
@@ -75,7 +76,7 @@ def test_commands_write_what_they_say(trained, figures, tmp_path):
 def test_list_names_every_recipe_and_data_set(figures):
     listed = figures("list")
     assert set(listed["recipes"]) == set(RECIPES)
-    assert {"digits", "mnist", "fashion-mnist", "cifar10", "celeba"} == set(listed["data"])
+    assert set(CATALOGUE) == set(listed["data"])
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
