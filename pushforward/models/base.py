@@ -77,9 +77,9 @@ class Model(nn.Module, ABC):
         made: Tensor = self.decoder(z)
         return self.cost.point(made)
 
-    def sample(self, n: int, noise: Noise) -> Tensor:
-        """n decoded draws of the prior."""
-        return self.decode(self.prior(n).rsample(noise))
+    def sample(self, n: int, noise: Noise, *, prior: Prior | None = None) -> Tensor:
+        """n decoded draws of the prior, or of the law that stands for it."""
+        return self.decode((prior or self.prior)(n).rsample(noise).to(self.prior.anchor))
 
     @abstractmethod
     def pair(self, s: Square) -> tuple[Any, Any]:
