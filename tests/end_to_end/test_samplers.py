@@ -27,6 +27,7 @@ def plain(tmp_path_factory):
 def brief(monkeypatch):
     """Flows that learn for a moment."""
     monkeypatch.setattr(samplers, "STEPS", 30)
+    monkeypatch.setattr(samplers, "EVERY", 10)
 
 
 def frechet(verdict):

@@ -37,6 +37,7 @@ def flow(bent):
 def brief(monkeypatch):
     """Flows that learn for a moment."""
     monkeypatch.setattr(samplers, "STEPS", 30)
+    monkeypatch.setattr(samplers, "EVERY", 10)
 
 
 # -------------------------------------------------------------------------------------- mixtures
