@@ -32,6 +32,12 @@ FEATURES = Annotated[
         "or a .safetensors file of Inception's weights."
     ),
 ]
+SAMPLER = Annotated[
+    str,
+    Parameter(
+        help="What samples are decoded from: prior; mixture or flow, fitted to the codes of training rows."
+    ),
+]
 OF_PYTHON_ONLY = {"encoder", "decoder", "critic"}  # modules: a command line cannot name them
 OF_TRAINING = ("out", "seed", "steps", "epochs", "minutes")
 OF_MACHINE = ("data_dir", "size", "device", "threads", "overwrite")
@@ -57,6 +63,7 @@ def sample(
     n: int = 64,
     seed: int = 0,
     label: str | None = None,
+    sampler: SAMPLER = "prior",
     out: Path | None = None,
     json: JSON = False,
 ) -> None:
@@ -67,12 +74,13 @@ def sample(
         n: How many.
         seed: Which draws.
         label: Number or name of the class that is asked for, of models that have classes.
-        out: The file; samples.png in the run's folder by default.
+        out: The file; samples.png in the run's folder by default, samples-mixture.png of a mixture.
     """
     from pushforward.verbs import load
 
     loaded = load(run)
-    write(loaded, "samples", out, loaded.sample(n, seed, label), json)
+    name = "samples" if sampler == "prior" else f"samples-{sampler}"
+    write(loaded, name, out, loaded.sample(n, seed, label, sampler, progress=True), json)
 
 
 @app.command
@@ -132,6 +140,7 @@ def evaluate(
     seed: int = 0,
     features: FEATURES = "auto",
     sections: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    sampler: SAMPLER = "prior",
     json: JSON = False,
 ) -> None:
     """Judge a run on held-out data: samples, reconstructions, sharpness, and whether codes follow the prior.
@@ -146,7 +155,7 @@ def evaluate(
     from pushforward.evaluation import USUAL
     from pushforward.verbs import load
 
-    figures(load(run).evaluate(rows, seed, features, sections or USUAL, progress=True), json)
+    figures(load(run).evaluate(rows, seed, features, sections or USUAL, True, sampler), json)
 
 
 @app.command

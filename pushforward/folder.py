@@ -16,8 +16,11 @@ OURS = (
     "history.jsonl",
     "checkpoints",
     "samples",
+    "samplers",
     "sheet.png",
     "evaluation.json",
+    "evaluation-mixture.json",
+    "evaluation-flow.json",
     "report.html",
 )
 # Raised when old configs can no longer be read; runs of an older schema are then named as such.

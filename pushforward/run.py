@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -13,7 +14,9 @@ from torch import Tensor
 
 from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset
-from pushforward.errors import ConfigError, DataError, nearest, whole
+from pushforward.data.fetch import reason
+from pushforward.distributions import Prior
+from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, whole
 from pushforward.evaluation.doctor import ROWS, Checkup, Finding, diagnose
 from pushforward.evaluation.evidence import Evidence
 from pushforward.evaluation.features import Progress, open_features
@@ -25,6 +28,15 @@ from pushforward.randomness import Noise
 from pushforward.report.page import run_page
 from pushforward.report.pictures import Album, are_images, sheet
 from pushforward.report.progress import bar
+from pushforward.samplers import (
+    PRIOR,
+    SAMPLERS,
+    check_sampler,
+    drawn_codes,
+    key_of,
+    read_sampler,
+    save_sampler,
+)
 from pushforward.square import at_rest
 from pushforward.training.session import read_history, replace_text
 from pushforward.verdict import answers, question, read_verdict, write_verdict
@@ -85,24 +97,69 @@ class Run:
         data = open_dataset(about["source"], data_dir=about["data_dir"], size=about["size"])
         return same_data(data, self.config)
 
-    def sample(self, n: int = 64, seed: int = 0, label: int | str | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int = 64,
+        seed: int = 0,
+        label: int | str | None = None,
+        sampler: str = PRIOR,
+        progress: bool = False,
+    ) -> Tensor:
         """n decoded draws of the prior, (n, \\*): the first 10 of 64 are the first 10 of 1000.
 
         ``label`` is the number or name of a class, for models whose samples can be asked for by class
         (those trained with ``label=True``, and adversarial auto-encoders with classes); without it all come.
+        ``sampler`` says what stands for the prior: see :meth:`sampler`.
 
         Raises:
-            ConfigError: If there is no such class, or no class can be asked for.
+            ConfigError: If there is no such class or sampler, or no class can be asked for.
         """
         n = whole("n", n, least=1)
         noise = Noise(seed, "sample")
+        y = torch.arange(n) % self.model.told if self.model.told else None
         if label is not None:
             y = torch.full((n,), self._class(label))
-        elif self.model.told:
-            y = torch.arange(n) % self.model.told
-        else:
-            y = None
-        return self.decode(self.model.prior(n, y).rsample(noise), y)
+            if sampler != PRIOR and not self.model.told:
+                raise ConfigError(f"a label can be asked of the prior only, got sampler {sampler!r}")
+        law = self.sampler(sampler, progress)
+        return self.decode(law(n, y if sampler == PRIOR else None).rsample(noise), y)
+
+    def sampler(self, name: str = PRIOR, progress: bool = False) -> Prior:
+        """The law that samples are decoded from: the model's prior, or one fitted to codes of training rows.
+
+        A fitted one is a function of the run and its step. It is kept in ``samplers/`` and read from there.
+
+        Arguments:
+            name: "prior"; "mixture" of normal laws; or "flow", which needs zuko.
+            progress: Whether to show progress of fitting on standard error.
+
+        Raises:
+            ConfigError: If there is no such sampler, the model has no encoder, or zuko is not installed.
+        """
+        check_sampler(name)
+        if name == PRIOR:
+            return self.model.prior
+        if not self.model.encodes:
+            raise ConfigError(
+                f"{self.config['recipe']} has no encoder: there are no codes to fit a {name} to"
+            )
+        folder, seed = self.path / "samplers", self.config["seed"]
+        key = key_of(self.step, seed, self.config["data"]["sha256"])
+        try:
+            kept = read_sampler(folder, name, key)
+        except CheckpointError as error:
+            warnings.warn(f"{error}; fitting it again", stacklevel=2)
+            kept = None
+        if kept is not None:
+            return kept
+        noise = Noise(seed, "sampler")
+        with bar(f"fitting a {name}", progress) as show:
+            fitted = SAMPLERS[name](drawn_codes(self.model, self.data.train, noise), noise, show)
+        try:
+            save_sampler(folder, name, fitted, key)
+        except OSError as error:
+            warnings.warn(f"the {name} could not be kept in {folder}: {reason(error)}", stacklevel=2)
+        return fitted
 
     def encode(self, x: Any, y: Any = None) -> Tensor:
         """Codes (N, L) of data (N, \\*) in the range the run was trained on; the centres of their laws.
@@ -153,11 +210,16 @@ class Run:
         return self.decode(codes.flatten(0, 1), along).unflatten(0, (len(codes), steps))
 
     def evidence(
-        self, rows: int = 10_000, seed: int = 0, features: Any = "auto", progress: Progress | None = None
+        self,
+        rows: int = 10_000,
+        seed: int = 0,
+        features: Any = "auto",
+        progress: Progress | None = None,
+        prior: Prior | None = None,
     ) -> Evidence:
         """What judges may ask of this run (:class:`pushforward.evaluation.Evidence`)."""
         sizes = (self.config["resolved"]["batch"], 1000)
-        return Evidence(self.model, self.data, features, rows, seed, sizes, progress)
+        return Evidence(self.model, self.data, features, rows, seed, sizes, progress, prior)
 
     def evaluate(
         self,
@@ -166,8 +228,11 @@ class Run:
         features: Any = "auto",
         sections: Sequence[str] = USUAL,
         progress: bool = False,
+        sampler: str = PRIOR,
     ) -> dict[str, Any]:
         """Every figure on held-out rows (:func:`pushforward.evaluation.judge`); also ``evaluation.json``.
+
+        Of a sampler other than the prior it is ``evaluation-<sampler>.json``.
 
         Arguments:
             rows: At most so many held-out rows, and as many samples.
@@ -178,11 +243,14 @@ class Run:
             sections: Which questions are asked; "likelihood", "annealing" and "parzen" take longer and are
                 not asked unless named.
             progress: Whether to show progress on standard error.
+            sampler: What samples are decoded from: see :meth:`sampler`. Codes are compared with the
+                prior all the same.
         """
+        prior = self.sampler(sampler, progress)
         with bar("evaluating", progress) as show, at_rest(self.model):
-            evidence = self.evidence(rows, seed, features, show)
+            evidence = self.evidence(rows, seed, features, show, prior)
             found = judge(evidence, sections)
-        return write_verdict(self.path, question(self.step, seed, rows, features), sections, found)
+        return write_verdict(self.path, question(self.step, seed, rows, features, sampler), sections, found)
 
     def judged(
         self,

@@ -14,6 +14,7 @@ from pushforward.distributions.encoders import (
     ToldEncoder,
     UniformEncoder,
 )
+from pushforward.distributions.flow import FlowPrior
 from pushforward.distributions.laws import Dirac, Distribution, Gaussian, Implicit, Uniform, moments
 from pushforward.distributions.priors import (
     MixturePrior,
@@ -32,6 +33,7 @@ __all__ = [
     "Dirac",
     "Distribution",
     "Encoder",
+    "FlowPrior",
     "Gaussian",
     "GaussianEncoder",
     "Implicit",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pushforward.costs import SquaredError
 from pushforward.data.dataset import Batch, Dataset, Split
-from pushforward.distributions import Distribution, Gaussian, Implicit
+from pushforward.distributions import Distribution, Gaussian, Implicit, Prior
 from pushforward.errors import whole
 from pushforward.evaluation.features import Features, Progress, extract, open_features
 from pushforward.evaluation.latent import TEST_SIZES
@@ -68,6 +68,7 @@ class Evidence:
         seed: Which samples, codes and rows.
         test_sizes: Rows in each two-sample test of codes.
         progress: Called with (done, total) within every pass over the rows.
+        prior: The law that samples are decoded from, if not the model's own.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Evidence:
         seed: int = 0,
         test_sizes: Sequence[int] = TEST_SIZES,
         progress: Progress | None = None,
+        prior: Prior | None = None,
     ) -> None:
         self.model = model
         self.data = data
@@ -87,6 +89,7 @@ class Evidence:
         self.noise = Noise(seed, "evaluate")
         self.test_sizes = tuple(test_sizes)
         self.progress = progress
+        self.prior = prior
         self.images = can_be_judged(data.shape)
         self.device = model.prior.anchor.device
         self._features = features
@@ -105,7 +108,7 @@ class Evidence:
 
     @lazy
     def samples(self) -> Shown:
-        """As many decoded draws of the prior."""
+        """As many decoded draws of the prior, or of the law that stands for it."""
         return self.show(self.drawn())
 
     @lazy
@@ -154,7 +157,7 @@ class Evidence:
         noise = self.noise("samples")
         for part in chunks(self.rows):
             y = self.data.test.batch(self.order[part]).y if self.model.told else None
-            yield self.model.sample(part.stop - part.start, noise.rows(part.start), y)
+            yield self.model.sample(part.stop - part.start, noise.rows(part.start), y, self.prior)
 
     def batches(self, split: Split, order: Tensor) -> Iterator[Tensor]:
         """Rows of a split, in parts, where the model is."""

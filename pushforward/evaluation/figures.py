@@ -210,7 +210,7 @@ def written(value: float, error: float = math.nan) -> str:
 
 
 def extractor(verdict: Mapping[str, Any]) -> str:
-    """What must stand beside every score: features, rows, resizing and range.
+    """What must stand beside every score: features, rows, resizing and range, and a sampler.
 
     >>> card = {"name": "pixels", "sha256": "e3b0c4429", "resize": "none", "dimensions": 64}
     >>> extractor({"rows": 10, "range": "[0, 1]", "features": card})
@@ -220,9 +220,11 @@ def extractor(verdict: Mapping[str, Any]) -> str:
     about = [f"{card['dimensions']} numbers", f"sha256 {card['sha256'][:8]}"]
     if "accuracy" in card:
         about.append(f"trained on {card['data']}, accuracy {card['accuracy']:.3f}")
+    sampler = verdict.get("sampler", "prior")
     return (
         f"features: {card['name']} ({', '.join(about)}); n = {verdict['rows']}; "
         f"resize: {card['resize']}; data in {verdict['range']}"
+        + ("" if sampler == "prior" else f"; samples decoded from a {sampler} fitted to codes")
     )
 
 

@@ -98,11 +98,15 @@ class Model(nn.Module, ABC):
         """Data (N, \\*) that codes (N, L) stand for."""
         return self.cost.point(self.generate(z, y))
 
-    def sample(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        """n decoded draws of the prior, of the classes ``y`` (n,) where those can be asked for."""
+    def sample(self, n: int, noise: Noise, y: Tensor | None = None, prior: Prior | None = None) -> Tensor:
+        """n decoded draws of the prior, of the classes ``y`` (n,) where those can be asked for.
+
+        Another law may stand for the prior; it knows nothing of classes.
+        """
         if self.told and y is None:
             y = (noise("label").uniform(n) * self.told).long()
-        return self.decode(self.prior(n, y).rsample(noise), y)
+        law = self.prior(n, y) if prior is None else prior(n)
+        return self.decode(law.rsample(noise).to(self.prior.anchor), y)
 
     def view(self, codes: Tensor) -> Tensor:
         """Where codes (N, L) lie in the space to be looked at, (N, M)."""

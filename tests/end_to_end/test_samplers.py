@@ -1,0 +1,149 @@
+"""Samples from laws fitted to codes: by name, kept in the run's folder, judged apart from the prior."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+import pushforward.samplers as samplers
+from pushforward.errors import ConfigError
+from pushforward.evaluation import Evidence
+from pushforward.folder import OURS
+from pushforward.randomness import Noise
+from pushforward.samplers import SAMPLERS, drawn_codes
+from pushforward.verdict import answers, question, read_verdict, verdict_name
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "ae-digits"
+    return pf.train("ae", "digits", out=folder, steps=1500, progress=False)
+
+
+@pytest.fixture
+def brief(monkeypatch):
+    """Flows that learn for a moment."""
+    monkeypatch.setattr(samplers, "STEPS", 30)
+    monkeypatch.setattr(samplers, "EVERY", 10)
+
+
+def frechet(verdict):
+    return verdict["samples"]["frechet"]["value"], verdict["samples"]["frechet"]["error"]
+
+
+@pytest.mark.slow
+def test_an_auto_encoder_can_be_sampled_from(plain):
+    """The claim: draws from where codes are come to less than a third of the prior's distance."""
+    prior, mixture, flow = (
+        frechet(plain.evaluate(sampler=name, sections=["samples"])) for name in ("prior", "mixture", "flow")
+    )
+    for value, error in (mixture, flow):
+        assert value + 4 * error < (prior[0] - 4 * prior[1]) / 3
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_is_a_function_of_the_run(name, plain, brief):
+    """Fitted once, kept, and the same when it is fitted again; the seed of the draws is another matter."""
+    folder = plain.path / "samplers"
+    for file in folder.glob("*"):
+        file.unlink()
+    drawn = plain.sample(600, sampler=name)
+    assert drawn.shape == (600, 1, 8, 8)
+    torch.testing.assert_close(plain.sample(10, sampler=name), drawn[:10])
+    assert not torch.equal(plain.sample(10, seed=1, sampler=name), drawn[:10])
+    kept = sorted(folder.iterdir())
+    assert [file.name for file in kept] == [f"{name}-1500.json", f"{name}-1500.safetensors"]
+    before = [file.read_bytes() for file in kept]
+    times = [file.stat().st_mtime_ns for file in kept]
+    assert torch.equal(pf.load(plain.path).sample(600, sampler=name), drawn)
+    assert [file.stat().st_mtime_ns for file in kept] == times
+    kept[1].write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="fitting it again"):
+        assert torch.equal(plain.sample(600, sampler=name), drawn)
+    assert [file.read_bytes() for file in kept] == before
+
+
+def test_another_step_is_another_sampler(plain):
+    plain.sample(1, sampler="mixture")
+    config = {**plain.config, "seed": 5}
+    other = pf.run.Run(plain.path, config, plain.model, plain.data, plain.step)
+    with_other_seed = other.sampler("mixture")
+    assert not torch.equal(with_other_seed.means, plain.sampler("mixture").means)
+
+
+def test_verdicts_of_samplers_stand_apart(plain):
+    """The prior's verdict is in its own file, and a kept one answers for its own sampler only."""
+    mine = plain.evaluate(features="pca", sections=["samples"])
+    other = plain.evaluate(features="pca", sections=["samples"], sampler="mixture")
+    assert (mine["sampler"], other["sampler"]) == ("prior", "mixture")
+    assert read_verdict(plain.path) == mine == json.loads((plain.path / "evaluation.json").read_text())
+    assert read_verdict(plain.path, "mixture") == other
+    assert mine["samples"] != other["samples"]
+    asked = [question(plain.step, 0, 10_000, "pca", name) for name in ("prior", "mixture")]
+    assert [[answers(kept, one, ["samples"]) for one in asked] for kept in (mine, other)] == [
+        [True, False],
+        [False, True],
+    ]
+    assert plain.judged(features="pca", sections=["samples"]) == mine
+
+
+def test_all_that_is_written_may_be_removed():
+    assert {"samplers", *(verdict_name(name) for name in ("prior", *SAMPLERS))} <= set(OURS)
+
+
+def test_evidence_shows_what_the_prior_stands_for(plain):
+    """Samples come from the law that is given; codes and their judgement do not change."""
+    fitted = plain.sampler("mixture")
+    ours, theirs = (Evidence(plain.model, plain.data, "pixels", 100, prior=law) for law in (None, fitted))
+    assert torch.equal(ours.coded.codes, theirs.coded.codes)
+    assert not torch.equal(ours.samples.features, theirs.samples.features)
+    direct = plain.model.sample(100, theirs.noise("samples"), prior=fitted)
+    torch.testing.assert_close(theirs.samples.features, direct.flatten(1))
+
+
+def test_codes_are_drawn_at_rest_and_from_training_rows(trained, monkeypatch):
+    trained.model.train()
+    codes = drawn_codes(trained.model, trained.data.train, Noise(0))
+    assert trained.model.training
+    trained.model.eval()
+    assert torch.equal(codes, drawn_codes(trained.model, trained.data.train, Noise(0)))
+    assert codes.shape == (len(trained.data.train), 4)
+    monkeypatch.setattr(samplers, "ROWS", 40)
+    assert torch.equal(drawn_codes(trained.model, trained.data.train, Noise(0)), codes[:40])
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_on_the_command_line(name, plain, figures, command, brief):
+    made = figures("sample", plain.path, "--n", 5, "--sampler", name)
+    assert made["file"] == str(plain.path / f"samples-{name}.png")
+    out = plain.path / "drawn.npy"
+    figures("sample", plain.path, "--n", 5, "--sampler", name, "--out", out)
+    assert np.array_equal(np.load(out), plain.sample(5, sampler=name).numpy())
+    told = figures("evaluate", plain.path, "--features", "pca", "--sections", "samples", "--sampler", name)
+    assert told["sampler"] == name
+    words = ("evaluate", plain.path, "--features", "pca", "--sections", "samples")
+    assert f"samples decoded from a {name} fitted to codes" in command(*words, "--sampler", name)[1]
+    assert "fitted to codes" not in command(*words)[1]
+
+
+def test_bad_samplers(plain, command, monkeypatch):
+    with pytest.raises(ConfigError, match="unknown sampler 'mixtur': did you mean 'mixture'"):
+        plain.sample(sampler="mixtur")
+    code, _, err = command("sample", plain.path, "--sampler", "flaw")
+    assert code == 78
+    assert err == "error: unknown sampler 'flaw': did you mean 'flow'? known: flow, mixture, prior\n"
+    monkeypatch.setattr(type(plain.model), "encodes", False)
+    with pytest.raises(ConfigError, match="ae has no encoder: there are no codes to fit a mixture to"):
+        plain.evaluate(sampler="mixture")
+
+
+def test_without_zuko(plain, command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zuko", None)
+    for file in (plain.path / "samplers").glob("flow*"):
+        file.unlink()
+    code, _, err = command("sample", plain.path, "--sampler", "flow")
+    assert code == 78
+    assert "a flow needs zuko (pip install 'pushforward[flows]')" in err
