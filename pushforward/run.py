@@ -308,7 +308,7 @@ class Run:
         # Drawn codes stand beside draws of the prior; reconstructions come from the centres.
         noise = Noise(0, "sheet")
         codes = self._map(lambda x, y: self.model.encode(x, noise, y), test.x, y)
-        shown, given = (self.model.view(sample).cpu() for sample in (codes, whole_story.prior))
+        shown, given = (self.view(sample) for sample in (codes, whole_story.prior))
         return replace(
             whole_story,
             back=self.reconstruct(test.x, y),
@@ -318,6 +318,10 @@ class Run:
             prior=given,
             plane=least_gaussian_plane(shown, given, noise)[0],
         )
+
+    def view(self, codes: Tensor) -> Tensor:
+        """Where codes (N, L) lie in the space to be looked at, (N, M): of most models their own."""
+        return self._map(lambda z, y: self.model.view(z), codes)
 
     def by_class(self, columns: int = 10, seed: int = 0) -> Tensor:
         """Samples of every class, (K, columns, \\*): a column shares what is drawn beside the class."""
@@ -386,7 +390,9 @@ class Run:
         raise ConfigError(f"unknown label {label!r}: {nearest(str(label), known)}")
 
     @torch.no_grad()
-    def _map(self, function: Callable[[Tensor, Tensor | None], Tensor], rows: Tensor, y: Any) -> Tensor:
+    def _map(
+        self, function: Callable[[Tensor, Tensor | None], Tensor], rows: Tensor, y: Any = None
+    ) -> Tensor:
         device = self.model.prior.anchor.device
         labels = None if y is None else torch.as_tensor(y)
         if labels is not None and labels.shape != rows.shape[:1]:

@@ -66,8 +66,10 @@ def known(evidence: Evidence) -> dict[str, Any]:
                 "named_by": "the surest training row",
                 "clusters": int((chosen.bincount(minlength=belief.shape[1]) > 0).sum()),
             }
-    near = KNeighborsClassifier(NEIGHBOURS).fit(model.view(train_codes).numpy(), train_y.numpy())
-    guessed = torch.from_numpy(near.predict(model.view(test_codes).numpy()))
+    with torch.inference_mode():
+        seen = [model.view(codes.to(evidence.device)).cpu().numpy() for codes in (train_codes, test_codes)]
+    near = KNeighborsClassifier(min(NEIGHBOURS, len(train_y))).fit(seen[0], train_y.numpy())
+    guessed = torch.from_numpy(near.predict(seen[1]))
     return found | {"neighbours_error": error(guessed, test_y), "neighbours_among": len(train_y)}
 
 

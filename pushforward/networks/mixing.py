@@ -9,35 +9,37 @@ from pushforward.networks.mlp import mlp
 
 
 class Mixing(nn.Module):
-    r"""A random code :math:`z = \mu(x) + \sum_{i=1}^M a_i(x)\, v_i(\eta)` from numbers and noise.
+    r"""A random code :math:`z_j = \mu_j(x) + \sum_{i=1}^M a_{ij}(x)\, v_i(\eta_j)` from numbers and noise.
 
-    Noise is bent by networks v and then mixed as each row of data wishes: any scale, skewed and with several
-    modes. It is the head of an :class:`~pushforward.distributions.ImplicitEncoder`.
+    Every dimension bends noise of its own by the functions v and mixes them as the row of data wishes: its
+    law may be wide or narrow, skewed, or have several modes. Given x, dimensions are independent; where they
+    may depend on each other a critic of codes has much more to see, and misses it. It is the head of an
+    :class:`~pushforward.distributions.ImplicitEncoder`.
 
     Arguments:
         latent: Dimensions L of a code.
-        noise: Dimensions of the noise.
+        noise: Dimensions of the noise of each.
         basis: Number M of functions v; the trunk makes (1 + M) L numbers.
 
     References:
-        | Adversarial Variational Bayes (Mescheder et al., 2017), section 4 and its official code
+        | Adversarial Variational Bayes (Mescheder et al., 2017), section 4, whose basis functions are vectors
         | https://arxiv.org/abs/1701.04722
 
-    >>> Mixing(2, noise=16, basis=4)(torch.zeros(3, 10 + 16)).shape
-    torch.Size([3, 2])
+    >>> Mixing(2, noise=3, basis=4)(torch.zeros(5, 10 + 6)).shape
+    torch.Size([5, 2])
     """
 
     def __init__(self, latent: int, noise: int, basis: int) -> None:
         super().__init__()
-        self.shape = (basis, latent)
-        self.noise = noise
-        self.basis = mlp(noise, self.shape, [128, 128], norm=False, activation=nn.ELU)
+        self.latent, self.noise, self.count = latent, noise, basis
+        self.basis = mlp(noise, basis, [64, 64], norm=False, activation=nn.ELU)
 
     def forward(self, rows: Tensor) -> Tensor:
-        numbers, eta = rows[:, : -self.noise], rows[:, -self.noise :]
-        latent = self.shape[1]
-        mean, factors = numbers[:, :latent], numbers[:, latent:].unflatten(1, self.shape)
-        return mean + (factors * self.basis(eta)).sum(1)
+        mean, factors, eta = rows.split(
+            [self.latent, self.latent * self.count, self.latent * self.noise], dim=1
+        )
+        bent = self.basis(eta.unflatten(1, (self.latent, self.noise)))
+        return mean + (factors.unflatten(1, (self.latent, self.count)) * bent).sum(2)
 
 
 class Squares(nn.Module):

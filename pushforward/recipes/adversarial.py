@@ -349,7 +349,7 @@ def aae_semi_supervised(
     data: Dataset,
     *,
     settings: Rows = "small",
-    labels: int | None = 100,
+    labels: int | None = None,
     latent: int | None = None,
     exchange: bool = True,
     turns: int = 1,
@@ -375,7 +375,7 @@ def aae_semi_supervised(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        labels: How many labels are shown, as many of each class; None for all.
+        labels: How many labels are shown, as many of each class; all by default.
         latent: Dimensions of a style.
         exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         turns: Turns of the critics at each step.
@@ -503,7 +503,7 @@ def aae_reduction(
     data: Dataset,
     *,
     settings: Rows = "small",
-    labels: int | None = 100,
+    labels: int | None = None,
     latent: int | None = None,
     apart: float | None = None,
     exchange: bool = True,
@@ -529,7 +529,7 @@ def aae_reduction(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        labels: How many labels are shown, as many of each class; None for all.
+        labels: How many labels are shown, as many of each class; all by default.
         latent: Dimensions of a point.
         apart: The distance η that cluster heads keep.
         exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.

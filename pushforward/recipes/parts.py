@@ -72,6 +72,7 @@ KERNELS: dict[str, Callable[[Prior], Kernel]] = {
 }
 Shape = tuple[int, ...]
 IMPLICIT_NOISE = 16  # dimensions of the noise that goes through an implicit encoder
+MIXED_NOISE = 2  # dimensions of the noise of each dimension of an encoder of kind "mixing"
 MIXED = 8  # functions of noise that an encoder of kind "mixing" mixes
 
 
@@ -165,8 +166,8 @@ def implicit(net: nn.Module, prior: Prior) -> Encoder:
 
 def mixing(net: nn.Module, prior: Prior) -> Encoder:
     """An implicit encoder that says of every dimension how much of which noise it takes."""
-    head = Mixing(prior.latent, IMPLICIT_NOISE, MIXED)
-    return ImplicitEncoder(net, head, IMPLICIT_NOISE, prior.onto)
+    head = Mixing(prior.latent, MIXED_NOISE, MIXED)
+    return ImplicitEncoder(net, head, prior.latent * MIXED_NOISE, prior.onto)
 
 
 POSTERIORS: dict[str, tuple[int, Callable[[nn.Module, Prior], Encoder]]] = {

@@ -85,6 +85,7 @@ def test_no_encoder_no_image_no_label(shape, make, labels, monkeypatch):
     encodes, image = make is autoencoder, len(shape) == 3 and shape[0] in (1, 3)
     expected = {"objective", "samples", "floor", "annealing", "parzen"}
     expected |= {"reconstruction", "latent"} if encodes else set()
+    expected |= {"classes"} if encodes and labels else set()
     expected |= {"sharpness"} if image else set()
     assert set(result) == expected | {"rows", "range", "features"}
     assert result["features"]["name"] == ("classifier" if labels else "pca")

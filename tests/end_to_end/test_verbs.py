@@ -132,7 +132,7 @@ def test_modules_of_ones_own(tmp_path):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_any_shape_trains_without_a_flag(shape, recipe, tmp_path):
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    run = pf.train(recipe, x, out=tmp_path / "run", steps=2, progress=False)
+    run = pf.train(recipe, (x, torch.arange(40) % 4), out=tmp_path / "run", steps=2, progress=False)
     assert run.sample(2).shape == (2, *shape[1:])
     assert torch.isfinite(run.sample(2)).all()
     run.evaluate()
@@ -180,7 +180,8 @@ def test_rows_are_read_as_the_data_were(tmp_path):
 
 def test_a_few_images_are_enough_to_try(tmp_path):
     for recipe in RECIPES:
-        run = pf.train(recipe, torch.rand(6, 1, 8, 8), out=tmp_path / recipe, steps=2, progress=False)
+        data = torch.rand(6, 1, 8, 8), torch.tensor([0, 1, 0, 1, 0, 1])
+        run = pf.train(recipe, data, out=tmp_path / recipe, steps=2, progress=False)
         assert run.config["resolved"]["batch"] == 2
 
 
