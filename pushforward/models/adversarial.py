@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from pushforward.costs import Cost
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior, ProductPrior
-from pushforward.errors import ConfigError
+from pushforward.errors import ConfigError, DataError
 from pushforward.labels import one_hot
 from pushforward.models.autoencoder import AutoEncoder
 from pushforward.models.base import Player, Terms
@@ -103,7 +103,8 @@ class SemiSupervisedAAE(AAE):
 
     def labels(self, s: Square) -> Terms:
         """The cross-entropy of the class block, in nats, over rows with a label."""
-        assert s.y is not None
+        if s.y is None:
+            raise DataError("rows with labels are needed, and there is none")
         known = s.y >= 0
         likelihood = self.prior.split(s.Ex)["y"][known].gather(1, s.y[known].unsqueeze(1))
         return {"labels": -likelihood.clamp_min(1e-30).log().mean()}
