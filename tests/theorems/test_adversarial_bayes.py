@@ -207,7 +207,7 @@ def test_the_terms_are_those_of_the_formula():
 
 @pytest.mark.parametrize("contrast", [True, False])
 def test_the_critic_sees_standard_codes(contrast):
-    """T29: given codes are N(0, I) and independent of those made; with contrast a Gaussian's are N(0, I) too."""
+    """T29: given codes are N(0, I), independent of those made; with contrast a Gaussian's are N(0, I) too."""
     model = avb(gaussian(), contrast=contrast, sigma=3.0)
     square = Square(model, torch.randn(MANY, 4), Noise(0))
     made, given = (side[:, 4:].detach() for side in model.pair(square))
