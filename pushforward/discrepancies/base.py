@@ -60,6 +60,8 @@ class Blocks(Discrepancy):
 
     def __init__(self, matches: Mapping[str, Discrepancy], sizes: Mapping[str, int], turns: int = 1) -> None:
         super().__init__()
+        if turns < 1:
+            raise ConfigError(f"turns must be at least 1, got {turns}")
         if list(matches) != list(sizes):
             raise ConfigError(f"a match for each of {', '.join(sizes)} is needed, got {', '.join(matches)}")
         self.matches = nn.ModuleDict(matches)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.evaluation.estimate import mean_of
-from pushforward.evaluation.evidence import Evidence
+from pushforward.evaluation.evidence import Evidence, chunks
 
 ROWS = 20_000  # training rows that clusters are named after and neighbours are looked for among
 NEIGHBOURS = 5
@@ -80,8 +80,11 @@ def obeyed(evidence: Evidence) -> dict[str, Any]:
     noise = evidence.noise("asked")
     with torch.inference_mode():
         draws = [
-            (y, model.sample(len(y), noise.rows(i * len(y)), y.to(evidence.device)))
-            for i, y in enumerate(asked.split(500))
+            (
+                asked[part],
+                model.sample(len(asked[part]), noise.rows(part.start), asked[part].to(evidence.device)),
+            )
+            for part in chunks(evidence.rows)
         ]
         found = {"asked": _read(evidence, draws)}
         if model.told:
