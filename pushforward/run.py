@@ -381,7 +381,7 @@ class Run:
                 f"{self.config['recipe']} cannot be asked for a class; most recipes can if trained with "
                 "label=True"
             )
-        names = self.config["data"]["classes"] or []
+        names = (self.config["data"]["classes"] or []) if self.model.named else []
         if label in names:
             return names.index(label)
         if str(label).isdecimal() and int(label) < count:

@@ -81,6 +81,10 @@ class LabelRegularisedAAE(AAE):
         prior: A prior of K classes, such as a mixture.
     """
 
+    @property
+    def named(self) -> bool:
+        return True
+
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
         if s.y is None:
             raise ConfigError("this critic is told labels, and the data have none")

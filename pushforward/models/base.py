@@ -85,6 +85,11 @@ class Model(nn.Module, ABC):
         """How many classes samples can be asked for; 0 if none."""
         return self.told or self.prior.classes
 
+    @property
+    def named(self) -> bool:
+        """Whether its classes are those of the data's labels, and not clusters that no label was seen for."""
+        return bool(self.told) or any(player.labelled for player in self.players())
+
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The decoder's output for codes (N, L), and for their labels (N,) if it is told any."""
         return self.decoder(z, y) if self.told else self.decoder(z)
