@@ -12,7 +12,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import MMD
 from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
-from pushforward.models import AVB, VAE, InfoVAE
+from pushforward.models import AVB, VAE, AutoWeight, InfoVAE
 from pushforward.networks import Squares, mlp
 from pushforward.recipes.build import (
     CostName,
@@ -242,6 +242,8 @@ def info_vae(
     """
     chosen = pick(INFO_VAE, "info-vae", settings, data, entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
+    if isinstance(parts.weight, AutoWeight):
+        raise ConfigError(f"weight must be a number: info-vae has two matches, got {chosen.weight!r}")
     match = MMD(named("kernel", kernel, KERNELS)(parts.prior))
     model = InfoVAE(
         parts.prior, parts.decoder, parts.encoder, match, parts.cost, chosen.alpha, float(parts.weight)
