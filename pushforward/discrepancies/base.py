@@ -78,4 +78,6 @@ class Blocks(Discrepancy):
 
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
         games = [part for part in self.parts(q, p).values() if any(True for _ in part[0].parameters())]
+        if not games:
+            return super().advantage(q, p)
         return torch.stack([match.advantage(a, b) for match, a, b in games]).sum()

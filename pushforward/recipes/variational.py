@@ -168,10 +168,15 @@ def beta_vae(
     return finish(model, chosen, data, meaning, optimizers)
 
 
+def _small_info(data: Dataset) -> Settings:
+    row = small(data, share=4)
+    if float(row.weight) < 1:  # of data that vary little; codes would be driven away from the prior
+        row = replace(row, weight=1.0, meaning="")
+    return replace(row, posterior="gaussian", cost="bernoulli" if data.unit else "gaussian-learnt")
+
+
 INFO_VAE: Table = {
-    "small": lambda data: replace(
-        small(data, share=4), posterior="gaussian", cost="bernoulli" if data.unit else "gaussian-learnt"
-    ),
+    "small": _small_info,
     "paper": lambda data: Settings(
         latent=20, weight=784.0, alpha=1.0, network="mmd-vae", batch=200, beta1=0.9, schedule="constant",
         epochs=33,

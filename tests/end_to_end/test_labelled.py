@@ -214,6 +214,15 @@ def test_a_class_of_clusters_has_no_name(tmp_path):
         run.sample(2, label="one")
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+def test_any_scale_trains_an_info_vae_without_a_flag(scale, tmp_path):
+    """The default weight follows the data's variance, and is never one that drives codes away."""
+    x = scale * torch.randn(60, 3)
+    run = train("info-vae", tmp_path / "run", data=x)
+    assert run.model.factor == pytest.approx(max(run.config["settings"]["weight"], 1) - 1)
+    assert run.sample(3).isfinite().all()
+
+
 def test_an_info_vae_s_weight_is_a_number():
     with pytest.raises(ConfigError, match="weight must be a number: info-vae has two matches, got 'auto'"):
         RECIPES["info-vae"](pf.open_dataset("digits"), weight="auto")
@@ -248,13 +257,13 @@ def test_a_hundred_labels_are_enough(seed, tmp_path):
 def test_clusters_are_found(tmp_path):
     """On digits without a label, clusters named after one row each err far less often than chance, 90 %.
 
-    Measured at 600 steps: 48, 48 and 36 % for seeds 0, 1 and 2.
+    Measured at 300 steps: 14, 19 and 19 % for seeds 0, 1 and 2, with all 16 clusters in use.
     """
-    run = train("aae-clustering", tmp_path / "run", steps=600)
+    run = train("aae-clustering", tmp_path / "run", steps=300)
     verdict = run.evaluate(features="pixels", sections=["classes"])["classes"]
-    assert verdict["error"]["value"] < 0.65
-    assert verdict["clusters"] >= 4
-    assert verdict["neighbours_error"]["value"] < 0.15
+    assert verdict["error"]["value"] < 0.35
+    assert verdict["clusters"] >= 12
+    assert verdict["neighbours_error"]["value"] < 0.1
 
 
 def test_labels_are_hidden_from_a_run(tmp_path):
