@@ -53,6 +53,7 @@ class LatentFit:
         rows: How many codes that was.
         tests: For each size of sample, ``rows`` and ``p_value``: the chance of an MMD² as large if
             codes followed the prior, by permutation.
+        log_var: The mean log-variance of each dimension of a code's law, for Gaussian laws; else None.
         kl: The mean KL of a code's law from the prior in nats, for Gaussian laws; else None.
         mutual_information: The part of it that is I(X; Z), at most ``information_limit``.
         information_limit: The logarithm of the rows that it was estimated from.
@@ -76,6 +77,7 @@ class LatentFit:
     mmd: float
     rows: int
     tests: tuple[dict[str, float], ...]
+    log_var: tuple[float, ...] | None = None
     kl: float | None = None
     mutual_information: float | None = None
     information_limit: float | None = None
@@ -150,6 +152,7 @@ def latent_fit(
             }
             for size in sizes
         ),
+        log_var=tuple(laws.log_var.mean(0).tolist()) if isinstance(laws, Gaussian) else None,
         **(information or {}),
     )
 
