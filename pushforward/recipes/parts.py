@@ -109,6 +109,11 @@ NETWORKS: dict[str, Network] = {
         lambda n, s: conv_decoder(n, s, _stages(s)[::-1], 4, hidden=[256], last=False),
         images=True,
     ),
+    "conv-mlp": Network(
+        lambda s, n: conv_encoder(s, n, [16, 32], 4, hidden=[256]),
+        lambda n, s: mlp(n, s, [256, 256]),
+        images=True,
+    ),
     "mlp-1000": Network(
         lambda s, n: mlp(s, n, [1000, 1000], norm=False),
         lambda n, s: mlp(n, s, [1000, 1000], norm=False),
