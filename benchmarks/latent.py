@@ -30,10 +30,9 @@ class Group:
 
 
 GROUPS: dict[str, Group] = {
-    "labels": Group(("aae-semi-supervised:labels=100",), 8000),
-    "labels-1000": Group(("aae-semi-supervised:labels=1000,network=conv-mlp",), 4000),
+    "labels": Group(("aae-semi-supervised:labels=100", "aae-semi-supervised:labels=1000"), 5000),
     "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 8000),
-    "plane": Group(("aae-reduction:labels=100",), 8000),
+    "plane": Group(("aae-reduction:labels=100",), 5000),
     "supervised": Group(("aae-supervised", "vae:label=true"), 4000),
     "priors": Group(("aae:prior=mixture", "aae:prior=swiss-roll"), 8000),
     "label-regularised": Group(("aae-label-regularised:labels=10000",), 6000),
