@@ -19,7 +19,7 @@ from pushforward.discrepancies import Blocks, JensenShannon
 from pushforward.distributions import NormalPrior, OneHotPrior, Prior, ProductPrior
 from pushforward.errors import ConfigError, whole
 from pushforward.models import AAE, Heads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
-from pushforward.networks import GaussianNoise, mlp, official_init
+from pushforward.networks import GaussianNoise, NormFirst, mlp, official_init
 from pushforward.recipes.build import (
     CostName,
     NetworkName,
@@ -491,7 +491,8 @@ def aae_clustering(
     """
     chosen = pick(CLUSTER_TABLE, "aae-clustering", settings, data, entries(locals(), InTurns))
     prior, match = blocks(chosen, exchange, turns)
-    parts = assemble(chosen, data, encoder, decoder, prior)
+    # Without labels the critic of classes would soon be content with a few; BatchNorm keeps all in play.
+    parts = assemble(chosen, data, encoder, decoder, prior, last=NormFirst(chosen.classes))
     model = AAE(prior, parts.decoder, parts.encoder, match, parts.cost)
     meaning = words(
         chosen, data, f"{chosen.classes} clusters and a style of {chosen.latent}; no label is seen"
