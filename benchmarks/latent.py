@@ -31,10 +31,10 @@ class Group:
 
 GROUPS: dict[str, Group] = {
     "labels": Group(("aae-semi-supervised:labels=100", "aae-semi-supervised:labels=1000"), 5000),
-    "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 8000),
+    "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 5000),
     "plane": Group(("aae-reduction:labels=100",), 5000),
-    "supervised": Group(("aae-supervised", "vae:label=true"), 4000),
-    "priors": Group(("aae:prior=mixture", "aae:prior=swiss-roll"), 8000),
+    "supervised": Group(("aae-supervised",), 4000),
+    "priors": Group(("aae:prior=mixture", "aae:prior=swiss-roll"), 5000),
     "label-regularised": Group(("aae-label-regularised:labels=10000",), 6000),
     "posteriors": Group(
         ("aae:posterior=deterministic", "aae:posterior=gaussian", "aae:posterior=implicit"), 6000, SAMPLES
@@ -44,7 +44,8 @@ GROUPS: dict[str, Group] = {
     "gaussian": Group(("vae:cost=gaussian", "vae:cost=gaussian-learnt"), 6000, SAMPLES),
     "info": Group(("info-vae:alpha=0", "info-vae:alpha=0.5", "info-vae:alpha=1"), 6000, SAMPLES),
     "fading": Group(
-        ("wae-random:latent=2", "wae-random:latent=2,noise_weight=0"), 6000, CODES, "fading-squares"
+        ("wae-random:latent=2,weight=20", "wae-random:latent=2,weight=20,noise_weight=0"),
+        3000, CODES, "fading-squares",
     ),
     "sprites": Group(
         ("wae-random:latent=10,weight=100", *(f"beta-vae:latent=10,weight={beta}" for beta in (1, 4))),
