@@ -16,8 +16,15 @@ if TYPE_CHECKING:
     from pushforward.comparison import Comparison, compare
     from pushforward.costs import KL, L1, L2, Bernoulli, GaussianLikelihood, SquaredError
     from pushforward.data import Dataset, open_dataset
-    from pushforward.discrepancies import IMQ, MMD, GaussianKernel, JensenShannon
-    from pushforward.models import VAE, WAE, AutoEncoder, AutoWeight
+    from pushforward.discrepancies import (
+        IMQ,
+        MMD,
+        Blocks,
+        DensityRatio,
+        GaussianKernel,
+        JensenShannon,
+    )
+    from pushforward.models import AAE, AVB, VAE, WAE, AutoEncoder, AutoWeight, InfoVAE, RandomWAE
     from pushforward.run import Run
     from pushforward.verbs import load, resume, train
 
@@ -25,8 +32,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "costs": ["KL", "L1", "L2", "Bernoulli", "GaussianLikelihood", "SquaredError"],
     "data": ["Dataset", "open_dataset"],
-    "discrepancies": ["IMQ", "MMD", "GaussianKernel", "JensenShannon"],
-    "models": ["VAE", "WAE", "AutoEncoder", "AutoWeight"],
+    "discrepancies": ["IMQ", "MMD", "Blocks", "DensityRatio", "GaussianKernel", "JensenShannon"],
+    "models": ["AAE", "AVB", "VAE", "WAE", "AutoEncoder", "AutoWeight", "InfoVAE", "RandomWAE"],
     "comparison": ["Comparison", "compare"],
     "run": ["Run"],
     "verbs": ["load", "resume", "train"],
@@ -34,6 +41,8 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AAE",
+    "AVB",
     "IMQ",
     "KL",
     "L1",
@@ -44,11 +53,15 @@ __all__ = [
     "AutoEncoder",
     "AutoWeight",
     "Bernoulli",
+    "Blocks",
     "Comparison",
     "Dataset",
+    "DensityRatio",
     "GaussianKernel",
     "GaussianLikelihood",
+    "InfoVAE",
     "JensenShannon",
+    "RandomWAE",
     "Run",
     "SquaredError",
     "compare",

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 import pushforward as pf
-from pushforward.distributions import DeterministicEncoder, GaussianEncoder, NormalPrior
-from pushforward.errors import ConfigError
+from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.evaluation import SECTIONS, Evidence, judge
 from pushforward.networks import mlp
 from pushforward.randomness import Noise
@@ -51,21 +50,16 @@ def test_the_game_in_three_lines(contributed):
     assert game.advantage(torch.randn(5, 2), torch.randn(5, 2)) == -0.25
 
 
-def test_the_model_in_twenty_lines(contributed):
-    info_vae = contributed["InfoVAE"]
-
-    def build(alpha, weight):
-        torch.manual_seed(0)
-        prior = NormalPrior(2)
-        parts = prior, mlp(2, 5, [8]), GaussianEncoder(mlp(5, 4, [8]))
-        return info_vae(*parts, match=pf.MMD(pf.IMQ(4.0)), cost=pf.SquaredError(), alpha=alpha, weight=weight)
-
-    x = torch.rand(20, 5)
-    terms = build(0.0, 1.0).formula(Square(build(0.0, 1.0), x, Noise(0)))
-    assert set(terms) == {"cost", "match", "kl"}
-    assert terms["match"] == 0  # alpha = 0, weight = 1 is the VAE
-    with pytest.raises(ConfigError, match=r"weight must be a number of at least 0, got -0\.999"):
-        build(0.0, 0.001)
+def test_the_model_in_ten_lines(contributed):
+    """Weight 0 leaves the WAE; a decoder and an encoder that invert each other pay nothing to come back."""
+    prior = NormalPrior(2)
+    parts = prior, nn.Identity(), DeterministicEncoder(nn.Identity()), pf.MMD(pf.IMQ(prior.spread))
+    x = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
+    terms = contributed["CyclicWAE"](*parts, back=3.0).formula(Square(pf.WAE(*parts), x, Noise(0)))
+    assert terms["back"] == 0
+    plain = pf.WAE(*parts)
+    square = Square(plain, x, Noise(0))
+    assert terms["match"] == plain.formula(square)["match"]
 
 
 def test_the_section(contributed):

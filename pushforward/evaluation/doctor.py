@@ -339,7 +339,9 @@ def codes_off(c: Checkup) -> Finding | None:
     numbers = {"mmd": fit.mmd, "radius": fit.radius, "radius_prior": fit.radius_prior}
     weight = c.model.factor
     if weight is None:
-        return Finding("codes do not follow the prior", words, "take a recipe with a match: wae-mmd", numbers)
+        lever = c.model.lever
+        advice = f"raise the {lever}" if lever else "take a recipe with a match: wae-mmd"
+        return Finding("codes do not follow the prior", words, advice, numbers)
     return Finding(
         "weight too small",
         f"{words}; the weight of the match is {weight:.3g}",

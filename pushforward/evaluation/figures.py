@@ -122,6 +122,9 @@ OTHERS = (
         "share of the prior's draws with a code nearby; less means holes",
         1,
     ),
+    Figure(
+        "idle log-variance", ("latent", "idle_log_var"), "of the dimension that says least; 0 is the prior's"
+    ),
     Figure("class error", ("classes", "error"), "share of held-out rows whose code names another class", -1),
     Figure(
         "majority error",

@@ -53,6 +53,8 @@ class LatentFit:
         rows: How many codes that was.
         tests: For each size of sample, ``rows`` and ``p_value``: the chance of an MMD² as large if
             codes followed the prior, by permutation.
+        idle_log_var: The mean log-variance, for Gaussian laws, of the dimension whose centres vary least, in
+            units of the prior: 0 where it holds the prior's noise; else None.
         kl: The mean KL of a code's law from the prior in nats, for Gaussian laws; else None.
         mutual_information: The part of it that is I(X; Z), at most ``information_limit``.
         information_limit: The logarithm of the rows that it was estimated from.
@@ -76,6 +78,7 @@ class LatentFit:
     mmd: float
     rows: int
     tests: tuple[dict[str, float], ...]
+    idle_log_var: float | None = None
     kl: float | None = None
     mutual_information: float | None = None
     information_limit: float | None = None
@@ -150,8 +153,14 @@ def latent_fit(
             }
             for size in sizes
         ),
+        idle_log_var=_idle(laws, prior) if isinstance(laws, Gaussian) else None,
         **(information or {}),
     )
+
+
+def _idle(laws: Gaussian, prior: Prior) -> float:
+    usual = math.log(prior.spread / (2 * prior.latent))
+    return laws.log_var.mean(0)[laws.center.var(0, correction=0).argmin()].item() - usual
 
 
 def least_gaussian_plane(

@@ -53,6 +53,10 @@ class AAE(AutoEncoder):
         super().__init__(prior, decoder, encoder, cost)
         self.match: Discrepancy = match
 
+    @property
+    def lever(self) -> str:
+        return "encoder_lr"
+
     def reconstruction(self, s: Square) -> Terms:
         """What encoder and decoder descend together."""
         return {"cost": self.cost(s.GEx, s.x)}

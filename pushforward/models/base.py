@@ -66,6 +66,11 @@ class Model(nn.Module, ABC):
         return None
 
     @property
+    def lever(self) -> str | None:
+        """The setting that pulls codes harder towards the prior; None of models whose codes go anywhere."""
+        return None if self.factor is None else "weight"
+
+    @property
     def is_bound(self) -> bool:
         """Whether the formula's terms add up to the negative evidence lower bound, in nats."""
         return False

@@ -179,3 +179,7 @@ class AVB(WAE):
     @property
     def claims_bound(self) -> bool:
         return self.cost.likelihood
+
+    @property
+    def factor(self) -> None:
+        return None

@@ -26,7 +26,9 @@ CostName = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-lea
 PriorName = Literal["normal", "uniform", "sphere", "mixture", "swiss-roll"]
 PosteriorName = Literal["deterministic", "gaussian", "uniform", "implicit", "mixing"]
 ScheduleName = Literal["constant", "cosine", "manual", "manual-smooth", "tenths"]
-NetworkName = Literal["mlp", "conv", "official-mnist", "official-celeba", "mlp-1000", "mlp-1200", "mmd-vae"]
+NetworkName = Literal[
+    "mlp", "conv", "official-mnist", "official-celeba", "conv-mlp", "mlp-1000", "mlp-1200", "mmd-vae"
+]
 SettingsName = Literal["small", "paper", "official"]
 
 

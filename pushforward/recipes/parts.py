@@ -109,6 +109,11 @@ NETWORKS: dict[str, Network] = {
         lambda n, s: conv_decoder(n, s, _stages(s)[::-1], 4, hidden=[256], last=False),
         images=True,
     ),
+    "conv-mlp": Network(
+        lambda s, n: conv_encoder(s, n, [16, 32], 4, hidden=[256]),
+        lambda n, s: mlp(n, s, [256, 256]),
+        images=True,
+    ),
     "mlp-1000": Network(
         lambda s, n: mlp(s, n, [1000, 1000], norm=False),
         lambda n, s: mlp(n, s, [1000, 1000], norm=False),
@@ -209,12 +214,13 @@ def assemble(
     prior: Prior | None = None,
     points: int | None = None,
     tell_encoder: bool = True,
+    last: nn.Module | None = None,
 ) -> Parts:
     """Prior, networks, cost and weight as the settings say; given modules stand for ours.
 
     A prior that is given stands for the one of the settings; decoders take ``points`` numbers, by default
     those of a code. If labels are told at all, the decoder is
-    told them, and the encoder unless ``tell_encoder`` is false.
+    told them, and the encoder unless ``tell_encoder`` is false. Our encoder ends with the layer ``last``.
     """
     prior = prior or named("prior", settings.prior, PRIORS)(settings.latent, settings.sigma)
     cost = cost_of(settings)
@@ -235,6 +241,7 @@ def assemble(
     if encoder is None:
         shape = (data.shape[0] + told, *data.shape[1:]) if tell_encoder else data.shape
         encoder = network.encoder(shape, numbers * prior.latent)
+        encoder = encoder if last is None else nn.Sequential(encoder, last)
     if decoder is None:
         decoder = network.decoder((points or prior.latent) + told, data.shape)
         if settings.official_init:

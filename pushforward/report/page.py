@@ -57,7 +57,7 @@ def run_page(
         findings=findings,
         reached=reached(verdict),
         warnings=warnings,
-        samples=[_rows("decoded draws of the prior, the first ones drawn", album.samples, album, 12)],
+        samples=_samples(album),
         through=_through(album),
         latent=_latent(album),
         extractor=extractor(verdict),
@@ -116,6 +116,14 @@ def _rows(caption: str, rows: Tensor, album: Album, columns: int) -> Plate:
         return image_plate(caption, picture(rows[: 8 * columns], columns))
     given = ("held-out data", album.originals)
     return plot_plate(caption, lambda axes: show_vectors(axes, "", [given, (caption.split(",")[0], rows)]))
+
+
+def _samples(album: Album) -> list[Plate]:
+    plates = [_rows("decoded draws of the prior, the first ones drawn", album.samples, album, 12)]
+    if album.by_class is not None and album.drawable:
+        sheet = picture(album.by_class.flatten(0, 1), album.by_class.shape[1])
+        plates.append(image_plate("a row for every class, a column for every draw beside it", sheet))
+    return plates
 
 
 def _through(album: Album) -> list[Plate]:

@@ -25,13 +25,13 @@ class Health:
     Attributes:
         prior: What the codes should look like.
         batch: Rows in a batch: few rows scatter more, and are given more room.
-        weighted: Whether the model has a match whose weight could be changed.
+        lever: What a user raises to match codes with the prior harder; None of a model without a match.
         warned: What has been said already; each thing is said once.
     """
 
     prior: Prior
     batch: int
-    weighted: bool = True
+    lever: str | None = "weight"
     warned: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -53,10 +53,12 @@ class Health:
         if signs["std"] < COLLAPSED * self.scale:
             found["collapsed"] = (
                 f"the code has collapsed: its smallest standard deviation is {signs['std']:.3g}, "
-                f"the prior's is {self.scale:.3g}. Lower the learning rate{' or the weight' * self.weighted}"
+                f"the prior's is {self.scale:.3g}. Lower the learning rate"
+                + (f" or the {self.lever}" if self.lever else "")
             )
         if done >= PATIENCE and signs["mmd"] > self.far:
-            cure = "raise the weight" if self.weighted else "take a recipe that matches codes with the prior"
+            other = "take a recipe that matches codes with the prior"
+            cure = f"raise the {self.lever}" if self.lever else other
             found["far"] = (
                 f"the codes do not follow the prior: MMD² is {signs['mmd']:.3g} and should be near 0. "
                 f"Samples will be worse than reconstructions; {cure}"

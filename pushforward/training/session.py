@@ -52,7 +52,7 @@ class Session:
         self.loop = loop
         self.show = show
         self.draw = draw
-        self.health = Health(loop.model.prior, loop.batch, weighted=loop.model.match is not None)
+        self.health = Health(loop.model.prior, loop.batch, loop.model.lever)
         self.sums: dict[str, float] = {}
         self.count = 0
 

@@ -1,0 +1,79 @@
+"""Every system that matches codes, on MNIST and on generated data, by the library's one judge.
+
+    python -m benchmarks.latent --data-dir DATA --out RUNS [--only labels clusters] [--seeds 0 1 2]
+
+Prints a table for each group (docs/results). Runs that are finished are not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pushforward as pf
+
+CODES = ("objective", "reconstruction", "latent", "classes")
+SAMPLES = (*CODES, "samples", "floor")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Recipes on one data set with one budget, and what is asked of them."""
+
+    cases: tuple[str, ...]
+    steps: int
+    sections: tuple[str, ...] = CODES
+    data: str = "mnist"
+    size: int | None = None
+
+
+GROUPS: dict[str, Group] = {
+    "labels": Group(("aae-semi-supervised:labels=100", "aae-semi-supervised:labels=1000"), 5000),
+    "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 5000),
+    "plane": Group(("aae-reduction:labels=100",), 5000),
+    "supervised": Group(("aae-supervised",), 4000),
+    "priors": Group(("aae:prior=mixture", "aae:prior=swiss-roll"), 5000),
+    "label-regularised": Group(("aae-label-regularised:labels=10000",), 6000),
+    "posteriors": Group(
+        ("aae:posterior=deterministic", "aae:posterior=gaussian", "aae:posterior=implicit"), 6000, SAMPLES
+    ),
+    "avb": Group(("avb", "vae"), 4000, (*CODES, "likelihood")),
+    "beta": Group(tuple(f"beta-vae:weight={beta}" for beta in (1, 2, 4, 8)), 6000, SAMPLES),
+    "gaussian": Group(("vae:cost=gaussian", "vae:cost=gaussian-learnt"), 6000, SAMPLES),
+    "info": Group(("info-vae:alpha=0", "info-vae:alpha=0.5", "info-vae:alpha=1"), 6000, SAMPLES),
+    "fading": Group(
+        ("wae-random:latent=2,weight=20", "wae-random:latent=2,weight=20,noise_weight=0"),
+        3000, CODES, "fading-squares",
+    ),
+    "sprites": Group(
+        ("wae-random:latent=10,weight=100", *(f"beta-vae:latent=10,weight={beta}" for beta in (1, 4))),
+        8000, ("reconstruction", "latent", "disentanglement"), "sprites", 32,
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Trains what is not there yet, and prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir")
+    parser.add_argument("--out", type=Path, default=Path("runs/latent"))
+    parser.add_argument("--only", choices=GROUPS, nargs="*", default=list(GROUPS))
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    common: dict[str, Any] = {"data_dir": arguments.data_dir, "threads": arguments.threads}
+    for name in arguments.only:
+        group = GROUPS[name]
+        found = pf.compare(
+            group.cases, group.data, seeds=arguments.seeds, out=arguments.out / name, steps=group.steps,
+            sections=group.sections, size=group.size, features="pca" if group.data == "sprites" else "auto",
+            **common,
+        )  # fmt: skip
+        for table in found.tables.values():
+            print(f"## {name}, {group.steps} steps\n\n{table.text()}\n\n{table.note}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Layers that see some columns alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class NormFirst(nn.Module):
+    """BatchNorm of the first columns of rows (N, C): of the logits of classes, so that none is shut out.
+
+    >>> rows = torch.arange(8.0).view(4, 2)
+    >>> NormFirst(1)(rows).round(decimals=2)
+    tensor([[-1.3400,  1.0000],
+            [-0.4500,  3.0000],
+            [ 0.4500,  5.0000],
+            [ 1.3400,  7.0000]], grad_fn=...)
+    """
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.columns = columns
+        self.norm = nn.BatchNorm1d(columns)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return torch.cat([self.norm(rows[:, : self.columns]), rows[:, self.columns :]], dim=1)
