@@ -33,6 +33,14 @@ def held_out(run, n=20):
 
 
 @pytest.fixture(scope="module")
+def few():
+    """Digits, but few of them: verbs are looked at, not figures."""
+    data = pf.open_dataset("digits")
+    train, test = (split.rows(torch.arange(n)) for split, n in ((data.train, 200), (data.test, 60)))
+    return Dataset("few digits", train, test, data.unit, data.classes)
+
+
+@pytest.fixture(scope="module")
 def vae(tmp_path_factory):
     return train("vae", tmp_path_factory.mktemp("told") / "vae", label=True, latent=3)
 
@@ -48,9 +56,9 @@ def test_every_recipe_that_can_be_told_is_here():
 
 
 @pytest.mark.parametrize("recipe", TOLD)
-def test_told_runs(recipe, tmp_path):
+def test_told_runs(recipe, few, tmp_path):
     """Samples of a class by number and by name, codes and back with labels, and every verb after loading."""
-    run = pf.load(train(recipe, tmp_path / "run", label=True).path)
+    run = pf.load(train(recipe, tmp_path / "run", few, label=True).path, data=few)
     assert (run.model.told, run.model.classes) == (10, 10)
     three = run.sample(5, label=3)
     assert three.shape == (5, 1, 8, 8)
@@ -146,9 +154,9 @@ def test_a_sampler_of_a_told_run(vae):
 
 
 @pytest.mark.parametrize("recipe", ADVERSARIAL)
-def test_adversarial_runs(recipe, tmp_path):
+def test_adversarial_runs(recipe, few, tmp_path):
     """Every verb after loading; classes are in the verdict and in the sheet."""
-    run = pf.load(train(recipe, tmp_path / "run", steps=4).path)
+    run = pf.load(train(recipe, tmp_path / "run", few, steps=4).path, data=few)
     x, y = held_out(run)
     told = y if run.model.told else None
     assert run.reconstruct(x, told).shape == x.shape
@@ -236,7 +244,7 @@ def test_an_info_vae_s_weight_is_a_number():
 def test_a_hundred_labels_are_enough(seed, tmp_path):
     """On digits with 100 labels it errs less often than logistic regression on the same 100 rows.
 
-    Measured at 300 steps: 5.6, 6.4 and 7.2 % against 11.7, 10.9 and 10.6 %.
+    Measured at 300 steps: 6.4, 6.1 and 6.4 % against 11.7, 10.9 and 10.6 %.
     """
     run = train("aae-semi-supervised", tmp_path / "run", steps=300, labels=100, seed=seed)
     x, y = run.data.test.batch(slice(None))
@@ -246,7 +254,7 @@ def test_a_hundred_labels_are_enough(seed, tmp_path):
     theirs = (linear.predict(x.flatten(1)) != y.numpy()).mean()
     ours = (run.classify(x) != y).double().mean().item()
     assert theirs > 0.09
-    assert ours < 0.09
+    assert ours < 0.085
     if seed == 0:
         verdict = run.evaluate(features="pixels", sections=["classes"])["classes"]
         assert verdict["error"]["value"] == pytest.approx(ours)
