@@ -245,8 +245,15 @@ def test_points_of_heads():
     torch.testing.assert_close(made(codes), expected)
     model = reduction(made)
     torch.testing.assert_close(model.view(codes), expected)
-    crowded = model.reconstruction(Square(model, torch.randn(4, 2), Noise(0)))
-    assert crowded["heads"] == made.crowding()
+
+
+def test_crowded_heads_are_paid_for_with_the_reconstruction():
+    """T32: what decoder and encoder descend is the cost and the crowding, each once."""
+    model = reduction(heads((1.0, 2.0), (1.0, 2.5), (0.0, 7.0)))
+    square = Square(model, torch.randn(4, 2), Noise(0))
+    terms = model.reconstruction(square)
+    assert terms["heads"].item() == pytest.approx(1.5)
+    assert terms["cost"] == model.cost(square.GEx, square.x)
 
 
 def reduction(decoder):

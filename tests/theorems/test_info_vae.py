@@ -75,7 +75,9 @@ class TestInfoVAE:
         assert "kl" not in info.formula(Square(info, x, Noise(0)))
         assert not info.is_bound
 
-    @pytest.mark.parametrize(("alpha", "weight"), [(0.3, 2.5), (-1.0, 2.0), (-2.0, 10.0), (0.5, 0.5)])
+    @pytest.mark.parametrize(
+        ("alpha", "weight"), [(0.3, 2.5), (0.0, 3.0), (-1.0, 2.0), (-2.0, 10.0), (0.5, 0.5)]
+    )
     def test_coefficients(self, alpha, weight):
         """T30: the sum is c + (1 - α) KL + (α + λ - 1) D of the same draws."""
         prior, decoder, encoder = networks = parts(2.0)
@@ -89,6 +91,7 @@ class TestInfoVAE:
         expected = cost + (1 - alpha) * divergence + (alpha + weight - 1) * distance
         torch.testing.assert_close(loss(info, x), expected)
         assert info.factor == pytest.approx(alpha + weight - 1)
+        assert not info.is_bound
 
     @pytest.mark.parametrize(
         ("alpha", "weight"),
