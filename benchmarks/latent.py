@@ -31,7 +31,7 @@ class Group:
 
 GROUPS: dict[str, Group] = {
     "labels": Group(("aae-semi-supervised:labels=100", "aae-semi-supervised:labels=1000"), 5000),
-    "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 5000),
+    "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 6000),
     "plane": Group(("aae-reduction:labels=100",), 5000),
     "supervised": Group(("aae-supervised",), 4000),
     "priors": Group(("aae:prior=mixture", "aae:prior=swiss-roll"), 5000),
