@@ -121,8 +121,8 @@ class Run:
             y = torch.full((n,), self._class(label))
             if sampler != PRIOR and not self.model.told:
                 raise ConfigError(f"a label can be asked of the prior only, got sampler {sampler!r}")
-        law = self.sampler(sampler, progress)
-        return self.decode(law(n, y if sampler == PRIOR else None).rsample(noise), y)
+        law = self.model.law(n, y) if sampler == PRIOR else self.sampler(sampler, progress)(n)
+        return self.decode(law.rsample(noise), y)
 
     def sampler(self, name: str = PRIOR, progress: bool = False) -> Prior:
         """The law that samples are decoded from: the model's prior, or one fitted to codes of training rows.
@@ -328,7 +328,7 @@ class Run:
         rows = []
         for label in range(self.model.classes):
             y = torch.full((columns,), label)
-            z = self.model.prior(columns, y).rsample(Noise(seed, "by class"))
+            z = self.model.law(columns, y).rsample(Noise(seed, "by class"))
             rows.append(self.decode(z, y))
         return torch.stack(rows)
 
@@ -381,7 +381,7 @@ class Run:
                 f"{self.config['recipe']} cannot be asked for a class; most recipes can if trained with "
                 "label=True"
             )
-        names = self.config["data"]["classes"] or []
+        names = (self.config["data"]["classes"] or []) if self.model.named else []
         if label in names:
             return names.index(label)
         if str(label).isdecimal() and int(label) < count:

@@ -60,6 +60,8 @@ class Blocks(Discrepancy):
 
     def __init__(self, matches: Mapping[str, Discrepancy], sizes: Mapping[str, int], turns: int = 1) -> None:
         super().__init__()
+        if turns < 1:
+            raise ConfigError(f"turns must be at least 1, got {turns}")
         if list(matches) != list(sizes):
             raise ConfigError(f"a match for each of {', '.join(sizes)} is needed, got {', '.join(matches)}")
         self.matches = nn.ModuleDict(matches)
@@ -76,4 +78,6 @@ class Blocks(Discrepancy):
 
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
         games = [part for part in self.parts(q, p).values() if any(True for _ in part[0].parameters())]
+        if not games:
+            return super().advantage(q, p)
         return torch.stack([match.advantage(a, b) for match, a, b in games]).sum()

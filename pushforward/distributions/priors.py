@@ -279,7 +279,8 @@ class ProductPrior(Prior):
         super().__init__(sum(block.latent for block in blocks.values()))
         self.blocks = nn.ModuleDict(blocks)
         self.sizes = {name: block.latent for name, block in blocks.items()}
-        self.classes = next((block.classes for block in blocks.values() if block.classes), 0)
+        self.asked = next((name for name, block in blocks.items() if block.classes), None)
+        self.classes = 0 if self.asked is None else blocks[self.asked].classes
 
     def split(self, codes: Tensor) -> dict[str, Tensor]:
         """The blocks of codes (N, L), by name."""
@@ -290,7 +291,8 @@ class ProductPrior(Prior):
         return sum(block.spread for _, block in self._named())
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        drawn = [block.draw(n, noise(name), y).to(self.anchor) for name, block in self._named()]
+        ys = {self.asked: y}  # other blocks with classes are drawn whole
+        drawn = [block.draw(n, noise(name), ys.get(name)).to(self.anchor) for name, block in self._named()]
         return torch.cat(drawn, dim=-1)
 
     def onto(self, codes: Tensor) -> Tensor:

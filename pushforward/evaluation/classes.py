@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.evaluation.estimate import mean_of
-from pushforward.evaluation.evidence import Evidence
+from pushforward.evaluation.evidence import Evidence, chunks
 
 ROWS = 20_000  # training rows that clusters are named after and neighbours are looked for among
 NEIGHBOURS = 5
@@ -30,7 +30,7 @@ def classes(evidence: Evidence) -> dict[str, Any] | None:
     found: dict[str, Any] = {}
     if model.encodes and not model.told:
         found |= known(evidence)
-    if model.classes == len(data.labels):
+    if model.named and model.classes == len(data.labels):
         found |= obeyed(evidence)
     return found or None
 
@@ -40,14 +40,17 @@ def known(evidence: Evidence) -> dict[str, Any]:
     from sklearn.neighbors import KNeighborsClassifier
 
     data, model = evidence.data, evidence.model
+    assert data.train.y is not None
+    assert data.test.y is not None
+    test = evidence.order[data.test.y[evidence.order] >= 0]
+    if not len(test) or not (data.train.y >= 0).any():
+        return {}
     labelled = data.train.labelled()
     order = evidence.noise("classes").permutation(len(labelled))[:ROWS]
-    test = evidence.order[data.test.y[evidence.order] >= 0] if data.test.y is not None else evidence.order
     with torch.inference_mode():
         train_codes = torch.cat([model.encode(x).cpu() for x in evidence.batches(labelled, order)])
         test_codes = torch.cat([model.encode(x).cpu() for x in evidence.batches(data.test, test)])
     assert labelled.y is not None
-    assert data.test.y is not None
     train_y, test_y = labelled.y[order], data.test.y[test]
     found: dict[str, Any] = {}
     belief = model.prior.belief(test_codes)
@@ -80,8 +83,11 @@ def obeyed(evidence: Evidence) -> dict[str, Any]:
     noise = evidence.noise("asked")
     with torch.inference_mode():
         draws = [
-            (y, model.sample(len(y), noise.rows(i * len(y)), y.to(evidence.device)))
-            for i, y in enumerate(asked.split(500))
+            (
+                asked[part],
+                model.sample(len(asked[part]), noise.rows(part.start), asked[part].to(evidence.device)),
+            )
+            for part in chunks(evidence.rows)
         ]
         found = {"asked": _read(evidence, draws)}
         if model.told:

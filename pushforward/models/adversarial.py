@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from pushforward.costs import Cost
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior, ProductPrior
-from pushforward.errors import ConfigError
+from pushforward.errors import ConfigError, DataError
 from pushforward.labels import one_hot
 from pushforward.models.autoencoder import AutoEncoder
 from pushforward.models.base import Player, Terms
@@ -85,6 +85,10 @@ class LabelRegularisedAAE(AAE):
         prior: A prior of K classes, such as a mixture.
     """
 
+    @property
+    def named(self) -> bool:
+        return True
+
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
         if s.y is None:
             raise ConfigError("this critic is told labels, and the data have none")
@@ -107,7 +111,8 @@ class SemiSupervisedAAE(AAE):
 
     def labels(self, s: Square) -> Terms:
         """The cross-entropy of the class block, in nats, over rows with a label."""
-        assert s.y is not None
+        if s.y is None:
+            raise DataError("rows with labels are needed, and there is none")
         known = s.y >= 0
         likelihood = self.prior.split(s.Ex)["y"][known].gather(1, s.y[known].unsqueeze(1))
         return {"labels": -likelihood.clamp_min(1e-30).log().mean()}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pushforward.costs import KL, Cost
 from pushforward.discrepancies import Discrepancy
-from pushforward.distributions import Encoder, Prior
+from pushforward.distributions import Distribution, Encoder, Prior
 from pushforward.labels import Told
 from pushforward.randomness import Noise
 from pushforward.square import Square
@@ -90,9 +90,18 @@ class Model(nn.Module, ABC):
         """How many classes samples can be asked for; 0 if none."""
         return self.told or self.prior.classes
 
+    @property
+    def named(self) -> bool:
+        """Whether its classes are those of the data's labels, and not clusters that no label was seen for."""
+        return bool(self.told) or any(player.labelled for player in self.players())
+
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The decoder's output for codes (N, L), and for their labels (N,) if it is told any."""
         return self.decoder(z, y) if self.told else self.decoder(z)
+
+    def law(self, n: int, y: Tensor | None = None) -> Distribution:
+        """The prior's law of n codes, of the classes ``y`` (n,) where it is codes that hold the class."""
+        return self.prior(n, None if self.told else y)
 
     def encode(self, x: Tensor, noise: Noise | None = None, y: Tensor | None = None) -> Tensor:
         """Codes (N, L) of data (N, \\*): the centres of their laws, or draws if ``noise`` is given."""
@@ -110,7 +119,7 @@ class Model(nn.Module, ABC):
         """
         if self.told and y is None:
             y = (noise("label").uniform(n) * self.told).long()
-        law = self.prior(n, y) if prior is None else prior(n)
+        law = self.law(n, y) if prior is None else prior(n)
         return self.decode(law.rsample(noise).to(self.prior.anchor), y)
 
     def view(self, codes: Tensor) -> Tensor:

@@ -53,12 +53,13 @@ class InfoVAE(WAE):
         alpha: float = 0.0,
         weight: float = 1.0,
     ) -> None:
-        if not (alpha <= 1 and alpha + weight - 1 >= 0):
+        factor = round(alpha + weight - 1, 12)  # alpha and 1 - alpha may add up to a little less than 1
+        if not (alpha <= 1 and factor >= 0):
             raise ConfigError(
                 f"alpha must be at most 1 and alpha + weight at least 1, got alpha {alpha:g} and weight "
                 f"{weight:g}: a match with a negative factor would drive codes away from the prior"
             )
-        super().__init__(prior, decoder, encoder, match, cost, alpha + weight - 1)
+        super().__init__(prior, decoder, encoder, match, cost, factor)
         self.alpha = alpha
         self.kl = KL()
 

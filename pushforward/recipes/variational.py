@@ -12,7 +12,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import MMD
 from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
-from pushforward.models import AVB, VAE, InfoVAE
+from pushforward.models import AVB, VAE, AutoWeight, InfoVAE
 from pushforward.networks import Squares, mlp
 from pushforward.recipes.build import (
     CostName,
@@ -168,10 +168,15 @@ def beta_vae(
     return finish(model, chosen, data, meaning, optimizers)
 
 
+def _small_info(data: Dataset) -> Settings:
+    row = small(data, share=4)
+    if float(row.weight) < 1:  # of data that vary little; codes would be driven away from the prior
+        row = replace(row, weight=1.0, meaning="")
+    return replace(row, posterior="gaussian", cost="bernoulli" if data.unit else "gaussian-learnt")
+
+
 INFO_VAE: Table = {
-    "small": lambda data: replace(
-        small(data, share=4), posterior="gaussian", cost="bernoulli" if data.unit else "gaussian-learnt"
-    ),
+    "small": _small_info,
     "paper": lambda data: Settings(
         latent=20, weight=784.0, alpha=1.0, network="mmd-vae", batch=200, beta1=0.9, schedule="constant",
         epochs=33,
@@ -242,6 +247,8 @@ def info_vae(
     """
     chosen = pick(INFO_VAE, "info-vae", settings, data, entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
+    if isinstance(parts.weight, AutoWeight):
+        raise ConfigError(f"weight must be a number: info-vae has two matches, got {chosen.weight!r}")
     match = MMD(named("kernel", kernel, KERNELS)(parts.prior))
     model = InfoVAE(
         parts.prior, parts.decoder, parts.encoder, match, parts.cost, chosen.alpha, float(parts.weight)

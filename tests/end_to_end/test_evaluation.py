@@ -213,6 +213,28 @@ def test_likelihood_and_parzen_on_demand(tmp_path):
     assert set(found["parzen"]) == {"samples", "training rows", "centroids"}
 
 
+@pytest.mark.parametrize("recipe", ["avb", "vae"])
+def test_a_critic_s_claim_stands_beside_the_bound(recipe, tmp_path):
+    """Beside AVB's importance-weighted bound stands what its critic claims; that is never called a bound."""
+    run = pf.train(recipe, "digits", out=tmp_path / "run", latent=2, steps=20, progress=False)
+    found = run.evaluate(features="pixels", sections=["objective", "likelihood"])
+    terms = found["objective"]["terms"]
+    assert math.isfinite(found["likelihood"]["log_likelihood"]["value"])
+    assert ("critics_elbo" in found["likelihood"]) == (recipe == "avb")
+    assert ("negative_elbo" in found["objective"]) == (recipe == "vae")
+    if recipe == "avb":
+        assert set(terms) == {"cost", "match", "contrast"}
+        assert found["likelihood"]["critics_elbo"] == pytest.approx(-sum(terms.values()))
+
+
+def test_told_models_have_no_likelihood(tmp_path):
+    """p(x | y) is no p(x): models that are told labels leave the sections out, and say so to nobody."""
+    run = pf.train("vae", "digits", out=tmp_path / "run", label=True, steps=2, progress=False)
+    found = run.evaluate(features="pixels", sections=["objective", "likelihood", "annealing"])
+    assert {"likelihood", "annealing"}.isdisjoint(found)
+    assert "objective" in found
+
+
 def test_modules_of_ones_own_as_features(trained):
     found = trained.evaluate(features=nn.Flatten(), sections=["samples"])
     assert found["features"]["name"] == "Flatten"

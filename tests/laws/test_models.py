@@ -1,6 +1,9 @@
 """What every model owes. To join: one line in ``FAMILY``."""
 
 import copy
+import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -17,19 +20,38 @@ from pushforward import (
     JensenShannon,
 )
 from pushforward.data import Split
+from pushforward.discrepancies import Blocks
 from pushforward.distributions import (
     DeterministicEncoder,
     GaussianEncoder,
     ImplicitEncoder,
     NoisyInput,
     NormalPrior,
+    OneHotPrior,
+    ProductPrior,
+    ToldEncoder,
+    UniformEncoder,
+    petals,
+)
+from pushforward.errors import ConfigError, DataError
+from pushforward.labels import Told
+from pushforward.models import (
+    AAE,
+    AVB,
+    Heads,
+    InfoVAE,
+    LabelRegularisedAAE,
+    Model,
+    RandomWAE,
+    ReductionAAE,
+    SemiSupervisedAAE,
 )
 from pushforward.networks import mlp
 from pushforward.randomness import Noise
 from pushforward.square import Square
 from pushforward.training import Loop, Training, adam
 
-LATENT, HIDDEN = 3, 16
+LATENT, HIDDEN, CLASSES = 3, 16, 3
 SHAPES = {"vectors": (6,), "images": (1, 4, 4)}
 
 
@@ -37,80 +59,277 @@ def prior():
     return NormalPrior(LATENT)
 
 
-def kernel(estimator):
+def both():
+    return ProductPrior({"y": OneHotPrior(CLASSES), "z": NormalPrior(2)})
+
+
+def kernel(estimator="u"):
     return MMD(IMQ(prior().spread), estimator)
 
 
-def game(exchange):
-    return JensenShannon(mlp(LATENT, 1, [HIDDEN], norm=False), exchange)
+def game(exchange=True, inputs=LATENT):
+    return JensenShannon(mlp(inputs, 1, [HIDDEN], norm=False), exchange)
 
 
-# name: from (decoder, encoder, weight) to a model
+def games():
+    return Blocks({"y": game(inputs=CLASSES), "z": game(inputs=2)}, {"y": CLASSES, "z": 2})
+
+
+def fixed(std=0.5, learnt=False):
+    return GaussianLikelihood(std, learnt)
+
+
+# who plays: by name, the parts that it moves and the terms that it descends; no two may move the same part
+# unless both are named here
+PLAIN = {"model": ("encoder decoder cost", "cost")}
+WEIGHED = {"model": ("encoder decoder cost", "cost match")}
+CRITIC = {"critic": ("match", "critic")}
+CRITICS = {"critic": ("match", "critic_y critic_z")}
+IN_TURNS = PLAIN | CRITIC | {"encoder": ("encoder", "match")}
+IN_BLOCKS = PLAIN | CRITICS | {"encoder": ("encoder", "match_y match_z")}
+LABELS = {"labels": ("encoder", "labels")}
+ANY = ("deterministic", "gaussian", "implicit", "noisy")
+ONE = ("deterministic", "implicit")
+
+
+class Member(NamedTuple):
+    """A model and what it needs.
+
+    Attributes:
+        make: From decoder, encoder, values of a row, and the weight of members with one, to a model.
+        players: Who plays, what it moves and what it descends.
+        encoders: Kinds of encoders that it may have.
+        at_zero: The member whose bits it has at weight 0; "" if there is none.
+        weighed: Whether its match has a weight.
+        told: Whether its encoder and its decoder are told labels.
+        needs: Players that cannot play on rows without labels.
+        points: Numbers that its decoder takes, if not those of a code.
+        says: What its repr must say.
+        prior: The law of its codes.
+    """
+
+    make: Callable[..., Model]
+    players: dict[str, tuple[str, str]]
+    encoders: tuple[str, ...] = ANY
+    at_zero: str = "AE"
+    weighed: bool = True
+    told: tuple[bool, bool] = (False, False)
+    needs: tuple[str, ...] = ()
+    points: int | None = None
+    says: tuple[str, ...] = ("latent=3",)
+    prior: Callable[..., nn.Module] = prior
+
+
+def wae(match, says, players=WEIGHED):
+    return Member(
+        lambda G, E, n, w=10.0: WAE(prior(), G, E, match(), weight=w),
+        players,
+        says=("latent=3", "weight): Weight(10)", says),
+    )
+
+
+def vae(cost):
+    return Member(lambda G, E, n, w=1.0: VAE(prior(), G, E, cost(), w), WEIGHED, ("gaussian",))
+
+
+def info(alpha, encoders, at_zero=""):
+    """Its match has the factor w, whatever alpha."""
+    players = {"model": ("encoder decoder cost", "cost match" + " kl" * (alpha < 1))}
+    return Member(
+        lambda G, E, n, w=2.0: InfoVAE(prior(), G, E, kernel(), fixed(), alpha, w + 1 - alpha),
+        players,
+        encoders,
+        at_zero,
+        says=(f"alpha={alpha:g}", "Weight(2)", "C=6"),
+    )
+
+
+def random(noise_weight, at_zero=""):
+    return Member(
+        lambda G, E, n, w=10.0: RandomWAE(prior(), G, E, kernel(), weight=w, noise_weight=noise_weight),
+        {"model": ("encoder decoder cost", "cost match noise")},
+        ("gaussian", "uniform"),
+        at_zero,
+        says=(f"noise_weight={noise_weight:g}", "Weight(10)"),
+    )
+
+
+def avb(contrast):
+    """Its critic sees the row and the code."""
+
+    def make(G, E, n):
+        return AVB(prior(), G, E, mlp(n + LATENT, 1, [HIDDEN], norm=False), fixed(), contrast)
+
+    players = {"model": ("encoder decoder cost", "cost match contrast")} | CRITIC
+    return Member(
+        make, players, ("gaussian", "implicit", "noisy"), "", False, says=("latent=3", f"contrast={contrast}")
+    )
+
+
+def in_turns(model, prior, match, players, encoders=ONE, **more):
+    def make(G, E, n):
+        return model(prior(), G, E, match())
+
+    return Member(make, players, encoders, "", False, prior=prior, **more)
+
+
+def in_blocks(model, players, **more):
+    says = more.pop("says", (f"classes={CLASSES}", "latent=2", "exchange=True"))
+    return in_turns(model, both, games, players, says=says, **more)
+
+
 FAMILY = {
-    "AE": lambda G, E, w=None: AutoEncoder(prior(), G, E),
-    "WAE-MMD u": lambda G, E, w=10.0: WAE(prior(), G, E, kernel("u"), weight=w),
-    "WAE-MMD v": lambda G, E, w=10.0: WAE(prior(), G, E, kernel("v"), weight=w),
-    "WAE-GAN": lambda G, E, w=10.0: WAE(prior(), G, E, game(True), weight=w),
-    "WAE-GAN saturating": lambda G, E, w=10.0: WAE(prior(), G, E, game(False), weight=w),
-    "VAE Bernoulli": lambda G, E, w=1.0: VAE(prior(), G, E, Bernoulli(), w),
-    "VAE Gaussian": lambda G, E, w=1.0: VAE(prior(), G, E, GaussianLikelihood(), w),
-    "VAE learnt": lambda G, E, w=1.0: VAE(prior(), G, E, GaussianLikelihood(0.5, learnt=True), w),
+    "AE": Member(lambda G, E, n: AutoEncoder(prior(), G, E), PLAIN, weighed=False, at_zero=""),
+    "WAE-MMD u": wae(lambda: kernel("u"), "C=6"),
+    "WAE-MMD v": wae(lambda: kernel("v"), "C=6"),
+    "WAE-GAN": wae(lambda: game(True), "exchange=True", WEIGHED | CRITIC),
+    "WAE-GAN saturating": wae(lambda: game(False), "exchange=False", WEIGHED | CRITIC),
+    "WAE in blocks": Member(
+        lambda G, E, n, w=10.0: WAE(both(), G, E, games(), weight=w),
+        WEIGHED | CRITICS,
+        ONE,
+        at_zero="",
+        says=("Blocks", "exchange=True"),
+        prior=both,
+    ),
+    "VAE Bernoulli": vae(Bernoulli),
+    "VAE Gaussian": vae(GaussianLikelihood),
+    "VAE learnt": vae(lambda: fixed(learnt=True)),
+    "InfoVAE": info(0.5, ("gaussian",)),
+    "InfoVAE alpha 1": info(1.0, ("deterministic", "gaussian"), at_zero="AE"),
+    "RandomWAE": random(3.0),
+    "RandomWAE unpaid": random(0.0, at_zero="AE"),
+    "AVB": avb(True),
+    "AVB without contrast": avb(False),
+    "told AE": Member(
+        lambda G, E, n: AutoEncoder(prior(), G, E),
+        PLAIN,
+        ("deterministic", "gaussian"),
+        "",
+        False,
+        (True, True),
+        ("model",),
+    ),
+    "told WAE": wae(kernel, "C=6")._replace(
+        encoders=("deterministic", "gaussian"), told=(True, True), needs=("model",), at_zero="told AE"
+    ),
+    "told VAE": vae(Bernoulli)._replace(told=(True, True), needs=("model",), at_zero="told AE"),
+    "AAE": in_turns(AAE, prior, game, IN_TURNS, ANY, says=("latent=3", "exchange=True")),
+    "AAE clustering": in_blocks(AAE, IN_BLOCKS),
+    "AAE supervised": in_turns(
+        AAE, prior, game, IN_TURNS, told=(False, True), needs=("model",), says=("Told",)
+    ),
+    "AAE label-regularised": in_turns(
+        LabelRegularisedAAE,
+        lambda: petals(CLASSES),
+        lambda: game(inputs=2 + CLASSES + 1),
+        IN_TURNS,
+        needs=("critic", "encoder"),
+        says=("components=3",),
+    ),
+    "AAE semi-supervised": in_blocks(SemiSupervisedAAE, IN_BLOCKS | LABELS, needs=("labels",)),
+    "AAE reduction": in_blocks(
+        lambda prior, G, E, match: ReductionAAE(prior, Heads(G, CLASSES, 2, apart=2.0), E, match),
+        IN_BLOCKS | LABELS | {"model": ("encoder decoder cost", "cost heads")},
+        needs=("labels",),
+        points=2,
+        says=("apart=2", "latent=2"),
+    ),
 }
 
 ENCODERS = {
-    "deterministic": lambda shape, norm: DeterministicEncoder(mlp(shape, LATENT, [HIDDEN], norm)),
-    "gaussian": lambda shape, norm: GaussianEncoder(mlp(shape, 2 * LATENT, [HIDDEN], norm)),
-    "implicit": lambda shape, norm: ImplicitEncoder(
-        mlp(shape, HIDDEN, [HIDDEN], norm), mlp(HIDDEN + 2, LATENT, [HIDDEN], norm), noise=2
+    "deterministic": lambda shape, norm, prior: DeterministicEncoder(
+        mlp(shape, prior.latent, [HIDDEN], norm), prior.onto
     ),
-    "noisy": lambda shape, norm: NoisyInput(
-        DeterministicEncoder(mlp(shape, LATENT, [HIDDEN], norm)), std=0.05
+    "gaussian": lambda shape, norm, prior: GaussianEncoder(mlp(shape, 2 * prior.latent, [HIDDEN], norm)),
+    "uniform": lambda shape, norm, prior: UniformEncoder(mlp(shape, 2 * prior.latent, [HIDDEN], norm)),
+    "implicit": lambda shape, norm, prior: ImplicitEncoder(
+        mlp(shape, HIDDEN, [HIDDEN], norm), mlp(HIDDEN + 2, prior.latent, [HIDDEN], norm), 2, prior.onto
+    ),
+    "noisy": lambda shape, norm, prior: NoisyInput(
+        DeterministicEncoder(mlp(shape, prior.latent, [HIDDEN], norm), prior.onto), std=0.05
     ),
 }
 
 CASES = [
     pytest.param(name, encoder, shape, id=f"{name}, {encoder}, {place}")
-    for name in FAMILY
-    for encoder in (["gaussian"] if name.startswith("VAE") else ENCODERS)
+    for name, member in FAMILY.items()
+    for encoder in member.encoders
     for place, shape in SHAPES.items()
 ]
 everyone = pytest.mark.parametrize(("name", "encoder", "shape"), CASES)
 
 
+def these(choose):
+    """The cases of those members that are chosen."""
+    return pytest.mark.parametrize(
+        ("name", "encoder", "shape"), [case for case in CASES if choose(FAMILY[case.values[0]])]
+    )
+
+
 def build(name, encoder, shape, norm=False, seed=0, **more):
     """A model whose encoder and decoder are functions of the seed, whatever the match."""
     torch.manual_seed(seed)
-    E = ENCODERS[encoder](shape, norm)
-    G = mlp(LATENT, shape, [HIDDEN], norm)
-    return FAMILY[name](G, E, **more)
+    member, law = FAMILY[name], FAMILY[name].prior()
+    seen, shown = (CLASSES * told for told in member.told)
+    E = ENCODERS[encoder]((shape[0] + seen, *shape[1:]), norm, law)
+    G = mlp((member.points or law.latent) + shown, shape, [HIDDEN], norm)
+    E, G = (ToldEncoder(E, CLASSES) if seen else E, Told(G, CLASSES) if shown else G)
+    return member.make(G, E, math.prod(shape), **more)
 
 
 def rows(shape, n=64):
     return torch.rand(n, *shape, generator=torch.Generator().manual_seed(5))
 
 
+def labels(n=64):
+    """Every third is not known."""
+    place = torch.arange(n)
+    return torch.where(place % 3 == 2, -1, place // 3 % CLASSES)
+
+
 def loop_of(model, shape, **more):
     optimizers = {player.name: adam(1e-2) for player in model.players()}
-    return Loop(model, Split(rows(shape)), Training(16, optimizers), total=100, **more)
+    return Loop(model, Split(rows(shape), labels()), Training(16, optimizers), total=100, **more)
 
 
-def total(model, x, noise=None):
+def square_of(model, player, x, y, noise=None):
+    """What a player sees of these rows."""
+    if player.labelled:
+        x, y = x[y >= 0], y[y >= 0]
+    return Square(model, x, noise or Noise(0), y)
+
+
+def total(model, x, y=None):
     """All terms of all players."""
-    square = Square(model, x, noise or Noise(0))
-    return {name: value for player in model.players() for name, value in player.loss(square).items()}
+    y = labels(len(x)) if y is None else y
+    return {
+        f"{player.name}: {name}": value
+        for player in model.players()
+        for name, value in player.loss(square_of(model, player, x, y)).items()
+    }
 
 
 @everyone
 def test_players_share_out_the_parameters(name, encoder, shape):
-    """Every parameter belongs to exactly one player; the model moves first, each has at least one turn."""
+    """Players move the parts that they are said to move; a critic's are its own, and nobody is left out."""
     model = build(name, encoder, shape)
-    players = list(model.players())
-    owned = [id(p) for player in players for p in player.parameters]
-    assert len(owned) == len(set(owned))
-    assert set(owned) == {id(p) for p in model.parameters()}
-    assert [player.name for player in players] == ["model", "critic"][: len(players)]
-    assert len(players) == (2 if "GAN" in name else 1)
-    assert all(player.turns >= 1 and player.parameters for player in players)
+    players = {player.name: player for player in model.players()}
+    said = FAMILY[name].players
+    assert list(players) == list(said)
+    assert next(iter(players)) == "model"
+    for player, (parts, _) in said.items():
+        expected = [id(p) for part in parts.split() for p in getattr(model, part).parameters()]
+        owned = [id(p) for p in players[player].parameters]
+        assert len(owned) == len(set(owned)) > 0
+        assert set(owned) == set(expected), player
+        assert players[player].turns >= 1
+        assert players[player].labelled == (player == "labels")
+    owners = [{id(p) for p in player.parameters} for player in players.values()]
+    assert set.union(*owners) == {id(p) for p in model.parameters()}
+    if "critic" in players:
+        critics = {id(p) for p in players.pop("critic").parameters}
+        assert not any(critics & {id(p) for p in player.parameters} for player in players.values())
 
 
 @everyone
@@ -121,13 +340,30 @@ def test_a_loss_reaches_all_of_its_parameters_and_nobody_else_s(name, encoder, s
     for seat in loop.seats:
         model.zero_grad(set_to_none=True)
         with loop.awake(seat):
-            sum(seat.player.loss(Square(model, rows(shape), Noise(0))).values()).backward()
+            square = square_of(model, seat.player, rows(shape), labels())
+            sum(seat.player.loss(square).values()).backward()
         for label, p in model.named_parameters():
             if id(p) in seat.owned:
                 assert p.grad is not None, label
                 assert p.grad.abs().sum() > 0, label
             else:
                 assert p.grad is None, label
+
+
+@everyone
+def test_the_formula_is_what_is_descended(name, encoder, shape):
+    """The formula's terms are those that encoder and decoder descend in their turns, with the same values."""
+    model = build(name, encoder, shape)
+    square = Square(model, rows(shape), Noise(0), labels())
+    descended = {}
+    for player in model.players():
+        if player.name in ("model", "encoder"):
+            descended |= player.loss(square)
+    descended.pop("heads", None)  # of the decoder alone: no row of data costs it
+    found = model.formula(square)
+    assert found.keys() - {"heads"} == descended.keys()
+    for label, value in descended.items():
+        assert torch.equal(value, found[label]), label
 
 
 @everyone
@@ -140,33 +376,41 @@ def test_three_steps_move_everyone(name, encoder, shape):
     for _ in range(3):
         terms, _ = loop.advance()
         heard |= terms
-    expected = {"cost"} | ({"match"} if name != "AE" else set()) | ({"critic"} if "GAN" in name else set())
-    assert set(heard) == expected
+    assert set(heard) == {term for _, terms in FAMILY[name].players.values() for term in terms.split()}
     assert all(value.shape == () and value.isfinite() for value in heard.values())
     for label, p in model.named_parameters():
         assert not torch.equal(p, before[label]), label
 
 
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-@pytest.mark.parametrize("name", [name for name in FAMILY if not name.startswith("VAE")])
+@pytest.mark.parametrize(
+    ("name", "encoder", "shape"), [case for case in CASES if case.values[1] == "deterministic"]
+)
 @pytest.mark.parametrize("norm", [True, False])
-def test_order(name, shape, norm):
-    """With a deterministic encoder the rows of a batch may come in any order."""
-    model = build(name, "deterministic", shape, norm).double()
-    x = rows(shape).double()
-    expected = total(model, x)
-    for label, value in total(model, x[torch.randperm(64)]).items():
+def test_order(name, encoder, shape, norm):
+    """With a deterministic encoder the rows of a batch, with their labels, may come in any order.
+
+    Where draws of the prior have the label of their row, rows of one label may.
+    """
+    model = build(name, encoder, shape, norm).double()
+    x, y = rows(shape).double(), labels()
+    order = torch.randperm(64)
+    if name == "AAE label-regularised":
+        mixed = torch.arange(64)
+        for label in y.unique():
+            place = (y == label).nonzero().flatten()
+            mixed[place] = place[torch.randperm(len(place))]
+        order = mixed
+    assert not torch.equal(order, torch.arange(64))
+    expected = total(model, x, y)
+    for label, value in total(model, x[order], y[order]).items():
         torch.testing.assert_close(value, expected[label])
 
 
-WEIGHED = [case for case in CASES if case.values[0] != "AE"]
-
-
-@pytest.mark.parametrize(("name", "encoder", "shape"), WEIGHED)
+@these(lambda member: member.at_zero)
 def test_weight_zero_is_the_plain_auto_encoder(name, encoder, shape):
     """At weight 0 three steps leave the bits of the plain auto-encoder with the same cost and seed."""
     model = build(name, encoder, shape, norm=True, w=0.0)
-    plain = build("AE", encoder, shape, norm=True)
+    plain = build(FAMILY[name].at_zero, encoder, shape, norm=True)
     plain.cost = copy.deepcopy(model.cost)
     loops = [loop_of(m, shape) for m in (model, plain)]
     for _ in range(3):
@@ -177,15 +421,23 @@ def test_weight_zero_is_the_plain_auto_encoder(name, encoder, shape):
         assert torch.equal(value, model.state_dict()[label]), label
 
 
-@pytest.mark.parametrize(("name", "encoder", "shape"), WEIGHED)
+@these(lambda member: member.weighed)
 def test_weight_multiplies_the_match(name, encoder, shape):
-    """Three times the weight is three times the match and the same cost."""
+    """Three times the weight is three times the match and the same of all else."""
     one, three = (build(name, encoder, shape, w=w).double() for w in (2.0, 6.0))
+    assert (one.factor, three.factor) == (pytest.approx(2), pytest.approx(6))
     three.load_state_dict(one.state_dict() | {"weight.log_value": three.weight.log_value})
-    x = rows(shape).double()
-    a, b = (m.formula(Square(m, x, Noise(0))) for m in (one, three))
-    torch.testing.assert_close(b["match"], 3 * a["match"])
-    assert torch.equal(a["cost"], b["cost"])
+    x, y = rows(shape).double(), labels()
+    a, b = (m.formula(Square(m, x, Noise(0), y)) for m in (one, three))
+    torch.testing.assert_close(b.pop("match"), 3 * a.pop("match"))
+    assert a.keys() == b.keys()
+    assert all(torch.equal(value, b[label]) for label, value in a.items())
+
+
+@these(lambda member: not member.weighed)
+def test_no_weight(name, encoder, shape):
+    """A model whose match has no weight says so."""
+    assert build(name, encoder, shape).factor is None
 
 
 @everyone
@@ -223,13 +475,13 @@ def test_same_seed_same_losses(name, encoder, shape):
 def test_encode_decode_sample(name, encoder, shape):
     """Codes are (N, L), data come back at their shape, and samples are one whole whether chunked or not."""
     model = build(name, encoder, shape, norm=True).eval()
-    x = rows(shape)
+    x, y = rows(shape), labels()
     with torch.no_grad():
-        codes = model.encode(x)
-        assert codes.shape == (64, LATENT)
-        assert model.encode(x, Noise(0)).shape == (64, LATENT)
-        assert torch.equal(codes, model.encode(x))
-        assert model.decode(codes).shape == x.shape
+        codes = model.encode(x, y=y)
+        assert codes.shape == (64, model.prior.latent)
+        assert model.encode(x, Noise(0), y).shape == codes.shape
+        assert torch.equal(codes, model.encode(x, y=y))
+        assert model.decode(codes, y).shape == x.shape
         whole = model.sample(70, Noise(1))
         parts = [model.sample(40, Noise(1)), model.sample(30, Noise(1).rows(40))]
         assert whole.shape == (70, *shape)
@@ -267,14 +519,9 @@ def test_any_batch(name, encoder, shape):
 @everyone
 def test_repr_is_the_formula(name, encoder, shape):
     """Printing a model shows its prior, its match and its weight."""
-    words = repr(build(name, encoder, shape))
-    assert "latent=3" in words
-    if name.startswith("WAE"):
-        assert "weight): Weight(10)" in words.replace("\n", "").replace("  ", "")
-    if "MMD" in name:
-        assert "C=6" in words
-    if "GAN" in name:
-        assert "exchange=" in words
+    words = repr(build(name, encoder, shape)).replace("\n", "").replace("  ", "")
+    for part in FAMILY[name].says:
+        assert part in words
 
 
 @everyone
@@ -285,6 +532,22 @@ def test_double(name, encoder, shape):
     for label, value in total(model.double(), rows(shape).double()).items():
         assert value.dtype == torch.float64
         torch.testing.assert_close(value.float(), single[label], rtol=1e-4, atol=1e-4)
+
+
+@everyone
+def test_labels_are_asked_for_by_who_needs_them(name, encoder, shape):
+    """Without labels a model that is told any is refused by name; others have the same terms as with them."""
+    model, member, x = build(name, encoder, shape), FAMILY[name], rows(shape)
+    assert model.told == CLASSES * member.told[1]
+    for player in model.players():
+        without = Square(model, x, Noise(0))
+        if player.name in member.needs:
+            with pytest.raises((DataError, ConfigError), match="labels"):
+                player.loss(without)
+            continue
+        found = player.loss(without)
+        for label, value in player.loss(Square(model, x, Noise(0), labels())).items():
+            assert torch.equal(value, found[label]), label
 
 
 def test_any_module_may_stand_in():

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from pushforward import Bernoulli, GaussianLikelihood, SquaredError
+from pushforward.data import Dataset, Split
 from pushforward.errors import ConfigError
+from pushforward.recipes import RECIPES
 
 
 @pytest.mark.usefixtures("float64")
@@ -107,3 +109,22 @@ def test_bernoulli_is_stable(dtype, pixel):
     )
     assert slopes[0].item() == pytest.approx(-pixel, abs=1e-80)
     assert slopes[-1].item() == 1 - pixel
+
+
+@pytest.mark.parametrize(
+    ("recipe", "cost", "learnt"),
+    [("vae", "gaussian", False), ("vae", "gaussian-learnt", True), ("avb", "gaussian", False),
+     ("beta-vae", "gaussian", False), ("info-vae", "gaussian-learnt", True)],
+)  # fmt: skip
+def test_deviation_at_the_door(recipe, cost, learnt):
+    """A recipe's ``deviation`` is that of its Gaussian cost, the first one if learnt; without it s² = 1/2."""
+    data = Dataset("toy", Split(torch.rand(20, 3)), Split(torch.rand(20, 3)), unit=True)
+    found = RECIPES[recipe](data, cost=cost, deviation=0.3).model.cost
+    assert found.std.item() == pytest.approx(0.3)
+    assert found.learnt == learnt
+    assert RECIPES[recipe](data, cost=cost).model.cost.std.item() == pytest.approx(math.sqrt(0.5))
+    for other in ("bernoulli", "squared"):
+        with pytest.raises(ConfigError, match=f"deviation is that of a Gaussian cost, got cost '{other}'"):
+            RECIPES[recipe](data, cost=other, deviation=0.3)
+    with pytest.raises(ConfigError, match="std must be above 0"):
+        RECIPES[recipe](data, cost=cost, deviation=0.0)
