@@ -31,10 +31,10 @@ class Group:
 
 GROUPS: dict[str, Group] = {
     "labels": Group(("aae-semi-supervised:labels=100", "aae-semi-supervised:labels=1000"), 5000),
-    "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 5000),
+    "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 6000),
     "plane": Group(("aae-reduction:labels=100",), 5000),
-    "supervised": Group(("aae-supervised",), 4000),
-    "priors": Group(("aae:prior=mixture", "aae:prior=swiss-roll"), 5000),
+    "supervised": Group(("aae-supervised",), 3000),
+    "priors": Group(("aae:prior=mixture", "aae:prior=swiss-roll"), 4000),
     "label-regularised": Group(("aae-label-regularised:labels=10000",), 6000),
     "posteriors": Group(
         ("aae:posterior=deterministic", "aae:posterior=gaussian", "aae:posterior=implicit"), 6000, SAMPLES
@@ -48,8 +48,8 @@ GROUPS: dict[str, Group] = {
         3000, CODES, "fading-squares",
     ),
     "sprites": Group(
-        ("wae-random:latent=10,weight=100", *(f"beta-vae:latent=10,weight={beta}" for beta in (1, 4))),
-        8000, ("reconstruction", "latent", "disentanglement"), "sprites", 32,
+        ("wae-random:latent=10", "beta-vae:latent=10"),
+        4000, ("reconstruction", "latent", "disentanglement"), "sprites", 32,
     ),
 }  # fmt: skip
 

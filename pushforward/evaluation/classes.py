@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pushforward.evaluation.estimate import mean_of
 from pushforward.evaluation.evidence import Evidence, chunks
+from pushforward.labels import one_hot
 
 ROWS = 20_000  # training rows that clusters are named after and neighbours are looked for among
 NEIGHBOURS = 5
@@ -17,12 +18,13 @@ NEIGHBOURS = 5
 def classes(evidence: Evidence) -> dict[str, Any] | None:
     """Figures of data with labels, each where the model can answer:
 
-    ``error``: share of held-out rows whose code names another class than theirs. A model that has seen no
-    label names clusters; each is called after the training row that is surest of it (``named_by``
-    says which), and ``majority_error`` calls it after the most frequent label instead. ``neighbours_error``:
-    share of held-out rows that the five nearest training codes, where they are to be looked at, would take
-    for another class. ``asked``: share of samples that the features' classifier takes for the class they
-    were asked for. ``swapped``: the same of codes decoded with another label than their own.
+    * ``error``: share of held-out rows whose code names another class than theirs. A model that has seen no
+      label names clusters: each is called after the training row that is surest of it, or the most frequent
+      label of those that tie; ``majority_error`` calls it after the most frequent label of all its rows.
+    * ``neighbours_error``: share of held-out rows that the five nearest training codes, where codes are to be
+      looked at, would take for another class.
+    * ``asked``: share of samples that the features' classifier takes for the class they were asked for.
+    * ``swapped``: the same of codes decoded with another label than their own.
     """
     data, model = evidence.data, evidence.model
     if len(data.labels) < 2 or data.train.y is None or data.test.y is None:
@@ -60,12 +62,13 @@ def known(evidence: Evidence) -> dict[str, Any]:
         if any(player.labelled for player in model.players()):
             found = {"error": error(chosen, test_y), "named_by": "labels"}
         else:
-            surest = train_y[learnt.argmax(0)]
-            votes = torch.zeros(belief.shape[1], len(data.labels))
-            votes.index_put_((learnt.argmax(1), train_y), torch.ones(len(train_y)), accumulate=True)
+            labels = one_hot(train_y, len(data.labels))
+            surest = (learnt == learnt.amax(0)).float()  # many rows tie: a softmax in float32 reaches 1
+            members = one_hot(learnt.argmax(1), learnt.shape[1])
+            names, majority = ((votes.T @ labels).argmax(1) for votes in (surest, members))
             found = {
-                "error": error(surest[chosen], test_y),
-                "majority_error": error(votes.argmax(1)[chosen], test_y),
+                "error": error(names[chosen], test_y),
+                "majority_error": error(majority[chosen], test_y),
                 "named_by": "the surest training row",
                 "clusters": int((chosen.bincount(minlength=belief.shape[1]) > 0).sum()),
             }
