@@ -137,6 +137,22 @@ def test_the_surest_row_and_the_majority():
     assert value(figures["majority_error"]) == pytest.approx(0.8)
 
 
+@pytest.mark.parametrize("surest", [(2, 1, 1), (1, 2, 1), (1, 1, 2)])
+def test_rows_that_are_as_sure(surest):
+    """Of several surest rows the most frequent label counts, wherever they stand; the majority is of class 0."""
+    y = torch.tensor([0] * 100 + [*surest])
+    x = torch.zeros(103, K + STYLE)
+    x[100:, K] = 1.0
+    test = Split(torch.rand(100, K + STYLE), torch.tensor([1] * 70 + [0] * 20 + [2] * 10))
+
+    def logits(x):
+        return torch.cat([x[:, K : K + 1] + 5, torch.zeros(len(x), K - 1)], 1)
+
+    figures = found(coder(logits), data(Split(x, y), test))
+    assert value(figures["error"]) == pytest.approx(0.3)
+    assert value(figures["majority_error"]) == pytest.approx(0.8)
+
+
 def test_a_belief_that_is_constant():
     """A code that says the same of every row errs as often as chance, 1 - 1/K."""
     figures = found(coder(lambda x: torch.zeros(len(x), K)))
