@@ -30,11 +30,12 @@ class Group:
 
 
 GROUPS: dict[str, Group] = {
-    "labels": Group(("aae-semi-supervised:labels=100", "aae-semi-supervised:labels=1000"), 5000),
+    "labels": Group(("aae-semi-supervised:labels=100",), 5000),
+    "labels-1000": Group(("aae-semi-supervised:labels=1000",), 4000),
     "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 6000),
-    "plane": Group(("aae-reduction:labels=100",), 5000),
+    "plane": Group(("aae-reduction:labels=100",), 4000),
     "supervised": Group(("aae-supervised",), 3000),
-    "priors": Group(("aae:prior=mixture", "aae:prior=swiss-roll"), 4000),
+    "priors": Group(("aae:prior=mixture", "aae:prior=swiss-roll"), 3000),
     "label-regularised": Group(("aae-label-regularised:labels=10000",), 6000),
     "posteriors": Group(
         ("aae:posterior=deterministic", "aae:posterior=gaussian", "aae:posterior=implicit"), 6000, SAMPLES

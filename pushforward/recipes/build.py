@@ -27,7 +27,15 @@ PriorName = Literal["normal", "uniform", "sphere", "mixture", "swiss-roll"]
 PosteriorName = Literal["deterministic", "gaussian", "uniform", "implicit", "mixing"]
 ScheduleName = Literal["constant", "cosine", "manual", "manual-smooth", "tenths"]
 NetworkName = Literal[
-    "mlp", "conv", "official-mnist", "official-celeba", "conv-mlp", "mlp-1000", "mlp-1200", "mmd-vae"
+    "mlp",
+    "conv",
+    "official-mnist",
+    "official-celeba",
+    "conv-mlp",
+    "conv-mlp-bare",
+    "mlp-1000",
+    "mlp-1200",
+    "mmd-vae",
 ]
 SettingsName = Literal["small", "paper", "official"]
 

@@ -114,6 +114,11 @@ NETWORKS: dict[str, Network] = {
         lambda n, s: mlp(n, s, [256, 256]),
         images=True,
     ),
+    "conv-mlp-bare": Network(  # without BatchNorm in the decoder
+        lambda s, n: conv_encoder(s, n, [16, 32], 4, hidden=[256]),
+        lambda n, s: mlp(n, s, [256, 256], norm=False),
+        images=True,
+    ),
     "mlp-1000": Network(
         lambda s, n: mlp(s, n, [1000, 1000], norm=False),
         lambda n, s: mlp(n, s, [1000, 1000], norm=False),
@@ -246,7 +251,7 @@ def assemble(
         decoder = network.decoder((points or prior.latent) + told, data.shape)
         if settings.official_init:
             official_init(decoder)
-        if data.unit and not cost.logits:
+        if data.unit and settings.squash and not cost.logits:
             decoder = nn.Sequential(decoder, nn.Sigmoid())
     if settings.official_init and "encoder" in ours:
         official_init(encoder)
