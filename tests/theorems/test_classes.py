@@ -139,7 +139,7 @@ def test_the_surest_row_and_the_majority():
 
 @pytest.mark.parametrize("surest", [(2, 1, 1), (1, 2, 1), (1, 1, 2)])
 def test_rows_that_are_as_sure(surest):
-    """Of several surest rows the most frequent label counts, wherever they stand; most rows are 0."""
+    """Of several surest rows the most frequent label counts, wherever they stand, not that of all rows."""
     y = torch.tensor([0] * 100 + [*surest])
     x = torch.zeros(103, K + STYLE)
     x[100:, K] = 1.0
