@@ -32,7 +32,7 @@ class Group:
 GROUPS: dict[str, Group] = {
     "labels": Group(("aae-semi-supervised:labels=100",), 5000),
     "labels-1000": Group(("aae-semi-supervised:labels=1000",), 4000),
-    "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 6000),
+    "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 3000),
     "plane": Group(("aae-reduction:labels=100",), 4000),
     "supervised": Group(("aae-supervised",), 3000),
     "priors": Group(("aae:prior=mixture", "aae:prior=swiss-roll"), 3000),
@@ -50,7 +50,7 @@ GROUPS: dict[str, Group] = {
     ),
     "sprites": Group(
         ("wae-random:latent=10", "beta-vae:latent=10"),
-        4000, ("reconstruction", "latent", "disentanglement"), "sprites", 32,
+        3000, ("reconstruction", "latent", "disentanglement"), "sprites", 32,
     ),
 }  # fmt: skip
 
