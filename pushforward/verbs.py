@@ -115,6 +115,7 @@ def train(
         dataset = open_dataset(data, data_dir=data_dir, size=size, progress=show)
     folder = Path(out) if out is not None else Path("runs") / f"{recipe}-{dataset.name}"
     built = _build(recipe, dataset, seed, arguments)
+    built.training.shown(dataset.train, seed)  # too few labels are refused before a folder is made
     config = _config(recipe, built, dataset, seed, budget, arguments, device, threads, data_dir, size)
     if not overwrite and (folder / "config.json").exists():
         config = continued(folder, config)

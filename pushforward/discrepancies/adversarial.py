@@ -82,8 +82,8 @@ class DensityRatio(JensenShannon):
 
     .. math:: D_T(Q, P) = -E_Q\, T \;=\; \mathrm{KL}(Q, P) \quad\text{for}\quad T = \log p/q
 
-    It is no bound: a critic that is not the best one errs to either side. At the best one its own gradient
-    has mean 0, and the model moves the sample alone.
+    It is no bound: a critic that is not the best one errs to either side. At the best one the model may move
+    the sample and leave T alone, because :math:`E_Q \nabla \log q = 0` in the parameters of q.
 
     References:
         | Adversarial Variational Bayes (Mescheder et al., 2017), propositions 1 and 2

@@ -53,6 +53,14 @@ class Training:
     pretrain: int = 0
     labels: int | None = None
 
+    def shown(self, data: Split, seed: int) -> Split:
+        """The rows with as many labels as the model may see; which ones is a function of the seed.
+
+        Raises:
+            DataError: If there are fewer.
+        """
+        return data if self.labels is None else data.showing(self.labels, Noise(seed, "labels"))
+
 
 class Deck:
     """Rows in random order, epoch after epoch, dealt in batches; the last, ragged one is left out."""
@@ -91,9 +99,7 @@ class Loop:
         device: torch.device | str = "cpu",
     ) -> None:
         self.model = model.to(device)
-        if training.labels is not None:
-            data = data.showing(training.labels, Noise(seed, "labels"))
-        self.data = data
+        self.data = data = training.shown(data, seed)
         self.deck = Deck(data, training.batch, Noise(seed, "order"))
         self.batch = self.deck.batch
         self.total = total
