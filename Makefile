@@ -23,11 +23,12 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# All tables of docs/results, from the data in DATA: about two hours on two idle cores.
+# All tables of docs/results, from the data in DATA: about five hours on two idle cores.
 ledger: .venv/installed-test
 	$(BIN)/python -m benchmarks.throughput --threads 2
 	$(BIN)/python -m benchmarks.metrics --threads 2
 	$(BIN)/python -m benchmarks.doctor --out runs/ledger/doctor
+	$(BIN)/python -m benchmarks.latent --data-dir $(DATA) --out runs/ledger/latent
 	$(BIN)/pushforward compare ae vae wae-mmd wae-gan --data mnist --seeds 0 1 2 --steps 6000 --threads 1 \
 		--data-dir $(DATA) --out runs/ledger/compare
 	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.mnist --data-dir $(DATA) --out runs/ledger/mnist
