@@ -81,8 +81,11 @@ class LabelRegularisedAAE(AAE):
     with :math:`\ell` the one-hot label of K + 1 classes, the last for "unknown"; there z is drawn from the
     whole prior. Sections 2.3 and 3 of the paper.
 
+    Where the decoder is told the label, z does not depend on it: codes then follow the prior within every
+    class, so that they say nothing of the class, and the decoder has to heed what it is told.
+
     Arguments:
-        prior: A prior of K classes, such as a mixture.
+        prior: A prior of K classes, such as a mixture; any prior with a decoder that is told the label.
     """
 
     @property
@@ -92,8 +95,8 @@ class LabelRegularisedAAE(AAE):
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
         if s.y is None:
             raise ConfigError("this critic is told labels, and the data have none")
-        label = one_hot(s.y, self.prior.classes, unknown=True).to(s.Ex)
-        z = self.prior(len(s.x), s.y).rsample(s.noise("prior"))
+        label = one_hot(s.y, self.classes, unknown=True).to(s.Ex)
+        z = self.law(len(s.x), s.y).rsample(s.noise("prior"))
         return torch.cat([s.Ex, label], dim=1), torch.cat([z, label], dim=1)
 
 

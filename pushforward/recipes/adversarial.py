@@ -284,6 +284,7 @@ def aae_supervised(
     *,
     settings: Rows = "small",
     latent: int | None = None,
+    critic_label: bool | None = None,
     exchange: bool = True,
     turns: int = 1,
     prior: PriorName | None = None,
@@ -309,6 +310,8 @@ def aae_supervised(
         data: What to learn from.
         settings: Which row of defaults.
         latent: Dimensions of a style.
+        critic_label: Whether the critic sees the label too, so that styles say nothing of it. It does not in
+            the paper, nor with settings "paper".
         exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         turns: Turns of the critics at each step.
         prior: The law that codes are to follow.
@@ -341,9 +344,13 @@ def aae_supervised(
     chosen = pick(SUPERVISED_TABLE, "aae-supervised", settings, data, entries(locals(), InTurns))
     told(data, None, "aae-supervised")
     parts = assemble(chosen, data, encoder, decoder, tell_encoder=False)
-    match = JensenShannon(critic or critic_of(parts.prior.latent, chosen), exchange, turns)
-    model = AAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost)
-    meaning = words(chosen, data, f"styles meet {parts.prior}; the decoder is told the label")
+    together = settings == "small" if critic_label is None else critic_label
+    seen = parts.prior.latent + (len(data.labels) + 1 if together else 0)
+    match = JensenShannon(critic or critic_of(seen, chosen), exchange, turns)
+    kind = LabelRegularisedAAE if together else AAE
+    model = kind(parts.prior, parts.decoder, parts.encoder, match, parts.cost)
+    who = "decoder and critic are" if together else "the decoder is"
+    meaning = words(chosen, data, f"styles meet {parts.prior}; {who} told the label")
     return finish(model, chosen, data, meaning, in_turns(chosen))
 
 

@@ -356,3 +356,19 @@ def test_mixture_prior_of_a_supervised_model_is_drawn_whole():
     made = model.sample(400, Noise(0), torch.full((400,), 2))
     assert torch.equal(made[:, 1:], torch.tensor([0.0, 0.0, 1.0]).expand(400, 3))
     assert (made[:, 0] > 0).double().mean().item() == pytest.approx(0.5, abs=4 * 0.025)
+
+
+def test_a_decoder_that_is_told_the_label_leaves_the_prior_whole():
+    """Told the label, the critic compares codes of a class with the whole prior, not with a part of it."""
+    prior = petals(4)
+    decoder = Told(nn.Linear(2 + 3, 5), 3)
+    critic = JensenShannon(nn.Linear(2 + 4, 1))
+    model = LabelRegularisedAAE(prior, decoder, DeterministicEncoder(nn.Linear(5, 2)), critic)
+    y = torch.zeros(2000).long()
+    square = Square(model, torch.rand(2000, 5), Noise(0), y)
+    made, given = model.pair(square)
+    assert made.shape == given.shape == (2000, 2 + 3 + 1)
+    assert torch.equal(made[:, 2:], given[:, 2:])
+    angles = torch.atan2(given[:, 1], given[:, 0])
+    quarters = ((angles / (math.pi / 2)).round().long() % 4).bincount(minlength=4)
+    assert (quarters - 500).abs().max() < 4 * (2000 * 0.25 * 0.75) ** 0.5
