@@ -34,7 +34,7 @@ GROUPS: dict[str, Group] = {
     "labels-1000": Group(("aae-semi-supervised:labels=1000",), 4000),
     "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 3000),
     "plane": Group(("aae-reduction:labels=100",), 4000),
-    "supervised": Group(("aae-supervised",), 3000),
+    "supervised": Group(("aae-supervised",), 6000),
     "priors": Group(("aae:prior=mixture", "aae:prior=swiss-roll"), 3000),
     "label-regularised": Group(("aae-label-regularised:labels=10000",), 6000),
     "posteriors": Group(

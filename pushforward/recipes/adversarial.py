@@ -274,7 +274,7 @@ def aae_label_regularised(
 
 
 SUPERVISED_TABLE: Table = {
-    "small": lambda data: quick(data, latent=15, label=True),
+    "small": lambda data: quick(data, latent=15, label=True, encoder_lr=1e-3),
     "paper": lambda data: printed(latent=15, label=True),
 }
 
