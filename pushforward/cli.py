@@ -98,8 +98,7 @@ def reconstruct(run: Path, *, n: int = 32, out: Path | None = None, json: JSON =
 
     loaded = load(run)
     x, y = loaded.data.test.batch(slice(0, whole("n", n, least=1)))
-    told = y if loaded.model.told else None
-    write(loaded, "reconstructions", out, pairs(x, loaded.reconstruct(x, told)), json, columns=8)
+    write(loaded, "reconstructions", out, pairs(x, loaded.reconstruct(x, y)), json, columns=8)
 
 
 @app.command
@@ -127,8 +126,8 @@ def interpolate(
     loaded = load(run)
     x, y = loaded.data.test.batch(slice(0, 2 * whole("n", n, least=1)))
     half = len(x) // 2
-    told = y[:half] if y is not None and loaded.model.told else None
-    decoded = loaded.interpolate(x[:half], x[half : 2 * half], steps, path, told)
+    labels = None if y is None else y[:half]
+    decoded = loaded.interpolate(x[:half], x[half : 2 * half], steps, path, labels)
     write(loaded, "interpolations", out, decoded.flatten(0, 1), json, columns=steps)
 
 

@@ -303,7 +303,7 @@ class Run:
         if not self.model.encodes:
             return whole_story
         half = min(6, len(test.x) // 2)
-        y = test.y if self.model.told else None
+        y = test.y
         first = None if y is None else y[:half]
         # Drawn codes stand beside draws of the prior; reconstructions come from the centres.
         noise = Noise(0, "sheet")

@@ -37,6 +37,12 @@ class Discrepancy(nn.Module, ABC):
         """The comparisons that this one is the sum of, by what is put behind their names."""
         return {"": (self, q, p)}
 
+    def games(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
+        """Those of the parts that have a critic."""
+        return {
+            name: part for name, part in self.parts(q, p).items() if any(True for _ in part[0].parameters())
+        }
+
 
 class Blocks(Discrepancy):
     r"""A discrepancy for every block of columns: :math:`\sum_b D_b(q_b, p_b)`.
@@ -77,7 +83,7 @@ class Blocks(Discrepancy):
         return torch.stack([match(a, b) for match, a, b in self.parts(q, p).values()]).sum()
 
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
-        games = [part for part in self.parts(q, p).values() if any(True for _ in part[0].parameters())]
+        games = self.games(q, p)
         if not games:
             return super().advantage(q, p)
-        return torch.stack([match.advantage(a, b) for match, a, b in games]).sum()
+        return torch.stack([match.advantage(a, b) for match, a, b in games.values()]).sum()

@@ -43,6 +43,11 @@ class Prior(nn.Module, ABC):
     def spread(self) -> float:
         r"""The expected squared distance :math:`E\|z - z'\|^2` of two draws: the scale of kernels."""
 
+    @property
+    def variance(self) -> float:
+        """The mean variance of a dimension."""
+        return self.spread / (2 * self.latent)
+
     @abstractmethod
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
         """n draws, shape (n, L), of the classes ``y`` (n,) where the prior has any."""

@@ -59,7 +59,7 @@ def known(evidence: Evidence) -> dict[str, Any]:
     learnt = model.prior.belief(train_codes)
     if belief is not None and learnt is not None:
         chosen = belief.argmax(1)
-        if any(player.labelled for player in model.players()):
+        if model.named:
             found = {"error": error(chosen, test_y), "named_by": "labels"}
         else:
             labels = one_hot(train_y, len(data.labels))

@@ -154,7 +154,7 @@ class Checkup:
     def moments_agree(self) -> bool:
         """Whether the codes have the prior's mean and covariance, whatever else they have."""
         assert self.fit is not None
-        variance = self.model.prior.spread / (2 * self.model.prior.latent)
+        variance = self.model.prior.variance
         return self.fit.mean < AGREE * variance**0.5 and self.fit.covariance < AGREE * variance
 
     @lazy

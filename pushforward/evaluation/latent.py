@@ -126,7 +126,7 @@ def latent_fit(
     few = order[:HOLE_ROWS]
     centers = codes if laws is None else laws.center.to(codes)
     # In units of the prior: a uniform law on a box and a sphere have variances below 1.
-    active = centers.var(0, correction=0) > ACTIVE * prior.spread / (2 * prior.latent)
+    active = centers.var(0, correction=0) > ACTIVE * prior.variance
     known = isinstance(laws, Gaussian) and isinstance(prior(1), Gaussian)
     information = information_split(laws, prior, noise) if known else None
     return LatentFit(
@@ -159,8 +159,8 @@ def latent_fit(
 
 
 def _idle(laws: Gaussian, prior: Prior) -> float:
-    usual = math.log(prior.spread / (2 * prior.latent))
-    return laws.log_var.mean(0)[laws.center.var(0, correction=0).argmin()].item() - usual
+    idle = laws.center.var(0, correction=0).argmin()
+    return laws.log_var.mean(0)[idle].item() - math.log(prior.variance)
 
 
 def least_gaussian_plane(

@@ -59,7 +59,7 @@ class AAE(AutoEncoder):
 
     def reconstruction(self, s: Square) -> Terms:
         """What encoder and decoder descend together."""
-        return {"cost": self.cost(s.GEx, s.x)}
+        return super().formula(s)
 
     def formula(self, s: Square) -> Terms:
         return self.reconstruction(s) | self.matched(self.match, s)

@@ -150,12 +150,8 @@ class Model(nn.Module, ABC):
 
     def climbed(self, game: Discrepancy, s: Square) -> Terms:
         """What the critics of a match descend: one term for each critic."""
-        parts = game.parts(*self.pair(s))
-        return {
-            f"critic{name}": -part.advantage(q, p)
-            for name, (part, q, p) in parts.items()
-            if any(True for _ in part.parameters())
-        }
+        games = game.games(*self.pair(s))
+        return {f"critic{name}": -part.advantage(q, p) for name, (part, q, p) in games.items()}
 
     def settle(self, s: Square, step: int, pace: float) -> None:
         """Moves what is neither a parameter nor derived, once at the end of every step.

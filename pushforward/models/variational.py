@@ -109,8 +109,7 @@ class RandomWAE(WAE):
         log_var = getattr(s.q, "log_var", None)
         if log_var is None:
             raise ConfigError(f"a random encoder with variances is needed, got {type(s.q).__name__} codes")
-        usual = math.log(self.prior.spread / (2 * self.prior.latent))
-        penalty = (log_var - usual).abs().sum(dim=1).mean()
+        penalty = (log_var - math.log(self.prior.variance)).abs().sum(dim=1).mean()
         return super().formula(s) | {"noise": self.noise_weight * penalty}
 
 

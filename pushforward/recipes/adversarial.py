@@ -116,6 +116,11 @@ def told(data: Dataset, labels: int | None, what: str) -> int:
     return classes
 
 
+def shown(labels: int | None) -> str:
+    """How many labels the model may see, in words."""
+    return "all labels are shown" if labels is None else f"{labels} labels are shown"
+
+
 def words(chosen: InTurns, data: Dataset, rest: str) -> str:
     """What takes the place of a weight's meaning."""
     return f"no weight: everyone has a turn and a learning rate; the cost is {price(chosen, data)}; {rest}"
@@ -268,8 +273,7 @@ def aae_label_regularised(
     seen = parts.prior.latent + parts.prior.classes + 1
     match = JensenShannon(critic or critic_of(seen, chosen), exchange, turns)
     model = LabelRegularisedAAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost)
-    shown = "all labels" if labels is None else f"{labels} labels"
-    meaning = words(chosen, data, f"codes meet {parts.prior}, each class its own part; {shown} are shown")
+    meaning = words(chosen, data, f"codes meet {parts.prior}, each class its own part; {shown(labels)}")
     return finish(model, chosen, data, meaning, in_turns(chosen), labels)
 
 
@@ -425,10 +429,7 @@ def aae_semi_supervised(
     prior, match = blocks(chosen, exchange, turns)
     parts = assemble(chosen, data, encoder, decoder, prior)
     model = SemiSupervisedAAE(prior, parts.decoder, parts.encoder, match, parts.cost)
-    shown = "all labels" if labels is None else f"{labels} labels"
-    meaning = words(
-        chosen, data, f"{chosen.classes} classes and a style of {chosen.latent}; {shown} are shown"
-    )
+    meaning = words(chosen, data, f"{chosen.classes} classes and a style of {chosen.latent}; {shown(labels)}")
     return finish(model, chosen, data, meaning, in_turns(chosen), labels)
 
 
@@ -586,6 +587,5 @@ def aae_reduction(
     parts = assemble(chosen, data, encoder, decoder, prior, points=chosen.latent)
     heads = Heads(parts.decoder, chosen.classes, chosen.latent, chosen.apart)
     model = ReductionAAE(prior, heads, parts.encoder, match, parts.cost)
-    shown = "all labels" if labels is None else f"{labels} labels"
-    rest = f"{chosen.classes} heads {chosen.apart:g} apart in {chosen.latent} dimensions; {shown} are shown"
+    rest = f"{chosen.classes} heads {chosen.apart:g} apart in {chosen.latent} dimensions; {shown(labels)}"
     return finish(model, chosen, data, words(chosen, data, rest), in_turns(chosen), labels)

@@ -251,7 +251,7 @@ def assemble(
         decoder = network.decoder((points or prior.latent) + told, data.shape)
         if settings.official_init:
             official_init(decoder)
-        if data.unit and settings.squash and not cost.logits:
+        if data.unit and not cost.logits:
             decoder = nn.Sequential(decoder, nn.Sigmoid())
     if settings.official_init and "encoder" in ours:
         official_init(encoder)

@@ -29,7 +29,6 @@ class Settings:
         sigma: Scale of the prior.
         posterior: A name in :data:`pushforward.recipes.parts.POSTERIORS`: the encoder's kind.
         network: A name in :data:`pushforward.recipes.parts.NETWORKS`.
-        squash: Whether our decoder of data in [0, 1] ends with a sigmoid, unless the cost sees logits.
         input_noise: Deviation of noise on the encoder's input, in training.
         truncated: Whether that noise stays within two deviations, as in the official code of WAE.
         official_init: Whether weights start as N(0, 0.01²), as in the official code.
@@ -55,7 +54,6 @@ class Settings:
     sigma: float = 1.0
     posterior: str = "deterministic"
     network: str = "mlp"
-    squash: bool = True
     input_noise: float = 0.0
     truncated: bool = True
     official_init: bool = False

@@ -36,7 +36,7 @@ class Health:
 
     def __post_init__(self) -> None:
         self.gauge = MMD(IMQ(self.prior.spread))
-        self.scale = (self.prior.spread / (2 * self.prior.latent)) ** 0.5
+        self.scale = self.prior.variance**0.5
         self.far = FAR + 4 * null_deviation(self.gauge, self.prior, self.batch)
 
     @torch.no_grad()
