@@ -23,7 +23,7 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# All tables of docs/results, from the data in DATA: about five hours on two idle cores.
+# All tables of docs/results, from the data in DATA: a matter of hours on two idle cores.
 ledger: .venv/installed-test
 	$(BIN)/python -m benchmarks.throughput --threads 2
 	$(BIN)/python -m benchmarks.metrics --threads 2
