@@ -111,7 +111,7 @@ def interpolate(
     out: Path | None = None,
     json: JSON = False,
 ) -> None:
-    """Decode paths between the codes of held-out rows.
+    """Decode paths between the codes of held-out rows, or between draws of the prior if there are no codes.
 
     Arguments:
         run: The run's folder.
@@ -124,10 +124,14 @@ def interpolate(
     from pushforward.verbs import load
 
     loaded = load(run)
-    x, y = loaded.data.test.batch(slice(0, 2 * whole("n", n, least=1)))
-    half = len(x) // 2
-    labels = None if y is None else y[:half]
-    decoded = loaded.interpolate(x[:half], x[half : 2 * half], steps, path, labels)
+    if loaded.model.encodes:
+        x, y = loaded.data.test.batch(slice(0, 2 * whole("n", n, least=1)))
+        half = len(x) // 2
+        labels = None if y is None else y[:half]
+        decoded = loaded.interpolate(x[:half], x[half : 2 * half], steps, path, labels)
+    else:
+        ends = loaded.draw(2 * whole("n", n, least=1))
+        decoded = loaded.walk(ends[:n], ends[n:], steps, path)
     write(loaded, "interpolations", out, decoded.flatten(0, 1), json, columns=steps)
 
 

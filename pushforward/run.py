@@ -184,15 +184,20 @@ class Run:
         return self.decode(self.encode(x, y), y)
 
     def classify(self, x: Any) -> Tensor:
-        """The class (N,) that the code of each row names, of models whose codes hold one.
+        """The class (N,) that each row shows: of models whose codes hold one, or that recognise one.
 
         Raises:
-            ConfigError: If codes hold no class.
+            ConfigError: If no class can be read.
         """
-        belief = self.model.prior.belief(self.encode(x))
-        if belief is None:
-            raise ConfigError(f"the codes of {self.config['recipe']} hold no class")
-        return belief.argmax(1)
+        rows = self._rows(x)
+        if self.model.told or self.model.recognise(rows[:1].to(self.model.prior.anchor.device)) is None:
+            raise ConfigError(f"the codes of {self.config['recipe']} hold no class, and nothing else reads one")
+        return self._map(self._classes, rows)
+
+    def draw(self, n: int, seed: int = 0) -> Tensor:
+        """n codes (n, L): draws of the prior."""
+        n = whole("n", n, least=1)
+        return self.model.law(n).rsample(Noise(seed, "sample")).detach().cpu()
 
     def interpolate(self, a: Any, b: Any, steps: int = 8, path: str | None = None, y: Any = None) -> Tensor:
         """Decoded paths from rows ``a`` to rows ``b`` through their codes, (N, steps, \\*).
@@ -201,11 +206,14 @@ class Run:
         "spherical"; by default what suits the prior: spherical on spheres and for normal priors of 8 or
         more dimensions, whose mass lies near a sphere.
         """
+        return self.walk(self.encode(a, y), self.encode(b, y), steps, path, y)
+
+    def walk(self, a: Tensor, b: Tensor, steps: int = 8, path: str | None = None, y: Any = None) -> Tensor:
+        """The same from codes ``a`` (N, L) to codes ``b``, such as draws of the prior; needs no encoder."""
         path = path or self.model.prior.path
         if path not in PATHS:
             raise ConfigError(f"unknown path {path!r}: {nearest(path, PATHS)}")
-        steps = whole("steps", steps, least=2)
-        codes = PATHS[path](self.encode(a, y), self.encode(b, y), steps)
+        codes = PATHS[path](a, b, whole("steps", steps, least=2))
         along = None if y is None else torch.as_tensor(y).repeat_interleave(steps)
         return self.decode(codes.flatten(0, 1), along).unflatten(0, (len(codes), steps))
 
@@ -294,17 +302,22 @@ class Run:
             title=f"{self.config['recipe']} on {about['name']}: step {self.step}, {self.config['meaning']}",
             samples=self.sample(96 if are_images(self.shape) else len(test.x)),
             originals=test.x,
-            prior=self.model.prior(len(test.x)).rsample(Noise(0, "sheet")).cpu(),
+            prior=self.model.prior(len(test.x)).rsample(Noise(0, "sheet")).detach().cpu(),
             history=self.history,
             labels=test.y,
         )
         if self.model.classes:
             whole_story = replace(whole_story, by_class=self.by_class())
-        if not self.model.encodes:
-            return whole_story
         half = min(6, len(test.x) // 2)
         y = test.y
-        first = None if y is None else y[:half]
+        first = None if y is None or not self.model.told else y[:half]
+        if not self.model.encodes:
+            ends = self.draw(2 * half)
+            return replace(
+                whole_story,
+                paths=self.walk(ends[:half], ends[half:], 10, y=first),
+                traversals=self.stroll(ends[:1], y=None if first is None else first[:1]),
+            )
         # Drawn codes stand beside draws of the prior; reconstructions come from the centres.
         noise = Noise(0, "sheet")
         codes = self._map(lambda x, y: self.model.encode(x, noise, y), test.x, y)
@@ -343,19 +356,24 @@ class Run:
         Returns:
             The walks (dimensions, steps, \\*), and the number of each one's dimension.
         """
-        code = self.encode(x, y)[:1]
-        draws = self.model.prior(10_000).rsample(Noise(0, "traverse")).cpu()
+        return self.stroll(self.encode(x, y)[:1], dimensions, steps, y)
+
+    def stroll(
+        self, code: Tensor, dimensions: int = 12, steps: int = 10, y: Any = None
+    ) -> tuple[Tensor, list[int]]:
+        """The same from a code (1, L), such as a draw of the prior; needs no encoder."""
+        draws = self.model.prior(10_000).rsample(Noise(0, "traverse")).detach().cpu()
         ends = draws.quantile(torch.tensor([0.001, 0.999]), dim=0)
         t = torch.linspace(0, 1, whole("steps", steps, least=2)).view(-1, 1)
-        latent = code.shape[1]
-        codes = code.repeat(latent, len(t), 1)
-        for i in range(latent):
-            codes[i, :, i] = (ends[0, i] + (ends[1, i] - ends[0, i]) * t).flatten()
-        told = None if y is None else torch.as_tensor(y)[:1].repeat(latent * len(t))
-        walks = self.decode(codes.flatten(0, 1), told).unflatten(0, (latent, len(t)))
+        places = self.model.prior.walkable
+        codes = code.repeat(len(places), len(t), 1)
+        for row, place in enumerate(places):
+            codes[row, :, place] = (ends[0, place] + (ends[1, place] - ends[0, place]) * t).flatten()
+        told = None if y is None else torch.as_tensor(y)[:1].repeat(len(places) * len(t))
+        walks = self.decode(codes.flatten(0, 1), told).unflatten(0, (len(places), len(t)))
         change = walks.flatten(2).var(1).sum(1)
-        chosen = change.argsort(descending=True)[: whole("dimensions", dimensions, least=1)].tolist()
-        return walks[chosen], chosen
+        best = change.argsort(descending=True)[: whole("dimensions", dimensions, least=1)]
+        return walks[best], [places[i] for i in best.tolist()]
 
     def _rows(self, x: Any) -> Tensor:
         """Rows as the readers of data would give them: channels first, bytes in [0, 1]."""
@@ -368,6 +386,11 @@ class Run:
             raise DataError(f"rows must have shape {self.shape}, got {tuple(x.shape[1:])}")
         masks = len(x) > 0 and x.max() <= 1  # bytes that are only 0 and 1 are read as black and white
         return x.float() / 255 if x.dtype == torch.uint8 and not masks else x.float()
+
+    def _classes(self, x: Tensor, y: Tensor | None) -> Tensor:
+        belief = self.model.recognise(x)
+        assert belief is not None
+        return belief.argmax(1)
 
     def _need_codes(self) -> None:
         if not self.model.encodes:

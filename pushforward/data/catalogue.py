@@ -20,9 +20,11 @@ from pushforward.data.dsprites import open_dsprites
 from pushforward.data.fetch import data_folder
 from pushforward.data.idx import FASHION, MNIST, open_idx
 from pushforward.data.images import Progress, open_image_folder
+from pushforward.data.points import open_grid, open_petals, open_ring, open_roll
 from pushforward.data.sizes import Size, parse_size, resized
 from pushforward.data.sprites import open_sprites
 from pushforward.data.squares import open_fading_squares
+from pushforward.data.stacked import open_stacked
 from pushforward.errors import DataError, nearest
 
 Folder = Callable[[], Path]  # asked for only by the sets that are kept in files
@@ -88,6 +90,14 @@ CATALOGUE: Mapping[str, Entry] = {
     "dsprites": Entry(
         "737280 sprites, 1x64x64, 5 known factors; to be got by hand, 3 GB in memory", _fixed(open_dsprites)
     ),
+    "stacked-mnist": Entry(
+        "70000 rows of three digits in red, green and blue, 3x28x28, 1000 modes; made of MNIST, downloaded",
+        _fixed(open_stacked),
+    ),
+    "ring": Entry("60000 points of 8 normal laws on a circle; made here, works offline", _made(open_ring)),
+    "grid": Entry("60000 points of 25 normal laws on a grid; made here, works offline", _made(open_grid)),
+    "swiss-roll": Entry("60000 points of a spiral; made here, works offline", _made(open_roll)),
+    "petals": Entry("60000 points of 10 drawn-out normal laws; made here, works offline", _made(open_petals)),
 }
 
 

@@ -91,6 +91,21 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Centres:
+    """Modes that are known: equally likely normal laws of deviation ``sigma`` around centres (K, D)."""
+
+    points: Tensor
+    sigma: float
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Modes that are known: each channel is one image of another data set, with classes of its own."""
+
+    images: Dataset
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Data to learn from, and data held out to judge by.
 
@@ -103,6 +118,7 @@ class Dataset:
         notes: What the reader did to the data, in plain sentences, to be printed.
         source: What ``open_dataset`` was given, so that a run can open it again.
         factors: Names of the factors of variation, one for each column of the splits' ``factors``.
+        modes: The modes of the law, where they are known.
 
     Raises:
         DataError: If a split has fewer than 2 rows, or its factors are not one row each of the names.
@@ -122,6 +138,7 @@ class Dataset:
     notes: tuple[str, ...] = field(default=(), compare=False)
     source: str | None = None
     factors: tuple[str, ...] | None = None
+    modes: Centres | Stacked | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if min(len(self.train), len(self.test)) < 2:

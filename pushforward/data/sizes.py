@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pushforward.data.dataset import Dataset
+from pushforward.data.dataset import Dataset, Stacked
 from pushforward.errors import ConfigError, DataError
 
 Size = tuple[int, int]  # (H, W), as in the shape of a batch
@@ -86,8 +86,10 @@ def resized(data: Dataset, size: int | Size | None) -> Dataset:
     if data.shape[1:] == wanted:
         return data
     before = shown((data.shape[1], data.shape[2]))
+    modes = Stacked(resized(data.modes.images, wanted)) if isinstance(data.modes, Stacked) else data.modes
     return replace(
         data,
+        modes=modes,
         train=replace(data.train, x=_resize(data.train.x, wanted)),
         test=replace(data.test, x=_resize(data.test.x, wanted)),
     ).noted(f"every image was resized from {before} to {shown(wanted)}")

@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pushforward.discrepancies.base import Discrepancy
+from pushforward.discrepancies.constraints import Constraint
 from pushforward.distributions import Gaussian, Prior
 from pushforward.errors import ConfigError
+from pushforward.randomness import Noise
 
 
 class Adversarial(Discrepancy):
@@ -24,18 +26,33 @@ class Adversarial(Discrepancy):
         critic: Maps (N, \*) to (N, 1) or (N,), unbounded.
         exchange: Whether the model plays with the roles exchanged.
         turns: Updates of the critic for each update of the model.
+        constraint: What keeps the critic in bounds: a gradient penalty, clipping.
+
+    Raises:
+        ConfigError: If ``turns`` is below 1, or the constraint cannot be put on this critic.
     """
 
-    def __init__(self, critic: nn.Module, exchange: bool = True, turns: int = 1) -> None:
+    def __init__(
+        self,
+        critic: nn.Module,
+        exchange: bool = True,
+        turns: int = 1,
+        constraint: Constraint | None = None,
+    ) -> None:
         super().__init__()
         if turns < 1:
             raise ConfigError(f"turns must be at least 1, got {turns}")
         self.critic = critic
         self.exchange = exchange
         self.turns = turns
+        self.constraint = constraint
+        if constraint:
+            constraint.admit(critic)
+            constraint.project(critic)
 
     def extra_repr(self) -> str:
-        return f"exchange={self.exchange}, turns={self.turns}"
+        bounds = f", {self.constraint}" if self.constraint else ""
+        return f"exchange={self.exchange}, turns={self.turns}{bounds}"
 
     @abstractmethod
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
@@ -48,6 +65,13 @@ class Adversarial(Discrepancy):
 
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
         return self.bound(self.critic(q), self.critic(p))
+
+    def prices(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
+        return self.constraint.prices(self.critic, q, p, noise) if self.constraint else {}
+
+    def project(self) -> None:
+        if self.constraint:
+            self.constraint.project(self.critic)
 
 
 class JensenShannon(Adversarial):
@@ -75,6 +99,107 @@ class JensenShannon(Adversarial):
 
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
         return -F.softplus(-Tp).mean() - F.softplus(Tq).mean()
+
+
+class LeastSquares(Adversarial):
+    r"""The game of LSGAN: the critic's values are pulled to a on what is made and to b on what is given.
+
+    .. math:: B_T(Q, P) = -\tfrac12 E_P (T - b)^2 - \tfrac12 E_Q (T - a)^2
+
+    The model pulls its own values to c; with :math:`b - c = 1, b - a = 2` and the best critic
+    :math:`T = (b p + a q) / (p + q)` it descends Pearson's :math:`\chi^2(P + Q \| 2Q) / 2`. Where the given
+    sample comes out of a network too, that pulls to the mirror image :math:`a + b - c`. Not exchanged, the
+    model descends the bound itself.
+
+    Arguments:
+        critic: Maps (N, \*) to (N, 1) or (N,), unbounded.
+        targets: The numbers (a, b, c): (0, 1, 1), or (-1, 1, 0) for Pearson's.
+        exchange: Whether the model pulls to c; else it descends the bound.
+        turns: Updates of the critic for each update of the model.
+        constraint: What keeps the critic in bounds.
+
+    References:
+        | Least Squares Generative Adversarial Networks (Mao et al., 2017), equations 2, 8 and 9
+        | https://arxiv.org/abs/1611.04076
+
+    Example:
+        >>> import torch
+        >>> home = LeastSquares(nn.Linear(2, 1).requires_grad_(False), (-1, 1, 0))
+        >>> _ = home.critic.weight.zero_(), home.critic.bias.zero_()
+        >>> home.advantage(torch.ones(3, 2), torch.ones(3, 2)), home(torch.ones(3, 2), torch.ones(3, 2))
+        (tensor(-1.), tensor(0.))
+    """
+
+    def __init__(
+        self,
+        critic: nn.Module,
+        targets: tuple[float, float, float] = (0.0, 1.0, 1.0),
+        exchange: bool = True,
+        turns: int = 1,
+        constraint: Constraint | None = None,
+    ) -> None:
+        super().__init__(critic, exchange, turns, constraint)
+        a, b, _ = targets
+        if a == b:
+            raise ConfigError(f"the targets of made and given must differ, both are {a:g}")
+        self.targets = targets
+
+    def extra_repr(self) -> str:
+        return f"targets={self.targets}, {super().extra_repr()}"
+
+    def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
+        a, b, _ = self.targets
+        return -((Tp - b).square().mean() + (Tq - a).square().mean()) / 2
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        if not self.exchange:
+            return super().forward(q, p)
+        a, b, c = self.targets
+        Tq, Tp = self.critic(q), self.critic(p)
+        return ((Tq - c).square().mean() + (Tp - (a + b - c)).square().mean()) / 2
+
+
+class Wasserstein(Adversarial):
+    r"""The dual of the transport distance.
+
+    .. math:: B_T(Q, P) = E_P\, T - E_Q\, T \;\le\; K\, W_1(Q, P) \quad\text{for K-Lipschitz } T
+
+    Without a constraint on the critic it has no supremum. Exchanging the roles changes nothing.
+
+    Arguments:
+        critic: Maps (N, \*) to (N, 1) or (N,), unbounded.
+        constraint: What keeps the critic in bounds; None if its layers do, as spectral normalisation.
+        turns: Updates of the critic for each update of the model.
+
+    References:
+        | Wasserstein GAN (Arjovsky et al., 2017), equation 2
+        | https://arxiv.org/abs/1701.07875
+    """
+
+    def __init__(self, critic: nn.Module, constraint: Constraint | None = None, turns: int = 5) -> None:
+        super().__init__(critic, False, turns, constraint)
+
+    def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
+        return Tp.mean() - Tq.mean()
+
+
+class Hinge(Adversarial):
+    r"""The hinge game: the critic stops where it is right by a margin of 1; the model has no hinge.
+
+    .. math:: B_T(Q, P) = -E_P (1 - T)_+ - E_Q (1 + T)_+, \qquad D_T(Q, P) = E_P\, T - E_Q\, T
+
+    The best critic is :math:`\mathrm{sign}(p - q)`, so that :math:`B = -2 (1 - \mathrm{TV})` and D = 2 TV.
+
+    References:
+        | Geometric GAN (Lim & Ye, 2017), equations 13 and 14
+        | https://arxiv.org/abs/1705.02894
+    """
+
+    def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
+        return -F.relu(1 - Tp).mean() - F.relu(1 + Tq).mean()
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        return self.critic(p).mean() - self.critic(q).mean()
 
 
 class DensityRatio(JensenShannon):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import ConfigError
+from pushforward.randomness import Noise
 
 
 class Discrepancy(nn.Module, ABC):
@@ -32,6 +33,20 @@ class Discrepancy(nn.Module, ABC):
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
         """What a critic climbs, shape (). Discrepancies without a critic have none."""
         raise NotImplementedError(f"{type(self).__name__} has no critic")
+
+    def prices(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
+        """What a critic pays beside its advantage, by name, each of shape ()."""
+        return {}
+
+    def project(self) -> None:
+        """Puts a critic back to where it must stay, after each of its updates."""
+
+    def settle(self, q: Tensor, p: Tensor) -> None:
+        """Moves what is no parameter and yet is state, once at the end of every step."""
+
+    def signs(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
+        """What is worth watching beside the value, by name, each of shape ()."""
+        return {}
 
     def parts(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
         """The comparisons that this one is the sum of, by what is put behind their names."""
@@ -87,3 +102,8 @@ class Blocks(Discrepancy):
         if not games:
             return super().advantage(q, p)
         return torch.stack([match.advantage(a, b) for match, a, b in games.values()]).sum()
+
+    def project(self) -> None:
+        for match in self.matches.values():
+            if isinstance(match, Discrepancy):
+                match.project()

@@ -27,6 +27,7 @@ from pushforward.distributions.priors import (
     UniformPrior,
     petals,
 )
+from pushforward.distributions.pushed import PushedPrior
 
 __all__ = [
     "DeterministicEncoder",
@@ -44,6 +45,7 @@ __all__ = [
     "OneHotPrior",
     "Prior",
     "ProductPrior",
+    "PushedPrior",
     "SpherePrior",
     "SwissRollPrior",
     "ToldEncoder",

@@ -66,6 +66,11 @@ class Prior(nn.Module, ABC):
         """The probabilities (N, K) of classes that codes (N, L) hold, or None if they hold none."""
         return None
 
+    @property
+    def walkable(self) -> list[int]:
+        """The dimensions that can be walked along: those of a one-hot class cannot."""
+        return list(range(self.latent))
+
 
 class NormalPrior(Prior):
     r""":math:`N(0, \sigma^2 I)`.
@@ -170,6 +175,10 @@ class OneHotPrior(Prior):
 
     def belief(self, codes: Tensor) -> Tensor:
         return codes
+
+    @property
+    def walkable(self) -> list[int]:
+        return []
 
 
 class MixturePrior(Prior):
@@ -308,6 +317,14 @@ class ProductPrior(Prior):
         parts = self.split(codes)
         found = (block.belief(parts[name]) for name, block in self._named())
         return next((belief for belief in found if belief is not None), None)
+
+    @property
+    def walkable(self) -> list[int]:
+        found, start = [], 0
+        for _, block in self._named():
+            found += [start + place for place in block.walkable]
+            start += block.latent
+        return found
 
     def _named(self) -> list[tuple[str, Prior]]:
         return [(name, block) for name, block in self.blocks.items() if isinstance(block, Prior)]

@@ -30,7 +30,7 @@ def classes(evidence: Evidence) -> dict[str, Any] | None:
     if len(data.labels) < 2 or data.train.y is None or data.test.y is None:
         return None
     found: dict[str, Any] = {}
-    if model.encodes and not model.told:
+    if not model.told:
         found |= known(evidence)
     if model.named and model.classes == len(data.labels):
         found |= obeyed(evidence)
@@ -38,7 +38,7 @@ def classes(evidence: Evidence) -> dict[str, Any] | None:
 
 
 def known(evidence: Evidence) -> dict[str, Any]:
-    """What codes know of classes."""
+    """What codes, or a recogniser of them, know of classes."""
     from sklearn.neighbors import KNeighborsClassifier
 
     data, model = evidence.data, evidence.model
@@ -49,14 +49,15 @@ def known(evidence: Evidence) -> dict[str, Any]:
         return {}
     labelled = data.train.labelled()
     order = evidence.noise("classes").permutation(len(labelled))[:ROWS]
-    with torch.inference_mode():
-        train_codes = torch.cat([model.encode(x).cpu() for x in evidence.batches(labelled, order)])
-        test_codes = torch.cat([model.encode(x).cpu() for x in evidence.batches(data.test, test)])
     assert labelled.y is not None
     train_y, test_y = labelled.y[order], data.test.y[test]
+    sides = ((labelled, order), (data.test, test))
     found: dict[str, Any] = {}
-    belief = model.prior.belief(test_codes)
-    learnt = model.prior.belief(train_codes)
+    with torch.inference_mode():
+        beliefs = [
+            _joined([model.recognise(x) for x in evidence.batches(split, index)]) for split, index in sides
+        ]
+    learnt, belief = beliefs
     if belief is not None and learnt is not None:
         chosen = belief.argmax(1)
         if model.named:
@@ -72,8 +73,13 @@ def known(evidence: Evidence) -> dict[str, Any]:
                 "named_by": "the surest training row",
                 "clusters": int((chosen.bincount(minlength=belief.shape[1]) > 0).sum()),
             }
+    if not model.encodes:
+        return found
     with torch.inference_mode():
-        seen = [model.view(codes.to(evidence.device)).cpu().numpy() for codes in (train_codes, test_codes)]
+        seen = [
+            torch.cat([model.view(model.encode(x)).cpu() for x in evidence.batches(split, index)]).numpy()
+            for split, index in sides
+        ]
     near = KNeighborsClassifier(min(NEIGHBOURS, len(train_y))).fit(seen[0], train_y.numpy())
     guessed = torch.from_numpy(near.predict(seen[1]))
     return found | {"neighbours_error": error(guessed, test_y), "neighbours_among": len(train_y)}
@@ -107,6 +113,11 @@ def obeyed(evidence: Evidence) -> dict[str, Any]:
 def error(guessed: Tensor, y: Tensor) -> dict[str, float]:
     """The share that is wrong, with its standard error."""
     return mean_of((guessed != y).double())._asdict()
+
+
+def _joined(parts: list[Tensor | None]) -> Tensor | None:
+    known = [part.cpu() for part in parts if part is not None]
+    return torch.cat(known) if known else None
 
 
 def _read(evidence: Evidence, made: list[tuple[Tensor, Tensor]]) -> dict[str, float] | None:

@@ -140,6 +140,11 @@ OTHERS = (
     ),
     Figure("class asked", ("classes", "asked"), "share of samples read as the class they were asked for", 1),
     Figure("label swapped", ("classes", "swapped"), "share of codes read as another label told with them", 1),
+    Figure("modes", ("modes", "captured"), "that samples have", 1, ("of", ("modes", "modes"))),
+    Figure(
+        "modes' KL", ("modes", "kl"), "of how often samples have each from how often data do, in nats", -1
+    ),
+    Figure("in modes", ("modes", "high_quality"), "share of samples within three deviations of a mode", 1),
     Figure("active", ("latent", "active"), "latent dimensions that say something about the data"),
     Figure(
         "sharpness",

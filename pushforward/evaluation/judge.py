@@ -28,6 +28,7 @@ from pushforward.evaluation.kid import kid
 from pushforward.evaluation.latent import latent_fit
 from pushforward.evaluation.likelihood import importance_weighted
 from pushforward.evaluation.manifold import prdc
+from pushforward.evaluation.modes import modes
 from pushforward.evaluation.parzen import parzen_with_baselines
 from pushforward.evaluation.transport import sliced_wasserstein
 from pushforward.evaluation.two_sample import classifier_test
@@ -178,12 +179,13 @@ SECTIONS: dict[str, Section] = {
     "sharpness": sharp,
     "latent": latent,
     "classes": classes,
+    "modes": modes,
     "likelihood": likelihood,
     "annealing": annealing,
     "parzen": parzen,
     "disentanglement": disentangled,
 }
-USUAL = ("objective", "reconstruction", "samples", "floor", "sharpness", "latent", "classes")
+USUAL = ("objective", "reconstruction", "samples", "floor", "sharpness", "latent", "classes", "modes")
 
 
 def compared(q: Tensor, p: Tensor, features: Features, seed: int, brief: bool = False) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def latent_fit(
 
     noise = Noise(seed, "latent fit")
     rows = len(codes)
-    given, fresh = (prior(rows).rsample(noise(stream)).to(codes) for stream in ("prior", "fresh"))
+    given, fresh = (prior(rows).rsample(noise(stream)).detach().to(codes) for stream in ("prior", "fresh"))
     mmd = MMD(IMQ(prior.spread))
     order = noise("rows").permutation(rows)
     sizes = sorted({min(size, rows) for size in test_sizes if size > 1})

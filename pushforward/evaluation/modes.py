@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.data.dataset import Centres, Stacked
+from pushforward.data.points import grid, ring
 from pushforward.discrepancies.kernel import squared_distances
 from pushforward.errors import ConfigError, DataError, whole
+from pushforward.evaluation.evidence import Evidence
+from pushforward.evaluation.features import Features, open_features
 from pushforward.evaluation.two_sample import pair
 
 CELLS = 2**22  # numbers of a block of distances
@@ -153,29 +159,6 @@ def stacked_labels(classify: Callable[[Tensor], Tensor], images: Tensor, classes
     return _number(torch.stack(found, dim=1), classes)
 
 
-def ring(modes: int = 8, radius: float = 2.0) -> Tensor:
-    r"""Distinct centres :math:`r (\cos 2\pi k / K, \sin 2\pi k / K)`, shape (K, 2).
-
-    >>> ring(4, 1.0).round().abs()
-    tensor([[1., 0.], [0., 1.], [1., 0.], [0., 1.]])
-    """
-    # K steps of 2π/K: K points from 0 to 2π inclusive would hold the first mode twice.
-    angles = torch.arange(whole("modes", modes, least=1), dtype=torch.float64) * (2 * math.pi / modes)
-    centres = radius * torch.stack([angles.cos(), angles.sin()], dim=1)
-    return centres.to(torch.get_default_dtype())
-
-
-def grid(side: int = 5, spacing: float = 2.0) -> Tensor:
-    """The centres of a square grid around 0, shape (side², 2).
-
-    >>> grid(2)
-    tensor([[-1., -1.], [-1.,  1.], [ 1., -1.], [ 1.,  1.]])
-    """
-    middle = (whole("side", side, least=1) - 1) / 2
-    steps = (torch.arange(side, dtype=torch.float64) - middle) * spacing
-    return torch.cartesian_prod(steps, steps).to(torch.get_default_dtype())
-
-
 def _number(digits: Tensor, classes: int) -> Tensor:
     """The number whose digits (N, L) to a base are given, the first the highest; shape (N,)."""
     places = classes ** torch.arange(digits.shape[1] - 1, -1, -1, device=digits.device)
@@ -197,4 +180,44 @@ def _modes(counts: Tensor, rows: int, least: float) -> Modes:
     )
 
 
-__all__ = ["Modes", "grid", "label_modes", "point_modes", "ring", "stacked_labels"]
+def modes(evidence: Evidence) -> dict[str, Any] | None:
+    """How many modes samples have, and how evenly: of data whose modes are known, or that have classes.
+
+    ``kl`` is that of the samples' modes from even ones; where modes are the classes that the features'
+    classifier reads, from those that it reads of held-out rows.
+    """
+    known = evidence.data.modes
+    with torch.inference_mode():
+        if isinstance(known, Centres):
+            points = torch.cat([x.cpu() for x in evidence.drawn()])
+            found = point_modes(points, known.points, known.sigma)
+            quality = {"high_quality": found.high_quality}
+            return {"captured": found.captured, "modes": len(known.points), "kl": found.kl} | quality
+        if isinstance(known, Stacked):
+            reader = open_features("classifier", known.images).to(evidence.device)
+            numbers = [stacked_labels(partial(_read, reader), x).cpu() for x in evidence.drawn()]
+            total = len(known.images.labels) ** 3
+            found = label_modes(torch.cat(numbers), total)
+            return {"captured": found.captured, "modes": total, "kl": found.kl}
+        if len(evidence.data.labels) < 2:
+            return None
+        seen = [evidence.features.probabilities(rows.features) for rows in (evidence.samples, evidence.given)]
+        made, given = seen
+        if made is None or given is None:
+            return None
+        classes = made.shape[1]
+        q, p = (rows.argmax(1).bincount(minlength=classes).double() / len(rows) for rows in (made, given))
+        return {
+            "captured": int((q > 0).sum()),
+            "modes": classes,
+            "kl": (torch.xlogy(q, q) - torch.xlogy(q, p)).sum().item(),
+        }
+
+
+def _read(reader: Features, x: Tensor) -> Tensor:
+    probabilities = reader.probabilities(reader(x))
+    assert probabilities is not None
+    return probabilities.argmax(1)
+
+
+__all__ = ["Modes", "grid", "label_modes", "modes", "point_modes", "ring", "stacked_labels"]

@@ -3,22 +3,28 @@
 from pushforward.models.adversarial import AAE, Heads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
 from pushforward.models.autoencoder import VAE, WAE, AutoEncoder
 from pushforward.models.base import Model, Player, Terms
+from pushforward.models.generative import GAN, InfoGAN, Recogniser
+from pushforward.models.learnt_prior import FollowingAE
 from pushforward.models.variational import AVB, InfoVAE, RandomWAE
 from pushforward.models.weight import AutoWeight, Weight
 
 __all__ = [
     "AAE",
     "AVB",
+    "GAN",
     "VAE",
     "WAE",
     "AutoEncoder",
     "AutoWeight",
+    "FollowingAE",
     "Heads",
+    "InfoGAN",
     "InfoVAE",
     "LabelRegularisedAAE",
     "Model",
     "Player",
     "RandomWAE",
+    "Recogniser",
     "ReductionAAE",
     "SemiSupervisedAAE",
     "Terms",

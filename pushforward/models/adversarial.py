@@ -13,6 +13,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -65,11 +66,10 @@ class AAE(AutoEncoder):
         return self.reconstruction(s) | self.matched(self.match, s)
 
     def players(self) -> Iterator[Player]:
-        encoder, critics = tuple(self.encoder.parameters()), tuple(self.match.parameters())
+        encoder = tuple(self.encoder.parameters())
         whole = (*encoder, *self.decoder.parameters(), *self.cost.parameters())
         yield Player("model", self.reconstruction, whole)
-        if critics:
-            yield Player("critic", lambda s: self.climbed(self.match, s), critics, self.match.turns)
+        yield from self.critics(self.match)
         yield Player("encoder", lambda s: self.matched(self.match, s), encoder)
 
 
@@ -142,6 +142,21 @@ class ReductionAAE(SemiSupervisedAAE):
         return self.decoder.point(codes)
 
 
+def spaced(points: int, latent: int) -> Tensor:
+    r"""Points (K, L) at the corners of a regular polygon of side 1, in the first plane of L dimensions.
+
+    Where they begin is where they stay: to change places, heads would have to pass through each other.
+
+    >>> round(float(nn.functional.pdist(spaced(10, 2)).min()), 4)
+    1.0
+    """
+    angle = 2 * math.pi * torch.arange(points) / points
+    corners = torch.stack([angle.cos(), angle.sin()], dim=1) / (2 * math.sin(math.pi / points))
+    return (
+        nn.functional.pad(corners, (0, latent - 2)) if latent >= 2 else torch.arange(float(points))[:, None]
+    )
+
+
 class Heads(nn.Module):
     r"""A decoder of points :math:`W y + z`: each class has a head :math:`w_k`, some :math:`\eta` from others.
 
@@ -156,7 +171,7 @@ class Heads(nn.Module):
         super().__init__()
         self.net = net
         self.apart = apart
-        self.heads = nn.Parameter(torch.randn(classes, latent) * apart)
+        self.heads = nn.Parameter(apart * spaced(classes, latent))
 
     def extra_repr(self) -> str:
         return f"classes={len(self.heads)}, apart={self.apart:g}"

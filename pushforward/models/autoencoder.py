@@ -91,6 +91,7 @@ class WAE(AutoEncoder):
         return float(self.weight)
 
     def settle(self, s: Square, step: int, pace: float) -> None:
+        super().settle(s, step, pace)
         self.weight.settle(s, step, pace)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from pushforward.costs import KL, Cost
@@ -29,6 +30,7 @@ class Player:
         parameters: What it may move, and nothing else. Two players may move the same.
         turns: Updates at each step.
         labelled: Whether it plays on rows whose label is known, in batches of their own.
+        project: Puts its parameters back to where they must stay, after each update.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Player:
     parameters: tuple[nn.Parameter, ...]
     turns: int = 1
     labelled: bool = False
+    project: Callable[[], None] | None = None
 
 
 class Model(nn.Module, ABC):
@@ -108,6 +111,10 @@ class Model(nn.Module, ABC):
         q = self.encoder(x, y)
         return q.center if noise is None else q.rsample(noise)
 
+    def recognise(self, x: Tensor) -> Tensor | None:
+        """The probabilities (N, K) of classes that rows (N, \\*) show; None of models without classes."""
+        return self.prior.belief(self.encode(x)) if self.encodes and not self.told else None
+
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Data (N, \\*) that codes (N, L) stand for."""
         return self.cost.point(self.generate(z, y))
@@ -137,11 +144,18 @@ class Model(nn.Module, ABC):
     def players(self) -> Iterator[Player]:
         """Who moves, in order. A match with parameters is a game; they are its critic's."""
         game = self.match if isinstance(self.match, Discrepancy) else None
-        critic = tuple(game.parameters()) if game else ()
-        others = {id(parameter) for parameter in critic}
+        others = {id(parameter) for parameter in game.parameters()} if game else set()
         yield Player("model", self.formula, tuple(p for p in self.parameters() if id(p) not in others))
-        if game and critic:
-            yield Player("critic", lambda s: self.climbed(game, s), critic, game.turns)
+        if game:
+            yield from self.critics(game)
+
+    def critics(self, game: Discrepancy) -> Iterator[Player]:
+        """The player who climbs a match, if it is a game."""
+        parameters = tuple(game.parameters())
+        if parameters:
+            yield Player(
+                "critic", lambda s: self.climbed(game, s), parameters, game.turns, project=game.project
+            )
 
     def matched(self, game: Discrepancy, s: Square) -> Terms:
         """What the model descends of a match: one term for each comparison it is made of."""
@@ -149,12 +163,32 @@ class Model(nn.Module, ABC):
         return {f"match{name}": part(q, p) for name, (part, q, p) in parts.items()}
 
     def climbed(self, game: Discrepancy, s: Square) -> Terms:
-        """What the critics of a match descend: one term for each critic."""
-        games = game.games(*self.pair(s))
-        return {f"critic{name}": -part.advantage(q, p) for name, (part, q, p) in games.items()}
+        """What the critics of a match descend: one term for each critic, and one for each of its prices."""
+        terms = {}
+        for name, (part, q, p) in game.games(*self.pair(s)).items():
+            terms[f"critic{name}"] = -part.advantage(q, p)
+            prices = part.prices(q, p, s.noise(f"critic{name}"))
+            terms |= {f"{price}{name}": value for price, value in prices.items()}
+        return terms
+
+    @torch.no_grad()
+    def signs(self, s: Square) -> Terms:
+        """What is worth watching beside the terms, by name, each of shape ()."""
+        if not isinstance(self.match, Discrepancy):
+            return {}
+        parts = self.match.parts(*self.pair(s))
+        return {
+            f"{sign}{name}": value
+            for name, (part, q, p) in parts.items()
+            for sign, value in part.signs(q, p).items()
+        }
 
     def settle(self, s: Square, step: int, pace: float) -> None:
         """Moves what is neither a parameter nor derived, once at the end of every step.
 
         ``pace`` is the schedule's factor of the learning rate at this step.
         """
+        if isinstance(self.match, Discrepancy):
+            with torch.no_grad():
+                for part, q, p in self.match.parts(*self.pair(s)).values():
+                    part.settle(q, p)

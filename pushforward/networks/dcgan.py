@@ -13,12 +13,27 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 Size = tuple[int, int]
+Layers = Callable[[], nn.Module]
+
+
+def in_image(norm: str | None, channels: int) -> list[nn.Module]:
+    """The normalisation of feature maps: "batch", "layer", which sees each row alone, or None."""
+    if norm == "layer":
+        return [nn.GroupNorm(1, channels)]
+    return [nn.BatchNorm2d(channels)] if norm == "batch" else []
+
+
+def in_vector(norm: str | None, units: int) -> list[nn.Module]:
+    """The normalisation of vectors: "batch", "layer", which sees each row alone, or None."""
+    if norm == "layer":
+        return [nn.LayerNorm(units)]
+    return [nn.BatchNorm1d(units)] if norm == "batch" else []
 
 
 def halved(size: Size) -> Size:
@@ -75,7 +90,14 @@ def sizes(size: Size, stages: int) -> list[Size]:
 
 
 def conv_encoder(
-    shape: Sequence[int], outputs: int, channels: Sequence[int], kernel: int, hidden: Sequence[int] = ()
+    shape: Sequence[int],
+    outputs: int,
+    channels: Sequence[int],
+    kernel: int,
+    hidden: Sequence[int] = (),
+    norm: str | None = "batch",
+    activation: Layers = nn.ReLU,
+    bare: bool = False,
 ) -> nn.Sequential:
     """Stages of (:class:`Down`, BatchNorm, ReLU), then linear layers to ``outputs`` numbers.
 
@@ -85,6 +107,9 @@ def conv_encoder(
         channels: Channels after each stage.
         kernel: Side of the filters.
         hidden: Units of hidden linear layers, each with BatchNorm and ReLU.
+        norm: "batch", "layer" or None, in the place of BatchNorm.
+        activation: What stands in the place of the ReLU.
+        bare: Whether the first stage goes without normalisation, as in the critic of DCGAN.
 
     >>> import torch
     >>> conv_encoder((3, 45, 37), 8, [16, 32], 4)(torch.rand(2, 3, 45, 37)).shape
@@ -92,13 +117,14 @@ def conv_encoder(
     """
     inputs, *size = shape
     layers: list[nn.Module] = []
-    for width in channels:
-        layers += [Down(inputs, width, kernel), nn.BatchNorm2d(width), nn.ReLU()]
+    for stage, width in enumerate(channels):
+        here = None if bare and stage == 0 else norm
+        layers += [Down(inputs, width, kernel), *in_image(here, width), activation()]
         inputs = width
     layers.append(nn.Flatten())
     units = inputs * math.prod(sizes((size[0], size[1]), len(channels))[-1])
     for width in hidden:
-        layers += [nn.Linear(units, width), nn.BatchNorm1d(width), nn.ReLU()]
+        layers += [nn.Linear(units, width), *in_vector(norm, width), activation()]
         units = width
     return nn.Sequential(*layers, nn.Linear(units, outputs))
 
@@ -110,6 +136,8 @@ def conv_decoder(
     kernel: int,
     hidden: Sequence[int] = (),
     last: bool = True,
+    norm: str | None = "batch",
+    activation: Layers = nn.ReLU,
 ) -> nn.Sequential:
     """Linear layers to a small image of ``channels[0]``, then stages of (:class:`Up`, BatchNorm, ReLU).
 
@@ -121,6 +149,8 @@ def conv_decoder(
         hidden: Units of hidden linear layers, each with BatchNorm and ReLU.
         last: Whether a stage of stride 1 makes the image, as in the official nets, rather than
             the last stage of stride 2.
+        norm: "batch", "layer" or None, in the place of BatchNorm.
+        activation: What stands in the place of the ReLU.
 
     >>> import torch
     >>> conv_decoder(8, (3, 45, 37), [32, 16], 4)(torch.rand(2, 8)).shape
@@ -132,12 +162,12 @@ def conv_decoder(
     layers: list[nn.Module] = []
     units = latent
     for width in hidden:
-        layers += [nn.Linear(units, width), nn.BatchNorm1d(width), nn.ReLU()]
+        layers += [nn.Linear(units, width), *in_vector(norm, width), activation()]
         units = width
     layers += [nn.Linear(units, channels[0] * math.prod(path[0])), nn.Unflatten(1, (channels[0], *path[0]))]
-    layers += [nn.ReLU()] if last else [nn.BatchNorm2d(channels[0]), nn.ReLU()]
+    layers += [*([] if last else in_image(norm, channels[0])), activation()]
     for inputs, width, target in zip(channels, channels[1:], path[1:], strict=False):
-        layers += [Up(inputs, width, kernel, target), nn.BatchNorm2d(width), nn.ReLU()]
+        layers += [Up(inputs, width, kernel, target), *in_image(norm, width), activation()]
     layers.append(Up(channels[-1], outputs, kernel, path[-1], stride=1 if last else 2))
     return nn.Sequential(*layers)
 

@@ -12,6 +12,10 @@ from pushforward.recipes.adversarial import (
     aae_semi_supervised,
     aae_supervised,
 )
+from pushforward.recipes.energy import began, ebgan
+from pushforward.recipes.gan import dcgan, f_gan, gan, lsgan, sngan, wgan, wgan_gp
+from pushforward.recipes.infogan import infogan
+from pushforward.recipes.moments import gmmn, gmmn_ae, mmd_gan
 from pushforward.recipes.parts import Recipe
 from pushforward.recipes.variational import avb, beta_vae, info_vae, vae
 from pushforward.recipes.wasserstein import ae, wae_gan, wae_mmd, wae_random
@@ -21,6 +25,7 @@ _ALL = (
     vae, beta_vae, info_vae, avb,
     aae, aae_label_regularised, aae_supervised, aae_semi_supervised, aae_clustering, aae_reduction,
     ae,
+    gan, dcgan, lsgan, f_gan, sngan, wgan, wgan_gp, ebgan, began, infogan, mmd_gan, gmmn, gmmn_ae,
 )  # fmt: skip
 RECIPES: dict[str, Callable[..., Recipe]] = {recipe.__name__.replace("_", "-"): recipe for recipe in _ALL}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from inspect import cleandoc
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError
@@ -37,7 +39,35 @@ NetworkName = Literal[
     "mlp-1200",
     "mmd-vae",
 ]
+PairName = Literal["mlp", "conv", "dcgan"]
 SettingsName = Literal["small", "paper", "official"]
+R = TypeVar("R", bound=Callable[..., Recipe])
+
+
+def unfolded(recipe: R) -> R:
+    """Shows what stands behind ``**options: Unpack[...]`` in the recipe's signature, hints and docstring.
+
+    Options that a family of recipes shares are written once, as a TypedDict whose docstring explains them.
+    """
+    signature = inspect.signature(recipe)
+    hints = get_type_hints(recipe)
+    given = list(signature.parameters.values())
+    for parameter in given:
+        if parameter.kind is not parameter.VAR_KEYWORD:
+            continue
+        (shared,) = get_args(hints.pop(parameter.name))
+        of_family = get_type_hints(shared)
+        given.remove(parameter)
+        given += [
+            parameter.replace(name=name, kind=parameter.KEYWORD_ONLY, default=None) for name in of_family
+        ]
+        hints |= of_family
+        words = cleandoc(shared.__doc__ or "").partition("Arguments:\n")[2].rstrip()
+        text = cleandoc(recipe.__doc__ or "")
+        recipe.__doc__ = text.replace("\n\nRaises:", f"\n{words}\n\nRaises:", 1)
+    recipe.__annotations__ = hints
+    recipe.__signature__ = signature.replace(parameters=given)  # type: ignore[attr-defined]
+    return recipe
 
 
 def entries(arguments: Mapping[str, Any], kind: type[Settings] = Settings) -> dict[str, Any]:

@@ -13,7 +13,15 @@ from torch import Tensor, nn
 
 from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, SquaredError
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import IMQ, Adversarial, Discrepancy, GaussianKernel, Kernel
+from pushforward.discrepancies import (
+    IMQ,
+    Adversarial,
+    Discrepancy,
+    EnergyMargin,
+    Equilibrium,
+    GaussianKernel,
+    Kernel,
+)
 from pushforward.distributions import (
     DeterministicEncoder,
     Encoder,
@@ -316,13 +324,14 @@ def check_fit(model: Model, data: Dataset) -> None:
         if found != wanted:
             raise ConfigError(f"the {name} should make {wanted} from two rows, it makes {found}")
 
-    check("encoder", (2, model.prior.latent), lambda: square.Ex)
-    check("decoder", tuple(x.shape), lambda: square.GEx)
+    if model.encodes:
+        check("encoder", (2, model.prior.latent), lambda: square.Ex)
+    check("decoder", tuple(x.shape), lambda: square.GEx if model.encodes else square.Gz)
     if isinstance(model.match, Discrepancy):
         with at_rest(model), torch.no_grad():
             games = model.match.parts(*model.pair(square))
         for name, (game, _, p) in games.items():
-            if isinstance(game, Adversarial):
+            if isinstance(game, Adversarial | EnergyMargin | Equilibrium):
                 check(f"critic{name}", (2, 1), partial(_judged, game.critic, p))
 
 

@@ -116,6 +116,30 @@ class InTurns(Settings):
             raise ConfigError(f"critic_noise must be at least 0, got {self.critic_noise}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class InData(Settings):
+    """What a model in data space can be told besides.
+
+    Attributes:
+        turns: Updates of the critic for each update of the model.
+        optimizer: "adam", "rmsprop" or "sgd" with momentum ``beta1``.
+        beta2: Adam's second moment.
+        std: Deviation of the weights at the start, N(0, std²); 0 for torch's own.
+    """
+
+    weight: float | str = 1.0
+    turns: int = 1
+    optimizer: str = "adam"
+    beta2: float = 0.999
+    std: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole("turns", self.turns, least=1)
+        if not 0 <= self.beta2 < 1:
+            raise ConfigError(f"beta2 must be in [0, 1), got {self.beta2}")
+
+
 S = TypeVar("S", bound=Settings)
 SMALL_GREY = 32  # sides up to which a one-channel image counts as a digit rather than as a photograph
 

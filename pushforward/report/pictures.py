@@ -122,17 +122,19 @@ def sheet(path: Path, album: Album) -> Path:
         show_vectors(above, "data and samples", [data, ("samples", album.samples)])
         made = ("samples", album.samples) if back is None else ("reconstructions", back)
         show_vectors(below, f"data and {made[0]}", [data, made])
-    if paths is None or album.codes is None:
-        show_curves(right.subplots(1, 1), album.history)
-    else:
-        between, cloud, curves = right.subplots(3, 1, height_ratios=(1.2, 1, 0.8))
+    shown = [paths is not None, album.codes is not None, True]
+    heights = [height for height, there in zip((1.2, 1, 0.8), shown, strict=True) if there]
+    axes = iter(right.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
+    if paths is not None:
         if album.drawable:
-            words = "from one held-out image to another, through their codes"
-            show_images(between, words, paths.flatten(0, 1), paths.shape[1])
+            ends = "one draw of the prior" if album.codes is None else "one held-out image"
+            words = f"from {ends} to another, through their codes"
+            show_images(next(axes), words, paths.flatten(0, 1), paths.shape[1])
         else:
-            show_vectors(between, "interpolations", [data, ("paths", paths.flatten(0, 1))])
-        show_codes(cloud, album.codes, album.labels, album.prior)
-        show_curves(curves, album.history)
+            show_vectors(next(axes), "interpolations", [data, ("paths", paths.flatten(0, 1))])
+    if album.codes is not None:
+        show_codes(next(axes), album.codes, album.labels, album.prior)
+    show_curves(next(axes), album.history)
     figure.savefig(path, dpi=110, format="png")
     return path
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 
 from pushforward.discrepancies import IMQ, MMD
 from pushforward.distributions import Prior
+from pushforward.models import Model
 from pushforward.models.weight import null_deviation
 from pushforward.square import Square
 
@@ -16,6 +18,57 @@ FAR = 0.15  # seven-scale MMD² of a batch; a plain auto-encoder on MNIST has .8
 EARLY = 0.05  # of the run, in which BatchNorm's running statistics still come from nowhere
 PATIENCE = 0.2  # of the run, before codes that are far from the prior are worth a warning
 FEW = 8  # rows below which deviations and MMD² of healthy codes scatter too much to say anything
+
+
+class Watch(Protocol):
+    """What looks at a batch now and then.
+
+    Attributes:
+        warned: What has been said already; each thing is said once.
+    """
+
+    warned: set[str]
+
+    def signs(self, s: Square) -> dict[str, float]:
+        """Figures of a batch, by name."""
+
+    def warnings(self, signs: dict[str, float], done: float) -> list[str]:
+        """New complaints, in plain words, when a share ``done`` of the run is over."""
+
+
+def watch(model: Model, batch: int) -> Watch:
+    """What looks at the codes of a model, or at its samples if it has no codes."""
+    return Health(model.prior, batch, model.lever) if model.encodes else Samples(batch)
+
+
+@dataclass
+class Samples:
+    """Watches how far samples are spread out.
+
+    Attributes:
+        batch: Rows in a batch.
+        warned: What has been said already; each thing is said once.
+    """
+
+    batch: int
+    warned: set[str] = field(default_factory=set)
+
+    @torch.no_grad()
+    def signs(self, s: Square) -> dict[str, float]:
+        """``spread``: the deviation of samples over that of data, all values together."""
+        made, given = (rows.flatten(1).var(0).sum() for rows in (s.model.decode(s.z, s.y), s.x))
+        return {"spread": (made / given.clamp_min(1e-12)).sqrt().item()}
+
+    def warnings(self, signs: dict[str, float], done: float) -> list[str]:
+        if not signs or self.batch < FEW or done < PATIENCE or "collapsed" in self.warned:
+            return []
+        if signs["spread"] >= COLLAPSED:
+            return []
+        self.warned.add("collapsed")
+        return [
+            f"samples have collapsed: their spread is {signs['spread']:.3g} of the data's. "
+            "Lower the learning rates, or take a recipe whose match has a slope everywhere, such as wgan-gp"
+        ]
 
 
 @dataclass

@@ -261,3 +261,5 @@ class Seat:
             )
             raise DivergedError(f"step {step}: the {self.player.name} diverges, {what}: {named(losses)}")
         self.optimizer.step()
+        if self.player.project:
+            self.player.project()

@@ -20,7 +20,7 @@ import torch
 
 from pushforward.errors import CheckpointError, InterruptedRunError
 from pushforward.training import checkpoints
-from pushforward.training.health import Health
+from pushforward.training.health import watch
 from pushforward.training.loop import Loop
 
 LINES = 200  # of history in a run
@@ -52,7 +52,7 @@ class Session:
         self.loop = loop
         self.show = show
         self.draw = draw
-        self.health = Health(loop.model.prior, loop.batch, loop.model.lever)
+        self.health = watch(loop.model, loop.batch)
         self.sums: dict[str, float] = {}
         self.count = 0
 
@@ -106,7 +106,8 @@ class Session:
                     self.sums[name] = self.sums.get(name, 0.0) + value.item()
                 self.count += 1
                 if loop.step % line_every == 0 or loop.step == loop.total:
-                    signs = self.health.signs(square) if loop.model.encodes else {}
+                    watched = {name: sign.item() for name, sign in loop.model.signs(square).items()}
+                    signs = self.health.signs(square) | watched
                     means = {name: value / self.count for name, value in self.sums.items()}
                     self.sums, self.count = {}, 0
                     line: dict[str, Any] = {"step": loop.step, "terms": means, "signs": signs}

@@ -1,0 +1,92 @@
+"""Points in the plane from laws whose modes are known. Made here, not read.
+
+References:
+    | Improved Training of Wasserstein GANs (Gulrajani et al., 2017), section 3.1 and its official code
+    | https://github.com/igul222/improved_wgan_training
+    | Unrolled Generative Adversarial Networks (Metz et al., 2017), appendix A, for the ring
+    | https://arxiv.org/abs/1611.02163
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from pushforward.data.dataset import Centres, Dataset, Split
+from pushforward.distributions import Prior, SwissRollPrior, petals
+from pushforward.errors import whole
+from pushforward.randomness import Noise
+
+LEARNT, HELD = 50_000, 10_000
+SIGMA = 0.02  # of every mode of a ring
+
+
+def ring(modes: int = 8, radius: float = 2.0) -> Tensor:
+    r"""Distinct centres :math:`r (\cos 2\pi k / K, \sin 2\pi k / K)`, shape (K, 2).
+
+    >>> ring(4, 1.0).round().abs()
+    tensor([[1., 0.], [0., 1.], [1., 0.], [0., 1.]])
+    """
+    # K steps of 2π/K: K points from 0 to 2π inclusive would hold the first mode twice.
+    angles = torch.arange(whole("modes", modes, least=1), dtype=torch.float64) * (2 * math.pi / modes)
+    centres = radius * torch.stack([angles.cos(), angles.sin()], dim=1)
+    return centres.to(torch.get_default_dtype())
+
+
+def grid(side: int = 5, spacing: float = 2.0) -> Tensor:
+    """The centres of a square grid around 0, shape (side², 2).
+
+    >>> grid(2)
+    tensor([[-1., -1.], [-1.,  1.], [ 1., -1.], [ 1.,  1.]])
+    """
+    middle = (whole("side", side, least=1) - 1) / 2
+    steps = (torch.arange(side, dtype=torch.float64) - middle) * spacing
+    return torch.cartesian_prod(steps, steps).to(torch.get_default_dtype())
+
+
+def around(name: str, centres: Tensor, sigma: float) -> Dataset:
+    """Points of equally likely normal laws of deviation ``sigma`` around centres (K, D)."""
+    noise = Noise(name)
+    mode = (noise("mode").uniform(LEARNT + HELD) * len(centres)).long()
+    points = centres[mode] + sigma * noise("place").normal(len(mode), centres.shape[1])
+    return split(name, points, Centres(centres, sigma))
+
+
+def open_ring() -> Dataset:
+    """Eight normal laws of deviation 0.02 around a circle of radius 2.
+
+    >>> open_ring().shape
+    (2,)
+    """
+    return around("ring", ring(), SIGMA)
+
+
+def open_grid() -> Dataset:
+    """Twenty-five normal laws of deviation 0.05 on a square grid of step 2."""
+    return around("grid", grid(), 0.05)
+
+
+def drawn_from(name: str, law: Prior) -> Dataset:
+    """Points of a law of the plane."""
+    return split(name, law.draw(LEARNT + HELD, Noise(name)))
+
+
+def open_roll() -> Dataset:
+    """A swiss roll: two turns of a spiral in the plane."""
+    return drawn_from("swiss-roll", SwissRollPrior())
+
+
+def open_petals() -> Dataset:
+    """A mixture of ten normal laws, drawn out along rays: narrow modes of another shape than round."""
+    return drawn_from("petals", petals())
+
+
+def split(name: str, points: Tensor, modes: Centres | None = None) -> Dataset:
+    """The first points to learn from, the others held out."""
+    parts = (Split(points[:LEARNT]), Split(points[LEARNT:]))
+    return Dataset(name, *parts, unit=False, source=name, modes=modes)
+
+
+__all__ = ["grid", "open_grid", "open_petals", "open_ring", "open_roll", "ring"]

@@ -1,0 +1,182 @@
+"""Critics that are auto-encoders: what they rebuild badly has a high energy."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pushforward.costs import Cost
+from pushforward.discrepancies.base import Discrepancy
+from pushforward.errors import ConfigError
+
+
+class Energy(nn.Module):
+    r"""The cost of putting what an auto-encoder makes of a row in its place, as a mean over features.
+
+    .. math:: D(x) = \tfrac1d\, c(\mathrm{Dec}(\mathrm{Enc}(x)), x)
+
+    Arguments:
+        encoder: Maps (N, \*) to (N, M).
+        decoder: Maps (N, M) back to (N, \*).
+        cost: Compares rows; summed over features, which the energy divides by their number.
+
+    Example:
+        >>> from pushforward.costs import SquaredError
+        >>> Energy(nn.Identity(), nn.Linear(2, 2), SquaredError())(torch.rand(5, 2)).shape
+        torch.Size([5, 1])
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, cost: Cost) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.cost = cost
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cost.rows(self.decoder(self.encoder(x)), x).unsqueeze(1) / x[0].numel()
+
+
+def pulling_away(codes: Tensor) -> Tensor:
+    r"""The mean squared cosine of pairs of rows (N, L): 1 of rows that are all alike, 1/L of random ones.
+
+    .. math:: \frac{1}{N (N - 1)} \sum_{i \ne j} \Big( \frac{s_i \cdot s_j}{\|s_i\| \|s_j\|} \Big)^2
+
+    Without the square, opposite rows would cancel.
+
+    References:
+        | Energy-based Generative Adversarial Networks (Zhao et al., 2017), equation 5
+        | https://arxiv.org/abs/1609.03126
+
+    Example:
+        >>> pulling_away(torch.eye(3)), pulling_away(torch.tensor([[1.0, 2.0], [-1.0, -2.0]]))
+        (tensor(0.), tensor(1.0000))
+    """
+    rows = F.normalize(codes.flatten(1), dim=1)
+    n = len(rows)
+    if n < 2:
+        raise ConfigError(f"pulling away needs at least 2 rows, got {n}")
+    squares = (rows @ rows.T).square()
+    return (squares.sum() - squares.diagonal().sum()) / (n * (n - 1))
+
+
+class EnergyMargin(Discrepancy):
+    r"""The game of EBGAN: energy falls on what is given and rises on what is made, up to a margin.
+
+    .. math:: B_D(Q, P) = -E_P\, D - E_Q (m - D)_+, \qquad
+        D_D(Q, P) = E_Q\, D - E_P\, D + w\, \mathrm{PT}(\mathrm{Enc}(q))
+
+    For any critic with energies in [0, m] the best bound is :math:`-m (1 - \mathrm{TV}(Q, P))`: the model's
+    game is the total variation. The gradient goes through both arguments of :math:`c(\hat x, x)`.
+
+    Arguments:
+        critic: An :class:`Energy`; with ``pull=0`` any module from (N, \*) to energies (N, 1) of at least 0.
+        margin: The energy m at which made rows are left alone, on the scale of the critic's energies.
+        pull: The factor w of the pulling-away term on the critic's codes of what is made.
+        turns: Updates of the critic for each update of the model.
+
+    Raises:
+        ConfigError: If the margin is not above 0, ``pull`` is below 0, or the critic has no encoder to pull.
+
+    References:
+        | Energy-based Generative Adversarial Networks (Zhao et al., 2017), equations 1, 2 and 5
+        | https://arxiv.org/abs/1609.03126
+    """
+
+    def __init__(self, critic: nn.Module, margin: float, pull: float = 0.0, turns: int = 1) -> None:
+        super().__init__()
+        if not margin > 0:
+            raise ConfigError(f"margin must be above 0, got {margin}")
+        if not pull >= 0:
+            raise ConfigError(f"pull must be at least 0, got {pull}")
+        if turns < 1:
+            raise ConfigError(f"turns must be at least 1, got {turns}")
+        if pull and not isinstance(critic, Energy):
+            raise ConfigError("pulling away needs a critic with an encoder: an Energy")
+        self.critic = critic
+        self.margin = margin
+        self.pull = pull
+        self.turns = turns
+
+    def extra_repr(self) -> str:
+        return f"margin={self.margin:g}, pull={self.pull:g}, turns={self.turns}"
+
+    def advantage(self, q: Tensor, p: Tensor) -> Tensor:
+        return -self.critic(p).mean() - F.relu(self.margin - self.critic(q)).mean()
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        gap = self.critic(q).mean() - self.critic(p).mean()
+        if not self.pull:
+            return gap
+        assert isinstance(self.critic, Energy)
+        return gap + self.pull * pulling_away(self.critic.encoder(q))
+
+    def signs(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
+        """``made`` and ``given``: mean energies, to be seen beside the margin."""
+        return {"made": self.critic(q).mean(), "given": self.critic(p).mean()}
+
+
+class Equilibrium(Discrepancy):
+    r"""The game of BEGAN: the energy of what is made is kept at a share of that of what is given.
+
+    .. math:: B_D(Q, P) = -E_P\, D + k\, E_Q\, D, \qquad D_D(Q, P) = E_Q\, D - E_P\, D, \qquad
+        k \leftarrow \mathrm{clip}_{[0, 1]}\big(k + r (\gamma\, E_P\, D - E_Q\, D)\big)
+
+    k is a buffer: saved and resumed with the model.
+
+    Arguments:
+        critic: An :class:`Energy`, or any module from (N, \*) to energies (N, 1).
+        gamma: The ratio :math:`\gamma = E_Q D / E_P D` that k holds: less is sharper and less diverse.
+        rate: The pace r of k, on the scale of the energies.
+        turns: Updates of the critic for each update of the model.
+
+    Raises:
+        ConfigError: If ``gamma`` is not in (0, 1], or the rate is not above 0.
+
+    References:
+        | BEGAN: Boundary Equilibrium Generative Adversarial Networks (Berthelot et al., 2017), section 3.4
+        | https://arxiv.org/abs/1703.10717
+    """
+
+    def __init__(self, critic: nn.Module, gamma: float = 0.5, rate: float = 1e-3, turns: int = 1) -> None:
+        super().__init__()
+        if not 0 < gamma <= 1:
+            raise ConfigError(f"gamma must be above 0 and at most 1, got {gamma}")
+        if not rate > 0:
+            raise ConfigError(f"rate must be above 0, got {rate}")
+        if turns < 1:
+            raise ConfigError(f"turns must be at least 1, got {turns}")
+        self.critic = critic
+        self.gamma = gamma
+        self.rate = rate
+        self.turns = turns
+        self.k: Tensor
+        self.register_buffer("k", torch.zeros(()))
+
+    def extra_repr(self) -> str:
+        return f"gamma={self.gamma:g}, rate={self.rate:g}, turns={self.turns}"
+
+    def advantage(self, q: Tensor, p: Tensor) -> Tensor:
+        return self.k * self.critic(q).mean() - self.critic(p).mean()
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        return self.critic(q).mean() - self.critic(p).mean()
+
+    @torch.no_grad()
+    def settle(self, q: Tensor, p: Tensor) -> None:
+        surplus = self.gamma * self.critic(p).mean() - self.critic(q).mean()
+        self.k.add_(self.rate * surplus).clamp_(0, 1)
+
+    def signs(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
+        r"""``k``; ``ratio``: :math:`E_Q D / E_P D`, which should be gamma; and the measure of convergence,
+        ``measure``: :math:`E_P D + |\gamma E_P D - E_Q D|`.
+        """
+        made, given = self.critic(q).mean(), self.critic(p).mean()
+        return {
+            "k": self.k.clone(),
+            "ratio": made / given,
+            "measure": given + (self.gamma * given - made).abs(),
+        }
+
+
+__all__ = ["Energy", "EnergyMargin", "Equilibrium", "pulling_away"]

@@ -1,0 +1,146 @@
+"""MMD whose kernel is learnt: a critic makes features in which the samples differ most."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pushforward.costs import SquaredError
+from pushforward.discrepancies.base import Discrepancy
+from pushforward.discrepancies.constraints import Constraint
+from pushforward.discrepancies.kernel import MMD, Kernel
+from pushforward.errors import ConfigError
+from pushforward.randomness import Noise
+
+
+class Root(Discrepancy):
+    r"""The root :math:`\sqrt{D + \varepsilon} - \sqrt\varepsilon` of a discrepancy that is at least 0.
+
+    Its slope stays where a squared distance flattens out; the constant keeps it finite at 0. An estimate
+    below 0 counts as 0, and has no gradient.
+
+    Arguments:
+        square: The discrepancy D, such as MMD² by its V-statistic.
+        eps: The constant.
+
+    References:
+        | Generative Moment Matching Networks (Li et al., 2015), section 4
+        | https://arxiv.org/abs/1502.02761
+    """
+
+    def __init__(self, square: Discrepancy, eps: float = 1e-8) -> None:
+        super().__init__()
+        if not eps > 0:
+            raise ConfigError(f"eps must be above 0, got {eps}")
+        self.square = square
+        self.eps = eps
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        return (self.square(q, p).relu() + self.eps).sqrt() - self.eps**0.5
+
+
+class LearntMMD(Discrepancy):
+    r"""MMD of features that a critic makes as different as it can: the game of MMD-GAN.
+
+    .. math:: B_f(Q, P) = M_f - o\, h_f - b\,\big(E_P + E_Q\big) \|x - g(f(x))\|^2, \qquad
+        D_f(Q, P) = M_f - o\, h_f, \qquad M_f = \mathrm{MMD}_k(f_\# Q, f_\# P)
+
+    with :math:`h_f` the mean over features of :math:`(\bar f(q) - \bar f(p))_+`, which keeps given features
+    above made ones. A decoder g keeps f injective, without which the features' MMD is no distance.
+
+    Arguments:
+        encoder: The features f, from (N, \*) to (N, M).
+        kernel: Compares features.
+        decoder: g, from (N, M) back to (N, \*); None for features that are not decoded.
+        back: The factor b of the decoder's squared error, which is summed over features of the data.
+        order: The factor o of the order of means.
+        estimator: "v" is never below 0; "u" is unbiased, and then the root of ``root`` makes no sense.
+        root: Whether M is MMD rather than MMD².
+        turns: Updates of the critic for each update of the model.
+        constraint: What keeps the encoder in bounds: clipping in the paper. A gradient penalty is one on the
+            *witness* :math:`t \mapsto E\,k(f(t), f(p)) - E\,k(f(t), f(q))`.
+
+    Raises:
+        ConfigError: If a factor is below 0, or the constraint cannot be put on this encoder.
+
+    References:
+        | MMD GAN: Towards Deeper Understanding of Moment Matching Network (Li et al., 2017), equation 5
+        | https://arxiv.org/abs/1705.08584
+        | Demystifying MMD GANs (Bińkowski et al., 2018), section 2.1, for the penalty on the witness
+        | https://arxiv.org/abs/1801.01401
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        kernel: Kernel,
+        decoder: nn.Module | None = None,
+        back: float = 8.0,
+        order: float = 16.0,
+        estimator: Literal["u", "v"] = "v",
+        root: bool = True,
+        turns: int = 5,
+        constraint: Constraint | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("back", back), ("order", order)):
+            if not value >= 0:
+                raise ConfigError(f"{name} must be at least 0, got {value}")
+        if turns < 1:
+            raise ConfigError(f"turns must be at least 1, got {turns}")
+        self.encoder = encoder
+        self.decoder = decoder
+        square = MMD(kernel, estimator)
+        self.distance = Root(square) if root else square
+        self.cost = SquaredError()
+        self.back = back
+        self.order = order
+        self.turns = turns
+        self.constraint = constraint
+        if constraint:
+            constraint.admit(encoder)
+            constraint.project(encoder)
+
+    def extra_repr(self) -> str:
+        bounds = f", {self.constraint}" if self.constraint else ""
+        return f"back={self.back:g}, order={self.order:g}, turns={self.turns}{bounds}"
+
+    @property
+    def kernel(self) -> Kernel:
+        square = self.distance.square if isinstance(self.distance, Root) else self.distance
+        assert isinstance(square, MMD)
+        return square.kernel
+
+    def compare(self, fq: Tensor, fp: Tensor) -> Tensor:
+        """What features are compared by, shape ()."""
+        disorder = F.relu(fq.mean(0) - fp.mean(0)).mean() if self.order else fq.new_zeros(())
+        return self.distance(fq, fp) - self.order * disorder
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        return self.compare(self.encoder(q), self.encoder(p))
+
+    def advantage(self, q: Tensor, p: Tensor) -> Tensor:
+        fq, fp = self.encoder(q), self.encoder(p)
+        value = self.compare(fq, fp)
+        if self.decoder is None:
+            return value
+        return value - self.back * (self.cost(self.decoder(fq), q) + self.cost(self.decoder(fp), p))
+
+    def prices(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
+        if self.constraint is None:
+            return {}
+
+        def witness(t: Tensor) -> Tensor:
+            ft, fq, fp = self.encoder(t), self.encoder(q), self.encoder(p)
+            return self.kernel.gram(ft, fp).mean(1) - self.kernel.gram(ft, fq).mean(1)
+
+        return self.constraint.prices(witness, q, p, noise)
+
+    def project(self) -> None:
+        if self.constraint:
+            self.constraint.project(self.encoder)
+
+
+__all__ = ["LearntMMD", "Root"]

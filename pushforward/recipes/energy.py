@@ -1,0 +1,126 @@
+"""Generative adversarial networks whose critic is an auto-encoder: signatures are configurations."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from pushforward.costs import L1, L2
+from pushforward.data.dataset import Dataset
+from pushforward.discrepancies import (
+    EnergyMargin,
+    Equilibrium,
+)
+from pushforward.errors import whole
+from pushforward.models import GAN
+from pushforward.recipes.build import (
+    entries,
+    unfolded,
+)
+from pushforward.recipes.in_data import (
+    Options,
+    Rows,
+    Table,
+    meeting,
+    pieces,
+    published,
+    quick,
+    rebuilder,
+)
+from pushforward.recipes.parts import Recipe
+from pushforward.recipes.settings import InData, pick, total_variance
+
+EBGAN_TABLE: Table = {
+    "small": quick,
+    "paper": lambda data: published(prior="normal", lr=1e-3, critic_lr=1e-3, network="mlp", std=0.0),
+}
+
+
+@unfolded
+def ebgan(
+    data: Dataset,
+    *,
+    settings: Rows = "small",
+    margin: float | None = None,
+    pull: float = 0.1,
+    code: int = 32,
+    **options: Unpack[Options],
+) -> Recipe:
+    r"""Energy-based GAN: the critic is an auto-encoder, its error an energy.
+
+    .. math:: \min_D\; E\,D(x) + E (m - D(G(z)))_+, \qquad \min_G\; E\,D(G(z)) + w\,\mathrm{PT}
+
+    Arguments:
+        data: What to learn from.
+        settings: Which row of defaults.
+        margin: The energy m at which samples are left alone; half the data's deviation by default.
+        pull: The factor w of the pulling-away term, which spreads samples out.
+        code: Dimensions of the critic's code.
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
+    References:
+        | Energy-based Generative Adversarial Networks (Zhao et al., 2017), equations 1, 2 and 5
+        | https://arxiv.org/abs/1609.03126
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> ebgan(open_dataset("digits"), margin=1.0).model.match
+        EnergyMargin(...margin=1, pull=0.1, turns=1...)
+    """
+    chosen = pick(EBGAN_TABLE, "ebgan", settings, data, entries(options, InData))
+    made = pieces(chosen, data, options, None)
+    critic = options.get("critic") or rebuilder(chosen, data, made, whole("code", code, least=1), L2())
+    # The energy is a distance divided by the number of values.
+    scale = total_variance(data) ** 0.5 / data.train.x[0].numel()
+    edge = float(f"{0.5 * scale:.3g}") if margin is None else margin
+    match = EnergyMargin(critic, edge, pull, chosen.turns)
+    return meeting(GAN(made.prior, made.decoder, match), chosen, data, f"energies, with a margin of {edge:g}")
+
+
+BEGAN_TABLE: Table = {
+    "small": quick,
+    "paper": lambda data: published(latent=64, batch=16, lr=1e-4, critic_lr=1e-4, std=0.0),
+}
+
+
+@unfolded
+def began(
+    data: Dataset,
+    *,
+    settings: Rows = "small",
+    gamma: float = 0.5,
+    rate: float = 1e-3,
+    code: int = 32,
+    **options: Unpack[Options],
+) -> Recipe:
+    r"""Boundary-equilibrium GAN: energies of samples are held at a share of those of data.
+
+    .. math:: \min_D\; L(x) - k\,L(G(z)), \qquad \min_G\; L(G(z)), \qquad
+        k \leftarrow k + r (\gamma L(x) - L(G(z)))
+
+    Arguments:
+        data: What to learn from.
+        settings: Which row of defaults.
+        gamma: The share γ: less is sharper and less diverse.
+        rate: The pace r of k.
+        code: Dimensions of the critic's code.
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
+    References:
+        | BEGAN: Boundary Equilibrium Generative Adversarial Networks (Berthelot et al., 2017), section 3
+        | https://arxiv.org/abs/1703.10717
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> began(open_dataset("digits"), gamma=0.7).model.match.gamma
+        0.7
+    """
+    chosen = pick(BEGAN_TABLE, "began", settings, data, entries(options, InData))
+    made = pieces(chosen, data, options, None)
+    critic = options.get("critic") or rebuilder(chosen, data, made, whole("code", code, least=1), L1())
+    match = Equilibrium(critic, gamma, rate, chosen.turns)
+    words = f"energies, those of samples held at {gamma:g} times those of data"
+    return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)

@@ -1,0 +1,190 @@
+"""What recipes of models in data space share: what they can be told, and how it becomes a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypedDict
+
+import torch
+from torch import nn
+
+from pushforward.data.dataset import Dataset
+from pushforward.discrepancies import (
+    Discrepancy,
+    Energy,
+)
+from pushforward.distributions import (
+    Prior,
+)
+from pushforward.errors import ConfigError
+from pushforward.models import GAN, Model
+from pushforward.recipes.build import (
+    PairName,
+    ScheduleName,
+    entries,
+    finish,
+)
+from pushforward.recipes.pairs import PAIRS, Pair
+from pushforward.recipes.parts import PRIORS, Recipe, named
+from pushforward.recipes.settings import InData, pick
+from pushforward.training import adam
+from pushforward.training.loop import Optimizing
+
+Table = dict[str, Callable[[Dataset], InData]]
+Rows = Literal["small", "paper"]
+
+
+class Options(TypedDict, total=False):
+    """What every model in data space can be told.
+
+    Arguments:
+        latent: Dimensions of a draw of the prior.
+        prior: The law that is pushed forward.
+        sigma: Scale of the prior.
+        network: Kind of generator and critic networks.
+        turns: Updates of the critic for each update of the model.
+        batch: Rows in a batch.
+        schedule: How the learning rates change over the run.
+        lr: Learning rate of the generator.
+        critic_lr: Learning rate of the critic.
+        decoder: A module of your own, from (N, latent) to data.
+        critic: A module of your own, from data to what the match needs.
+    """
+
+    latent: int | None
+    prior: Literal["normal", "uniform", "sphere"] | None
+    sigma: float | None
+    network: PairName | None
+    turns: int | None
+    batch: int | None
+    schedule: ScheduleName | None
+    lr: float | None
+    critic_lr: float | None
+    decoder: nn.Module | None
+    critic: nn.Module | None
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What models in data space are made of; ``critic`` makes one with so many numbers at its end."""
+
+    prior: Prior
+    decoder: nn.Module
+    critic: Callable[[int], nn.Sequential]
+
+
+def quick(data: Dataset, **changes: Any) -> InData:
+    """Settings that are done in minutes on two cores: Adam with little momentum, rates that fall."""
+    images = len(data.shape) == 3
+    rows = len(data.train)
+    batch = min(64 if images else 256, max(2, rows // 4))
+    row = InData(
+        latent=64 if images else max(2, min(16, data.train.x[0].numel())),
+        network="conv" if images else "mlp",
+        batch=batch,
+        lr=5e-4 if images else 1e-3,
+        critic_lr=5e-4 if images else 1e-3,
+        beta1=0.5,
+        schedule="cosine",
+    )
+    row = replace(row, **changes)
+    steps = 6000 if images else 10_000
+    return replace(row, epochs=steps * row.turns * row.batch / rows)
+
+
+def published(**changes: Any) -> InData:
+    """Settings as DCGAN prints them; other papers take over most."""
+    row = InData(
+        latent=100, prior="uniform", network="dcgan", batch=128, lr=2e-4, critic_lr=2e-4, beta1=0.5,
+        schedule="constant", epochs=25, std=0.02,
+    )  # fmt: skip
+    return replace(row, **changes)
+
+
+def movers(chosen: InData) -> dict[str, Optimizing]:
+    """Everyone's optimizer."""
+
+    def of(lr: float) -> Optimizing:
+        if chosen.optimizer == "rmsprop":
+            return lambda parameters: torch.optim.RMSprop(parameters, lr=lr)
+        if chosen.optimizer == "sgd":
+            return lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=chosen.beta1)
+        return adam(lr, (chosen.beta1, chosen.beta2))
+
+    return {"model": of(chosen.lr), "critic": of(chosen.critic_lr), "prior": of(chosen.lr)}
+
+
+def start(net: nn.Module, std: float) -> nn.Module:
+    """Weights N(0, std²) and gains N(1, std²), as in DCGAN; biases 0."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, std=std)
+        elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            nn.init.normal_(module.weight, 1.0, std)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    return net
+
+
+def pieces(
+    chosen: InData, data: Dataset, options: Options, norm: str | None, prior: Prior | None = None
+) -> Pieces:
+    """Prior, generator and critic as the settings say; given modules stand for ours."""
+    prior = prior or named("prior", chosen.prior, PRIORS)(chosen.latent, chosen.sigma)
+    pair: Pair = named("network", chosen.network, PAIRS)
+    if pair.images and len(data.shape) != 3:
+        raise ConfigError(
+            f"network {chosen.network!r} needs images, the rows of {data.name} have shape {data.shape}"
+        )
+    decoder = options.get("decoder")
+    if decoder is None:
+        decoder = pair.generator(prior.latent, data.shape)
+        if chosen.std:
+            start(decoder, chosen.std)
+        if data.unit:
+            decoder = nn.Sequential(*decoder, nn.Sigmoid())
+
+    def critic(outputs: int) -> nn.Sequential:
+        net = pair.critic(data.shape, outputs, norm)
+        if chosen.std:
+            start(net, chosen.std)
+        return net
+
+    return Pieces(prior, decoder, critic)
+
+
+def meeting(model: Model, chosen: InData, data: Dataset, words: str) -> Recipe:
+    """A recipe of samples that meet data."""
+    rounds = f"; {chosen.turns} turns of the critic for one of the model" if chosen.turns > 1 else ""
+    meaning = f"no weight: samples meet the {data.train.x[0].numel()} values of data in {words}{rounds}"
+    return finish(model, chosen, data, meaning, movers(chosen))
+
+
+def game(
+    name: str,
+    table: Table,
+    data: Dataset,
+    settings: str,
+    options: Options,
+    norm: str | None,
+    make: Callable[[nn.Module, InData], Discrepancy],
+    words: str,
+) -> Recipe:
+    """A GAN whose critic makes one number of a row."""
+    chosen = pick(table, name, settings, data, entries(options, InData))
+    made = pieces(chosen, data, options, norm)
+    critic = options.get("critic") or made.critic(1)
+    return meeting(GAN(made.prior, made.decoder, make(critic, chosen)), chosen, data, words)
+
+
+def rebuilder(chosen: InData, data: Dataset, made: Pieces, width: int, cost: Any) -> Energy:
+    """A critic that is an auto-encoder with a code of ``width`` numbers and no BatchNorm."""
+    pair: Pair = named("network", chosen.network, PAIRS)
+    back = pair.generator(width, data.shape)
+    for name, module in back.named_children():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            setattr(back, name, nn.Identity())
+    return Energy(made.critic(width), back, cost)

@@ -1,0 +1,101 @@
+"""InfoGAN: a signature is a configuration."""
+
+from __future__ import annotations
+
+from typing import Literal, Unpack
+
+from torch import nn
+
+from pushforward.data.dataset import Dataset
+from pushforward.discrepancies import (
+    JensenShannon,
+)
+from pushforward.distributions import (
+    OneHotPrior,
+    Prior,
+    ProductPrior,
+    UniformPrior,
+)
+from pushforward.errors import ConfigError, whole
+from pushforward.models import InfoGAN, Recogniser
+from pushforward.networks import mlp
+from pushforward.recipes.build import (
+    entries,
+    finish,
+    unfolded,
+)
+from pushforward.recipes.in_data import (
+    Options,
+    Rows,
+    Table,
+    movers,
+    pieces,
+    published,
+    quick,
+)
+from pushforward.recipes.parts import PRIORS, Recipe, named
+from pushforward.recipes.settings import InData, pick
+
+INFO_TABLE: Table = {
+    "small": lambda data: quick(data, latent=32),
+    "paper": lambda data: published(latent=62, lr=1e-3, critic_lr=2e-4, epochs=50),
+}
+
+
+@unfolded
+def infogan(
+    data: Dataset,
+    *,
+    settings: Rows = "small",
+    classes: int = 10,
+    continuous: int = 2,
+    deviation: float | Literal["learnt"] = 1.0,
+    weight: float | None = None,
+    **options: Unpack[Options],
+) -> Recipe:
+    r"""InfoGAN: a GAN whose samples tell which class and which numbers they were made of.
+
+    .. math:: \min_{G, r} \max_T\; B_T(G_\# P_Z, P_X) - w\, E \log r(c \mid G(c, z))
+
+    Arguments:
+        data: What to learn from.
+        settings: Which row of defaults.
+        classes: Classes of the categorical code.
+        continuous: Uniform numbers in [-1, 1] that are read back, beside ``latent`` ones that are not.
+        deviation: What the recogniser's law of those has: 1 as in the paper's code, or "learnt".
+        weight: The factor w of the information.
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
+    References:
+        | InfoGAN (Chen et al., 2016), equation 6 and appendix C
+        | https://arxiv.org/abs/1606.03657
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> infogan(open_dataset("digits"), latent=8).model.prior.sizes
+        {'class': 10, 'continuous': 2, 'noise': 8}
+    """
+    chosen = pick(INFO_TABLE, "infogan", settings, data, entries(options, InData) | {"weight": weight})
+    blocks: dict[str, Prior] = {"class": OneHotPrior(classes)}
+    if whole("continuous", continuous, least=0):
+        blocks["continuous"] = UniformPrior(continuous)
+    noise = named("prior", chosen.prior, PRIORS)(chosen.latent, chosen.sigma)
+    prior = ProductPrior(blocks | {"noise": noise})
+    made = pieces(chosen, data, options, "batch" if settings == "paper" else None, prior)
+    critic = options.get("critic") or made.critic(1)
+    if not isinstance(critic, nn.Sequential) or not isinstance(critic[-1], nn.Linear):
+        raise ConfigError(
+            "the critic of infogan must be an nn.Sequential that ends with a Linear: features first"
+        )
+    numbers = sum(Recogniser.sizes(blocks, deviation))
+    head = mlp(critic[-1].in_features, numbers, [128], norm=False, activation=nn.ReLU)
+    recogniser = Recogniser(critic[:-1], head, blocks, deviation)
+    match = JensenShannon(critic, True, chosen.turns)
+    model = InfoGAN(prior, made.decoder, match, recogniser, float(chosen.weight))
+    meaning = (
+        f"weight {float(chosen.weight):g} times the nats it costs to read the code off a sample; "
+        "samples meet data in a Jensen-Shannon game"
+    )
+    return finish(model, chosen, data, meaning, movers(chosen))

@@ -1,0 +1,66 @@
+"""Generators and the critics that meet them, by the names they have at the door."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import nn
+
+from pushforward.networks import conv_decoder, conv_encoder, mlp
+
+Shape = tuple[int, ...]
+leaky = partial(nn.LeakyReLU, 0.2)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How a generator and a critic of one kind are made.
+
+    Attributes:
+        generator: From the latent dimensions and the shape of a row.
+        critic: From the shape of a row, the numbers wanted, and the normalisation: "batch", "layer" or None.
+            Its last layer is linear; what comes before are features.
+        images: Whether rows must be images.
+    """
+
+    generator: Callable[[int, Shape], nn.Sequential]
+    critic: Callable[[Shape, int, str | None], nn.Sequential]
+    images: bool
+
+
+def _stages(shape: Shape, first: int, least: int = 8) -> list[int]:
+    """Channels after each halving of an image, as many as lead to ``least`` pixels or fewer."""
+    halvings = max(1, math.ceil(math.log2(max(shape[1:]) / least)))
+    return [first * 2**stage for stage in range(halvings)]
+
+
+def _plain(shape: Shape) -> list[int]:
+    """Units of a small fully connected net."""
+    return [512, 512] if math.prod(shape) >= 256 else [128, 128, 128]
+
+
+def _conv(first: int, kernel: int) -> Pair:
+    """Strided convolutions in the manner of DCGAN, ``first`` channels at full size."""
+    return Pair(
+        generator=lambda n, s: conv_decoder(n, s, _stages(s, first)[::-1], kernel, last=False),
+        critic=lambda s, n, norm: conv_encoder(
+            s, n, _stages(s, first), kernel, norm=norm, activation=leaky, bare=True
+        ),
+        images=True,
+    )
+
+
+PAIRS: dict[str, Pair] = {
+    "mlp": Pair(
+        generator=lambda n, s: mlp(n, s, _plain(s), norm=False),
+        critic=lambda s, n, norm: mlp(s, n, _plain(s), norm=norm == "batch", activation=leaky),
+        images=False,
+    ),
+    "conv": _conv(32, 4),
+    "dcgan": _conv(64, 5),
+}
+
+__all__ = ["PAIRS", "Pair"]

@@ -1,0 +1,197 @@
+"""The table of f-divergences defends itself: conjugates, bounds, best critics, and float32."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from pushforward.discrepancies import FDivergence
+from pushforward.discrepancies.f_divergences import ROWS, tame
+from pushforward.errors import ConfigError
+
+LOG4 = math.log(4)
+P = torch.tensor([0.5, 0.5], dtype=torch.float64)
+Q = torch.tensor([0.25, 0.75], dtype=torch.float64)
+U = torch.logspace(-4, 4, 81, dtype=torch.float64)
+V = torch.linspace(-30, 30, 121, dtype=torch.float64)
+
+# D_f(P || Q) of the two laws above, by hand: each is a sum of two terms.
+VALUES = {
+    "kl": 0.5 * math.log(2) + 0.5 * math.log(2 / 3),
+    "reverse-kl": 0.25 * math.log(0.5) + 0.75 * math.log(1.5),
+    "pearson": 0.25 + 0.25 / 3,
+    "squared-hellinger": 2 - 2 * (math.sqrt(0.125) + math.sqrt(0.375)),
+    "jensen-shannon": 0.067644,
+    "gan": -1.318650,
+}
+every = pytest.mark.parametrize("name", ROWS)
+
+
+@every
+def test_the_conjugate_is_the_supremum(name):
+    """Fenchel and Young: f(u) + f*(t) >= u t for u > 0 and t in the domain, with equality at t = f'(u)."""
+    row = ROWS[name]
+    t = row.activation(V)
+    gap = row.f(U)[:, None] + row.conjugate(t) - U[:, None] * t
+    assert (gap >= -1e-9 * (1 + (U[:, None] * t).abs())).all()
+    u = U.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(row.f(u).sum(), u)
+    inside = slope.abs() < 1e3  # far out the conjugate's argument loses its digits
+    torch.testing.assert_close(row.f(U)[inside] + row.conjugate(slope[inside]), (U * slope)[inside])
+
+
+@every
+def test_the_activation_stays_in_the_domain_and_rises(name):
+    """g maps every logit to where f* is finite, and greater logits to greater numbers."""
+    row = ROWS[name]
+    t = row.activation(V)
+    assert row.conjugate(t[V.abs() <= 20]).isfinite().all()
+    near = V.abs() <= 10  # beyond, float64 cannot tell a bounded g from its bound
+    assert (row.activation(V[near]).diff() > 0).all()
+    assert (t.diff() >= 0).all()
+
+
+@every
+def test_the_stable_form_is_the_conjugate_of_the_activation(name):
+    """f*(g(v)) in one step is f* of g, wherever two steps keep their digits."""
+    row = ROWS[name]
+    near = V[V.abs() <= 12]
+    torch.testing.assert_close(
+        row.conjugate_of_activation(near), row.conjugate(row.activation(near)), rtol=1e-6, atol=1e-9
+    )
+    assert row.conjugate_of_activation(V).isfinite().all()
+
+
+@every
+def test_thresholds_and_values_at_one(name):
+    row = ROWS[name]
+    one = torch.ones((), dtype=torch.float64, requires_grad=True)
+    value = row.f(one)
+    assert value.item() == pytest.approx(row.at_one)
+    assert torch.autograd.grad(value, one)[0].item() == pytest.approx(row.threshold, abs=1e-12)
+    undecided = row.optimum(torch.zeros((), dtype=torch.float64))
+    assert row.activation(undecided).item() == pytest.approx(row.threshold, abs=1e-12)
+
+
+class Logits(nn.Module):
+    """A critic that is a table: row i of the data is the number i."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = nn.Parameter(values.clone())
+
+    def forward(self, x):
+        return self.values[x.long().flatten()]
+
+
+def bound(name, logits):
+    """B_V(Q, P) with samples whose frequencies are exactly those of the laws."""
+    match = FDivergence(Logits(logits), name).double()
+    q, p = (torch.arange(2).repeat_interleave((law * 4).long())[:, None] for law in (Q, P))
+    return match.advantage(q, p)
+
+
+@every
+def test_the_bound_is_tight_at_the_best_critic(name):
+    """At T* = f'(p/q) the bound is the divergence; every other critic gives less."""
+    best = ROWS[name].optimum((P / Q).log())
+    assert bound(name, best).item() == pytest.approx(VALUES[name], abs=1e-5)
+    for move in torch.randn(20, 2, dtype=torch.float64):
+        assert bound(name, best + 0.3 * move) < bound(name, best)
+
+
+@every
+def test_the_gap_is_of_second_order(name):
+    """B(V* + e h) = D_f - O(e²): on logarithmic axes the gap has slope 2."""
+    best, move = ROWS[name].optimum((P / Q).log()), torch.tensor([1.0, -0.7], dtype=torch.float64)
+    steps = (1e-2, 1e-3)
+    gaps = [(bound(name, best) - bound(name, best + step * move)).item() for step in steps]
+    assert math.log10(gaps[0] / gaps[1]) == pytest.approx(2, abs=0.03)
+
+
+# of N(0, 1) from N(d, 1), d = 1/2 and 1; systems.md T2
+GAUSSIANS = {
+    "kl": {0.5: 0.1250, 1.0: 0.5000},
+    "reverse-kl": {0.5: 0.1250, 1.0: 0.5000},
+    "squared-hellinger": {0.5: 0.061534, 1.0: 0.235006},
+    "jensen-shannon": {0.5: 2 * 0.030311, 1.0: 2 * 0.111421},
+    "gan": {0.5: -1.325672, 1.0: -1.163451},
+}
+
+
+@pytest.mark.parametrize("shift", [0.5, 1.0])
+@pytest.mark.parametrize("name", GAUSSIANS)
+def test_an_affine_critic_climbs_to_the_divergence_of_gaussians(name, shift):
+    """log p/q of N(0, 1) and N(d, 1) is affine, and so is the best logit: the bound gets there."""
+    p, q = torch.randn(2, 100_000, 1, dtype=torch.float64)
+    q = q + shift
+    match = FDivergence(nn.Linear(1, 1).double(), name)
+    climber = torch.optim.LBFGS(match.parameters(), max_iter=60, line_search_fn="strong_wolfe")
+
+    def loss():
+        climber.zero_grad()
+        value = -match.advantage(q, p)
+        value.backward()
+        return value
+
+    climber.step(loss)
+    expected = GAUSSIANS[name][shift]
+    from_zero = expected - ROWS[name].at_one
+    assert match.advantage(q, p).item() - ROWS[name].at_one == pytest.approx(from_zero, rel=0.05)
+    assert match.critic.weight.item() < 0
+
+
+@every
+def test_float32_stays_finite_for_logits_to_a_hundred(name):
+    """Values and gradients of both players are finite for logits in [-100, 100]."""
+    logits = torch.linspace(-100, 100, 401)
+    for exchange in (True, False):
+        match = FDivergence(Logits(logits), name, exchange)
+        rows = torch.arange(401)[:, None]
+        for value in (match.advantage(rows, rows), match(rows, rows)):
+            assert value.isfinite()
+            (gradient,) = torch.autograd.grad(value, match.critic.values)
+            assert gradient.isfinite().all()
+
+
+def test_tame_logits_are_the_logits_up_to_thirty():
+    """It changes nothing up to 30, rises everywhere, is odd, and has no corner."""
+    v = torch.linspace(-100, 100, 2001, dtype=torch.float64, requires_grad=True)
+    t = tame(v)
+    inside = v.abs() <= 30
+    assert torch.equal(t[inside], v[inside])
+    assert (t.diff() > 0).all()
+    torch.testing.assert_close(t, -t.flip(0))
+    (slope,) = torch.autograd.grad(t.sum(), v)
+    assert slope.diff().abs().max() < 0.1
+
+
+@every
+def test_the_exchange_descends_minus_g(name):
+    """With the roles exchanged the model descends -E_Q g(V), as the paper's practical form has it."""
+    match = FDivergence(Logits(torch.zeros(2)), name).double()
+    logits = torch.tensor([0.3, -0.4], dtype=torch.float64)
+    match.critic.values.data = logits
+    rows = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+    difference = match(rows[:1], rows) - match(rows[1:], rows)
+    g = ROWS[name].activation(logits)
+    assert difference.item() == pytest.approx((g[1] - g[0]).item())
+
+
+def test_unknown_divergences_are_refused():
+    with pytest.raises(ConfigError, match="did you mean 'pearson'"):
+        FDivergence(nn.Linear(1, 1), "pearsn")
+
+
+def test_a_row_of_ones_own():
+    """Any convex function will do: half of Pearson's has half its value."""
+    row = ROWS["pearson"]
+    half = type(row)(
+        lambda u: row.f(u) / 2, lambda t: row.conjugate(2 * t) / 2, lambda v: v / 2,
+        lambda v: row.conjugate_of_activation(v) / 2, row.optimum, 0.0,
+    )  # fmt: skip
+    q, p = torch.randn(2, 50, 1)
+    critic = nn.Linear(1, 1)
+    whole = FDivergence(critic, "pearson").advantage(q, p)
+    torch.testing.assert_close(FDivergence(critic, half).advantage(q, p), whole / 2)
