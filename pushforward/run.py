@@ -191,7 +191,9 @@ class Run:
         """
         rows = self._rows(x)
         if self.model.told or self.model.recognise(rows[:1].to(self.model.prior.anchor.device)) is None:
-            raise ConfigError(f"the codes of {self.config['recipe']} hold no class, and nothing else reads one")
+            raise ConfigError(
+                f"the codes of {self.config['recipe']} hold no class, and nothing else reads one"
+            )
         return self._map(self._classes, rows)
 
     def draw(self, n: int, seed: int = 0) -> Tensor:

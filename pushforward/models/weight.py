@@ -110,6 +110,7 @@ def _follow(average: Tensor, value: Tensor, memory: float) -> Tensor:
     return value if average.isnan() else average + (value - average) / memory
 
 
+@torch.no_grad()
 def null_deviation(gauge: MMD, prior: Prior, batch: int, draws: int = 64) -> float:
     """The standard deviation of a discrepancy between two batches of one law."""
     noise = Noise("null deviation")

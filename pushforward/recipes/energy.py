@@ -27,11 +27,19 @@ from pushforward.recipes.in_data import (
     rebuilder,
 )
 from pushforward.recipes.parts import Recipe
-from pushforward.recipes.settings import InData, pick, total_variance
+from pushforward.recipes.settings import InData, apart, pick
+
+
+def edge(data: Dataset) -> float:
+    """A quarter of the distance of two rows: an energy is a distance divided by the number of values."""
+    return float(f"{apart(data) / 4 / data.train.x[0].numel():.3g}")
+
 
 EBGAN_TABLE: Table = {
-    "small": quick,
-    "paper": lambda data: published(prior="normal", lr=1e-3, critic_lr=1e-3, network="mlp", std=0.0),
+    "small": lambda data: quick(data, margin=edge(data)),
+    "paper": lambda data: published(
+        prior="normal", lr=1e-3, critic_lr=1e-3, network="mlp", std=0.0, margin=edge(data)
+    ),
 }
 
 
@@ -52,7 +60,7 @@ def ebgan(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        margin: The energy m at which samples are left alone; half the data's deviation by default.
+        margin: The energy m at which samples are left alone; by default a quarter of the distance of rows.
         pull: The factor w of the pulling-away term, which spreads samples out.
         code: Dimensions of the critic's code.
 
@@ -68,14 +76,12 @@ def ebgan(
         >>> ebgan(open_dataset("digits"), margin=1.0).model.match
         EnergyMargin(...margin=1, pull=0.1, turns=1...)
     """
-    chosen = pick(EBGAN_TABLE, "ebgan", settings, data, entries(options, InData))
+    chosen = pick(EBGAN_TABLE, "ebgan", settings, data, entries(options, InData) | {"margin": margin})
     made = pieces(chosen, data, options, None)
     critic = options.get("critic") or rebuilder(chosen, data, made, whole("code", code, least=1), L2())
-    # The energy is a distance divided by the number of values.
-    scale = total_variance(data) ** 0.5 / data.train.x[0].numel()
-    edge = float(f"{0.5 * scale:.3g}") if margin is None else margin
-    match = EnergyMargin(critic, edge, pull, chosen.turns)
-    return meeting(GAN(made.prior, made.decoder, match), chosen, data, f"energies, with a margin of {edge:g}")
+    match = EnergyMargin(critic, chosen.margin, pull, chosen.turns)
+    words = f"energies, with a margin of {chosen.margin:g}"
+    return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)
 
 
 BEGAN_TABLE: Table = {

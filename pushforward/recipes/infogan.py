@@ -49,7 +49,7 @@ def infogan(
     settings: Rows = "small",
     classes: int = 10,
     continuous: int = 2,
-    deviation: float | Literal["learnt"] = 1.0,
+    code_std: float | Literal["learnt"] = 1.0,
     weight: float | None = None,
     **options: Unpack[Options],
 ) -> Recipe:
@@ -62,7 +62,7 @@ def infogan(
         settings: Which row of defaults.
         classes: Classes of the categorical code.
         continuous: Uniform numbers in [-1, 1] that are read back, beside ``latent`` ones that are not.
-        deviation: What the recogniser's law of those has: 1 as in the paper's code, or "learnt".
+        code_std: Deviation of the recogniser's law of those: 1 as in the paper's code, or "learnt".
         weight: The factor w of the information.
 
     Raises:
@@ -89,9 +89,9 @@ def infogan(
         raise ConfigError(
             "the critic of infogan must be an nn.Sequential that ends with a Linear: features first"
         )
-    numbers = sum(Recogniser.sizes(blocks, deviation))
+    numbers = sum(Recogniser.sizes(blocks, code_std))
     head = mlp(critic[-1].in_features, numbers, [128], norm=False, activation=nn.ReLU)
-    recogniser = Recogniser(critic[:-1], head, blocks, deviation)
+    recogniser = Recogniser(critic[:-1], head, blocks, code_std)
     match = JensenShannon(critic, True, chosen.turns)
     model = InfoGAN(prior, made.decoder, match, recogniser, float(chosen.weight))
     meaning = (

@@ -46,28 +46,32 @@ from pushforward.recipes.in_data import (
     rebuilder,
 )
 from pushforward.recipes.parts import Recipe, assemble
-from pushforward.recipes.settings import InData, Settings, pick, small, total_variance
+from pushforward.recipes.settings import InData, Settings, apart, pick, small
 from pushforward.training import adam
 
 
-def mixture_of_widths(spread: float, shares: tuple[float, ...]) -> GaussianKernel:
+def mixture_of_widths(scale: float, shares: tuple[float, ...]) -> GaussianKernel:
     """Gaussian kernels whose bandwidths are shares of the distance between two draws of the given law."""
-    return GaussianKernel([float(f"{share * spread**0.5:.3g}") for share in shares])
+    return GaussianKernel([float(f"{share * scale:.3g}") for share in shares])
 
 
 WIDE = (0.15, 0.22, 0.31, 0.43, 0.61, 0.87)  # those of the official code on MNIST, as shares
 FINE = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # for points, whose modes are narrow
 GMMN_TABLE: Table = {
-    "small": lambda data: quick(data, batch=min(500, len(data.train)), latent=10, lr=1e-3),
+    "small": lambda data: quick(
+        data, batch=min(500, len(data.train)), latent=10, lr=1e-3, scale=apart(data)
+    ),
     "paper": lambda data: InData(
         latent=10, prior="uniform", network="mlp", batch=1000, optimizer="sgd", lr=2.0, beta1=0.9,
-        schedule="constant", epochs=700,
+        schedule="constant", epochs=700, scale=apart(data),
     ),
 }  # fmt: skip
 
 
 @unfolded
-def gmmn(data: Dataset, *, settings: Rows = "small", **options: Unpack[Options]) -> Recipe:
+def gmmn(
+    data: Dataset, *, settings: Rows = "small", scale: float | None = None, **options: Unpack[Options]
+) -> Recipe:
     r"""Generative moment matching network: samples meet data in MMD, without a critic.
 
     .. math:: \min_G\; \mathrm{MMD}(G_\# P_Z, P_X)
@@ -75,6 +79,7 @@ def gmmn(data: Dataset, *, settings: Rows = "small", **options: Unpack[Options])
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
+        scale: The distance that kernels' widths are shares of; that of two rows of data by default.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -88,9 +93,9 @@ def gmmn(data: Dataset, *, settings: Rows = "small", **options: Unpack[Options])
         >>> [player.name for player in gmmn(open_dataset("digits")).model.players()]
         ['model']
     """
-    chosen = pick(GMMN_TABLE, "gmmn", settings, data, entries(options, InData))
+    chosen = pick(GMMN_TABLE, "gmmn", settings, data, entries(options, InData) | {"scale": scale})
     made = pieces(chosen, data, options, None)
-    kernel = mixture_of_widths(2 * total_variance(data), WIDE if len(data.shape) == 3 else FINE)
+    kernel = mixture_of_widths(chosen.scale, WIDE if len(data.shape) == 3 else FINE)
     match = Root(MMD(kernel, "v"))
     words = f"MMD, Gaussian kernels of bandwidths {', '.join(f'{h:g}' for h in kernel.bandwidths)}"
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)
@@ -210,7 +215,7 @@ def gmmn_ae(
     parts = assemble(chosen, data, encoder, decoder, prior)
     if isinstance(parts.encoder, DeterministicEncoder):
         parts.encoder.onto = torch.sigmoid
-    kernel = mixture_of_widths(chosen.latent / 6, WIDE)
+    kernel = mixture_of_widths((chosen.latent / 6) ** 0.5, WIDE)
     model = FollowingAE(prior, parts.decoder, parts.encoder, Root(MMD(kernel, "v")), parts.cost)
     meaning = f"no weight: a prior of its own follows the codes in MMD; the cost is {price(chosen, data)}"
     optimizers = {name: adam(chosen.lr, (chosen.beta1, 0.999)) for name in ("model", "prior")}

@@ -31,9 +31,9 @@ class Pair:
     images: bool
 
 
-def _stages(shape: Shape, first: int, least: int = 8) -> list[int]:
+def _stages(shape: Shape, first: int, least: int) -> list[int]:
     """Channels after each halving of an image, as many as lead to ``least`` pixels or fewer."""
-    halvings = max(1, math.ceil(math.log2(max(shape[1:]) / least)))
+    halvings = max(2, math.ceil(math.log2(max(shape[1:]) / least)))
     return [first * 2**stage for stage in range(halvings)]
 
 
@@ -42,12 +42,12 @@ def _plain(shape: Shape) -> list[int]:
     return [512, 512] if math.prod(shape) >= 256 else [128, 128, 128]
 
 
-def _conv(first: int, kernel: int) -> Pair:
+def _conv(first: int, kernel: int, least: int) -> Pair:
     """Strided convolutions in the manner of DCGAN, ``first`` channels at full size."""
     return Pair(
-        generator=lambda n, s: conv_decoder(n, s, _stages(s, first)[::-1], kernel, last=False),
+        generator=lambda n, s: conv_decoder(n, s, _stages(s, first, least)[::-1], kernel, last=False),
         critic=lambda s, n, norm: conv_encoder(
-            s, n, _stages(s, first), kernel, norm=norm, activation=leaky, bare=True
+            s, n, _stages(s, first, least), kernel, norm=norm, activation=leaky, bare=True
         ),
         images=True,
     )
@@ -59,8 +59,8 @@ PAIRS: dict[str, Pair] = {
         critic=lambda s, n, norm: mlp(s, n, _plain(s), norm=norm == "batch", activation=leaky),
         images=False,
     ),
-    "conv": _conv(32, 4),
-    "dcgan": _conv(64, 5),
+    "conv": _conv(32, kernel=4, least=8),
+    "dcgan": _conv(64, kernel=5, least=4),
 }
 
 __all__ = ["PAIRS", "Pair"]

@@ -125,6 +125,8 @@ class InData(Settings):
         optimizer: "adam", "rmsprop" or "sgd" with momentum ``beta1``.
         beta2: Adam's second moment.
         std: Deviation of the weights at the start, N(0, std²); 0 for torch's own.
+        margin: The energy at which samples are left alone; 0 of games without one.
+        scale: The distance of two rows of data, which widths of kernels are shares of; 0 of others.
     """
 
     weight: float | str = 1.0
@@ -132,6 +134,8 @@ class InData(Settings):
     optimizer: str = "adam"
     beta2: float = 0.999
     std: float = 0.0
+    margin: float = 0.0
+    scale: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -153,6 +157,11 @@ def total_variance(data: Dataset) -> float:
     """The squared error of the mean row: what an encoder that knows nothing pays."""
     x = data.train.batch(slice(0, 10_000)).x
     return float(x.flatten(1).var(0, correction=0).sum())
+
+
+def apart(data: Dataset) -> float:
+    """The distance of two rows of data, as the root of the mean square."""
+    return float(f"{(2 * total_variance(data)) ** 0.5:.3g}")
 
 
 def small(data: Dataset, share: float | None, **changes: Any) -> Settings:

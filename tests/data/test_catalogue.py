@@ -20,8 +20,9 @@ RNG = np.random.default_rng(0)
 
 
 def test_every_entry_has_one_line():
-    read = {"digits", "mnist", "fashion-mnist", "cifar10", "celeba", "dsprites"}
-    assert set(CATALOGUE) == read | {"fading-squares", "sprites"}
+    read = {"digits", "mnist", "fashion-mnist", "cifar10", "celeba", "dsprites", "stacked-mnist"}
+    made = {"fading-squares", "sprites", "ring", "grid", "swiss-roll", "petals"}
+    assert set(CATALOGUE) == read | made
     assert all(entry.about and "\n" not in entry.about for entry in CATALOGUE.values())
 
 

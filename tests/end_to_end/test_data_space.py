@@ -1,0 +1,244 @@
+"""Models in data space, from the first command to the last: train, sample, interpolate, judge, resume."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import pushforward as pf
+from pushforward.data import Dataset, Split, open_dataset
+from pushforward.errors import ConfigError
+from pushforward.recipes import RECIPES
+from pushforward.training import checkpoints
+
+ON_POINTS = (
+    "gan",
+    "lsgan",
+    "f-gan",
+    "sngan",
+    "wgan",
+    "wgan-gp",
+    "ebgan",
+    "began",
+    "infogan",
+    "mmd-gan",
+    "gmmn",
+)
+ON_IMAGES = (*ON_POINTS, "dcgan", "gmmn-ae")
+
+
+@pytest.fixture(scope="module")
+def points():
+    whole = open_dataset("ring")
+    parts = (whole.train.rows(torch.arange(400)), whole.test.rows(torch.arange(100)))
+    return Dataset("ring", *parts, unit=False, modes=whole.modes)
+
+
+def checked(run, shape):
+    assert run.sample(5).shape == (5, *shape)
+    assert torch.equal(run.sample(5), run.sample(9)[:5])
+    assert run.sample(5).isfinite().all()
+    ends = run.draw(4)
+    paths = run.walk(ends[:2], ends[2:], steps=3)
+    assert paths.shape == (2, 3, *shape)
+    torch.testing.assert_close(paths[:, 0], run.decode(ends[:2]), rtol=1e-4, atol=1e-5)
+    walks, places = run.stroll(ends[:1], dimensions=2, steps=3)
+    assert walks.shape == (2, 3, *shape)
+    assert set(places) <= set(run.model.prior.walkable)
+    assert (run.path / "sheet.png").exists()
+
+
+@pytest.mark.parametrize("recipe", ON_POINTS)
+def test_on_points(recipe, points, tmp_path):
+    """Every recipe trains on points, samples, interpolates, and is judged by the modes of the law."""
+    run = pf.train(recipe, points, out=tmp_path / "run", steps=12, progress=False)
+    checked(run, (2,))
+    found = run.evaluate(sections=("samples", "modes", "objective"))
+    assert found["modes"]["modes"] == 8
+    assert 0 <= found["modes"]["high_quality"] <= 1
+    assert run.history[-1]["signs"]["spread"] > 0
+    if recipe != "gmmn":
+        assert "critic" in run.history[-1]["terms"]
+    if recipe != "infogan":
+        with pytest.raises(ConfigError, match="no encoder"):
+            run.encode(points.test.x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ON_IMAGES)
+def test_on_images_and_loaded_again(recipe, digits, tmp_path):
+    """Every recipe trains on images; what is loaded from the folder makes the same samples."""
+    run = pf.train(recipe, "digits", out=tmp_path / "run", steps=4, batch=20, progress=False)
+    checked(run, (1, 8, 8))
+    assert run.sample(8).min() >= 0
+    assert run.sample(8).max() <= 1
+    assert torch.equal(pf.load(run.path).sample(6), run.sample(6))
+    sections = ("modes", "latent", "reconstruction", "classes")
+    found = run.evaluate(rows=60, sections=sections, features="classifier")
+    assert found["modes"]["modes"] == 10
+    assert ("latent" in found) == (recipe == "gmmn-ae")
+
+
+@pytest.mark.parametrize("recipe", ["began", "wgan-gp", "infogan", "sngan"])
+def test_resumed_runs_are_the_same_bits(recipe, points, tmp_path, monkeypatch):
+    """State that is no parameter (k, singular vectors) is saved and resumed with the rest."""
+    whole = pf.train(recipe, points, out=tmp_path / "whole", steps=8, progress=False)
+    from pushforward.errors import InterruptedRunError
+    from pushforward.training.loop import Loop
+
+    advance = Loop.advance
+
+    def interrupted(self):
+        if self.step == 5:
+            raise InterruptedRunError("stopped")
+        return advance(self)
+
+    monkeypatch.setattr(Loop, "advance", interrupted)
+    monkeypatch.setattr("pushforward.training.session.PATIENCE", -1.0)
+    with pytest.raises(InterruptedRunError):
+        pf.train(recipe, points, out=tmp_path / "parts", steps=8, progress=False)
+    monkeypatch.setattr(Loop, "advance", advance)
+    parts = pf.resume(tmp_path / "parts", data=points, progress=False)
+    first, second = (checkpoints.newest(run.path / "checkpoints")[0] for run in (whole, parts))
+    for name, tensors in first.items():
+        for key, value in tensors.items():
+            assert torch.equal(value, second[name][key]), (name, key)
+    if recipe == "began":
+        assert first["model"]["match.k"] > 0
+
+
+def test_the_balance_of_began_is_shown(points, tmp_path):
+    run = pf.train("began", points, out=tmp_path / "run", steps=5, progress=False)
+    assert {"k", "ratio", "measure"} <= set(run.history[-1]["signs"])
+
+
+def test_infogan_reads_classes(digits, tmp_path):
+    """Classes can be asked for and read off data, without any label; numbers can be walked along."""
+    run = pf.train("infogan", "digits", out=tmp_path / "run", steps=4, classes=7, batch=20, progress=False)
+    assert run.sample(3, label=6).shape == (3, 1, 8, 8)
+    named = run.classify(digits.test.batch(slice(0, 20)).x)
+    assert named.shape == (20,)
+    assert named.max() < 7
+    found = run.evaluate(rows=100, sections=("classes",), features="pca")["classes"]
+    assert {"error", "majority_error", "clusters"} <= set(found)
+    assert 0 not in run.model.prior.walkable
+    assert 7 in run.model.prior.walkable
+    assert "information_class" in run.history[-1]["signs"]
+
+
+def test_interpolating_without_an_encoder(points, tmp_path, command):
+    """The command walks between draws of the prior where there are no codes."""
+    run = pf.train("gmmn", "ring", out=tmp_path / "run", steps=2, batch=50, progress=False)
+    code, _, _ = command("interpolate", run.path, "--n", 3, "--steps", 4, "--out", tmp_path / "paths.npy")
+    assert code == 0
+    import numpy as np
+
+    assert np.load(tmp_path / "paths.npy").shape == (12, 2)
+
+
+def test_a_penalty_refuses_batch_norm_at_the_door(points, tmp_path, command):
+    critic = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
+    with pytest.raises(ConfigError, match="BatchNorm makes a critic's value at one row depend on the others"):
+        pf.train("wgan-gp", points, out=tmp_path / "run", critic=critic, steps=2, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_dcgan_s_batch_norm_keeps_statistics_in_the_critic_s_turn_alone(digits):
+    """In the model's turn the critic's running statistics stay as they are."""
+    from pushforward.training.loop import Loop
+
+    built = RECIPES["dcgan"](digits, batch=20)
+    loop = Loop(built.model, digits.train, built.training, total=4)
+    model, critic = loop.seats
+    norm = next(m for m in built.model.match.modules() if isinstance(m, nn.BatchNorm2d))
+    from pushforward.randomness import Noise
+    from pushforward.square import Square
+
+    def look(seat):
+        x, _ = loop.rows(0)
+        with loop.awake(seat):
+            seat.player.loss(Square(built.model, x, Noise(0)))
+        return norm.running_mean.clone()
+
+    before = norm.running_mean.clone()
+    assert torch.equal(look(model), before)
+    assert not torch.equal(look(critic), before)
+
+
+def test_collapsed_samples_are_complained_of(points, tmp_path):
+    """A generator that makes one point is told so, once, while it can still be stopped."""
+
+    class Point(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift = nn.Parameter(torch.zeros(2))
+
+        def forward(self, z):
+            return 0 * z[:, :2] + self.shift
+
+    run = pf.train("gan", points, out=tmp_path / "run", decoder=Point(), latent=2, steps=20, progress=False)
+    said = [words for line in run.history for words in line.get("warnings", [])]
+    assert len(said) == 1
+    assert "samples have collapsed" in said[0]
+
+
+def test_every_shared_option_is_explained_in_help(command):
+    """Options that a family shares are written once and explained everywhere."""
+    code, out, _ = command("train", "f-gan", "--help")
+    assert code == 0
+    assert "Learning rate of the generator" in " ".join(out.split())
+    assert "--divergence" in out
+
+
+def test_wrong_names_are_refused(points, tmp_path):
+    for recipe, wrong in (
+        ("f-gan", {"divergence": "klll"}),
+        ("lsgan", {"targets": "x"}),
+        ("sngan", {"loss": "x"}),
+    ):
+        with pytest.raises(ConfigError, match="known:"):
+            pf.train(recipe, points, out=tmp_path / "run", steps=1, progress=False, **wrong)
+    with pytest.raises(ConfigError, match="has no argument 'nets'"):
+        pf.train("gan", points, out=tmp_path / "run", steps=1, progress=False, nets="mlp")
+    with pytest.raises(ConfigError, match="needs images"):
+        pf.train("gan", points, out=tmp_path / "run", steps=1, progress=False, network="dcgan")
+
+
+def test_settings_of_papers_build(digits):
+    """Every row of settings makes a model that fits the data."""
+    for recipe in ON_IMAGES:
+        built = RECIPES[recipe](digits, settings="paper")
+        assert json.dumps(built.meaning)
+
+
+def test_stacked_digits(digits):
+    """Three digits in three channels: a thousand modes, always the same rows, and a way to count them."""
+    from pushforward.data.stacked import stacked
+
+    data, again = stacked(digits), stacked(digits)
+    assert data.shape == (3, 8, 8)
+    assert data.fingerprint == again.fingerprint
+    assert len(data.train) == len(digits.train)
+    assert not torch.equal(data.train.x[:, 0], data.train.x[:, 1])
+    for channel in range(3):
+        assert torch.equal(data.train.x[:, channel].sum(0), digits.train.x[:, 0].sum(0)) or torch.allclose(
+            data.train.x[:, channel].sum(0), digits.train.x[:, 0].sum(0), rtol=1e-4
+        )
+
+
+def test_worlds_of_points():
+    """Ring and grid have the modes that they say they have, in equal shares, and held-out rows are others."""
+    from pushforward.evaluation import point_modes
+
+    for name, count in (("ring", 8), ("grid", 25)):
+        data = open_dataset(name)
+        assert len(data.modes.points) == count
+        found = point_modes(data.train.x, data.modes.points, data.modes.sigma)
+        assert found.captured == count
+        assert found.kl < 1e-3
+        assert found.high_quality == pytest.approx(1 - 2.718281828**-4.5, abs=2e-3)
+        assert not set(map(tuple, data.test.x[:50].tolist())) & set(map(tuple, data.train.x.tolist()))
+    for name in ("swiss-roll", "petals"):
+        assert open_dataset(name).shape == (2,)
+    assert isinstance(open_dataset("ring").train, Split)
