@@ -35,13 +35,14 @@ GROUPS: dict[str, Group] = {
     "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 3000),
     "plane": Group(("aae-reduction:labels=100",), 4000),
     "supervised": Group(("aae-supervised",), 6000),
-    "priors": Group(("aae:prior=mixture,encoder_lr=0.002", "aae:prior=swiss-roll,encoder_lr=0.002"), 4000),
+    "mixture": Group(("aae:prior=mixture,encoder_lr=0.002",), 4000),
+    "swiss-roll": Group(("aae:prior=swiss-roll",), 3000),
     "label-regularised": Group(("aae-label-regularised:labels=10000",), 6000),
     "posteriors": Group(
         ("aae:posterior=deterministic", "aae:posterior=gaussian", "aae:posterior=implicit"), 3000, SAMPLES
     ),
     "avb": Group(("avb", "vae"), 4000, (*CODES, "likelihood")),
-    "beta": Group(tuple(f"beta-vae:weight={beta}" for beta in (1, 2, 4, 8)), 3000, SAMPLES),
+    "beta": Group(tuple(f"beta-vae:weight={beta}" for beta in (1, 4)), 3000, SAMPLES),
     "gaussian": Group(("vae:cost=gaussian", "vae:cost=gaussian-learnt"), 3000, SAMPLES),
     "info": Group(("info-vae:alpha=0", "info-vae:alpha=0.5", "info-vae:alpha=1"), 3000, SAMPLES),
     "fading": Group(

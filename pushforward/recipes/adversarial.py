@@ -514,7 +514,7 @@ def aae_clustering(
 
 REDUCTION_TABLE: Table = {
     # Styles are N(0, I): heads 8 apart leave room between them. The paper prints no distance, public code 2.
-    "small": lambda data: in_noise(data, latent=2, apart=8.0),
+    "small": lambda data: in_noise(data, latent=2, apart=8.0, encoder_lr=1.5e-3),
     "paper": lambda data: printed(latent=2, input_noise=0.3),
 }
 

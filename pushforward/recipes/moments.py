@@ -116,6 +116,7 @@ def mmd_gan(
     *,
     settings: Rows = "small",
     features: int = 16,
+    back: float = 8.0,
     penalty: float | None = None,
     **options: Unpack[Options],
 ) -> Recipe:
@@ -123,13 +124,14 @@ def mmd_gan(
 
     .. math:: \min_G \max_f\; \mathrm{MMD}_k(f_\# G_\# P_Z, f_\# P_X)
 
-    With settings "paper" the features are decoded again and their weights clipped; with "small" the slope of
-    the witness is penalised instead, as in later work, which needs neither.
+    With settings "paper" the weights of the features are clipped; with "small" the slope of the witness is
+    penalised instead, as in later work.
 
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
         features: Numbers that the critic makes of a row.
+        back: The factor of the squared error of decoding the features, which keeps them injective.
         penalty: The factor of the penalty on the witness's slope; None for 1, and for clipping with "paper".
 
     Raises:
@@ -150,12 +152,12 @@ def mmd_gan(
     made = pieces(chosen, data, options, None)
     encoder = options.get("critic") or made.critic(whole("features", features, least=1))
     scales = GaussianKernel([1.0, 2.0, 4.0, 8.0, 16.0])
+    inverse = rebuilder(chosen, data, made, features, L2()).decoder if back else None
     if settings == "paper" and penalty is None:
-        back = rebuilder(chosen, data, made, features, L2()).decoder
-        match = LearntMMD(encoder, scales, back, turns=chosen.turns, constraint=Clipping(0.01))
+        match = LearntMMD(encoder, scales, inverse, back, turns=chosen.turns, constraint=Clipping(0.01))
     else:
         match = LearntMMD(
-            encoder, scales, None, back=0.0, order=0.0, estimator="u", root=False, turns=chosen.turns,
+            encoder, scales, inverse, back, order=0.0, estimator="u", root=False, turns=chosen.turns,
             constraint=GradientPenalty(1.0 if penalty is None else penalty),
         )  # fmt: skip
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, "MMD of learnt features")

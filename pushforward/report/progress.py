@@ -36,19 +36,21 @@ class Lines:
     def __init__(self, what: str) -> None:
         self.what = what
         self.begun = self.last = time.monotonic()
-        self.first: int | None = None
+        self.first = self.done = sys.maxsize
         self.finished = False
 
     def __call__(self, done: int, total: int, words: str = "") -> None:
         now = time.monotonic()
-        if self.first is None:  # what was done before is no measure of speed
+        if done < self.done:  # the first word of a pass: what was done before is no measure of speed
             self.first, self.begun = done, now
+        self.done = done
         if now - self.last < EVERY and (done < total or self.finished):
             return
         self.finished = self.finished or done >= total  # work in several passes says so once
         self.last = now
-        left = (now - self.begun) / max(done - self.first, 1) * (total - done)
-        self.say(f"{self.what} {done}/{total}  {words}  {clock(left)} left")
+        seen = done - self.first
+        left = f"{clock((now - self.begun) / seen * (total - done))} left" if seen else ""
+        self.say(f"{self.what} {done}/{total}  {words}  {left}".rstrip())
 
     def say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
