@@ -7,27 +7,9 @@ Prints a table for each group (docs/results). Runs that are finished are not tra
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from benchmarks.groups import CODES, Group, run
 
-import pushforward as pf
-
-CODES = ("objective", "reconstruction", "latent", "classes")
 SAMPLES = (*CODES, "samples", "floor")
-
-
-@dataclass(frozen=True)
-class Group:
-    """Recipes on one data set with one budget, and what is asked of them."""
-
-    cases: tuple[str, ...]
-    steps: int
-    sections: tuple[str, ...] = CODES
-    data: str = "mnist"
-    size: int | None = None
-
 
 GROUPS: dict[str, Group] = {
     "labels": Group(("aae-semi-supervised:labels=100",), 5000),
@@ -56,26 +38,5 @@ GROUPS: dict[str, Group] = {
 }  # fmt: skip
 
 
-def main() -> None:
-    """Trains what is not there yet, and prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir")
-    parser.add_argument("--out", type=Path, default=Path("runs/latent"))
-    parser.add_argument("--only", choices=GROUPS, nargs="*", default=list(GROUPS))
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    common: dict[str, Any] = {"data_dir": arguments.data_dir, "threads": arguments.threads}
-    for name in arguments.only:
-        group = GROUPS[name]
-        found = pf.compare(
-            group.cases, group.data, seeds=arguments.seeds, out=arguments.out / name, steps=group.steps,
-            sections=group.sections, size=group.size, features="pca" if group.data == "sprites" else "auto",
-            **common,
-        )  # fmt: skip
-        for table in found.tables.values():
-            print(f"## {name}, {group.steps} steps\n\n{table.text()}\n\n{table.note}\n", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, GROUPS)

@@ -1,0 +1,29 @@
+"""Every system in data space, on points and on MNIST, by the library's one judge.
+
+    python -m benchmarks.data_space --out RUNS [--data-dir DATA] [--only ring digits] [--seeds 0 1 2]
+
+Prints a table for each group (docs/results). Runs that are finished are not trained again.
+"""
+
+from __future__ import annotations
+
+from benchmarks.groups import Group, run
+
+JUDGED = ("objective", "samples", "floor", "modes", "classes", "reconstruction", "latent")
+GROUPS: dict[str, Group] = {
+    "ring": Group(("wgan-gp", "gmmn"), 4000, ("modes",), "ring"),
+    "ring-mmd-gan": Group(("mmd-gan",), 2000, ("modes",), "ring"),
+    "ring-others": Group(
+        ("gan", "lsgan", "f-gan:divergence=kl", "f-gan:divergence=reverse-kl", "sngan", "wgan", "ebgan",
+         "began"),
+        4000, ("modes",), "ring",
+    ),
+    "grid": Group(("wgan-gp", "gmmn"), 4000, ("modes",), "grid"),
+    "mnist": Group(("dcgan", "infogan"), 6000, JUDGED),
+    "mnist-critics": Group(("wgan-gp", "mmd-gan"), 3000, JUDGED),
+    "mnist-energies": Group(("began", "ebgan"), 6000, JUDGED),
+    "mnist-moments": Group(("gmmn", "gmmn-ae"), 4000, JUDGED),
+}  # fmt: skip
+
+if __name__ == "__main__":
+    run(__doc__, GROUPS)
