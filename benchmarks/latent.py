@@ -18,7 +18,7 @@ GROUPS: dict[str, Group] = {
     "plane": Group(("aae-reduction:labels=100",), 4000),
     "supervised": Group(("aae-supervised",), 6000),
     "mixture": Group(("aae:prior=mixture,encoder_lr=0.002",), 4000),
-    "swiss-roll": Group(("aae:prior=swiss-roll",), 3000),
+    "swiss-roll": Group(("aae:prior=swiss-roll,encoder_lr=0.002",), 4000),
     "label-regularised": Group(("aae-label-regularised:labels=10000",), 6000),
     "posteriors": Group(
         ("aae:posterior=deterministic", "aae:posterior=gaussian", "aae:posterior=implicit"), 3000, SAMPLES

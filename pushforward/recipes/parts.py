@@ -72,7 +72,7 @@ PRIORS: dict[str, Callable[[int, float], Prior]] = {
     "uniform": UniformPrior,
     "sphere": SpherePrior,
     "mixture": planar("mixture", lambda sigma: petals(10, 1.4 * sigma, 0.5 * sigma, 0.05 * sigma)),
-    "swiss-roll": planar("swiss-roll", lambda sigma: SwissRollPrior(10, sigma)),
+    "swiss-roll": planar("swiss-roll", lambda sigma: SwissRollPrior(10, 0.1 * sigma)),
 }
 KERNELS: dict[str, Callable[[Prior], Kernel]] = {
     "imq": lambda prior: IMQ(prior.spread),

@@ -256,3 +256,14 @@ def test_one_hot_of_too_few(classes):
     """A choice needs two classes."""
     with pytest.raises(ConfigError, match="classes"):
         OneHotPrior(classes)
+
+
+def test_a_roll_by_name_is_a_roll():
+    """The noise around the swiss roll that recipes take is far below the distance of its turns."""
+    from pushforward.recipes.parts import PRIORS
+
+    roll = PRIORS["swiss-roll"](2, 1.0)
+    t = torch.linspace(0, 1, 2000).sqrt()
+    line = 3 * t * torch.stack([(4 * math.pi * t).cos(), (4 * math.pi * t).sin()])
+    away = torch.cdist(drawn(roll, 2000).float(), line.T).min(1).values
+    assert away.mean() < 0.15
