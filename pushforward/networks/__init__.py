@@ -1,12 +1,14 @@
 """Shapes in, shapes out. No science."""
 
-from pushforward.networks.blocks import NormFirst
+from pushforward.networks.blocks import Gate, NormFirst
 from pushforward.networks.dcgan import conv_decoder, conv_encoder, official_init
 from pushforward.networks.mixing import Mixing, Squares
 from pushforward.networks.mlp import mlp
 from pushforward.networks.noise import GaussianNoise
+from pushforward.networks.resnet import resnet_critic, resnet_generator
 
 __all__ = [
+    "Gate",
     "GaussianNoise",
     "Mixing",
     "NormFirst",
@@ -15,4 +17,6 @@ __all__ = [
     "conv_encoder",
     "mlp",
     "official_init",
+    "resnet_critic",
+    "resnet_generator",
 ]

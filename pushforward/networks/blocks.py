@@ -1,4 +1,4 @@
-"""Layers that see some columns alone."""
+"""Layers that treat some columns or channels in another way than others."""
 
 from __future__ import annotations
 
@@ -24,3 +24,15 @@ class NormFirst(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         return torch.cat([self.norm(rows[:, : self.columns]), rows[:, self.columns :]], dim=1)
+
+
+class Gate(nn.Module):
+    r"""Half of the channels (N, 2C, \*) opens or shuts the others: :math:`\sigma(a) \tanh(b)`, (N, C, \*).
+
+    >>> Gate()(torch.tensor([[0.0, 1.0]])).round(decimals=3)
+    tensor([[0.3810]])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = x.chunk(2, dim=1)
+        return a.sigmoid() * b.tanh()

@@ -98,6 +98,7 @@ def conv_encoder(
     norm: str | None = "batch",
     activation: Layers = nn.ReLU,
     bare: bool = False,
+    gated: bool = False,
 ) -> nn.Sequential:
     """Stages of (:class:`Down`, BatchNorm, ReLU), then linear layers to ``outputs`` numbers.
 
@@ -110,6 +111,7 @@ def conv_encoder(
         norm: "batch", "layer" or None, in the place of BatchNorm.
         activation: What stands in the place of the ReLU.
         bare: Whether the first stage goes without normalisation, as in the critic of DCGAN.
+        gated: Whether the activation halves channels, so that convolutions make twice as many.
 
     >>> import torch
     >>> conv_encoder((3, 45, 37), 8, [16, 32], 4)(torch.rand(2, 3, 45, 37)).shape
@@ -119,7 +121,8 @@ def conv_encoder(
     layers: list[nn.Module] = []
     for stage, width in enumerate(channels):
         here = None if bare and stage == 0 else norm
-        layers += [Down(inputs, width, kernel), *in_image(here, width), activation()]
+        made = 2 * width if gated else width
+        layers += [Down(inputs, made, kernel), *in_image(here, made), activation()]
         inputs = width
     layers.append(nn.Flatten())
     units = inputs * math.prod(sizes((size[0], size[1]), len(channels))[-1])
@@ -138,6 +141,7 @@ def conv_decoder(
     last: bool = True,
     norm: str | None = "batch",
     activation: Layers = nn.ReLU,
+    gated: bool = False,
 ) -> nn.Sequential:
     """Linear layers to a small image of ``channels[0]``, then stages of (:class:`Up`, BatchNorm, ReLU).
 
@@ -151,6 +155,7 @@ def conv_decoder(
             the last stage of stride 2.
         norm: "batch", "layer" or None, in the place of BatchNorm.
         activation: What stands in the place of the ReLU.
+        gated: Whether the activation halves channels, so that convolutions make twice as many.
 
     >>> import torch
     >>> conv_decoder(8, (3, 45, 37), [32, 16], 4)(torch.rand(2, 8)).shape
@@ -164,10 +169,12 @@ def conv_decoder(
     for width in hidden:
         layers += [nn.Linear(units, width), *in_vector(norm, width), activation()]
         units = width
-    layers += [nn.Linear(units, channels[0] * math.prod(path[0])), nn.Unflatten(1, (channels[0], *path[0]))]
-    layers += [*([] if last else in_image(norm, channels[0])), activation()]
+    twice = 2 if gated else 1
+    begin = twice * channels[0]
+    layers += [nn.Linear(units, begin * math.prod(path[0])), nn.Unflatten(1, (begin, *path[0]))]
+    layers += [*([] if last else in_image(norm, begin)), activation()]
     for inputs, width, target in zip(channels, channels[1:], path[1:], strict=False):
-        layers += [Up(inputs, width, kernel, target), *in_image(norm, width), activation()]
+        layers += [Up(inputs, twice * width, kernel, target), *in_image(norm, twice * width), activation()]
     layers.append(Up(channels[-1], outputs, kernel, path[-1], stride=1 if last else 2))
     return nn.Sequential(*layers)
 

@@ -1,4 +1,4 @@
-"""A discrepancy does not know where it stands: each one pulls samples to data and codes to the prior alike."""
+"""A discrepancy does not know where it stands: each pulls samples to data and codes to the prior alike."""
 
 import pytest
 import torch

@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from pushforward.networks import conv_decoder, conv_encoder, mlp, official_init
+from pushforward.networks import (
+    Gate,
+    conv_decoder,
+    conv_encoder,
+    mlp,
+    official_init,
+    resnet_critic,
+    resnet_generator,
+)
 from pushforward.networks.dcgan import Down, sizes
 
 
@@ -114,3 +122,41 @@ def test_mlp_of_any_shape(norm):
         codes = mlp(shape, 2, [8, 8], norm)(x)
         assert codes.shape == (6, 2)
         assert mlp(2, shape, [8, 8], norm)(codes).shape == x.shape
+
+
+def test_residual_nets_have_the_layers_of_the_paper():
+    """At 64 pixels and 6 blocks a stage, generator and critic have 101 layers each."""
+    from pushforward.networks.resnet import layers
+
+    assert layers(resnet_generator(8, (3, 64, 64), 8)) == 101
+    assert layers(resnet_critic((3, 64, 64), 1, 8)) == 101
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 45, 37), (1, 8, 8)])
+@pytest.mark.parametrize("norm", ["batch", "layer", None])
+def test_residual_nets_take_any_size(shape, norm):
+    images = resnet_generator(4, shape, 4, blocks=1, norm=norm)(torch.randn(3, 4))
+    assert images.shape == (3, *shape)
+    assert resnet_critic(shape, 2, 4, blocks=1, norm=norm)(images).shape == (3, 2)
+
+
+def test_a_block_begins_near_what_comes_in():
+    """Its branch has a share of .3: a hundred blocks do not blow a row up."""
+    net = resnet_generator(8, (1, 32, 32), 8, norm=None)
+    assert net(torch.randn(4, 8)).abs().max() < 100
+
+
+def test_gates():
+    """σ(a) tanh(b) of two halves of the channels; nets of gates make the shapes of others."""
+    a, b = torch.randn(2, 5, 3, 4, 4)
+    torch.testing.assert_close(Gate()(torch.cat([a, b], 1)), a.sigmoid() * b.tanh())
+    images = conv_decoder(4, (1, 28, 28), [8, 4], 4, activation=Gate, gated=True)(torch.randn(2, 4))
+    assert conv_encoder((1, 28, 28), 3, [4, 8], 4, activation=Gate, gated=True)(images).shape == (2, 3)
+
+
+@pytest.mark.parametrize("norm", ["layer", None])
+def test_critics_without_batch_norm_see_each_row_alone(norm):
+    """The value at a row does not depend on the others in the batch."""
+    net = conv_encoder((1, 12, 12), 1, [4, 8], 4, hidden=[6], norm=norm)
+    x = torch.randn(6, 1, 12, 12)
+    torch.testing.assert_close(net(x)[:2], net(x[:2]), rtol=1e-4, atol=1e-5)
