@@ -119,6 +119,7 @@ def train(
     config = _config(recipe, built, dataset, seed, budget, arguments, device, threads, data_dir, size)
     if not overwrite and (folder / "config.json").exists():
         config = continued(folder, config)
+        built = _build(recipe, dataset, seed, {**config.get("defaults", {}), **arguments})
         probe(folder)
     else:
         claim(folder, overwrite)
@@ -154,7 +155,7 @@ def resume(
         raise DataError(f"{folder} learnt from data in memory; hand them over as data=")
     source = about["source"] if data is None else data
     dataset = same_data(open_dataset(source, data_dir=about["data_dir"], size=about["size"]), config)
-    arguments = {**config["arguments"], **_given_modules(config, modules)}
+    arguments = {**_begun(config), **_given_modules(config, modules)}
     built = _build(config["recipe"], dataset, config["seed"], arguments)
     return _drive(folder, config, built, dataset, Budget(**config["budget"]), progress)
 
@@ -187,7 +188,7 @@ def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **
         unit=about["unit"],
         classes=None if about["classes"] is None else tuple(about["classes"]),
     )
-    arguments = {**config["arguments"], **config["resolved"], **_given_modules(config, modules)}
+    arguments = {**_begun(config), **config["resolved"], **_given_modules(config, modules)}
     built = _build(config["recipe"], blank, config["seed"], arguments)
     tensors, numbers, faults = checkpoints.newest(folder / "checkpoints")
     for fault in faults:
@@ -340,6 +341,11 @@ def _config(
         "schema": SCHEMA,
         "recipe": recipe,
         "arguments": plain,
+        "defaults": {
+            name: value
+            for name, value in ((name, p.default) for name, p in known.items() if name != "data")
+            if value is not None and name not in MODULES
+        },
         "modules": sorted(name for name in arguments if name in MODULES and arguments[name] is not None),
         "resolved": entries,
         "settings": asdict(built.settings),
@@ -383,6 +389,11 @@ def _device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device {name!r} cannot be used: {reason}") from None
     return name
+
+
+def _begun(config: dict[str, Any]) -> dict[str, Any]:
+    """What a run was told, and the defaults of the version that it began with."""
+    return {**config.get("defaults", {}), **config["arguments"]}
 
 
 def _given_modules(config: dict[str, Any], modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:

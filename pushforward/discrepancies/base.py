@@ -26,6 +26,7 @@ class Discrepancy(nn.Module, ABC):
     """
 
     turns = 1  # updates of the critic for each update of the model
+    stateful = False  # whether :meth:`settle` moves anything
 
     @abstractmethod
     def forward(self, q: Tensor, p: Tensor) -> Tensor: ...

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from pushforward.errors import ConfigError
 from pushforward.randomness import Noise
@@ -137,7 +138,8 @@ def spectral(critic: nn.Module) -> nn.Module:
         tensor(1., grad_fn=...)
     """
     for module in list(critic.modules()):
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        layer = isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+        if layer and not is_parametrized(module, "weight"):  # a critic that is handed back has been here
             spectral_norm(module)
     return critic
 

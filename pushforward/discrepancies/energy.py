@@ -12,14 +12,16 @@ from pushforward.errors import ConfigError
 
 
 class Energy(nn.Module):
-    r"""The cost of putting what an auto-encoder makes of a row in its place, as a mean over features.
+    r"""The cost of putting what an auto-encoder makes of a row in its place.
 
-    .. math:: D(x) = \tfrac1d\, c(\mathrm{Dec}(\mathrm{Enc}(x)), x)
+    .. math:: D(x) = c(\mathrm{Dec}(\mathrm{Enc}(x)), x), \quad\text{or its mean } \tfrac1d\,c
+        \text{ over the d features}
 
     Arguments:
         encoder: Maps (N, \*) to (N, M).
         decoder: Maps (N, M) back to (N, \*).
-        cost: Compares rows; summed over features, which the energy divides by their number.
+        cost: Compares rows, summed over features.
+        mean: Whether the sum is divided by the number of features.
 
     Example:
         >>> from pushforward.costs import SquaredError
@@ -27,14 +29,16 @@ class Energy(nn.Module):
         torch.Size([5, 1])
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, cost: Cost) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, cost: Cost, mean: bool = False) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.cost = cost
+        self.mean = mean
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.cost.rows(self.decoder(self.encoder(x)), x).unsqueeze(1) / x[0].numel()
+        paid = self.cost.rows(self.decoder(self.encoder(x)), x).unsqueeze(1)
+        return paid / x[0].numel() if self.mean else paid
 
 
 def pulling_away(codes: Tensor) -> Tensor:
@@ -137,6 +141,8 @@ class Equilibrium(Discrepancy):
         | BEGAN: Boundary Equilibrium Generative Adversarial Networks (Berthelot et al., 2017), section 3.4
         | https://arxiv.org/abs/1703.10717
     """
+
+    stateful = True
 
     def __init__(self, critic: nn.Module, gamma: float = 0.5, rate: float = 1e-3, turns: int = 1) -> None:
         super().__init__()

@@ -70,9 +70,10 @@ ROWS: dict[str, Row] = {
     ),
     "pearson": Row(
         f=lambda u: (u - 1).square(),
-        conjugate=lambda t: t.square() / 4 + t,
+        # below -2 the supremum lies at u = 0; the table's t²/4 + t would rise again
+        conjugate=lambda t: torch.where(t < -2, -1.0, t.square() / 4 + t),
         activation=lambda v: v,
-        conjugate_of_activation=lambda v: v.square() / 4 + v,
+        conjugate_of_activation=lambda v: torch.where(v < -2, -1.0, v.square() / 4 + v),
         optimum=lambda r: 2 * r.expm1(),
         threshold=0.0,
     ),

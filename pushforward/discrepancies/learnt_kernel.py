@@ -44,7 +44,7 @@ class Root(Discrepancy):
 class LearntMMD(Discrepancy):
     r"""MMD of features that a critic makes as different as it can: the game of MMD-GAN.
 
-    .. math:: B_f(Q, P) = M_f - o\, h_f - b\,\big(E_P + E_Q\big) \|x - g(f(x))\|^2, \qquad
+    .. math:: B_f(Q, P) = M_f - o\, h_f - \tfrac{b}{d}\,\big(E_P + E_Q\big) \|x - g(f(x))\|^2, \qquad
         D_f(Q, P) = M_f - o\, h_f, \qquad M_f = \mathrm{MMD}_k(f_\# Q, f_\# P)
 
     with :math:`h_f` the mean over features of :math:`(\bar f(q) - \bar f(p))_+`, which keeps given features
@@ -54,7 +54,7 @@ class LearntMMD(Discrepancy):
         encoder: The features f, from (N, \*) to (N, M).
         kernel: Compares features.
         decoder: g, from (N, M) back to (N, \*); None for features that are not decoded.
-        back: The factor b of the decoder's squared error, which is summed over features of the data.
+        back: The factor b of the decoder's squared error, which is a mean over the d features of the data.
         order: The factor o of the order of means.
         estimator: "v" is never below 0; "u" is unbiased, and then the root of ``root`` makes no sense.
         root: Whether M is MMD rather than MMD².
@@ -126,7 +126,8 @@ class LearntMMD(Discrepancy):
         value = self.compare(fq, fp)
         if self.decoder is None:
             return value
-        return value - self.back * (self.cost(self.decoder(fq), q) + self.cost(self.decoder(fp), p))
+        lost = self.cost(self.decoder(fq), q) + self.cost(self.decoder(fp), p)
+        return value - self.back * lost / q[0].numel()
 
     def prices(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
         if self.constraint is None:

@@ -188,7 +188,9 @@ class Model(nn.Module, ABC):
 
         ``pace`` is the schedule's factor of the learning rate at this step.
         """
-        if isinstance(self.match, Discrepancy):
+        if isinstance(self.match, Discrepancy) and any(
+            isinstance(part, Discrepancy) and part.stateful for part in self.match.modules()
+        ):
             with torch.no_grad():
                 for part, q, p in self.match.parts(*self.pair(s)).values():
                     part.settle(q, p)

@@ -90,7 +90,7 @@ class Recogniser(nn.Module):
         super().__init__()
         if not blocks:
             raise ConfigError("a recogniser needs a block to read")
-        if std != "learnt" and not 0 < std < math.inf:
+        if std != "learnt" and (isinstance(std, str) or not 0 < std < math.inf):
             raise ConfigError(f"std must be above 0 or 'learnt', got {std}")
         self.trunk = trunk
         self.head = head
@@ -198,7 +198,7 @@ class InfoGAN(GAN):
 
     @torch.no_grad()
     def signs(self, s: Square) -> Terms:
-        """``information``: the bound on what samples tell of the class, at most its entropy, in nats."""
+        """``information_<block>``: the bound on what samples tell of a class, at most its entropy; nats."""
         found = super().signs(s)
         for name, block in self.recogniser.blocks.items():
             if isinstance(block, OneHotPrior):

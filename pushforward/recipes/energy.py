@@ -10,7 +10,7 @@ from pushforward.discrepancies import (
     EnergyMargin,
     Equilibrium,
 )
-from pushforward.errors import whole
+from pushforward.errors import DataError, whole
 from pushforward.models import GAN
 from pushforward.recipes.build import (
     entries,
@@ -20,6 +20,7 @@ from pushforward.recipes.in_data import (
     Options,
     Rows,
     Table,
+    chosen_of,
     meeting,
     pieces,
     published,
@@ -27,18 +28,12 @@ from pushforward.recipes.in_data import (
     rebuilder,
 )
 from pushforward.recipes.parts import Recipe
-from pushforward.recipes.settings import InData, apart, pick
-
-
-def edge(data: Dataset) -> float:
-    """A quarter of the distance of two rows: an energy is a distance divided by the number of values."""
-    return float(f"{apart(data) / 4 / data.train.x[0].numel():.3g}")
-
+from pushforward.recipes.settings import InData, apart
 
 EBGAN_TABLE: Table = {
-    "small": lambda data: quick(data, margin=edge(data)),
+    "small": lambda data: quick(data, margin=apart(data) / 4),
     "paper": lambda data: published(
-        prior="normal", lr=1e-3, critic_lr=1e-3, network="mlp", std=0.0, margin=edge(data)
+        prior="normal", lr=1e-3, critic_lr=1e-3, network="mlp", std=0.0, margin=10.0
     ),
 }
 
@@ -60,7 +55,8 @@ def ebgan(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        margin: The energy m at which samples are left alone; by default a quarter of the distance of rows.
+        margin: The energy m at which samples are left alone: by default a quarter of the distance of two
+            rows, with "paper" 10.
         pull: The factor w of the pulling-away term, which spreads samples out.
         code: Dimensions of the critic's code.
 
@@ -76,7 +72,9 @@ def ebgan(
         >>> ebgan(open_dataset("digits"), margin=1.0).model.match
         EnergyMargin(...margin=1, pull=0.1, turns=1...)
     """
-    chosen = pick(EBGAN_TABLE, "ebgan", settings, data, entries(options, InData) | {"margin": margin})
+    chosen = chosen_of(EBGAN_TABLE, "ebgan", settings, data, entries(options, InData) | {"margin": margin})
+    if not chosen.margin > 0:
+        raise DataError(f"{data.name}: all rows are equal, so energies have no scale; give a margin")
     made = pieces(chosen, data, options, None)
     critic = options.get("critic") or rebuilder(chosen, data, made, whole("code", code, least=1), L2())
     match = EnergyMargin(critic, chosen.margin, pull, chosen.turns)
@@ -97,7 +95,7 @@ def began(
     settings: Rows = "small",
     gamma: float = 0.5,
     rate: float = 1e-3,
-    code: int = 32,
+    code: int | None = None,
     **options: Unpack[Options],
 ) -> Recipe:
     r"""Boundary-equilibrium GAN: energies of samples are held at a share of those of data.
@@ -110,7 +108,7 @@ def began(
         settings: Which row of defaults.
         gamma: The share γ: less is sharper and less diverse.
         rate: The pace r of k.
-        code: Dimensions of the critic's code.
+        code: Dimensions of the critic's code: by default 32, and with "paper" as many as ``latent``.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -124,9 +122,10 @@ def began(
         >>> began(open_dataset("digits"), gamma=0.7).model.match.gamma
         0.7
     """
-    chosen = pick(BEGAN_TABLE, "began", settings, data, entries(options, InData))
+    chosen = chosen_of(BEGAN_TABLE, "began", settings, data, entries(options, InData))
     made = pieces(chosen, data, options, None)
-    critic = options.get("critic") or rebuilder(chosen, data, made, whole("code", code, least=1), L1())
+    width = whole("code", code or (chosen.latent if settings == "paper" else 32), least=1)
+    critic = options.get("critic") or rebuilder(chosen, data, made, width, L1(), mean=True)
     match = Equilibrium(critic, gamma, rate, chosen.turns)
     words = f"energies, those of samples held at {gamma:g} times those of data"
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)

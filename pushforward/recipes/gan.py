@@ -35,7 +35,15 @@ from pushforward.recipes.parts import Recipe, named
 GAN_TABLE: Table = {
     "small": quick,
     "paper": lambda data: published(
-        network="mlp", lr=0.1, critic_lr=0.1, optimizer="sgd", batch=100, epochs=250, std=0.0
+        # the code halves the critic's loss; its uniform noise has variance 1
+        network="mlp",
+        lr=0.1,
+        critic_lr=0.05,
+        optimizer="sgd",
+        batch=100,
+        epochs=250,
+        std=0.0,
+        sigma=3**0.5,
     ),
 }
 
@@ -283,7 +291,15 @@ def wgan(
 GP_TABLE: Table = {
     "small": lambda data: quick(data, turns=5, beta2=0.9),
     "paper": lambda data: published(
-        latent=128, prior="normal", batch=64, turns=5, lr=1e-4, critic_lr=1e-4, beta2=0.9
+        latent=128,
+        prior="normal",
+        batch=64,
+        turns=5,
+        lr=1e-4,
+        critic_lr=1e-4,
+        beta2=0.9,
+        std=0.0,
+        epochs=200_000 * 5 * 64 / len(data.train),
     ),
 }
 

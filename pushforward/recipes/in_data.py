@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict
 
 import torch
 from torch import nn
 
+from pushforward.costs import Cost
 from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import (
     Discrepancy,
@@ -36,7 +37,7 @@ Rows = Literal["small", "paper"]
 
 
 class Options(TypedDict, total=False):
-    """What every model in data space can be told.
+    """What every model in data space can be told. Networks are ours, with settings "paper" too.
 
     Arguments:
         latent: Dimensions of a draw of the prior.
@@ -49,7 +50,7 @@ class Options(TypedDict, total=False):
         lr: Learning rate of the generator.
         critic_lr: Learning rate of the critic.
         decoder: A module of your own, from (N, latent) to data.
-        critic: A module of your own, from data to what the match needs.
+        critic: A module of your own, from data to (N, 1), or to features where the match compares those.
     """
 
     latent: int | None
@@ -100,6 +101,15 @@ def published(**changes: Any) -> InData:
         schedule="constant", epochs=25, std=0.02,
     )  # fmt: skip
     return replace(row, **changes)
+
+
+def chosen_of(table: Table, name: str, settings: str, data: Dataset, changes: Mapping[str, Any]) -> InData:
+    """The named row with single entries replaced; another batch or more turns do not change the steps."""
+    chosen = pick(table, name, settings, data, changes)
+    if settings == "paper":
+        return chosen
+    row = table[settings](data)
+    return replace(chosen, epochs=row.epochs * chosen.turns * chosen.batch / (row.turns * row.batch))
 
 
 def movers(chosen: InData) -> dict[str, Optimizing]:
@@ -174,17 +184,19 @@ def game(
     words: str,
 ) -> Recipe:
     """A GAN whose critic makes one number of a row."""
-    chosen = pick(table, name, settings, data, entries(options, InData))
+    chosen = chosen_of(table, name, settings, data, entries(options, InData))
     made = pieces(chosen, data, options, norm)
     critic = options.get("critic") or made.critic(1)
     return meeting(GAN(made.prior, made.decoder, make(critic, chosen)), chosen, data, words)
 
 
-def rebuilder(chosen: InData, data: Dataset, made: Pieces, width: int, cost: Any) -> Energy:
+def rebuilder(
+    chosen: InData, data: Dataset, made: Pieces, width: int, cost: Cost, mean: bool = False
+) -> Energy:
     """A critic that is an auto-encoder with a code of ``width`` numbers and no BatchNorm."""
     pair: Pair = named("network", chosen.network, PAIRS)
     back = pair.generator(width, data.shape)
     for name, module in back.named_children():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             setattr(back, name, nn.Identity())
-    return Energy(made.critic(width), back, cost)
+    return Energy(made.critic(width), back, cost, mean)

@@ -28,17 +28,20 @@ from pushforward.recipes.in_data import (
     Options,
     Rows,
     Table,
+    chosen_of,
     movers,
     pieces,
     published,
     quick,
 )
 from pushforward.recipes.parts import PRIORS, Recipe, named
-from pushforward.recipes.settings import InData, pick
+from pushforward.recipes.settings import InData
 
 INFO_TABLE: Table = {
     "small": lambda data: quick(data, latent=32),
-    "paper": lambda data: published(latent=62, lr=1e-3, critic_lr=2e-4, epochs=50),
+    "paper": lambda data: published(
+        latent=62, lr=1e-3, critic_lr=2e-4, epochs=5000 * 128 / len(data.train), std=0.0
+    ),
 }
 
 
@@ -56,6 +59,9 @@ def infogan(
     r"""InfoGAN: a GAN whose samples tell which class and which numbers they were made of.
 
     .. math:: \min_{G, r} \max_T\; B_T(G_\# P_Z, P_X) - w\, E \log r(c \mid G(c, z))
+
+    A draw of the prior is a class, the numbers that are read back, and ``latent`` more that are not. The head
+    that reads them moves with the generator; in the paper's code it moves with the critic.
 
     Arguments:
         data: What to learn from.
@@ -77,7 +83,7 @@ def infogan(
         >>> infogan(open_dataset("digits"), latent=8).model.prior.sizes
         {'class': 10, 'continuous': 2, 'noise': 8}
     """
-    chosen = pick(INFO_TABLE, "infogan", settings, data, entries(options, InData) | {"weight": weight})
+    chosen = chosen_of(INFO_TABLE, "infogan", settings, data, entries(options, InData) | {"weight": weight})
     blocks: dict[str, Prior] = {"class": OneHotPrior(classes)}
     if whole("continuous", continuous, least=0):
         blocks["continuous"] = UniformPrior(continuous)

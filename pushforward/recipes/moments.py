@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Unpack
 
 import torch
@@ -24,7 +23,7 @@ from pushforward.distributions import (
     PushedPrior,
     UniformPrior,
 )
-from pushforward.errors import whole
+from pushforward.errors import DataError, whole
 from pushforward.models import GAN, FollowingAE
 from pushforward.networks import mlp
 from pushforward.recipes.build import (
@@ -39,6 +38,7 @@ from pushforward.recipes.in_data import (
     Options,
     Rows,
     Table,
+    chosen_of,
     meeting,
     pieces,
     published,
@@ -55,7 +55,7 @@ def mixture_of_widths(scale: float, shares: tuple[float, ...]) -> GaussianKernel
     return GaussianKernel([float(f"{share * scale:.3g}") for share in shares])
 
 
-WIDE = (0.15, 0.22, 0.31, 0.43, 0.61, 0.87)  # those of the official code on MNIST, as shares
+WIDE = (0.138, 0.218, 0.308, 0.435, 0.616, 0.871)  # those of the official code on MNIST, as shares
 FINE = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # for points, whose modes are narrow
 GMMN_TABLE: Table = {
     "small": lambda data: quick(
@@ -93,8 +93,10 @@ def gmmn(
         >>> [player.name for player in gmmn(open_dataset("digits")).model.players()]
         ['model']
     """
-    chosen = pick(GMMN_TABLE, "gmmn", settings, data, entries(options, InData) | {"scale": scale})
+    chosen = chosen_of(GMMN_TABLE, "gmmn", settings, data, entries(options, InData) | {"scale": scale})
     made = pieces(chosen, data, options, None)
+    if not chosen.scale > 0:
+        raise DataError(f"{data.name}: all rows are equal, so kernels have no width; give one by scale=")
     kernel = mixture_of_widths(chosen.scale, WIDE if len(data.shape) == 3 else FINE)
     match = Root(MMD(kernel, "v"))
     words = f"MMD, Gaussian kernels of bandwidths {', '.join(f'{h:g}' for h in kernel.bandwidths)}"
@@ -105,7 +107,7 @@ MMD_TABLE: Table = {
     "small": lambda data: quick(data, turns=5, beta2=0.9),
     "paper": lambda data: published(
         prior="normal", latent=10 if data.shape[0] == 1 else 128, batch=64, turns=5, optimizer="rmsprop",
-        lr=5e-5, critic_lr=5e-5,
+        lr=5e-5, critic_lr=5e-5, std=0.0,
     ),
 }  # fmt: skip
 
@@ -115,8 +117,8 @@ def mmd_gan(
     data: Dataset,
     *,
     settings: Rows = "small",
-    features: int = 16,
-    back: float = 8.0,
+    features: int | None = None,
+    back: float | None = None,
     penalty: float | None = None,
     **options: Unpack[Options],
 ) -> Recipe:
@@ -130,8 +132,9 @@ def mmd_gan(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        features: Numbers that the critic makes of a row.
-        back: The factor of the squared error of decoding the features, which keeps them injective.
+        features: Numbers that the critic makes of a row: by default 16, with "paper" as many as ``latent``.
+        back: The factor of the mean squared error of decoding the features, which keeps them injective: by
+            default 0, and with "paper" 32 on data in [0, 1], which is the 8 of the code on [-1, 1].
         penalty: The factor of the penalty on the witness's slope; None for 1, and for clipping with "paper".
 
     Raises:
@@ -148,32 +151,36 @@ def mmd_gan(
         >>> mmd_gan(open_dataset("digits")).model.match.constraint
         GradientPenalty(weight=1.0, slope=1.0, one_sided=False)
     """
-    chosen = pick(MMD_TABLE, "mmd-gan", settings, data, entries(options, InData))
+    chosen = chosen_of(MMD_TABLE, "mmd-gan", settings, data, entries(options, InData))
     made = pieces(chosen, data, options, None)
-    encoder = options.get("critic") or made.critic(whole("features", features, least=1))
+    printed = settings == "paper"
+    width = whole("features", features or (chosen.latent if printed else 16), least=1)
+    encoder = options.get("critic") or made.critic(width)
     scales = GaussianKernel([1.0, 2.0, 4.0, 8.0, 16.0])
-    inverse = rebuilder(chosen, data, made, features, L2()).decoder if back else None
-    if settings == "paper" and penalty is None:
-        match = LearntMMD(encoder, scales, inverse, back, turns=chosen.turns, constraint=Clipping(0.01))
+    factor = (32.0 if data.unit else 8.0) * printed if back is None else back
+    inverse = rebuilder(chosen, data, made, width, L2()).decoder if factor else None
+    if printed and penalty is None:
+        match = LearntMMD(encoder, scales, inverse, factor, turns=chosen.turns, constraint=Clipping(0.01))
     else:
         match = LearntMMD(
-            encoder, scales, inverse, back, order=0.0, estimator="u", root=False, turns=chosen.turns,
+            encoder, scales, inverse, factor, order=0.0, estimator="u", root=False, turns=chosen.turns,
             constraint=GradientPenalty(1.0 if penalty is None else penalty),
         )  # fmt: skip
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, "MMD of learnt features")
 
 
 AE_TABLE: dict[str, Callable[[Dataset], Settings]] = {
-    "small": lambda data: small(data, None, latent=32 if len(data.shape) == 3 else 2, batch=500),
-    "paper": lambda data: replace(small(data, None), latent=32, network="mlp-1000", batch=1000, epochs=700),
-}
+    "small": lambda data: small(
+        data, None, latent=32 if len(data.shape) == 3 else 2, batch=min(500, len(data.train)),
+        epochs=6000 * min(500, len(data.train)) / len(data.train),
+    ),
+}  # fmt: skip
 
 
 @unfolded
 def gmmn_ae(
     data: Dataset,
     *,
-    settings: Rows = "small",
     latent: int | None = None,
     noise: int = 10,
     network: NetworkName | None = None,
@@ -183,20 +190,22 @@ def gmmn_ae(
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> Recipe:
-    r"""GMMN+AE: a plain auto-encoder, and a moment matching network that makes its codes.
+    r"""GMMN+AE: a plain auto-encoder of codes in [0, 1], and a moment matching network that makes them.
 
     .. math:: \min_{E, G} E\,c(G(E(x)), x), \qquad \min_g\; \mathrm{MMD}(g_\# P_0, E_\# P_X)
 
+    In the paper the auto-encoder is trained first, layer by layer; here both learn at once, and the prior
+    follows codes that do not move for it.
+
     Arguments:
         data: What to learn from.
-        settings: Which row of defaults.
         latent: Dimensions of a code.
         noise: Dimensions of the noise that the prior pushes forward.
         network: Kind of encoder and decoder networks.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate of everyone.
-        encoder: A module of your own, from data to (N, latent).
+        encoder: A module of your own, from data to (N, latent), of which a sigmoid makes codes.
         decoder: A module of your own, from (N, latent) to data.
 
     Raises:
@@ -211,12 +220,12 @@ def gmmn_ae(
         >>> gmmn_ae(open_dataset("digits")).model.prior
         PushedPrior(...latent=32...)
     """
-    chosen = pick(AE_TABLE, "gmmn-ae", settings, data, entries(locals(), Settings))
+    chosen = pick(AE_TABLE, "gmmn-ae", "small", data, entries(locals(), Settings))
     net = mlp(whole("noise", noise, least=1), chosen.latent, [256, 256, 256], norm=False)
     prior = PushedPrior(net, UniformPrior(noise), chosen.latent)
     parts = assemble(chosen, data, encoder, decoder, prior)
-    if isinstance(parts.encoder, DeterministicEncoder):
-        parts.encoder.onto = torch.sigmoid
+    assert isinstance(parts.encoder, DeterministicEncoder)
+    parts.encoder.onto = torch.sigmoid
     kernel = mixture_of_widths((chosen.latent / 6) ** 0.5, WIDE)
     model = FollowingAE(prior, parts.decoder, parts.encoder, Root(MMD(kernel, "v")), parts.cost)
     meaning = f"no weight: a prior of its own follows the codes in MMD; the cost is {price(chosen, data)}"

@@ -21,6 +21,7 @@ from pushforward.discrepancies import (
     Equilibrium,
     GaussianKernel,
     Kernel,
+    LearntMMD,
 )
 from pushforward.distributions import (
     DeterministicEncoder,
@@ -333,6 +334,30 @@ def check_fit(model: Model, data: Dataset) -> None:
         for name, (game, _, p) in games.items():
             if isinstance(game, Adversarial | EnergyMargin | Equilibrium):
                 check(f"critic{name}", (2, 1), partial(_judged, game.critic, p))
+            if isinstance(game, LearntMMD):
+                check_features(game, p)
+
+
+def check_features(game: LearntMMD, rows: Tensor) -> None:
+    """Runs two rows through a critic that makes features, and back.
+
+    Raises:
+        ConfigError: If it fails, or makes something else than one row of numbers for each.
+    """
+    with at_rest(game), torch.no_grad():
+        try:
+            features = game.encoder(rows)
+            back = features if game.decoder is None else game.decoder(features)
+        except Exception as error:  # a module of the user's own may raise anything
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ConfigError(
+                f"the critic fails on rows of shape {tuple(rows.shape[1:])}: {reason}; it should make "
+                "(N, features)"
+            ) from error
+    if features.ndim != 2 or len(back) != 2:
+        raise ConfigError(
+            f"the critic should make (2, features) from two rows, it makes {tuple(features.shape)}"
+        )
 
 
 def _judged(critic: nn.Module, rows: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class Samples:
     @torch.no_grad()
     def signs(self, s: Square) -> dict[str, float]:
         """``spread``: the deviation of samples over that of data, all values together."""
-        made, given = (rows.flatten(1).var(0).sum() for rows in (s.model.decode(s.z, s.y), s.x))
+        made, given = (rows.flatten(1).var(0).sum() for rows in (s.model.cost.point(s.Gz), s.x))
         return {"spread": (made / given.clamp_min(1e-12)).sqrt().item()}
 
     def warnings(self, signs: dict[str, float], done: float) -> list[str]:
@@ -88,9 +88,17 @@ class Health:
     warned: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.gauge = MMD(IMQ(self.prior.spread))
-        self.scale = self.prior.variance**0.5
         self.far = FAR + 4 * null_deviation(self.gauge, self.prior, self.batch)
+
+    @property
+    def gauge(self) -> MMD:
+        """What compares codes with the prior, on the prior's scale of the moment: some priors learn."""
+        return MMD(IMQ(self.prior.spread))
+
+    @property
+    def scale(self) -> float:
+        """The prior's deviation."""
+        return self.prior.variance**0.5
 
     @torch.no_grad()
     def signs(self, s: Square) -> dict[str, float]:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import torch
 
 from pushforward.errors import CheckpointError, InterruptedRunError
+from pushforward.square import at_rest
 from pushforward.training import checkpoints
 from pushforward.training.health import watch
 from pushforward.training.loop import Loop
@@ -106,8 +107,9 @@ class Session:
                     self.sums[name] = self.sums.get(name, 0.0) + value.item()
                 self.count += 1
                 if loop.step % line_every == 0 or loop.step == loop.total:
-                    watched = {name: sign.item() for name, sign in loop.model.signs(square).items()}
-                    signs = self.health.signs(square) | watched
+                    signs = self.health.signs(square)
+                    with at_rest(loop.model):  # to look must not move running statistics
+                        signs |= {name: sign.item() for name, sign in loop.model.signs(square).items()}
                     means = {name: value / self.count for name, value in self.sums.items()}
                     self.sums, self.count = {}, 0
                     line: dict[str, Any] = {"step": loop.step, "terms": means, "signs": signs}

@@ -207,7 +207,7 @@ def test_wrong_names_are_refused(points, tmp_path):
 
 def test_settings_of_papers_build(digits):
     """Every row of settings makes a model that fits the data."""
-    for recipe in ON_IMAGES:
+    for recipe in set(ON_IMAGES) - {"gmmn-ae"}:
         built = RECIPES[recipe](digits, settings="paper")
         assert json.dumps(built.meaning)
 
@@ -242,3 +242,71 @@ def test_worlds_of_points():
     for name in ("swiss-roll", "petals"):
         assert open_dataset(name).shape == (2,)
     assert isinstance(open_dataset("ring").train, Split)
+
+
+def test_a_critic_of_the_wrong_kind_is_refused_at_the_door(points, tmp_path):
+    """Before a folder is made, with what was expected."""
+    with pytest.raises(ConfigError, match=r"the critic fails on rows of shape \(2,\)"):
+        pf.train("mmd-gan", points, out=tmp_path / "run", critic=nn.Linear(3, 4), steps=1, progress=False)
+    with pytest.raises(ConfigError, match=r"the critic fails .* \(N, features\)"):
+        pf.train(
+            "mmd-gan", points, out=tmp_path / "run", critic=nn.Linear(2, 4), back=1.0, steps=1, progress=False
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_normalised_critic_can_be_handed_back(points, tmp_path):
+    """What was trained may stand in when its run is loaded: it is not normalised twice."""
+    critic = nn.Sequential(nn.Linear(2, 8), nn.LeakyReLU(), nn.Linear(8, 1))
+    run = pf.train("sngan", points, out=tmp_path / "run", critic=critic, steps=2, progress=False)
+    assert torch.equal(pf.load(run.path, critic=critic).sample(3), run.sample(3))
+
+
+def test_to_watch_a_run_does_not_change_it(digits):
+    """Signs are read at rest: no running statistic moves."""
+    from pushforward.randomness import Noise
+    from pushforward.square import Square, at_rest
+    from pushforward.training.health import watch
+
+    for recipe in ("dcgan", "infogan"):
+        model = RECIPES[recipe](digits, batch=20, settings="paper").model.train()
+        square = Square(model, digits.train.batch(slice(0, 20)).x, Noise(0))
+        assert square.Gz.shape == (20, 1, 8, 8)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        watch(model, 20).signs(square)
+        with at_rest(model):
+            model.signs(square)
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, before[name]), name
+
+
+def test_defaults_are_kept_with_the_run(points, tmp_path, monkeypatch):
+    """A run goes on with the defaults that it began with, whatever they are by then."""
+    run = pf.train("began", points, out=tmp_path / "run", steps=2, progress=False)
+    config = json.loads((run.path / "config.json").read_text())
+    assert config["defaults"]["gamma"] == 0.5
+    config["defaults"]["gamma"] = 0.3
+    (run.path / "config.json").write_text(json.dumps(config))
+    assert pf.load(run.path, data=points).model.match.gamma == 0.3
+
+
+def test_steps_do_not_depend_on_the_turns(digits):
+    """Another batch or another number of turns leaves the number of steps as it is."""
+    from pushforward.training.loop import Loop
+
+    steps = set()
+    for changes in ({}, {"turns": 1}, {"batch": 16}):
+        built = RECIPES["wgan"](digits, **changes)
+        loop = Loop(built.model, digits.train, built.training, total=1)
+        steps.add(round(built.training.epochs * loop.per_epoch, -2))
+    assert len(steps) == 1
+
+
+def test_rows_that_are_all_equal_are_refused(tmp_path):
+    """Kernels and margins would have no scale; the error names the data, not an argument nobody gave."""
+    from pushforward.errors import DataError
+
+    same = torch.ones(40, 3)
+    for recipe in ("gmmn", "ebgan"):
+        with pytest.raises(DataError, match="all rows are equal"):
+            pf.train(recipe, same, out=tmp_path / "run", steps=1, progress=False)

@@ -27,14 +27,14 @@ def rows(law):
     return torch.arange(3).repeat_interleave((law * 10).round().long())[:, None]
 
 
-def test_an_energy_is_the_mean_cost_of_rebuilding():
-    """An auto-encoder that makes 0 of everything: the energy is the mean of |x|, and of x²."""
+def test_an_energy_is_the_cost_of_rebuilding():
+    """An auto-encoder that makes 0 of everything: the mean of |x|, the sum of x², the norm."""
     zero = nn.Linear(4, 4)
     nn.init.zeros_(zero.weight), nn.init.zeros_(zero.bias)
     x = torch.tensor([[1.0, -2.0, 3.0, 0.0]])
-    assert Energy(nn.Identity(), zero, L1())(x).item() == pytest.approx(6 / 4)
-    assert Energy(nn.Identity(), zero, SquaredError())(x).item() == pytest.approx(14 / 4)
-    assert Energy(nn.Identity(), zero, L2())(x).item() == pytest.approx(14**0.5 / 4)
+    assert Energy(nn.Identity(), zero, L1(), mean=True)(x).item() == pytest.approx(6 / 4)
+    assert Energy(nn.Identity(), zero, SquaredError())(x).item() == pytest.approx(14)
+    assert Energy(nn.Identity(), zero, L2())(x).item() == pytest.approx(14**0.5)
 
 
 def test_the_gradient_goes_through_both_arguments():

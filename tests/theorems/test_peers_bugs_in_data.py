@@ -223,7 +223,7 @@ class OneArgument(Energy):
     """PyTorch-GAN: the copy that is compared is detached, so that half the slope is lost."""
 
     def forward(self, x):
-        return self.cost.rows(self.decoder(self.encoder(x)), x.detach()).unsqueeze(1) / x[0].numel()
+        return self.cost.rows(self.decoder(self.encoder(x)), x.detach()).unsqueeze(1)
 
 
 def feels_both_arguments(kind):
