@@ -21,7 +21,7 @@ GROUPS: dict[str, Group] = {
     "swiss-roll": Group(("aae:prior=swiss-roll,encoder_lr=0.002",), 4000),
     "label-regularised": Group(("aae-label-regularised:labels=10000",), 6000),
     "posteriors": Group(
-        ("aae:posterior=deterministic", "aae:posterior=gaussian", "aae:posterior=implicit"), 3000, SAMPLES
+        ("aae:posterior=deterministic", "aae:posterior=gaussian", "aae:posterior=implicit"), 1500, SAMPLES
     ),
     "avb": Group(("avb", "vae"), 4000, (*CODES, "likelihood")),
     "beta": Group(tuple(f"beta-vae:weight={beta}" for beta in (1, 4)), 3000, SAMPLES),

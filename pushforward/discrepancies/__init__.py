@@ -9,7 +9,7 @@ from pushforward.discrepancies.adversarial import (
     PriorDensity,
     Wasserstein,
 )
-from pushforward.discrepancies.base import Blocks, Discrepancy
+from pushforward.discrepancies.base import Blocks, Discrepancy, Game
 from pushforward.discrepancies.constraints import Clipping, Constraint, GradientPenalty, spectral
 from pushforward.discrepancies.energy import Energy, EnergyMargin, Equilibrium, pulling_away
 from pushforward.discrepancies.f_divergences import FDivergence
@@ -29,6 +29,7 @@ __all__ = [
     "EnergyMargin",
     "Equilibrium",
     "FDivergence",
+    "Game",
     "GaussianKernel",
     "GradientPenalty",
     "Hinge",

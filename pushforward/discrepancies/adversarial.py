@@ -7,14 +7,13 @@ from abc import abstractmethod
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.discrepancies.base import Discrepancy
+from pushforward.discrepancies.base import Game
 from pushforward.discrepancies.constraints import Constraint
 from pushforward.distributions import Gaussian, Prior
 from pushforward.errors import ConfigError
-from pushforward.randomness import Noise
 
 
-class Adversarial(Discrepancy):
+class Adversarial(Game):
     r"""A bound :math:`B_T(Q, P)` on a divergence, tight for the best critic T.
 
     The critic ascends :math:`B_T(Q, P)`. The model descends it or, with the roles exchanged,
@@ -39,20 +38,11 @@ class Adversarial(Discrepancy):
         turns: int = 1,
         constraint: Constraint | None = None,
     ) -> None:
-        super().__init__()
-        if turns < 1:
-            raise ConfigError(f"turns must be at least 1, got {turns}")
-        self.critic = critic
+        super().__init__(critic, turns, constraint)
         self.exchange = exchange
-        self.turns = turns
-        self.constraint = constraint
-        if constraint:
-            constraint.admit(critic)
-            constraint.project(critic)
 
     def extra_repr(self) -> str:
-        bounds = f", {self.constraint}" if self.constraint else ""
-        return f"exchange={self.exchange}, turns={self.turns}{bounds}"
+        return f"exchange={self.exchange}, {super().extra_repr()}"
 
     @abstractmethod
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
@@ -65,13 +55,6 @@ class Adversarial(Discrepancy):
 
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
         return self.bound(self.critic(q), self.critic(p))
-
-    def prices(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
-        return self.constraint.prices(self.critic, q, p, noise) if self.constraint else {}
-
-    def project(self) -> None:
-        if self.constraint:
-            self.constraint.project(self.critic)
 
 
 class JensenShannon(Adversarial):

@@ -7,12 +7,14 @@ features. Made comes first, given second, always.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
+from pushforward.discrepancies.constraints import Constraint
 from pushforward.errors import ConfigError
+from pushforward.errors import whole as integer
 from pushforward.randomness import Noise
 
 
@@ -60,6 +62,42 @@ class Discrepancy(nn.Module, ABC):
         }
 
 
+class Game(Discrepancy):
+    """A discrepancy that a critic learns, and what keeps the critic in bounds.
+
+    Arguments:
+        critic: What learns; its parameters are all that a game has.
+        turns: Updates of the critic for each update of the model.
+        constraint: A price on the critic, or a set that it must stay in.
+
+    Raises:
+        ConfigError: If ``turns`` is below 1, or the constraint cannot be put on this critic.
+    """
+
+    def __init__(self, critic: nn.Module, turns: int = 1, constraint: Constraint | None = None) -> None:
+        super().__init__()
+        self.critic = critic
+        self.turns = integer("turns", turns, least=1)
+        self.constraint = constraint
+        if constraint:
+            constraint.admit(critic)
+            constraint.project(critic)
+
+    def extra_repr(self) -> str:
+        return f"turns={self.turns}" + (f", {self.constraint}" if self.constraint else "")
+
+    def witness(self, q: Tensor, p: Tensor) -> Callable[[Tensor], Tensor]:
+        """The function of rows whose slope a gradient penalty is put on; of most games the critic."""
+        return self.critic
+
+    def prices(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
+        return self.constraint.prices(self.witness(q, p), q, p, noise) if self.constraint else {}
+
+    def project(self) -> None:
+        if self.constraint:
+            self.constraint.project(self.critic)
+
+
 class Blocks(Discrepancy):
     r"""A discrepancy for every block of columns: :math:`\sum_b D_b(q_b, p_b)`.
 
@@ -82,13 +120,11 @@ class Blocks(Discrepancy):
 
     def __init__(self, matches: Mapping[str, Discrepancy], sizes: Mapping[str, int], turns: int = 1) -> None:
         super().__init__()
-        if turns < 1:
-            raise ConfigError(f"turns must be at least 1, got {turns}")
         if list(matches) != list(sizes):
             raise ConfigError(f"a match for each of {', '.join(sizes)} is needed, got {', '.join(matches)}")
         self.matches = nn.ModuleDict(matches)
         self.sizes = list(sizes.values())
-        self.turns = turns
+        self.turns = integer("turns", turns, least=1)
 
     def parts(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
         columns = zip(q.split(self.sizes, dim=-1), p.split(self.sizes, dim=-1), strict=True)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pushforward.costs import Cost
-from pushforward.discrepancies.base import Discrepancy
+from pushforward.discrepancies.base import Game
 from pushforward.errors import ConfigError
 
 
@@ -64,7 +64,7 @@ def pulling_away(codes: Tensor) -> Tensor:
     return (squares.sum() - squares.diagonal().sum()) / (n * (n - 1))
 
 
-class EnergyMargin(Discrepancy):
+class EnergyMargin(Game):
     r"""The game of EBGAN: energy falls on what is given and rises on what is made, up to a margin.
 
     .. math:: B_D(Q, P) = -E_P\, D - E_Q (m - D)_+, \qquad
@@ -88,22 +88,18 @@ class EnergyMargin(Discrepancy):
     """
 
     def __init__(self, critic: nn.Module, margin: float, pull: float = 0.0, turns: int = 1) -> None:
-        super().__init__()
+        super().__init__(critic, turns)
         if not margin > 0:
             raise ConfigError(f"margin must be above 0, got {margin}")
         if not pull >= 0:
             raise ConfigError(f"pull must be at least 0, got {pull}")
-        if turns < 1:
-            raise ConfigError(f"turns must be at least 1, got {turns}")
         if pull and not isinstance(critic, Energy):
             raise ConfigError("pulling away needs a critic with an encoder: an Energy")
-        self.critic = critic
         self.margin = margin
         self.pull = pull
-        self.turns = turns
 
     def extra_repr(self) -> str:
-        return f"margin={self.margin:g}, pull={self.pull:g}, turns={self.turns}"
+        return f"margin={self.margin:g}, pull={self.pull:g}, {super().extra_repr()}"
 
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
         return -self.critic(p).mean() - F.relu(self.margin - self.critic(q)).mean()
@@ -120,7 +116,7 @@ class EnergyMargin(Discrepancy):
         return {"made": self.critic(q).mean(), "given": self.critic(p).mean()}
 
 
-class Equilibrium(Discrepancy):
+class Equilibrium(Game):
     r"""The game of BEGAN: the energy of what is made is kept at a share of that of what is given.
 
     .. math:: B_D(Q, P) = -E_P\, D + k\, E_Q\, D, \qquad D_D(Q, P) = E_Q\, D - E_P\, D, \qquad
@@ -145,22 +141,18 @@ class Equilibrium(Discrepancy):
     stateful = True
 
     def __init__(self, critic: nn.Module, gamma: float = 0.5, rate: float = 1e-3, turns: int = 1) -> None:
-        super().__init__()
+        super().__init__(critic, turns)
         if not 0 < gamma <= 1:
             raise ConfigError(f"gamma must be above 0 and at most 1, got {gamma}")
         if not rate > 0:
             raise ConfigError(f"rate must be above 0, got {rate}")
-        if turns < 1:
-            raise ConfigError(f"turns must be at least 1, got {turns}")
-        self.critic = critic
         self.gamma = gamma
         self.rate = rate
-        self.turns = turns
         self.k: Tensor
         self.register_buffer("k", torch.zeros(()))
 
     def extra_repr(self) -> str:
-        return f"gamma={self.gamma:g}, rate={self.rate:g}, turns={self.turns}"
+        return f"gamma={self.gamma:g}, rate={self.rate:g}, {super().extra_repr()}"
 
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
         return self.k * self.critic(q).mean() - self.critic(p).mean()

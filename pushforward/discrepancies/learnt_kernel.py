@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pushforward.costs import SquaredError
-from pushforward.discrepancies.base import Discrepancy
+from pushforward.discrepancies.base import Discrepancy, Game
 from pushforward.discrepancies.constraints import Constraint
 from pushforward.discrepancies.kernel import MMD, Kernel
 from pushforward.errors import ConfigError
-from pushforward.randomness import Noise
 
 
 class Root(Discrepancy):
@@ -41,7 +41,7 @@ class Root(Discrepancy):
         return (self.square(q, p).relu() + self.eps).sqrt() - self.eps**0.5
 
 
-class LearntMMD(Discrepancy):
+class LearntMMD(Game):
     r"""MMD of features that a critic makes as different as it can: the game of MMD-GAN.
 
     .. math:: B_f(Q, P) = M_f - o\, h_f - \tfrac{b}{d}\,\big(E_P + E_Q\big) \|x - g(f(x))\|^2, \qquad
@@ -51,7 +51,7 @@ class LearntMMD(Discrepancy):
     above made ones. A decoder g keeps f injective, without which the features' MMD is no distance.
 
     Arguments:
-        encoder: The features f, from (N, \*) to (N, M).
+        critic: The features f, from (N, \*) to (N, M).
         kernel: Compares features.
         decoder: g, from (N, M) back to (N, \*); None for features that are not decoded.
         back: The factor b of the decoder's squared error, which is a mean over the d features of the data.
@@ -59,11 +59,11 @@ class LearntMMD(Discrepancy):
         estimator: "v" is never below 0; "u" is unbiased, and then the root of ``root`` makes no sense.
         root: Whether M is MMD rather than MMD².
         turns: Updates of the critic for each update of the model.
-        constraint: What keeps the encoder in bounds: clipping in the paper. A gradient penalty is one on the
+        constraint: What keeps the features in bounds: clipping in the paper. A gradient penalty is one on the
             *witness* :math:`t \mapsto E\,k(f(t), f(p)) - E\,k(f(t), f(q))`.
 
     Raises:
-        ConfigError: If a factor is below 0, or the constraint cannot be put on this encoder.
+        ConfigError: If a factor is below 0, or the constraint cannot be put on these features.
 
     References:
         | MMD GAN: Towards Deeper Understanding of Moment Matching Network (Li et al., 2017), equation 5
@@ -74,7 +74,7 @@ class LearntMMD(Discrepancy):
 
     def __init__(
         self,
-        encoder: nn.Module,
+        critic: nn.Module,
         kernel: Kernel,
         decoder: nn.Module | None = None,
         back: float = 8.0,
@@ -84,28 +84,19 @@ class LearntMMD(Discrepancy):
         turns: int = 5,
         constraint: Constraint | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(critic, turns, constraint)
         for name, value in (("back", back), ("order", order)):
             if not value >= 0:
                 raise ConfigError(f"{name} must be at least 0, got {value}")
-        if turns < 1:
-            raise ConfigError(f"turns must be at least 1, got {turns}")
-        self.encoder = encoder
         self.decoder = decoder
         square = MMD(kernel, estimator)
         self.distance = Root(square) if root else square
         self.cost = SquaredError()
         self.back = back
         self.order = order
-        self.turns = turns
-        self.constraint = constraint
-        if constraint:
-            constraint.admit(encoder)
-            constraint.project(encoder)
 
     def extra_repr(self) -> str:
-        bounds = f", {self.constraint}" if self.constraint else ""
-        return f"back={self.back:g}, order={self.order:g}, turns={self.turns}{bounds}"
+        return f"back={self.back:g}, order={self.order:g}, {super().extra_repr()}"
 
     @property
     def kernel(self) -> Kernel:
@@ -119,29 +110,22 @@ class LearntMMD(Discrepancy):
         return self.distance(fq, fp) - self.order * disorder
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
-        return self.compare(self.encoder(q), self.encoder(p))
+        return self.compare(self.critic(q), self.critic(p))
 
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
-        fq, fp = self.encoder(q), self.encoder(p)
+        fq, fp = self.critic(q), self.critic(p)
         value = self.compare(fq, fp)
         if self.decoder is None:
             return value
         lost = self.cost(self.decoder(fq), q) + self.cost(self.decoder(fp), p)
         return value - self.back * lost / q[0].numel()
 
-    def prices(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
-        if self.constraint is None:
-            return {}
-
-        def witness(t: Tensor) -> Tensor:
-            ft, fq, fp = self.encoder(t), self.encoder(q), self.encoder(p)
+    def witness(self, q: Tensor, p: Tensor) -> Callable[[Tensor], Tensor]:
+        def gap(t: Tensor) -> Tensor:
+            ft, fq, fp = self.critic(t), self.critic(q), self.critic(p)
             return self.kernel.gram(ft, fp).mean(1) - self.kernel.gram(ft, fq).mean(1)
 
-        return self.constraint.prices(witness, q, p, noise)
-
-    def project(self) -> None:
-        if self.constraint:
-            self.constraint.project(self.encoder)
+        return gap
 
 
 __all__ = ["LearntMMD", "Root"]

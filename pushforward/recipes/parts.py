@@ -15,10 +15,8 @@ from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, Squar
 from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import (
     IMQ,
-    Adversarial,
     Discrepancy,
-    EnergyMargin,
-    Equilibrium,
+    Game,
     GaussianKernel,
     Kernel,
     LearntMMD,
@@ -332,10 +330,10 @@ def check_fit(model: Model, data: Dataset) -> None:
         with at_rest(model), torch.no_grad():
             games = model.match.parts(*model.pair(square))
         for name, (game, _, p) in games.items():
-            if isinstance(game, Adversarial | EnergyMargin | Equilibrium):
-                check(f"critic{name}", (2, 1), partial(_judged, game.critic, p))
             if isinstance(game, LearntMMD):
                 check_features(game, p)
+            elif isinstance(game, Game):
+                check(f"critic{name}", (2, 1), partial(_judged, game.critic, p))
 
 
 def check_features(game: LearntMMD, rows: Tensor) -> None:
@@ -346,7 +344,7 @@ def check_features(game: LearntMMD, rows: Tensor) -> None:
     """
     with at_rest(game), torch.no_grad():
         try:
-            features = game.encoder(rows)
+            features = game.critic(rows)
             back = features if game.decoder is None else game.decoder(features)
         except Exception as error:  # a module of the user's own may raise anything
             reason = " ".join(str(error).split()) or type(error).__name__
