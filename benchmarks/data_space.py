@@ -12,7 +12,7 @@ from benchmarks.groups import Group, run
 JUDGED = ("objective", "samples", "floor", "modes", "classes", "reconstruction", "latent")
 GROUPS: dict[str, Group] = {
     "ring": Group(("wgan-gp", "gmmn"), 4000, ("modes",), "ring"),
-    "ring-mmd-gan": Group(("mmd-gan",), 2000, ("modes",), "ring"),
+    "ring-mmd-gan": Group(("mmd-gan",), 3000, ("modes",), "ring"),
     "ring-others": Group(
         ("gan", "lsgan", "f-gan:divergence=kl", "f-gan:divergence=reverse-kl", "sngan", "wgan", "ebgan",
          "began"),

@@ -28,7 +28,8 @@ def main() -> None:
         run = pf.load(path)
         x, y = run.data.test.batch(slice(0, ROWS))
         show_codes(axes, run.view(run.encode(x)), y, run.view(run.draw(ROWS)))
-        axes.set_title(f"{run.config['recipe']}, {run.model.prior}", fontsize=9, loc="left")
+        told = ", ".join(f"{name}={value}" for name, value in run.config["arguments"].items())
+        axes.set_title(f"{run.config['recipe']} {told}", fontsize=9, loc="left")
     figure.savefig(arguments.out, dpi=80)
 
 

@@ -26,6 +26,21 @@ class NormFirst(nn.Module):
         return torch.cat([self.norm(rows[:, : self.columns]), rows[:, self.columns :]], dim=1)
 
 
+class Beside(nn.Module):
+    """What a net makes of rows (N, \\*), beside the rows themselves: features that lose nothing.
+
+    >>> Beside(nn.Linear(2, 3))(torch.zeros(5, 2)).shape
+    torch.Size([5, 5])
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x.flatten(1), self.net(x)], dim=1)
+
+
 class Gate(nn.Module):
     r"""Half of the channels (N, 2C, \*) opens or shuts the others: :math:`\sigma(a) \tanh(b)`, (N, C, \*).
 
