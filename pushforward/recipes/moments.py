@@ -127,8 +127,8 @@ def mmd_gan(
     .. math:: \min_G \max_f\; \mathrm{MMD}_k(f_\# G_\# P_Z, f_\# P_X)
 
     Features that lose something would leave modes in the wrong shares. With settings "paper" they are decoded
-    again, and their weights clipped; with "small" they stand beside the row itself, and the slope of the witness
-    is penalised, as in later work.
+    again, and their weights clipped; with "small" they stand beside the row itself, and the slope of the
+    witness is penalised, as in later work.
 
     Arguments:
         data: What to learn from.
