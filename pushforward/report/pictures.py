@@ -104,10 +104,10 @@ def sheet(path: Path, album: Album) -> Path:
     figure = Figure(figsize=(13, 10), layout="constrained")
     figure.suptitle("\n".join(textwrap.wrap(album.title, 130)), fontsize=11, x=0.01, ha="left")
     left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1))  # type: ignore[misc]
-    above, below = left.subplots(2, 1)
     n = min(len(album.originals), 48)
     data, back, paths = ("held-out data", album.originals), album.back, album.paths
     if album.drawable:
+        above, below = left.subplots(2, 1)
         if album.by_class is None:
             show_images(above, "samples: decoded draws of the prior", album.samples[:96], 12)
         else:
@@ -119,22 +119,22 @@ def sheet(path: Path, album: Album) -> Path:
             beside = pairs(album.originals[:n], back[:n])
             show_images(below, "held-out data, each beside its reconstruction", beside, 12)
     else:
-        show_vectors(above, "data and samples", [data, ("samples", album.samples)])
-        made = ("samples", album.samples) if back is None else ("reconstructions", back)
-        show_vectors(below, f"data and {made[0]}", [data, made])
+        made = [("samples", album.samples), *([] if back is None else [("reconstructions", back)])]
+        for axes, (name, rows) in zip(left.subplots(len(made), 1, squeeze=False)[:, 0], made, strict=True):
+            show_vectors(axes, f"data and {name}", [data, (name, rows)])
     shown = [paths is not None, album.codes is not None, True]
     heights = [height for height, there in zip((1.2, 1, 0.8), shown, strict=True) if there]
-    axes = iter(right.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
+    places = iter(right.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
     if paths is not None:
         if album.drawable:
             ends = "one draw of the prior" if album.codes is None else "one held-out image"
             words = f"from {ends} to another, through their codes"
-            show_images(next(axes), words, paths.flatten(0, 1), paths.shape[1])
+            show_images(next(places), words, paths.flatten(0, 1), paths.shape[1])
         else:
-            show_vectors(next(axes), "interpolations", [data, ("paths", paths.flatten(0, 1))])
+            show_vectors(next(places), "interpolations", [data, ("paths", paths.flatten(0, 1))])
     if album.codes is not None:
-        show_codes(next(axes), album.codes, album.labels, album.prior)
-    show_curves(next(axes), album.history)
+        show_codes(next(places), album.codes, album.labels, album.prior)
+    show_curves(next(places), album.history)
     figure.savefig(path, dpi=110, format="png")
     return path
 
@@ -150,7 +150,8 @@ def show_vectors(axes: Any, caption: str, points: Points) -> None:
     """Samples in the first two principal directions of the first."""
     for (name, _), values in zip(points, _plane(*(sample for _, sample in points)), strict=True):
         axes.scatter(values[:, 0], values[:, 1], s=6, alpha=0.5, label=name)
-    axes.set_title(f"{caption} (first two principal directions)".lstrip(), fontsize=10, loc="left")
+    where = " (first two principal directions)" if points[0][1][0].numel() > 2 else ""
+    axes.set_title((caption + where).lstrip(), fontsize=10, loc="left")
     axes.legend(fontsize=8)
 
 
