@@ -86,6 +86,7 @@ def test_no_encoder_no_image_no_label(shape, make, labels, monkeypatch):
     expected = {"objective", "samples", "floor", "annealing", "parzen"}
     expected |= {"reconstruction", "latent"} if encodes else set()
     expected |= {"classes"} if encodes and labels else set()
+    expected |= {"modes"} if labels else set()
     expected |= {"sharpness"} if image else set()
     assert set(result) == expected | {"rows", "range", "features"}
     assert result["features"]["name"] == ("classifier" if labels else "pca")
