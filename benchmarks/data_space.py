@@ -1,6 +1,6 @@
 """Every system in data space, on points and on MNIST, by the library's one judge.
 
-    python -m benchmarks.data_space --out RUNS [--data-dir DATA] [--only ring digits] [--seeds 0 1 2]
+    python -m benchmarks.data_space --out RUNS [--data-dir DATA] [--only ring mnist] [--seeds 0 1 2]
 
 Prints a table for each group (docs/results). Runs that are finished are not trained again.
 """

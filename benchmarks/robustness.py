@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,11 @@ from torch import nn
 import pushforward as pf
 from pushforward.errors import DivergedError
 from pushforward.networks import Gate, conv_decoder, conv_encoder, mlp, resnet_critic, resnet_generator
+from pushforward.networks.dcgan import halvings
 from pushforward.randomness import Noise
+from pushforward.recipes.pairs import Shape, leaky
 
 LATENT = 128
-Shape = tuple[int, ...]
-leaky = partial(nn.LeakyReLU, 0.2)
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Scale:
     @property
     def channels(self) -> list[int]:
         """Channels after each halving, down to 4 pixels."""
-        return [self.width * 2**i for i in range((self.side // 4).bit_length() - 1)]
+        return [self.width * 2**i for i in range(halvings(self.side, 4))]
 
 
 Make = Callable[[Scale, Shape, str | None], tuple[nn.Module, nn.Module]]

@@ -189,12 +189,7 @@ class Run:
         Raises:
             ConfigError: If no class can be read.
         """
-        rows = self._rows(x)
-        if self.model.told or self.model.recognise(rows[:1].to(self.model.prior.anchor.device)) is None:
-            raise ConfigError(
-                f"the codes of {self.config['recipe']} hold no class, and nothing else reads one"
-            )
-        return self._map(self._classes, rows)
+        return self._map(self._classes, self._rows(x))
 
     def draw(self, n: int, seed: int = 0) -> Tensor:
         """n codes (n, L): draws of the prior."""
@@ -391,7 +386,10 @@ class Run:
 
     def _classes(self, x: Tensor, y: Tensor | None) -> Tensor:
         belief = self.model.recognise(x)
-        assert belief is not None
+        if belief is None:
+            raise ConfigError(
+                f"the codes of {self.config['recipe']} hold no class, and nothing else reads one"
+            )
         return belief.argmax(1)
 
     def _need_codes(self) -> None:

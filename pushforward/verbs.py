@@ -118,8 +118,9 @@ def train(
     built.training.shown(dataset.train, seed)  # too few labels are refused before a folder is made
     config = _config(recipe, built, dataset, seed, budget, arguments, device, threads, data_dir, size)
     if not overwrite and (folder / "config.json").exists():
-        config = continued(folder, config)
-        built = _build(recipe, dataset, seed, {**config.get("defaults", {}), **arguments})
+        fresh, config = config, continued(folder, config)
+        if config.get("defaults", fresh["defaults"]) != fresh["defaults"]:
+            built = _build(recipe, dataset, seed, {**config["defaults"], **arguments})
         probe(folder)
     else:
         claim(folder, overwrite)
@@ -307,15 +308,19 @@ def _told(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     if recipe not in RECIPES:
         raise ConfigError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
-    known = {
-        name: p.default for name, p in inspect.signature(RECIPES[recipe]).parameters.items() if name != "data"
-    }
+    known = _defaults(recipe)
     for name in arguments:
         if name not in known:
             raise ConfigError(f"{recipe} has no argument {name!r}: {nearest(name, known)}")
     return {
         name: value for name, value in arguments.items() if value is not known[name] and value != known[name]
     }
+
+
+def _defaults(recipe: str) -> dict[str, Any]:
+    """The default of every argument of a recipe."""
+    parameters = inspect.signature(RECIPES[recipe]).parameters
+    return {name: parameter.default for name, parameter in parameters.items() if name != "data"}
 
 
 def _config(
@@ -343,7 +348,7 @@ def _config(
         "arguments": plain,
         "defaults": {
             name: value
-            for name, value in ((name, p.default) for name, p in known.items() if name != "data")
+            for name, value in _defaults(recipe).items()
             if value is not None and name not in MODULES
         },
         "modules": sorted(name for name in arguments if name in MODULES and arguments[name] is not None),

@@ -53,11 +53,15 @@ def known(evidence: Evidence) -> dict[str, Any]:
     train_y, test_y = labelled.y[order], data.test.y[test]
     sides = ((labelled, order), (data.test, test))
     found: dict[str, Any] = {}
+    codes: list[Tensor] = []
     with torch.inference_mode():
-        beliefs = [
-            _joined([model.recognise(x) for x in evidence.batches(split, index)]) for split, index in sides
-        ]
-    learnt, belief = beliefs
+        if model.encodes:
+            codes = [torch.cat([model.encode(x).cpu() for x in evidence.batches(*side)]) for side in sides]
+            learnt, belief = (model.prior.belief(rows) for rows in codes)
+        else:
+            learnt, belief = (
+                _joined([model.recognise(x) for x in evidence.batches(*side)]) for side in sides
+            )
     if belief is not None and learnt is not None:
         chosen = belief.argmax(1)
         if model.named:
@@ -73,13 +77,10 @@ def known(evidence: Evidence) -> dict[str, Any]:
                 "named_by": "the surest training row",
                 "clusters": int((chosen.bincount(minlength=belief.shape[1]) > 0).sum()),
             }
-    if not model.encodes:
+    if not codes:
         return found
     with torch.inference_mode():
-        seen = [
-            torch.cat([model.view(model.encode(x)).cpu() for x in evidence.batches(split, index)]).numpy()
-            for split, index in sides
-        ]
+        seen = [model.view(rows.to(evidence.device)).cpu().numpy() for rows in codes]
     near = KNeighborsClassifier(min(NEIGHBOURS, len(train_y))).fit(seen[0], train_y.numpy())
     guessed = torch.from_numpy(near.predict(seen[1]))
     return found | {"neighbours_error": error(guessed, test_y), "neighbours_among": len(train_y)}

@@ -45,6 +45,15 @@ def halved(size: Size) -> Size:
     return -(-size[0] // 2), -(-size[1] // 2)
 
 
+def halvings(side: int, least: int) -> int:
+    """How often an image is halved until its side is at most ``least``; at least once.
+
+    >>> halvings(64, 4), halvings(28, 4), halvings(8, 8)
+    (4, 3, 1)
+    """
+    return max(1, math.ceil(math.log2(side / least)))
+
+
 class Down(nn.Module):
     """A convolution of stride 2 with "same" padding: the size is halved, rounded up."""
 

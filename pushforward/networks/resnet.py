@@ -15,8 +15,9 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.networks.dcgan import Down, Size, in_image, sizes
+from pushforward.networks.dcgan import Down, Size, halvings, in_image, sizes
 
+LEAST = 4  # pixels of the smallest stage
 SHARE = 0.3  # of a block's branch in its sum: a hundred layers would grow without it
 
 
@@ -59,15 +60,6 @@ class Bottleneck(nn.Module):
         return self.shortcut(x) + SHARE * h
 
 
-def stages(side: int, least: int = 4) -> int:
-    """How often an image is halved until its side is at most ``least``.
-
-    >>> stages(64), stages(28)
-    (4, 3)
-    """
-    return max(1, math.ceil(math.log2(side / least)))
-
-
 def resnet_generator(
     latent: int, shape: Sequence[int], width: int, blocks: int = 6, norm: str | None = "batch"
 ) -> nn.Sequential:
@@ -85,7 +77,7 @@ def resnet_generator(
     torch.Size([2, 3, 16, 16])
     """
     channels, height, wide = shape
-    path = sizes((height, wide), stages(max(height, wide)))[::-1]
+    path = sizes((height, wide), halvings(max(height, wide), LEAST))[::-1]
     here = width * 2 ** (len(path) - 2)
     layers: list[nn.Module] = [
         nn.Linear(latent, here * math.prod(path[0])),
@@ -109,15 +101,15 @@ def resnet_critic(
     torch.Size([2, 1])
     """
     channels, height, wide = shape
-    halvings = stages(max(height, wide))
+    count = halvings(max(height, wide), LEAST)
     here = max(width // 2, 1)
     layers: list[nn.Module] = [nn.Conv2d(channels, here, 1)]
     layers += [Bottleneck(here, here, norm) for _ in range(blocks - 1)]
-    for _ in range(halvings):
+    for _ in range(count):
         layers.append(Bottleneck(here, 2 * here, norm, down=True))
         here *= 2
         layers += [Bottleneck(here, here, norm) for _ in range(blocks)]
-    end = sizes((height, wide), halvings)[-1]
+    end = sizes((height, wide), count)[-1]
     return nn.Sequential(*layers, nn.ReLU(), nn.Flatten(), nn.Linear(here * math.prod(end), outputs))
 
 

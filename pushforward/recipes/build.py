@@ -49,24 +49,17 @@ def unfolded(recipe: R) -> R:
 
     Options that a family of recipes shares are written once, as a TypedDict whose docstring explains them.
     """
-    signature = inspect.signature(recipe)
-    hints = get_type_hints(recipe)
-    given = list(signature.parameters.values())
-    for parameter in given:
-        if parameter.kind is not parameter.VAR_KEYWORD:
-            continue
-        (shared,) = get_args(hints.pop(parameter.name))
-        of_family = get_type_hints(shared)
-        given.remove(parameter)
-        given += [
-            parameter.replace(name=name, kind=parameter.KEYWORD_ONLY, default=None) for name in of_family
-        ]
-        hints |= of_family
-        words = cleandoc(shared.__doc__ or "").partition("Arguments:\n")[2].rstrip()
-        text = cleandoc(recipe.__doc__ or "")
-        recipe.__doc__ = text.replace("\n\nRaises:", f"\n{words}\n\nRaises:", 1)
-    recipe.__annotations__ = hints
-    recipe.__signature__ = signature.replace(parameters=given)  # type: ignore[attr-defined]
+    signature, hints = inspect.signature(recipe), get_type_hints(recipe)
+    *own, options = signature.parameters.values()
+    (shared,) = get_args(hints.pop(options.name))
+    of_family = get_type_hints(shared)
+    one = options.replace(kind=options.KEYWORD_ONLY, default=None)
+    words = cleandoc(shared.__doc__ or "").partition("Arguments:\n")[2].rstrip()
+    text = cleandoc(recipe.__doc__ or "")
+    recipe.__doc__ = text.replace("\n\nRaises:", f"\n{words}\n\nRaises:", 1)
+    recipe.__annotations__ = hints | of_family
+    parameters = [*own, *(one.replace(name=name) for name in of_family)]
+    recipe.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return recipe
 
 

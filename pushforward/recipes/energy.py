@@ -6,16 +6,10 @@ from typing import Unpack
 
 from pushforward.costs import L1, L2
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import (
-    EnergyMargin,
-    Equilibrium,
-)
+from pushforward.discrepancies import EnergyMargin, Equilibrium
 from pushforward.errors import DataError, whole
 from pushforward.models import GAN
-from pushforward.recipes.build import (
-    entries,
-    unfolded,
-)
+from pushforward.recipes.build import entries, unfolded
 from pushforward.recipes.in_data import (
     Options,
     Rows,

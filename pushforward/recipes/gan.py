@@ -19,17 +19,8 @@ from pushforward.discrepancies import (
     Wasserstein,
     spectral,
 )
-from pushforward.recipes.build import (
-    unfolded,
-)
-from pushforward.recipes.in_data import (
-    Options,
-    Rows,
-    Table,
-    game,
-    published,
-    quick,
-)
+from pushforward.recipes.build import unfolded
+from pushforward.recipes.in_data import Options, Rows, Table, game, published, quick
 from pushforward.recipes.parts import Recipe, named
 
 GAN_TABLE: Table = {

@@ -11,23 +11,12 @@ from torch import nn
 
 from pushforward.costs import Cost
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import (
-    Discrepancy,
-    Energy,
-)
-from pushforward.distributions import (
-    Prior,
-)
-from pushforward.errors import ConfigError
+from pushforward.discrepancies import Discrepancy, Energy
+from pushforward.distributions import Prior
 from pushforward.models import GAN, Model
-from pushforward.recipes.build import (
-    PairName,
-    ScheduleName,
-    entries,
-    finish,
-)
-from pushforward.recipes.pairs import PAIRS, Pair
-from pushforward.recipes.parts import PRIORS, Recipe, named
+from pushforward.recipes.build import PairName, ScheduleName, entries, finish
+from pushforward.recipes.pairs import PAIRS
+from pushforward.recipes.parts import PRIORS, Recipe, fitting, named
 from pushforward.recipes.settings import InData, pick
 from pushforward.training import adam
 from pushforward.training.loop import Optimizing
@@ -144,14 +133,10 @@ def pieces(
 ) -> Pieces:
     """Prior, generator and critic as the settings say; given modules stand for ours."""
     prior = prior or named("prior", chosen.prior, PRIORS)(chosen.latent, chosen.sigma)
-    pair: Pair = named("network", chosen.network, PAIRS)
-    if pair.images and len(data.shape) != 3:
-        raise ConfigError(
-            f"network {chosen.network!r} needs images, the rows of {data.name} have shape {data.shape}"
-        )
+    pair = fitting(chosen.network, PAIRS, data)
     decoder = options.get("decoder")
     if decoder is None:
-        decoder = pair.generator(prior.latent, data.shape)
+        decoder = pair.generator(prior.latent, data.shape, "batch")
         if chosen.std:
             start(decoder, chosen.std)
         if data.unit:
@@ -194,9 +179,6 @@ def rebuilder(
     chosen: InData, data: Dataset, made: Pieces, width: int, cost: Cost, mean: bool = False
 ) -> Energy:
     """A critic that is an auto-encoder with a code of ``width`` numbers and no BatchNorm."""
-    pair: Pair = named("network", chosen.network, PAIRS)
-    back = pair.generator(width, data.shape)
-    for name, module in back.named_children():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            setattr(back, name, nn.Identity())
+    pair = fitting(chosen.network, PAIRS, data)
+    back = pair.generator(width, data.shape, None)
     return Energy(made.critic(width), back, cost, mean)

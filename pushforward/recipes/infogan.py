@@ -7,33 +7,13 @@ from typing import Literal, Unpack
 from torch import nn
 
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import (
-    JensenShannon,
-)
-from pushforward.distributions import (
-    OneHotPrior,
-    Prior,
-    ProductPrior,
-    UniformPrior,
-)
+from pushforward.discrepancies import JensenShannon
+from pushforward.distributions import OneHotPrior, Prior, ProductPrior, UniformPrior
 from pushforward.errors import ConfigError, whole
 from pushforward.models import InfoGAN, Recogniser
 from pushforward.networks import mlp
-from pushforward.recipes.build import (
-    entries,
-    finish,
-    unfolded,
-)
-from pushforward.recipes.in_data import (
-    Options,
-    Rows,
-    Table,
-    chosen_of,
-    movers,
-    pieces,
-    published,
-    quick,
-)
+from pushforward.recipes.build import entries, finish, unfolded
+from pushforward.recipes.in_data import Options, Rows, Table, chosen_of, movers, pieces, published, quick
 from pushforward.recipes.parts import PRIORS, Recipe, named
 from pushforward.recipes.settings import InData
 

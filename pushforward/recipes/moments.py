@@ -10,30 +10,12 @@ from torch import nn
 
 from pushforward.costs import L2
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import (
-    MMD,
-    Clipping,
-    GaussianKernel,
-    GradientPenalty,
-    LearntMMD,
-    Root,
-)
-from pushforward.distributions import (
-    DeterministicEncoder,
-    PushedPrior,
-    UniformPrior,
-)
+from pushforward.discrepancies import MMD, Clipping, GaussianKernel, GradientPenalty, LearntMMD, Root
+from pushforward.distributions import DeterministicEncoder, PushedPrior, UniformPrior
 from pushforward.errors import DataError, whole
 from pushforward.models import GAN, FollowingAE
 from pushforward.networks import Beside, mlp
-from pushforward.recipes.build import (
-    NetworkName,
-    ScheduleName,
-    entries,
-    finish,
-    price,
-    unfolded,
-)
+from pushforward.recipes.build import NetworkName, ScheduleName, entries, finish, price, unfolded
 from pushforward.recipes.in_data import (
     Options,
     Rows,
@@ -186,7 +168,6 @@ AE_TABLE: dict[str, Callable[[Dataset], Settings]] = {
 }  # fmt: skip
 
 
-@unfolded
 def gmmn_ae(
     data: Dataset,
     *,

@@ -10,6 +10,7 @@ from functools import partial
 from torch import nn
 
 from pushforward.networks import conv_decoder, conv_encoder, mlp
+from pushforward.networks.dcgan import halvings
 
 Shape = tuple[int, ...]
 leaky = partial(nn.LeakyReLU, 0.2)
@@ -20,21 +21,20 @@ class Pair:
     """How a generator and a critic of one kind are made.
 
     Attributes:
-        generator: From the latent dimensions and the shape of a row.
+        generator: From the latent dimensions, the shape of a row, and the normalisation: "batch" or None.
         critic: From the shape of a row, the numbers wanted, and the normalisation: "batch", "layer" or None.
             Its last layer is linear; what comes before are features.
         images: Whether rows must be images.
     """
 
-    generator: Callable[[int, Shape], nn.Sequential]
+    generator: Callable[[int, Shape, str | None], nn.Sequential]
     critic: Callable[[Shape, int, str | None], nn.Sequential]
     images: bool
 
 
 def _stages(shape: Shape, first: int, least: int) -> list[int]:
     """Channels after each halving of an image, as many as lead to ``least`` pixels or fewer."""
-    halvings = max(2, math.ceil(math.log2(max(shape[1:]) / least)))
-    return [first * 2**stage for stage in range(halvings)]
+    return [first * 2**stage for stage in range(max(2, halvings(max(shape[1:]), least)))]
 
 
 def _plain(shape: Shape) -> list[int]:
@@ -45,7 +45,9 @@ def _plain(shape: Shape) -> list[int]:
 def _conv(first: int, kernel: int, least: int) -> Pair:
     """Strided convolutions in the manner of DCGAN, ``first`` channels at full size."""
     return Pair(
-        generator=lambda n, s: conv_decoder(n, s, _stages(s, first, least)[::-1], kernel, last=False),
+        generator=lambda n, s, norm: conv_decoder(
+            n, s, _stages(s, first, least)[::-1], kernel, last=False, norm=norm
+        ),
         critic=lambda s, n, norm: conv_encoder(
             s, n, _stages(s, first, least), kernel, norm=norm, activation=leaky, bare=True
         ),
@@ -55,7 +57,7 @@ def _conv(first: int, kernel: int, least: int) -> Pair:
 
 PAIRS: dict[str, Pair] = {
     "mlp": Pair(
-        generator=lambda n, s: mlp(n, s, _plain(s), norm=False),
+        generator=lambda n, s, norm: mlp(n, s, _plain(s), norm=False),
         critic=lambda s, n, norm: mlp(s, n, _plain(s), norm=norm == "batch", activation=leaky),
         images=False,
     ),

@@ -6,21 +6,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, SquaredError
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import (
-    IMQ,
-    Discrepancy,
-    Game,
-    GaussianKernel,
-    Kernel,
-    LearntMMD,
-)
+from pushforward.discrepancies import IMQ, Discrepancy, Game, GaussianKernel, Kernel, LearntMMD
 from pushforward.distributions import (
     DeterministicEncoder,
     Encoder,
@@ -40,6 +33,7 @@ from pushforward.errors import ConfigError, nearest
 from pushforward.labels import Told
 from pushforward.models import AutoWeight, Model, Weight
 from pushforward.networks import Mixing, conv_decoder, conv_encoder, mlp, official_init
+from pushforward.networks.dcgan import halvings
 from pushforward.randomness import Noise
 from pushforward.recipes.settings import Settings
 from pushforward.square import Square, at_rest
@@ -105,8 +99,7 @@ def _widths(shape: Shape) -> list[int]:
 
 def _stages(shape: Shape) -> list[int]:
     """Channels of a small convolutional net: enough halvings to end at 8 pixels or fewer."""
-    halvings = max(1, math.ceil(math.log2(max(shape[1:]) / 8)))
-    return [min(32 * 2**i, 128) for i in range(max(halvings, 2))]
+    return [min(32 * 2**i, 128) for i in range(max(halvings(max(shape[1:]), 8), 2))]
 
 
 NETWORKS: dict[str, Network] = {
@@ -159,6 +152,28 @@ def named(kind: str, name: str, table: Mapping[str, Any]) -> Any:
     if name not in table:
         raise ConfigError(f"unknown {kind} {name!r}: {nearest(name, table)}")
     return table[name]
+
+
+class Kind(Protocol):
+    """Networks of a kind, some of which are for images alone."""
+
+    @property
+    def images(self) -> bool: ...
+
+
+K = TypeVar("K", bound=Kind)
+
+
+def fitting(name: str, table: Mapping[str, K], data: Dataset) -> K:
+    """The networks of that name, if they can be on these data.
+
+    Raises:
+        ConfigError: If there are none, or they need images.
+    """
+    found: K = named("network", name, table)
+    if found.images and len(data.shape) != 3:
+        raise ConfigError(f"network {name!r} needs images, the rows of {data.name} have shape {data.shape}")
+    return found
 
 
 def gaussian(net: nn.Module, prior: Prior) -> Encoder:
@@ -240,11 +255,7 @@ def assemble(
         raise ConfigError(
             f"cost 'bernoulli' needs data in [0, 1]; the values of {data.name} are real numbers"
         )
-    network: Network = named("network", settings.network, NETWORKS)
-    if network.images and len(data.shape) != 3:
-        raise ConfigError(
-            f"network {settings.network!r} needs images, the rows of {data.name} have shape {data.shape}"
-        )
+    network = fitting(settings.network, NETWORKS, data)
     numbers, around = named("posterior", settings.posterior, POSTERIORS)
     told = len(data.labels) if settings.label else 0
     if settings.label and not told:
@@ -313,13 +324,18 @@ def check_fit(model: Model, data: Dataset) -> None:
     x, y = data.train.batch(slice(0, 2))
     square = Square(model, x, Noise("dry batch"), y)
 
-    def check(name: str, wanted: Shape, draw: Callable[[], Tensor]) -> None:
+    def attempt(name: str, draw: Callable[[], Tensor], expected: str = "") -> Shape:
         try:
             with at_rest(model), torch.no_grad():
-                found = tuple(draw().shape)
+                return tuple(draw().shape)
         except Exception as error:  # a module of the user's own may raise anything
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise ConfigError(f"the {name} fails on rows of shape {data.shape}: {reason}") from error
+            raise ConfigError(
+                f"the {name} fails on rows of shape {data.shape}: {reason}{expected}"
+            ) from error
+
+    def check(name: str, wanted: Shape, draw: Callable[[], Tensor]) -> None:
+        found = attempt(name, draw)
         if found != wanted:
             raise ConfigError(f"the {name} should make {wanted} from two rows, it makes {found}")
 
@@ -331,31 +347,19 @@ def check_fit(model: Model, data: Dataset) -> None:
             games = model.match.parts(*model.pair(square))
         for name, (game, _, p) in games.items():
             if isinstance(game, LearntMMD):
-                check_features(game, p)
+                found = attempt(f"critic{name}", partial(_read, game, p), "; it should make (N, features)")
+                if len(found) != 2:
+                    raise ConfigError(f"the critic should make (2, features) from two rows, it makes {found}")
             elif isinstance(game, Game):
                 check(f"critic{name}", (2, 1), partial(_judged, game.critic, p))
 
 
-def check_features(game: LearntMMD, rows: Tensor) -> None:
-    """Runs two rows through a critic that makes features, and back.
-
-    Raises:
-        ConfigError: If it fails, or makes something else than one row of numbers for each.
-    """
-    with at_rest(game), torch.no_grad():
-        try:
-            features = game.critic(rows)
-            back = features if game.decoder is None else game.decoder(features)
-        except Exception as error:  # a module of the user's own may raise anything
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise ConfigError(
-                f"the critic fails on rows of shape {tuple(rows.shape[1:])}: {reason}; it should make "
-                "(N, features)"
-            ) from error
-    if features.ndim != 2 or len(back) != 2:
-        raise ConfigError(
-            f"the critic should make (2, features) from two rows, it makes {tuple(features.shape)}"
-        )
+def _read(game: LearntMMD, rows: Tensor) -> Tensor:
+    """The features of rows, once they have been decoded."""
+    features: Tensor = game.critic(rows)
+    if game.decoder is not None:
+        game.decoder(features)
+    return features
 
 
 def _judged(critic: nn.Module, rows: Tensor) -> Tensor:
