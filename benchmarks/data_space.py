@@ -20,9 +20,9 @@ GROUPS: dict[str, Group] = {
     ),
     "grid": Group(("wgan-gp", "gmmn"), 4000, ("modes",), "grid"),
     "mnist": Group(("dcgan", "infogan"), 6000, JUDGED),
-    "mnist-critics": Group(("wgan-gp", "mmd-gan"), 3000, JUDGED),
-    "mnist-energies": Group(("began", "ebgan"), 6000, JUDGED),
-    "mnist-moments": Group(("gmmn", "gmmn-ae"), 4000, JUDGED),
+    "mnist-critics": Group(("wgan-gp", "mmd-gan"), 1500, JUDGED),
+    "mnist-energies": Group(("began", "ebgan"), 4000, JUDGED),
+    "mnist-moments": Group(("gmmn", "gmmn-ae"), 2000, JUDGED),
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ SAMPLER = Annotated[
         help="What samples are decoded from: prior; mixture or flow, fitted to the codes of training rows."
     ),
 ]
+SHOWN = 12  # lines of text that are printed as well as written
 OF_PYTHON_ONLY = {"encoder", "decoder", "critic"}  # modules: a command line cannot name them
 OF_TRAINING = ("out", "seed", "steps", "epochs", "minutes")
 OF_MACHINE = ("data_dir", "size", "device", "threads", "overwrite")
@@ -98,7 +99,7 @@ def reconstruct(run: Path, *, n: int = 32, out: Path | None = None, json: JSON =
 
     loaded = load(run)
     x, y = loaded.data.test.batch(slice(0, whole("n", n, least=1)))
-    write(loaded, "reconstructions", out, pairs(x, loaded.reconstruct(x, y)), json, columns=8)
+    write(loaded, "reconstructions", out, pairs(x, loaded.reconstruct(x, y)), json, 2 if loaded.words else 8)
 
 
 @app.command
@@ -136,6 +137,39 @@ def interpolate(
 
 
 @app.command
+def transfer(
+    run: Path,
+    *,
+    to: str,
+    lines: Path | None = None,
+    n: int = 12,
+    out: Path | None = None,
+    json: JSON = False,
+) -> None:
+    """Tell rows under another label, such as lines in another style: each beside what becomes of it.
+
+    Arguments:
+        run: The run's folder, of a model that is told labels.
+        to: Number or name of the label.
+        lines: A text file, a line a row; held-out rows of other labels by default.
+        n: How many held-out rows.
+        out: The file, .txt, .png or .npy; transfer.txt (or .png, .npy) in the run's folder by default.
+    """
+    from pushforward.data.lines import read_lines
+    from pushforward.errors import whole
+    from pushforward.report.pictures import pairs
+    from pushforward.verbs import load
+
+    loaded = load(run)
+    if lines is not None:
+        given, y = loaded.rows([line for line in read_lines(lines).said if line]), None
+    else:
+        given, y = loaded.others(to, whole("n", n, least=1))
+    both = pairs(given, loaded.transfer(given, to, y))
+    write(loaded, "transfer", out, both, json, 2 if loaded.words else 8)
+
+
+@app.command
 def evaluate(
     run: Path,
     *,
@@ -152,8 +186,8 @@ def evaluate(
         run: The run's folder.
         rows: At most this many held-out rows, and as many samples.
         seed: Which rows, samples and codes are drawn.
-        sections: Which questions: objective, reconstruction, samples, floor, sharpness, latent, classes; and,
-            on demand, likelihood, annealing, parzen and disentanglement.
+        sections: Which questions: objective, reconstruction, samples, floor, sharpness, latent, classes,
+            modes, text, transfer; and, on demand, likelihood, annealing, parzen and disentanglement.
     """
     from pushforward.evaluation import USUAL
     from pushforward.verbs import load
@@ -301,7 +335,7 @@ def list_(*, json: JSON = False) -> None:
         print(f"{title}:")
         for name, words in names.items():
             print(f"  {name:<15} {words}")
-    print("data may also be a folder of images, or a .npy or .npz file")
+    print("data may also be a folder of images or of text files, or a .npy, .npz or .txt file")
 
 
 # --------------------------------------------------------------------------- train, recipe by recipe
@@ -393,6 +427,13 @@ def figures(result: dict[str, Any], as_json: bool) -> None:
     for test in result.get("latent", {}).get("tests", ()):
         chance = f"the chance of such an MMD² of {test['rows']} codes if codes followed the prior"
         print(f"p = {test['p_value']:.3g}: {chance}")
+    moved = result.get("transfer", {})
+    for name in (key for key in moved if key.startswith("to_")):
+        for who, row in moved[name].items():
+            shown = ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in row.items())
+            print(f"{name.replace('_', ' ')}, {who}: {shown}")
+    if moved:
+        print(f"the judge of style is right on {moved['judge']:.1%} of real lines; BLEU: {moved['settings']}")
     for name, score in result.get("parzen", {}).items():
         print(f"Parzen, {name}: {score['mean']:.1f} ± {score['error']:.1f} nats (never to be ranked by)")
     if "sheet" in result:
@@ -408,15 +449,17 @@ def write(
     from pushforward.errors import ConfigError, OutputError
     from pushforward.report.pictures import are_images, picture
 
-    drawable = are_images(run.shape)
-    out = out or run.path / f"{name}.{'png' if drawable else 'npy'}"
-    if out.suffix not in (".png", ".npy"):
-        raise ConfigError(f"out must end in .png or .npy, got {out}")
-    if out.suffix == ".png" and not drawable:
-        raise ConfigError(f"rows of shape {run.shape} are no pictures; let out end in .npy")
+    usual = ".png" if are_images(run.shape) else ".txt" if run.words else ".npy"
+    out = out or run.path / f"{name}{usual}"
+    if out.suffix not in (usual, ".npy"):
+        raise ConfigError(f"out must end in {' or '.join(sorted({usual, '.npy'}))}, got {out}")
     try:
         if out.suffix == ".png":
             picture(rows, columns).save(out)
+        elif out.suffix == ".txt":
+            ends = ["\n\n" if columns and place % columns == 0 else "\n" for place in range(1, len(rows) + 1)]
+            lines = [line + end for line, end in zip(run.lines(rows), ends, strict=True)]
+            out.write_text("".join(lines), encoding="utf-8")
         else:
             np.save(out, rows.numpy())
     except OSError as error:
@@ -425,6 +468,8 @@ def write(
         show_json({"run": str(run.path), "file": str(out), "shape": list(rows.shape)})
     else:
         print(f"{name} of {run.path}: {tuple(rows.shape)} in {out}")
+        if out.suffix == ".txt":
+            print("".join(lines[:SHOWN]), end="")
 
 
 def show_json(result: dict[str, Any]) -> None:

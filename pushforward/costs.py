@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -128,6 +129,24 @@ class GaussianLikelihood(Cost):
         return 0.5 * squares.flatten(1).sum(dim=1)
 
 
+class Tokens(Cost):
+    r"""The negative log-likelihood of lines under the law that a decoder makes, in nats.
+
+    .. math:: -\log p(x \mid z) = -\sum_t \log p(x_t \mid x_{<t}, z)
+
+    Made are laws of lines (:class:`~pushforward.networks.Lines`), given are tokens (N, T); padding costs
+    nothing. What such a law stands for is the line that is most likely token by token.
+    """
+
+    likelihood = True
+
+    def rows(self, made: Any, given: Tensor) -> Tensor:
+        return -made.log_prob(given)
+
+    def point(self, made: Any) -> Tensor:
+        return made.greedy()
+
+
 class KL(nn.Module):
     r"""The divergence of each code's own law from the prior, averaged over the batch, in nats.
 
@@ -137,9 +156,17 @@ class KL(nn.Module):
     It stands where a discrepancy stands but compares *distributions*, code by code, and so is
     a cost: :math:`E_x\,\mathrm{KL}(q(Z \mid x), p) = \mathrm{KL}(Q_Z, p) + I(X; Z)`.
 
+    With ``free`` above 0 the mean over a batch counts each dimension as at least so many nats,
+    :math:`\sum_j \max(E_x \mathrm{KL}_j, f)`: up to there information costs nothing.
+
+    Arguments:
+        free: Nats f of each dimension that are free.
+
     References:
         | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), appendix B
         | https://arxiv.org/abs/1312.6114
+        | Improved Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016), appendix C.8
+        | https://arxiv.org/abs/1606.04934
 
     Example:
         >>> zero, one = torch.zeros(1, 1), torch.ones(1, 1)
@@ -147,8 +174,21 @@ class KL(nn.Module):
         tensor(0.5000)
     """
 
+    def __init__(self, free: float = 0.0) -> None:
+        super().__init__()
+        if not 0 <= free < math.inf:
+            raise ConfigError(f"free must be at least 0 nats, got {free}")
+        self.free = free
+
+    def extra_repr(self) -> str:
+        return f"free={self.free:g}" if self.free else ""
+
     def rows(self, q: Distribution, p: Distribution) -> Tensor:
         """The divergence of every row, shape (N,)."""
+        return self.dimensions(q, p).sum(dim=-1)
+
+    def dimensions(self, q: Distribution, p: Distribution) -> Tensor:
+        """The divergence of every dimension of every row, shape (N, L)."""
         if not isinstance(q, Gaussian) or not isinstance(p, Gaussian):
             raise ConfigError(
                 "KL needs a Gaussian encoder and a normal prior, "
@@ -156,7 +196,9 @@ class KL(nn.Module):
             )
         ratio = q.log_var - p.log_var
         squares = (q.center - p.center).square() * (-p.log_var).exp()
-        return 0.5 * (ratio.exp() + squares - 1 - ratio).sum(dim=-1)
+        return 0.5 * (ratio.exp() + squares - 1 - ratio)
 
     def forward(self, q: Distribution, p: Distribution) -> Tensor:
+        if self.free:
+            return self.dimensions(q, p).mean(0).clamp_min(self.free).sum()
         return self.rows(q, p).mean()

@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pushforward.errors import OutputError
+from pushforward.data.vocabulary import Vocabulary
+from pushforward.errors import DataError, OutputError
 from pushforward.recipes import RECIPES
 
 # What a run writes, and so all that overwriting may remove.
 OURS = (
     "config.json",
+    "vocabulary.json",
     "history.jsonl",
     "checkpoints",
     "samples",
@@ -82,6 +84,19 @@ def probe(folder: Path) -> None:
         (folder / ".probe").unlink()
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def read_words(folder: Path) -> Vocabulary | None:
+    """What the tokens of a run on text stand for; None of a run on other data.
+
+    Raises:
+        OutputError: If it cannot be read.
+    """
+    place = folder / "vocabulary.json"
+    try:
+        return Vocabulary(place.read_text(encoding="utf-8")) if place.exists() else None
+    except (OSError, DataError) as error:
+        raise OutputError(f"{place} cannot be read: {error}") from error
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from pushforward.evaluation.evidence import Evidence
 from pushforward.evaluation.features import Progress, open_features
 from pushforward.evaluation.judge import USUAL, judge
 from pushforward.evaluation.latent import least_gaussian_plane
+from pushforward.folder import read_words
 from pushforward.interpolation import PATHS
 from pushforward.models import Model
 from pushforward.randomness import Noise
@@ -52,6 +53,7 @@ class Run:
         config: What was trained on what, as written in ``config.json``.
         model: The model, in evaluation mode.
         step: Steps it has been trained.
+        words: What tokens stand for, of runs on text; else None.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Run:
         self.config = config
         self.model = model.eval()
         self._data = data
+        self.words = read_words(path) if data is None else data.words
 
     def __repr__(self) -> str:
         name = self.config["data"]["name"]
@@ -170,7 +173,7 @@ class Run:
             ConfigError: If the model has no encoder.
         """
         self._need_codes()
-        return self._map(lambda x, y: self.model.encode(x, y=y), self._rows(x), y)
+        return self._map(lambda x, y: self.model.encode(x, y=y), self.rows(x), y)
 
     def decode(self, z: Any, y: Any = None) -> Tensor:
         """Data (N, \\*) that codes (N, L) stand for, with labels ``y`` (N,) if the model is told any."""
@@ -181,6 +184,7 @@ class Run:
 
     def reconstruct(self, x: Any, y: Any = None) -> Tensor:
         """Data (N, \\*) through encoder and decoder."""
+        x = self.rows(x)
         return self.decode(self.encode(x, y), y)
 
     def classify(self, x: Any) -> Tensor:
@@ -189,7 +193,7 @@ class Run:
         Raises:
             ConfigError: If no class can be read.
         """
-        return self._map(self._classes, self._rows(x))
+        return self._map(self._classes, self.rows(x))
 
     def draw(self, n: int, seed: int = 0) -> Tensor:
         """n codes (n, L): draws of the prior."""
@@ -302,6 +306,7 @@ class Run:
             prior=self.model.prior(len(test.x)).rsample(Noise(0, "sheet")).detach().cpu(),
             history=self.history,
             labels=test.y,
+            read=self.lines if self.words else None,
         )
         if self.model.classes:
             whole_story = replace(whole_story, by_class=self.by_class())
@@ -368,13 +373,59 @@ class Run:
             codes[row, :, place] = (ends[0, place] + (ends[1, place] - ends[0, place]) * t).flatten()
         told = None if y is None else torch.as_tensor(y)[:1].repeat(len(places) * len(t))
         walks = self.decode(codes.flatten(0, 1), told).unflatten(0, (len(places), len(t)))
-        change = walks.flatten(2).var(1).sum(1)
+        change = walks.flatten(2).float().var(1).sum(1)
         best = change.argsort(descending=True)[: whole("dimensions", dimensions, least=1)]
         return walks[best], [places[i] for i in best.tolist()]
 
-    def _rows(self, x: Any) -> Tensor:
-        """Rows as the readers of data would give them: channels first, bytes in [0, 1]."""
+    def lines(self, x: Tensor) -> list[str]:
+        """What rows (N, T) of tokens say.
+
+        Raises:
+            ConfigError: If the run is not one on text.
+        """
+        if self.words is None:
+            raise ConfigError(f"{self.path} is no run on text: its rows have shape {self.shape}")
+        return self.words.lines(x.reshape(-1, x.shape[-1]))
+
+    def transfer(self, x: Any, to: int | str, y: Any = None) -> Tensor:
+        """Rows (N, \\*) with what their codes say, told under another label, such as a style.
+
+        Arguments:
+            x: Rows, or lines of text.
+            to: Number or name of the label.
+            y: Labels (N,) of the rows, for encoders that are told them.
+
+        Raises:
+            ConfigError: If the model is told no labels, has no encoder, or there is no such label.
+        """
+        self._need_codes()
+        if not self.model.told:
+            raise ConfigError(f"{self.config['recipe']} was not told labels; train it with label=True")
+        rows = self.rows(x)
+        return self.decode(self.encode(rows, y), torch.full((len(rows),), self._class(to)))
+
+    def others(self, label: int | str, n: int) -> tuple[Tensor, Tensor]:
+        """The first n held-out rows of other labels than this one, and their labels."""
+        wanted, y = self._class(label), self.data.test.y
+        if y is None:
+            raise DataError(f"the rows of {self.config['data']['name']} have no labels")
+        x, y = self.data.test.batch((y != wanted).nonzero().flatten()[:n])
+        assert y is not None
+        return x, y
+
+    def rows(self, x: Any) -> Tensor:
+        """Rows as the readers of data would give them: channels first, bytes in [0, 1]; lines as tokens.
+
+        Raises:
+            DataError: If they have another shape, or a line more tokens than the run can write.
+        """
+        if self.words is not None:
+            x = [x] if isinstance(x, str) else x
+            if not isinstance(x, Tensor) and all(isinstance(line, str) for line in x):
+                return self.words.tokens(list(x), self.shape[0])
         x = torch.as_tensor(x)
+        if self.words is not None and x.shape[1:] == self.shape and not x.is_floating_point():
+            return x
         if x.ndim == 3 and self.shape == (1, *x.shape[1:]):
             x = x.unsqueeze(1)
         elif x.ndim == 4 and tuple(x.shape[1:]) == (*self.shape[1:], self.shape[0]) != self.shape:

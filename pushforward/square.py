@@ -68,12 +68,16 @@ class Square:
         x: Given data, shape (N, \\*).
         noise: Where every random number of this square comes from.
         y: Labels, shape (N,), or None; -1 is "unknown".
+        twin: Rows that say the same under the other of two labels, (N, \\*), or None; -1 where none is known.
     """
 
-    def __init__(self, model: Model, x: Tensor, noise: Noise, y: Tensor | None = None) -> None:
+    def __init__(
+        self, model: Model, x: Tensor, noise: Noise, y: Tensor | None = None, twin: Tensor | None = None
+    ) -> None:
         self.model = model
         self.x = x
         self.y = y
+        self.twin = twin
         self.noise = noise
 
     @lazy

@@ -21,7 +21,7 @@ from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.fetch import VARIABLE
 from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, whole
-from pushforward.folder import SCHEMA, claim, continued, probe, read_config
+from pushforward.folder import SCHEMA, claim, continued, probe, read_config, read_words
 from pushforward.randomness import Noise
 from pushforward.recipes import RECIPES, Recipe
 from pushforward.report.pictures import are_images, picture
@@ -180,7 +180,8 @@ def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **
     dataset = None
     if data is not None:
         dataset = same_data(open_dataset(data, data_dir=about["data_dir"], size=about["size"]), config)
-    rows = torch.zeros(4, *about["shape"])
+    words = read_words(folder)
+    rows = torch.zeros(4, *about["shape"], dtype=torch.int64 if words else torch.float32)
     labels = None if about["classes"] is None else torch.zeros(2, dtype=torch.int64)
     blank = Dataset(
         about["name"],
@@ -188,6 +189,7 @@ def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **
         Split(rows[2:], labels),
         unit=about["unit"],
         classes=None if about["classes"] is None else tuple(about["classes"]),
+        words=words,
     )
     arguments = {**_begun(config), **config["resolved"], **_given_modules(config, modules)}
     built = _build(config["recipe"], blank, config["seed"], arguments)
@@ -231,7 +233,7 @@ def _drive(
             if loop.step < loop.total:
                 show.say(f"going on from step {loop.step}")
         else:
-            _prepare(folder, config, built, loop, budget, show)
+            _prepare(folder, config, built, dataset, loop, budget, show)
         unfinished = loop.step < loop.total
         session.run()
         run.step = loop.step
@@ -242,9 +244,15 @@ def _drive(
 
 
 def _prepare(
-    folder: Path, config: dict[str, Any], built: Recipe, loop: Loop, budget: Budget, show: Bar
+    folder: Path,
+    config: dict[str, Any],
+    built: Recipe,
+    dataset: Dataset,
+    loop: Loop,
+    budget: Budget,
+    show: Bar,
 ) -> None:
-    """What comes before the first step: the encoder's moments, and how many steps there will be."""
+    """What comes before the first step: the vocabulary, the encoder's moments, and the number of steps."""
     if built.training.pretrain:
         gap = match_moments(
             built.model,
@@ -256,6 +264,8 @@ def _prepare(
         show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
     loop.total = config["total_steps"] or _steps(budget, loop, built.training.epochs, show)
     config["total_steps"] = loop.total
+    if dataset.words:
+        replace_text(folder / "vocabulary.json", dataset.words.text)
     replace_text(folder / "config.json", json.dumps(config, indent=1) + "\n")
 
 
@@ -285,12 +295,17 @@ def _steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
 
 
 def _samples(run: Run, step: int) -> None:
-    """A sheet of samples from the same noise at every step."""
-    if not are_images(run.shape):
+    """A sheet of samples from the same noise at every step: a picture, or lines."""
+    if not (are_images(run.shape) or run.words):
         return
-    (run.path / "samples").mkdir(exist_ok=True)
+    place = run.path / "samples"
+    place.mkdir(exist_ok=True)
     with at_rest(run.model):
-        picture(run.sample(64), columns=8).save(run.path / "samples" / f"{step:08d}.png")
+        made = run.sample(64)
+    if run.words:
+        replace_text(place / f"{step:08d}.txt", "".join(f"{line}\n" for line in run.lines(made)))
+    else:
+        picture(made, columns=8).save(place / f"{step:08d}.png")
 
 
 def _build(recipe: str, dataset: Dataset, seed: int, arguments: Mapping[str, Any]) -> Recipe:

@@ -19,19 +19,30 @@ from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.dsprites import open_dsprites
 from pushforward.data.fetch import data_folder
 from pushforward.data.idx import FASHION, MNIST, open_idx
-from pushforward.data.images import Progress, open_image_folder
+from pushforward.data.images import Progress, has_images, open_image_folder
+from pushforward.data.lines import (
+    SUFFIXES,
+    has_texts,
+    open_bible,
+    open_captions,
+    open_lines,
+    open_shakespeare,
+    open_styles,
+)
+from pushforward.data.phrases import open_phrases
 from pushforward.data.points import open_grid, open_petals, open_ring, open_roll
 from pushforward.data.sizes import Size, parse_size, resized
 from pushforward.data.sprites import open_sprites
 from pushforward.data.squares import open_fading_squares
 from pushforward.data.stacked import open_stacked
-from pushforward.errors import DataError, nearest
+from pushforward.errors import ConfigError, DataError, nearest
 
 Folder = Callable[[], Path]  # asked for only by the sets that are kept in files
 Opener = Callable[[Folder, Size | None, Progress | None], Dataset]
 
 SOURCES = (
-    "a source is a catalogue name, a folder of images, a .npy or .npz file, an array, a tuple (x, y) or dict"
+    "a source is a catalogue name, a folder of images or of text files, a .npy, .npz or .txt file, an array, "
+    "a tuple (x, y) or dict"
 )
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
@@ -61,6 +72,23 @@ def _fixed(read: Callable[[Path], Dataset]) -> Opener:
 
 def _made(make: Callable[[], Dataset]) -> Opener:
     return lambda folder, size, progress: resized(make(), size)
+
+
+def _read(read: Callable[[Path, int | None], Dataset]) -> Opener:
+    return lambda folder, size, progress: read(folder(), tokens(size))
+
+
+def tokens(size: Size | None) -> int | None:
+    """What a size means for text: the tokens of a line.
+
+    Raises:
+        ConfigError: If it is one of images, whose sides differ.
+    """
+    if size is None:
+        return None
+    if size[0] != size[1]:
+        raise ConfigError(f"the size of text is one number, the tokens of a line, got {size[0]}x{size[1]}")
+    return size[0]
 
 
 CATALOGUE: Mapping[str, Entry] = {
@@ -98,6 +126,22 @@ CATALOGUE: Mapping[str, Entry] = {
     "grid": Entry("60000 points of 25 normal laws on a grid; made here, works offline", _made(open_grid)),
     "swiss-roll": Entry("60000 points of a spiral; made here, works offline", _made(open_roll)),
     "petals": Entry("60000 points of 10 drawn-out normal laws; made here, works offline", _made(open_petals)),
+    "phrases": Entry(
+        "4000 phrases of a small grammar, in plain and in old English, 2 styles; made here, works offline",
+        lambda folder, size, progress: open_phrases(tokens(size)),
+    ),
+    "shakespeare": Entry(
+        "18395 lines of Shakespeare and the same in modern English, 2 styles; to be got by hand",
+        _read(open_shakespeare),
+    ),
+    "bible": Entry(
+        "29532 verses of the King James version and the same in Basic English, 2 styles; to be got by hand",
+        _read(open_bible),
+    ),
+    "captions": Entry(
+        "12000 romantic and humorous captions of photographs, 2 styles; to be got by hand",
+        _read(open_captions),
+    ),
 }
 
 
@@ -111,12 +155,12 @@ def open_dataset(
     """Opens whatever can be learnt from.
 
     Arguments:
-        source: A name of the catalogue; the path of a folder of images or of a ``.npy`` or ``.npz`` file; an
-            array or tensor; a tuple ``(x,)`` or ``(x, y)`` or a dict of arrays; or a Dataset. A name of the
-            catalogue goes before a path; ``./mnist`` is a path.
+        source: A name of the catalogue; the path of a folder of images or of text files, or of a ``.npy``,
+            ``.npz`` or ``.txt`` file; an array or tensor; a tuple ``(x,)`` or ``(x, y)`` or a dict of arrays;
+            or a Dataset. A name of the catalogue goes before a path; ``./mnist`` is a path.
         data_dir: Where the catalogue's files are kept: by default what the environment variable
             ``PUSHFORWARD_DATA`` says, else a folder in the user's cache.
-        size: Height and width of the images, or one number for both.
+        size: Height and width of the images, or one number for both; of text the most tokens of a line.
         progress: Called with (done, total) while many images are read.
 
     Raises:
@@ -149,6 +193,8 @@ def _open_path(given: str | bytes, size: Size | None, progress: Progress | None)
     name = os.path.abspath(os.path.expanduser(os.fsdecode(given)))
     path = Path(name)
     if os.path.isdir(name):
+        if has_texts(path) and not has_images(path):
+            return open_styles(path, tokens(size))
         return open_image_folder(path, size, progress)
     if not os.path.exists(name):
         hint = nearest(os.fsdecode(given).lower().replace("_", "-"), CATALOGUE)
@@ -156,11 +202,13 @@ def _open_path(given: str | bytes, size: Size | None, progress: Progress | None)
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz"):
         return resized(open_array_file(path), size)
+    if suffix in SUFFIXES:
+        return open_lines(path, tokens(size))
     if suffix in ARCHIVES:
         raise DataError(
             f"{path}: expected a folder of images, found an archive: unzip it and give the folder"
         )
-    raise DataError(f"{path}: expected a .npy or .npz file or a folder of images; {SOURCES}")
+    raise DataError(f"{path}: expected a .npy, .npz or .txt file or a folder; {SOURCES}")
 
 
 def _named(source: object) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward.data.vocabulary import Vocabulary
 from pushforward.errors import DataError
 from pushforward.randomness import Noise
 
@@ -25,26 +26,32 @@ class Batch(NamedTuple):
     x: Tensor
     y: Tensor | None = None
 
+    def to(self, device: torch.device | str) -> Batch:
+        """The same on a device."""
+        return Batch(self.x.to(device), None if self.y is None else self.y.to(device))
+
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of one split: ``x`` (N, \\*), uint8 or float32, and labels ``y`` (N,), int64, or None.
+    """Rows of one split: ``x`` (N, \\*), uint8, float32 or tokens in int64, and labels ``y`` (N,) or None.
 
     ``factors`` (N, K), int64, or None are the values of the factors of variation that made each row. Judges
-    ask for them; no batch holds them, for nothing learns from them.
+    ask for them; no batch holds them, for nothing learns from them. ``twin`` (N, \\*) or None are rows that
+    say the same under the other of two labels, -1 where there is none.
     """
 
     x: Tensor
     y: Tensor | None = None
     factors: Tensor | None = None
+    twin: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def rows(self, index: Tensor) -> Split:
         """The split that holds the rows at ``index`` alone."""
-        y, factors = (None if part is None else part[index] for part in (self.y, self.factors))
-        return Split(self.x[index], y, factors)
+        parts = (None if part is None else part[index] for part in (self.y, self.factors, self.twin))
+        return Split(self.x[index], *parts)
 
     def some(self, count: int, noise: Noise) -> Batch:
         """At most so many rows at random: the first ones of a split may all be of one class."""
@@ -82,12 +89,32 @@ class Split:
             raise DataError("rows with labels are needed, and there is none")
         return self.rows(known)
 
+    def pairing(self, share: float, noise: Noise) -> Split:
+        """The same rows with a share at random of the pairs known; the twins of the others become -1.
+
+        Raises:
+            DataError: If there is no pair to be known.
+        """
+        if share == 0:
+            return replace(self, twin=None)
+        if self.twin is None or self.y is None:
+            raise DataError(f"a share of {share:g} of the pairs is to be known, and the rows have none")
+        # Both rows of a pair are asked for the same number, which is a function of what they say.
+        first = torch.where((self.y == 0).unsqueeze(1), self.x, self.twin)
+        _, pair = first.unique(dim=0, return_inverse=True)
+        known = (noise.uniform(int(pair.max()) + 1) < share)[pair]
+        return replace(self, twin=self.twin.masked_fill(~known.unsqueeze(1), -1))
+
     def batch(self, index: Tensor | slice) -> Batch:
-        """The rows at ``index`` as float32; bytes become numbers in [0, 1]."""
+        """The rows at ``index``: tokens as they are, all else as float32; bytes become numbers in [0, 1]."""
         x = self.x[index] if isinstance(index, slice) else self.x.index_select(0, index)
         if x.dtype == torch.uint8:
             x = x.float().div_(255)
         return Batch(x, None if self.y is None else self.y[index])
+
+    def twins(self, index: Tensor) -> Tensor | None:
+        """The twins of the rows at ``index``, -1 where there is none; None of rows without any."""
+        return None if self.twin is None else self.twin[index]
 
 
 @dataclass(frozen=True)
@@ -119,6 +146,7 @@ class Dataset:
         source: What ``open_dataset`` was given, so that a run can open it again.
         factors: Names of the factors of variation, one for each column of the splits' ``factors``.
         modes: The modes of the law, where they are known.
+        words: What tokens stand for, of data that are text.
 
     Raises:
         DataError: If a split has fewer than 2 rows, or its factors are not one row each of the names.
@@ -139,6 +167,7 @@ class Dataset:
     source: str | None = None
     factors: tuple[str, ...] | None = None
     modes: Centres | Stacked | None = field(default=None, compare=False)
+    words: Vocabulary | None = None
 
     def __post_init__(self) -> None:
         if min(len(self.train), len(self.test)) < 2:
@@ -151,12 +180,19 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one row: (C, H, W) for images, (D,) for vectors."""
+        """Shape of one row: (C, H, W) for images, (D,) for vectors, (T,) for lines of T tokens."""
         return tuple(self.train.x.shape[1:])
+
+    @property
+    def kind(self) -> str:
+        """What a row is: "images", "text" or "vectors"."""
+        return "text" if self.words else "images" if len(self.shape) == 3 else "vectors"
 
     @property
     def range(self) -> str:
         """The range of values, as it is printed beside every figure."""
+        if self.words:
+            return f"tokens of {len(self.words)}"
         return "[0, 1]" if self.unit else "real numbers"
 
     @cached_property
@@ -171,9 +207,12 @@ class Dataset:
     def fingerprint(self) -> str:
         """The sha256 of shapes, values and labels of both splits, and of their factors if they have any."""
         digest = hashlib.sha256()
-        # Without factors nothing is added: runs on such data keep the fingerprint that they began with.
+        # Without factors or words nothing is added: runs on such data keep the fingerprint they began with.
         factors = () if self.factors is None else (self.train.factors, self.test.factors)
-        for part in (self.train.x, self.train.y, self.test.x, self.test.y, *factors):
+        twins = (self.train.twin, self.test.twin) if self.words else ()
+        if self.words:
+            digest.update(self.words.text.encode())
+        for part in (self.train.x, self.train.y, self.test.x, self.test.y, *factors, *twins):
             if part is None:
                 digest.update(b"none")
             else:

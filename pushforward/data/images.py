@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -141,7 +141,12 @@ def _unreadable(failed: dict[Path, Exception], total: int) -> str:
     return f"{str(path)!r} cannot be read: {why}{more}"
 
 
-def _image_paths(folder: Path) -> Iterable[Path]:
+def has_images(folder: Path) -> bool:
+    """Whether there is an image anywhere below a folder."""
+    return bool(_image_paths(folder))
+
+
+def _image_paths(folder: Path) -> Sequence[Path]:
     found = []
     for root, folders, files in os.walk(folder, onerror=_refuse):
         # What file managers leave behind: ._photo.jpg, .thumbnails, __MACOSX.

@@ -49,12 +49,16 @@ class Shown:
 
 @dataclass(frozen=True)
 class Coded:
-    """Held-out rows through the model: one drawn code each, its law, and what it costs to come back."""
+    """Held-out rows through the model: one drawn code each, its law, and what it costs to come back.
+
+    ``errors`` (N,) are squared errors, of text the tokens that differ; ``lines`` (N, T) is text come back.
+    """
 
     codes: Tensor
     laws: Distribution
     errors: Tensor
     back: Shown
+    lines: Tensor | None = None
 
 
 class Evidence:
@@ -134,19 +138,23 @@ class Evidence:
         laws: list[Distribution] = []
         codes: list[Tensor] = []
         errors: list[Tensor] = []
-        cost = SquaredError()
+        lines: list[Tensor] = []
+        words = self.data.words is not None
 
-        def back() -> Iterator[Tensor]:
+        def returned() -> Iterator[Tensor]:
             for _, square in self.squares():
                 laws.append(square.q)
                 codes.append(square.Ex.cpu())
                 x = self.model.decode(square.q.center, square.y)
-                errors.append(cost.rows(x, square.x).cpu())
+                errors.append(lost(x, square.x).cpu())
+                if words:
+                    lines.append(x.cpu())
                 yield x
 
         with torch.inference_mode():
-            shown = self.show(back())
-            return Coded(torch.cat(codes), _joined(laws), torch.cat(errors), shown)
+            shown = self.show(returned())
+            back = torch.cat(lines) if words else None
+            return Coded(torch.cat(codes), _joined(laws), torch.cat(errors), shown, back)
 
     def held_out(self) -> Iterator[Tensor]:
         """The held-out rows, in parts."""
@@ -167,8 +175,7 @@ class Evidence:
     def labelled(self, split: Split, order: Tensor) -> Iterator[Batch]:
         """Rows of a split with their labels, in parts, where the model is."""
         for part in chunks(len(order)):
-            x, y = split.batch(order[part])
-            yield Batch(x.to(self.device), None if y is None else y.to(self.device))
+            yield split.batch(order[part]).to(self.device)
 
     def squares(self) -> Iterator[tuple[slice, Square]]:
         """The squares of the held-out rows, in parts."""
@@ -193,6 +200,13 @@ class Evidence:
 
         features = extract(self.features, watched())
         return Shown(features, torch.cat(sharp) if self.images else None)
+
+
+def lost(made: Tensor, given: Tensor) -> Tensor:
+    """What each row has lost on its way back (N,): its squared error; of tokens, how many differ."""
+    if given.is_floating_point():
+        return SquaredError().rows(made, given)
+    return (made != given).flatten(1).sum(1).float()
 
 
 def _joined(laws: list[Distribution]) -> Distribution:

@@ -20,6 +20,7 @@ from pushforward.data.fetch import reason
 from pushforward.errors import ConfigError, DataError
 from pushforward.randomness import Noise
 from pushforward.square import at_rest
+from pushforward.tokens import PAD
 
 PCA_DIMENSIONS = 64
 PCA_ROWS = 10_000
@@ -91,11 +92,16 @@ class PCA(Features):
     @classmethod
     def of(cls, data: Dataset, dimensions: int = PCA_DIMENSIONS) -> PCA:
         """The directions of at most 10,000 training rows; directions without variance are left out."""
+        return cls.fit(data.train.some(PCA_ROWS, Noise("pca")).x.flatten(1).double(), dimensions, data.name)
+
+    @classmethod
+    def fit(cls, rows: Tensor, dimensions: int, name: str) -> PCA:
+        """The directions of rows (N, D)."""
         from sklearn import decomposition
 
-        x = data.train.some(PCA_ROWS, Noise("pca")).x.flatten(1).double().numpy()
+        x = rows.numpy()
         if not x.var(0).any():
-            raise DataError(f"{data.name}: all rows are equal, so they have no principal directions")
+            raise DataError(f"{name}: all rows are equal, so they have no principal directions")
         fit = decomposition.PCA(min(dimensions, *x.shape), random_state=0).fit(x)
         kept = fit.explained_variance_ > 1e-10 * fit.explained_variance_[0]
         scaled = fit.components_[kept].T / fit.explained_variance_[kept].mean() ** 0.5
@@ -104,6 +110,43 @@ class PCA(Features):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x.flatten(1) - self.mean) @ self.directions
+
+
+class Words(Features):
+    """Which tokens a line has, in principal directions: of text. They do not see the order of words.
+
+    A token that comes n times counts as the root of n. All directions are divided by one number, so that on
+    training rows their mean variance is 1.
+    """
+
+    name = "words"
+
+    def __init__(self, pieces: int, inner: PCA) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.inner = inner
+
+    @classmethod
+    def of(cls, data: Dataset, dimensions: int = PCA_DIMENSIONS) -> Words:
+        """The directions of at most 10,000 training lines.
+
+        Raises:
+            DataError: If the data are no text.
+        """
+        if data.words is None:
+            raise DataError(f"features 'words' are those of text, the rows of {data.name} are {data.kind}")
+        bag = bagged(data.train.some(PCA_ROWS, Noise("pca")).x, len(data.words))
+        return cls(len(data.words), PCA.fit(bag, dimensions, data.name))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(bagged(x, self.pieces))
+
+
+def bagged(x: Tensor, pieces: int) -> Tensor:
+    """The root of how often each token comes in lines (N, T), shape (N, pieces); padding does not count."""
+    counts = torch.zeros(len(x), pieces, device=x.device)
+    counts.scatter_add_(1, x.long(), (x != PAD).float())
+    return counts.sqrt()
 
 
 class Module(Features):
@@ -148,9 +191,9 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
     """Whatever a user means by features.
 
     Arguments:
-        what: ``"auto"`` (a classifier where the data have labels, PCA elsewhere), ``"pixels"``, ``"pca"``,
-            ``"classifier"``, ``"inception"``, the folder of a classifier, a ``.safetensors`` file with
-            Inception's FID weights, or any module.
+        what: ``"auto"`` (words of text, a classifier where the data have labels, PCA elsewhere),
+            ``"pixels"``, ``"pca"``, ``"words"``, ``"classifier"``, ``"inception"``, the folder of a
+            classifier, a ``.safetensors`` file with Inception's FID weights, or any module.
         data: The data set: its training rows fit the PCA, its labels the classifier.
         progress: Called with (done, total) while a classifier is trained.
 
@@ -174,9 +217,12 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
         return Inception(path)
 
     table: dict[str, Callable[[], Features]] = {
-        "auto": lambda: classifier_of(data, progress) if labelled else PCA.of(data),
+        "auto": lambda: (
+            Words.of(data) if data.words else classifier_of(data, progress) if labelled else PCA.of(data)
+        ),
         "pixels": Pixels,
         "pca": lambda: PCA.of(data),
+        "words": lambda: Words.of(data),
         "classifier": lambda: classifier_of(data, progress),
         "inception": lambda: inception(None),
     }
@@ -199,4 +245,4 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
     )
 
 
-__all__ = ["PCA", "Features", "Module", "Pixels", "extract", "open_features"]
+__all__ = ["PCA", "Features", "Module", "Pixels", "Words", "extract", "open_features"]

@@ -197,7 +197,68 @@ FACTORS = (
         ("perfect codes", ("disentanglement", "sap_ceiling")),
     ),
 )
-TABLE = (OTHERS[0], SAMPLES[0], SAMPLES[1], *SAMPLES[2:6], *OTHERS[1:], *FACTORS)
+TEXT = (
+    Figure("BLEU back", ("text", "reconstruction", "bleu"), "percent, of lines as they come back", 1),
+    Figure("unchanged", ("text", "reconstruction", "exact"), "share of lines that come back as they were", 1),
+    Figure(
+        "nats a token",
+        ("text", "reconstruction", "nats_per_token"),
+        "of held-out lines, each token told those before it",
+        -1,
+    ),
+    Figure(
+        "forward perplexity",
+        ("text", "samples", "forward"),
+        "of samples' pieces under counts of training lines; dull lines are low too",
+        0,
+        ("held-out lines", ("text", "floor", "forward")),
+    ),
+    Figure(
+        "reverse perplexity",
+        ("text", "samples", "reverse"),
+        "of held-out lines' pieces under counts of samples",
+        -1,
+        ("training lines", ("text", "floor", "reverse")),
+    ),
+    Figure(
+        "self-BLEU",
+        ("text", "samples", "self_bleu"),
+        "percent, of samples against each other; more is less variety",
+        0,
+        ("training lines", ("text", "floor", "self_bleu")),
+    ),
+    Figure(
+        "distinct pairs",
+        ("text", "samples", "distinct_2"),
+        "share of different pairs of words",
+        0,
+        ("training lines", ("text", "floor", "distinct_2")),
+    ),
+    Figure("unique lines", ("text", "samples", "unique"), "share of samples that are all different"),
+    Figure(
+        "words a line",
+        ("text", "samples", "words"),
+        "of samples",
+        0,
+        ("training lines", ("text", "floor", "words")),
+    ),
+    Figure(
+        "style moved",
+        ("transfer", "made", "accuracy"),
+        "share judged to be of the wanted style",
+        1,
+        ("copying", ("transfer", "copied", "accuracy")),
+    ),
+    Figure("source BLEU", ("transfer", "made", "source_bleu"), "percent, moved lines with their sources", 0),
+    Figure(
+        "reference BLEU",
+        ("transfer", "made", "reference_bleu"),
+        "percent, moved lines with the same lines in the wanted style",
+        1,
+        ("copying", ("transfer", "copied", "reference_bleu")),
+    ),
+)
+TABLE = (OTHERS[0], SAMPLES[0], SAMPLES[1], *SAMPLES[2:6], *OTHERS[1:], *FACTORS, *TEXT)
 """The columns of a comparison, in order; those that nobody has are left out."""
 
 
@@ -252,7 +313,7 @@ def reached(verdict: Mapping[str, Any]) -> str:
 
 def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Every figure of a verdict that is there: name, value, and what it says."""
-    for figure in (*OTHERS, *DETAILS, *FACTORS):
+    for figure in (*OTHERS, *DETAILS, *FACTORS, *TEXT):
         if (found := figure.of(verdict)) is not None:
             word, path = figure.beside or ("", ())
             value = _look(verdict, path) if path else None
@@ -281,6 +342,7 @@ __all__ = [
     "OTHERS",
     "SAMPLES",
     "TABLE",
+    "TEXT",
     "Figure",
     "extractor",
     "lines",

@@ -30,6 +30,7 @@ from pushforward.evaluation.likelihood import importance_weighted
 from pushforward.evaluation.manifold import prdc
 from pushforward.evaluation.modes import modes
 from pushforward.evaluation.parzen import parzen_with_baselines
+from pushforward.evaluation.text import text, transfer
 from pushforward.evaluation.transport import sliced_wasserstein
 from pushforward.evaluation.two_sample import classifier_test
 from pushforward.models import Model
@@ -65,8 +66,9 @@ def reconstruction(evidence: Evidence) -> dict[str, Any] | None:
         return None
     half = evidence.rows // 2
     error = mean_of(evidence.coded.errors)._asdict()
+    name = "wrong_tokens" if evidence.data.words else "squared_error"
     back, given = evidence.coded.back.features[:half], evidence.given.features[half:]
-    return {"squared_error": error} | compared(back, given, evidence.features, evidence.seed, brief=True)
+    return {name: error} | compared(back, given, evidence.features, evidence.seed, brief=True)
 
 
 def samples(evidence: Evidence) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def annealing(evidence: Evidence) -> dict[str, Any] | None:
     A cost that is no likelihood is replaced by Gaussian noise of a fixed deviation, which the figure names.
     """
     model = evidence.model
-    if not _has_density(model) or model.told:
+    if not _has_density(model) or model.told or evidence.data.words:
         return None
     cost = model.cost if model.cost.likelihood else GaussianLikelihood(OBSERVED)
     x = torch.cat(list(evidence.batches(evidence.data.test, evidence.order[:ANNEALED_ROWS])))
@@ -142,8 +144,10 @@ def annealing(evidence: Evidence) -> dict[str, Any] | None:
     }
 
 
-def parzen(evidence: Evidence) -> dict[str, Any]:
-    """The Parzen window's log-likelihood in nats, beside its two embarrassing baselines."""
+def parzen(evidence: Evidence) -> dict[str, Any] | None:
+    """The Parzen window's log-likelihood in nats, beside its two embarrassing baselines; not of text."""
+    if evidence.data.words:
+        return None
     data, count = evidence.data, min(PARZEN_ROWS, evidence.rows // 2)
     with torch.inference_mode():
         made = torch.cat([x.flatten(1).cpu() for x in evidence.drawn()])
@@ -180,12 +184,15 @@ SECTIONS: dict[str, Section] = {
     "latent": latent,
     "classes": classes,
     "modes": modes,
+    "text": text,
+    "transfer": transfer,
     "likelihood": likelihood,
     "annealing": annealing,
     "parzen": parzen,
     "disentanglement": disentangled,
 }
-USUAL = ("objective", "reconstruction", "samples", "floor", "sharpness", "latent", "classes", "modes")
+USUAL = ("objective", "reconstruction", "samples", "floor", "sharpness", "latent", "classes", "modes", "text",
+         "transfer")  # fmt: skip
 
 
 def compared(q: Tensor, p: Tensor, features: Features, seed: int, brief: bool = False) -> dict[str, Any]:

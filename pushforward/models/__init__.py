@@ -4,12 +4,14 @@ from pushforward.models.adversarial import AAE, Heads, LabelRegularisedAAE, Redu
 from pushforward.models.autoencoder import VAE, WAE, AutoEncoder
 from pushforward.models.base import Model, Player, Terms
 from pushforward.models.generative import GAN, InfoGAN, Recogniser
-from pushforward.models.learnt_prior import FollowingAE
+from pushforward.models.learnt_prior import ARAE, FollowingAE
+from pushforward.models.transfer import TransferAE
 from pushforward.models.variational import AVB, InfoVAE, RandomWAE
-from pushforward.models.weight import AutoWeight, Weight
+from pushforward.models.weight import AutoWeight, RisingWeight, Weight
 
 __all__ = [
     "AAE",
+    "ARAE",
     "AVB",
     "GAN",
     "VAE",
@@ -26,7 +28,9 @@ __all__ = [
     "RandomWAE",
     "Recogniser",
     "ReductionAAE",
+    "RisingWeight",
     "SemiSupervisedAAE",
     "Terms",
+    "TransferAE",
     "Weight",
 ]

@@ -107,6 +107,7 @@ class VAE(WAE):
         encoder: Maps data to Gaussian laws of codes.
         cost: The negative log-likelihood of data.
         weight: The factor of the KL.
+        free: Nats of each dimension that cost nothing; with any the value is no bound.
 
     References:
         | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), equation 7
@@ -114,13 +115,20 @@ class VAE(WAE):
     """
 
     def __init__(
-        self, prior: Prior, decoder: nn.Module, encoder: Encoder, cost: Cost, weight: float | Weight = 1.0
+        self,
+        prior: Prior,
+        decoder: nn.Module,
+        encoder: Encoder,
+        cost: Cost,
+        weight: float | Weight = 1.0,
+        free: float = 0.0,
     ) -> None:
-        super().__init__(prior, decoder, encoder, KL(), cost, weight)
+        super().__init__(prior, decoder, encoder, KL(free), cost, weight)
 
     def pair(self, s: Square) -> tuple[Any, Any]:
         return s.q, s.p
 
     @property
     def is_bound(self) -> bool:
-        return self.cost.likelihood and float(self.weight) == 1
+        assert isinstance(self.match, KL)
+        return self.cost.likelihood and float(self.weight) == 1 and not self.match.free

@@ -119,6 +119,10 @@ class Model(nn.Module, ABC):
         """Data (N, \\*) that codes (N, L) stand for."""
         return self.cost.point(self.generate(z, y))
 
+    def transfer(self, x: Tensor, y: Tensor, to: Tensor) -> Tensor:
+        """Rows (N, \\*) of labels ``y`` (N,) with what their codes say, told under the labels ``to`` (N,)."""
+        return self.decode(self.encode(x, y=y), to)
+
     def sample(self, n: int, noise: Noise, y: Tensor | None = None, prior: Prior | None = None) -> Tensor:
         """n decoded draws of the prior, of the classes ``y`` (n,) where those can be asked for.
 

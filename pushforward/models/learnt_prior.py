@@ -1,20 +1,24 @@
-r"""Auto-encoders whose codes go where they like, and whose prior learns to follow them.
+r"""Auto-encoders whose prior is learnt: it follows the codes, and in ARAE they come to meet it.
 
-.. math:: \min_{E, G} E\,c(G(E(x)), x), \qquad \min_g D(g_\# P_0, Q_Z)
+.. math:: \min_{E, G} E\,c(G(E(x)), x) + \lambda\, D(g_\# P_0, Q_Z), \qquad \min_g D(g_\# P_0, Q_Z)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from pushforward.costs import Cost
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, PushedPrior
-from pushforward.models.autoencoder import AutoEncoder
-from pushforward.models.base import Player, Terms
+from pushforward.errors import ConfigError
+from pushforward.models.autoencoder import WAE, AutoEncoder
+from pushforward.models.base import Model, Player, Terms
+from pushforward.models.weight import Weight
 from pushforward.square import Square
 
 
@@ -56,11 +60,90 @@ class FollowingAE(AutoEncoder):
         return super().formula(s) | self.matched(self.match, s)
 
     def players(self) -> Iterator[Player]:
-        others = {id(p) for part in (self.match, self.prior) for p in part.parameters()}
-        own = tuple(p for p in self.parameters() if id(p) not in others)
-        yield Player("model", super().formula, own)
-        yield Player("prior", lambda s: self.matched(self.match, s), tuple(self.prior.parameters()))
-        yield from self.critics(self.match)
+        yield from followed(self, super().formula, lambda s: self.matched(self.match, s), self.match)
 
 
-__all__ = ["FollowingAE"]
+class ARAE(WAE):
+    r"""The adversarially regularised auto-encoder: codes and a learnt prior meet in a game.
+
+    .. math:: \min_{E, G, g}\; E\,c(G(E(x) + \varepsilon), x) + \lambda\, W_1(g_\# N(0, I), Q_Z)
+
+    Codes lie on the unit sphere (that is the encoder's affair), so that noise on what is decoded cannot be
+    outgrown. The noise calms down over the run.
+
+    Arguments:
+        prior: The prior that learns.
+        decoder: Maps codes (N, L) to data (N, \*).
+        encoder: Maps data to laws of codes.
+        match: Compares draws of the prior, which are made here, with codes, which are given.
+        cost: Compares data, sample by sample.
+        weight: The factor :math:`\lambda`.
+        noise: Deviation of the noise on codes that are decoded, in training, at the first step.
+        calm: What the deviation is multiplied by every 100 steps.
+
+    References:
+        | Adversarially Regularized Autoencoders (Zhao et al., 2018), equation 5 and algorithm 1
+        | https://arxiv.org/abs/1706.04223
+    """
+
+    prior: PushedPrior
+    match: Discrepancy
+
+    def __init__(
+        self,
+        prior: PushedPrior,
+        decoder: nn.Module,
+        encoder: Encoder,
+        match: Discrepancy,
+        cost: Cost | None = None,
+        weight: float | Weight = 1.0,
+        noise: float = 0.0,
+        calm: float = 1.0,
+    ) -> None:
+        if not (0 <= noise < math.inf and 0 < calm <= 1):
+            raise ConfigError(f"noise must be at least 0 and calm in (0, 1], got {noise} and {calm}")
+        super().__init__(prior, decoder, encoder, match, cost, weight)
+        self.noise: Tensor
+        self.register_buffer("noise", torch.tensor(noise))
+        self.calm = calm
+
+    def pair(self, s: Square) -> tuple[Any, Any]:
+        return s.z, s.Ex
+
+    def formula(self, s: Square) -> Terms:
+        return {"cost": self.cost(self.generate(self.noisy(s), s.y), s.x)} | self.met(s)
+
+    def noisy(self, s: Square) -> Tensor:
+        """The codes that are decoded: in training with noise."""
+        if not self.training or self.noise == 0:
+            return s.Ex
+        return s.Ex + self.noise * s.noise("code").normal(*s.Ex.shape).to(s.Ex)
+
+    def met(self, s: Square) -> Terms:
+        """What codes and the prior pay for being apart."""
+        return {"match": float(self.weight) * self.match(*self.pair(s))}
+
+    def players(self) -> Iterator[Player]:
+        yield from followed(self, self.formula, self.met, self.match)
+
+    def signs(self, s: Square) -> Terms:
+        return super().signs(s) | {"prior_norm": s.z.norm(dim=1).mean(), "code_norm": s.Ex.norm(dim=1).mean()}
+
+    @torch.no_grad()
+    def settle(self, s: Square, step: int, pace: float) -> None:
+        super().settle(s, step, pace)
+        if (step + 1) % 100 == 0:
+            self.noise.mul_(self.calm)
+
+
+def followed(
+    model: Model, formula: Callable[[Square], Terms], met: Callable[[Square], Terms], match: Discrepancy
+) -> Iterator[Player]:
+    """A model and what it descends, its prior and what that descends, and the critic of their match."""
+    others = {id(p) for part in (match, model.prior) for p in part.parameters()}
+    yield Player("model", formula, tuple(p for p in model.parameters() if id(p) not in others))
+    yield Player("prior", met, tuple(model.prior.parameters()))
+    yield from model.critics(match)
+
+
+__all__ = ["ARAE", "FollowingAE"]

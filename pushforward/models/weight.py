@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pushforward.discrepancies import IMQ, MMD
 from pushforward.distributions import Prior
-from pushforward.errors import ConfigError
+from pushforward.errors import ConfigError, whole
 from pushforward.randomness import Noise
 from pushforward.square import Square
 
@@ -34,6 +34,32 @@ class Weight(nn.Module):
 
     def settle(self, s: Square, step: int, pace: float) -> None:
         """A fixed weight stays."""
+
+
+class RisingWeight(Weight):
+    """A weight that rises from 0 in a straight line, and then stays: a warm-up.
+
+    A decoder that can do without codes learns to before codes say anything, and then they never do; while
+    they are cheap they are used.
+
+    Arguments:
+        value: The weight in the end.
+        steps: Steps until then.
+
+    References:
+        | Generating Sentences from a Continuous Space (Bowman et al., 2016), section 3.1
+        | https://arxiv.org/abs/1511.06349
+    """
+
+    def __init__(self, value: float, steps: int) -> None:
+        super().__init__(value)
+        self.value = value
+        self.steps = whole("warmup", steps, least=1)
+        self.log_value.fill_(-math.inf)
+
+    def settle(self, s: Square, step: int, pace: float) -> None:
+        share = min(1.0, (step + 1) / self.steps)
+        self.log_value.copy_(torch.tensor(self.value * share, dtype=torch.float64).log())
 
 
 class AutoWeight(Weight):

@@ -6,11 +6,15 @@ from pushforward.networks.mixing import Mixing, Squares
 from pushforward.networks.mlp import mlp
 from pushforward.networks.noise import GaussianNoise
 from pushforward.networks.resnet import resnet_critic, resnet_generator
+from pushforward.networks.sequence import LineDecoder, LineEncoder, Lines
 
 __all__ = [
     "Beside",
     "Gate",
     "GaussianNoise",
+    "LineDecoder",
+    "LineEncoder",
+    "Lines",
     "Mixing",
     "NormFirst",
     "Squares",

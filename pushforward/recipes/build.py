@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError
-from pushforward.models import AutoWeight, Model, Weight
+from pushforward.models import AutoWeight, Model, RisingWeight, Weight
 from pushforward.recipes.parts import Recipe, check_fit
 from pushforward.recipes.settings import Settings
 from pushforward.training import Training, adam
@@ -23,8 +23,9 @@ COST_WORDS = {
     "bernoulli": "the Bernoulli negative log-likelihood in nats",
     "gaussian": "the Gaussian negative log-likelihood in nats",
     "gaussian-learnt": "the Gaussian negative log-likelihood in nats, its deviation learnt",
+    "tokens": "the negative log-likelihood in nats",
 }
-CostName = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt"]
+CostName = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt", "tokens"]
 PriorName = Literal["normal", "uniform", "sphere", "mixture", "swiss-roll"]
 PosteriorName = Literal["deterministic", "gaussian", "uniform", "implicit", "mixing"]
 ScheduleName = Literal["constant", "cosine", "manual", "manual-smooth", "tenths"]
@@ -38,6 +39,7 @@ NetworkName = Literal[
     "mlp-1000",
     "mlp-1200",
     "mmd-vae",
+    "gru",
 ]
 PairName = Literal["mlp", "conv", "dcgan"]
 SettingsName = Literal["small", "paper", "official"]
@@ -71,6 +73,8 @@ def entries(arguments: Mapping[str, Any], kind: type[Settings] = Settings) -> di
 def price(chosen: Settings, data: Dataset) -> str:
     """What the cost is, in words."""
     features = data.train.x[0].numel()
+    if data.words:
+        return f"{COST_WORDS[chosen.cost]}, summed over the tokens of a line, mean over the batch"
     return f"{COST_WORDS[chosen.cost]}, summed over {features} values in {data.range}, mean over the batch"
 
 
@@ -84,7 +88,10 @@ def weighed(model: Model, weight: Weight, chosen: Settings, data: Dataset, match
     elbo = "with weight 1 the sum is the negative evidence lower bound"
     note = elbo if model.is_bound else chosen.meaning
     tail = f" ({note})" if note else ""
-    return f"weight {float(weight):g}{tail} times {match}; the cost is {price(chosen, data)}"
+    value = f"{float(weight):g}"
+    if isinstance(weight, RisingWeight):
+        value = f"that rises to {weight.value:g} over {weight.steps} steps"
+    return f"weight {value}{tail} times {match}; the cost is {price(chosen, data)}"
 
 
 def finish(
@@ -94,6 +101,7 @@ def finish(
     meaning: str,
     optimizers: Mapping[str, Optimizing] | None = None,
     labels: int | None = None,
+    pairs: float = 0.0,
 ) -> Recipe:
     """A recipe, once its model has been seen to fit the data."""
     if chosen.batch < 2:
@@ -112,5 +120,6 @@ def finish(
         epochs=chosen.epochs,
         pretrain=chosen.pretrain,
         labels=labels,
+        pairs=pairs,
     )
     return Recipe(model, training, chosen, meaning)

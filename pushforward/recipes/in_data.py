@@ -73,7 +73,7 @@ def quick(data: Dataset, **changes: Any) -> InData:
         latent=64 if images else max(2, min(16, data.train.x[0].numel())),
         network="conv" if images else "mlp",
         batch=batch,
-        lr=5e-4 if images else 1e-3,
+        lr=1e-3,
         critic_lr=5e-4 if images else 1e-3,
         beta1=0.5,
         schedule="cosine",

@@ -18,7 +18,7 @@ from pushforward.recipes.parts import PRIORS, Recipe, named
 from pushforward.recipes.settings import InData
 
 INFO_TABLE: Table = {
-    "small": lambda data: quick(data, latent=32),
+    "small": lambda data: quick(data, latent=32, critic_lr=2e-4),
     "paper": lambda data: published(
         latent=62, lr=1e-3, critic_lr=2e-4, epochs=5000 * 128 / len(data.train), std=0.0
     ),
@@ -69,7 +69,7 @@ def infogan(
         blocks["continuous"] = UniformPrior(continuous)
     noise = named("prior", chosen.prior, PRIORS)(chosen.latent, chosen.sigma)
     prior = ProductPrior(blocks | {"noise": noise})
-    made = pieces(chosen, data, options, "batch" if settings == "paper" else None, prior)
+    made = pieces(chosen, data, options, "batch", prior)
     critic = options.get("critic") or made.critic(1)
     if not isinstance(critic, nn.Sequential) or not isinstance(critic[-1], nn.Linear):
         raise ConfigError(

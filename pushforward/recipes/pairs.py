@@ -24,12 +24,12 @@ class Pair:
         generator: From the latent dimensions, the shape of a row, and the normalisation: "batch" or None.
         critic: From the shape of a row, the numbers wanted, and the normalisation: "batch", "layer" or None.
             Its last layer is linear; what comes before are features.
-        images: Whether rows must be images.
+        kinds: What rows may be.
     """
 
     generator: Callable[[int, Shape, str | None], nn.Sequential]
     critic: Callable[[Shape, int, str | None], nn.Sequential]
-    images: bool
+    kinds: tuple[str, ...] = ("images",)
 
 
 def _stages(shape: Shape, first: int, least: int) -> list[int]:
@@ -42,16 +42,16 @@ def _plain(shape: Shape) -> list[int]:
     return [512, 512] if math.prod(shape) >= 256 else [128, 128, 128]
 
 
-def _conv(first: int, kernel: int, least: int) -> Pair:
-    """Strided convolutions in the manner of DCGAN, ``first`` channels at full size."""
+def _conv(first: int, kernel: int, least: int, hidden: tuple[int, ...] = ()) -> Pair:
+    """Strided convolutions in the manner of DCGAN, ``first`` channels at full size; between them and the code
+    linear layers of ``hidden`` units."""
     return Pair(
         generator=lambda n, s, norm: conv_decoder(
-            n, s, _stages(s, first, least)[::-1], kernel, last=False, norm=norm
+            n, s, _stages(s, first, least)[::-1], kernel, hidden, last=False, norm=norm
         ),
         critic=lambda s, n, norm: conv_encoder(
-            s, n, _stages(s, first, least), kernel, norm=norm, activation=leaky, bare=True
+            s, n, _stages(s, first, least), kernel, hidden, norm=norm, activation=leaky, bare=True
         ),
-        images=True,
     )
 
 
@@ -59,9 +59,9 @@ PAIRS: dict[str, Pair] = {
     "mlp": Pair(
         generator=lambda n, s, norm: mlp(n, s, _plain(s), norm=False),
         critic=lambda s, n, norm: mlp(s, n, _plain(s), norm=norm == "batch", activation=leaky),
-        images=False,
+        kinds=("images", "vectors"),
     ),
-    "conv": _conv(32, kernel=4, least=8),
+    "conv": _conv(32, kernel=4, least=8, hidden=(512,)),
     "dcgan": _conv(64, kernel=5, least=4),
 }
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, SquaredError
+from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, SquaredError, Tokens
 from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import IMQ, Discrepancy, Game, GaussianKernel, Kernel, LearntMMD
 from pushforward.distributions import (
@@ -31,8 +31,16 @@ from pushforward.distributions import (
 )
 from pushforward.errors import ConfigError, nearest
 from pushforward.labels import Told
-from pushforward.models import AutoWeight, Model, Weight
-from pushforward.networks import Mixing, conv_decoder, conv_encoder, mlp, official_init
+from pushforward.models import AutoWeight, Model, RisingWeight, Weight
+from pushforward.networks import (
+    LineDecoder,
+    LineEncoder,
+    Mixing,
+    conv_decoder,
+    conv_encoder,
+    mlp,
+    official_init,
+)
 from pushforward.networks.dcgan import halvings
 from pushforward.randomness import Noise
 from pushforward.recipes.settings import Settings
@@ -46,6 +54,7 @@ COSTS: dict[str, Callable[[], Cost]] = {
     "bernoulli": Bernoulli,
     "gaussian": GaussianLikelihood,
     "gaussian-learnt": lambda: GaussianLikelihood(learnt=True),
+    "tokens": Tokens,
 }
 
 
@@ -77,19 +86,22 @@ MIXED_NOISE = 2  # dimensions of the noise of each dimension of an encoder of ki
 MIXED = 8  # functions of noise that an encoder of kind "mixing" mixes
 
 
+NUMBERS = ("images", "vectors")
+
+
 @dataclass(frozen=True)
 class Network:
     """How an encoder and a decoder of one kind are made, and on which data they can be.
 
     Attributes:
-        encoder: From the shape of a row and the numbers wanted.
+        encoder: From the shape of a row and the numbers wanted; that of a line is (tokens, pieces).
         decoder: From the latent dimensions and the shape of a row.
-        images: Whether rows must be images.
+        kinds: What rows may be.
     """
 
     encoder: Callable[[Shape, int], nn.Module]
     decoder: Callable[[int, Shape], nn.Module]
-    images: bool
+    kinds: tuple[str, ...] = ("images",)
 
 
 def _widths(shape: Shape) -> list[int]:
@@ -103,46 +115,43 @@ def _stages(shape: Shape) -> list[int]:
 
 
 NETWORKS: dict[str, Network] = {
-    "mlp": Network(lambda s, n: mlp(s, n, _widths(s)), lambda n, s: mlp(n, s, _widths(s)), images=False),
+    "mlp": Network(lambda s, n: mlp(s, n, _widths(s)), lambda n, s: mlp(n, s, _widths(s)), NUMBERS),
     "conv": Network(
         lambda s, n: conv_encoder(s, n, _stages(s), 4, hidden=[256]),
         lambda n, s: conv_decoder(n, s, _stages(s)[::-1], 4, hidden=[256], last=False),
-        images=True,
     ),
     "conv-mlp": Network(
         lambda s, n: conv_encoder(s, n, [16, 32], 4, hidden=[256]),
         lambda n, s: mlp(n, s, [256, 256]),
-        images=True,
     ),
     "conv-mlp-bare": Network(  # without BatchNorm in the decoder
         lambda s, n: conv_encoder(s, n, [16, 32], 4, hidden=[256]),
         lambda n, s: mlp(n, s, [256, 256], norm=False),
-        images=True,
     ),
     "mlp-1000": Network(
         lambda s, n: mlp(s, n, [1000, 1000], norm=False),
         lambda n, s: mlp(n, s, [1000, 1000], norm=False),
-        images=False,
+        NUMBERS,
     ),
     "mlp-1200": Network(
         lambda s, n: mlp(s, n, [1200, 1200], norm=False),
         lambda n, s: mlp(n, s, [1200, 1200, 1200], norm=False, activation=nn.Tanh),
-        images=False,
+        NUMBERS,
     ),
     "mmd-vae": Network(
         lambda s, n: conv_encoder(s, n, [64, 128], 4, hidden=[1024]),
         lambda n, s: conv_decoder(n, s, [128, 64], 4, hidden=[1024], last=False),
-        images=True,
+    ),
+    "gru": Network(
+        lambda s, n: LineEncoder(s[1], n), lambda n, s: LineDecoder(n, s[1], longest=s[0]), ("text",)
     ),
     "official-mnist": Network(
         lambda s, n: conv_encoder(s, n, [128, 256, 512, 1024], 4),
         lambda n, s: conv_decoder(n, s, [1024, 512, 256], 4),
-        images=True,
     ),
     "official-celeba": Network(
         lambda s, n: conv_encoder(s, n, [128, 256, 512, 1024], 5),
         lambda n, s: conv_decoder(n, s, [1024, 512, 256, 128], 5),
-        images=True,
     ),
 }
 
@@ -155,10 +164,10 @@ def named(kind: str, name: str, table: Mapping[str, Any]) -> Any:
 
 
 class Kind(Protocol):
-    """Networks of a kind, some of which are for images alone."""
+    """Networks of a kind, for rows of some kinds."""
 
     @property
-    def images(self) -> bool: ...
+    def kinds(self) -> tuple[str, ...]: ...
 
 
 K = TypeVar("K", bound=Kind)
@@ -168,11 +177,14 @@ def fitting(name: str, table: Mapping[str, K], data: Dataset) -> K:
     """The networks of that name, if they can be on these data.
 
     Raises:
-        ConfigError: If there are none, or they need images.
+        ConfigError: If there are none, or they need other rows.
     """
     found: K = named("network", name, table)
-    if found.images and len(data.shape) != 3:
-        raise ConfigError(f"network {name!r} needs images, the rows of {data.name} have shape {data.shape}")
+    if data.kind not in found.kinds:
+        needed = " or ".join(found.kinds)
+        raise ConfigError(
+            f"network {name!r} needs {needed}, the rows of {data.name} are {data.kind} of shape {data.shape}"
+        )
     return found
 
 
@@ -251,28 +263,33 @@ def assemble(
     """
     prior = prior or named("prior", settings.prior, PRIORS)(settings.latent, settings.sigma)
     cost = cost_of(settings)
+    if isinstance(cost, Tokens) != (data.kind == "text"):
+        raise ConfigError(f"cost 'tokens' is for text and text for it; {data.name} has {settings.cost!r}")
     if isinstance(cost, Bernoulli) and not data.unit:
         raise ConfigError(
             f"cost 'bernoulli' needs data in [0, 1]; the values of {data.name} are real numbers"
         )
     network = fitting(settings.network, NETWORKS, data)
     numbers, around = named("posterior", settings.posterior, POSTERIORS)
+    shape = (*data.shape, len(data.words)) if data.words else data.shape
     told = len(data.labels) if settings.label else 0
+    tell_encoder = tell_encoder and not data.words
     if settings.label and not told:
         raise ConfigError(f"{data.name} has no labels that networks could be told")
     ours = [net for net, given in (("encoder", encoder), ("decoder", decoder)) if given is None]
     if encoder is None:
-        shape = (data.shape[0] + told, *data.shape[1:]) if tell_encoder else data.shape
-        encoder = network.encoder(shape, numbers * prior.latent)
+        seen = (shape[0] + told, *shape[1:]) if tell_encoder else shape
+        encoder = network.encoder(seen, numbers * prior.latent)
         encoder = encoder if last is None else nn.Sequential(encoder, last)
     if decoder is None:
-        decoder = network.decoder((points or prior.latent) + told, data.shape)
+        decoder = network.decoder((points or prior.latent) + told, shape)
         if settings.official_init:
             official_init(decoder)
         if data.unit and not cost.logits:
             decoder = nn.Sequential(decoder, nn.Sigmoid())
     if settings.official_init and "encoder" in ours:
         official_init(encoder)
+    _deafen(encoder, decoder, settings)
     whole = around(encoder, prior)
     if told:
         decoder = Told(decoder, told)
@@ -282,9 +299,23 @@ def assemble(
     return Parts(prior, decoder, whole, cost, weight(settings, prior))
 
 
+def _deafen(encoder: nn.Module, decoder: nn.Module, settings: Settings) -> None:
+    """Tells networks of text which share of words they cannot read in training."""
+    for net, name in ((decoder, "word_dropout"), (encoder, "word_noise")):
+        share = getattr(settings, name)
+        if isinstance(net, LineDecoder | LineEncoder):
+            net.blank = share
+        elif share:
+            raise ConfigError(f"{name} is for networks of text, got {share:g} for a {type(net).__name__}")
+
+
 def weight(settings: Settings, prior: Prior) -> Weight:
-    """A fixed weight, or one that adapts from the number behind ``auto:``."""
+    """A fixed weight, one that rises, or one that adapts from the number behind ``auto:``."""
     value = settings.weight
+    if settings.warmup and isinstance(value, str):
+        raise ConfigError(f"a warm-up needs a weight that is a number, got {value!r}")
+    if settings.warmup:
+        return RisingWeight(float(value), settings.warmup)
     if isinstance(value, str):
         word, _, start = value.partition(":")
         try:
@@ -341,7 +372,8 @@ def check_fit(model: Model, data: Dataset) -> None:
 
     if model.encodes:
         check("encoder", (2, model.prior.latent), lambda: square.Ex)
-    check("decoder", tuple(x.shape), lambda: square.GEx if model.encodes else square.Gz)
+    made = partial(lambda: model.cost.point(square.GEx if model.encodes else square.Gz))
+    check("decoder", tuple(x.shape), made)
     if isinstance(model.match, Discrepancy):
         with at_rest(model), torch.no_grad():
             games = model.match.parts(*model.pair(square))

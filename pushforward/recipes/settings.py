@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, nearest, whole
+from pushforward.tokens import PAD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,10 @@ class Settings:
         posterior: A name in :data:`pushforward.recipes.parts.POSTERIORS`: the encoder's kind.
         network: A name in :data:`pushforward.recipes.parts.NETWORKS`.
         input_noise: Deviation of noise on the encoder's input, in training.
+        word_dropout: Share of the words said so far that the decoder of text is not told, in training.
+        word_noise: Share of the words that the encoder of text cannot read, in training.
+        warmup: Steps over which the weight rises from 0.
+        free_bits: Nats of each dimension that a KL does not charge.
         truncated: Whether that noise stays within two deviations, as in the official code of WAE.
         official_init: Whether weights start as N(0, 0.01²), as in the official code.
         pretrain: Rows in a batch while the encoder's moments are fitted first; 0 for no fitting.
@@ -55,6 +60,10 @@ class Settings:
     posterior: str = "deterministic"
     network: str = "mlp"
     input_noise: float = 0.0
+    word_dropout: float = 0.0
+    word_noise: float = 0.0
+    warmup: int = 0
+    free_bits: float = 0.0
     truncated: bool = True
     official_init: bool = False
     pretrain: int = 0
@@ -77,8 +86,10 @@ class Settings:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
         if not 0 <= self.input_noise < math.inf:
             raise ConfigError(f"input_noise must be at least 0, got {self.input_noise}")
-        if not 0 <= self.beta1 < 1:
-            raise ConfigError(f"beta1 must be in [0, 1), got {self.beta1}")
+        whole("warmup", self.warmup, least=0)
+        for name in ("beta1", "word_dropout", "word_noise"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}")
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """These settings with every entry of ``changes`` that is not None."""
@@ -154,9 +165,21 @@ def is_digit(data: Dataset) -> bool:
 
 
 def total_variance(data: Dataset) -> float:
-    """The squared error of the mean row: what an encoder that knows nothing pays."""
+    """The squared error of the mean row: what an encoder that knows nothing pays.
+
+    Of text it is the nats of a line whose tokens are drawn each for itself.
+    """
     x = data.train.batch(slice(0, 10_000)).x
+    if data.words:
+        counts = x[x != PAD].bincount()
+        share = counts[counts > 0] / counts.sum()
+        return float(-(share * share.log()).sum() * counts.sum() / len(x))
     return float(x.flatten(1).var(0, correction=0).sum())
+
+
+def likelihood(data: Dataset) -> str:
+    """The cost that is a negative log-likelihood of such data."""
+    return "tokens" if data.words else "bernoulli" if data.unit else "gaussian-learnt"
 
 
 def apart(data: Dataset) -> float:
@@ -177,7 +200,14 @@ def small(data: Dataset, share: float | None, **changes: Any) -> Settings:
     if share is not None:
         variance = total_variance(data)
         weight = float(f"{share * variance:.3g}") or share
-        meaning = f"the default is {share:g} times the data's total variance, {variance:.3g}"
+        what = "nats of a line without context" if data.words else "data's total variance"
+        meaning = f"the default is {share:g} times the {what}, {variance:.3g}"
+    if data.words:
+        batch = min(64, max(2, rows // 4))
+        return Settings(
+            latent=128, weight=weight, cost="tokens", network="gru", batch=batch, lr=1e-3, beta1=0.9,
+            schedule="cosine", epochs=8000 * batch / rows, meaning=meaning,
+        ).changed(changes)  # fmt: skip
     return Settings(
         latent=8 if is_digit(data) else 64,
         weight=weight,

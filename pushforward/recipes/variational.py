@@ -26,12 +26,12 @@ from pushforward.recipes.build import (
     weighed,
 )
 from pushforward.recipes.parts import KERNELS, Recipe, assemble, named
-from pushforward.recipes.settings import Settings, celeba, is_digit, mnist, pick, small
+from pushforward.recipes.settings import Settings, celeba, is_digit, likelihood, mnist, pick, small
 
 _VAE_BASE: dict[str, Any] = {"weight": 1.0, "posterior": "gaussian", "input_noise": 0.0, "pretrain": 0}
 VAE_TABLE: Table = {
     "small": lambda data: small(
-        data, None, posterior="gaussian", cost="bernoulli" if data.unit else "gaussian-learnt"
+        data, None, posterior="gaussian", cost=likelihood(data)
     ),
     "paper": lambda data: (
         mnist(**_VAE_BASE, cost="bernoulli")
@@ -53,6 +53,10 @@ def vae(
     deviation: float | None = None,
     network: NetworkName | None = None,
     label: bool | None = None,
+    word_dropout: float | None = None,
+    word_noise: float | None = None,
+    warmup: int | None = None,
+    free_bits: float | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -73,6 +77,10 @@ def vae(
         deviation: Deviation of a Gaussian likelihood, fixed or (gaussian-learnt) the first one.
         network: Kind of encoder and decoder networks.
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
+        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
+        word_noise: Share of the words that an encoder of text cannot read, in training.
+        warmup: Steps over which the weight rises from 0.
+        free_bits: Nats of each dimension that the KL does not charge.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate.
@@ -93,7 +101,7 @@ def vae(
     """
     chosen = pick(VAE_TABLE, "vae", settings, data, entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
-    model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight)
+    model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight, chosen.free_bits)
     return finish(
         model, chosen, data, weighed(model, parts.weight, chosen, data, "KL(Q(Z | x), P_Z) in nats")
     )
@@ -120,6 +128,10 @@ def beta_vae(
     deviation: float | None = None,
     network: NetworkName | None = None,
     label: bool | None = None,
+    word_dropout: float | None = None,
+    word_noise: float | None = None,
+    warmup: int | None = None,
+    free_bits: float | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -140,6 +152,10 @@ def beta_vae(
         deviation: Deviation of a Gaussian likelihood, fixed or (gaussian-learnt) the first one.
         network: Kind of encoder and decoder networks.
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
+        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
+        word_noise: Share of the words that an encoder of text cannot read, in training.
+        warmup: Steps over which the weight rises from 0.
+        free_bits: Nats of each dimension that the KL does not charge.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate.
@@ -161,7 +177,7 @@ def beta_vae(
     """
     chosen = pick(BETA_VAE, "beta-vae", settings, data, entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
-    model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight)
+    model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight, chosen.free_bits)
     adagrad = {"model": lambda parameters: torch.optim.Adagrad(parameters, lr=chosen.lr)}
     optimizers = None if settings == "small" else adagrad
     meaning = weighed(model, parts.weight, chosen, data, "KL(Q(Z | x), P_Z) in nats")
@@ -172,7 +188,7 @@ def _small_info(data: Dataset) -> Settings:
     row = small(data, share=4)
     if float(row.weight) < 1:  # of data that vary little; codes would be driven away from the prior
         row = replace(row, weight=1.0, meaning="")
-    return replace(row, posterior="gaussian", cost="bernoulli" if data.unit else "gaussian-learnt")
+    return replace(row, posterior="gaussian", cost=likelihood(data))
 
 
 INFO_VAE: Table = {
@@ -261,7 +277,7 @@ def info_vae(
 
 AVB_TABLE: Table = {
     "small": lambda data: small(
-        data, None, posterior="mixing", cost="bernoulli" if data.unit else "gaussian-learnt",
+        data, None, posterior="mixing", cost=likelihood(data),
         lr=1e-3, critic_lr=1e-3, critic_widths=(512, 512),
     ),
 }  # fmt: skip

@@ -36,6 +36,7 @@ from pushforward.recipes.settings import (
     MNIST_SCALE,
     celeba,
     is_digit,
+    likelihood,
     mnist,
     pick,
     small,
@@ -92,6 +93,8 @@ def wae_mmd(
     cost: CostName | None = None,
     network: NetworkName | None = None,
     label: bool | None = None,
+    word_dropout: float | None = None,
+    word_noise: float | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -116,6 +119,8 @@ def wae_mmd(
         cost: What is compared between data and reconstruction.
         network: Kind of encoder and decoder networks.
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
+        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
+        word_noise: Share of the words that an encoder of text cannot read, in training.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate of encoder and decoder.
@@ -170,6 +175,8 @@ def wae_gan(
     network: NetworkName | None = None,
     label: bool | None = None,
     prior_density: bool | None = None,
+    word_dropout: float | None = None,
+    word_noise: float | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -200,6 +207,8 @@ def wae_gan(
         network: Kind of encoder and decoder networks.
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
         prior_density: Whether the critic is told the prior's log-density.
+        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
+        word_noise: Share of the words that an encoder of text cannot read, in training.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate of encoder and decoder.
@@ -241,7 +250,8 @@ TEN_SCALES = tuple(c / 2 for c in (0.001, 0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8,
 _RANDOM: dict[str, Any] = {"posterior": "gaussian", "cost": "bernoulli", "network": "mlp-1200"}
 WAE_RANDOM: Table = {
     "small": lambda data: small(
-        data, None, weight=100.0, posterior="gaussian", cost="bernoulli" if data.unit else "squared"
+        data, None, weight=100.0, posterior="gaussian",
+        cost=likelihood(data) if data.unit or data.words else "squared",
     ),
     "paper": lambda data: replace(
         mnist(latent=16, weight=400.0, meaning="λ of the published command line for dSprites", **_RANDOM),
@@ -331,6 +341,8 @@ def ae(
     cost: CostName | None = None,
     network: NetworkName | None = None,
     label: bool | None = None,
+    word_dropout: float | None = None,
+    word_noise: float | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -349,6 +361,8 @@ def ae(
         cost: What is compared between data and reconstruction.
         network: Kind of encoder and decoder networks.
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
+        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
+        word_noise: Share of the words that an encoder of text cannot read, in training.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate.

@@ -19,14 +19,21 @@ if TYPE_CHECKING:
     from pushforward.evaluation.doctor import Finding
 
 
+SHOWN = 24  # rows of lines on a page
+
+
 @dataclass(frozen=True)
 class Plate:
-    """A picture of a page: a caption, and either PNG bytes in base64, of pixels or of a plot, or SVG."""
+    """A picture of a page: a caption, and either PNG bytes in base64, of pixels or of a plot, or SVG.
+
+    Of text it is rows of lines instead; those of a row belong together.
+    """
 
     caption: str
     png: str = ""
     svg: str = ""
     kind: str = "pixels"
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
 def run_page(
@@ -114,12 +121,16 @@ def curves(caption: str, history: list[dict[str, Any]]) -> Plate:
 def _rows(caption: str, rows: Tensor, album: Album, columns: int) -> Plate:
     if album.drawable:
         return image_plate(caption, picture(rows[: 8 * columns], columns))
+    if album.read:
+        lines = album.read(rows[: SHOWN * columns])
+        return Plate(caption, rows=tuple(zip(*[iter(lines)] * columns, strict=True)))
     given = ("held-out data", album.originals)
     return plot_plate(caption, lambda axes: show_vectors(axes, "", [given, (caption.split(",")[0], rows)]))
 
 
 def _samples(album: Album) -> list[Plate]:
-    plates = [_rows("decoded draws of the prior, the first ones drawn", album.samples, album, 12)]
+    columns = 1 if album.read else 12
+    plates = [_rows("decoded draws of the prior, the first ones drawn", album.samples, album, columns)]
     if album.by_class is not None and album.drawable:
         sheet = picture(album.by_class.flatten(0, 1), album.by_class.shape[1])
         plates.append(image_plate("a row for every class, a column for every draw beside it", sheet))
@@ -129,6 +140,14 @@ def _samples(album: Album) -> list[Plate]:
 def _through(album: Album) -> list[Plate]:
     if album.back is None or album.paths is None or album.traversals is None:
         return []
+    if album.read:
+        beside = pairs(album.originals, album.back)
+        return [
+            _rows("held-out lines, each with its reconstruction", beside, album, 2),
+            _rows(
+                "from one held-out line to another", album.paths.flatten(0, 1), album, album.paths.shape[1]
+            ),
+        ]
     walks, dimensions = album.traversals
     named = ", ".join(str(number) for number in dimensions)
     if not album.drawable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,7 @@ class Album:
         labels: Their labels, for colour.
         by_class: Samples of every class, (K, columns, \\*).
         plane: Axes (L, 2) of the plane in which codes and prior differ most.
+        read: What rows of tokens say, of text.
     """
 
     title: str
@@ -90,6 +92,7 @@ class Album:
     labels: Tensor | None = None
     by_class: Tensor | None = None
     plane: Tensor | None = None
+    read: Callable[[Tensor], list[str]] | None = None
 
     @property
     def drawable(self) -> bool:
@@ -118,6 +121,14 @@ def sheet(path: Path, album: Album) -> Path:
         else:
             beside = pairs(album.originals[:n], back[:n])
             show_images(below, "held-out data, each beside its reconstruction", beside, 12)
+    elif album.read:
+        above, below = left.subplots(2, 1)
+        show_lines(above, "samples: decoded draws of the prior", album.read(album.samples[:22]))
+        if back is None:
+            show_lines(below, "held-out lines", album.read(album.originals[:22]))
+        else:
+            words = "held-out lines, each above its reconstruction"
+            show_lines(below, words, album.read(pairs(album.originals[:12], back[:12])), every=2)
     else:
         made = [("samples", album.samples), *([] if back is None else [("reconstructions", back)])]
         for axes, (name, rows) in zip(left.subplots(len(made), 1, squeeze=False)[:, 0], made, strict=True):
@@ -130,6 +141,9 @@ def sheet(path: Path, album: Album) -> Path:
             ends = "one draw of the prior" if album.codes is None else "one held-out image"
             words = f"from {ends} to another, through their codes"
             show_images(next(places), words, paths.flatten(0, 1), paths.shape[1])
+        elif album.read:
+            words = "from one line to another, through their codes"
+            show_lines(next(places), words, album.read(paths[:2].flatten(0, 1)), every=paths.shape[1])
         else:
             show_vectors(next(places), "interpolations", [data, ("paths", paths.flatten(0, 1))])
     if album.codes is not None:
@@ -142,6 +156,18 @@ def sheet(path: Path, album: Album) -> Path:
 def show_images(axes: Any, caption: str, images: Tensor, columns: int) -> None:
     """A mosaic under its caption."""
     axes.imshow(mosaic(images, columns), interpolation="nearest")
+    axes.set_title(caption, fontsize=10, loc="left")
+    axes.axis("off")
+
+
+def show_lines(axes: Any, caption: str, lines: Sequence[str], every: int = 1) -> None:
+    """Lines under their caption, with a gap after so many of them if those belong together."""
+    gaps = [place + (place // every) * (every > 1) for place in range(len(lines))]
+    for gap, line in zip(gaps, lines, strict=True):
+        shown = textwrap.shorten(line, 95, placeholder=" …") or "(nothing)"
+        # A dollar would begin mathematics.
+        axes.text(0, -gap, shown.replace("$", r"\$"), fontsize=7, va="top")
+    axes.set_ylim(-gaps[-1] - 1, 0.5)
     axes.set_title(caption, fontsize=10, loc="left")
     axes.axis("off")
 

@@ -44,6 +44,7 @@ class Training:
         pretrain: Rows in a batch while the encoder's moments are fitted to the prior's, before
             the first step; 0 for no fitting.
         labels: How many labels are shown to the model, as many of each class; None for all.
+        pairs: The share of pairs of rows that say the same which is shown to the model.
     """
 
     batch: int
@@ -52,14 +53,17 @@ class Training:
     epochs: float = 20
     pretrain: int = 0
     labels: int | None = None
+    pairs: float = 0.0
 
     def shown(self, data: Split, seed: int) -> Split:
-        """The rows with as many labels as the model may see; which ones is a function of the seed.
+        """The rows with as many labels and pairs as the model may see; which ones is a function of the seed.
 
         Raises:
             DataError: If there are fewer.
         """
-        return data if self.labels is None else data.showing(self.labels, Noise(seed, "labels"))
+        data = data if self.labels is None else data.showing(self.labels, Noise(seed, "labels"))
+        paired = data.twin is not None or self.pairs
+        return data.pairing(self.pairs, Noise(seed, "pairs")) if paired else data
 
 
 class Deck:
@@ -71,10 +75,14 @@ class Deck:
         self.per_epoch = max(len(rows) // self.batch, 1)
         self._order = lru_cache(maxsize=1)(lambda epoch: noise(epoch).permutation(len(rows)))
 
+    def index(self, draw: int) -> Tensor:
+        """Which rows are in the batch number ``draw`` of the whole run."""
+        epoch, place = divmod(draw, self.per_epoch)
+        return self._order(epoch)[place * self.batch : (place + 1) * self.batch]
+
     def deal(self, draw: int) -> Batch:
         """The batch number ``draw`` of the whole run."""
-        epoch, place = divmod(draw, self.per_epoch)
-        return self.rows.batch(self._order(epoch)[place * self.batch : (place + 1) * self.batch])
+        return self.rows.batch(self.index(draw))
 
 
 class Loop:
@@ -128,8 +136,12 @@ class Loop:
 
     def rows(self, draw: int, labelled: bool = False) -> Batch:
         """The batch number ``draw`` of the whole run, of all rows or of those with a label."""
-        x, y = (self.labelled if labelled else self.deck).deal(draw)
-        return Batch(x.to(self.device), None if y is None else y.to(self.device))
+        return (self.labelled if labelled else self.deck).deal(draw).to(self.device)
+
+    def twins(self, draw: int) -> Tensor | None:
+        """The twins of the batch number ``draw`` of all rows, if any row has one."""
+        twins = self.data.twins(self.deck.index(draw))
+        return None if twins is None else twins.to(self.device)
 
     def advance(self) -> tuple[dict[str, Tensor], Square]:
         """One step of every player: the terms it descended, and the last square the model saw.
@@ -147,8 +159,10 @@ class Loop:
             for group in seat.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
             for turn in range(seat.player.turns):
-                x, y = self.rows(self.step * self.turns + turn, seat.player.labelled)
-                square = Square(self.model, x, noise(turn), y)
+                draw = self.step * self.turns + turn
+                x, y = self.rows(draw, seat.player.labelled)
+                twin = None if seat.player.labelled else self.twins(draw)
+                square = Square(self.model, x, noise(turn), y, twin)
                 with self.awake(seat):
                     losses = seat.player.loss(square)
                     seat.descend(losses, self.step)

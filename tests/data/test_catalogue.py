@@ -21,7 +21,8 @@ RNG = np.random.default_rng(0)
 
 def test_every_entry_has_one_line():
     read = {"digits", "mnist", "fashion-mnist", "cifar10", "celeba", "dsprites", "stacked-mnist"}
-    made = {"fading-squares", "sprites", "ring", "grid", "swiss-roll", "petals"}
+    read |= {"shakespeare", "bible", "captions"}
+    made = {"fading-squares", "sprites", "ring", "grid", "swiss-roll", "petals", "phrases"}
     assert set(CATALOGUE) == read | made
     assert all(entry.about and "\n" not in entry.about for entry in CATALOGUE.values())
 
@@ -54,7 +55,7 @@ def test_digits_of_another_size():
     [
         ("minst", ["'minst'", "did you mean 'mnist'?", "celeba, cifar10", "a source is", ".npz"]),
         ("Fashion_MNIST", ["did you mean 'fashion-mnist'?"]),
-        ("photos/", ["'photos/' is no file or folder", "known: celeba"]),
+        ("photos/", ["'photos/' is no file or folder", "known: bible"]),
         ("x" * 5000, ["no file or folder"]),
         ("a\0b", ["no file or folder"]),
         (7, ["expected data, found int", "a source is"]),

@@ -140,7 +140,7 @@ def test_bad_comparisons(tmp_path):
         compare(["ae"], "digits", seeds=[0, 0], out=tmp_path)
     with pytest.raises(ConfigError, match="ae has no setting 'steps': known: batch"):
         compare(["ae:steps=9"], "digits", out=tmp_path)
-    with pytest.raises(ConfigError, match=r"'wea' is no recipe and no folder of a run: known: .*, ae, avb"):
+    with pytest.raises(ConfigError, match=r"'wea' is no recipe and no folder of a run: known: .*, arae, avb"):
         compare(["wea"], "digits", out=tmp_path)
     with pytest.raises(
         ConfigError, match=r"'ae:latent': expected recipe:name=value,name=value, found 'latent'"

@@ -54,6 +54,7 @@ from pushforward.errors import ConfigError, DataError
 from pushforward.labels import Told
 from pushforward.models import (
     AAE,
+    ARAE,
     AVB,
     GAN,
     FollowingAE,
@@ -66,6 +67,7 @@ from pushforward.models import (
     Recogniser,
     ReductionAAE,
     SemiSupervisedAAE,
+    TransferAE,
 )
 from pushforward.networks import mlp
 from pushforward.randomness import Noise
@@ -252,6 +254,10 @@ def coded():
     return ProductPrior(named_blocks() | {"noise": NormalPrior(2)})
 
 
+def penalised(n):
+    return Wasserstein(level(n), GradientPenalty(1.0), turns=1)
+
+
 def pushed():
     return PushedPrior(mlp(2, LATENT, [HIDDEN], norm=False), UniformPrior(2), LATENT)
 
@@ -341,6 +347,17 @@ FAMILY = {
     "GMMN+AE": Member(
         lambda G, E, n: FollowingAE(pushed(), G, E, Root(MMD(IMQ(2.0), "v"))),
         PLAIN | {"prior": ("prior", "match")}, ONE, "", False, says=("PushedPrior", "C=2"), ordered=True,
+    ),
+    "ARAE": Member(
+        lambda G, E, n, w=10.0: ARAE(pushed(), G, E, penalised(LATENT), weight=w),
+        WEIGHED | {"prior": ("prior", "match"), "critic": ("match", "critic penalty")},
+        ONE, says=("PushedPrior", "GradientPenalty(weight=1", "Weight(10)"), ordered=True,
+    ),
+    "transfer": Member(
+        lambda G, E, n, w=10.0: TransferAE(prior(), G, E, kernel(), game(), weight=w, style_weight=2.0),
+        {"model": ("encoder decoder cost", "cost match style"), "style": ("styles", "critic_style")},
+        ("deterministic", "gaussian"), "", told=(False, True), needs=("model", "style"),
+        says=("latent=3", "Weight(10)", "C=6", "exchange=True"),
     ),
 }  # fmt: skip
 

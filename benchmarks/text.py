@@ -1,0 +1,28 @@
+"""Models of text: lines that come back and samples that read like lines, and lines moved to another style.
+
+    python -m benchmarks.text --data-dir DATA --out RUNS [--only shakespeare] [--seeds 0 1 2]
+
+Prints a table for each group (docs/results). Runs that are finished are not trained again. The upper baseline
+of the transfers, which is told all pairs and sees every word, is ``benchmarks.translator``.
+"""
+
+from __future__ import annotations
+
+from benchmarks.groups import Group, run
+
+LINES = ("objective", "latent", "text")
+STYLES = ("latent", "classes", "text", "transfer")
+TRANSFERS = tuple(f"transfer-ae:pairs={share}" for share in (0, 0.01, 0.1, 1))
+GROUPS: dict[str, Group] = {
+    "shakespeare": Group(
+        ("ae", "wae-mmd", "arae", "vae:warmup=4000,free_bits=0.1,word_dropout=0.3"),
+        8000,
+        LINES,
+        "shakespeare",
+    ),
+    "transfer": Group(TRANSFERS, 8000, STYLES, "shakespeare"),
+    "transfer-bible": Group(TRANSFERS, 6000, STYLES, "bible"),
+}
+
+if __name__ == "__main__":
+    run(__doc__, GROUPS)

@@ -1,0 +1,212 @@
+"""Recipes that were made for text: signatures are configurations.
+
+The recipes of auto-encoders take text as they take images; what is here needs a prior that learns, or
+labels that are styles.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict, Unpack
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pushforward.data.dataset import Dataset
+from pushforward.discrepancies import IMQ, MMD, Clipping, GradientPenalty, JensenShannon, Wasserstein
+from pushforward.distributions import DeterministicEncoder, NormalPrior, PushedPrior
+from pushforward.errors import ConfigError, DataError, whole
+from pushforward.models import ARAE, TransferAE
+from pushforward.networks import mlp
+from pushforward.recipes.build import NetworkName, ScheduleName, Table, entries, finish, price, unfolded
+from pushforward.recipes.parts import Recipe, assemble
+from pushforward.recipes.settings import pick, small
+from pushforward.training import adam
+
+
+class TextOptions(TypedDict, total=False):
+    """What auto-encoders of text can be told.
+
+    Arguments:
+        latent: Dimensions of a code.
+        weight: The factor λ, against a cost summed over tokens.
+        word_dropout: Share of the words said so far that the decoder is not told, in training.
+        word_noise: Share of the words that the encoder cannot read, in training.
+        network: Kind of encoder and decoder networks.
+        batch: Rows in a batch.
+        schedule: How the learning rate changes over the run.
+        lr: Learning rate of encoder and decoder.
+        critic_lr: Learning rate of the critic.
+        encoder: A module of your own, from data to (N, latent).
+        decoder: A module of your own, from (N, latent) to data, or to laws of lines.
+        critic: A module of your own, from (N, latent) to (N, 1).
+    """
+
+    latent: int | None
+    weight: float | None
+    word_dropout: float | None
+    word_noise: float | None
+    network: NetworkName | None
+    batch: int | None
+    schedule: ScheduleName | None
+    lr: float | None
+    critic_lr: float | None
+    encoder: nn.Module | None
+    decoder: nn.Module | None
+    critic: nn.Module | None
+
+
+ARAE_TABLE: Table = {
+    "small": lambda data: small(data, None, weight=10.0, critic_lr=5e-4),
+    "paper": lambda data: small(
+        data, None, latent=300, weight=1.0, critic_lr=1e-5, critic_widths=(300, 300), epochs=15
+    ),
+    "official": lambda data: small(
+        data, None, latent=300, weight=1.0, critic_lr=1e-4, critic_widths=(300, 300), epochs=15
+    ),
+}
+
+
+@unfolded
+def arae(
+    data: Dataset,
+    *,
+    settings: Literal["small", "paper", "official"] = "small",
+    noise: int = 100,
+    code_noise: float = 0.1,
+    calm: float | None = None,
+    turns: int = 5,
+    penalty: float | None = None,
+    **options: Unpack[TextOptions],
+) -> Recipe:
+    r"""Adversarially regularised auto-encoder: codes on a sphere meet a learnt prior in a Wasserstein game.
+
+    .. math:: \min_{E, G, g}\; E\,c(G(E(x) + \varepsilon), x) + \lambda\, W_1(g_\# N(0, I), Q_Z)
+
+    With settings "paper" the critic's weights are clipped, as in the paper and the code of 2017; with
+    "official" its slope is penalised, as in the code of 2018. Everyone moves by Adam here: the code moves
+    encoder and decoder by plain gradient descent at rate 1, which suits no other scale of the cost.
+
+    Arguments:
+        data: What to learn from.
+        settings: Which row of defaults.
+        noise: Dimensions of the noise that the prior pushes forward.
+        code_noise: Deviation of the noise on codes that are decoded, in training, at the first step.
+        calm: What that deviation is multiplied by every 100 steps: 0.9995, with "paper" 0.995.
+        turns: Updates of the critic for each update of the model.
+        penalty: The factor of the penalty on the critic's slope; None for 1, and for clipping with "paper".
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+
+    References:
+        | Adversarially Regularized Autoencoders (Zhao et al., 2018), algorithm 1 and appendix
+        | https://arxiv.org/abs/1706.04223
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> [player.name for player in arae(open_dataset("digits"), latent=8).model.players()]
+        ['model', 'prior', 'critic']
+    """
+    chosen = pick(ARAE_TABLE, "arae", settings, data, entries(options))
+    widths = [300, 300] if settings != "small" else [256, 256]
+    net = mlp(whole("noise", noise, least=1), chosen.latent, widths, activation=nn.ReLU)
+    prior = PushedPrior(net, NormalPrior(noise), chosen.latent)
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"), prior)
+    assert isinstance(parts.encoder, DeterministicEncoder)
+    parts.encoder.onto = on_sphere
+    critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
+    printed = settings == "paper" and penalty is None
+    constraint = Clipping(0.01) if printed else GradientPenalty(1.0 if penalty is None else penalty)
+    match = Wasserstein(critic, turns=turns, constraint=constraint)
+    decay = (0.995 if settings == "paper" else 0.9995) if calm is None else calm
+    model = ARAE(
+        prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight, noise=code_noise, calm=decay
+    )
+    meaning = (
+        f"weight {float(parts.weight):g} times the critic's Wasserstein bound, of codes on the unit sphere "
+        f"from a prior that learns; the cost is {price(chosen, data)}"
+    )
+    of_prior = {"small": 5e-4, "paper": 5e-5, "official": 1e-4}[settings]
+    beta1 = 0.9 if settings == "paper" else 0.5
+    optimizers = {
+        "model": adam(chosen.lr, (chosen.beta1, 0.999)),
+        "prior": adam(of_prior, (beta1, 0.999)),
+        "critic": adam(chosen.critic_lr, (beta1, 0.999)),
+    }
+    return finish(model, chosen, data, meaning, optimizers)
+
+
+def on_sphere(z: Tensor) -> Tensor:
+    """Codes (N, L) on the unit sphere."""
+    return F.normalize(z, dim=-1)
+
+
+TRANSFER_TABLE: Table = {
+    "small": lambda data: small(data, share=1, critic_lr=1e-3, label=True),
+}
+
+
+@unfolded
+def transfer_ae(
+    data: Dataset,
+    *,
+    style_weight: float = 20.0,
+    pairs: float = 0.0,
+    **options: Unpack[TextOptions],
+) -> Recipe:
+    r"""Style transfer: codes that do not tell which of two labels their row had, decoded under the other.
+
+    .. math:: E\,c(G(E(x), y), x) + \lambda\,\mathrm{MMD}^2(Q_Z, P_Z) + \mu\, D_T(Q_{Z \mid 1}, Q_{Z \mid 0})
+
+    Data need labels of two classes. Where rows come in pairs that say the same under both, a share of the
+    pairs can be shown: what a row's code says under the other label is then to be its twin.
+
+    Arguments:
+        data: What to learn from.
+        style_weight: The factor μ of the game on styles.
+        pairs: The share of pairs that are shown, from 0 to 1.
+
+    Raises:
+        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+        DataError: If the data have not two classes, or no pairs to be shown.
+
+    References:
+        | Adversarially Regularized Autoencoders (Zhao et al., 2018), section 3, "unaligned transfer"
+        | https://arxiv.org/abs/1706.04223
+        | Style Transfer from Non-Parallel Text by Cross-Alignment (Shen et al., 2017)
+        | https://arxiv.org/abs/1705.09655
+
+    Example:
+        >>> import torch
+        >>> from pushforward.data import open_dataset
+        >>> rows = torch.rand(100, 3)
+        >>> built = transfer_ae(open_dataset((rows, torch.arange(100) % 2)), latent=2)
+        >>> [player.name for player in built.model.players()]
+        ['model', 'style']
+    """
+    chosen = pick(TRANSFER_TABLE, "transfer-ae", "small", data, entries(options))
+    if len(data.labels) != 2:
+        raise DataError(f"transfer needs labels of 2 classes, {data.name} has {len(data.labels)}")
+    if not 0 <= pairs <= 1:
+        raise ConfigError(f"pairs must be a share from 0 to 1, got {pairs}")
+    if not style_weight >= 0:
+        raise ConfigError(f"style_weight must be at least 0, got {style_weight}")
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"), tell_encoder=False)
+    critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
+    match = MMD(IMQ(parts.prior.spread))
+    model = TransferAE(
+        parts.prior, parts.decoder, parts.encoder, match, JensenShannon(critic), parts.cost, parts.weight,
+        style_weight,
+    )  # fmt: skip
+    meaning = (
+        f"weight {float(parts.weight):g} times MMD² to the prior, {style_weight:g} times a Jensen-Shannon "
+        f"game on the label of a code, {pairs:.0%} of the pairs shown; the cost is {price(chosen, data)}"
+    )
+    optimizers = {
+        "model": adam(chosen.lr, (chosen.beta1, 0.999)),
+        "style": adam(chosen.critic_lr, (0.5, 0.999)),
+    }
+    return finish(model, chosen, data, meaning, optimizers, pairs=pairs)
+
+
+__all__ = ["arae", "transfer_ae"]

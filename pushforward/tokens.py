@@ -1,0 +1,38 @@
+"""Rows of tokens: T whole numbers a line, ``END`` last, and ``PAD`` up to the longest line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+PAD, END, UNKNOWN, BEGIN = range(4)
+SPECIAL = ("<pad>", "<end>", "<unknown>", "<begin>")
+
+
+def lengths(x: Tensor) -> Tensor:
+    """Tokens in each row (N, T), ``END`` included and padding not, shape (N,).
+
+    >>> lengths(torch.tensor([[7, 8, END, PAD], [END, PAD, PAD, PAD], [7, 8, 9, 7]]))
+    tensor([3, 1, 4])
+    """
+    ends = (x == END).int()
+    return torch.where(ends.any(1), ends.argmax(1) + 1, x.shape[1])
+
+
+def padded(rows: Sequence[Sequence[int]], longest: int) -> Tensor:
+    """Rows of one length (N, longest), int64."""
+    x = torch.full((len(rows), longest), PAD)
+    for place, row in enumerate(rows):
+        x[place, : len(row)] = torch.tensor(row)
+    return x
+
+
+def blanked(x: Tensor, share: float) -> Tensor:
+    """Tokens of which a share at random is unknown, by torch's own generator; ends and padding stay."""
+    chosen = torch.rand(x.shape, device=x.device) < share
+    return x.masked_fill(chosen & (x > BEGIN), UNKNOWN)
+
+
+__all__ = ["BEGIN", "END", "PAD", "SPECIAL", "UNKNOWN", "blanked", "lengths", "padded"]

@@ -1,0 +1,252 @@
+"""Text in: what is read, what is refused and by what words, and what tokens say."""
+
+import gzip
+
+import pytest
+import torch
+
+from pushforward.data import open_dataset
+from pushforward.data.lines import BYTES, Lines, as_dataset
+from pushforward.data.vocabulary import Vocabulary
+from pushforward.errors import ConfigError, DataError
+from pushforward.randomness import Noise
+from pushforward.tokens import END, PAD, SPECIAL, UNKNOWN, lengths
+
+SAID = [
+    f"the {colour} {thing} is number {i} ."
+    for i in range(10)
+    for colour, thing in [("red", "cat"), ("old", "hat")]
+]
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes bytes or lines into a text file."""
+
+    def write(content, name="lines.txt"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else "\n".join(content).encode())
+        return path
+
+    return write
+
+
+def test_a_file_of_lines_becomes_rows_of_tokens(file):
+    data = open_dataset(file(SAID))
+    assert data.kind == "text"
+    assert (len(data.train), len(data.test)) == (18, 2)
+    assert data.shape == (32,)
+    assert data.range == f"tokens of {len(data.words)}"
+    said = data.words.lines(torch.cat([data.train.x, data.test.x]))
+    assert sorted(said) == sorted(SAID)
+    x = data.train.x
+    assert ((x == END).sum(1) == 1).all()
+    assert (x[torch.arange(32) >= lengths(x).unsqueeze(1)] == PAD).all()
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_a_last_line_counts_with_or_without_its_end(file, ending):
+    lines = ending.join(["", ""]) or "\n"
+    raw = lines.join(SAID) + ending
+    assert open_dataset(file(raw.encode())).fingerprint == open_dataset(file(SAID, "other.txt")).fingerprint
+
+
+def test_a_byte_order_mark_is_no_word(file):
+    raw = b"\xef\xbb\xbf" + "\n".join(SAID).encode()
+    assert open_dataset(file(raw)).fingerprint == open_dataset(file(SAID, "other.txt")).fingerprint
+
+
+def test_empty_and_long_lines_are_left_out_and_counted(file):
+    data = open_dataset(file([*SAID, "", "   ", "so very long " * 40] * 2))
+    notes = " ".join(data.notes)
+    assert "empty" in notes
+    assert "of more than 31 tokens" in notes
+    assert len(data.train) + len(data.test) == 2 * len(SAID)
+
+
+def test_a_size_is_the_most_tokens_of_a_line(file):
+    path = file(SAID)
+    assert open_dataset(path, size=40).shape == (40,)
+    with pytest.raises(ConfigError, match="size must be at least 4, got 2"):
+        open_dataset(path, size=2)
+    with pytest.raises(ConfigError, match="the size of text is one number"):
+        open_dataset(path, size=(3, 4))
+
+
+BAD = {
+    "not UTF-8": (
+        b"good line\nbad \xff line\n" * 9,
+        r"expected UTF-8, found byte 0xff at offset 14, in line 2",
+    ),
+    "a NUL": (b"good line\n\nb\0d\n", r"expected text, found a NUL in line 3"),
+    "one line of 10 MB": (
+        b"short\n" + b"x" * 10_000_000,
+        rf"expected a sentence a line, found 10000000 characters in line 2; at most {BYTES} are read",
+    ),
+    "nothing": (b"", r"at least 4 lines with words are needed, found 0"),
+    "blanks alone": (b"\n \n\t\n\n\n", r"at least 4 lines with words are needed, found 0"),
+    "too few lines": (b"one\ntwo\nthree", r"at least 4 lines with words are needed, found 3"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), BAD.values(), ids=BAD)
+def test_bad_text_is_refused_by_line_or_byte(file, content, words):
+    with pytest.raises(DataError, match=words):
+        open_dataset(file(content))
+
+
+def test_the_order_of_lines_does_not_change_the_vocabulary():
+    one, other = Vocabulary.of(SAID, 60), Vocabulary.of(SAID[::-1], 60)
+    assert one == other
+    assert one.sha256 == other.sha256
+    assert one.pieces(["the cat"]) == Vocabulary(one.text).pieces(["the cat"])
+
+
+def test_what_was_never_seen_is_unknown_and_is_said_to_be():
+    words = Vocabulary.of(SAID, 60)
+    x = words.tokens(["the ☃ cat"], longest=12)
+    assert (x == UNKNOWN).sum() == 1
+    assert words.lines(x) == [f"the {SPECIAL[UNKNOWN]} cat"]
+
+
+def test_capitals_can_be_made_small():
+    words = Vocabulary.of(["The Cat SAT"] * 3, 60, lower=True)
+    assert words.lines(words.tokens(["THE cat"], longest=12)) == ["the cat"]
+
+
+def test_lines_that_do_not_fit_are_named():
+    words = Vocabulary.of(SAID, 60)
+    with pytest.raises(DataError, match="line 2: expected 1 to 3 tokens, found none"):
+        words.tokens(["cat", ""], longest=4)
+    with pytest.raises(DataError, match="line 1: expected 1 to 3 tokens, found"):
+        words.tokens(["the red cat is number 9"], longest=4)
+
+
+def test_a_damaged_vocabulary_is_refused():
+    with pytest.raises(DataError, match="the vocabulary cannot be read"):
+        Vocabulary("{")
+    alien = Vocabulary.of(SAID, 60).text.replace("<begin>", "<start>")
+    with pytest.raises(DataError, match="must begin with <pad> <end> <unknown> <begin>"):
+        Vocabulary(alien)
+
+
+# ---------------------------------------------------------------------------------------- styles
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with files of these names and lines."""
+
+    def write(**files):
+        for name, lines in files.items():
+            (tmp_path / name.replace("_", ".")).write_text("\n".join(lines))
+        return tmp_path
+
+    return write
+
+
+OLD = [line.replace("the", "thy") for line in SAID]
+
+
+def test_each_text_file_of_a_folder_is_a_style(folder):
+    data = open_dataset(folder(modern_txt=SAID, original_txt=OLD))
+    assert data.labels == ("modern", "original")
+    said = data.words.lines(data.train.x)
+    assert all(line.startswith("thy") == bool(y) for line, y in zip(said, data.train.y, strict=True))
+    assert data.train.twin is None
+
+
+def test_files_by_split_and_style_are_pairs_to_be_judged_by(folder):
+    data = open_dataset(folder(train_a=SAID, train_b=OLD[:5], test_a=SAID[:4], test_b=OLD[:4]))
+    assert (len(data.train), len(data.test)) == (len(SAID) + 5, 8)
+    assert data.train.twin is None
+    assert data.words.lines(data.test.twin) == [*OLD[:4], *SAID[:4]]
+
+
+def test_pairs_are_learnt_from_in_both_styles(folder):
+    table = ["a\tb", *(f"{one}\t{other}" for one, other in zip(SAID, OLD, strict=True))]
+    data = open_dataset(folder(a_txt=SAID[:8], b_txt=OLD[:8], pairs_tsv=table))
+    known = data.train.twin[:, 0] >= 0
+    assert known.sum() == 2 * len(SAID)
+    for line, twin, y in zip(
+        data.words.lines(data.train.x[known]),
+        data.words.lines(data.train.twin[known]),
+        data.train.y[known],
+        strict=True,
+    ):
+        assert twin == (line.replace("the", "thy") if y == 0 else line.replace("thy", "the"))
+
+
+def test_a_file_that_is_missing_is_named(folder):
+    with pytest.raises(DataError, match=r"expected test\.b beside the other files"):
+        open_dataset(folder(train_a=SAID, train_b=OLD, test_a=SAID))
+
+
+def test_a_table_without_the_styles_is_refused(folder):
+    with pytest.raises(DataError, match="expected the columns a, b, found"):
+        open_dataset(folder(a_txt=SAID, b_txt=OLD, pairs_tsv=["x\ty", "1\t2"]))
+
+
+def test_a_share_of_the_pairs_can_be_shown():
+    """Both rows of a pair are shown or neither; which ones is a function of the noise."""
+    data = open_dataset("phrases")
+    half = data.train.pairing(0.5, Noise(0))
+    known = half.twin[:, 0] >= 0
+    assert abs(known.double().mean().item() - 0.5) < 0.05
+    # Rows that say the same line share their fate, and so does the line that each is paired with.
+    fate = {}
+    for row, twin, shown in zip(data.train.x.tolist(), data.train.twin.tolist(), known.tolist(), strict=True):
+        pair = frozenset([tuple(row), tuple(twin)])
+        assert fate.setdefault(pair, shown) == shown
+    assert torch.equal(half.twin, data.train.pairing(0.5, Noise(0)).twin)
+    assert not torch.equal(half.twin, data.train.pairing(0.5, Noise(1)).twin)
+    assert (data.train.pairing(1.0, Noise(0)).twin[:, 0] >= 0).all()
+    assert data.train.pairing(0.0, Noise(0)).twin is None
+    with pytest.raises(
+        DataError, match=r"a share of 0\.5 of the pairs is to be known, and the rows have none"
+    ):
+        open_dataset("digits").train.pairing(0.5, Noise(0))
+
+
+def test_phrases_are_pairs_in_two_styles():
+    data = open_dataset("phrases")
+    assert data.labels == ("plain", "old")
+    assert torch.equal(data.train.twin[data.train.y == 0], data.train.x[data.train.y == 1])
+    assert open_dataset("phrases").fingerprint == data.fingerprint
+
+
+def test_a_compressed_table_reads_the_same(tmp_path):
+    from pushforward.data.lines import read_table
+
+    (tmp_path / "t.tsv.gz").write_bytes(gzip.compress(b"a\tb\n1 \t 2\n"))
+    assert list(read_table(tmp_path / "t.tsv.gz", ["b"])) == [{"b": "2"}]
+    (tmp_path / "t.tsv").write_bytes(b"a\tb\n1\n")
+    with pytest.raises(DataError, match="expected 2 columns in line 2"):
+        list(read_table(tmp_path / "t.tsv", ["b"]))
+
+
+def test_styles_of_unequal_length_held_out_are_no_pairs():
+    held = {"a": Lines(SAID[:4]), "b": Lines(OLD[:5])}
+    data = as_dataset("toy", {"a": Lines(SAID), "b": Lines(OLD)}, held)
+    assert data.test.twin is None
+
+
+@pytest.mark.parametrize("recipe", ["gan", "wgan-gp", "gmmn"])
+def test_models_in_data_space_refuse_text(recipe):
+    from pushforward.recipes import RECIPES
+
+    with pytest.raises(ConfigError, match="needs images or vectors, the rows of phrases are text"):
+        RECIPES[recipe](open_dataset("phrases"))
+
+
+def test_networks_of_images_refuse_text_and_those_of_text_images():
+    from pushforward.recipes import RECIPES
+
+    with pytest.raises(ConfigError, match="network 'mlp' needs images or vectors"):
+        RECIPES["ae"](open_dataset("phrases"), network="mlp")
+    with pytest.raises(ConfigError, match="cost 'tokens' is for text"):
+        RECIPES["ae"](open_dataset("phrases"), cost="squared")
+    with pytest.raises(ConfigError, match="network 'gru' needs text"):
+        RECIPES["ae"](open_dataset("digits"), network="gru")
+    with pytest.raises(ConfigError, match="word_dropout is for networks of text"):
+        RECIPES["ae"](open_dataset("digits"), word_dropout=0.3)

@@ -1,0 +1,163 @@
+"""Text from the command line to the report: lines in, lines out."""
+
+import signal
+
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.data.phrases import phrases
+from pushforward.errors import ConfigError, DataError, InterruptedRunError
+
+QUICK = {"threads": 1, "progress": False, "batch": 32}
+
+
+@pytest.fixture(scope="module")
+def styled(tmp_path_factory):
+    """A model that is told the style, long enough to say something."""
+    folder = tmp_path_factory.mktemp("runs") / "transfer"
+    return pf.train("transfer-ae", "phrases", out=folder, steps=60, latent=16, pairs=1.0, **QUICK)
+
+
+def test_a_run_on_text_says_lines(styled):
+    made = styled.sample(5)
+    assert made.shape == (5, 32)
+    lines = styled.lines(made)
+    assert len(lines) == 5
+    assert all(isinstance(line, str) for line in lines)
+    assert torch.equal(styled.sample(3), made[:3])
+
+
+def test_lines_can_be_handed_over_as_lines(styled):
+    line = "my brother know a red rose often ."
+    assert styled.encode(line).shape == (1, 16)
+    assert torch.allclose(styled.encode([line, "i love the sea ."])[:1], styled.encode(line), atol=1e-5)
+    back = styled.transfer([line], "old")
+    assert torch.equal(back, styled.decode(styled.encode(line), torch.tensor([1])))
+    assert torch.equal(back, styled.transfer([line], 1))
+    with pytest.raises(ConfigError, match="unknown label 'olde': did you mean 'old'"):
+        styled.transfer([line], "olde")
+    with pytest.raises(DataError, match="line 1: expected 1 to 31 tokens"):
+        styled.encode("very " * 40)
+
+
+def test_it_opens_again_with_its_vocabulary(styled):
+    again = pf.load(styled.path)
+    assert again.words == styled.words
+    assert torch.equal(again.sample(4), styled.sample(4))
+    assert list((styled.path / "samples").glob("*.txt"))
+
+
+def test_it_is_judged_beside_copying(styled):
+    found = styled.evaluate(rows=200)
+    text, moved = found["text"], found["transfer"]
+    assert 0 <= text["reconstruction"]["bleu"] <= 100
+    assert text["floor"]["reverse"] < text["samples"]["reverse"]
+    assert moved["judge"] > 0.9
+    for style in ("to_plain", "to_old"):
+        copied = moved[style]["copied"]
+        assert copied["source_bleu"] == pytest.approx(100)
+        assert copied["accuracy"] < 0.1
+        assert set(moved[style]["made"]) == {"accuracy", "source_bleu", "reference_bleu"}
+    assert found["reconstruction"]["wrong_tokens"]["value"] > 0
+    assert found["features"]["name"] == "words"
+
+
+def test_the_report_shows_lines(styled):
+    page = styled.report().read_text()
+    line = styled.lines(styled.sample(1))[0]
+    assert line in page
+    assert "held-out lines, each with its reconstruction" in page
+    assert (styled.path / "sheet.png").exists()
+
+
+def test_resuming_text_is_exact(tmp_path, monkeypatch):
+    """Stopped half way and resumed, with word dropout and a warm-up, the weights are the same bits."""
+    more = {"steps": 12, "latent": 8, "word_dropout": 0.3, "warmup": 8, **QUICK}
+    whole = pf.train("vae", "phrases", out=tmp_path / "whole", **more)
+    advance = pf.verbs.Loop.advance
+
+    def interrupted(loop):
+        if loop.step == 5:
+            signal.raise_signal(signal.SIGTERM)
+        return advance(loop)
+
+    monkeypatch.setattr(pf.verbs.Loop, "advance", interrupted)
+    with pytest.raises(InterruptedRunError):
+        pf.train("vae", "phrases", out=tmp_path / "half", **more)
+    monkeypatch.setattr(pf.verbs.Loop, "advance", advance)
+    half = pf.resume(tmp_path / "half", progress=False)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, half.model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more"),
+    [
+        ("ae", {"word_noise": 0.2}),
+        ("vae", {"free_bits": 0.1, "warmup": 4}),
+        ("wae-mmd", {}),
+        ("wae-gan", {}),
+        ("aae", {}),
+        ("info-vae", {}),
+        ("arae", {}),
+        ("gmmn-ae", {}),
+    ],
+)
+def test_recipes_take_text(recipe, more, tmp_path):
+    run = pf.train(recipe, "phrases", out=tmp_path / "run", steps=3, latent=8, **more, **QUICK)
+    assert len(run.lines(run.sample(4))) == 4
+    back = run.reconstruct(run.data.test.x[:3])
+    assert back.shape == (3, 32)
+    found = run.evaluate(rows=40, sections=("objective", "reconstruction", "latent"))
+    assert found["objective"]["terms"]["cost"] > 0
+
+
+def test_the_command_line_reads_and_writes_text(command, tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_text("".join(f"{line}\n" for pair in phrases(200) for line in pair))
+    folder = tmp_path / "run"
+    code, out, err = command(
+        "train", "arae", path, "--steps", 4, "--latent", 8, "--batch", 16, "--out", folder, "--threads", 1
+    )
+    assert code == 0, err
+    assert "BLEU" in out
+    code, out, err = command("sample", folder, "--n", 5)
+    assert code == 0, err
+    written = (folder / "samples.txt").read_text()
+    assert len(written.splitlines()) == 5
+    assert written in out
+    for verb in ("reconstruct", "interpolate"):
+        code, out, err = command(verb, folder, "--n", 2)
+        assert code == 0, err
+    shown = (folder / "reconstructions.txt").read_text().split("\n\n")
+    assert len([block for block in shown if block.strip()]) == 2
+    code, _, err = command("sample", folder, "--out", tmp_path / "s.png")
+    assert code == 78
+    assert "out must end in .npy or .txt" in err
+    code, _, err = command("transfer", folder, "--to", "old")
+    assert code == 78
+    assert "cannot be asked for a class" in err
+
+
+def test_transfer_from_the_command_line(command, styled, tmp_path):
+    code, _, err = command("transfer", styled.path, "--to", "old", "--n", 3)
+    assert code == 0, err
+    text = (styled.path / "transfer.txt").read_text().strip()
+    blocks = [block.splitlines() for block in text.split("\n\n")]
+    assert len(blocks) == 3
+    assert all(len(block) == 2 for block in blocks)
+    mine, told = tmp_path / "mine.txt", tmp_path / "out.txt"
+    mine.write_text("i love the sea .\n\nwe fear my heart .\n")
+    code, _, err = command("transfer", styled.path, "--to", "old", "--lines", mine, "--out", told)
+    assert code == 0, err
+    assert told.read_text().startswith("i love the sea .\n")
+
+
+def test_bad_text_ends_in_one_line(command, tmp_path):
+    (tmp_path / "bad.txt").write_bytes(b"one\ntwo \xfe\nthree\n")
+    code, _, err = command("train", "ae", tmp_path / "bad.txt", "--out", tmp_path / "run")
+    assert code == 65
+    assert "expected UTF-8, found byte 0xfe at offset 8, in line 2" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,275 @@
+"""ARAE's game on the sphere, styles that leave the code, and prices that rise or begin late."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from pushforward.costs import KL, SquaredError
+from pushforward.discrepancies import IMQ, MMD, GradientPenalty, JensenShannon, Wasserstein
+from pushforward.distributions import DeterministicEncoder, Gaussian, NormalPrior, PushedPrior
+from pushforward.errors import ConfigError, DataError
+from pushforward.labels import Told
+from pushforward.models import ARAE, VAE, WAE, AutoEncoder, RisingWeight, TransferAE
+from pushforward.networks import mlp
+from pushforward.randomness import Noise
+from pushforward.recipes import RECIPES
+from pushforward.recipes.text import on_sphere
+from pushforward.square import Square
+from pushforward.training import Loop, Training, adam
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def phrases():
+    from pushforward.data import open_dataset
+
+    return open_dataset("phrases")
+
+
+# ------------------------------------------------------------------------------------------- ARAE
+
+
+def arae(noise=0.0, calm=1.0, weight=1.0, critic=None, turns=1):
+    """Codes in the plane, on the circle; the prior is a linear map of plane noise."""
+    prior = PushedPrior(nn.Linear(2, 2), NormalPrior(2), 2)
+    encoder = DeterministicEncoder(nn.Linear(3, 2), on_sphere)
+    match = Wasserstein(critic or mlp(2, 1, [32], norm=False), turns=turns, constraint=GradientPenalty(1.0))
+    return ARAE(prior, nn.Linear(2, 3), encoder, match, weight=weight, noise=noise, calm=calm)
+
+
+def test_codes_have_norm_one(phrases):
+    model = RECIPES["arae"](phrases, latent=6).model.eval()
+    norms = model.encode(phrases.test.x[:50]).norm(dim=1)
+    assert torch.allclose(norms, torch.ones(50), atol=1e-6)
+
+
+def test_with_prior_and_critic_frozen_and_no_weight_it_is_a_denoising_auto_encoder():
+    """min E c(G(E(x) + ε), x): the same losses as noise put on codes by hand, and the same bits."""
+    model = arae(noise=0.3, weight=0.0)
+    model.prior.requires_grad_(False)
+    model.match.requires_grad_(False)
+    x = torch.randn(16, 3)
+    s = Square(model.train(), x, Noise(3))
+    by_hand = model.decoder(s.Ex + 0.3 * Noise(3)("code").normal(16, 2))
+    terms = model.formula(s)
+    assert torch.equal(terms["cost"], SquaredError()(by_hand, x))
+    assert terms["match"] == 0
+    plain = AutoEncoder(model.prior, model.decoder, model.encoder)
+    at_rest = model.eval().formula(Square(model, x, Noise(3)))
+    assert torch.equal(at_rest["cost"], plain.formula(Square(plain, x, Noise(3)))["cost"])
+
+
+def test_noise_calms_every_hundred_steps_and_is_saved():
+    model = arae(noise=0.4, calm=0.5)
+    s = Square(model, torch.randn(4, 3), Noise(0))
+    for step in range(250):
+        model.settle(s, step, 1.0)
+    assert model.noise.item() == pytest.approx(0.1)
+    assert "noise" in model.state_dict()
+
+
+def test_signs_on_a_plane():
+    """With T(z) = z₁ the codes move to more of T's opposite, the prior to where codes are.
+
+    The critic climbs E T(Ex) - E T(g): what it calls high is given. The encoder lowers T at codes, the prior
+    raises it at its draws, so that the two meet.
+    """
+    critic = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        critic.weight.copy_(torch.tensor([[1.0, 0.0]]))
+    model = arae(critic=critic)
+    s = Square(model, torch.randn(64, 3), Noise(0))
+    advantage = model.match.advantage(*model.pair(s))
+    assert advantage.item() == pytest.approx((s.Ex[:, 0].mean() - s.z[:, 0].mean()).item(), abs=1e-6)
+    codes, draws = torch.autograd.grad(model.met(s)["match"], (s.Ex, s.z))
+    assert (codes[:, 0] > 0).all()  # descending it lowers T at codes
+    assert (draws[:, 0] < 0).all()  # and raises it at the prior's draws
+
+
+def test_the_prior_learns_where_codes_are():
+    """Codes fixed at one point of the circle: the prior's mean comes to it."""
+    model = arae(turns=5)
+    with torch.no_grad():
+        model.encoder.net.weight.zero_()
+        model.encoder.net.bias.copy_(torch.tensor([0.0, 1.0]))
+    model.encoder.requires_grad_(False)
+    from pushforward.data import Split
+
+    optimizers = {
+        "model": adam(1e-3), "prior": adam(1e-2, (0.5, 0.9)), "critic": adam(1e-2, (0.5, 0.9))
+    }  # fmt: skip
+    loop = Loop(model, Split(torch.randn(256, 3)), Training(64, optimizers), total=400)
+    for _ in range(400):
+        loop.advance()
+    made = model.prior.draw(1000, Noise("made")).detach()
+    assert (made.mean(0) - torch.tensor([0.0, 1.0])).norm() < 0.15
+    assert made.std(0).max() < 0.3
+
+
+def test_noise_that_cannot_be():
+    with pytest.raises(ConfigError, match=r"noise must be at least 0 and calm in \(0, 1\], got -1 and 1"):
+        arae(noise=-1)
+    with pytest.raises(ConfigError, match=r"got 0 and 1\.5"):
+        arae(noise=0, calm=1.5)
+
+
+# ------------------------------------------------------------------------------------------ styles
+
+
+def styled(styles=None, style_weight=1.0):
+    prior = NormalPrior(2)
+    decoder = Told(mlp(4, 3, [8], norm=False), 2)
+    encoder = DeterministicEncoder(nn.Linear(3, 2))
+    styles = styles or JensenShannon(mlp(2, 1, [8], norm=False))
+    return TransferAE(
+        prior, decoder, encoder, MMD(IMQ(prior.spread)), styles, weight=2.0, style_weight=style_weight
+    )
+
+
+ROWS, LABELS = torch.randn(40, 3), torch.arange(40) % 2
+
+
+def test_styles_are_compared_label_1_with_label_0_and_unknown_ones_with_nobody():
+    y = LABELS.clone()
+    y[:6] = -1
+    model = styled(MMD(IMQ(2.0)))
+    s = Square(model, ROWS, Noise(0), y)
+    wanted = MMD(IMQ(2.0))(s.Ex[y == 1], s.Ex[y == 0])
+    assert torch.equal(model.formula(s)["style"], wanted)
+
+
+def test_the_game_on_styles_reaches_the_encoder_alone():
+    model = styled()
+    model.formula(Square(model, ROWS, Noise(0), LABELS))["style"].backward()
+    assert all(p.grad is None for p in model.decoder.parameters())
+    assert all(p.grad is not None for p in model.encoder.parameters())
+
+
+def test_a_batch_of_one_style_pays_nothing_for_it():
+    model = styled()
+    s = Square(model, ROWS, Noise(0), torch.zeros(40).long())
+    assert model.formula(s)["style"] == 0
+    assert model.judged(s)["critic_style"] == 0
+
+
+def test_rows_without_labels_are_refused():
+    model = styled()
+    with pytest.raises(DataError, match="labels"):
+        model.formula(Square(model, ROWS, Noise(0)))
+
+
+def test_a_known_twin_costs_what_it_costs_to_tell_it_and_a_share_weighs_its_share():
+    """Σ c(G(E(x), 1 - y), twin) over rows with a twin, over all rows of the batch."""
+    model = styled()
+    twin = torch.randn(40, 3).abs()
+    twin[10:] = -1
+    s = Square(model, ROWS, Noise(0), LABELS, twin)
+    told = model.generate(s.Ex[:10], 1 - LABELS[:10])
+    wanted = (told - twin[:10]).square().sum() / 40
+    assert torch.allclose(model.formula(s)["pairs"], wanted)
+    none = Square(model, ROWS, Noise(0), LABELS, torch.full_like(twin, -1))
+    assert model.formula(none)["pairs"] == 0
+    assert "pairs" not in model.formula(Square(model, ROWS, Noise(0), LABELS))
+
+
+def test_the_other_terms_are_those_of_a_wae():
+    model = styled()
+    plain = WAE(model.prior, model.decoder, model.encoder, model.match, weight=2.0)
+    ours, theirs = (m.formula(Square(m, ROWS, Noise(0), LABELS)) for m in (model, plain))
+    for name, value in theirs.items():
+        assert torch.equal(value, ours[name])
+
+
+@pytest.mark.slow
+def test_the_style_leaves_the_code():
+    """Rows (s, a + s, b) with a label s of ±1: what the label does not say is a and b.
+
+    A code that keeps a + s shows the label to a fresh linear probe. With the game it keeps a, the probe is
+    near chance, and the rows still come back.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    from pushforward.data import Split
+
+    y = torch.arange(2000) % 2
+    sign = 2.0 * y.unsqueeze(1) - 1
+    x = torch.cat([sign, torch.randn(2000, 1) + sign, torch.randn(2000, 1)], dim=1)
+    leaks, errors = {}, {}
+    for weight in (0.0, 5.0):
+        torch.manual_seed(1)
+        model = styled(JensenShannon(mlp(2, 1, [32], norm=False)), weight)
+        optimizers = {"model": adam(3e-3, (0.5, 0.999)), "style": adam(3e-3, (0.5, 0.999))}
+        loop = Loop(model, Split(x, y), Training(200, optimizers), total=1500)
+        for _ in range(1500):
+            loop.advance()
+        codes = model.eval().encode(x).detach()
+        probe = LogisticRegression().fit(codes[:1000], y[:1000])
+        leaks[weight] = probe.score(codes[1000:], y[1000:])
+        errors[weight] = (model.decode(codes, y) - x).square().sum(1).mean().item()
+    assert leaks[0.0] > 0.75
+    assert leaks[5.0] < 0.58
+    assert max(errors.values()) < 0.2 < x.var(0).sum()
+
+
+def test_recipes_that_cannot_be(phrases):
+    with pytest.raises(ConfigError, match="pairs must be a share from 0 to 1, got 2"):
+        RECIPES["transfer-ae"](phrases, pairs=2)
+    from pushforward.data import open_dataset
+
+    with pytest.raises(DataError, match="transfer needs labels of 2 classes, digits has 10"):
+        RECIPES["transfer-ae"](open_dataset("digits"))
+
+
+# ------------------------------------------------------------------------------ what a KL is charged
+
+
+def test_a_rising_weight_is_a_straight_line_that_ends():
+    weight = RisingWeight(4.0, 8)
+    found = [float(weight)]
+    for step in range(12):
+        weight.settle(None, step, 1.0)
+        found.append(float(weight))
+    assert found == pytest.approx([4 * min(1, step / 8) for step in range(13)])
+
+
+def test_a_rising_weight_charges_nothing_at_first():
+    model = VAE(NormalPrior(2), nn.Linear(2, 3), _gaussian(), SquaredError(), RisingWeight(1.0, 10))
+    terms = model.formula(Square(model, ROWS, Noise(0)))
+    assert terms["match"] == 0
+    assert terms["match"].isfinite()
+
+
+def test_free_nats_of_each_dimension_are_not_charged():
+    """Σ_j max(mean KL_j, f), by hand; and the gradient of a dimension below f is 0."""
+    q = Gaussian(torch.tensor([[0.1, 2.0], [0.3, -2.0]], requires_grad=True), torch.zeros(2, 2))
+    p = Gaussian(torch.zeros(2, 2), torch.zeros(2, 2))
+    first, second = 0.5 * (0.01 + 0.09) / 2, 0.5 * 4.0
+    assert KL(0.5)(q, p).item() == pytest.approx(0.5 + second)
+    assert KL(0.0)(q, p).item() == pytest.approx(first + second)
+    (slope,) = torch.autograd.grad(KL(0.5)(q, p), q.center)
+    assert (slope[:, 0] == 0).all()
+    assert (slope[:, 1] != 0).all()
+    with pytest.raises(ConfigError, match="free must be at least 0 nats"):
+        KL(-1)
+
+
+def test_with_free_nats_or_a_warm_up_the_sum_is_no_bound():
+    made = [NormalPrior(2), nn.Linear(2, 3), _gaussian()]
+    from pushforward.costs import GaussianLikelihood
+
+    assert VAE(*made, GaussianLikelihood()).is_bound
+    assert not VAE(*made, GaussianLikelihood(), free=0.1).is_bound
+    assert not VAE(*made, GaussianLikelihood(), RisingWeight(1.0, 10)).is_bound
+    assert math.isfinite(float(RisingWeight(1.0, 10)))
+
+
+def _gaussian():
+    from pushforward.distributions import GaussianEncoder
+
+    return GaussianEncoder(nn.Linear(3, 4))
