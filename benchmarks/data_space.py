@@ -1,6 +1,6 @@
 """Every system in data space, on points and on MNIST, by the library's one judge.
 
-    python -m benchmarks.data_space --out RUNS [--data-dir DATA] [--only ring mnist] [--seeds 0 1 2]
+    python -m benchmarks.data_space --out RUNS [--data-dir DATA] [--only ring mnist-dcgan] [--seeds 0 1 2]
 
 Prints a table for each group (docs/results). Runs that are finished are not trained again.
 """
@@ -19,7 +19,8 @@ GROUPS: dict[str, Group] = {
         4000, ("modes",), "ring",
     ),
     "grid": Group(("wgan-gp", "gmmn"), 4000, ("modes",), "grid"),
-    "mnist": Group(("dcgan", "infogan"), 6000, JUDGED),
+    "mnist-dcgan": Group(("dcgan",), 6000, JUDGED),
+    "mnist-infogan": Group(("infogan",), 6000, JUDGED),
     "mnist-critics": Group(("wgan-gp", "mmd-gan"), 1500, JUDGED),
     "mnist-energies": Group(("began", "ebgan"), 4000, JUDGED),
     "mnist-moments": Group(("gmmn", "gmmn-ae"), 2000, JUDGED),

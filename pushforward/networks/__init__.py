@@ -6,10 +6,20 @@ from pushforward.networks.mixing import Mixing, Squares
 from pushforward.networks.mlp import mlp
 from pushforward.networks.noise import GaussianNoise
 from pushforward.networks.resnet import resnet_critic, resnet_generator
-from pushforward.networks.sequence import LineDecoder, LineEncoder, Lines
+from pushforward.networks.sequence import (
+    GRULineDecoder,
+    GRULineEncoder,
+    LineDecoder,
+    LineEncoder,
+    Lines,
+    TransformerLineDecoder,
+    TransformerLineEncoder,
+)
 
 __all__ = [
     "Beside",
+    "GRULineDecoder",
+    "GRULineEncoder",
     "Gate",
     "GaussianNoise",
     "LineDecoder",
@@ -18,6 +28,8 @@ __all__ = [
     "Mixing",
     "NormFirst",
     "Squares",
+    "TransformerLineDecoder",
+    "TransformerLineEncoder",
     "conv_decoder",
     "conv_encoder",
     "mlp",

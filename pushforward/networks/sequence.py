@@ -1,4 +1,4 @@
-r"""Recurrent networks of lines: a line to numbers, and a code to the law of lines.
+r"""Networks of lines: a line to numbers, and a code to the law of lines.
 
 .. math:: p(x \mid z) = \prod_t p(x_t \mid x_{<t}, z)
 
@@ -14,15 +14,18 @@ References:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from pushforward.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths
 
 WIDTH = 256  # of hidden states
 EMBEDDING = 128
+LAYERS = 2  # of transformers
 
 
 def packed(rows: Tensor, sizes: Tensor) -> PackedSequence:
@@ -30,8 +33,35 @@ def packed(rows: Tensor, sizes: Tensor) -> PackedSequence:
     return pack_padded_sequence(rows, sizes.cpu(), batch_first=True, enforce_sorted=False)
 
 
-class LineEncoder(nn.Module):
-    """Numbers (N, outputs) from tokens (N, T), read in both directions; padding is never read.
+class LineEncoder(nn.Module, ABC):
+    """Numbers (N, outputs) from tokens (N, T); padding is never read.
+
+    Arguments:
+        pieces: Size of the vocabulary.
+        embedding: Numbers that stand for a token.
+        blank: Share of tokens that are made unknown in training.
+    """
+
+    def __init__(self, pieces: int, embedding: int, blank: float) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(pieces, embedding)
+        self.blank = blank
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.long()
+        sizes = lengths(x)
+        x = x[:, : int(sizes.max())]
+        if self.training and self.blank:
+            x = blanked(x, self.blank)
+        return self.read(self.embedding(x), sizes)
+
+    @abstractmethod
+    def read(self, rows: Tensor, sizes: Tensor) -> Tensor:
+        """Numbers from vectors (N, T, embedding), of which the first ``sizes`` (N,) are there."""
+
+
+class GRULineEncoder(LineEncoder):
+    """A recurrent reader in both directions.
 
     Arguments:
         pieces: Size of the vocabulary.
@@ -41,7 +71,7 @@ class LineEncoder(nn.Module):
         blank: Share of tokens that are made unknown in training.
 
     Example:
-        >>> net = LineEncoder(50, 8).eval()
+        >>> net = GRULineEncoder(50, 8).eval()
         >>> line = torch.tensor([[7, 9, END]])
         >>> bool(torch.allclose(net(line), net(F.pad(line, (0, 5), value=PAD)), atol=1e-6))
         True
@@ -50,26 +80,99 @@ class LineEncoder(nn.Module):
     def __init__(
         self, pieces: int, outputs: int, width: int = WIDTH, embedding: int = EMBEDDING, blank: float = 0.0
     ) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(pieces, embedding)
+        super().__init__(pieces, embedding, blank)
         self.reader = nn.GRU(embedding, width, batch_first=True, bidirectional=True)
         self.head = nn.Linear(2 * width, outputs)
-        self.blank = blank
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x.long()
-        sizes = lengths(x)
-        x = x[:, : int(sizes.max())]
-        if self.training and self.blank:
-            x = blanked(x, self.blank)
-        _, last = self.reader(packed(self.embedding(x), sizes))
+    def read(self, rows: Tensor, sizes: Tensor) -> Tensor:
+        _, last = self.reader(packed(rows, sizes))
         return self.head(torch.cat([last[0], last[1]], dim=1))
 
 
-class LineDecoder(nn.Module):
-    """The law of lines of T tokens at most for every code (N, L): the code is fed at every step.
+class TransformerLineEncoder(LineEncoder):
+    """A small transformer, of whose states the mean is read.
+
+    Arguments:
+        pieces: Size of the vocabulary.
+        outputs: Numbers that come out.
+        longest: Tokens of a line at most.
+        width: Numbers of a state.
+        layers: Blocks of attention and a perceptron.
+        blank: Share of tokens that are made unknown in training.
+    """
+
+    def __init__(
+        self,
+        pieces: int,
+        outputs: int,
+        longest: int,
+        width: int = EMBEDDING,
+        layers: int = LAYERS,
+        blank: float = 0.0,
+    ) -> None:
+        super().__init__(pieces, width, blank)
+        self.places = nn.Parameter(torch.randn(longest, width) * width**-0.5)
+        self.blocks = _blocks(width, layers)
+        self.head = nn.Linear(width, outputs)
+
+    def read(self, rows: Tensor, sizes: Tensor) -> Tensor:
+        there = torch.arange(rows.shape[1], device=rows.device) < sizes.unsqueeze(1).to(rows.device)
+        states = self.blocks(rows + self.places[: rows.shape[1]], src_key_padding_mask=~there)
+        kept = there.unsqueeze(-1)
+        return self.head(states.masked_fill(~kept, 0).sum(1) / kept.sum(1))
+
+
+def _blocks(width: int, layers: int) -> nn.TransformerEncoder:
+    block = nn.TransformerEncoderLayer(
+        width, nhead=4, dim_feedforward=4 * width, dropout=0.1, batch_first=True, norm_first=True
+    )
+    return nn.TransformerEncoder(block, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
+
+
+class LineDecoder(nn.Module, ABC):
+    """The law of lines of T tokens at most for every code (N, L).
 
     What a state says of the next token is compared with the very vectors that stand for tokens.
+
+    Arguments:
+        pieces: Size of the vocabulary.
+        longest: Tokens of a line at most, its end included.
+        width: Numbers of a state.
+        embedding: Numbers that stand for a token.
+        blank: Share of what was said so far that is made unknown in training, so that the code is needed.
+    """
+
+    def __init__(self, pieces: int, longest: int, width: int, embedding: int, blank: float) -> None:
+        super().__init__()
+        self.longest = longest
+        self.blank = blank
+        self.embedding = nn.Embedding(pieces, embedding)
+        nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
+        self.project = nn.Linear(width, embedding)
+        self.bias = nn.Parameter(torch.zeros(pieces))
+
+    def forward(self, z: Tensor) -> Lines:
+        return Lines(self, z)
+
+    def scores(self, states: Tensor) -> Tensor:
+        r"""Logits (\*, V) of the next token."""
+        return F.linear(self.project(states), self.embedding.weight, self.bias)
+
+    @abstractmethod
+    def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
+        """States (N, T, H) from codes and the tokens before each place (N, T); after ``sizes`` they are void."""
+
+    @abstractmethod
+    def begin(self, z: Tensor) -> Tensor:
+        """What is remembered before the first token."""
+
+    @abstractmethod
+    def step(self, z: Tensor, before: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (N, V) after the tokens ``before`` (N,), and what is remembered after them."""
+
+
+class GRULineDecoder(LineDecoder):
+    """A recurrent writer, to which the code is fed at every step.
 
     Arguments:
         latent: Dimensions of a code.
@@ -77,10 +180,10 @@ class LineDecoder(nn.Module):
         longest: Tokens of a line at most, its end included.
         width: Units of the hidden state.
         embedding: Numbers that stand for a token.
-        blank: Share of what was said so far that is made unknown in training, so that the code is needed.
+        blank: Share of what was said so far that is made unknown in training.
 
     Example:
-        >>> law = LineDecoder(8, pieces=50, longest=6)(torch.zeros(2, 8))
+        >>> law = GRULineDecoder(8, pieces=50, longest=6)(torch.zeros(2, 8))
         >>> law.log_prob(torch.tensor([[7, END, PAD], [7, 9, END]])).shape, law.greedy().shape
         (torch.Size([2]), torch.Size([2, 6]))
     """
@@ -94,32 +197,70 @@ class LineDecoder(nn.Module):
         embedding: int = EMBEDDING,
         blank: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.longest = longest
-        self.blank = blank
-        self.embedding = nn.Embedding(pieces, embedding)
-        nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
+        super().__init__(pieces, longest, width, embedding, blank)
         self.first = nn.Linear(latent, width)
         self.writer = nn.GRU(embedding + latent, width, batch_first=True)
-        self.project = nn.Linear(width, embedding)
-        self.bias = nn.Parameter(torch.zeros(pieces))
 
-    def forward(self, z: Tensor) -> Lines:
-        return Lines(self, z)
-
-    def scores(self, states: Tensor) -> Tensor:
-        r"""Logits (\*, V) of the next token."""
-        return F.linear(self.project(states), self.embedding.weight, self.bias)
-
-    def step(self, z: Tensor, before: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, V) after the tokens ``before`` (N,), and the state (1, N, H) after them."""
-        fed = torch.cat([self.embedding(before), z], dim=-1).unsqueeze(1)
-        said, state = self.writer(fed, state)
-        return self.scores(said[:, 0]), state
+    def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
+        fed = torch.cat([self.embedding(before), z.unsqueeze(1).expand(-1, before.shape[1], -1)], dim=-1)
+        states, _ = self.writer(packed(fed, sizes), self.begin(z))
+        padded: Tensor = pad_packed_sequence(states, batch_first=True, total_length=before.shape[1])[0]
+        return padded
 
     def begin(self, z: Tensor) -> Tensor:
-        """The state (1, N, H) before the first token."""
         return self.first(z).tanh().unsqueeze(0)
+
+    def step(self, z: Tensor, before: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        fed = torch.cat([self.embedding(before), z], dim=-1).unsqueeze(1)
+        said, memory = self.writer(fed, memory)
+        return self.scores(said[:, 0]), memory
+
+
+class TransformerLineDecoder(LineDecoder):
+    """A small transformer: each place attends to those before it, and the code is added to every token.
+
+    Arguments:
+        latent: Dimensions of a code.
+        pieces: Size of the vocabulary.
+        longest: Tokens of a line at most, its end included.
+        width: Numbers of a state.
+        layers: Blocks of attention and a perceptron.
+        blank: Share of what was said so far that is made unknown in training.
+
+    References:
+        | Attention Is All You Need (Vaswani et al., 2017)
+        | https://arxiv.org/abs/1706.03762
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        pieces: int,
+        longest: int,
+        width: int = EMBEDDING,
+        layers: int = LAYERS,
+        blank: float = 0.0,
+    ) -> None:
+        super().__init__(pieces, longest, width, width, blank)
+        self.code = nn.Linear(latent, width)
+        self.places = nn.Parameter(torch.randn(longest, width) * width**-0.5)
+        self.blocks = _blocks(width, layers)
+
+    def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
+        rows = self.embedding(before) + self.places[: before.shape[1]] + self.code(z).unsqueeze(1)
+        ahead = nn.Transformer.generate_square_subsequent_mask(
+            before.shape[1], device=z.device, dtype=z.dtype
+        )
+        made: Tensor = self.blocks(rows, mask=ahead, is_causal=True)
+        return made
+
+    def begin(self, z: Tensor) -> Tensor:
+        return torch.empty(len(z), 0, dtype=torch.int64, device=z.device)
+
+    def step(self, z: Tensor, before: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        memory = torch.cat([memory, before.unsqueeze(1)], dim=1)
+        sizes = torch.full((len(z),), memory.shape[1])
+        return self.scores(self.states(z, memory, sizes)[:, -1]), memory
 
 
 class Lines:
@@ -149,11 +290,9 @@ class Lines:
         before = F.pad(x[:, :-1], (1, 0), value=BEGIN)
         if net.training and net.blank:
             before = blanked(before, net.blank)
-        fed = torch.cat([net.embedding(before), self.z.unsqueeze(1).expand(-1, x.shape[1], -1)], dim=-1)
-        states, _ = net.writer(packed(fed, sizes), net.begin(self.z))
-        rows = packed(torch.arange(len(x), device=x.device).unsqueeze(1).expand_as(x), sizes).data
-        said = packed(x, sizes).data
-        return -F.cross_entropy(net.scores(states.data), said, reduction="none"), rows
+        kept = torch.arange(x.shape[1], device=x.device) < sizes.unsqueeze(1)
+        said = net.scores(net.states(self.z, before, sizes)[kept])
+        return -F.cross_entropy(said, x[kept], reduction="none"), kept.nonzero()[:, 0]
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-probability in nats of each line (N, T), shape (N,)."""
@@ -166,12 +305,12 @@ class Lines:
 
         A line that has not ended in time is cut there.
         """
-        net, state = self.decoder, self.decoder.begin(self.z)
+        net, memory = self.decoder, self.decoder.begin(self.z)
         before = torch.full((len(self.z),), BEGIN, device=self.z.device)
         x = before.new_full((len(self.z), net.longest), PAD)
         open_ = torch.ones_like(before, dtype=torch.bool)
         for place in range(net.longest):
-            scores, state = net.step(self.z, before, state)
+            scores, memory = net.step(self.z, before, memory)
             scores[:, [PAD, UNKNOWN, BEGIN]] = -torch.inf
             before = scores.argmax(-1) if place < net.longest - 1 else torch.full_like(before, END)
             x[:, place] = torch.where(open_, before, PAD)
@@ -181,4 +320,12 @@ class Lines:
         return x
 
 
-__all__ = ["LineDecoder", "LineEncoder", "Lines"]
+__all__ = [
+    "GRULineDecoder",
+    "GRULineEncoder",
+    "LineDecoder",
+    "LineEncoder",
+    "Lines",
+    "TransformerLineDecoder",
+    "TransformerLineEncoder",
+]

@@ -40,6 +40,7 @@ NetworkName = Literal[
     "mlp-1200",
     "mmd-vae",
     "gru",
+    "transformer",
 ]
 PairName = Literal["mlp", "conv", "dcgan"]
 SettingsName = Literal["small", "paper", "official"]

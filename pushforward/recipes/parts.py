@@ -33,9 +33,13 @@ from pushforward.errors import ConfigError, nearest
 from pushforward.labels import Told
 from pushforward.models import AutoWeight, Model, RisingWeight, Weight
 from pushforward.networks import (
+    GRULineDecoder,
+    GRULineEncoder,
     LineDecoder,
     LineEncoder,
     Mixing,
+    TransformerLineDecoder,
+    TransformerLineEncoder,
     conv_decoder,
     conv_encoder,
     mlp,
@@ -143,7 +147,12 @@ NETWORKS: dict[str, Network] = {
         lambda n, s: conv_decoder(n, s, [128, 64], 4, hidden=[1024], last=False),
     ),
     "gru": Network(
-        lambda s, n: LineEncoder(s[1], n), lambda n, s: LineDecoder(n, s[1], longest=s[0]), ("text",)
+        lambda s, n: GRULineEncoder(s[1], n), lambda n, s: GRULineDecoder(n, s[1], s[0]), ("text",)
+    ),
+    "transformer": Network(
+        lambda s, n: TransformerLineEncoder(s[1], n, s[0]),
+        lambda n, s: TransformerLineDecoder(n, s[1], s[0]),
+        ("text",),
     ),
     "official-mnist": Network(
         lambda s, n: conv_encoder(s, n, [128, 256, 512, 1024], 4),

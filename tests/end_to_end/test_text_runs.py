@@ -97,6 +97,7 @@ def test_resuming_text_is_exact(tmp_path, monkeypatch):
         ("ae", {"word_noise": 0.2}),
         ("vae", {"free_bits": 0.1, "warmup": 4}),
         ("wae-mmd", {}),
+        ("wae-mmd", {"network": "transformer"}),
         ("wae-gan", {}),
         ("aae", {}),
         ("info-vae", {}),
