@@ -1,4 +1,4 @@
-"""Every system in data space, on points and on MNIST, by the library's one judge.
+"""Systems in data space, on points, on MNIST and on stacked MNIST, by the library's one judge.
 
     python -m benchmarks.data_space --out RUNS [--data-dir DATA] [--only ring mnist-dcgan] [--seeds 0 1 2]
 
@@ -22,8 +22,10 @@ GROUPS: dict[str, Group] = {
     "mnist-dcgan": Group(("dcgan",), 6000, JUDGED),
     "mnist-infogan": Group(("infogan",), 6000, JUDGED),
     "mnist-critics": Group(("wgan-gp", "mmd-gan"), 1500, JUDGED),
-    "mnist-energies": Group(("began", "ebgan"), 4000, JUDGED),
-    "mnist-moments": Group(("gmmn", "gmmn-ae"), 2000, JUDGED),
+    "mnist-began": Group(("began",), 2000, JUDGED),
+    "mnist-ebgan": Group(("ebgan",), 2000, JUDGED),
+    "mnist-gmmn": Group(("gmmn",), 2000, JUDGED),
+    "mnist-gmmn-ae": Group(("gmmn-ae",), 4000, JUDGED),
 }  # fmt: skip
 
 if __name__ == "__main__":

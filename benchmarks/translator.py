@@ -21,9 +21,11 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_packed_sequence
 
 from pushforward.data import open_dataset
 from pushforward.evaluation.text import StyleJudge, moved
+from pushforward.networks.sequence import packed
 from pushforward.randomness import Noise
 from pushforward.tokens import BEGIN, END, PAD, lengths
 
@@ -51,7 +53,8 @@ class Translator(nn.Module):
 
     def read(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What is attended to, (N, T, 2H), and the writer's first state."""
-        states, _ = self.reader(self.drop(self.embedding(x)))
+        states, _ = self.reader(packed(self.drop(self.embedding(x)), lengths(x)))
+        states = pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])[0]
         kept = (x != PAD).unsqueeze(-1)
         mean = (states * kept).sum(1) / kept.sum(1)
         return self.drop(states), self.first(mean).tanh().unsqueeze(0)

@@ -155,14 +155,16 @@ def transfer(
         n: How many held-out rows.
         out: The file, .txt, .png or .npy; transfer.txt (or .png, .npy) in the run's folder by default.
     """
-    from pushforward.data.lines import read_lines
     from pushforward.errors import whole
     from pushforward.report.pictures import pairs
     from pushforward.verbs import load
 
     loaded = load(run)
     if lines is not None:
-        given, y = loaded.rows([line for line in read_lines(lines).said if line]), None
+        given, note = loaded.read(lines)
+        y = None
+        if note:
+            print(note, file=sys.stderr)
     else:
         given, y = loaded.others(to, whole("n", n, least=1))
     both = pairs(given, loaded.transfer(given, to, y))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from torch import Tensor
 from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset
 from pushforward.data.fetch import reason
+from pushforward.data.lines import fitting, read_lines
 from pushforward.distributions import Prior
 from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, whole
 from pushforward.evaluation.doctor import ROWS, Checkup, Finding, diagnose
@@ -97,7 +99,7 @@ class Run:
         about = self.config["data"]
         if about["source"] is None:
             raise DataError(f"{self.path} learnt from data in memory; hand them to load or resume as data=")
-        data = open_dataset(about["source"], data_dir=about["data_dir"], size=about["size"])
+        data = open_dataset(about["source"], data_dir=about["data_dir"], size=about["size"], words=self.words)
         return same_data(data, self.config)
 
     def sample(
@@ -373,7 +375,8 @@ class Run:
             codes[row, :, place] = (ends[0, place] + (ends[1, place] - ends[0, place]) * t).flatten()
         told = None if y is None else torch.as_tensor(y)[:1].repeat(len(places) * len(t))
         walks = self.decode(codes.flatten(0, 1), told).unflatten(0, (len(places), len(t)))
-        change = walks.flatten(2).float().var(1).sum(1)
+        moved = (walks[:, 1:] != walks[:, :-1]).flatten(1).sum(1)
+        change = moved if self.words else walks.flatten(2).var(1).sum(1)
         best = change.argsort(descending=True)[: whole("dimensions", dimensions, least=1)]
         return walks[best], [places[i] for i in best.tolist()]
 
@@ -386,6 +389,20 @@ class Run:
         if self.words is None:
             raise ConfigError(f"{self.path} is no run on text: its rows have shape {self.shape}")
         return self.words.lines(x.reshape(-1, x.shape[-1]))
+
+    def read(self, path: str | os.PathLike[str]) -> tuple[Tensor, str]:
+        """The lines of a text file that fit as rows (N, T) of tokens, and a note on those left out, or "".
+
+        Raises:
+            ConfigError: If the run is not one on text.
+            DataError: If the file cannot be read, or no line is left.
+        """
+        if self.words is None:
+            raise ConfigError(f"{self.path} is no run on text: its rows have shape {self.shape}")
+        found = fitting(self.words, read_lines(Path(path)).said, self.shape[0], f"of {path}")
+        if not found.places:
+            raise DataError(f"{path}: no line has 1 to {self.shape[0] - 1} tokens")
+        return found.x, found.note
 
     def transfer(self, x: Any, to: int | str, y: Any = None) -> Tensor:
         """Rows (N, \\*) with what their codes say, told under another label, such as a style.
@@ -419,10 +436,11 @@ class Run:
         Raises:
             DataError: If they have another shape, or a line more tokens than the run can write.
         """
-        if self.words is not None:
-            x = [x] if isinstance(x, str) else x
-            if not isinstance(x, Tensor) and all(isinstance(line, str) for line in x):
-                return self.words.tokens(list(x), self.shape[0])
+        x = [x] if isinstance(x, str) else x
+        if isinstance(x, (list, tuple)) and all(isinstance(line, str) for line in x):
+            if self.words is None or not x:
+                raise DataError(f"rows must have shape {self.shape}, got {len(x)} lines of text")
+            return self.words.tokens(x, self.shape[0])
         x = torch.as_tensor(x)
         if self.words is not None and x.shape[1:] == self.shape and not x.is_floating_point():
             return x

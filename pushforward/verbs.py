@@ -155,7 +155,9 @@ def resume(
     if data is None and about["source"] is None:
         raise DataError(f"{folder} learnt from data in memory; hand them over as data=")
     source = about["source"] if data is None else data
-    dataset = same_data(open_dataset(source, data_dir=about["data_dir"], size=about["size"]), config)
+    dataset = same_data(
+        open_dataset(source, data_dir=about["data_dir"], size=about["size"], words=read_words(folder)), config
+    )
     arguments = {**_begun(config), **_given_modules(config, modules)}
     built = _build(config["recipe"], dataset, config["seed"], arguments)
     return _drive(folder, config, built, dataset, Budget(**config["budget"]), progress)
@@ -179,7 +181,10 @@ def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **
     about = config["data"]
     dataset = None
     if data is not None:
-        dataset = same_data(open_dataset(data, data_dir=about["data_dir"], size=about["size"]), config)
+        dataset = same_data(
+            open_dataset(data, data_dir=about["data_dir"], size=about["size"], words=read_words(folder)),
+            config,
+        )
     words = read_words(folder)
     rows = torch.zeros(4, *about["shape"], dtype=torch.int64 if words else torch.float32)
     labels = None if about["classes"] is None else torch.zeros(2, dtype=torch.int64)

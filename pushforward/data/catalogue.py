@@ -20,21 +20,15 @@ from pushforward.data.dsprites import open_dsprites
 from pushforward.data.fetch import data_folder
 from pushforward.data.idx import FASHION, MNIST, open_idx
 from pushforward.data.images import Progress, has_images, open_image_folder
-from pushforward.data.lines import (
-    SUFFIXES,
-    has_texts,
-    open_bible,
-    open_captions,
-    open_lines,
-    open_shakespeare,
-    open_styles,
-)
+from pushforward.data.lines import SUFFIXES, has_texts, open_lines, open_styles
 from pushforward.data.phrases import open_phrases
 from pushforward.data.points import open_grid, open_petals, open_ring, open_roll
 from pushforward.data.sizes import Size, parse_size, resized
 from pushforward.data.sprites import open_sprites
 from pushforward.data.squares import open_fading_squares
 from pushforward.data.stacked import open_stacked
+from pushforward.data.styles import open_bible, open_captions, open_shakespeare
+from pushforward.data.vocabulary import Vocabulary
 from pushforward.errors import ConfigError, DataError, nearest
 
 Folder = Callable[[], Path]  # asked for only by the sets that are kept in files
@@ -49,10 +43,18 @@ ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 @dataclass(frozen=True)
 class Entry:
-    """A data set of the catalogue: one line about it, and what opens it."""
+    """A data set of the catalogue: one line about it, and what opens it.
+
+    Attributes:
+        about: The line.
+        open: Opens it from its folder, a size and a progress; text from its folder, the most tokens of a line
+            and, where it is known, the vocabulary.
+        text: Whether it is text.
+    """
 
     about: str
-    open: Opener
+    open: Callable[..., Dataset]
+    text: bool = False
 
 
 def _digits() -> Dataset:
@@ -72,10 +74,6 @@ def _fixed(read: Callable[[Path], Dataset]) -> Opener:
 
 def _made(make: Callable[[], Dataset]) -> Opener:
     return lambda folder, size, progress: resized(make(), size)
-
-
-def _read(read: Callable[[Path, int | None], Dataset]) -> Opener:
-    return lambda folder, size, progress: read(folder(), tokens(size))
 
 
 def tokens(size: Size | None) -> int | None:
@@ -128,19 +126,23 @@ CATALOGUE: Mapping[str, Entry] = {
     "petals": Entry("60000 points of 10 drawn-out normal laws; made here, works offline", _made(open_petals)),
     "phrases": Entry(
         "4000 phrases of a small grammar, in plain and in old English, 2 styles; made here, works offline",
-        lambda folder, size, progress: open_phrases(tokens(size)),
+        lambda folder, longest, words: open_phrases(longest, words),
+        text=True,
     ),
     "shakespeare": Entry(
         "18395 lines of Shakespeare and the same in modern English, 2 styles; to be got by hand",
-        _read(open_shakespeare),
+        lambda folder, longest, words: open_shakespeare(folder(), longest, words),
+        text=True,
     ),
     "bible": Entry(
         "29532 verses of the King James version and the same in Basic English, 2 styles; to be got by hand",
-        _read(open_bible),
+        lambda folder, longest, words: open_bible(folder(), longest, words),
+        text=True,
     ),
     "captions": Entry(
         "12000 romantic and humorous captions of photographs, 2 styles; to be got by hand",
-        _read(open_captions),
+        lambda folder, longest, words: open_captions(folder(), longest, words),
+        text=True,
     ),
 }
 
@@ -151,6 +153,7 @@ def open_dataset(
     data_dir: str | os.PathLike[str] | None = None,
     size: int | Size | None = None,
     progress: Progress | None = None,
+    words: Vocabulary | None = None,
 ) -> Dataset:
     """Opens whatever can be learnt from.
 
@@ -162,6 +165,7 @@ def open_dataset(
             ``PUSHFORWARD_DATA`` says, else a folder in the user's cache.
         size: Height and width of the images, or one number for both; of text the most tokens of a line.
         progress: Called with (done, total) while many images are read.
+        words: The vocabulary of text, if it is known; else it is learnt.
 
     Raises:
         ConfigError: If ``size`` is none.
@@ -174,7 +178,12 @@ def open_dataset(
     """
     wanted = parse_size(size)
     if isinstance(source, str) and source in CATALOGUE:
-        data = CATALOGUE[source].open(lambda: data_folder(data_dir), wanted, progress)
+        entry = CATALOGUE[source]
+        folder = lambda: data_folder(data_dir)  # noqa: E731 - asked for only by the sets kept in files
+        if entry.text:
+            data = entry.open(folder, tokens(wanted), words)
+        else:
+            data = entry.open(folder, wanted, progress)
         shadowed = Path(source).exists()
         return (
             data.noted(f"{source!r} is the catalogue's; write './{source}' for the path")
@@ -182,19 +191,21 @@ def open_dataset(
             else data
         )
     if isinstance(source, (str, os.PathLike)):
-        return _open_path(os.fspath(source), wanted, progress)
+        return _open_path(os.fspath(source), wanted, progress, words)
     if isinstance(source, Dataset):
-        return resized(source, wanted)
+        return source if source.words else resized(source, wanted)
     return resized(from_arrays(_named(source)), wanted)
 
 
-def _open_path(given: str | bytes, size: Size | None, progress: Progress | None) -> Dataset:
+def _open_path(
+    given: str | bytes, size: Size | None, progress: Progress | None, words: Vocabulary | None
+) -> Dataset:
     # os.path, because pathlib's questions raise on a name that is too long to exist.
     name = os.path.abspath(os.path.expanduser(os.fsdecode(given)))
     path = Path(name)
     if os.path.isdir(name):
         if has_texts(path) and not has_images(path):
-            return open_styles(path, tokens(size))
+            return open_styles(path, tokens(size), words)
         return open_image_folder(path, size, progress)
     if not os.path.exists(name):
         hint = nearest(os.fsdecode(given).lower().replace("_", "-"), CATALOGUE)
@@ -203,7 +214,7 @@ def _open_path(given: str | bytes, size: Size | None, progress: Progress | None)
     if suffix in (".npy", ".npz"):
         return resized(open_array_file(path), size)
     if suffix in SUFFIXES:
-        return open_lines(path, tokens(size))
+        return open_lines(path, tokens(size), words)
     if suffix in ARCHIVES:
         raise DataError(
             f"{path}: expected a folder of images, found an archive: unzip it and give the folder"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from pushforward.data.dataset import Dataset
-from pushforward.data.lines import Lines, as_dataset
+from pushforward.data.styles import paired
+from pushforward.data.vocabulary import Vocabulary
 from pushforward.randomness import Noise
 
 ROWS = 4000  # pairs of phrases
@@ -30,18 +33,15 @@ OLD = {
 
 
 def phrases(rows: int = ROWS) -> list[tuple[str, str]]:
-    """So many phrases, plain and old; always the same ones.
+    """So many different phrases, plain and old; always the same ones.
 
     >>> phrases(2)[0]
     ('... .', '... .')
     """
-    noise = Noise("phrases")
-    choices = [
-        [options[place] for place in (noise(name).uniform(rows) * len(options)).long().tolist()]
-        for name, options in (("who", WHO), ("does", DOES), ("what", WHAT), ("where", WHERE), ("when", WHEN))
-    ]
-    plain = [" ".join([*(part for part in parts if part), "."]) for parts in zip(*choices, strict=True)]
-    return [(line, olden(line)) for line in plain]
+    parts = (WHO, DOES, WHAT, WHERE, WHEN)
+    every = [" ".join([*(part for part in choice if part), "."]) for choice in product(*parts)]
+    chosen = Noise("phrases").permutation(len(every))[:rows].tolist()
+    return [(every[place], olden(every[place])) for place in chosen]
 
 
 def olden(line: str) -> str:
@@ -56,13 +56,11 @@ def olden(line: str) -> str:
     return said.strip()
 
 
-def open_phrases(longest: int | None = None) -> Dataset:
-    """Nine tenths to learn from and the rest held out, as pairs."""
+def open_phrases(longest: int | None = None, words: Vocabulary | None = None) -> Dataset:
+    """Nine tenths to learn from and the rest held out, all of them pairs."""
     pairs = [dict(zip(("plain", "old"), pair, strict=True)) for pair in phrases()]
-    cut = len(pairs) * 9 // 10
-    held = {style: Lines([pair[style] for pair in pairs[cut:]]) for style in ("plain", "old")}
-    empty = {style: Lines([]) for style in held}
-    return as_dataset("phrases", empty, held, pairs[:cut], longest, source="phrases", pieces=300)
+    share = len(pairs) * 9 // 10
+    return paired("phrases", pairs[:share], pairs[share:], longest, words, pieces=300)
 
 
 __all__ = ["open_phrases", "phrases"]

@@ -35,6 +35,7 @@ class Vocabulary:
         self.text = text
         try:
             self._tokenizer = _library().Tokenizer.from_str(text)
+            self._tokenizer.encode_special_tokens = True  # "<end>" in a user's line is five letters, no end
         except ConfigError:
             raise
         except Exception as error:  # whatever the library says of a damaged file

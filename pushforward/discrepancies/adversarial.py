@@ -90,9 +90,9 @@ class LeastSquares(Adversarial):
     .. math:: B_T(Q, P) = -\tfrac12 E_P (T - b)^2 - \tfrac12 E_Q (T - a)^2
 
     The model pulls its own values to c; with :math:`b - c = 1, b - a = 2` and the best critic
-    :math:`T = (b p + a q) / (p + q)` it descends Pearson's :math:`\chi^2(P + Q \| 2Q) / 2`. Where the given
-    sample comes out of a network too, that pulls to the mirror image :math:`a + b - c`. Not exchanged, the
-    model descends the bound itself.
+    :math:`T = (b p + a q) / (p + q)` it descends half of :math:`\int (2q - (p + q))^2 / (p + q)`, Pearson's
+    :math:`\chi^2`. Where the given sample comes out of a network too, that pulls to the mirror image
+    :math:`a + b - c`. Not exchanged, the model descends the bound itself.
 
     Arguments:
         critic: Maps (N, \*) to (N, 1) or (N,), unbounded.

@@ -40,6 +40,8 @@ class Row:
         optimum: The logit of the best critic as a function of log p/q.
         threshold: f'(1): critics above it say "given".
         at_one: f(1): the value when both laws are one.
+        exponential: Whether ``activation`` or ``conjugate_of_activation`` grows like an exponential, which
+            float32 does not hold for logits of 100.
     """
 
     f: Map
@@ -49,6 +51,7 @@ class Row:
     optimum: Map
     threshold: float
     at_one: float = 0.0
+    exponential: bool = True
 
 
 ROWS: dict[str, Row] = {
@@ -76,6 +79,7 @@ ROWS: dict[str, Row] = {
         conjugate_of_activation=lambda v: torch.where(v < -2, -1.0, v.square() / 4 + v),
         optimum=lambda r: 2 * r.expm1(),
         threshold=0.0,
+        exponential=False,
     ),
     "squared-hellinger": Row(
         f=lambda u: (u.sqrt() - 1).square(),
@@ -166,7 +170,9 @@ class FDivergence(Adversarial):
 
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
         row = self.row
-        return row.activation(tame(Tp)).mean() - row.conjugate_of_activation(tame(Tq)).mean()
+        if row.exponential:
+            Tq, Tp = tame(Tq), tame(Tp)
+        return row.activation(Tp).mean() - row.conjugate_of_activation(Tq).mean()
 
 
 __all__ = ["ROWS", "FDivergence", "Row", "tame"]

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.distributions import ToldEncoder
 from pushforward.evaluation.estimate import mean_of
 from pushforward.evaluation.evidence import Evidence, chunks
 from pushforward.labels import one_hot
@@ -23,6 +24,8 @@ def classes(evidence: Evidence) -> dict[str, Any] | None:
       label of those that tie; ``majority_error`` calls it after the most frequent label of all its rows.
     * ``neighbours_error``: share of held-out rows that the five nearest training codes, where codes are to be
       looked at, would take for another class.
+    * ``leak``: where the decoder is told labels and the encoder is not, the share of held-out rows whose
+      label those codes tell all the same.
     * ``asked``: share of samples that the features' classifier takes for the class they were asked for.
     * ``swapped``: the same of codes decoded with another label than their own.
     """
@@ -32,7 +35,10 @@ def classes(evidence: Evidence) -> dict[str, Any] | None:
     found: dict[str, Any] = {}
     if not model.told:
         found |= known(evidence)
-    if model.named and model.classes == len(data.labels):
+    elif model.encodes and not isinstance(model.encoder, ToldEncoder):
+        near = known(evidence).get("neighbours_error")
+        found |= {} if near is None else {"leak": {"value": 1 - near["value"], "error": near["error"]}}
+    if model.named and model.classes == len(data.labels) and not data.words:
         found |= obeyed(evidence)
     return found or None
 

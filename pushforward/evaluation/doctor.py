@@ -89,14 +89,26 @@ class Checkup:
     @lazy
     def values(self) -> Tensor:
         """The standard deviation of every value that varies, over training rows, (D,)."""
-        x = self.evidence.data.train.some(10_000, self.noise("values")).x.flatten(1).double()
+        x = self.seen(self.evidence.data.train.some(10_000, self.noise("values")).x).double()
         deviations = x.std(0)
         return deviations[deviations > 1e-9 * x.abs().max()]
+
+    def seen(self, x: Tensor) -> Tensor:
+        """Rows as numbers (N, D) that errors are measured in: their values, and of text its features."""
+        if self.evidence.data.words is None:
+            return x.flatten(1)
+        with torch.inference_mode():
+            made: Tensor = self.evidence.features(x.to(self.evidence.device))
+        return made.cpu()
 
     @lazy
     def error(self) -> float:
         """The mean squared error of a held-out row."""
-        return self.evidence.coded.errors.mean().item()
+        back = self.evidence.coded.lines
+        if back is None:
+            return self.evidence.coded.errors.mean().item()
+        given = self.evidence.data.test.x[self.evidence.order]
+        return (self.seen(back) - self.seen(given)).square().sum(1).mean().item()
 
     @lazy
     def learnt_error(self) -> float:
@@ -107,14 +119,19 @@ class Checkup:
         with torch.inference_mode():
             for x, y in self.evidence.labelled(data.train, order):
                 back = self.model.decode(self.model.encode(x, y=y), y)
-                total += (back - x).square().sum().item()
+                total += (self.seen(back) - self.seen(x)).square().sum().item()
         return total / len(order)
 
     @lazy
     def linear_error(self) -> float:
-        """What the best linear code of as many dimensions as are active costs on held-out rows."""
+        """What the best linear code of as many dimensions as are active costs on held-out rows.
+
+        Text has none: words are not added up.
+        """
         assert self.fit is not None
         data = self.evidence.data
+        if data.words is not None:
+            return math.inf
         pca = PCA.of(data, max(min(self.fit.active, data.train.x[0].numel()), 1))
         total = rows = 0.0
         axes = pca.directions / pca.directions.norm(dim=0)

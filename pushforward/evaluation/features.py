@@ -209,6 +209,8 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
         return what
     if isinstance(what, nn.Module):
         return Module(what)
+    if data.words and isinstance(what, (str, Path)) and what not in ("auto", "words"):
+        raise ConfigError(f"rows of {data.name} are text: features must be 'words' or a module, got {what!r}")
     labelled = data.train.y is not None and data.test.y is not None and int(data.train.y.max()) > 0
 
     def inception(path: Path | None) -> Features:

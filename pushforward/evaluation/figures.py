@@ -138,6 +138,7 @@ OTHERS = (
         "share of held-out rows that neighbouring training codes take for another class",
         -1,
     ),
+    Figure("label leaks", ("classes", "leak"), "share of rows whose label neighbouring codes tell"),
     Figure("class asked", ("classes", "asked"), "share of samples read as the class they were asked for", 1),
     Figure("label swapped", ("classes", "swapped"), "share of codes read as another label told with them", 1),
     Figure("modes", ("modes", "captured"), "that samples have", 1, ("of", ("modes", "modes"))),
@@ -234,7 +235,7 @@ TEXT = (
         0,
         ("training lines", ("text", "floor", "distinct_2")),
     ),
-    Figure("unique lines", ("text", "samples", "unique"), "share of samples that are all different"),
+    Figure("unique lines", ("text", "samples", "unique"), "share of different ones among samples"),
     Figure(
         "words a line",
         ("text", "samples", "words"),

@@ -67,7 +67,7 @@ class Joint:
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x | z) in nats (N,), of data (N, \\*) and codes (N, L)."""
         made = self.point(self.decoder(z))
-        if made.shape != x.shape:  # or they would be broadcast
+        if isinstance(made, Tensor) and made.shape != x.shape:  # or they would be broadcast
             raise DataError(
                 f"the decoder makes rows of shape {tuple(made.shape[1:])}, data {tuple(x.shape[1:])}"
             )
@@ -91,7 +91,7 @@ def joint(model: Generative, observation: Cost | None = None) -> Joint:
     if chosen.logits and own is not None and not own.logits:
         raise ConfigError(f"{type(chosen).__name__} observes logits, but the decoder makes data")
     # Outputs that stand for something else (logits) become data, unless that is what is observed.
-    point = own.point if own is not None and not chosen.logits else lambda made: made
+    point = own.point if own is not None and chosen is not own and not chosen.logits else lambda made: made
     prior = model.prior(1)
     if not isinstance(prior, Gaussian):
         raise ConfigError(f"log p(x) needs the density of the prior: a normal prior, got {model.prior}")

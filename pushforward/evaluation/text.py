@@ -73,10 +73,11 @@ def text(evidence: Evidence) -> dict[str, Any] | None:
     """How lines come back, and how samples read; of models of text.
 
     ``reconstruction`` has the BLEU of held-out lines through the codes' centres, read out greedily, the share
-    that comes back unchanged, and the nats of a token that is told those before it. ``samples`` has the
-    perplexity of samples under a model of training lines (forward: are they fluent?) and of held-out lines
-    under a model of samples (reverse: is everything there?), and ``floor`` the same of training lines in the
-    place of samples.
+    that comes back unchanged, and the nats of a token that is told those before it, of codes that are drawn.
+    ``samples``, at most 10,000 and no more than there are training lines, are read out greedily too; it has
+    the perplexity of samples under a model of training lines (forward: are they fluent?) and of held-out
+    lines under a model of samples (reverse: is everything there?), and ``floor`` the same of training lines
+    in the place of samples.
     """
     words = evidence.data.words
     if words is None:
@@ -94,7 +95,7 @@ def text(evidence: Evidence) -> dict[str, Any] | None:
             result["reconstruction"]["nats_per_token"] = nats
     train = evidence.data.train
     reader = KneserNey(train.x, len(words))
-    made = drawn(evidence, SAMPLES)
+    made = drawn(evidence, min(SAMPLES, len(train)))
     learnt = train.x[evidence.noise("floor").permutation(len(train))[: len(made)]]
     noise = evidence.noise("text")
     for name, rows in (("samples", made), ("floor", learnt)):
@@ -183,6 +184,8 @@ def moved(
     result: dict[str, Any] = {"settings": SETTINGS, "judge": judge.accuracy(given, y)}
     for style, name in enumerate(data.labels):
         rows = (y == 1 - style).nonzero().flatten()
+        if not len(rows):
+            continue
         wanted = torch.full((len(rows),), style)
         known = [] if twin is None else rows[twin[rows, 0] >= 0].tolist()
         truth = [] if twin is None else say(twin[known])
@@ -196,9 +199,9 @@ def moved(
                 row["reference_bleu"] = bleu(_at(lines, known), truth)
             result.setdefault(f"to_{name}", {})[who] = row
     for who in ("made", "copied"):
-        rows_of = [result[f"to_{name}"][who] for name in data.labels]
-        shared = [figure for figure in rows_of[0] if figure in rows_of[1]]
-        result[who] = {figure: sum(row[figure] for row in rows_of) / 2 for figure in shared}
+        ways = [result[f"to_{name}"][who] for name in data.labels if f"to_{name}" in result]
+        shared = [figure for figure in ways[0] if all(figure in row for row in ways)]
+        result[who] = {figure: sum(row[figure] for row in ways) / len(ways) for figure in shared}
     return result
 
 

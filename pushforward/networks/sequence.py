@@ -160,7 +160,7 @@ class LineDecoder(nn.Module, ABC):
 
     @abstractmethod
     def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
-        """States (N, T, H) from codes and the tokens before each place (N, T); after ``sizes`` they are void."""
+        """States (N, T, H) from codes and the tokens before each place (N, T); void after ``sizes``."""
 
     @abstractmethod
     def begin(self, z: Tensor) -> Tensor:

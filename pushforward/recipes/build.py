@@ -107,7 +107,7 @@ def finish(
     """A recipe, once its model has been seen to fit the data."""
     if chosen.batch < 2:
         raise ConfigError(
-            f"batch must be at least 2, got {chosen.batch}: BatchNorm compares the rows of a batch"
+            f"batch must be at least 2, got {chosen.batch}: rows of a batch are compared with each other"
         )
     check_fit(model, data)
     training = Training(

@@ -77,7 +77,7 @@ def ebgan(
 
 
 BEGAN_TABLE: Table = {
-    "small": quick,
+    "small": lambda data: quick(data, lr=5e-4, critic_lr=5e-4),
     "paper": lambda data: published(latent=64, batch=16, lr=1e-4, critic_lr=1e-4, std=0.0),
 }
 
@@ -88,7 +88,7 @@ def began(
     *,
     settings: Rows = "small",
     gamma: float = 0.5,
-    rate: float = 1e-3,
+    rate: float | None = None,
     code: int | None = None,
     **options: Unpack[Options],
 ) -> Recipe:
@@ -101,7 +101,7 @@ def began(
         data: What to learn from.
         settings: Which row of defaults.
         gamma: The share γ: less is sharper and less diverse.
-        rate: The pace r of k.
+        rate: The pace r of k: 0.02, so that a short run comes to rest, and with "paper" 0.001.
         code: Dimensions of the critic's code: by default 32, and with "paper" as many as ``latent``.
 
     Raises:
@@ -118,8 +118,10 @@ def began(
     """
     chosen = chosen_of(BEGAN_TABLE, "began", settings, data, entries(options, InData))
     made = pieces(chosen, data, options, None)
-    width = whole("code", code or (chosen.latent if settings == "paper" else 32), least=1)
+    usual = chosen.latent if settings == "paper" else 32
+    width = usual if code is None else whole("code", code, least=1)
     critic = options.get("critic") or rebuilder(chosen, data, made, width, L1(), mean=True)
-    match = Equilibrium(critic, gamma, rate, chosen.turns)
+    pace = (1e-3 if settings == "paper" else 0.02) if rate is None else rate
+    match = Equilibrium(critic, gamma, pace, chosen.turns)
     words = f"energies, those of samples held at {gamma:g} times those of data"
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)

@@ -84,7 +84,7 @@ def quick(data: Dataset, **changes: Any) -> InData:
 
 
 def published(**changes: Any) -> InData:
-    """Settings as DCGAN prints them; other papers take over most."""
+    """Settings as DCGAN prints them; other papers take most over, epochs too where theirs are not known."""
     row = InData(
         latent=100, prior="uniform", network="dcgan", batch=128, lr=2e-4, critic_lr=2e-4, beta1=0.5,
         schedule="constant", epochs=25, std=0.02,

@@ -64,6 +64,8 @@ def infogan(
         {'class': 10, 'continuous': 2, 'noise': 8}
     """
     chosen = chosen_of(INFO_TABLE, "infogan", settings, data, entries(options, InData) | {"weight": weight})
+    if isinstance(chosen.weight, str):
+        raise ConfigError(f"the weight of infogan must be a number, got {chosen.weight!r}")
     blocks: dict[str, Prior] = {"class": OneHotPrior(classes)}
     if whole("continuous", continuous, least=0):
         blocks["continuous"] = UniformPrior(continuous)

@@ -280,6 +280,8 @@ def assemble(
         )
     network = fitting(settings.network, NETWORKS, data)
     numbers, around = named("posterior", settings.posterior, POSTERIORS)
+    if data.words and settings.input_noise:
+        raise ConfigError("noise on tokens is no noise on words: use word_noise in the place of input_noise")
     shape = (*data.shape, len(data.words)) if data.words else data.shape
     told = len(data.labels) if settings.label else 0
     tell_encoder = tell_encoder and not data.words
@@ -312,7 +314,7 @@ def _deafen(encoder: nn.Module, decoder: nn.Module, settings: Settings) -> None:
     """Tells networks of text which share of words they cannot read in training."""
     for net, name in ((decoder, "word_dropout"), (encoder, "word_noise")):
         share = getattr(settings, name)
-        if isinstance(net, LineDecoder | LineEncoder):
+        if share and isinstance(net, LineDecoder | LineEncoder):
             net.blank = share
         elif share:
             raise ConfigError(f"{name} is for networks of text, got {share:g} for a {type(net).__name__}")

@@ -338,6 +338,8 @@ def avb(
         >>> [player.name for player in avb(open_dataset("digits")).model.players()]
         ['model', 'critic']
     """
+    if data.words:
+        raise ConfigError("the critic of avb sees rows beside codes, and cannot read text: take vae")
     chosen = pick(AVB_TABLE, "avb", settings, data, entries(locals()))
     parts = assemble(chosen, data, encoder, decoder)
     if not isinstance(parts.prior, NormalPrior):

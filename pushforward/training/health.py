@@ -67,7 +67,7 @@ class Samples:
         self.warned.add("collapsed")
         return [
             f"samples have collapsed: their spread is {signs['spread']:.3g} of the data's. "
-            "Lower the learning rates, or take a recipe whose match has a slope everywhere, such as wgan-gp"
+            "Lower the learning rates, above all the generator's, or give the critic more turns"
         ]
 
 

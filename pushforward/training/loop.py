@@ -169,7 +169,8 @@ class Loop:
             terms |= {name: value.detach() for name, value in losses.items()}
             seen = seen or square
         assert seen is not None
-        self.model.settle(seen, self.step, factor)
+        with still(norm for norm, _ in self.norms):
+            self.model.settle(seen, self.step, factor)
         self.step += 1
         return terms, seen
 
@@ -180,18 +181,14 @@ class Loop:
             yield
             return
         others = [p for other in self.seats for p in other.parameters if id(p) not in seat.owned]
-        norms = [norm for norm, parameter in self.norms if parameter not in seat.owned]
         for parameter in others:
             parameter.requires_grad_(False)
-        for norm in norms:
-            norm.track_running_stats = False
         try:
-            yield
+            with still(norm for norm, parameter in self.norms if parameter not in seat.owned):
+                yield
         finally:
             for parameter in others:
                 parameter.requires_grad_(True)
-            for norm in norms:
-                norm.track_running_stats = True
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """All that the next step depends on: copies of tensors, by file and name, and plain numbers."""
@@ -216,6 +213,19 @@ class Loop:
             seat.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.step = int(numbers["step"])
         self.total = int(numbers["total"])
+
+
+@contextmanager
+def still(norms: Iterable[_BatchNorm]) -> Iterator[None]:
+    """These BatchNorms keep no statistics for a while; they still use those of the batch."""
+    asleep = list(norms)
+    for norm in asleep:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in asleep:
+            norm.track_running_stats = True
 
 
 def reseed(number: int, device: torch.device) -> None:

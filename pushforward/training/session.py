@@ -174,7 +174,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 def replace_text(path: Path, text: str) -> None:
     """Writes a file whole or not at all."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 

@@ -409,7 +409,10 @@ def test_folders_without_images(tmp_path, refused):
     with refused(tmp_path, "expected images", ".png .jpg", ".pgm", "found none"):
         open_dataset(tmp_path)
     (tmp_path / "readme.txt").write_text("hello")
-    with refused(tmp_path / "readme.txt", "at least 4 lines with words are needed, found 1"):
+    with refused(tmp_path, "expected images", "found none"):
+        open_dataset(tmp_path)
+    (tmp_path / "poem.txt").write_text("hello")
+    with refused(tmp_path / "poem.txt", "at least 4 lines with words are needed, found 1"):
         open_dataset(tmp_path)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pushforward.data import open_dataset
-from pushforward.data.lines import BYTES, Lines, as_dataset
+from pushforward.data.lines import CHARACTERS, Lines, as_dataset, read_table
 from pushforward.data.vocabulary import Vocabulary
 from pushforward.errors import ConfigError, DataError
 from pushforward.randomness import Noise
@@ -81,7 +81,7 @@ BAD = {
     "a NUL": (b"good line\n\nb\0d\n", r"expected text, found a NUL in line 3"),
     "one line of 10 MB": (
         b"short\n" + b"x" * 10_000_000,
-        rf"expected a sentence a line, found 10000000 characters in line 2; at most {BYTES} are read",
+        rf"expected a sentence a line, found 10000000 characters in line 2; at most {CHARACTERS} are read",
     ),
     "nothing": (b"", r"at least 4 lines with words are needed, found 0"),
     "blanks alone": (b"\n \n\t\n\n\n", r"at least 4 lines with words are needed, found 0"),
@@ -156,11 +156,42 @@ def test_each_text_file_of_a_folder_is_a_style(folder):
     assert data.train.twin is None
 
 
-def test_files_by_split_and_style_are_pairs_to_be_judged_by(folder):
-    data = open_dataset(folder(train_a=SAID, train_b=OLD[:5], test_a=SAID[:4], test_b=OLD[:4]))
+@pytest.mark.parametrize("ending", ["", "_txt"])
+def test_files_by_split_and_style(folder, ending):
+    """Held-out files of one length are no pairs unless they are said to be."""
+    files = {f"train_a{ending}": SAID, f"train_b{ending}": OLD[:5], f"test_a{ending}": SAID[:4]}
+    data = open_dataset(folder(**files, **{f"test_b{ending}": OLD[:4]}, README_txt=["no style"]))
+    assert data.labels == ("a", "b")
     assert (len(data.train), len(data.test)) == (len(SAID) + 5, 8)
     assert data.train.twin is None
-    assert data.words.lines(data.test.twin) == [*OLD[:4], *SAID[:4]]
+    assert data.test.twin is None
+
+
+def test_files_to_learn_from_and_held_out_are_no_styles(folder):
+    held = [line.replace("the", "a") for line in SAID[:4]]
+    data = open_dataset(folder(train_txt=SAID, test_txt=held))
+    assert data.labels == ()
+    assert (len(data.train), len(data.test)) == (len(SAID), 4)
+    assert data.words.lines(data.test.x) == held
+
+
+def test_held_out_pairs_are_those_of_their_table(folder):
+    table = ["b\ta", *(f"{other}\t{one}" for one, other in zip(SAID[:3], OLD[:3], strict=True))]
+    folder(train_a=SAID, train_b=OLD, test_a=SAID[5:7], test_b=OLD[5:7])
+    data = open_dataset(folder(**{"test-pairs_tsv": table}))
+    known = data.test.twin[:, 0] >= 0
+    both = list(
+        zip(data.words.lines(data.test.x[known]), data.words.lines(data.test.twin[known]), strict=True)
+    )
+    there = list(zip(SAID[:3], OLD[:3], strict=True))
+    assert both == [pair for one, other in there for pair in ((one, other), (other, one))]
+
+
+def test_copies_of_a_line_are_all_on_one_side(file):
+    data = open_dataset(file(SAID * 5))
+    sides = [set(data.words.lines(split.x)) for split in (data.train, data.test)]
+    assert not sides[0] & sides[1]
+    assert len(data.train) + len(data.test) == 5 * len(SAID)
 
 
 def test_pairs_are_learnt_from_in_both_styles(folder):
@@ -216,19 +247,45 @@ def test_phrases_are_pairs_in_two_styles():
 
 
 def test_a_compressed_table_reads_the_same(tmp_path):
-    from pushforward.data.lines import read_table
-
     (tmp_path / "t.tsv.gz").write_bytes(gzip.compress(b"a\tb\n1 \t 2\n"))
     assert list(read_table(tmp_path / "t.tsv.gz", ["b"])) == [{"b": "2"}]
     (tmp_path / "t.tsv").write_bytes(b"a\tb\n1\n")
-    with pytest.raises(DataError, match="expected 2 columns in line 2"):
+    with pytest.raises(DataError, match="expected 2 columns, found 1 in line 2"):
         list(read_table(tmp_path / "t.tsv", ["b"]))
 
 
-def test_styles_of_unequal_length_held_out_are_no_pairs():
-    held = {"a": Lines(SAID[:4]), "b": Lines(OLD[:5])}
-    data = as_dataset("toy", {"a": Lines(SAID), "b": Lines(OLD)}, held)
-    assert data.test.twin is None
+def test_words_that_look_like_marks_of_ours_are_words():
+    """A user's "<end>" does not end a line."""
+    words = Vocabulary.of([*SAID, "the <end> of <pad> it"] * 3, 200)
+    line = "the <end> of <pad> it"
+    x = words.tokens([line], longest=40)
+    assert words.lines(x) == [line]
+    assert (x == END).sum() == 1
+
+
+def test_a_known_vocabulary_is_not_learnt_again(file):
+    words = Vocabulary.of(SAID, 60)
+    data = open_dataset(file(SAID), words=words)
+    assert data.words is words
+    assert data.words.lines(data.train.x[:1])[0] in SAID
+
+
+def test_a_byte_order_mark_counts_among_the_bytes(file):
+    with pytest.raises(DataError, match="found byte 0xfe at offset 11, in line 2"):
+        open_dataset(file(b"\xef\xbb\xbfone\ntwo \xfe\nthree\n"))
+
+
+def test_a_damaged_compressed_table_is_refused(tmp_path):
+    raw = bytearray(gzip.compress(b"a\tb\n" * 500))
+    raw[20] ^= 255
+    (tmp_path / "t.tsv.gz").write_bytes(bytes(raw))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_table(tmp_path / "t.tsv.gz", ["a"])
+
+
+def test_lines_in_memory():
+    data = as_dataset("toy", {"": Lines(SAID)}, {"": Lines(SAID[:3])}, pieces=60)
+    assert (data.source, len(data.train), len(data.test)) == (None, len(SAID), 3)
 
 
 @pytest.mark.parametrize("recipe", ["gan", "wgan-gp", "gmmn"])
@@ -248,5 +305,9 @@ def test_networks_of_images_refuse_text_and_those_of_text_images():
         RECIPES["ae"](open_dataset("phrases"), cost="squared")
     with pytest.raises(ConfigError, match="network 'gru' needs text"):
         RECIPES["ae"](open_dataset("digits"), network="gru")
+    with pytest.raises(ConfigError, match="use word_noise in the place of input_noise"):
+        RECIPES["ae"](open_dataset("phrases"), input_noise=0.1)
+    with pytest.raises(ConfigError, match="the critic of avb sees rows beside codes"):
+        RECIPES["avb"](open_dataset("phrases"))
     with pytest.raises(ConfigError, match="word_dropout is for networks of text"):
         RECIPES["ae"](open_dataset("digits"), word_dropout=0.3)

@@ -152,7 +152,45 @@ def test_transfer_from_the_command_line(command, styled, tmp_path):
     mine.write_text("i love the sea .\n\nwe fear my heart .\n")
     code, _, err = command("transfer", styled.path, "--to", "old", "--lines", mine, "--out", told)
     assert code == 0, err
+    assert "left out 1 empty of 3 lines" in err
     assert told.read_text().startswith("i love the sea .\n")
+
+
+def test_lines_that_do_not_fit_are_left_out_and_counted(styled, tmp_path):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("i love the sea .\n\n" + "very " * 40 + "\n")
+    x, note = styled.read(mine)
+    assert styled.lines(x) == ["i love the sea ."]
+    assert note.startswith("left out 1 empty and 1 of more than 31 tokens of 3 lines")
+    mine.write_text("\n")
+    with pytest.raises(DataError, match="no line has 1 to 31 tokens"):
+        styled.read(mine)
+
+
+def test_the_doctor_measures_text_in_features(styled):
+    """No symptom reads token numbers as values."""
+    assert "scale of the data" not in {finding.name for finding in styled.doctor()}
+
+
+def test_what_told_codes_leak_is_measured(styled):
+    found = styled.evaluate(rows=300, sections=("classes",))["classes"]
+    assert 0.4 < found["leak"]["value"] <= 1
+
+
+def test_the_likelihood_of_text(tmp_path):
+    """The importance-weighted bound is above the evidence lower bound, and below 0."""
+    run = pf.train("vae", "phrases", out=tmp_path / "run", steps=5, latent=4, **QUICK)
+    found = run.evaluate(rows=60, sections=("objective", "likelihood"))
+    bound = found["likelihood"]["log_likelihood"]["value"]
+    assert -found["objective"]["negative_elbo"] - 1 < bound < 0
+
+
+def test_a_comparison_of_text_takes_a_size(tmp_path):
+    found = pf.compare(
+        ["ae", "wae-mmd"], "phrases", seeds=[0], out=tmp_path, steps=2, size=24, latent=4, progress=False,
+        sections=("objective", "text"),
+    )  # fmt: skip
+    assert "BLEU back" in found.tables["phrases"].head
 
 
 def test_bad_text_ends_in_one_line(command, tmp_path):
