@@ -102,6 +102,17 @@ def test_the_bound_is_tight_at_the_best_critic(name):
 
 
 @every
+def test_a_game_reaches_the_divergence_of_laws_far_apart(name):
+    """Where p is a hundred times q the best logit may be far from 0; the game's own bound is tight there too."""
+    p, q = torch.tensor([[0.5, 0.5], [0.005, 0.995]], dtype=torch.float64)
+    row = ROWS[name]
+    expected = (q * row.f(p / q)).sum()
+    match = FDivergence(Logits(row.optimum((p / q).log())), name).double()
+    made, given = (torch.tensor([0] * count + [1] * (1000 - count))[:, None] for count in (5, 500))
+    assert match.advantage(made, given).item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+@every
 def test_the_gap_is_of_second_order(name):
     """B(V* + e h) = D_f - O(e²): on logarithmic axes the gap has slope 2."""
     best, move = ROWS[name].optimum((P / Q).log()), torch.tensor([1.0, -0.7], dtype=torch.float64)
