@@ -20,12 +20,14 @@ from pushforward.evaluation.figures import FLOOR, SAMPLES, TABLE, Figure, extrac
 from pushforward.evaluation.judge import USUAL, check_sections
 from pushforward.randomness import Noise
 from pushforward.recipes import RECIPES
-from pushforward.report.page import curves, image_plate, plot_plate, render
+from pushforward.report.page import curves, image_plate, line_plate, plot_plate, render
 from pushforward.report.pictures import picture, show_vectors
 from pushforward.report.progress import bar
 from pushforward.run import Run
 from pushforward.training.session import replace_text
 from pushforward.verbs import load, train
+
+LINES = 16  # of text that are shown of each run
 
 
 @dataclass(frozen=True)
@@ -334,12 +336,15 @@ def table(runs: Sequence[Compared]) -> Table:
         (Cell(case), Cell(str(seeds[case])), *(_cell(means, case, figure, cases) for figure in columns))
         for case in cases
     ]
-    at_best = dict(zip(SAMPLES, FLOOR, strict=True))
-    floor = [at_best[figure].of(runs[0].verdict) if figure in at_best else None for figure in columns]
-    shown = (Cell("" if found is None else f"{found[0]:.3g}") for found in floor)
-    few = runs[0].verdict.get("floor", runs[0].verdict)["rows"]
-    named = "training rows" if few == runs[0].verdict["rows"] else f"only {few} training rows"
-    rows.append((Cell(named), Cell(""), *shown))
+    verdict = runs[0].verdict
+    few = verdict.get("floor", verdict)["rows"]
+    named = "training rows" if few == verdict["rows"] else f"only {few} training rows"
+    rows.append(
+        (Cell(named), Cell(""), *(_reference(figure, "training lines", verdict) for figure in columns))
+    )
+    copied = [_reference(figure, "copying", verdict) for figure in columns]
+    if any(cell.text for cell in copied):
+        rows.append((Cell("copying"), Cell(""), *copied))
     interval = "± is a 95 % interval over seeds (Student's t)" if max(seeds.values()) > 1 else "one seed"
     note = f"{extractor(runs[0].verdict)}; {interval}; the last row: training rows in the place of samples."
     return Table(("recipe", "seeds", *(figure.name for figure in columns)), tuple(rows), note)
@@ -358,6 +363,14 @@ def _cell(
     return Cell(written(value, half), figure.better != 0 and len(others) > 1 and near)
 
 
+def _reference(figure: Figure, word: str, verdict: Mapping[str, Any]) -> Cell:
+    """What training rows in the place of samples, or whatever the word says, score by a figure."""
+    at_best = dict(zip(SAMPLES, FLOOR, strict=True))
+    found = at_best[figure].of(verdict) if figure in at_best and word != "copying" else None
+    value = figure.next_to(word, verdict) if found is None else found[0]
+    return Cell("" if value is None else f"{value:.3g}")
+
+
 def _is_run(one: str | os.PathLike[str] | Run) -> bool:
     return isinstance(one, (Run, os.PathLike)) or (Path(one) / "config.json").exists()
 
@@ -372,6 +385,8 @@ def _sheet(one: Compared) -> Any:
     caption = f"{one.case}: samples, seed {one.seed}"
     if one.run.drawable:
         return image_plate(caption, picture(rows, 8))
+    if one.run.words:
+        return line_plate(caption, one.run.lines(rows[:LINES]))
     given = one.run.data.test.some(1000, Noise(0, "album")).x
     made = one.run.sample(len(given))
     return plot_plate(
@@ -383,6 +398,8 @@ def _data_sheet(run: Run) -> Any:
     given = run.data.test.some(1000, Noise(0, "album")).x
     if run.drawable:
         return image_plate("held-out data", picture(given[:64], 8))
+    if run.words:
+        return line_plate("held-out data", run.lines(given[:LINES]))
     return plot_plate("held-out data", lambda axes: show_vectors(axes, "", [("held-out data", given)]))
 
 

@@ -133,6 +133,16 @@ class Evidence:
         return terms
 
     @lazy
+    def signs(self) -> dict[str, float]:
+        """What is worth watching beside the terms (:meth:`Model.signs`), a mean over chunks."""
+        signs: dict[str, float] = {}
+        with torch.inference_mode():
+            for part, square in self.squares():
+                for name, value in self.model.signs(square).items():
+                    signs[name] = signs.get(name, 0.0) + value.item() * (part.stop - part.start) / self.rows
+        return signs
+
+    @lazy
     def coded(self) -> Coded:
         """The held-out rows through encoder and decoder; only of models that encode."""
         laws: list[Distribution] = []

@@ -33,6 +33,11 @@ class Figure:
         value, error = (found["value"], found.get("error")) if isinstance(found, Mapping) else (found, None)
         return None if value is None else (float(value), math.nan if error is None else float(error))
 
+    def next_to(self, word: str, verdict: Mapping[str, Any]) -> float | None:
+        """The number that is printed beside it under that word, if there is one."""
+        found = _look(verdict, self.beside[1]) if self.beside and self.beside[0] == word else None
+        return float(found) if isinstance(found, (int, float)) else None
+
     def worse(self, value: float) -> float:
         """How much is wrong by this figure; unbiased estimates of distances below 0 are as good as 0."""
         return max(value, 0.0) if self.better < 0 else -self.better * value
@@ -141,6 +146,14 @@ OTHERS = (
     Figure("label leaks", ("classes", "leak"), "share of rows whose label neighbouring codes tell"),
     Figure("class asked", ("classes", "asked"), "share of samples read as the class they were asked for", 1),
     Figure("label swapped", ("classes", "swapped"), "share of codes read as another label told with them", 1),
+    Figure(
+        "class information",
+        ("objective", "signs", "information_class"),
+        "nats that samples tell of the class they were made of; at most the logarithm of the classes",
+        1,
+    ),
+    Figure("energies' ratio", ("objective", "signs", "ratio"), "of samples to data; BEGAN holds it at gamma"),
+    Figure("BEGAN's measure", ("objective", "signs", "measure"), "of convergence; less is better", -1),
     Figure("modes", ("modes", "captured"), "that samples have", 1, ("of", ("modes", "modes"))),
     Figure(
         "modes' KL", ("modes", "kl"), "of how often samples have each from how often data do, in nats", -1
@@ -212,7 +225,7 @@ TEXT = (
         ("text", "samples", "forward"),
         "of samples' pieces under counts of training lines; dull lines are low too",
         0,
-        ("held-out lines", ("text", "floor", "forward")),
+        ("training lines", ("text", "floor", "forward")),
     ),
     Figure(
         "reverse perplexity",

@@ -48,8 +48,10 @@ FEW = 20  # rows below which two-sample figures say nothing
 
 
 def objective(evidence: Evidence) -> dict[str, Any]:
-    """The formula's terms, and their sum where it is the negative evidence lower bound."""
+    """The formula's terms, their sum where it is the negative evidence lower bound, and signs beside them."""
     result: dict[str, Any] = {"terms": evidence.objective}
+    if evidence.signs:
+        result["signs"] = evidence.signs
     if evidence.model.is_bound:
         result["negative_elbo"] = sum(evidence.objective.values())
         result["observation"] = repr(evidence.model.cost)

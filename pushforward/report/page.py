@@ -93,6 +93,11 @@ def image_plate(caption: str, image: Image) -> Plate:
     return Plate(caption, png=base64.b64encode(buffer.getvalue()).decode())
 
 
+def line_plate(caption: str, lines: Sequence[str], columns: int = 1) -> Plate:
+    """Lines of text, so many to a row."""
+    return Plate(caption, rows=tuple(zip(*[iter(lines)] * columns, strict=True)))
+
+
 def plot_plate(caption: str, draw: Callable[[Any], None], size: tuple[float, float] = (7, 4)) -> Plate:
     """A plot as PNG: thousands of points would make a large SVG."""
     from matplotlib.figure import Figure
@@ -122,8 +127,7 @@ def _rows(caption: str, rows: Tensor, album: Album, columns: int) -> Plate:
     if album.drawable:
         return image_plate(caption, picture(rows[: 8 * columns], columns))
     if album.read:
-        lines = album.read(rows[: SHOWN * columns])
-        return Plate(caption, rows=tuple(zip(*[iter(lines)] * columns, strict=True)))
+        return line_plate(caption, album.read(rows[: SHOWN * columns]), columns)
     given = ("held-out data", album.originals)
     return plot_plate(caption, lambda axes: show_vectors(axes, "", [given, (caption.split(",")[0], rows)]))
 
@@ -191,4 +195,4 @@ def _latent(album: Album) -> list[Plate]:
     return plates
 
 
-__all__ = ["Plate", "curves", "image_plate", "plot_plate", "render", "run_page"]
+__all__ = ["Plate", "curves", "image_plate", "line_plate", "plot_plate", "render", "run_page"]

@@ -190,7 +190,15 @@ def test_a_comparison_of_text_takes_a_size(tmp_path):
         ["ae", "wae-mmd"], "phrases", seeds=[0], out=tmp_path, steps=2, size=24, latent=4, progress=False,
         sections=("objective", "text"),
     )  # fmt: skip
-    assert "BLEU back" in found.tables["phrases"].head
+    table = found.tables["phrases"]
+    assert "BLEU back" in table.head
+    last = [cell.text for cell in table.rows[-1]]
+    assert last[0] == "training rows"
+    assert (
+        float(last[table.head.index("reverse perplexity")]) > 1
+    )  # of training lines in the place of samples
+    run = pf.load(tmp_path / "phrases-ae-0")
+    assert run.lines(run.sample(1))[0] in (tmp_path / "report.html").read_text()
 
 
 def test_bad_text_ends_in_one_line(command, tmp_path):
