@@ -138,8 +138,9 @@ def main() -> None:
             torch.manual_seed(Noise(arguments.seed, pair, game).integer())
             decoder, critic = PAIRS[pair](scale, data.shape, norm)
             try:
+                out = arguments.out / kind / f"{pair}-{game}"
                 run = pf.train(
-                    recipe, data, out=arguments.out / kind / f"{pair}-{game}", seed=arguments.seed, latent=LATENT,
+                    recipe, data, out=out, seed=arguments.seed, latent=LATENT,
                     steps=arguments.steps, decoder=nn.Sequential(decoder, nn.Sigmoid()), critic=critic,
                     device=arguments.device, progress=False, batch=64, **settings,
                 )  # fmt: skip
