@@ -3,6 +3,7 @@ r"""Relatives of the VAE: another price of information, or a KL without densitie
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from pushforward.costs import KL, Cost
 from pushforward.discrepancies import DensityRatio, Discrepancy
 from pushforward.distributions import Encoder, Gaussian, NormalPrior, Prior
-from pushforward.errors import ConfigError
+from pushforward.errors import ConfigError, nearest
 from pushforward.models.autoencoder import WAE
 from pushforward.models.base import Terms
 from pushforward.square import Square
@@ -77,6 +78,13 @@ class InfoVAE(WAE):
         return self.cost.likelihood and self.alpha == 0 and float(self.weight) == 0
 
 
+# What noise costs in each dimension, of the logarithm of its variance over the prior's.
+KEPT: dict[str, Callable[[Tensor], Tensor]] = {
+    "log": lambda ratio: ratio.abs(),
+    "kl": lambda ratio: 0.5 * (ratio.exp() - 1 - ratio),
+}
+
+
 class RandomWAE(WAE):
     r"""A WAE whose encoder is random and kept so.
 
@@ -85,32 +93,43 @@ class RandomWAE(WAE):
 
     Data of few intrinsic dimensions cannot fill a prior of more by a function of the data; random codes can,
     with noise in the dimensions that are not needed. Without the last term that noise dies out.
-    :math:`\sigma_P^2` is the prior's variance, 1 in the paper.
+    :math:`\sigma_P^2` is the prior's variance, 1 in the paper. With ``keep="kl"`` the term is
+    :math:`\mathrm{KL}(N(\mu, \sigma^2) \| N(\mu, \sigma_P^2))` instead, which pulls at no mean either.
 
     Arguments:
         encoder: Maps data to Gaussian or uniform laws.
         noise_weight: The factor :math:`\lambda_1`.
+        keep: "log" for the distance of log-variances, "kl" for the divergence.
+
+    Raises:
+        ConfigError: If the weight is below 0, or there is no such term.
 
     References:
         | On the Latent Space of Wasserstein Auto-Encoders (Rubenstein et al., 2018), section 4
         | https://arxiv.org/abs/1802.03761
+        | Stochastic Wasserstein Autoencoder for Probabilistic Sentence Generation (Bahuleyan et al., 2019),
+          equation 6
+        | https://arxiv.org/abs/1806.08462
     """
 
-    def __init__(self, *parts: Any, noise_weight: float, **more: Any) -> None:
+    def __init__(self, *parts: Any, noise_weight: float, keep: str = "log", **more: Any) -> None:
         super().__init__(*parts, **more)
+        if keep not in KEPT:
+            raise ConfigError(f"unknown keep {keep!r}: {nearest(keep, KEPT)}")
+        self.keep = keep
         if not 0 <= noise_weight < math.inf:
             raise ConfigError(f"noise_weight must be a number of at least 0, got {noise_weight}")
         self.noise_weight = noise_weight
 
     def extra_repr(self) -> str:
-        return f"noise_weight={self.noise_weight:g}"
+        return f"noise_weight={self.noise_weight:g}, keep={self.keep}"
 
     def formula(self, s: Square) -> Terms:
         log_var = getattr(s.q, "log_var", None)
         if log_var is None:
             raise ConfigError(f"a random encoder with variances is needed, got {type(s.q).__name__} codes")
-        penalty = (log_var - math.log(self.prior.variance)).abs().sum(dim=1).mean()
-        return super().formula(s) | {"noise": self.noise_weight * penalty}
+        price = KEPT[self.keep](log_var - math.log(self.prior.variance)).sum(dim=1).mean()
+        return super().formula(s) | {"noise": self.noise_weight * price}
 
 
 class AVB(WAE):

@@ -271,12 +271,15 @@ def wae_random(
     latent: int | None = None,
     weight: float | str | None = None,
     noise_weight: float = 3.0,
+    keep: Literal["log", "kl"] = "log",
     posterior: Literal["gaussian", "uniform"] | None = None,
     prior: PriorName | None = None,
     sigma: float | None = None,
     cost: CostName | None = None,
     network: NetworkName | None = None,
     label: bool | None = None,
+    word_dropout: float | None = None,
+    word_noise: float | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -293,13 +296,16 @@ def wae_random(
         settings: Which row of defaults; "paper" and "official" are those of dSprites.
         latent: Dimensions of a code.
         weight: λ, the factor of MMD², against a cost summed over features; "auto" finds its own.
-        noise_weight: λ1, the factor of the penalty on log-variances; 0 lets the noise die out.
+        noise_weight: λ1, the factor of the penalty on variances; 0 lets the noise die out.
+        keep: The penalty: "log" is the distance of log-variances, "kl" the divergence, as for sentences.
         posterior: Kind of noise.
         prior: The law that codes are to follow.
         sigma: Scale of the prior.
         cost: What is compared between data and reconstruction.
         network: Kind of encoder and decoder networks.
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
+        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
+        word_noise: Share of the words that an encoder of text cannot read, in training.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate of encoder and decoder.
@@ -324,11 +330,11 @@ def wae_random(
     parts = assemble(chosen, data, encoder, decoder)
     match = MMD(IMQ(parts.prior.spread, TEN_SCALES))
     model = RandomWAE(
-        parts.prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight, noise_weight=noise_weight
-    )
-    words = (
-        f"MMD² (imq kernel, ten scales), {noise_weight:g} times the log-variances' distance from the prior's"
-    )
+        parts.prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight,
+        noise_weight=noise_weight, keep=keep,
+    )  # fmt: skip
+    kept = {"log": "the log-variances' distance from the prior's", "kl": "the KL of variances alone"}[keep]
+    words = f"MMD² (imq kernel, ten scales), {noise_weight:g} times {kept}"
     return finish(model, chosen, data, weighed(model, parts.weight, chosen, data, words))
 
 

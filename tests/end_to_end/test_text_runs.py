@@ -99,6 +99,7 @@ def test_resuming_text_is_exact(tmp_path, monkeypatch):
         ("wae-mmd", {}),
         ("wae-mmd", {"network": "transformer"}),
         ("wae-gan", {}),
+        ("wae-random", {"keep": "kl"}),
         ("aae", {}),
         ("info-vae", {}),
         ("arae", {}),

@@ -141,6 +141,22 @@ class TestRandomWAE:
             model = kept_random(torch.randn(2).tolist())
             assert model.formula(Square(model, x, Noise(0)))["noise"] > 0
 
+    @pytest.mark.parametrize("sigma", [1.0, 0.5])
+    def test_the_divergence_pulls_at_no_mean(self, sigma):
+        """With keep="kl" it is KL(N(μ, σ²), N(μ, σ_P²)), by torch, whatever μ is."""
+        log_vars = torch.tensor([0.3, -2.0, 2 * math.log(sigma)])
+        prior = NormalPrior(3, sigma)
+        encoder = GaussianEncoder(checks.Constant(0.5, -7.0, 3.0, *log_vars.tolist()))
+        model = RandomWAE(prior, nn.Linear(3, 5), encoder, matches(prior), noise_weight=2.0, keep="kl")
+        law = torch.distributions.Normal
+        wanted = torch.distributions.kl_divergence(
+            law(0.0, (log_vars / 2).exp()), law(0.0, torch.tensor(sigma))
+        )
+        found = model.formula(Square(model, torch.randn(4, 5), Noise(0)))["noise"]
+        assert found.item() == pytest.approx(2 * wanted.sum().item())
+        with pytest.raises(ConfigError, match="unknown keep 'lg': did you mean 'log'"):
+            RandomWAE(*parts(), matches(NormalPrior(3)), noise_weight=1.0, keep="lg")
+
     def test_of_a_box(self):
         """σ_P² is the variance of a coordinate of the prior: σ²/3 of the box."""
         prior = UniformPrior(2, 1.5)
