@@ -323,7 +323,7 @@ def wae_random(
         >>> from pushforward.data import open_dataset
         >>> wae_random(open_dataset("digits"), noise_weight=1.0).model
         RandomWAE(
-          noise_weight=1
+          noise_weight=1, keep=log
         ...
     """
     chosen = pick(WAE_RANDOM, "wae-random", settings, data, entries(locals()))
