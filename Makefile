@@ -30,6 +30,8 @@ ledger: .venv/installed-test
 	$(BIN)/python -m benchmarks.doctor --out runs/ledger/doctor
 	$(BIN)/python -m benchmarks.latent --data-dir $(DATA) --out runs/ledger/latent
 	$(BIN)/python -m benchmarks.data_space --data-dir $(DATA) --out runs/ledger/data-space
+	$(BIN)/python -m benchmarks.text --data-dir $(DATA) --out runs/ledger/text
+	$(BIN)/python -m benchmarks.translator --data-dir $(DATA)
 	$(BIN)/pushforward compare ae vae wae-mmd wae-gan --data mnist --seeds 0 1 2 --steps 6000 --threads 1 \
 		--data-dir $(DATA) --out runs/ledger/compare
 	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks.mnist --data-dir $(DATA) --out runs/ledger/mnist
