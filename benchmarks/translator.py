@@ -2,8 +2,8 @@
 
     python -m benchmarks.translator --data shakespeare --data-dir DATA [--steps 4000] [--seeds 0 1 2]
 
-What a code of a hundred numbers must squeeze through, it sees whole; and copying alone scores 21 BLEU on
-Shakespeare. It prints the figures of the section ``transfer``, by the same judge.
+What a code of a hundred numbers must squeeze through, it sees whole. It prints the figures of the section
+``transfer``, by the same judge.
 
 References:
     | Shakespearizing Modern Language Using Copy-Enriched Sequence-to-Sequence Models (Jhamtani et al., 2017)

@@ -94,12 +94,11 @@ def reconstruct(run: Path, *, n: int = 32, out: Path | None = None, json: JSON =
         out: The file, .png or .npy; reconstructions.png in the run's folder by default.
     """
     from pushforward.errors import whole
-    from pushforward.report.pictures import pairs
     from pushforward.verbs import load
 
     loaded = load(run)
     x, y = loaded.data.test.batch(slice(0, whole("n", n, least=1)))
-    write(loaded, "reconstructions", out, pairs(x, loaded.reconstruct(x, y)), json, 2 if loaded.words else 8)
+    write_beside(loaded, "reconstructions", out, x, loaded.reconstruct(x, y), json)
 
 
 @app.command
@@ -156,7 +155,6 @@ def transfer(
         out: The file, .txt, .png or .npy; transfer.txt (or .png, .npy) in the run's folder by default.
     """
     from pushforward.errors import whole
-    from pushforward.report.pictures import pairs
     from pushforward.verbs import load
 
     loaded = load(run)
@@ -167,8 +165,7 @@ def transfer(
             print(note, file=sys.stderr)
     else:
         given, y = loaded.others(to, whole("n", n, least=1))
-    both = pairs(given, loaded.transfer(given, to, y))
-    write(loaded, "transfer", out, both, json, 2 if loaded.words else 8)
+    write_beside(loaded, "transfer", out, given, loaded.transfer(given, to, y), json)
 
 
 @app.command
@@ -472,6 +469,13 @@ def write(
         print(f"{name} of {run.path}: {tuple(rows.shape)} in {out}")
         if out.suffix == ".txt":
             print("".join(lines[:SHOWN]), end="")
+
+
+def write_beside(run: Run, name: str, out: Path | None, given: Tensor, made: Tensor, as_json: bool) -> None:
+    """Writes rows, each beside what became of it."""
+    from pushforward.report.pictures import pairs
+
+    write(run, name, out, pairs(given, made), as_json, 2 if run.words else 8)
 
 
 def show_json(result: dict[str, Any]) -> None:

@@ -343,10 +343,12 @@ def table(runs: Sequence[Compared]) -> Table:
         (Cell(named), Cell(""), *(_reference(figure, "training lines", verdict) for figure in columns))
     )
     copied = [_reference(figure, "copying", verdict) for figure in columns]
+    last = "the last row: training rows in the place of samples"
     if any(cell.text for cell in copied):
         rows.append((Cell("copying"), Cell(""), *copied))
+        last = "the last rows: training rows in the place of samples, and copies in that of moved lines"
     interval = "± is a 95 % interval over seeds (Student's t)" if max(seeds.values()) > 1 else "one seed"
-    note = f"{extractor(runs[0].verdict)}; {interval}; the last row: training rows in the place of samples."
+    note = f"{extractor(runs[0].verdict)}; {interval}; {last}."
     return Table(("recipe", "seeds", *(figure.name for figure in columns)), tuple(rows), note)
 
 

@@ -17,6 +17,7 @@ from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset
 from pushforward.data.fetch import reason
 from pushforward.data.lines import fitting, read_lines
+from pushforward.data.vocabulary import Vocabulary
 from pushforward.distributions import Prior
 from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, whole
 from pushforward.evaluation.doctor import ROWS, Checkup, Finding, diagnose
@@ -99,8 +100,7 @@ class Run:
         about = self.config["data"]
         if about["source"] is None:
             raise DataError(f"{self.path} learnt from data in memory; hand them to load or resume as data=")
-        data = open_dataset(about["source"], data_dir=about["data_dir"], size=about["size"], words=self.words)
-        return same_data(data, self.config)
+        return reopened(about["source"], self.config, self.words)
 
     def sample(
         self,
@@ -303,24 +303,25 @@ class Run:
         about = self.config["data"]
         whole_story = Album(
             title=f"{self.config['recipe']} on {about['name']}: step {self.step}, {self.config['meaning']}",
-            samples=self.sample(96 if are_images(self.shape) else len(test.x)),
+            samples=self.sample(96 if self.drawable or self.words else len(test.x)),
             originals=test.x,
             prior=self.model.prior(len(test.x)).rsample(Noise(0, "sheet")).detach().cpu(),
             history=self.history,
             labels=test.y,
             read=self.lines if self.words else None,
         )
-        if self.model.classes:
+        if self.model.classes and self.drawable:
             whole_story = replace(whole_story, by_class=self.by_class())
         half = min(6, len(test.x) // 2)
         y = test.y
         first = None if y is None or not self.model.told else y[:half]
         if not self.model.encodes:
             ends = self.draw(2 * half)
+            told = None if first is None else first[:1]
             return replace(
                 whole_story,
                 paths=self.walk(ends[:half], ends[half:], 10, y=first),
-                traversals=self.stroll(ends[:1], y=None if first is None else first[:1]),
+                traversals=self.stroll(ends[:1], y=told) if self.drawable else None,
             )
         # Drawn codes stand beside draws of the prior; reconstructions come from the centres.
         noise = Noise(0, "sheet")
@@ -330,7 +331,7 @@ class Run:
             whole_story,
             back=self.reconstruct(test.x, y),
             paths=self.interpolate(test.x[:half], test.x[half : 2 * half], 10, y=first),
-            traversals=self.traverse(test.x[:1], y=None if y is None else y[:1]),
+            traversals=self.traverse(test.x[:1], y=None if y is None else y[:1]) if self.drawable else None,
             codes=shown,
             prior=given,
             plane=least_gaussian_plane(shown, given, noise)[0],
@@ -497,12 +498,14 @@ class Run:
         return torch.cat(made)
 
 
-def same_data(data: Dataset, config: dict[str, Any]) -> Dataset:
-    """The data, if they are those that a run learnt from.
+def reopened(source: Any, config: dict[str, Any], words: Vocabulary | None) -> Dataset:
+    """The data that a run learnt from, in the words that it learnt.
 
     Raises:
-        DataError: If they are others.
+        DataError: If the source cannot be read, or holds others.
     """
+    about = config["data"]
+    data = open_dataset(source, data_dir=about["data_dir"], size=about["size"], words=words)
     wanted = config["data"]["sha256"]
     if data.fingerprint != wanted:
         raise DataError(
@@ -512,4 +515,4 @@ def same_data(data: Dataset, config: dict[str, Any]) -> Dataset:
     return data
 
 
-__all__ = ["Run", "same_data"]
+__all__ = ["Run", "reopened"]

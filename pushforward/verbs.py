@@ -26,7 +26,7 @@ from pushforward.randomness import Noise
 from pushforward.recipes import RECIPES, Recipe
 from pushforward.report.pictures import are_images, picture
 from pushforward.report.progress import Bar, bar
-from pushforward.run import Run, same_data
+from pushforward.run import Run, reopened
 from pushforward.square import at_rest
 from pushforward.training import checkpoints
 from pushforward.training.loop import Loop
@@ -155,9 +155,7 @@ def resume(
     if data is None and about["source"] is None:
         raise DataError(f"{folder} learnt from data in memory; hand them over as data=")
     source = about["source"] if data is None else data
-    dataset = same_data(
-        open_dataset(source, data_dir=about["data_dir"], size=about["size"], words=read_words(folder)), config
-    )
+    dataset = reopened(source, config, read_words(folder))
     arguments = {**_begun(config), **_given_modules(config, modules)}
     built = _build(config["recipe"], dataset, config["seed"], arguments)
     return _drive(folder, config, built, dataset, Budget(**config["budget"]), progress)
@@ -179,13 +177,8 @@ def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **
     folder = Path(path)
     config = read_config(folder)
     about = config["data"]
-    dataset = None
-    if data is not None:
-        dataset = same_data(
-            open_dataset(data, data_dir=about["data_dir"], size=about["size"], words=read_words(folder)),
-            config,
-        )
     words = read_words(folder)
+    dataset = None if data is None else reopened(data, config, words)
     rows = torch.zeros(4, *about["shape"], dtype=torch.int64 if words else torch.float32)
     labels = None if about["classes"] is None else torch.zeros(2, dtype=torch.int64)
     blank = Dataset(

@@ -76,6 +76,10 @@ def _made(make: Callable[[], Dataset]) -> Opener:
     return lambda folder, size, progress: resized(make(), size)
 
 
+def _lines(read: Callable[[Path, int | None, Vocabulary | None], Dataset]) -> Callable[..., Dataset]:
+    return lambda folder, longest, words: read(folder(), longest, words)
+
+
 def tokens(size: Size | None) -> int | None:
     """What a size means for text: the tokens of a line.
 
@@ -131,17 +135,17 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "shakespeare": Entry(
         "18395 lines of Shakespeare and the same in modern English, 2 styles; to be got by hand",
-        lambda folder, longest, words: open_shakespeare(folder(), longest, words),
+        _lines(open_shakespeare),
         text=True,
     ),
     "bible": Entry(
         "29532 verses of the King James version and the same in Basic English, 2 styles; to be got by hand",
-        lambda folder, longest, words: open_bible(folder(), longest, words),
+        _lines(open_bible),
         text=True,
     ),
     "captions": Entry(
         "12000 romantic and humorous captions of photographs, 2 styles; to be got by hand",
-        lambda folder, longest, words: open_captions(folder(), longest, words),
+        _lines(open_captions),
         text=True,
     ),
 }
@@ -179,7 +183,7 @@ def open_dataset(
     wanted = parse_size(size)
     if isinstance(source, str) and source in CATALOGUE:
         entry = CATALOGUE[source]
-        folder = lambda: data_folder(data_dir)  # noqa: E731 - asked for only by the sets kept in files
+        folder = partial(data_folder, data_dir)
         if entry.text:
             data = entry.open(folder, tokens(wanted), words)
         else:

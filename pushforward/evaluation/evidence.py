@@ -122,25 +122,27 @@ class Evidence:
         order = self.noise("training rows").permutation(len(self.data.train))[:count]
         return self.show(self.batches(self.data.train, order))
 
-    @lazy
+    @property
     def objective(self) -> dict[str, float]:
         """The formula's terms on held-out rows with drawn codes, a mean over chunks."""
-        terms: dict[str, float] = {}
-        with torch.inference_mode():
-            for part, square in self.squares():
-                for name, value in self.model.formula(square).items():
-                    terms[name] = terms.get(name, 0.0) + value.item() * (part.stop - part.start) / self.rows
-        return terms
+        return self.watched[0]
 
-    @lazy
+    @property
     def signs(self) -> dict[str, float]:
         """What is worth watching beside the terms (:meth:`Model.signs`), a mean over chunks."""
-        signs: dict[str, float] = {}
+        return self.watched[1]
+
+    @lazy
+    def watched(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Both of them, of one pass over the held-out rows."""
+        means: tuple[dict[str, float], dict[str, float]] = ({}, {})
         with torch.inference_mode():
             for part, square in self.squares():
-                for name, value in self.model.signs(square).items():
-                    signs[name] = signs.get(name, 0.0) + value.item() * (part.stop - part.start) / self.rows
-        return signs
+                share = (part.stop - part.start) / self.rows
+                for mean, look in zip(means, (self.model.formula, self.model.signs), strict=True):
+                    for name, value in look(square).items():
+                        mean[name] = mean.get(name, 0.0) + value.item() * share
+        return means
 
     @lazy
     def coded(self) -> Coded:

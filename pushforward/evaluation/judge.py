@@ -193,8 +193,10 @@ SECTIONS: dict[str, Section] = {
     "parzen": parzen,
     "disentanglement": disentangled,
 }
-USUAL = ("objective", "reconstruction", "samples", "floor", "sharpness", "latent", "classes", "modes", "text",
-         "transfer")  # fmt: skip
+USUAL = (
+    "objective", "reconstruction", "samples", "floor", "sharpness", "latent", "classes", "modes", "text",
+    "transfer",
+)  # fmt: skip
 
 
 def compared(q: Tensor, p: Tensor, features: Features, seed: int, brief: bool = False) -> dict[str, Any]:

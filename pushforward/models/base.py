@@ -168,12 +168,7 @@ class Model(nn.Module, ABC):
 
     def climbed(self, game: Discrepancy, s: Square) -> Terms:
         """What the critics of a match descend: one term for each critic, and one for each of its prices."""
-        terms = {}
-        for name, (part, q, p) in game.games(*self.pair(s)).items():
-            terms[f"critic{name}"] = -part.advantage(q, p)
-            prices = part.prices(q, p, s.noise(f"critic{name}"))
-            terms |= {f"{price}{name}": value for price, value in prices.items()}
-        return terms
+        return climbing(game, *self.pair(s), s.noise)
 
     @torch.no_grad()
     def signs(self, s: Square) -> Terms:
@@ -198,3 +193,14 @@ class Model(nn.Module, ABC):
             with torch.no_grad():
                 for part, q, p in self.match.parts(*self.pair(s)).values():
                     part.settle(q, p)
+
+
+def climbing(game: Discrepancy, q: Tensor, p: Tensor, noise: Noise, suffix: str = "") -> Terms:
+    """What the critics of a game between two samples descend, their names with so much behind them."""
+    terms = {}
+    for part_name, (part, made, given) in game.games(q, p).items():
+        name = part_name + suffix
+        terms[f"critic{name}"] = -part.advantage(made, given)
+        prices = part.prices(made, given, noise(f"critic{name}"))
+        terms |= {f"{price}{name}": value for price, value in prices.items()}
+    return terms

@@ -9,6 +9,7 @@ here are both made: nothing is given in Z but the prior.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior
 from pushforward.errors import DataError
 from pushforward.models.autoencoder import WAE
-from pushforward.models.base import Player, Terms
+from pushforward.models.base import Player, Terms, climbing
 from pushforward.models.weight import Weight
 from pushforward.square import Square
 
@@ -86,8 +87,7 @@ class TransferAE(WAE):
         critic = tuple(self.styles.parameters())
         others = {id(parameter) for parameter in critic}
         for player in super().players():
-            own = tuple(p for p in player.parameters if id(p) not in others)
-            yield Player(player.name, player.loss, own, player.turns, player.labelled, player.project)
+            yield replace(player, parameters=tuple(p for p in player.parameters if id(p) not in others))
         if critic:
             yield Player("style", self.judged, critic, self.styles.turns, project=self.styles.project)
 
@@ -97,9 +97,7 @@ class TransferAE(WAE):
         if sides is None:
             still = torch.stack([parameter.sum() for parameter in self.styles.parameters()])
             return {"critic_style": 0.0 * still.sum()}
-        terms = {"critic_style": -self.styles.advantage(*sides)}
-        prices = self.styles.prices(*sides, s.noise("critic_style"))
-        return terms | {f"{name}_style": value for name, value in prices.items()}
+        return climbing(self.styles, *sides, s.noise, "_style")
 
 
 __all__ = ["TransferAE"]

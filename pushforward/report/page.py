@@ -142,7 +142,7 @@ def _samples(album: Album) -> list[Plate]:
 
 
 def _through(album: Album) -> list[Plate]:
-    if album.back is None or album.paths is None or album.traversals is None:
+    if album.back is None or album.paths is None:
         return []
     if album.read:
         beside = pairs(album.originals, album.back)
@@ -152,13 +152,13 @@ def _through(album: Album) -> list[Plate]:
                 "from one held-out line to another", album.paths.flatten(0, 1), album, album.paths.shape[1]
             ),
         ]
-    walks, dimensions = album.traversals
-    named = ", ".join(str(number) for number in dimensions)
-    if not album.drawable:
+    if album.traversals is None:
         return [
             _rows("reconstructions", album.back, album, 12),
             _rows("interpolations", album.paths.flatten(0, 1), album, 12),
         ]
+    walks, dimensions = album.traversals
+    named = ", ".join(str(number) for number in dimensions)
     n = min(len(album.originals), 48)
     beside = pairs(album.originals[:n], album.back[:n])
     return [
