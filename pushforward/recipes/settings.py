@@ -155,6 +155,38 @@ class InData(Settings):
             raise ConfigError(f"beta2 must be in [0, 1), got {self.beta2}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class WithPrior(Settings):
+    """What an auto-encoder whose prior learns in a game can be told besides.
+
+    Attributes:
+        noise: Dimensions of the noise that the prior pushes forward.
+        code_noise: Deviation of the noise on codes that are decoded, in training, at the first step.
+        calm: What that deviation is multiplied by every 100 steps.
+        turns: Updates of the critic for each update of the model.
+        penalty: The factor of the penalty on the critic's slope; 0 for weights that are clipped.
+        prior_widths: Hidden units of the prior.
+        prior_lr: Adam's learning rate for the prior.
+        play_beta1: Adam's first moment for prior and critic.
+    """
+
+    noise: int = 100
+    code_noise: float = 0.1
+    calm: float = 0.9995
+    turns: int = 5
+    penalty: float = 1.0
+    prior_widths: tuple[int, ...] = (256, 256)
+    prior_lr: float = 5e-4
+    play_beta1: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole("noise", self.noise, least=1)
+        whole("turns", self.turns, least=1)
+        if not 0 <= self.penalty < math.inf:
+            raise ConfigError(f"penalty must be at least 0, got {self.penalty}")
+
+
 S = TypeVar("S", bound=Settings)
 SMALL_GREY = 32  # sides up to which a one-channel image counts as a digit rather than as a photograph
 
@@ -205,7 +237,7 @@ def small(data: Dataset, share: float | None, **changes: Any) -> Settings:
     if data.words:
         batch = min(64, max(2, rows // 4))
         return Settings(
-            latent=128, weight=weight, cost="tokens", network="gru", batch=batch, lr=1e-3, beta1=0.9,
+            latent=128, weight=weight, cost="tokens", network="gru", batch=batch, lr=4e-3, beta1=0.9,
             schedule="cosine", epochs=8000 * batch / rows, meaning=meaning,
         ).changed(changes)  # fmt: skip
     return Settings(

@@ -6,8 +6,9 @@ labels that are styles.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,12 +16,12 @@ from torch import Tensor, nn
 from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import IMQ, MMD, Clipping, GradientPenalty, JensenShannon, Wasserstein
 from pushforward.distributions import DeterministicEncoder, NormalPrior, PushedPrior
-from pushforward.errors import ConfigError, DataError, whole
+from pushforward.errors import ConfigError, DataError
 from pushforward.models import ARAE, TransferAE
 from pushforward.networks import mlp
 from pushforward.recipes.build import NetworkName, ScheduleName, Table, entries, finish, price, unfolded
 from pushforward.recipes.parts import Recipe, assemble
-from pushforward.recipes.settings import pick, small
+from pushforward.recipes.settings import WithPrior, pick, small
 from pushforward.training import adam
 
 
@@ -56,15 +57,24 @@ class TextOptions(TypedDict, total=False):
     critic: nn.Module | None
 
 
-ARAE_TABLE: Table = {
-    "small": lambda data: small(data, None, weight=10.0, critic_lr=5e-4),
-    "paper": lambda data: small(
-        data, None, latent=300, weight=12.0, critic_lr=1e-5, critic_widths=(300, 300), epochs=15
+def sphered(data: Dataset, **changes: Any) -> WithPrior:
+    """Settings that are done in minutes on two cores."""
+    usual = small(data, None, weight=10.0, critic_lr=5e-4)
+    known = {name: getattr(usual, name) for name in usual.__dataclass_fields__}
+    return replace(WithPrior(**known), **changes)
+
+
+ARAE_TABLE: dict[str, Callable[[Dataset], WithPrior]] = {
+    "small": sphered,
+    "paper": lambda data: sphered(
+        data, latent=300, weight=12.0, critic_lr=1e-5, critic_widths=(300, 300), epochs=15, code_noise=0.2,
+        calm=0.995, penalty=0.0, prior_widths=(300, 300), prior_lr=5e-5, play_beta1=0.9,
     ),
-    "official": lambda data: small(
-        data, None, latent=300, weight=1.2, critic_lr=1e-4, critic_widths=(300, 300), epochs=15
+    "official": lambda data: sphered(
+        data, latent=300, weight=1.2, critic_lr=1e-4, critic_widths=(300, 300), epochs=15, code_noise=0.05,
+        prior_widths=(300, 300), prior_lr=1e-4,
     ),
-}
+}  # fmt: skip
 
 
 @unfolded
@@ -72,10 +82,10 @@ def arae(
     data: Dataset,
     *,
     settings: Literal["small", "paper", "official"] = "small",
-    noise: int = 100,
+    noise: int | None = None,
     code_noise: float | None = None,
     calm: float | None = None,
-    turns: int = 5,
+    turns: int | None = None,
     penalty: float | None = None,
     **options: Unpack[TextOptions],
 ) -> Recipe:
@@ -93,12 +103,13 @@ def arae(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        noise: Dimensions of the noise that the prior pushes forward.
+        noise: Dimensions of the noise that the prior pushes forward: 100.
         code_noise: Deviation of the noise on codes that are decoded, in training, at the first step: 0.1;
             with "paper" 0.2, with "official" 0.05.
         calm: What that deviation is multiplied by every 100 steps: 0.9995, with "paper" 0.995.
-        turns: Updates of the critic for each update of the model.
-        penalty: The factor of the penalty on the critic's slope; None for 1, and for clipping with "paper".
+        turns: Updates of the critic for each update of the model: 5.
+        penalty: The factor of the penalty on the critic's slope: 1; 0, as with "paper", for weights that are
+            clipped.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -112,36 +123,30 @@ def arae(
         >>> [player.name for player in arae(open_dataset("digits"), latent=8).model.players()]
         ['model', 'prior', 'critic']
     """
-    chosen = pick(ARAE_TABLE, "arae", settings, data, entries(options))
+    own = {"noise": noise, "code_noise": code_noise, "calm": calm, "turns": turns, "penalty": penalty}
+    chosen = pick(ARAE_TABLE, "arae", settings, data, entries(options) | own)
     # An epoch counts what the critic sees as well.
-    chosen = replace(chosen, epochs=chosen.epochs * whole("turns", turns, least=1))
-    widths = [300, 300] if settings != "small" else [256, 256]
-    net = mlp(whole("noise", noise, least=1), chosen.latent, widths, activation=nn.ReLU)
-    prior = PushedPrior(net, NormalPrior(noise), chosen.latent)
+    chosen = replace(chosen, epochs=chosen.epochs * chosen.turns)
+    net = mlp(chosen.noise, chosen.latent, chosen.prior_widths, activation=nn.ReLU)
+    prior = PushedPrior(net, NormalPrior(chosen.noise), chosen.latent)
     prior.path = "spherical"
     parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"), prior)
     assert isinstance(parts.encoder, DeterministicEncoder)
     parts.encoder.onto = on_sphere
     critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
-    printed = settings == "paper" and penalty is None
-    constraint = Clipping(0.01) if printed else GradientPenalty(1.0 if penalty is None else penalty)
-    match = Wasserstein(critic, turns=turns, constraint=constraint)
-    decay = (0.995 if settings == "paper" else 0.9995) if calm is None else calm
-    usual = {"small": 0.1, "paper": 0.2, "official": 0.05}[settings]
-    deviation = usual if code_noise is None else code_noise
+    constraint = GradientPenalty(chosen.penalty) if chosen.penalty else Clipping(0.01)
+    match = Wasserstein(critic, turns=chosen.turns, constraint=constraint)
     model = ARAE(
-        prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight, noise=deviation, calm=decay
+        prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight, chosen.code_noise, chosen.calm
     )
     meaning = (
         f"weight {float(parts.weight):g} times the critic's Wasserstein bound, of codes on the unit sphere "
         f"from a prior that learns; the cost is {price(chosen, data)}"
     )
-    of_prior = {"small": 5e-4, "paper": 5e-5, "official": 1e-4}[settings]
-    beta1 = 0.9 if settings == "paper" else 0.5
     optimizers = {
         "model": adam(chosen.lr, (chosen.beta1, 0.999)),
-        "prior": adam(of_prior, (beta1, 0.999)),
-        "critic": adam(chosen.critic_lr, (beta1, 0.999)),
+        "prior": adam(chosen.prior_lr, (chosen.play_beta1, 0.999)),
+        "critic": adam(chosen.critic_lr, (chosen.play_beta1, 0.999)),
     }
     return finish(model, chosen, data, meaning, optimizers)
 
