@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pushforward.randomness import Noise
+
 PAD, END, UNKNOWN, BEGIN = range(4)
 SPECIAL = ("<pad>", "<end>", "<unknown>", "<begin>")
 
@@ -35,4 +37,27 @@ def blanked(x: Tensor, share: float) -> Tensor:
     return x.masked_fill(chosen & (x > BEGIN), UNKNOWN)
 
 
-__all__ = ["BEGIN", "END", "PAD", "SPECIAL", "UNKNOWN", "blanked", "lengths", "padded"]
+def swapped(x: Tensor, noise: Noise, share: float) -> Tensor:
+    """Rows of which every second one, in the mean, has a share of its tokens swapped for others at random.
+
+    The others are drawn from all of ``x``; ends and padding stay.
+
+    References:
+        | SwitchOut: an Efficient Data Augmentation Algorithm for Neural Machine Translation (Wang et al.,
+          2018)
+        | https://arxiv.org/abs/1808.07512
+
+    >>> x = torch.tensor([[7, 8, 9, END, PAD], [10, 11, 12, 13, END]])
+    >>> swapped(x, Noise(1), 0.5)
+    tensor([[ 7,  8,  9,  1,  0],
+            [10,  8,  9, 11,  1]])
+    """
+    words = x > BEGIN
+    rows = noise("rows").uniform(len(x), 1).to(x.device) < 0.5
+    places = noise("places").uniform(*x.shape).to(x.device) < share
+    others = x[words]
+    drawn = (noise("words").uniform(*x.shape).to(x.device) * len(others)).long()
+    return torch.where(rows & places & words, others[drawn], x) if len(others) else x
+
+
+__all__ = ["BEGIN", "END", "PAD", "SPECIAL", "UNKNOWN", "blanked", "lengths", "padded", "swapped"]

@@ -8,15 +8,17 @@ with the prior's; a plain auto-encoder compares nothing, and cannot be sampled f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from pushforward.costs import KL, Cost, SquaredError
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior
 from pushforward.models.base import Model, Terms
 from pushforward.models.weight import Weight
+from pushforward.randomness import Noise
 from pushforward.square import Square
 
 
@@ -33,12 +35,24 @@ class AutoEncoder(Model):
         self.encoder = encoder
         self.cost = cost or SquaredError()
         self.match = None
+        self.rehearse: Callable[[Tensor, Noise], Tensor] | None = None
+
+    def rehearsed(self, s: Square) -> Square:
+        """What the cost is paid for: the batch, or in training what ``rehearse`` makes of it.
+
+        Codes that meet the prior are those of the batch itself, so that samples are like data, whatever
+        else the networks must be able to say.
+        """
+        if self.rehearse is None or not self.training:
+            return s
+        return Square(self, self.rehearse(s.x, s.noise("rehearse")), s.noise, s.y)
 
     def pair(self, s: Square) -> tuple[Any, Any]:
         return s.Ex, s.z
 
     def formula(self, s: Square) -> Terms:
-        return {"cost": self.cost(s.GEx, s.x)}
+        shown = self.rehearsed(s)
+        return {"cost": self.cost(shown.GEx, shown.x)}
 
 
 class WAE(AutoEncoder):
@@ -84,7 +98,7 @@ class WAE(AutoEncoder):
         self.weight = weight if isinstance(weight, Weight) else Weight(weight)
 
     def formula(self, s: Square) -> Terms:
-        return {"cost": self.cost(s.GEx, s.x), "match": float(self.weight) * self.match(*self.pair(s))}
+        return super().formula(s) | {"match": float(self.weight) * self.match(*self.pair(s))}
 
     @property
     def factor(self) -> float | None:

@@ -111,7 +111,8 @@ class ARAE(WAE):
         return s.z, s.Ex
 
     def formula(self, s: Square) -> Terms:
-        return {"cost": self.cost(self.generate(self.noisy(s), s.y), s.x)} | self.met(s)
+        shown = self.rehearsed(s)
+        return {"cost": self.cost(self.generate(self.noisy(shown), shown.y), shown.x)} | self.met(s)
 
     def noisy(self, s: Square) -> Tensor:
         """The codes that are decoded: in training with noise."""

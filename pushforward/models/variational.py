@@ -191,7 +191,8 @@ class AVB(WAE):
     def formula(self, s: Square) -> Terms:
         r, p = self.reference(s), s.p
         assert isinstance(p, Gaussian)
-        terms = {"cost": self.cost(s.GEx, s.x), "match": self.match(*self.pair(s))}
+        shown = self.rehearsed(s)
+        terms = {"cost": self.cost(shown.GEx, shown.x), "match": self.match(*self.pair(s))}
         return terms | {"contrast": (r.log_prob(s.Ex) - p.log_prob(s.Ex)).mean()}
 
     @property

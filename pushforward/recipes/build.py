@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from inspect import cleandoc
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError
-from pushforward.models import AutoWeight, Model, RisingWeight, Weight
+from pushforward.models import AutoEncoder, AutoWeight, Model, RisingWeight, Weight
 from pushforward.recipes.parts import Recipe, check_fit
 from pushforward.recipes.settings import Settings
+from pushforward.tokens import swapped
 from pushforward.training import Training, adam
 from pushforward.training.loop import Optimizing
 
@@ -109,6 +111,12 @@ def finish(
         raise ConfigError(
             f"batch must be at least 2, got {chosen.batch}: rows of a batch are compared with each other"
         )
+    if chosen.word_swap:
+        if not isinstance(model, AutoEncoder) or not data.words:
+            raise ConfigError(
+                f"word_swap is for auto-encoders of text, got {chosen.word_swap:g} for {data.name}"
+            )
+        model.rehearse = partial(swapped, share=chosen.word_swap)
     check_fit(model, data)
     training = Training(
         batch=chosen.batch,

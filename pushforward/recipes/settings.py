@@ -33,6 +33,8 @@ class Settings:
         input_noise: Deviation of noise on the encoder's input, in training.
         word_dropout: Share of the words said so far that the decoder of text is not told, in training.
         word_noise: Share of the words that the encoder of text cannot read, in training.
+        word_swap: Share of the words of every second line of text that are swapped for others, in training,
+            in what is read and in what is to be told.
         warmup: Steps over which the weight rises from 0.
         free_bits: Nats of each dimension that a KL does not charge.
         truncated: Whether that noise stays within two deviations, as in the official code of WAE.
@@ -62,6 +64,7 @@ class Settings:
     input_noise: float = 0.0
     word_dropout: float = 0.0
     word_noise: float = 0.0
+    word_swap: float = 0.0
     warmup: int = 0
     free_bits: float = 0.0
     truncated: bool = True
@@ -87,7 +90,7 @@ class Settings:
         if not 0 <= self.input_noise < math.inf:
             raise ConfigError(f"input_noise must be at least 0, got {self.input_noise}")
         whole("warmup", self.warmup, least=0)
-        for name in ("beta1", "word_dropout", "word_noise"):
+        for name in ("beta1", "word_dropout", "word_noise", "word_swap"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}")
 
@@ -238,7 +241,7 @@ def small(data: Dataset, share: float | None, **changes: Any) -> Settings:
         batch = min(64, max(2, rows // 4))
         return Settings(
             latent=128, weight=weight, cost="tokens", network="gru", batch=batch, lr=4e-3, beta1=0.9,
-            schedule="cosine", epochs=8000 * batch / rows, meaning=meaning,
+            word_swap=0.3, schedule="cosine", epochs=8000 * batch / rows, meaning=meaning,
         ).changed(changes)  # fmt: skip
     return Settings(
         latent=8 if is_digit(data) else 64,

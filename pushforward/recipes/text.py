@@ -33,6 +33,8 @@ class TextOptions(TypedDict, total=False):
         weight: The factor λ, against a cost summed over tokens.
         word_dropout: Share of the words said so far that the decoder is not told, in training.
         word_noise: Share of the words that the encoder cannot read, in training.
+        word_swap: Share of the words of every second line that are swapped for others, in training, in what
+            is read and in what is to be told.
         network: Kind of encoder and decoder networks.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
@@ -47,6 +49,7 @@ class TextOptions(TypedDict, total=False):
     weight: float | None
     word_dropout: float | None
     word_noise: float | None
+    word_swap: float | None
     network: NetworkName | None
     batch: int | None
     schedule: ScheduleName | None

@@ -55,6 +55,7 @@ def vae(
     label: bool | None = None,
     word_dropout: float | None = None,
     word_noise: float | None = None,
+    word_swap: float | None = None,
     warmup: int | None = None,
     free_bits: float | None = None,
     batch: int | None = None,
@@ -79,6 +80,7 @@ def vae(
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
         word_dropout: Share of the words said so far that a decoder of text is not told, in training.
         word_noise: Share of the words that an encoder of text cannot read, in training.
+        word_swap: Share of the words of every second line of text that are swapped for others, in training.
         warmup: Steps over which the weight rises from 0.
         free_bits: Nats of each dimension that the KL does not charge.
         batch: Rows in a batch.
@@ -130,6 +132,7 @@ def beta_vae(
     label: bool | None = None,
     word_dropout: float | None = None,
     word_noise: float | None = None,
+    word_swap: float | None = None,
     warmup: int | None = None,
     free_bits: float | None = None,
     batch: int | None = None,
@@ -154,6 +157,7 @@ def beta_vae(
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
         word_dropout: Share of the words said so far that a decoder of text is not told, in training.
         word_noise: Share of the words that an encoder of text cannot read, in training.
+        word_swap: Share of the words of every second line of text that are swapped for others, in training.
         warmup: Steps over which the weight rises from 0.
         free_bits: Nats of each dimension that the KL does not charge.
         batch: Rows in a batch.

@@ -95,6 +95,7 @@ def wae_mmd(
     label: bool | None = None,
     word_dropout: float | None = None,
     word_noise: float | None = None,
+    word_swap: float | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -121,6 +122,7 @@ def wae_mmd(
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
         word_dropout: Share of the words said so far that a decoder of text is not told, in training.
         word_noise: Share of the words that an encoder of text cannot read, in training.
+        word_swap: Share of the words of every second line of text that are swapped for others, in training.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate of encoder and decoder.
@@ -177,6 +179,7 @@ def wae_gan(
     prior_density: bool | None = None,
     word_dropout: float | None = None,
     word_noise: float | None = None,
+    word_swap: float | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -209,6 +212,7 @@ def wae_gan(
         prior_density: Whether the critic is told the prior's log-density.
         word_dropout: Share of the words said so far that a decoder of text is not told, in training.
         word_noise: Share of the words that an encoder of text cannot read, in training.
+        word_swap: Share of the words of every second line of text that are swapped for others, in training.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate of encoder and decoder.
@@ -280,6 +284,7 @@ def wae_random(
     label: bool | None = None,
     word_dropout: float | None = None,
     word_noise: float | None = None,
+    word_swap: float | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -306,6 +311,7 @@ def wae_random(
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
         word_dropout: Share of the words said so far that a decoder of text is not told, in training.
         word_noise: Share of the words that an encoder of text cannot read, in training.
+        word_swap: Share of the words of every second line of text that are swapped for others, in training.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate of encoder and decoder.
@@ -349,6 +355,7 @@ def ae(
     label: bool | None = None,
     word_dropout: float | None = None,
     word_noise: float | None = None,
+    word_swap: float | None = None,
     batch: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
@@ -369,6 +376,7 @@ def ae(
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
         word_dropout: Share of the words said so far that a decoder of text is not told, in training.
         word_noise: Share of the words that an encoder of text cannot read, in training.
+        word_swap: Share of the words of every second line of text that are swapped for others, in training.
         batch: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate.

@@ -19,7 +19,7 @@ from pushforward.networks import (
     TransformerLineEncoder,
 )
 from pushforward.randomness import Noise
-from pushforward.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths
+from pushforward.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths, swapped
 
 PIECES = 20
 
@@ -152,6 +152,19 @@ def test_words_are_dropped_in_training_alone_and_never_ends(encoder, decoder):
     assert torch.equal(encoder(x), encoder(x))
     assert not torch.equal(decoder.train()(z).log_prob(x), decoder(z).log_prob(x))
     assert not torch.equal(encoder.train()(x), encoder(x))
+
+
+def test_swapped_words_come_from_the_batch_in_every_second_line():
+    x = lines(2000)
+    made = swapped(x, Noise(0), 0.5)
+    words = x > BEGIN
+    assert made[~words].equal(x[~words])
+    assert set(made.unique().tolist()) <= set(x.unique().tolist())
+    touched = (made != x)[:, :5].any(1)[lengths(x) > 6]
+    assert touched.float().mean().item() == pytest.approx(0.5 * (1 - (1 - 0.5 * 0.95) ** 5), abs=0.04)
+    assert swapped(x, Noise(0), 0.0).equal(x)
+    empty = torch.tensor([[END, PAD]])
+    assert swapped(empty, Noise(0), 0.5).equal(empty)
 
 
 def test_dropped_words_are_still_asked_for(decoder):

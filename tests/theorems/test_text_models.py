@@ -273,3 +273,31 @@ def _gaussian():
     from pushforward.distributions import GaussianEncoder
 
     return GaussianEncoder(nn.Linear(3, 4))
+
+
+# --------------------------------------------------------------------------------------- word_swap
+
+
+@pytest.mark.parametrize("recipe", ["ae", "wae-mmd", "vae", "arae", "transfer-ae"])
+def test_swapped_words_cost_and_do_not_match(phrases, recipe):
+    """In training the cost is of rehearsed lines, told back as they were shown; the match is of the data."""
+    options = {"latent": 6} | ({"code_noise": 0.0} if recipe == "arae" else {})
+    model = RECIPES[recipe](phrases, word_swap=0.5, **options).model
+    plain = RECIPES[recipe](phrases, word_swap=0.0, **options).model
+    plain.load_state_dict(model.state_dict())
+    x, y = phrases.train.batch(slice(0, 32))
+    found, usual = (m.train().formula(Square(m, x, Noise(0), y)) for m in (model, plain))
+    assert all(found[name].equal(usual[name]) for name in usual if name != "cost")
+    shown = Square(plain, model.rehearse(x, Noise(0)("rehearse")), Noise(0), y)
+    assert not shown.x.equal(x)
+    assert found["cost"].item() == pytest.approx(plain.formula(shown)["cost"].item(), rel=1e-5)
+    assert found["cost"].item() != pytest.approx(usual["cost"].item(), rel=1e-5)
+    at_rest = (m.eval().formula(Square(m, x, Noise(0), y)) for m in (model, plain))
+    assert len({terms["cost"].item() for terms in at_rest}) == 1
+
+
+def test_only_text_has_words_to_swap():
+    from pushforward.data import open_dataset
+
+    with pytest.raises(ConfigError, match="word_swap is for auto-encoders of text"):
+        RECIPES["wae-mmd"](open_dataset("digits"), word_swap=0.3)
