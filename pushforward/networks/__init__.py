@@ -14,6 +14,7 @@ from pushforward.networks.sequence import (
     Lines,
     TransformerLineDecoder,
     TransformerLineEncoder,
+    WriterOfEach,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Squares",
     "TransformerLineDecoder",
     "TransformerLineEncoder",
+    "WriterOfEach",
     "conv_decoder",
     "conv_encoder",
     "mlp",

@@ -15,6 +15,8 @@ References:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -163,12 +165,12 @@ class LineDecoder(nn.Module, ABC):
         """States (N, T, H) from codes and the tokens before each place (N, T); void after ``sizes``."""
 
     @abstractmethod
-    def begin(self, z: Tensor) -> Tensor:
+    def begin(self, z: Tensor) -> Any:
         """What is remembered before the first token."""
 
     @abstractmethod
-    def step(self, z: Tensor, before: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, V) after the tokens ``before`` (N,), and what is remembered after them."""
+    def step(self, z: Tensor, before: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        """States (N, H) after the tokens ``before`` (N,), and what is remembered after them."""
 
 
 class GRULineDecoder(LineDecoder):
@@ -213,7 +215,7 @@ class GRULineDecoder(LineDecoder):
     def step(self, z: Tensor, before: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         fed = torch.cat([self.embedding(before), z], dim=-1).unsqueeze(1)
         said, memory = self.writer(fed, memory)
-        return self.scores(said[:, 0]), memory
+        return said[:, 0], memory
 
 
 class TransformerLineDecoder(LineDecoder):
@@ -260,7 +262,59 @@ class TransformerLineDecoder(LineDecoder):
     def step(self, z: Tensor, before: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         memory = torch.cat([memory, before.unsqueeze(1)], dim=1)
         sizes = torch.full((len(z),), memory.shape[1])
-        return self.scores(self.states(z, memory, sizes)[:, -1]), memory
+        return self.states(z, memory, sizes)[:, -1], memory
+
+
+class WriterOfEach(LineDecoder):
+    """A writer for each label, who share the vectors that stand for tokens.
+
+    Takes codes and, in the last K columns, labels as :class:`~pushforward.labels.Told` appends them; rows of
+    unknown label are the first writer's.
+
+    Arguments:
+        writers: Decoders of codes (N, L), one for each of K labels.
+
+    References:
+        | Adversarially Regularized Autoencoders (Zhao et al., 2018), section 3, "unaligned transfer"
+        | https://arxiv.org/abs/1706.04223
+
+    Example:
+        >>> both = WriterOfEach([GRULineDecoder(8, pieces=50, longest=6) for label in range(2)])
+        >>> both(torch.zeros(3, 8 + 2)).greedy().shape
+        torch.Size([3, 6])
+    """
+
+    def __init__(self, writers: Sequence[LineDecoder]) -> None:
+        first = writers[0]
+        pieces, embedding = first.embedding.weight.shape
+        super().__init__(pieces, first.longest, first.project.in_features, embedding, first.blank)
+        self.writers = nn.ModuleList(writers)
+        for writer in writers:
+            writer.embedding, writer.project, writer.bias = self.embedding, self.project, self.bias
+
+    def hands(self, z: Tensor) -> list[tuple[LineDecoder, Tensor, Tensor]]:
+        """Each writer with its rows (M,) and their codes (M, L)."""
+        labels = z[:, -len(self.writers) :].argmax(1)
+        rows = [(labels == label).nonzero().flatten() for label in range(len(self.writers))]
+        codes = z[:, : -len(self.writers)]
+        writers = (writer for writer in self.writers if isinstance(writer, LineDecoder))
+        return [(writer, some, codes[some]) for writer, some in zip(writers, rows, strict=True) if len(some)]
+
+    def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
+        made = z.new_zeros(*before.shape, self.project.in_features)
+        for writer, some, codes in self.hands(z):
+            made[some] = writer.states(codes, before[some], sizes[some.to(sizes.device)])
+        return made
+
+    def begin(self, z: Tensor) -> list[Any]:
+        return [writer.begin(codes) for writer, _, codes in self.hands(z)]
+
+    def step(self, z: Tensor, before: Tensor, memory: list[Any]) -> tuple[Tensor, list[Any]]:
+        made, after = z.new_zeros(len(z), self.project.in_features), []
+        for (writer, some, codes), known in zip(self.hands(z), memory, strict=True):
+            made[some], kept = writer.step(codes, before[some], known)
+            after.append(kept)
+        return made, after
 
 
 class Lines:
@@ -310,7 +364,8 @@ class Lines:
         x = before.new_full((len(self.z), net.longest), PAD)
         open_ = torch.ones_like(before, dtype=torch.bool)
         for place in range(net.longest):
-            scores, memory = net.step(self.z, before, memory)
+            states, memory = net.step(self.z, before, memory)
+            scores = net.scores(states)
             scores[:, [PAD, UNKNOWN, BEGIN]] = -torch.inf
             before = scores.argmax(-1) if place < net.longest - 1 else torch.full_like(before, END)
             x[:, place] = torch.where(open_, before, PAD)
@@ -328,4 +383,5 @@ __all__ = [
     "Lines",
     "TransformerLineDecoder",
     "TransformerLineEncoder",
+    "WriterOfEach",
 ]

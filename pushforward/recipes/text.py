@@ -18,10 +18,10 @@ from pushforward.discrepancies import IMQ, MMD, Clipping, GradientPenalty, Jense
 from pushforward.distributions import DeterministicEncoder, NormalPrior, PushedPrior
 from pushforward.errors import ConfigError, DataError
 from pushforward.models import ARAE, TransferAE
-from pushforward.networks import mlp
+from pushforward.networks import LineDecoder, WriterOfEach, mlp
 from pushforward.recipes.build import NetworkName, ScheduleName, Table, entries, finish, price, unfolded
-from pushforward.recipes.parts import Recipe, assemble
-from pushforward.recipes.settings import WithPrior, pick, small
+from pushforward.recipes.parts import NETWORKS, Recipe, assemble, fitting
+from pushforward.recipes.settings import Settings, WithPrior, pick, small
 from pushforward.training import adam
 
 
@@ -170,6 +170,7 @@ def transfer_ae(
     *,
     style_weight: float = 20.0,
     pairs: float = 0.0,
+    writers: Literal["one", "two"] = "one",
     **options: Unpack[TextOptions],
 ) -> Recipe:
     r"""Style transfer: codes that do not tell which of two labels their row had, decoded under the other.
@@ -183,6 +184,7 @@ def transfer_ae(
         data: What to learn from.
         style_weight: The factor μ of the game on styles.
         pairs: The share of pairs that are shown, from 0 to 1.
+        writers: Whether one decoder is told the label, or, of text, each label has its own.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -209,7 +211,10 @@ def transfer_ae(
         raise ConfigError(f"pairs must be a share from 0 to 1, got {pairs}")
     if not style_weight >= 0:
         raise ConfigError(f"style_weight must be at least 0, got {style_weight}")
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"), tell_encoder=False)
+    decoder = options.get("decoder")
+    if decoder is None and writers == "two":
+        decoder = two_writers(chosen, data)
+    parts = assemble(chosen, data, options.get("encoder"), decoder, tell_encoder=False)
     critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
     match = MMD(IMQ(parts.prior.spread))
     model = TransferAE(
@@ -225,6 +230,15 @@ def transfer_ae(
         "style": adam(chosen.critic_lr, (0.5, 0.999)),
     }
     return finish(model, chosen, data, meaning, optimizers, pairs=pairs)
+
+
+def two_writers(chosen: Settings, data: Dataset) -> nn.Module:
+    """A decoder of lines for each of two labels."""
+    if not data.words:
+        raise ConfigError(f"two writers are for text, the rows of {data.name} are {data.kind}")
+    network = fitting(chosen.network, NETWORKS, data)
+    made = [network.decoder(chosen.latent, (*data.shape, len(data.words))) for label in range(2)]
+    return WriterOfEach([writer for writer in made if isinstance(writer, LineDecoder)])
 
 
 __all__ = ["arae", "transfer_ae"]

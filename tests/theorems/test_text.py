@@ -12,11 +12,13 @@ from pushforward.costs import Tokens
 from pushforward.errors import ConfigError, DataError
 from pushforward.evaluation.kneser_ney import KneserNey
 from pushforward.evaluation.text import StyleJudge, bleu, distinct, self_bleu
+from pushforward.labels import Told
 from pushforward.networks import (
     GRULineDecoder,
     GRULineEncoder,
     TransformerLineDecoder,
     TransformerLineEncoder,
+    WriterOfEach,
 )
 from pushforward.randomness import Noise
 from pushforward.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths, swapped
@@ -40,6 +42,9 @@ def lines(rows=12, longest=9):
 DECODERS = {
     "gru": lambda: GRULineDecoder(4, PIECES, longest=9, width=16, embedding=8),
     "transformer": lambda: TransformerLineDecoder(4, PIECES, longest=9, width=16),
+    "writers": lambda: WriterOfEach(
+        [GRULineDecoder(2, PIECES, longest=9, width=16, embedding=8) for _ in "ab"]
+    ),
 }
 ENCODERS = {
     "gru": lambda: GRULineEncoder(PIECES, 4, width=16, embedding=8),
@@ -67,7 +72,8 @@ def test_the_likelihood_is_the_product_of_steps(decoder):
     for row, code, wanted in zip(x, z, decoder(z).log_prob(x), strict=True):
         state, before, total = decoder.begin(code.unsqueeze(0)), BEGIN, 0.0
         for token in row[: int(lengths(row.unsqueeze(0)))].tolist():
-            scores, state = decoder.step(code.unsqueeze(0), torch.tensor([before]), state)
+            said, state = decoder.step(code.unsqueeze(0), torch.tensor([before]), state)
+            scores = decoder.scores(said)
             total += scores.log_softmax(-1)[0, token].item()
             before = token
         assert wanted.item() == pytest.approx(total, rel=1e-12)
@@ -116,10 +122,23 @@ def test_greedy_equals_batched_greedy_and_is_the_best_step(decoder):
     for row, code in zip(together, z, strict=True):
         state, before = decoder.begin(code.unsqueeze(0)), BEGIN
         for place, token in enumerate(row[: int(lengths(row.unsqueeze(0)))].tolist()):
-            scores, state = decoder.step(code.unsqueeze(0), torch.tensor([before]), state)
+            said, state = decoder.step(code.unsqueeze(0), torch.tensor([before]), state)
+            scores = decoder.scores(said)
             scores[:, [PAD, UNKNOWN, BEGIN]] = -torch.inf
             assert token == (END if place == decoder.longest - 1 else scores.argmax().item())
             before = token
+
+
+def test_each_label_has_its_writer_and_all_have_the_same_words():
+    both = DECODERS["writers"]().double().eval()
+    z, x = torch.randn(12, 2, dtype=torch.float64), lines()
+    y = torch.arange(12) % 3 - 1  # -1 is unknown
+    told = Told(both, 2)(z, y)
+    for label, writer in enumerate(both.writers):
+        rows = y.clamp(min=0) == label
+        assert torch.allclose(told.log_prob(x)[rows], writer(z[rows]).log_prob(x[rows]), rtol=1e-10)
+        assert told.greedy()[rows].equal(writer(z[rows]).greedy())
+    assert both.writers[0].embedding is both.writers[1].embedding is both.embedding
 
 
 def test_what_is_read_out_ends_once_and_is_padded(decoder):

@@ -301,3 +301,26 @@ def test_only_text_has_words_to_swap():
 
     with pytest.raises(ConfigError, match="word_swap is for auto-encoders of text"):
         RECIPES["wae-mmd"](open_dataset("digits"), word_swap=0.3)
+
+
+# ------------------------------------------------------------------------------------- two writers
+
+
+def test_each_style_may_have_its_own_writer(phrases):
+    """Lines of one label teach nothing to the writer of the other, and everybody shares the words."""
+    model = RECIPES["transfer-ae"](phrases, latent=6, writers="two", pairs=0.0).model
+    mine, other = model.decoder.net.writers
+    x, y = phrases.train.batch(slice(0, 64))
+    s = Square(model.train(), x[y == 0], Noise(0), y[y == 0])
+    model.formula(s)["cost"].backward()
+    assert mine.writer.weight_hh_l0.grad.any()
+    assert other.writer.weight_hh_l0.grad is None
+    assert model.decoder.net.embedding.weight.grad.any()
+
+
+def test_two_writers_write_text():
+    from pushforward.data import open_dataset
+
+    rows = torch.rand(100, 3)
+    with pytest.raises(ConfigError, match=r"two writers are for text, the rows of .* are vectors"):
+        RECIPES["transfer-ae"](open_dataset((rows, torch.arange(100) % 2)), latent=2, writers="two")
