@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from pushforward.networks.recurrent import GRU
 from pushforward.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths
 
 WIDTH = 256  # of hidden states
@@ -83,7 +84,7 @@ class GRULineEncoder(LineEncoder):
         self, pieces: int, outputs: int, width: int = WIDTH, embedding: int = EMBEDDING, blank: float = 0.0
     ) -> None:
         super().__init__(pieces, embedding, blank)
-        self.reader = nn.GRU(embedding, width, batch_first=True, bidirectional=True)
+        self.reader = GRU(embedding, width, bidirectional=True)
         self.head = nn.Linear(2 * width, outputs)
 
     def read(self, rows: Tensor, sizes: Tensor) -> Tensor:
@@ -201,7 +202,7 @@ class GRULineDecoder(LineDecoder):
     ) -> None:
         super().__init__(pieces, longest, width, embedding, blank)
         self.first = nn.Linear(latent, width)
-        self.writer = nn.GRU(embedding + latent, width, batch_first=True)
+        self.writer = GRU(embedding + latent, width)
 
     def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
         fed = torch.cat([self.embedding(before), z.unsqueeze(1).expand(-1, before.shape[1], -1)], dim=-1)

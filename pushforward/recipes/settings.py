@@ -174,7 +174,7 @@ class WithPrior(Settings):
     """
 
     noise: int = 100
-    code_noise: float = 0.1
+    code_noise: float = 0.03
     calm: float = 0.9995
     turns: int = 5
     penalty: float = 1.0
