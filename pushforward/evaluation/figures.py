@@ -138,6 +138,12 @@ OTHERS = (
         -1,
     ),
     Figure(
+        "matched error",
+        ("classes", "matched_error"),
+        "the same with clusters and labels matched one to one",
+        -1,
+    ),
+    Figure(
         "5-NN error",
         ("classes", "neighbours_error"),
         "share of held-out rows that neighbouring training codes take for another class",

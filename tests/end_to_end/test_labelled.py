@@ -175,7 +175,8 @@ def test_adversarial_runs(recipe, few, tmp_path):
         "aae-semi-supervised": {"error", "named_by", "neighbours_error", "neighbours_among", "asked"},
         "aae-reduction": {"error", "named_by", "neighbours_error", "neighbours_among", "asked"},
         "aae-clustering": {
-            "error", "majority_error", "named_by", "clusters", "neighbours_error", "neighbours_among",
+            "error", "majority_error", "matched_error", "named_by", "clusters",
+            "neighbours_error", "neighbours_among",
         },
     }  # fmt: skip
     assert set(verdict) == expected[recipe]

@@ -116,6 +116,7 @@ def test_clusters_are_named_after_training_rows(clusters):
 
     figures = found(coder(logits, clusters=clusters))
     assert value(figures["error"]) == value(figures["majority_error"]) == 0
+    assert value(figures["matched_error"]) == pytest.approx(0 if clusters == K else 1 - K / clusters, abs=0.1)
     assert figures["named_by"] == "the surest training row"
     assert figures["clusters"] == clusters
 
@@ -134,7 +135,7 @@ def test_the_surest_row_and_the_majority():
     figures = found(coder(logits), data(train, test))
     assert figures["clusters"] == 1
     assert value(figures["error"]) == pytest.approx(0.2)
-    assert value(figures["majority_error"]) == pytest.approx(0.8)
+    assert value(figures["majority_error"]) == value(figures["matched_error"]) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("surest", [(2, 1, 1), (1, 2, 1), (1, 1, 2)])
