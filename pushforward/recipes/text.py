@@ -160,7 +160,7 @@ def on_sphere(z: Tensor) -> Tensor:
 
 
 TRANSFER_TABLE: Table = {
-    "small": lambda data: small(data, share=1, critic_lr=1e-3, label=True),
+    "small": lambda data: small(data, share=0.5, critic_lr=1e-3, label=True),
 }
 
 

@@ -43,7 +43,7 @@ from pushforward.recipes.settings import (
 )
 
 WAE_MMD: Table = {
-    "small": lambda data: small(data, share=4),
+    "small": lambda data: small(data, share=0.5 if data.words else 4),
     "paper": lambda data: (
         mnist(meaning=AS_PRINTED)
         if is_digit(data)
