@@ -50,11 +50,10 @@ class GRU(nn.GRU):
         super().__init__(inputs, width, batch_first=True, bidirectional=bidirectional)
 
     def forward(self, rows: Any, first: Tensor | None = None) -> tuple[Any, Tensor]:
-        if (
-            not isinstance(rows, PackedSequence)
-            or rows.data.device.type != "cpu"
-            or not torch.is_grad_enabled()
-        ):
+        if not isinstance(rows, PackedSequence) or rows.data.device.type != "cpu":
+            return super().forward(rows, first)
+        learnt = (rows.data, *self.parameters(), *([] if first is None else [first]))
+        if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in learnt)):
             return super().forward(rows, first)
         data, sizes, order, back = rows
         ways = 2 if self.bidirectional else 1

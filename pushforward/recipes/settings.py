@@ -176,7 +176,7 @@ class WithPrior(Settings):
     noise: int = 100
     code_noise: float = 0.03
     calm: float = 0.9995
-    turns: int = 5
+    turns: int = 2
     penalty: float = 1.0
     prior_widths: tuple[int, ...] = (256, 256)
     prior_lr: float = 5e-4

@@ -71,10 +71,10 @@ ARAE_TABLE: dict[str, Callable[[Dataset], WithPrior]] = {
     "small": sphered,
     "paper": lambda data: sphered(
         data, latent=300, weight=12.0, critic_lr=1e-5, critic_widths=(300, 300), epochs=15, code_noise=0.2,
-        calm=0.995, penalty=0.0, prior_widths=(300, 300), prior_lr=5e-5, play_beta1=0.9,
+        calm=0.995, turns=5, penalty=0.0, prior_widths=(300, 300), prior_lr=5e-5, play_beta1=0.9,
     ),
     "official": lambda data: sphered(
-        data, latent=300, weight=1.2, critic_lr=1e-4, critic_widths=(300, 300), epochs=15, code_noise=0.05,
+        data, latent=300, weight=1.2, critic_lr=1e-4, critic_widths=(300, 300), epochs=15, code_noise=0.05, turns=5,
         prior_widths=(300, 300), prior_lr=1e-4,
     ),
 }  # fmt: skip
@@ -110,7 +110,7 @@ def arae(
         code_noise: Deviation of the noise on codes that are decoded, in training, at the first step: 0.03,
             a third of a code's length in 128 dimensions; with "paper" 0.2, with "official" 0.05.
         calm: What that deviation is multiplied by every 100 steps: 0.9995, with "paper" 0.995.
-        turns: Updates of the critic for each update of the model: 5.
+        turns: Updates of the critic for each update of the model: 2, with "paper" and "official" 5.
         penalty: The factor of the penalty on the critic's slope: 1; 0, as with "paper", for weights that are
             clipped.
 
