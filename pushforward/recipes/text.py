@@ -74,8 +74,8 @@ ARAE_TABLE: dict[str, Callable[[Dataset], WithPrior]] = {
         calm=0.995, turns=5, penalty=0.0, prior_widths=(300, 300), prior_lr=5e-5, play_beta1=0.9,
     ),
     "official": lambda data: sphered(
-        data, latent=300, weight=1.2, critic_lr=1e-4, critic_widths=(300, 300), epochs=15, code_noise=0.05, turns=5,
-        prior_widths=(300, 300), prior_lr=1e-4,
+        data, latent=300, weight=1.2, critic_lr=1e-4, critic_widths=(300, 300), epochs=15, code_noise=0.05,
+        turns=5, prior_widths=(300, 300), prior_lr=1e-4,
     ),
 }  # fmt: skip
 
