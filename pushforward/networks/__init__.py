@@ -6,6 +6,7 @@ from pushforward.networks.mixing import Mixing, Squares
 from pushforward.networks.mlp import mlp
 from pushforward.networks.noise import GaussianNoise
 from pushforward.networks.resnet import resnet_critic, resnet_generator
+from pushforward.networks.scaled import Scaled
 from pushforward.networks.sequence import (
     GRULineDecoder,
     GRULineEncoder,
@@ -28,6 +29,7 @@ __all__ = [
     "Lines",
     "Mixing",
     "NormFirst",
+    "Scaled",
     "Squares",
     "TransformerLineDecoder",
     "TransformerLineEncoder",

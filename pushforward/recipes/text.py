@@ -6,6 +6,7 @@ labels that are styles.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, TypedDict, Unpack
@@ -18,7 +19,7 @@ from pushforward.discrepancies import IMQ, MMD, Clipping, GradientPenalty, Jense
 from pushforward.distributions import DeterministicEncoder, NormalPrior, PushedPrior
 from pushforward.errors import ConfigError, DataError
 from pushforward.models import ARAE, TransferAE
-from pushforward.networks import LineDecoder, WriterOfEach, mlp
+from pushforward.networks import LineDecoder, Scaled, WriterOfEach, mlp
 from pushforward.recipes.build import NetworkName, ScheduleName, Table, entries, finish, price, unfolded
 from pushforward.recipes.parts import NETWORKS, Recipe, assemble, fitting
 from pushforward.recipes.settings import Settings, WithPrior, pick, small
@@ -103,6 +104,8 @@ def arae(
     gradient, which is not done here. λ stands beside a cost summed over tokens, which the code averages: 12
     here is 1 there on lines of 12 tokens.
 
+    The decoder multiplies codes by :math:`\sqrt L` before it reads them.
+
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
@@ -139,8 +142,10 @@ def arae(
     critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
     constraint = GradientPenalty(chosen.penalty) if chosen.penalty else Clipping(0.01)
     match = Wasserstein(critic, turns=chosen.turns, constraint=constraint)
+    # A code of norm 1 has small entries, from which a network learns slowly.
+    decoder = nn.Sequential(Scaled(math.sqrt(chosen.latent)), parts.decoder)
     model = ARAE(
-        prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight, chosen.code_noise, chosen.calm
+        prior, decoder, parts.encoder, match, parts.cost, parts.weight, chosen.code_noise, chosen.calm
     )
     meaning = (
         f"weight {float(parts.weight):g} times the critic's Wasserstein bound, of codes on the unit sphere "

@@ -47,6 +47,8 @@ def test_codes_have_norm_one(phrases):
     model = RECIPES["arae"](phrases, latent=6).model.eval()
     norms = model.encode(phrases.test.x[:50]).norm(dim=1)
     assert torch.allclose(norms, torch.ones(50), atol=1e-6)
+    scaled = model.decoder[0](model.encode(phrases.test.x[:50])).square().mean(1)
+    assert torch.allclose(scaled, torch.ones(50), atol=1e-5)
 
 
 def test_with_prior_and_critic_frozen_and_no_weight_it_is_a_denoising_auto_encoder():
