@@ -15,12 +15,12 @@ STYLES = ("latent", "classes", "text", "transfer")
 TRANSFERS = tuple(f"transfer-ae:pairs={share}" for share in (0, 0.01, 0.1, 1))
 GROUPS: dict[str, Group] = {
     "shakespeare": Group(
-        ("ae", "wae-mmd", "arae", "vae:warmup=4000,free_bits=0.1,word_dropout=0.3"),
-        8000,
+        ("ae", "wae-mmd", "arae", "vae:warmup=3000,free_bits=0.1,word_dropout=0.3"),
+        6000,
         LINES,
         "shakespeare",
     ),
-    "transfer": Group(TRANSFERS, 8000, STYLES, "shakespeare"),
+    "transfer": Group(TRANSFERS, 6000, STYLES, "shakespeare"),
     "transfer-bible": Group(TRANSFERS, 6000, STYLES, "bible"),
 }
 
