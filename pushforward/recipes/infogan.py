@@ -18,7 +18,9 @@ from pushforward.recipes.parts import PRIORS, Recipe, named
 from pushforward.recipes.settings import InData
 
 INFO_TABLE: Table = {
-    "small": lambda data: quick(data, latent=62, prior="uniform", critic_lr=2e-4, batch=128),
+    "small": lambda data: quick(
+        data, latent=62, prior="uniform", critic_lr=2e-4, batch=min(128, max(2, len(data.train) // 4))
+    ),
     "paper": lambda data: published(
         latent=62, lr=1e-3, critic_lr=2e-4, epochs=5000 * 128 / len(data.train), std=0.0
     ),
