@@ -47,12 +47,16 @@ class AutoEncoder(Model):
             return s
         return Square(self, self.rehearse(s.x, s.noise("rehearse")), s.noise, s.y)
 
+    def back(self, s: Square) -> Any:
+        """What the decoder makes of the codes, for the cost to compare with the data."""
+        return s.GEx
+
     def pair(self, s: Square) -> tuple[Any, Any]:
         return s.Ex, s.z
 
     def formula(self, s: Square) -> Terms:
         shown = self.rehearsed(s)
-        return {"cost": self.cost(shown.GEx, shown.x)}
+        return {"cost": self.cost(self.back(shown), shown.x)}
 
 
 class WAE(AutoEncoder):

@@ -110,9 +110,8 @@ class ARAE(WAE):
     def pair(self, s: Square) -> tuple[Any, Any]:
         return s.z, s.Ex
 
-    def formula(self, s: Square) -> Terms:
-        shown = self.rehearsed(s)
-        return {"cost": self.cost(self.generate(self.noisy(shown), shown.y), shown.x)} | self.met(s)
+    def back(self, s: Square) -> Any:
+        return self.generate(self.noisy(s), s.y)
 
     def noisy(self, s: Square) -> Tensor:
         """The codes that are decoded: in training with noise."""

@@ -191,9 +191,7 @@ class AVB(WAE):
     def formula(self, s: Square) -> Terms:
         r, p = self.reference(s), s.p
         assert isinstance(p, Gaussian)
-        shown = self.rehearsed(s)
-        terms = {"cost": self.cost(shown.GEx, shown.x), "match": self.match(*self.pair(s))}
-        return terms | {"contrast": (r.log_prob(s.Ex) - p.log_prob(s.Ex)).mean()}
+        return super().formula(s) | {"contrast": (r.log_prob(s.Ex) - p.log_prob(s.Ex)).mean()}
 
     @property
     def claims_bound(self) -> bool:

@@ -43,8 +43,8 @@ def quick(data: Dataset, **changes: Any) -> InTurns:
     """Settings that are done in minutes on two cores."""
     batch = min(100, small(data, None).batch)
     usual = small(data, None, lr=1e-3, batch=batch, critic_lr=5e-4, critic_widths=(256, 256))
-    known = {name: getattr(usual, name) for name in usual.__dataclass_fields__}
-    row = replace(InTurns(**known), encoder_lr=5e-4, truncated=False, epochs=6000 * batch / len(data.train))
+    epochs = 6000 * batch / len(data.train)
+    row = InTurns.beyond(usual, encoder_lr=5e-4, truncated=False, epochs=epochs)
     return replace(row, **changes)
 
 

@@ -94,6 +94,12 @@ class Settings:
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}")
 
+    @classmethod
+    def beyond(cls, usual: Settings, **changes: Any) -> Self:
+        """The entries of other settings in settings that have more of them, with single entries replaced."""
+        known = {name: getattr(usual, name) for name in usual.__dataclass_fields__}
+        return cls(**(known | changes))
+
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """These settings with every entry of ``changes`` that is not None."""
         return replace(self, **{name: value for name, value in changes.items() if value is not None})

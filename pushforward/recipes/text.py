@@ -63,9 +63,7 @@ class TextOptions(TypedDict, total=False):
 
 def sphered(data: Dataset, **changes: Any) -> WithPrior:
     """Settings that are done in minutes on two cores."""
-    usual = small(data, None, weight=10.0, critic_lr=5e-4)
-    known = {name: getattr(usual, name) for name in usual.__dataclass_fields__}
-    return replace(WithPrior(**known), **changes)
+    return WithPrior.beyond(small(data, None, weight=10.0, critic_lr=5e-4), **changes)
 
 
 ARAE_TABLE: dict[str, Callable[[Dataset], WithPrior]] = {
