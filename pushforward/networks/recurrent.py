@@ -1,8 +1,7 @@
-r"""A recurrent network that trains faster on a CPU.
+r"""A recurrent network whose backward pass on a CPU is written out.
 
 PyTorch's own, on packed rows, fills a gradient as large as all rows with zeros for every step of time and
-adds them up. Here the backward pass is written out: each step fills its own rows, and weights get their
-gradient in one product at the end.
+adds them up. Here each step fills its own rows, and weights get their gradient in one product at the end.
 
 .. math:: r = \sigma(W_r x + U_r h), \quad u = \sigma(W_u x + U_u h), \quad
     c = \tanh(W_c x + r \odot U_c h), \quad h' = c + u \odot (h - c)

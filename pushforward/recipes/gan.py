@@ -25,7 +25,7 @@ from pushforward.recipes.parts import Recipe, named
 
 
 def norm_of(data: Dataset) -> Literal["batch"] | None:
-    """What normalises a critic that nothing else restrains: without it, on images, it wins at once."""
+    """What normalises a critic that nothing else restrains: on images it would win."""
     return "batch" if len(data.shape) == 3 else None
 
 

@@ -1,4 +1,4 @@
-"""The network that trains faster is PyTorch's own: its numbers and its gradients."""
+"""The network whose backward pass is written out is PyTorch's own: its numbers and its gradients."""
 
 import pytest
 import torch
