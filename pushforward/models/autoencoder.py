@@ -47,7 +47,7 @@ class AutoEncoder(Model):
             return s
         return Square(self, self.rehearse(s.x, s.noise("rehearse")), s.noise, s.y)
 
-    def back(self, s: Square) -> Any:
+    def rebuilt(self, s: Square) -> Any:
         """What the decoder makes of the codes, for the cost to compare with the data."""
         return s.GEx
 
@@ -56,7 +56,7 @@ class AutoEncoder(Model):
 
     def formula(self, s: Square) -> Terms:
         shown = self.rehearsed(s)
-        return {"cost": self.cost(self.back(shown), shown.x)}
+        return {"cost": self.cost(self.rebuilt(shown), shown.x)}
 
 
 class WAE(AutoEncoder):

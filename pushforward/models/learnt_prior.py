@@ -110,7 +110,7 @@ class ARAE(WAE):
     def pair(self, s: Square) -> tuple[Any, Any]:
         return s.z, s.Ex
 
-    def back(self, s: Square) -> Any:
+    def rebuilt(self, s: Square) -> Any:
         return self.generate(self.noisy(s), s.y)
 
     def noisy(self, s: Square) -> Tensor:
