@@ -64,7 +64,42 @@ def pulling_away(codes: Tensor) -> Tensor:
     return (squares.sum() - squares.diagonal().sum()) / (n * (n - 1))
 
 
-class EnergyMargin(Game):
+class EnergyGame(Game):
+    r"""A game of energies: the model's samples go where the critic's energy is low, and keep apart.
+
+    .. math:: D_D(Q, P) = E_Q\, D - E_P\, D + w\, \mathrm{PT}(\mathrm{Enc}(q))
+
+    The gradient goes through both arguments of :math:`c(\hat x, x)`.
+
+    Arguments:
+        critic: An :class:`Energy`; with ``pull=0`` any module from (N, \*) to energies (N, 1) of at least 0.
+        pull: The factor w of the pulling-away term on the critic's codes of what is made.
+        turns: Updates of the critic for each update of the model.
+
+    Raises:
+        ConfigError: If ``pull`` is below 0, or the critic has no encoder to pull.
+    """
+
+    def __init__(self, critic: nn.Module, pull: float = 0.0, turns: int = 1) -> None:
+        super().__init__(critic, turns)
+        if not pull >= 0:
+            raise ConfigError(f"pull must be at least 0, got {pull}")
+        if pull and not isinstance(critic, Energy):
+            raise ConfigError("pulling away needs a critic with an encoder: an Energy")
+        self.pull = pull
+
+    def extra_repr(self) -> str:
+        return f"pull={self.pull:g}, {super().extra_repr()}"
+
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        gap = self.critic(q).mean() - self.critic(p).mean()
+        if not self.pull:
+            return gap
+        assert isinstance(self.critic, Energy)
+        return gap + self.pull * pulling_away(self.critic.encoder(q))
+
+
+class EnergyMargin(EnergyGame):
     r"""The game of EBGAN: energy falls on what is given and rises on what is made, up to a margin.
 
     .. math:: B_D(Q, P) = -E_P\, D - E_Q (m - D)_+, \qquad
@@ -88,35 +123,23 @@ class EnergyMargin(Game):
     """
 
     def __init__(self, critic: nn.Module, margin: float, pull: float = 0.0, turns: int = 1) -> None:
-        super().__init__(critic, turns)
+        super().__init__(critic, pull, turns)
         if not margin > 0:
             raise ConfigError(f"margin must be above 0, got {margin}")
-        if not pull >= 0:
-            raise ConfigError(f"pull must be at least 0, got {pull}")
-        if pull and not isinstance(critic, Energy):
-            raise ConfigError("pulling away needs a critic with an encoder: an Energy")
         self.margin = margin
-        self.pull = pull
 
     def extra_repr(self) -> str:
-        return f"margin={self.margin:g}, pull={self.pull:g}, {super().extra_repr()}"
+        return f"margin={self.margin:g}, {super().extra_repr()}"
 
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
         return -self.critic(p).mean() - F.relu(self.margin - self.critic(q)).mean()
-
-    def forward(self, q: Tensor, p: Tensor) -> Tensor:
-        gap = self.critic(q).mean() - self.critic(p).mean()
-        if not self.pull:
-            return gap
-        assert isinstance(self.critic, Energy)
-        return gap + self.pull * pulling_away(self.critic.encoder(q))
 
     def signs(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
         """``made`` and ``given``: mean energies, to be seen beside the margin."""
         return {"made": self.critic(q).mean(), "given": self.critic(p).mean()}
 
 
-class Equilibrium(Game):
+class Equilibrium(EnergyGame):
     r"""The game of BEGAN: the energy of what is made is kept at a share of that of what is given.
 
     .. math:: B_D(Q, P) = -E_P\, D + k\, E_Q\, D, \qquad D_D(Q, P) = E_Q\, D - E_P\, D, \qquad
@@ -140,8 +163,15 @@ class Equilibrium(Game):
 
     stateful = True
 
-    def __init__(self, critic: nn.Module, gamma: float = 0.5, rate: float = 1e-3, turns: int = 1) -> None:
-        super().__init__(critic, turns)
+    def __init__(
+        self,
+        critic: nn.Module,
+        gamma: float = 0.5,
+        rate: float = 1e-3,
+        pull: float = 0.0,
+        turns: int = 1,
+    ) -> None:
+        super().__init__(critic, pull, turns)
         if not 0 < gamma <= 1:
             raise ConfigError(f"gamma must be above 0 and at most 1, got {gamma}")
         if not rate > 0:
@@ -156,9 +186,6 @@ class Equilibrium(Game):
 
     def advantage(self, q: Tensor, p: Tensor) -> Tensor:
         return self.k * self.critic(q).mean() - self.critic(p).mean()
-
-    def forward(self, q: Tensor, p: Tensor) -> Tensor:
-        return self.critic(q).mean() - self.critic(p).mean()
 
     @torch.no_grad()
     def settle(self, q: Tensor, p: Tensor) -> None:

@@ -17,6 +17,7 @@ from pushforward.networks.sequence import (
     TransformerLineEncoder,
     WriterOfEach,
 )
+from pushforward.networks.shared import Shared
 
 __all__ = [
     "Beside",
@@ -30,6 +31,7 @@ __all__ = [
     "Mixing",
     "NormFirst",
     "Scaled",
+    "Shared",
     "Squares",
     "TransformerLineDecoder",
     "TransformerLineEncoder",

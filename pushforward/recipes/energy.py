@@ -16,6 +16,7 @@ from pushforward.recipes.in_data import (
     Table,
     chosen_of,
     meeting,
+    norm_of,
     pieces,
     published,
     quick,
@@ -70,14 +71,16 @@ def ebgan(
     if not chosen.margin > 0:
         raise DataError(f"{data.name}: all rows are equal, so energies have no scale; give a margin")
     made = pieces(chosen, data, options, None)
-    critic = options.get("critic") or rebuilder(chosen, data, made, whole("code", code, least=1), L2())
+    critic = options.get("critic") or rebuilder(made, whole("code", code, least=1), L2())
     match = EnergyMargin(critic, chosen.margin, pull, chosen.turns)
     words = f"energies, with a margin of {chosen.margin:g}"
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)
 
 
 BEGAN_TABLE: Table = {
-    "small": lambda data: quick(data, lr=5e-4, critic_lr=5e-4),
+    "small": lambda data: quick(
+        data, lr=1e-3 if len(data.shape) == 3 else 5e-4, critic_lr=2e-4 if len(data.shape) == 3 else 5e-4
+    ),
     "paper": lambda data: published(latent=64, batch=16, lr=1e-4, critic_lr=1e-4, std=0.0),
 }
 
@@ -87,8 +90,9 @@ def began(
     data: Dataset,
     *,
     settings: Rows = "small",
-    gamma: float = 0.5,
+    gamma: float | None = None,
     rate: float | None = None,
+    pull: float = 0.0,
     code: int | None = None,
     **options: Unpack[Options],
 ) -> Recipe:
@@ -97,11 +101,15 @@ def began(
     .. math:: \min_D\; L(x) - k\,L(G(z)), \qquad \min_G\; L(G(z)), \qquad
         k \leftarrow k + r (\gamma L(x) - L(G(z)))
 
+    On images the critic has BatchNorm, which the paper's has not: samples that are all alike are then rebuilt
+    badly, where else they would be what costs least.
+
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        gamma: The share γ: less is sharper and less diverse.
+        gamma: The share γ, less is sharper and less diverse: 0.7, with "paper" 0.5.
         rate: The pace r of k: 0.02, so that a short run comes to rest, and with "paper" 0.001.
+        pull: The factor of a pulling-away term as in ``ebgan``, which the paper does not have.
         code: Dimensions of the critic's code: by default 32, and with "paper" as many as ``latent``.
 
     Raises:
@@ -113,15 +121,17 @@ def began(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> began(open_dataset("digits"), gamma=0.7).model.match.gamma
-        0.7
+        >>> began(open_dataset("digits"), gamma=0.6).model.match.gamma
+        0.6
     """
     chosen = chosen_of(BEGAN_TABLE, "began", settings, data, entries(options, InData))
-    made = pieces(chosen, data, options, None)
-    usual = chosen.latent if settings == "paper" else 32
+    paper = settings == "paper"
+    made = pieces(chosen, data, options, None if paper else norm_of(data))
+    usual = chosen.latent if paper else 32
     width = usual if code is None else whole("code", code, least=1)
-    critic = options.get("critic") or rebuilder(chosen, data, made, width, L1(), mean=True)
-    pace = (1e-3 if settings == "paper" else 0.02) if rate is None else rate
-    match = Equilibrium(critic, gamma, pace, chosen.turns)
-    words = f"energies, those of samples held at {gamma:g} times those of data"
+    critic = options.get("critic") or rebuilder(made, width, L1(), mean=True)
+    pace = (1e-3 if paper else 0.02) if rate is None else rate
+    share = (0.5 if paper else 0.7) if gamma is None else gamma
+    match = Equilibrium(critic, share, pace, pull, chosen.turns)
+    words = f"energies, those of samples held at {share:g} times those of data"
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)

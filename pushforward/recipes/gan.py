@@ -20,14 +20,8 @@ from pushforward.discrepancies import (
     spectral,
 )
 from pushforward.recipes.build import unfolded
-from pushforward.recipes.in_data import Options, Rows, Table, game, published, quick
+from pushforward.recipes.in_data import Options, Rows, Table, game, norm_of, published, quick
 from pushforward.recipes.parts import Recipe, named
-
-
-def norm_of(data: Dataset) -> Literal["batch"] | None:
-    """What normalises a critic that nothing else restrains: on images it would win."""
-    return "batch" if len(data.shape) == 3 else None
-
 
 GAN_TABLE: Table = {
     "small": quick,

@@ -14,6 +14,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import Discrepancy, Energy
 from pushforward.distributions import Prior
 from pushforward.models import GAN, Model
+from pushforward.networks import Shared
 from pushforward.recipes.build import PairName, ScheduleName, entries, finish
 from pushforward.recipes.pairs import PAIRS
 from pushforward.recipes.parts import PRIORS, Recipe, fitting, named
@@ -57,11 +58,19 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Pieces:
-    """What models in data space are made of; ``critic`` makes one with so many numbers at its end."""
+    """What models in data space are made of.
+
+    Attributes:
+        prior: The law that is pushed forward.
+        decoder: The generator.
+        critic: Makes a critic with so many numbers at its end.
+        back: Makes a network from so many numbers back to data, normalised as the critic is.
+    """
 
     prior: Prior
     decoder: nn.Module
     critic: Callable[[int], nn.Sequential]
+    back: Callable[[int], nn.Sequential]
 
 
 def quick(data: Dataset, **changes: Any) -> InData:
@@ -148,7 +157,7 @@ def pieces(
             start(net, chosen.std)
         return net
 
-    return Pieces(prior, decoder, critic)
+    return Pieces(prior, decoder, critic, lambda width: pair.generator(width, data.shape, norm))
 
 
 def meeting(model: Model, chosen: InData, data: Dataset, words: str) -> Recipe:
@@ -175,10 +184,11 @@ def game(
     return meeting(GAN(made.prior, made.decoder, make(critic, chosen)), chosen, data, words)
 
 
-def rebuilder(
-    chosen: InData, data: Dataset, made: Pieces, width: int, cost: Cost, mean: bool = False
-) -> Energy:
-    """A critic that is an auto-encoder with a code of ``width`` numbers and no BatchNorm."""
-    pair = fitting(chosen.network, PAIRS, data)
-    back = pair.generator(width, data.shape, None)
-    return Energy(made.critic(width), back, cost, mean)
+def rebuilder(made: Pieces, width: int, cost: Cost, mean: bool = False) -> Energy:
+    """A critic that is an auto-encoder with a code of ``width`` numbers."""
+    return Energy(Shared(*made.critic(width)), made.back(width), cost, mean)
+
+
+def norm_of(data: Dataset) -> Literal["batch"] | None:
+    """What normalises a critic that nothing else restrains: on images it would win."""
+    return "batch" if len(data.shape) == 3 else None

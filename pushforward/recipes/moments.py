@@ -8,7 +8,6 @@ from typing import Unpack
 import torch
 from torch import nn
 
-from pushforward.costs import L2
 from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import MMD, Clipping, GaussianKernel, GradientPenalty, LearntMMD, Root
 from pushforward.distributions import DeterministicEncoder, PushedPrior, UniformPrior
@@ -25,7 +24,6 @@ from pushforward.recipes.in_data import (
     pieces,
     published,
     quick,
-    rebuilder,
 )
 from pushforward.recipes.parts import Recipe, assemble
 from pushforward.recipes.settings import InData, Settings, apart, pick, small
@@ -151,7 +149,7 @@ def mmd_gan(
     encoder = own or (made.critic(width) if printed else Beside(made.critic(width)))
     scales = GaussianKernel([1.0, 2.0, 4.0, 8.0, 16.0])
     factor = (32.0 if data.unit else 8.0) * printed if back is None else back
-    inverse = rebuilder(chosen, data, made, width, L2()).decoder if factor else None
+    inverse = made.back(width) if factor else None
     if printed and penalty is None:
         match = LearntMMD(encoder, scales, inverse, factor, turns=chosen.turns, constraint=Clipping(0.01))
     else:

@@ -1,5 +1,7 @@
 """Critics that are auto-encoders: EBGAN's total variation, the pulling-away term, BEGAN's balance."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -75,12 +77,13 @@ def test_pulling_away(dimensions):
     assert pulling_away(half).item() == pytest.approx(1)  # cosines without a square would say -.07
 
 
-def test_the_pull_is_on_the_codes_of_what_is_made():
+@pytest.mark.parametrize("game", [partial(EnergyMargin, margin=1.0), partial(Equilibrium, gamma=0.7)])
+def test_the_pull_is_on_the_codes_of_what_is_made(game):
     """Its factor is the only difference, and it is paid by the model alone."""
     torch.manual_seed(1)
     energy = Energy(nn.Linear(3, 4), nn.Linear(4, 3), L2())
     q, p = torch.randn(2, 10, 3)
-    plain, pulled = EnergyMargin(energy, 1.0), EnergyMargin(energy, 1.0, pull=0.1)
+    plain, pulled = game(energy), game(energy, pull=0.1)
     difference = pulled(q, p) - plain(q, p)
     torch.testing.assert_close(difference, 0.1 * pulling_away(energy.encoder(q)))
     assert pulled.advantage(q, p) == plain.advantage(q, p)
@@ -130,6 +133,22 @@ def test_the_critic_s_gradient_is_a_difference():
         assert slope.tolist() == [-k, 1.0]
 
 
+def test_rows_that_are_all_alike_are_rebuilt_badly_under_batch_norm():
+    """BatchNorm spreads whatever a batch holds: rows that come close together keep an energy, which is why
+    ``began`` has it on images. Without it the energy of a critic that knows the mean row vanishes there."""
+    torch.manual_seed(2)
+    center, noise = torch.rand(1, 3), torch.randn(64, 3)
+    to_mean = nn.Linear(3, 3)
+    with torch.no_grad():
+        to_mean.weight.zero_()
+        to_mean.bias.copy_(center[0])
+    normed = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, eps=1e-12), nn.Linear(3, 3))
+    plain, spread = (Energy(nn.Identity(), net, L1(), mean=True) for net in (to_mean, normed))
+    near, nearer = (center + size * noise for size in (1e-2, 1e-3))
+    assert plain(nearer).mean() < 0.2 * plain(near).mean()
+    assert spread(nearer).mean() > 0.9 * spread(near).mean() > 0.1
+
+
 def test_k_is_saved_with_the_model():
     match, q, p = energies(0.3, 1.0, rate=0.1)
     match.settle(q, p)
@@ -148,6 +167,7 @@ def test_k_is_saved_with_the_model():
         lambda: Equilibrium(nn.Linear(1, 1), gamma=0.0),
         lambda: Equilibrium(nn.Linear(1, 1), gamma=1.5),
         lambda: Equilibrium(nn.Linear(1, 1), rate=0.0),
+        lambda: Equilibrium(nn.Linear(1, 1), pull=0.1),
         lambda: Equilibrium(nn.Linear(1, 1), turns=0),
         lambda: pulling_away(torch.ones(1, 3)),
     ],
