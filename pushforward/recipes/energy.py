@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Literal, Unpack
 
-from pushforward.costs import L1, L2
+from pushforward.costs import L1, L2, SquaredError
 from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import EnergyMargin, Equilibrium
-from pushforward.errors import DataError, whole
+from pushforward.errors import ConfigError, DataError, whole
 from pushforward.models import GAN
 from pushforward.recipes.build import entries, unfolded
 from pushforward.recipes.in_data import (
@@ -92,6 +92,7 @@ def began(
     settings: Rows = "small",
     gamma: float | None = None,
     rate: float | None = None,
+    power: Literal[1, 2] | None = None,
     pull: float = 0.0,
     code: int | None = None,
     **options: Unpack[Options],
@@ -99,7 +100,7 @@ def began(
     r"""Boundary-equilibrium GAN: energies of samples are held at a share of those of data.
 
     .. math:: \min_D\; L(x) - k\,L(G(z)), \qquad \min_G\; L(G(z)), \qquad
-        k \leftarrow k + r (\gamma L(x) - L(G(z)))
+        k \leftarrow k + r (\gamma L(x) - L(G(z))), \qquad L(x) = \tfrac1d |x - D(x)|^\eta
 
     On images the critic has BatchNorm, which the paper's has not: samples that are all alike are then rebuilt
     badly, where else they would be what costs least.
@@ -109,6 +110,8 @@ def began(
         settings: Which row of defaults.
         gamma: The share γ, less is sharper and less diverse: 0.7, with "paper" 0.5.
         rate: The pace r of k: 0.02, so that a short run comes to rest, and with "paper" 0.001.
+        power: The power η of an energy, 1 or 2: 2, with "paper" 1. Of mostly black images a black one has a
+            small absolute error, and the critic is slow to learn more.
         pull: The factor of a pulling-away term as in ``ebgan``, which the paper does not have.
         code: Dimensions of the critic's code: by default 32, and with "paper" as many as ``latent``.
 
@@ -129,7 +132,11 @@ def began(
     made = pieces(chosen, data, options, None if paper else norm_of(data))
     usual = chosen.latent if paper else 32
     width = usual if code is None else whole("code", code, least=1)
-    critic = options.get("critic") or rebuilder(made, width, L1(), mean=True)
+    power = (1 if paper else 2) if power is None else power
+    if power not in (1, 2):
+        raise ConfigError(f"power must be 1 or 2, got {power}")
+    cost = L1() if power == 1 else SquaredError()
+    critic = options.get("critic") or rebuilder(made, width, cost, mean=True)
     pace = (1e-3 if paper else 0.02) if rate is None else rate
     share = (0.5 if paper else 0.7) if gamma is None else gamma
     match = Equilibrium(critic, share, pace, pull, chosen.turns)
