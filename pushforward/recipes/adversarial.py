@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import nn
@@ -20,16 +20,8 @@ from pushforward.distributions import NormalPrior, OneHotPrior, Prior, ProductPr
 from pushforward.errors import ConfigError, whole
 from pushforward.models import AAE, Heads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
 from pushforward.networks import GaussianNoise, NormFirst, mlp, official_init
-from pushforward.recipes.build import (
-    CostName,
-    NetworkName,
-    PosteriorName,
-    PriorName,
-    ScheduleName,
-    entries,
-    finish,
-    price,
-)
+from pushforward.recipes.build import finish, price
+from pushforward.recipes.options import AdversarialOptions, PosteriorName, PriorName, entries, unfolded
 from pushforward.recipes.parts import Recipe, assemble
 from pushforward.recipes.settings import InTurns, pick, small
 from pushforward.training import adam
@@ -129,6 +121,7 @@ def words(chosen: InTurns, data: Dataset, rest: str) -> str:
 AAE_TABLE: Table = {"small": quick, "paper": lambda data: printed()}
 
 
+@unfolded
 def aae(
     data: Dataset,
     *,
@@ -137,20 +130,10 @@ def aae(
     exchange: bool = True,
     turns: int = 1,
     prior: PriorName | None = None,
-    sigma: float | None = None,
     posterior: PosteriorName | None = None,
-    input_noise: float | None = None,
-    cost: CostName | None = None,
-    network: NetworkName | None = None,
     label: bool | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    critic_lr: float | None = None,
-    encoder_lr: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
     critic: nn.Module | None = None,
+    **options: Unpack[AdversarialOptions],
 ) -> Recipe:
     r"""Adversarial auto-encoder: codes meet any prior that can be sampled, in a game with turns of its own.
 
@@ -163,19 +146,8 @@ def aae(
         exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         turns: Turns of the critics at each step.
         prior: The law that codes are to follow.
-        sigma: Scale of the prior.
         posterior: Kind of encoder; "implicit" is the universal approximator.
-        input_noise: Deviation of noise on the encoder's input, in training.
-        cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
-        batch: Rows in a batch.
-        schedule: How the learning rates change over the run.
-        lr: Learning rate of encoder and decoder together.
-        critic_lr: Learning rate of the critics.
-        encoder_lr: Learning rate of the encoder against the critics.
-        encoder: A module of your own, from data to what the posterior needs.
-        decoder: A module of your own, from (N, latent) to data.
         critic: A module of your own, from (N, latent) to (N, 1), unbounded.
 
     Raises:
@@ -190,8 +162,8 @@ def aae(
         >>> [player.name for player in aae(open_dataset("digits")).model.players()]
         ['model', 'critic', 'encoder']
     """
-    chosen = pick(AAE_TABLE, "aae", settings, data, entries(locals(), InTurns))
-    parts = assemble(chosen, data, encoder, decoder)
+    chosen = pick(AAE_TABLE, "aae", settings, data, entries(locals() | options, InTurns))
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
     match = JensenShannon(critic or critic_of(parts.prior.latent, chosen), exchange, turns)
     model = AAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost)
     return finish(model, chosen, data, words(chosen, data, f"codes meet {parts.prior}"), in_turns(chosen))
@@ -203,6 +175,7 @@ LABEL_TABLE: Table = {
 }
 
 
+@unfolded
 def aae_label_regularised(
     data: Dataset,
     *,
@@ -211,19 +184,9 @@ def aae_label_regularised(
     exchange: bool = True,
     turns: int = 1,
     prior: Literal["mixture", "swiss-roll"] | None = None,
-    sigma: float | None = None,
     posterior: PosteriorName | None = None,
-    input_noise: float | None = None,
-    cost: CostName | None = None,
-    network: NetworkName | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    critic_lr: float | None = None,
-    encoder_lr: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
     critic: nn.Module | None = None,
+    **options: Unpack[AdversarialOptions],
 ) -> Recipe:
     r"""Adversarial auto-encoder whose critic sees labels: each class goes to its own part of the prior.
 
@@ -237,18 +200,7 @@ def aae_label_regularised(
         exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         turns: Turns of the critics at each step.
         prior: A prior of ten classes, in the plane.
-        sigma: Scale of the prior.
         posterior: Kind of encoder; "implicit" is the universal approximator.
-        input_noise: Deviation of noise on the encoder's input, in training.
-        cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
-        batch: Rows in a batch.
-        schedule: How the learning rates change over the run.
-        lr: Learning rate of encoder and decoder together.
-        critic_lr: Learning rate of the critics.
-        encoder_lr: Learning rate of the encoder against the critics.
-        encoder: A module of your own, from data to what the posterior needs.
-        decoder: A module of your own, from (N, latent) to data.
         critic: A module of your own, from (N, 2 + classes + 1) to (N, 1), unbounded.
 
     Raises:
@@ -263,9 +215,9 @@ def aae_label_regularised(
         >>> aae_label_regularised(open_dataset("digits")).model.prior
         MixturePrior(latent=2, components=10)
     """
-    chosen = pick(LABEL_TABLE, "aae-label-regularised", settings, data, entries(locals(), InTurns))
+    chosen = pick(LABEL_TABLE, "aae-label-regularised", settings, data, entries(locals() | options, InTurns))
     classes = told(data, labels, "aae-label-regularised")
-    parts = assemble(chosen, data, encoder, decoder)
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
     if parts.prior.classes < classes:
         raise ConfigError(
             f"{parts.prior} has parts for {parts.prior.classes} classes, {data.name} has {classes}"
@@ -283,6 +235,7 @@ SUPERVISED_TABLE: Table = {
 }
 
 
+@unfolded
 def aae_supervised(
     data: Dataset,
     *,
@@ -292,19 +245,9 @@ def aae_supervised(
     exchange: bool = True,
     turns: int = 1,
     prior: PriorName | None = None,
-    sigma: float | None = None,
     posterior: PosteriorName | None = None,
-    input_noise: float | None = None,
-    cost: CostName | None = None,
-    network: NetworkName | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    critic_lr: float | None = None,
-    encoder_lr: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
     critic: nn.Module | None = None,
+    **options: Unpack[AdversarialOptions],
 ) -> Recipe:
     r"""Adversarial auto-encoder whose decoder is told the label: codes keep the style alone.
 
@@ -319,18 +262,7 @@ def aae_supervised(
         exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         turns: Turns of the critics at each step.
         prior: The law that codes are to follow.
-        sigma: Scale of the prior.
         posterior: Kind of encoder; "implicit" is the universal approximator.
-        input_noise: Deviation of noise on the encoder's input, in training.
-        cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
-        batch: Rows in a batch.
-        schedule: How the learning rates change over the run.
-        lr: Learning rate of encoder and decoder together.
-        critic_lr: Learning rate of the critics.
-        encoder_lr: Learning rate of the encoder against the critics.
-        encoder: A module of your own, from data to what the posterior needs.
-        decoder: A module of your own, from (N, latent + classes) to data.
         critic: A module of your own, from (N, latent) to (N, 1), unbounded.
 
     Raises:
@@ -345,9 +277,9 @@ def aae_supervised(
         >>> aae_supervised(open_dataset("digits")).model.classes
         10
     """
-    chosen = pick(SUPERVISED_TABLE, "aae-supervised", settings, data, entries(locals(), InTurns))
+    chosen = pick(SUPERVISED_TABLE, "aae-supervised", settings, data, entries(locals() | options, InTurns))
     told(data, None, "aae-supervised")
-    parts = assemble(chosen, data, encoder, decoder, tell_encoder=False)
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"), tell_encoder=False)
     together = settings == "small" if critic_label is None else critic_label
     seen = parts.prior.latent + (len(data.labels) + 1 if together else 0)
     match = JensenShannon(critic or critic_of(seen, chosen), exchange, turns)
@@ -364,6 +296,7 @@ SEMI_TABLE: Table = {
 }
 
 
+@unfolded
 def aae_semi_supervised(
     data: Dataset,
     *,
@@ -372,19 +305,9 @@ def aae_semi_supervised(
     latent: int | None = None,
     exchange: bool = True,
     turns: int = 1,
-    sigma: float | None = None,
-    input_noise: float | None = None,
-    cost: CostName | None = None,
-    network: NetworkName | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    critic_lr: float | None = None,
-    encoder_lr: float | None = None,
     label_lr: float | None = None,
     critic_noise: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
+    **options: Unpack[AdversarialOptions],
 ) -> Recipe:
     r"""Semi-supervised adversarial auto-encoder: a class and a style, the class told of a few rows.
 
@@ -398,19 +321,8 @@ def aae_semi_supervised(
         latent: Dimensions of a style.
         exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         turns: Turns of the critics at each step.
-        sigma: Scale of the prior.
-        input_noise: Deviation of noise on the encoder's input, in training.
-        cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
-        batch: Rows in a batch.
-        schedule: How the learning rates change over the run.
-        lr: Learning rate of encoder and decoder together.
-        critic_lr: Learning rate of the critics.
-        encoder_lr: Learning rate of the encoder against the critics.
         label_lr: Learning rate of the encoder with the labels.
         critic_noise: Deviation of noise on what the critics see, in training.
-        encoder: A module of your own, from data to (N, classes + latent).
-        decoder: A module of your own, from (N, classes + latent) to data.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -424,10 +336,10 @@ def aae_semi_supervised(
         >>> [player.name for player in aae_semi_supervised(open_dataset("digits")).model.players()]
         ['model', 'critic', 'encoder', 'labels']
     """
-    chosen = pick(SEMI_TABLE, "aae-semi-supervised", settings, data, entries(locals(), InTurns))
+    chosen = pick(SEMI_TABLE, "aae-semi-supervised", settings, data, entries(locals() | options, InTurns))
     chosen = replace(chosen, classes=told(data, labels, "aae-semi-supervised"))
     prior, match = blocks(chosen, exchange, turns)
-    parts = assemble(chosen, data, encoder, decoder, prior)
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"), prior)
     model = SemiSupervisedAAE(prior, parts.decoder, parts.encoder, match, parts.cost)
     meaning = words(chosen, data, f"{chosen.classes} classes and a style of {chosen.latent}; {shown(labels)}")
     return finish(model, chosen, data, meaning, in_turns(chosen), labels)
@@ -443,6 +355,7 @@ CLUSTER_TABLE: Table = {
 }  # fmt: skip
 
 
+@unfolded
 def aae_clustering(
     data: Dataset,
     *,
@@ -451,18 +364,8 @@ def aae_clustering(
     latent: int | None = None,
     exchange: bool = True,
     turns: int = 1,
-    sigma: float | None = None,
-    input_noise: float | None = None,
-    cost: CostName | None = None,
-    network: NetworkName | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    critic_lr: float | None = None,
-    encoder_lr: float | None = None,
     critic_noise: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
+    **options: Unpack[AdversarialOptions],
 ) -> Recipe:
     r"""Clustering adversarial auto-encoder: a class and a style, without any label.
 
@@ -476,18 +379,7 @@ def aae_clustering(
         latent: Dimensions of a style.
         exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         turns: Turns of the critics at each step.
-        sigma: Scale of the prior.
-        input_noise: Deviation of noise on the encoder's input, in training.
-        cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
-        batch: Rows in a batch.
-        schedule: How the learning rates change over the run.
-        lr: Learning rate of encoder and decoder together.
-        critic_lr: Learning rate of the critics.
-        encoder_lr: Learning rate of the encoder against the critics.
         critic_noise: Deviation of noise on what the critics see, in training.
-        encoder: A module of your own, from data to (N, classes + latent).
-        decoder: A module of your own, from (N, classes + latent) to data.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -501,10 +393,12 @@ def aae_clustering(
         >>> aae_clustering(open_dataset("digits"), classes=12).model.prior.sizes
         {'y': 12, 'z': 10}
     """
-    chosen = pick(CLUSTER_TABLE, "aae-clustering", settings, data, entries(locals(), InTurns))
+    chosen = pick(CLUSTER_TABLE, "aae-clustering", settings, data, entries(locals() | options, InTurns))
     prior, match = blocks(chosen, exchange, turns)
     # Without labels the critic of classes would soon be content with a few; BatchNorm keeps all in play.
-    parts = assemble(chosen, data, encoder, decoder, prior, last=NormFirst(chosen.classes))
+    parts = assemble(
+        chosen, data, options.get("encoder"), options.get("decoder"), prior, last=NormFirst(chosen.classes)
+    )
     model = AAE(prior, parts.decoder, parts.encoder, match, parts.cost)
     meaning = words(
         chosen, data, f"{chosen.classes} clusters and a style of {chosen.latent}; no label is seen"
@@ -519,6 +413,7 @@ REDUCTION_TABLE: Table = {
 }
 
 
+@unfolded
 def aae_reduction(
     data: Dataset,
     *,
@@ -528,19 +423,9 @@ def aae_reduction(
     apart: float | None = None,
     exchange: bool = True,
     turns: int = 1,
-    sigma: float | None = None,
-    input_noise: float | None = None,
-    cost: CostName | None = None,
-    network: NetworkName | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    critic_lr: float | None = None,
-    encoder_lr: float | None = None,
     label_lr: float | None = None,
     critic_noise: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
+    **options: Unpack[AdversarialOptions],
 ) -> Recipe:
     r"""Dimensionality reduction by an adversarial auto-encoder: classes are places in the plane.
 
@@ -554,19 +439,8 @@ def aae_reduction(
         apart: The distance η that cluster heads keep.
         exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         turns: Turns of the critics at each step.
-        sigma: Scale of the prior.
-        input_noise: Deviation of noise on the encoder's input, in training.
-        cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
-        batch: Rows in a batch.
-        schedule: How the learning rates change over the run.
-        lr: Learning rate of encoder and decoder together.
-        critic_lr: Learning rate of the critics.
-        encoder_lr: Learning rate of the encoder against the critics.
         label_lr: Learning rate of the encoder with the labels.
         critic_noise: Deviation of noise on what the critics see, in training.
-        encoder: A module of your own, from data to (N, classes + latent).
-        decoder: A module of your own, from (N, latent) to data.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -581,10 +455,12 @@ def aae_reduction(
         >>> built.model.view(built.model.encode(torch.zeros(3, 1, 8, 8))).shape
         torch.Size([3, 2])
     """
-    chosen = pick(REDUCTION_TABLE, "aae-reduction", settings, data, entries(locals(), InTurns))
+    chosen = pick(REDUCTION_TABLE, "aae-reduction", settings, data, entries(locals() | options, InTurns))
     chosen = replace(chosen, classes=told(data, labels, "aae-reduction"))
     prior, match = blocks(chosen, exchange, turns)
-    parts = assemble(chosen, data, encoder, decoder, prior, points=chosen.latent)
+    parts = assemble(
+        chosen, data, options.get("encoder"), options.get("decoder"), prior, points=chosen.latent
+    )
     heads = Heads(parts.decoder, chosen.classes, chosen.latent, chosen.apart)
     model = ReductionAAE(prior, heads, parts.encoder, match, parts.cost)
     rest = f"{chosen.classes} heads {chosen.apart:g} apart in {chosen.latent} dimensions; {shown(labels)}"

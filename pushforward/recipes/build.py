@@ -1,12 +1,9 @@
-"""What all recipes share: names at the door, the settings that were chosen, and the line that says it all."""
+"""What all recipes share in the end: the line that says it all, and a model that has been seen to fit."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from inspect import cleandoc
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError
@@ -27,50 +24,6 @@ COST_WORDS = {
     "gaussian-learnt": "the Gaussian negative log-likelihood in nats, its deviation learnt",
     "tokens": "the negative log-likelihood in nats",
 }
-CostName = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt", "tokens"]
-PriorName = Literal["normal", "uniform", "sphere", "mixture", "swiss-roll"]
-PosteriorName = Literal["deterministic", "gaussian", "uniform", "implicit", "mixing"]
-ScheduleName = Literal["constant", "cosine", "manual", "manual-smooth", "tenths"]
-NetworkName = Literal[
-    "mlp",
-    "conv",
-    "official-mnist",
-    "official-celeba",
-    "conv-mlp",
-    "conv-mlp-bare",
-    "mlp-1000",
-    "mlp-1200",
-    "mmd-vae",
-    "gru",
-    "transformer",
-]
-PairName = Literal["mlp", "conv", "dcgan"]
-SettingsName = Literal["small", "paper", "official"]
-R = TypeVar("R", bound=Callable[..., Recipe])
-
-
-def unfolded(recipe: R) -> R:
-    """Shows what stands behind ``**options: Unpack[...]`` in the recipe's signature, hints and docstring.
-
-    Options that a family of recipes shares are written once, as a TypedDict whose docstring explains them.
-    """
-    signature, hints = inspect.signature(recipe), get_type_hints(recipe)
-    *own, options = signature.parameters.values()
-    (shared,) = get_args(hints.pop(options.name))
-    of_family = get_type_hints(shared)
-    one = options.replace(kind=options.KEYWORD_ONLY, default=None)
-    words = cleandoc(shared.__doc__ or "").partition("Arguments:\n")[2].rstrip()
-    text = cleandoc(recipe.__doc__ or "")
-    recipe.__doc__ = text.replace("\n\nRaises:", f"\n{words}\n\nRaises:", 1)
-    recipe.__annotations__ = hints | of_family
-    parameters = [*own, *(one.replace(name=name) for name in of_family)]
-    recipe.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return recipe
-
-
-def entries(arguments: Mapping[str, Any], kind: type[Settings] = Settings) -> dict[str, Any]:
-    """Those of a recipe's arguments that are entries of its settings."""
-    return {name: value for name, value in arguments.items() if name in kind.__dataclass_fields__}
 
 
 def price(chosen: Settings, data: Dataset) -> str:

@@ -9,7 +9,6 @@ from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import EnergyMargin, Equilibrium
 from pushforward.errors import ConfigError, DataError, whole
 from pushforward.models import GAN
-from pushforward.recipes.build import entries, unfolded
 from pushforward.recipes.in_data import (
     Options,
     Rows,
@@ -22,6 +21,7 @@ from pushforward.recipes.in_data import (
     quick,
     rebuilder,
 )
+from pushforward.recipes.options import entries, unfolded
 from pushforward.recipes.parts import Recipe
 from pushforward.recipes.settings import InData, apart
 

@@ -19,8 +19,8 @@ from pushforward.discrepancies import (
     Wasserstein,
     spectral,
 )
-from pushforward.recipes.build import unfolded
 from pushforward.recipes.in_data import Options, Rows, Table, game, norm_of, published, quick
+from pushforward.recipes.options import unfolded
 from pushforward.recipes.parts import Recipe, named
 
 GAN_TABLE: Table = {

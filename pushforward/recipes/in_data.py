@@ -15,7 +15,8 @@ from pushforward.discrepancies import Discrepancy, Energy
 from pushforward.distributions import Prior
 from pushforward.models import GAN, Model
 from pushforward.networks import Shared
-from pushforward.recipes.build import PairName, ScheduleName, entries, finish
+from pushforward.recipes.build import finish
+from pushforward.recipes.options import PairName, ScheduleName, entries
 from pushforward.recipes.pairs import PAIRS
 from pushforward.recipes.parts import PRIORS, Recipe, fitting, named
 from pushforward.recipes.settings import InData, pick

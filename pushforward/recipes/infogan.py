@@ -12,8 +12,9 @@ from pushforward.distributions import OneHotPrior, Prior, ProductPrior, UniformP
 from pushforward.errors import ConfigError, whole
 from pushforward.models import InfoGAN, Recogniser
 from pushforward.networks import Shared, mlp
-from pushforward.recipes.build import entries, finish, unfolded
+from pushforward.recipes.build import finish
 from pushforward.recipes.in_data import Options, Rows, Table, chosen_of, movers, pieces, published, quick
+from pushforward.recipes.options import entries, unfolded
 from pushforward.recipes.parts import PRIORS, Recipe, named
 from pushforward.recipes.settings import InData
 

@@ -14,7 +14,7 @@ from pushforward.distributions import DeterministicEncoder, PushedPrior, Uniform
 from pushforward.errors import DataError, whole
 from pushforward.models import GAN, FollowingAE
 from pushforward.networks import Beside, mlp
-from pushforward.recipes.build import NetworkName, ScheduleName, entries, finish, price, unfolded
+from pushforward.recipes.build import finish, price
 from pushforward.recipes.in_data import (
     Options,
     Rows,
@@ -25,6 +25,7 @@ from pushforward.recipes.in_data import (
     published,
     quick,
 )
+from pushforward.recipes.options import NetworkName, ScheduleName, entries, unfolded
 from pushforward.recipes.parts import Recipe, assemble
 from pushforward.recipes.settings import InData, Settings, apart, pick, small
 from pushforward.training import adam

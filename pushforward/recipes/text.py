@@ -20,7 +20,8 @@ from pushforward.distributions import DeterministicEncoder, NormalPrior, PushedP
 from pushforward.errors import ConfigError, DataError
 from pushforward.models import ARAE, TransferAE
 from pushforward.networks import LineDecoder, Scaled, WriterOfEach, mlp
-from pushforward.recipes.build import NetworkName, ScheduleName, Table, entries, finish, price, unfolded
+from pushforward.recipes.build import Table, finish, price
+from pushforward.recipes.options import NetworkName, ScheduleName, entries, unfolded
 from pushforward.recipes.parts import NETWORKS, Recipe, assemble, fitting
 from pushforward.recipes.settings import Settings, WithPrior, pick, small
 from pushforward.training import adam

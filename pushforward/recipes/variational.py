@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import nn
@@ -14,16 +14,15 @@ from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.models import AVB, VAE, AutoWeight, InfoVAE
 from pushforward.networks import Squares, mlp
-from pushforward.recipes.build import (
+from pushforward.recipes.build import Table, finish, price, weighed
+from pushforward.recipes.options import (
+    AutoEncoderOptions,
     CostName,
     NetworkName,
     ScheduleName,
     SettingsName,
-    Table,
     entries,
-    finish,
-    price,
-    weighed,
+    unfolded,
 )
 from pushforward.recipes.parts import KERNELS, Recipe, assemble, named
 from pushforward.recipes.settings import Settings, celeba, is_digit, likelihood, mnist, pick, small
@@ -42,27 +41,16 @@ VAE_TABLE: Table = {
 VAE_TABLE["official"] = VAE_TABLE["paper"]  # they do not differ
 
 
+@unfolded
 def vae(
     data: Dataset,
     *,
     settings: SettingsName = "small",
-    latent: int | None = None,
     weight: float | str | None = None,
-    sigma: float | None = None,
-    cost: CostName | None = None,
     deviation: float | None = None,
-    network: NetworkName | None = None,
-    label: bool | None = None,
-    word_dropout: float | None = None,
-    word_noise: float | None = None,
-    word_swap: float | None = None,
     warmup: int | None = None,
     free_bits: float | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
+    **options: Unpack[AutoEncoderOptions],
 ) -> Recipe:
     r"""Variational auto-encoder: the law of every code meets the prior in KL divergence.
 
@@ -71,23 +59,10 @@ def vae(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        latent: Dimensions of a code.
         weight: λ, the factor of the KL; 1 is the evidence lower bound; "auto" finds its own.
-        sigma: Scale of the prior.
-        cost: The negative log-likelihood; other costs make it a regularised auto-encoder.
         deviation: Deviation of a Gaussian likelihood, fixed or (gaussian-learnt) the first one.
-        network: Kind of encoder and decoder networks.
-        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
-        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
-        word_noise: Share of the words that an encoder of text cannot read, in training.
-        word_swap: Share of the words of every second line of text that are swapped for others, in training.
         warmup: Steps over which the weight rises from 0.
         free_bits: Nats of each dimension that the KL does not charge.
-        batch: Rows in a batch.
-        schedule: How the learning rate changes over the run.
-        lr: Learning rate.
-        encoder: A module of your own, from data to (N, 2 latent): means, then log-variances.
-        decoder: A module of your own, from (N, latent) to data (logits if the cost is bernoulli).
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -101,8 +76,8 @@ def vae(
         >>> vae(open_dataset("digits")).model.cost
         Bernoulli()
     """
-    chosen = pick(VAE_TABLE, "vae", settings, data, entries(locals()))
-    parts = assemble(chosen, data, encoder, decoder)
+    chosen = pick(VAE_TABLE, "vae", settings, data, entries(locals() | options))
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
     model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight, chosen.free_bits)
     return finish(
         model, chosen, data, weighed(model, parts.weight, chosen, data, "KL(Q(Z | x), P_Z) in nats")
@@ -119,27 +94,16 @@ BETA_VAE: Table = {
 BETA_VAE["official"] = BETA_VAE["paper"]  # no code was published
 
 
+@unfolded
 def beta_vae(
     data: Dataset,
     *,
     settings: SettingsName = "small",
-    latent: int | None = None,
     weight: float | None = None,
-    sigma: float | None = None,
-    cost: CostName | None = None,
     deviation: float | None = None,
-    network: NetworkName | None = None,
-    label: bool | None = None,
-    word_dropout: float | None = None,
-    word_noise: float | None = None,
-    word_swap: float | None = None,
     warmup: int | None = None,
     free_bits: float | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
+    **options: Unpack[AutoEncoderOptions],
 ) -> Recipe:
     r"""β-VAE: a variational auto-encoder that pays β times for information.
 
@@ -148,23 +112,10 @@ def beta_vae(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults; "paper" is that of dSprites, with Adagrad.
-        latent: Dimensions of a code.
         weight: β; 1 is the VAE.
-        sigma: Scale of the prior.
-        cost: The negative log-likelihood.
         deviation: Deviation of a Gaussian likelihood, fixed or (gaussian-learnt) the first one.
-        network: Kind of encoder and decoder networks.
-        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
-        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
-        word_noise: Share of the words that an encoder of text cannot read, in training.
-        word_swap: Share of the words of every second line of text that are swapped for others, in training.
         warmup: Steps over which the weight rises from 0.
         free_bits: Nats of each dimension that the KL does not charge.
-        batch: Rows in a batch.
-        schedule: How the learning rate changes over the run.
-        lr: Learning rate.
-        encoder: A module of your own, from data to (N, 2 latent): means, then log-variances.
-        decoder: A module of your own, from (N, latent) to data (logits if the cost is bernoulli).
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -179,8 +130,8 @@ def beta_vae(
         >>> beta_vae(open_dataset("digits")).meaning[:40]
         'weight 4 times KL(Q(Z | x), P_Z) in nats'
     """
-    chosen = pick(BETA_VAE, "beta-vae", settings, data, entries(locals()))
-    parts = assemble(chosen, data, encoder, decoder)
+    chosen = pick(BETA_VAE, "beta-vae", settings, data, entries(locals() | options))
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
     model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight, chosen.free_bits)
     adagrad = {"model": lambda parameters: torch.optim.Adagrad(parameters, lr=chosen.lr)}
     optimizers = None if settings == "small" else adagrad
@@ -206,25 +157,17 @@ INFO_VAE: Table = {
 INFO_VAE["official"] = INFO_VAE["paper"]  # the paper's settings are those of the authors' example
 
 
+@unfolded
 def info_vae(
     data: Dataset,
     *,
     settings: SettingsName = "small",
-    latent: int | None = None,
     alpha: float | None = None,
     weight: float | None = None,
     kernel: Literal["imq", "gaussian"] = "imq",
-    sigma: float | None = None,
     posterior: Literal["deterministic", "gaussian", "implicit"] | None = None,
-    cost: CostName | None = None,
     deviation: float | None = None,
-    network: NetworkName | None = None,
-    label: bool | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
+    **options: Unpack[AutoEncoderOptions],
 ) -> Recipe:
     r"""InfoVAE: codes meet the prior one by one and all together; with alpha = 1 the MMD-VAE.
 
@@ -234,21 +177,11 @@ def info_vae(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults; "paper" is the authors' example for MNIST, an MMD-VAE.
-        latent: Dimensions of a code.
         alpha: How much of the price of information is remitted, at most 1.
         weight: λ; alpha + weight must be at least 1.
         kernel: "imq" sums seven scales; "gaussian" has one bandwidth, that of the prior.
-        sigma: Scale of the prior.
         posterior: Kind of encoder; Gaussian unless alpha is 1.
-        cost: What is compared between data and reconstruction.
         deviation: Deviation of a Gaussian likelihood, fixed or (gaussian-learnt) the first one.
-        network: Kind of encoder and decoder networks.
-        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
-        batch: Rows in a batch.
-        schedule: How the learning rate changes over the run.
-        lr: Learning rate.
-        encoder: A module of your own, from data to what the posterior needs.
-        decoder: A module of your own, from (N, latent) to data (logits if the cost is bernoulli).
 
     Raises:
         ConfigError: If a setting cannot be (a negative factor of the MMD²), or a module of your own does not
@@ -265,8 +198,8 @@ def info_vae(
         ...
         pushforward.errors.ConfigError: alpha must be at most 1 and alpha + weight at least 1, got alpha 0 ...
     """
-    chosen = pick(INFO_VAE, "info-vae", settings, data, entries(locals()))
-    parts = assemble(chosen, data, encoder, decoder)
+    chosen = pick(INFO_VAE, "info-vae", settings, data, entries(locals() | options))
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
     if isinstance(parts.weight, AutoWeight):
         raise ConfigError(f"weight must be a number: info-vae has two matches, got {chosen.weight!r}")
     match = MMD(named("kernel", kernel, KERNELS)(parts.prior))

@@ -7,7 +7,7 @@ is what was printed; ``"official"`` is what the authors' code does, where it dif
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from torch import nn
 
@@ -16,18 +16,14 @@ from pushforward.discrepancies import IMQ, MMD, JensenShannon, PriorDensity
 from pushforward.errors import ConfigError
 from pushforward.models import WAE, AutoEncoder, RandomWAE
 from pushforward.networks import mlp, official_init
-from pushforward.recipes.build import (
-    CostName,
-    NetworkName,
+from pushforward.recipes.build import Table, finish, price, weighed
+from pushforward.recipes.options import (
+    AutoEncoderOptions,
     PosteriorName,
     PriorName,
-    ScheduleName,
     SettingsName,
-    Table,
     entries,
-    finish,
-    price,
-    weighed,
+    unfolded,
 )
 from pushforward.recipes.parts import KERNELS, Recipe, assemble, named
 from pushforward.recipes.settings import (
@@ -78,29 +74,18 @@ AE_TABLE: Table = {
 }
 
 
+@unfolded
 def wae_mmd(
     data: Dataset,
     *,
     settings: SettingsName = "small",
-    latent: int | None = None,
     weight: float | str | None = None,
     kernel: Literal["imq", "gaussian"] = "imq",
     estimator: Literal["u", "v"] = "u",
     prior: PriorName | None = None,
-    sigma: float | None = None,
     posterior: PosteriorName | None = None,
     input_noise: float | None = None,
-    cost: CostName | None = None,
-    network: NetworkName | None = None,
-    label: bool | None = None,
-    word_dropout: float | None = None,
-    word_noise: float | None = None,
-    word_swap: float | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
+    **options: Unpack[AutoEncoderOptions],
 ) -> Recipe:
     r"""Wasserstein auto-encoder: codes meet the prior in maximum mean discrepancy.
 
@@ -109,25 +94,12 @@ def wae_mmd(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        latent: Dimensions of a code.
         weight: λ, the factor of MMD², against a cost summed over features; "auto" finds its own.
         kernel: "imq" sums seven scales; "gaussian" has one bandwidth, that of the prior.
         estimator: "u" is unbiased and may be negative; "v" is biased upwards.
         prior: The law that codes are to follow.
-        sigma: Scale of the prior.
         posterior: Kind of encoder.
         input_noise: Deviation of noise on the encoder's input, in training.
-        cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
-        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
-        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
-        word_noise: Share of the words that an encoder of text cannot read, in training.
-        word_swap: Share of the words of every second line of text that are swapped for others, in training.
-        batch: Rows in a batch.
-        schedule: How the learning rate changes over the run.
-        lr: Learning rate of encoder and decoder.
-        encoder: A module of your own, from data to (N, latent) or what the posterior needs.
-        decoder: A module of your own, from (N, latent) to data.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -145,8 +117,8 @@ def wae_mmd(
         'weight 20 times MMD² (imq kernel, U-statistic); the cost is the squared error, summed over 64 values
         in [0, 1], mean over the batch'
     """
-    chosen = pick(WAE_MMD, "wae-mmd", settings, data, entries(locals()))
-    parts = assemble(chosen, data, encoder, decoder)
+    chosen = pick(WAE_MMD, "wae-mmd", settings, data, entries(locals() | options))
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
     match = MMD(named("kernel", kernel, KERNELS)(parts.prior), estimator)
     if estimator == "u" and chosen.batch < 2:
         raise ConfigError(
@@ -161,32 +133,21 @@ def wae_mmd(
     )
 
 
+@unfolded
 def wae_gan(
     data: Dataset,
     *,
     settings: SettingsName = "small",
-    latent: int | None = None,
     weight: float | str | None = None,
     exchange: bool = True,
     turns: int = 1,
     prior: PriorName | None = None,
-    sigma: float | None = None,
     posterior: PosteriorName | None = None,
     input_noise: float | None = None,
-    cost: CostName | None = None,
-    network: NetworkName | None = None,
-    label: bool | None = None,
     prior_density: bool | None = None,
-    word_dropout: float | None = None,
-    word_noise: float | None = None,
-    word_swap: float | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
     critic_lr: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
     critic: nn.Module | None = None,
+    **options: Unpack[AutoEncoderOptions],
 ) -> Recipe:
     r"""Wasserstein auto-encoder: codes meet the prior in a game against a critic.
 
@@ -198,27 +159,14 @@ def wae_gan(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        latent: Dimensions of a code.
         weight: λ, the factor of the critic's bound; "auto" finds its own.
         exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         turns: Updates of the critic for each update of encoder and decoder.
         prior: The law that codes are to follow.
-        sigma: Scale of the prior.
         posterior: Kind of encoder.
         input_noise: Deviation of noise on the encoder's input, in training.
-        cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
-        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
         prior_density: Whether the critic is told the prior's log-density.
-        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
-        word_noise: Share of the words that an encoder of text cannot read, in training.
-        word_swap: Share of the words of every second line of text that are swapped for others, in training.
-        batch: Rows in a batch.
-        schedule: How the learning rate changes over the run.
-        lr: Learning rate of encoder and decoder.
         critic_lr: Learning rate of the critic.
-        encoder: A module of your own, from data to (N, latent) or what the posterior needs.
-        decoder: A module of your own, from (N, latent) to data.
         critic: A module of your own, from (N, latent) to (N, 1), unbounded.
 
     Raises:
@@ -234,8 +182,8 @@ def wae_gan(
         >>> [(player.name, player.turns) for player in built.model.players()]
         [('model', 1), ('critic', 1)]
     """
-    chosen = pick(WAE_GAN, "wae-gan", settings, data, entries(locals()))
-    parts = assemble(chosen, data, encoder, decoder)
+    chosen = pick(WAE_GAN, "wae-gan", settings, data, entries(locals() | options))
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
     if critic is None:
         critic = mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
         if chosen.official_init:
@@ -268,28 +216,17 @@ WAE_RANDOM: Table = {
 }  # fmt: skip
 
 
+@unfolded
 def wae_random(
     data: Dataset,
     *,
     settings: SettingsName = "small",
-    latent: int | None = None,
     weight: float | str | None = None,
     noise_weight: float = 3.0,
     keep: Literal["log", "kl"] = "log",
     posterior: Literal["gaussian", "uniform"] | None = None,
     prior: PriorName | None = None,
-    sigma: float | None = None,
-    cost: CostName | None = None,
-    network: NetworkName | None = None,
-    label: bool | None = None,
-    word_dropout: float | None = None,
-    word_noise: float | None = None,
-    word_swap: float | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
+    **options: Unpack[AutoEncoderOptions],
 ) -> Recipe:
     r"""Wasserstein auto-encoder with a random encoder: dimensions that are not needed hold noise.
 
@@ -299,24 +236,11 @@ def wae_random(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults; "paper" and "official" are those of dSprites.
-        latent: Dimensions of a code.
         weight: λ, the factor of MMD², against a cost summed over features; "auto" finds its own.
         noise_weight: λ1, the factor of the penalty on variances; 0 lets the noise die out.
         keep: The penalty: "log" is the distance of log-variances, "kl" the divergence, as for sentences.
         posterior: Kind of noise.
         prior: The law that codes are to follow.
-        sigma: Scale of the prior.
-        cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
-        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
-        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
-        word_noise: Share of the words that an encoder of text cannot read, in training.
-        word_swap: Share of the words of every second line of text that are swapped for others, in training.
-        batch: Rows in a batch.
-        schedule: How the learning rate changes over the run.
-        lr: Learning rate of encoder and decoder.
-        encoder: A module of your own, from data to (N, 2 latent): means, then log-variances.
-        decoder: A module of your own, from (N, latent) to data.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -332,8 +256,8 @@ def wae_random(
           noise_weight=1, keep=log
         ...
     """
-    chosen = pick(WAE_RANDOM, "wae-random", settings, data, entries(locals()))
-    parts = assemble(chosen, data, encoder, decoder)
+    chosen = pick(WAE_RANDOM, "wae-random", settings, data, entries(locals() | options))
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
     match = MMD(IMQ(parts.prior.spread, TEN_SCALES))
     model = RandomWAE(
         parts.prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight,
@@ -344,23 +268,13 @@ def wae_random(
     return finish(model, chosen, data, weighed(model, parts.weight, chosen, data, words))
 
 
+@unfolded
 def ae(
     data: Dataset,
     *,
     settings: SettingsName = "small",
-    latent: int | None = None,
     input_noise: float | None = None,
-    cost: CostName | None = None,
-    network: NetworkName | None = None,
-    label: bool | None = None,
-    word_dropout: float | None = None,
-    word_noise: float | None = None,
-    word_swap: float | None = None,
-    batch: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
+    **options: Unpack[AutoEncoderOptions],
 ) -> Recipe:
     r"""Plain auto-encoder: the baseline whose codes follow no prior.
 
@@ -369,19 +283,7 @@ def ae(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        latent: Dimensions of a code.
         input_noise: Deviation of noise on the encoder's input, in training.
-        cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
-        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
-        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
-        word_noise: Share of the words that an encoder of text cannot read, in training.
-        word_swap: Share of the words of every second line of text that are swapped for others, in training.
-        batch: Rows in a batch.
-        schedule: How the learning rate changes over the run.
-        lr: Learning rate.
-        encoder: A module of your own, from data to (N, latent).
-        decoder: A module of your own, from (N, latent) to data.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -392,8 +294,8 @@ def ae(
         'no match: the cost is the squared error, summed over 64 values in [0, 1], mean over the batch;
         codes will not follow the prior'
     """
-    chosen = pick(AE_TABLE, "ae", settings, data, entries(locals()))
-    parts = assemble(chosen, data, encoder, decoder)
+    chosen = pick(AE_TABLE, "ae", settings, data, entries(locals() | options))
+    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
     model = AutoEncoder(parts.prior, parts.decoder, parts.encoder, parts.cost)
     meaning = f"no match: the cost is {price(chosen, data)}; codes will not follow the prior"
     return finish(model, chosen, data, meaning)

@@ -8,6 +8,7 @@ import torch
 import pushforward as pf
 from pushforward.data.phrases import phrases
 from pushforward.errors import ConfigError, DataError, InterruptedRunError
+from pushforward.evaluation.figures import lines
 
 QUICK = {"threads": 1, "progress": False, "batch": 32}
 
@@ -59,6 +60,10 @@ def test_it_is_judged_beside_copying(styled):
         assert copied["source_bleu"] == pytest.approx(100)
         assert copied["accuracy"] < 0.1
         assert set(moved[style]["made"]) == {"accuracy", "source_bleu", "reference_bleu"}
+    printed = {name: (value, words) for name, value, words in lines(found)}
+    value, words = printed["style moved, to old"]
+    assert value == f"{moved['to_old']['made']['accuracy']:.4g}"
+    assert words.endswith(f"copying {moved['to_old']['copied']['accuracy']:.4g}")
     assert found["reconstruction"]["wrong_tokens"]["value"] > 0
     assert found["features"]["name"] == "words"
 
@@ -100,8 +105,8 @@ def test_resuming_text_is_exact(tmp_path, monkeypatch):
         ("wae-mmd", {"network": "transformer"}),
         ("wae-gan", {}),
         ("wae-random", {"keep": "kl"}),
-        ("aae", {}),
-        ("info-vae", {}),
+        ("aae", {"word_noise": 0.3, "word_swap": 0.0}),  # the denoising one
+        ("info-vae", {"word_dropout": 0.3}),
         ("arae", {}),
         ("gmmn-ae", {}),
     ],

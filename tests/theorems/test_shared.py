@@ -69,7 +69,7 @@ def test_it_forgets_what_is_no_longer_so(change):
 
 
 def test_a_reading_without_gradients_is_not_taken_for_one_with():
-    layer, one, _ = heads()
+    layer, _, _ = heads()
     trunk, x = Shared(layer), torch.randn(8, 3)
     with torch.no_grad():
         trunk(x)

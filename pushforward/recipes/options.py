@@ -1,0 +1,131 @@
+"""What recipes can be told: names at the door, and options that a family of recipes shares."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from inspect import cleandoc
+from typing import Any, Literal, TypedDict, TypeVar, get_args, get_type_hints
+
+from torch import nn
+
+from pushforward.recipes.parts import Recipe
+from pushforward.recipes.settings import Settings
+
+CostName = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt", "tokens"]
+PriorName = Literal["normal", "uniform", "sphere", "mixture", "swiss-roll"]
+PosteriorName = Literal["deterministic", "gaussian", "uniform", "implicit", "mixing"]
+ScheduleName = Literal["constant", "cosine", "manual", "manual-smooth", "tenths"]
+NetworkName = Literal[
+    "mlp",
+    "conv",
+    "official-mnist",
+    "official-celeba",
+    "conv-mlp",
+    "conv-mlp-bare",
+    "mlp-1000",
+    "mlp-1200",
+    "mmd-vae",
+    "gru",
+    "transformer",
+]
+PairName = Literal["mlp", "conv", "dcgan"]
+SettingsName = Literal["small", "paper", "official"]
+
+
+class AutoEncoderOptions(TypedDict, total=False):
+    """What auto-encoders whose codes have a weight, or nothing, to hold them can be told.
+
+    Arguments:
+        latent: Dimensions of a code.
+        sigma: Scale of the prior.
+        cost: What is compared between data and reconstruction.
+        network: Kind of encoder and decoder networks.
+        label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
+        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
+        word_noise: Share of the words that an encoder of text cannot read, in training.
+        word_swap: Share of the words of every second line of text that are swapped for others, in training.
+        batch: Rows in a batch.
+        schedule: How the learning rate changes over the run.
+        lr: Learning rate of encoder and decoder.
+        encoder: A module of your own, from data to (N, latent), or what the kind of encoder needs: a Gaussian
+            one (N, 2 latent), means and then log-variances.
+        decoder: A module of your own, from (N, latent) to data: to logits if the cost is bernoulli.
+    """
+
+    latent: int | None
+    sigma: float | None
+    cost: CostName | None
+    network: NetworkName | None
+    label: bool | None
+    word_dropout: float | None
+    word_noise: float | None
+    word_swap: float | None
+    batch: int | None
+    schedule: ScheduleName | None
+    lr: float | None
+    encoder: nn.Module | None
+    decoder: nn.Module | None
+
+
+class AdversarialOptions(TypedDict, total=False):
+    """What adversarial auto-encoders can be told, everyone of whom has a turn and a learning rate.
+
+    Arguments:
+        sigma: Scale of the prior.
+        input_noise: Deviation of noise on the encoder's input, in training.
+        cost: What is compared between data and reconstruction.
+        network: Kind of encoder and decoder networks.
+        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
+        word_noise: Share of the words that an encoder of text cannot read, in training.
+        word_swap: Share of the words of every second line of text that are swapped for others, in training.
+        batch: Rows in a batch.
+        schedule: How the learning rates change over the run.
+        lr: Learning rate of encoder and decoder together.
+        critic_lr: Learning rate of the critics.
+        encoder_lr: Learning rate of the encoder against the critics.
+        encoder: A module of your own, from data to (N, classes + latent), or what the kind of encoder needs.
+        decoder: A module of your own, from a code, and the label where it is told that, to data.
+    """
+
+    sigma: float | None
+    input_noise: float | None
+    cost: CostName | None
+    network: NetworkName | None
+    word_dropout: float | None
+    word_noise: float | None
+    word_swap: float | None
+    batch: int | None
+    schedule: ScheduleName | None
+    lr: float | None
+    critic_lr: float | None
+    encoder_lr: float | None
+    encoder: nn.Module | None
+    decoder: nn.Module | None
+
+
+R = TypeVar("R", bound=Callable[..., Recipe])
+
+
+def unfolded(recipe: R) -> R:
+    """Shows what stands behind ``**options: Unpack[...]`` in the recipe's signature, hints and docstring.
+
+    Options that a family of recipes shares are written once, as a TypedDict whose docstring explains them.
+    """
+    signature, hints = inspect.signature(recipe), get_type_hints(recipe)
+    *own, options = signature.parameters.values()
+    (shared,) = get_args(hints.pop(options.name))
+    of_family = get_type_hints(shared)
+    one = options.replace(kind=options.KEYWORD_ONLY, default=None)
+    words = cleandoc(shared.__doc__ or "").partition("Arguments:\n")[2].rstrip()
+    text = cleandoc(recipe.__doc__ or "")
+    recipe.__doc__ = text.replace("\n\nRaises:", f"\n{words}\n\nRaises:", 1)
+    recipe.__annotations__ = hints | of_family
+    parameters = [*own, *(one.replace(name=name) for name in of_family)]
+    recipe.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return recipe
+
+
+def entries(arguments: Mapping[str, Any], kind: type[Settings] = Settings) -> dict[str, Any]:
+    """Those of a recipe's arguments that are entries of its settings."""
+    return {name: value for name, value in arguments.items() if name in kind.__dataclass_fields__}
