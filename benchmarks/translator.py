@@ -142,7 +142,7 @@ def main() -> None:
         told = torch.cat(
             [model.greedy(x, 1 - y) for x, y in zip(test.x.split(200), test.y.split(200), strict=True)]
         )
-        found = moved(data, judge, test.x, test.y, test.twin, told)
+        found = moved(data, judge, test.x, test.y, test.twin, {"made": told})
         print(json.dumps({"seed": seed, "steps": arguments.steps, **found}, indent=1), flush=True)
 
 

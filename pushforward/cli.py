@@ -140,6 +140,7 @@ def transfer(
     run: Path,
     *,
     to: str,
+    strength: float = 1.0,
     lines: Path | None = None,
     n: int = 12,
     out: Path | None = None,
@@ -150,6 +151,7 @@ def transfer(
     Arguments:
         run: The run's folder, of a model that is told labels.
         to: Number or name of the label.
+        strength: Above 1, how far rows lean away from how they would be told under their own label.
         lines: A text file, a line a row; held-out rows of other labels by default.
         n: How many held-out rows.
         out: The file, .txt, .png or .npy; transfer.txt (or .png, .npy) in the run's folder by default.
@@ -165,7 +167,7 @@ def transfer(
             print(note, file=sys.stderr)
     else:
         given, y = loaded.others(to, whole("n", n, least=1))
-    write_beside(loaded, "transfer", out, given, loaded.transfer(given, to, y), json)
+    write_beside(loaded, "transfer", out, given, loaded.transfer(given, to, y, strength), json)
 
 
 @app.command

@@ -39,6 +39,13 @@ class Cost(nn.Module, ABC):
         """The data that a decoder's output stands for."""
         return made
 
+    def leaning(self, made: Any, away: Any, strength: float) -> Any:
+        r"""The output of the law :math:`p^s \tilde p^{1-s}`, which leans away from another; s is the strength.
+
+        Of likelihoods of numbers it lies on the line through both outputs.
+        """
+        return torch.lerp(away, made, strength)
+
 
 class SquaredError(Cost):
     r""":math:`\|x - \hat x\|^2`, the cost of W2 and of every experiment of the WAE paper.
@@ -145,6 +152,9 @@ class Tokens(Cost):
 
     def point(self, made: Any) -> Tensor:
         return made.greedy()
+
+    def leaning(self, made: Any, away: Any, strength: float) -> Any:
+        return made.leaning(away, strength)
 
 
 class KL(nn.Module):

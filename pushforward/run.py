@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -405,22 +406,33 @@ class Run:
             raise DataError(f"{path}: no line has 1 to {self.shape[0] - 1} tokens")
         return found.x, found.note
 
-    def transfer(self, x: Any, to: int | str, y: Any = None) -> Tensor:
+    def transfer(self, x: Any, to: int | str, y: Any = None, strength: float = 1.0) -> Tensor:
         """Rows (N, \\*) with what their codes say, told under another label, such as a style.
 
         Arguments:
             x: Rows, or lines of text.
             to: Number or name of the label.
-            y: Labels (N,) of the rows, for encoders that are told them.
+            y: Labels (N,) of the rows; of two labels the other one by default, and else unknown.
+            strength: Above 1, how far rows lean away from how their code is told under their own label: more
+                of the label, less of the row.
 
         Raises:
-            ConfigError: If the model is told no labels, has no encoder, or there is no such label.
+            ConfigError: If the model is told no labels, has no encoder, or there is no such label, or the
+                strength is below 0.
         """
         self._need_codes()
         if not self.model.told:
             raise ConfigError(f"{self.config['recipe']} was not told labels; train it with label=True")
-        rows = self.rows(x)
-        return self.decode(self.encode(rows, y), torch.full((len(rows),), self._class(to)))
+        if not 0 <= strength < math.inf:
+            raise ConfigError(f"strength must be at least 0, got {strength}")
+        rows, wanted = self.rows(x), self._class(to)
+        if y is None and self.model.told == 2:
+            y = torch.full((len(rows),), 1 - wanted)
+
+        def told(x: Tensor, y: Tensor | None) -> Tensor:
+            return self.model.transfer(x, y, torch.full((len(x),), wanted, device=x.device), strength)
+
+        return self._map(told, rows, y)
 
     def others(self, label: int | str, n: int) -> tuple[Tensor, Tensor]:
         """The first n held-out rows of other labels than this one, and their labels."""

@@ -340,13 +340,6 @@ def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             shown = f"{value:.4g}" if isinstance(value, float) else value
             shown = ", ".join(value) if isinstance(value, list) else shown
             yield figure.name, written(*found), figure.words + (f"; {word} {shown}" if shown else "")
-    for way in sorted(name for name in verdict.get("transfer", ()) if name.startswith("to_")):
-        here = {"transfer": verdict["transfer"][way]}
-        for figure in (figure for figure in TEXT if figure.path[:2] == ("transfer", "made")):
-            if (found := figure.of(here)) is not None:
-                copied = figure.of({"transfer": {"made": here["transfer"]["copied"]}})
-                beside = f"; copying {copied[0]:.4g}" if copied else ""
-                yield f"{figure.name}, {way.replace('_', ' ')}", written(*found), figure.words + beside
     if "samples" in verdict and "frechet" not in verdict["samples"]:
         yield (
             "samples",

@@ -7,7 +7,7 @@ language model of counts: they compare runs on one vocabulary and no others, and
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from pushforward.tokens import lengths
 SAMPLES = 10_000  # whose language model is made
 COMPARED = 500  # samples compared with all others
 SETTINGS = "sacrebleu, tokenize=none, lowercase"
+STRENGTHS = (1, 2, 5)  # at which lines lean away from how their own style would tell them
 
 
 def bleu(made: Sequence[str], given: Sequence[str]) -> float:
@@ -154,34 +155,39 @@ def transfer(evidence: Evidence) -> dict[str, Any] | None:
 
     For each direction, and as the mean of both, the row of the model and the row of copying: the share that
     an independent judge takes for the style that was wanted, the BLEU with the source, and with the same line
-    in that style where held-out lines are pairs. ``judge`` is the share of real held-out lines that the judge
-    takes for what they are.
+    in that style where held-out lines are pairs. "strength 2" and so on are of lines that lean away from
+    their own style. ``judge`` is the share of real held-out lines that the judge takes for what they are.
     """
     data, model = evidence.data, evidence.model
     words, train = data.words, data.train
     if words is None or model.told != 2 or not model.encodes or train.y is None or data.test.y is None:
         return None
     x, y = data.test.x[evidence.order], data.test.y[evidence.order]
+    told = {}
     with torch.inference_mode():
-        parts = [
-            model.transfer(*(rows.to(evidence.device) for rows in (x[part], y[part], 1 - y[part])))
-            for part in chunks(len(x))
-        ]
+        for strength in STRENGTHS:
+            parts = []
+            for part in chunks(len(x)):
+                rows, own = x[part].to(evidence.device), y[part].to(evidence.device)
+                parts.append(model.transfer(rows, own, 1 - own, strength))
+            told["made" if strength == 1 else f"strength {strength}"] = torch.cat(parts).cpu()
     twin = None if data.test.twin is None else data.test.twin[evidence.order]
     judge = StyleJudge(words.lines(train.x), train.y)
-    return moved(data, judge, x, y, twin, torch.cat(parts).cpu())
+    return moved(data, judge, x, y, twin, told)
 
 
 def moved(
-    data: Dataset, judge: StyleJudge, x: Tensor, y: Tensor, twin: Tensor | None, told: Tensor
+    data: Dataset, judge: StyleJudge, x: Tensor, y: Tensor, twin: Tensor | None, told: Mapping[str, Tensor]
 ) -> dict[str, Any]:
-    """The figures of lines x (N, T) of styles y (N,) that were told as lines ``told`` of the other style.
+    """The figures of lines x (N, T) of styles y (N,) that were told in the other style, by each of some ways.
 
-    ``twin`` (N, T) are the same lines in the other style, -1 where none is known.
+    ``told`` has the lines (N, T) of each way by its name; ``twin`` (N, T) are the same lines in the other
+    style, -1 where none is known.
     """
     assert data.words is not None
     say = data.words.lines
-    given, made = say(x), say(told)
+    given = say(x)
+    ways = {name: say(lines) for name, lines in told.items()} | {"copied": given}
     result: dict[str, Any] = {"settings": SETTINGS, "judge": judge.accuracy(given, y)}
     for style, name in enumerate(data.labels):
         rows = (y == 1 - style).nonzero().flatten()
@@ -190,7 +196,7 @@ def moved(
         wanted = torch.full((len(rows),), style)
         known = [] if twin is None else rows[twin[rows, 0] >= 0].tolist()
         truth = [] if twin is None else say(twin[known])
-        for who, lines in (("made", made), ("copied", given)):
+        for who, lines in ways.items():
             here = _at(lines, rows.tolist())
             row = {
                 "accuracy": judge.accuracy(here, wanted),
@@ -199,10 +205,10 @@ def moved(
             if known:
                 row["reference_bleu"] = bleu(_at(lines, known), truth)
             result.setdefault(f"to_{name}", {})[who] = row
-    for who in ("made", "copied"):
-        ways = [result[f"to_{name}"][who] for name in data.labels if f"to_{name}" in result]
-        shared = [figure for figure in ways[0] if all(figure in row for row in ways)]
-        result[who] = {figure: sum(row[figure] for row in ways) / len(ways) for figure in shared}
+    for who in ways:
+        both = [result[f"to_{name}"][who] for name in data.labels if f"to_{name}" in result]
+        shared = [figure for figure in both[0] if all(figure in row for row in both)]
+        result[who] = {figure: sum(row[figure] for row in both) / len(both) for figure in shared}
     return result
 
 

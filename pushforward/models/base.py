@@ -119,9 +119,17 @@ class Model(nn.Module, ABC):
         """Data (N, \\*) that codes (N, L) stand for."""
         return self.cost.point(self.generate(z, y))
 
-    def transfer(self, x: Tensor, y: Tensor, to: Tensor) -> Tensor:
-        """Rows (N, \\*) of labels ``y`` (N,) with what their codes say, told under the labels ``to`` (N,)."""
-        return self.decode(self.encode(x, y=y), to)
+    def transfer(self, x: Tensor, y: Tensor | None, to: Tensor, strength: float = 1.0) -> Tensor:
+        """Rows (N, \\*) of labels ``y`` (N,) with what their codes say, told under the labels ``to`` (N,).
+
+        With a strength above 1 they lean away from how their codes are told under ``y``, or under no label.
+        """
+        codes = self.encode(x, y=y)
+        made = self.generate(codes, to)
+        if strength != 1:
+            away = self.generate(codes, torch.full_like(to, -1) if y is None else y)
+            made = self.cost.leaning(made, away, strength)
+        return self.cost.point(made)
 
     def sample(self, n: int, noise: Noise, y: Tensor | None = None, prior: Prior | None = None) -> Tensor:
         """n decoded draws of the prior, of the classes ``y`` (n,) where those can be asked for.

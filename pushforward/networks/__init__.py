@@ -10,6 +10,7 @@ from pushforward.networks.scaled import Scaled
 from pushforward.networks.sequence import (
     GRULineDecoder,
     GRULineEncoder,
+    Leaning,
     LineDecoder,
     LineEncoder,
     Lines,
@@ -25,6 +26,7 @@ __all__ = [
     "GRULineEncoder",
     "Gate",
     "GaussianNoise",
+    "Leaning",
     "LineDecoder",
     "LineEncoder",
     "Lines",

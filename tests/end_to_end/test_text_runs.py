@@ -8,7 +8,6 @@ import torch
 import pushforward as pf
 from pushforward.data.phrases import phrases
 from pushforward.errors import ConfigError, DataError, InterruptedRunError
-from pushforward.evaluation.figures import lines
 
 QUICK = {"threads": 1, "progress": False, "batch": 32}
 
@@ -36,6 +35,13 @@ def test_lines_can_be_handed_over_as_lines(styled):
     back = styled.transfer([line], "old")
     assert torch.equal(back, styled.decode(styled.encode(line), torch.tensor([1])))
     assert torch.equal(back, styled.transfer([line], 1))
+    strong = styled.transfer([line], "old", strength=3)
+    assert torch.equal(
+        strong, styled.transfer([line], "old", [0], strength=3)
+    )  # of two labels, it was the other
+    assert torch.equal(styled.transfer([line], "old", strength=0), styled.reconstruct([line], [0]))
+    with pytest.raises(ConfigError, match="strength must be at least 0, got -1"):
+        styled.transfer([line], "old", strength=-1)
     with pytest.raises(ConfigError, match="unknown label 'olde': did you mean 'old'"):
         styled.transfer([line], "olde")
     with pytest.raises(DataError, match="line 1: expected 1 to 31 tokens"):
@@ -60,10 +66,7 @@ def test_it_is_judged_beside_copying(styled):
         assert copied["source_bleu"] == pytest.approx(100)
         assert copied["accuracy"] < 0.1
         assert set(moved[style]["made"]) == {"accuracy", "source_bleu", "reference_bleu"}
-    printed = {name: (value, words) for name, value, words in lines(found)}
-    value, words = printed["style moved, to old"]
-    assert value == f"{moved['to_old']['made']['accuracy']:.4g}"
-    assert words.endswith(f"copying {moved['to_old']['copied']['accuracy']:.4g}")
+        assert list(moved[style]) == ["made", "strength 2", "strength 5", "copied"]
     assert found["reconstruction"]["wrong_tokens"]["value"] > 0
     assert found["features"]["name"] == "words"
 
@@ -156,7 +159,9 @@ def test_transfer_from_the_command_line(command, styled, tmp_path):
     assert all(len(block) == 2 for block in blocks)
     mine, told = tmp_path / "mine.txt", tmp_path / "out.txt"
     mine.write_text("i love the sea .\n\nwe fear my heart .\n")
-    code, _, err = command("transfer", styled.path, "--to", "old", "--lines", mine, "--out", told)
+    code, _, err = command(
+        "transfer", styled.path, "--to", "old", "--strength", 2, "--lines", mine, "--out", told
+    )
     assert code == 0, err
     assert "left out 1 empty of 3 lines" in err
     assert told.read_text().startswith("i love the sea .\n")

@@ -147,3 +147,16 @@ def test_formulas():
     }
     for make, rows in expected.items():
         torch.testing.assert_close(make().rows(made, given), rows)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.4, 1.0, 3.0])
+@pytest.mark.parametrize("make", [Bernoulli, GaussianLikelihood], ids=["Bernoulli", "Gaussian"])
+def test_what_leans_away_is_the_normalised_product_of_powers(make, strength):
+    """Up to a constant, log p_s = s log p + (1 - s) log p̃, p the likelihood of any data x."""
+    cost = make()
+    made, away = batch()[0], batch()[0]
+    leaning = cost.leaning(made, away, strength)
+    laws = (leaning, made, away)
+    one, two = ([-cost.rows(law, x) for law in laws] for x in (torch.zeros_like(made), torch.ones_like(made)))
+    rises = [b - a for a, b in zip(one, two, strict=True)]
+    torch.testing.assert_close(rises[0], strength * rises[1] + (1 - strength) * rises[2])

@@ -16,6 +16,7 @@ from pushforward.labels import Told
 from pushforward.networks import (
     GRULineDecoder,
     GRULineEncoder,
+    Leaning,
     TransformerLineDecoder,
     TransformerLineEncoder,
     WriterOfEach,
@@ -127,6 +128,40 @@ def test_greedy_equals_batched_greedy_and_is_the_best_step(decoder):
             scores[:, [PAD, UNKNOWN, BEGIN]] = -torch.inf
             assert token == (END if place == decoder.longest - 1 else scores.argmax().item())
             before = token
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_a_law_that_leans_is_the_normalised_product_of_powers(decoder, strength):
+    """p_s(x_t) ∝ p(x_t)^s p̃(x_t)^(1-s) at every step; with s = 1 and 0 the two laws themselves."""
+    x, z, other = lines(), codes(12), codes(12)
+    law, away = decoder(z), decoder(other)
+    leaning = Leaning(law, away, strength)
+    kept = torch.arange(x.shape[1]) < lengths(x).unsqueeze(1)
+    before = F.pad(x[:, :-1], (1, 0), value=BEGIN)
+    own, theirs = (one.told(x, before, lengths(x), kept).softmax(-1) for one in (law, away))
+    product = own**strength * theirs ** (1 - strength)
+    by_hand = (product / product.sum(-1, keepdim=True)).log()[torch.arange(len(own)), x[kept]]
+    torch.testing.assert_close(leaning.log_probs(x)[0], by_hand, rtol=1e-9, atol=1e-9)
+    if strength in (0.0, 1.0):
+        torch.testing.assert_close(leaning.log_prob(x), (law if strength else away).log_prob(x))
+        assert leaning.greedy().equal((law if strength else away).greedy())
+
+
+def test_beyond_the_law_only_plausible_tokens_are_said():
+    """The largest of log p + (s - 1) log p/p̃ among tokens with at least a tenth of the largest p."""
+    decoder = DECODERS["gru"]().double()
+    with torch.no_grad():
+        decoder.bias.copy_(3 * torch.randn(PIECES))
+    leaning = Leaning(decoder(codes(12)), decoder(codes(12)), 4.0)
+    own, theirs = torch.randn(2, 500, PIECES, dtype=torch.float64) * 2
+    found = leaning.mixed(own, theirs)
+    p, other = own.softmax(-1), theirs.softmax(-1)
+    plausible = p >= 0.1 * p.amax(-1, keepdim=True)
+    assert found.isfinite().equal(plausible)
+    leant = p * (p / other) ** 3
+    assert found.argmax(-1).equal(torch.where(plausible, leant, 0 * leant).argmax(-1))
+    assert not found.argmax(-1).equal(leant.argmax(-1))  # or the rule would not matter
+    assert ((leaning.greedy() == END).sum(1) == 1).all()
 
 
 def test_each_label_has_its_writer_and_all_have_the_same_words():
