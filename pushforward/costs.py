@@ -40,7 +40,7 @@ class Cost(nn.Module, ABC):
         return made
 
     def leaning(self, made: Any, away: Any, strength: float) -> Any:
-        r"""The output of the law :math:`p^s \tilde p^{1-s}`, which leans away from another; s is the strength.
+        r"""The output of the law :math:`p^s \tilde p^{1-s}`, that leans away from another; s is the strength.
 
         Of likelihoods of numbers it lies on the line through both outputs.
         """
