@@ -78,9 +78,7 @@ def ebgan(
 
 
 BEGAN_TABLE: Table = {
-    "small": lambda data: quick(
-        data, lr=1e-3 if len(data.shape) == 3 else 5e-4, critic_lr=2e-4 if len(data.shape) == 3 else 5e-4
-    ),
+    "small": lambda data: quick(data) if len(data.shape) == 3 else quick(data, lr=5e-4, critic_lr=5e-4),
     "paper": lambda data: published(latent=64, batch=16, lr=1e-4, critic_lr=1e-4, std=0.0),
 }
 
@@ -109,7 +107,7 @@ def began(
         data: What to learn from.
         settings: Which row of defaults.
         gamma: The share γ, less is sharper and less diverse: 0.7, with "paper" 0.5.
-        rate: The pace r of k: 0.02, so that a short run comes to rest, and with "paper" 0.001.
+        rate: The pace r of k: 0.05, so that a short run comes to rest, and with "paper" 0.001.
         power: The power η of an energy, 1 or 2: 2, with "paper" 1. Of mostly black images a black one has a
             small absolute error, and the critic is slow to learn more.
         pull: The factor of a pulling-away term as in ``ebgan``, which the paper does not have.
@@ -137,7 +135,7 @@ def began(
         raise ConfigError(f"power must be 1 or 2, got {power}")
     cost = L1() if power == 1 else SquaredError()
     critic = options.get("critic") or rebuilder(made, width, cost, mean=True)
-    pace = (1e-3 if paper else 0.02) if rate is None else rate
+    pace = (1e-3 if paper else 0.05) if rate is None else rate
     share = (0.5 if paper else 0.7) if gamma is None else gamma
     match = Equilibrium(critic, share, pace, pull, chosen.turns)
     words = f"energies, those of samples held at {share:g} times those of data"

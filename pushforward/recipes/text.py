@@ -216,7 +216,11 @@ def transfer_ae(
     if not style_weight >= 0:
         raise ConfigError(f"style_weight must be at least 0, got {style_weight}")
     decoder = options.get("decoder")
-    if decoder is None and writers == "two":
+    if writers not in ("one", "two"):
+        raise ConfigError(f"writers must be 'one' or 'two', got {writers!r}")
+    if writers == "two":
+        if decoder is not None:
+            raise ConfigError("two writers are ours: give a decoder of your own, or writers='two', not both")
         decoder = two_writers(chosen, data)
     parts = assemble(chosen, data, options.get("encoder"), decoder, tell_encoder=False)
     critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=False)

@@ -222,6 +222,10 @@ def test_the_style_leaves_the_code():
 def test_recipes_that_cannot_be(phrases):
     with pytest.raises(ConfigError, match="pairs must be a share from 0 to 1, got 2"):
         RECIPES["transfer-ae"](phrases, pairs=2)
+    with pytest.raises(ConfigError, match="writers must be 'one' or 'two', got 'three'"):
+        RECIPES["transfer-ae"](phrases, writers="three")
+    with pytest.raises(ConfigError, match="give a decoder of your own, or writers='two', not both"):
+        RECIPES["transfer-ae"](phrases, writers="two", decoder=torch.nn.Identity())
     from pushforward.data import open_dataset
 
     with pytest.raises(DataError, match="transfer needs labels of 2 classes, digits has 10"):
