@@ -25,11 +25,13 @@ from torch.nn.utils.rnn import pad_packed_sequence
 
 from pushforward.data import open_dataset
 from pushforward.evaluation.text import StyleJudge, moved
+from pushforward.networks.recurrent import GRU
 from pushforward.networks.sequence import packed
 from pushforward.randomness import Noise
 from pushforward.tokens import BEGIN, END, PAD, lengths
 
-WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 1e-3, 0.3
+WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.3
+POOL = 20  # batches
 
 
 class Translator(nn.Module):
@@ -42,10 +44,10 @@ class Translator(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(pieces, EMBEDDING)
         self.style = nn.Embedding(2, EMBEDDING)
-        self.reader = nn.GRU(EMBEDDING, WIDTH, batch_first=True, bidirectional=True)
+        self.reader = GRU(EMBEDDING, WIDTH, bidirectional=True)
         self.keys = nn.Linear(2 * WIDTH, WIDTH)
         self.first = nn.Linear(2 * WIDTH, WIDTH)
-        self.writer = nn.GRU(2 * EMBEDDING, WIDTH, batch_first=True)
+        self.writer = GRU(2 * EMBEDDING, WIDTH)
         self.project = nn.Linear(3 * WIDTH, EMBEDDING)
         self.bias = nn.Parameter(torch.zeros(pieces))
         self.gate = nn.Linear(3 * WIDTH + EMBEDDING, 1)
@@ -60,13 +62,16 @@ class Translator(nn.Module):
         return self.drop(states), self.first(mean).tanh().unsqueeze(0)
 
     def forward(
-        self, x: Tensor, seen: Tensor, state: Tensor, before: Tensor, style: Tensor
+        self, x: Tensor, seen: Tensor, state: Tensor, before: Tensor, sizes: Tensor, style: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Probabilities (N, S, V) of what follows the tokens ``before`` (N, S), and the state after them."""
+        """Probabilities (N, S, V) of what follows the tokens ``before`` (N, S), and the state after them.
+
+        Of each row the first ``sizes`` (N,) places are written.
+        """
         fed = self.drop(self.embedding(before))
         told = self.style(style).unsqueeze(1).expand(-1, before.shape[1], -1)
-        states, state = self.writer(torch.cat([fed, told], dim=-1), state)
-        states = self.drop(states)
+        states, state = self.writer(packed(torch.cat([fed, told], dim=-1), sizes), state)
+        states = self.drop(pad_packed_sequence(states, batch_first=True, total_length=before.shape[1])[0])
         scores = states @ self.keys(seen).transpose(1, 2) / math.sqrt(WIDTH)
         look = scores.masked_fill((x == PAD).unsqueeze(1), -torch.inf).softmax(-1)
         both = torch.cat([states, look @ seen], dim=-1)
@@ -79,8 +84,9 @@ class Translator(nn.Module):
         """Nats of a token of the lines that are wanted, a mean."""
         before = F.pad(given[:, :-1], (1, 0), value=BEGIN)
         seen, state = self.read(x)
-        p, _ = self(x, seen, state, before, style)
-        kept = torch.arange(given.shape[1]) < lengths(given).unsqueeze(1)
+        sizes = lengths(given)
+        p, _ = self(x, seen, state, before, sizes, style)
+        kept = torch.arange(given.shape[1]) < sizes.unsqueeze(1)
         return -p.gather(2, given.unsqueeze(2)).squeeze(2)[kept].clamp_min(1e-9).log().mean()
 
     @torch.no_grad()
@@ -91,7 +97,7 @@ class Translator(nn.Module):
         before = torch.full_like(x[:, :1], BEGIN)
         open_ = torch.ones(len(x), dtype=torch.bool)
         for place in range(x.shape[1]):
-            p, state = self(x, seen, state, before, style)
+            p, state = self(x, seen, state, before, torch.ones(len(x), dtype=torch.int64), style)
             before = (
                 p[:, -1].argmax(-1, keepdim=True) if place < x.shape[1] - 1 else torch.full_like(before, END)
             )
@@ -128,7 +134,11 @@ def main() -> None:
             epoch, place = divmod(step, per_epoch)
             if place == 0:
                 order = rows[noise(epoch).permutation(len(rows))]
-            index = order[place * BATCH : (place + 1) * BATCH]
+                pools = order.split(POOL * BATCH)  # of which rows of like length share a batch
+                order = torch.cat([pool[lengths(train.x[pool]).argsort()] for pool in pools])
+                deal = noise(epoch, "deal").permutation(per_epoch)
+            start = int(deal[place]) * BATCH
+            index = order[start : start + BATCH]
             optimizer.param_groups[0]["lr"] = LR * (1 + math.cos(math.pi * step / arguments.steps)) / 2
             x, given = trimmed(train.x[index]), trimmed(train.twin[index])
             loss = model.loss(x, given, 1 - train.y[index])

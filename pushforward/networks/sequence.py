@@ -399,7 +399,7 @@ class Leaning(Lines):
     .. math:: p_s(x_t \mid x_{<t}) \propto p(x_t \mid x_{<t})^s\, \tilde p(x_t \mid x_{<t})^{1 - s}
 
     With s = 1 it is the law itself, with 0 the other one. Above 1 only tokens are said that the law itself
-    gives a tenth of its largest probability or more: a ratio of two small probabilities says nothing.
+    gives a hundredth of its largest probability or more: a ratio of two small probabilities says nothing.
 
     Arguments:
         law: The law :math:`p`.
@@ -413,7 +413,7 @@ class Leaning(Lines):
         | https://arxiv.org/abs/2306.17806
     """
 
-    PLAUSIBLE = 0.1
+    PLAUSIBLE = 0.01
 
     def __init__(self, law: Lines, away: Lines, strength: float) -> None:
         super().__init__(law.decoder, law.z)
