@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import wraps
 from inspect import cleandoc
-from typing import Any, Literal, TypedDict, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypedDict, TypeVar, cast, get_args, get_type_hints
 
 from torch import nn
 
@@ -111,6 +112,7 @@ def unfolded(recipe: R) -> R:
     """Shows what stands behind ``**options: Unpack[...]`` in the recipe's signature, hints and docstring.
 
     Options that a family of recipes shares are written once, as a TypedDict whose docstring explains them.
+    What is not among them is refused, as by any function.
     """
     signature, hints = inspect.signature(recipe), get_type_hints(recipe)
     *own, options = signature.parameters.values()
@@ -119,11 +121,17 @@ def unfolded(recipe: R) -> R:
     one = options.replace(kind=options.KEYWORD_ONLY, default=None)
     words = cleandoc(shared.__doc__ or "").partition("Arguments:\n")[2].rstrip()
     text = cleandoc(recipe.__doc__ or "")
-    recipe.__doc__ = text.replace("\n\nRaises:", f"\n{words}\n\nRaises:", 1)
-    recipe.__annotations__ = hints | of_family
-    parameters = [*own, *(one.replace(name=name) for name in of_family)]
-    recipe.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return recipe
+    whole = signature.replace(parameters=[*own, *(one.replace(name=name) for name in of_family)])
+
+    @wraps(recipe)
+    def shown(*args: Any, **kwargs: Any) -> Recipe:
+        whole.bind(*args, **kwargs)
+        return recipe(*args, **kwargs)
+
+    shown.__doc__ = text.replace("\n\nRaises:", f"\n{words}\n\nRaises:", 1)
+    shown.__annotations__ = hints | of_family
+    shown.__signature__ = whole  # type: ignore[attr-defined]
+    return cast(R, shown)
 
 
 def entries(arguments: Mapping[str, Any], kind: type[Settings] = Settings) -> dict[str, Any]:
