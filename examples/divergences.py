@@ -6,6 +6,10 @@ P is uniform on the segment {0} x [0, 1], Q on {θ} x [0, 1]. They do not overla
 infinite, the Jensen-Shannon divergence log 2 and the total variation 1 however near they are; only W1 and MMD
 have a slope that says where to go. Lines are closed forms, dots are what the library says of samples.
 
+The f-divergences are drawn as the table has them: f of the ratio p/q, its conjugate, and what makes a
+critic's logit a number that the conjugate knows. With the best critic
+the bound is the divergence, as the printed table shows.
+
 References:
     | Wasserstein GAN (Arjovsky et al., 2017), example 1 and figure 1
     | https://arxiv.org/abs/1701.07875
@@ -27,6 +31,7 @@ from pushforward.evaluation import wasserstein
 
 WIDTH = 0.5  # bandwidth of the Gaussian kernel
 ROWS_OF_EACH = 200
+P, Q = (0.5, 0.5), (0.25, 0.75)  # two laws on two points, for the table
 
 
 def closed_forms(theta: float) -> dict[str, float]:
@@ -61,31 +66,51 @@ def of_samples(theta: float) -> dict[str, float]:
     }
 
 
+def divergences() -> dict[str, tuple[float, float]]:
+    """Every f-divergence of P and Q: by its definition, and as the bound with the best critic."""
+    p, q = (torch.tensor(law, dtype=torch.float64) for law in (P, Q))
+    found = {}
+    for name, row in ROWS.items():
+        logit = row.optimum((p / q).log())
+        bound = p @ row.activation(logit) - q @ row.conjugate_of_activation(logit)
+        found[name] = (float(q @ row.f(p / q)), float(bound))
+    return found
+
+
 def main(path: str = "divergences.png") -> None:
-    """Draws both pictures."""
+    """Draws the pictures and prints the table."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 4.5), layout="constrained")
-    lines, table, slopes = figure.subplots(1, 3)
+    figure = Figure(figsize=(16, 4.5), layout="constrained")
+    lines, table, conjugates, slopes = figure.subplots(1, 4)
     thetas = torch.linspace(-1, 1, 201).tolist()
     for name in ("JS", "TV", "W1", "MMD²"):
         lines.plot(thetas, [closed_forms(theta)[name] for theta in thetas], label=name)
     for theta in (-0.8, -0.4, 0.0, 0.4, 0.8):
         for name, value in of_samples(theta).items():
             lines.plot(theta, value, "o", color={"W1": "C2", "MMD²": "C3"}[name])
-    lines.set_title("two parallel segments at distance θ (KL: ∞)", fontsize=10)
+    lines.plot(thetas, [1.25] * len(thetas), "k^", markevery=10, markersize=5, label="KL = ∞")
+    lines.plot(0, 0, "ko", markersize=4)
+    lines.set_title("two parallel segments at distance θ", fontsize=10)
     lines.set_xlabel("θ")
-    lines.legend()
+    lines.legend(loc="lower right", fontsize=8)
     u = torch.linspace(0.05, 4, 200, dtype=torch.float64)
     v = torch.linspace(-4, 4, 200, dtype=torch.float64)
     for name, row in ROWS.items():
         table.plot(u, row.f(u), label=name)
         slopes.plot(v, row.activation(v), label=name)
+        conjugates.plot(row.activation(v), row.conjugate_of_activation(v), label=name)
     table.set_title("f(u), u = p/q", fontsize=10)
     table.legend(fontsize=8)
+    conjugates.set_title("the conjugate f*(t)", fontsize=10)
+    conjugates.set_xlim(-4, 4)
+    conjugates.set_ylim(-2, 6)
     slopes.set_title("the critic's output g(v) for a logit v", fontsize=10)
     slopes.set_ylim(-6, 4)
     figure.savefig(path, dpi=120)
+    print(f"P = {P}, Q = {Q}\n{'':<18} {'divergence':>10} {'best bound':>10}")
+    for name, (value, bound) in divergences().items():
+        print(f"{name:<18} {value:>10.6f} {bound:>10.6f}")
     print(f"the picture lies in {path}")
 
 
