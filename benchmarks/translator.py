@@ -133,7 +133,7 @@ def main() -> None:
         for step in range(arguments.steps):
             epoch, place = divmod(step, per_epoch)
             if place == 0:
-                order = rows[noise(epoch).permutation(len(rows))]
+                order = rows[noise(epoch).permutation(len(rows))[: per_epoch * BATCH]]
                 pools = order.split(POOL * BATCH)  # of which rows of like length share a batch
                 order = torch.cat([pool[lengths(train.x[pool]).argsort()] for pool in pools])
                 deal = noise(epoch, "deal").permutation(per_epoch)

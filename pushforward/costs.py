@@ -42,9 +42,11 @@ class Cost(nn.Module, ABC):
     def leaning(self, made: Any, away: Any, strength: float) -> Any:
         r"""The output of the law :math:`p^s \tilde p^{1-s}`, that leans away from another; s is the strength.
 
-        Of likelihoods of numbers it lies on the line through both outputs.
+        Raises:
+            ConfigError: If such a law might lie outside the range of data: of costs other than tokens and
+                Bernoulli's.
         """
-        return torch.lerp(away, made, strength)
+        raise ConfigError(f"strength must be 1 with the cost {self}: others are for tokens and Bernoulli")
 
 
 class SquaredError(Cost):
@@ -92,6 +94,9 @@ class Bernoulli(Cost):
 
     def point(self, made: Tensor) -> Tensor:
         return made.sigmoid()
+
+    def leaning(self, made: Tensor, away: Tensor, strength: float) -> Tensor:
+        return torch.lerp(away, made, strength)
 
 
 class GaussianLikelihood(Cost):

@@ -412,13 +412,14 @@ class Run:
         Arguments:
             x: Rows, or lines of text.
             to: Number or name of the label.
-            y: Labels (N,) of the rows; of two labels the other one by default, and else unknown.
+            y: Labels (N,) of the rows, for encoders that are told them and for strengths other than 1; of two
+                labels the other one is then the default.
             strength: Above 1, how far rows lean away from how their code is told under their own label: more
                 of the label, less of the row.
 
         Raises:
             ConfigError: If the model is told no labels, has no encoder, or there is no such label, or the
-                strength is below 0.
+                strength is below 0, or other than 1 with a cost that is neither of tokens nor Bernoulli's.
         """
         self._need_codes()
         if not self.model.told:
@@ -426,7 +427,7 @@ class Run:
         if not 0 <= strength < math.inf:
             raise ConfigError(f"strength must be at least 0, got {strength}")
         rows, wanted = self.rows(x), self._class(to)
-        if y is None and self.model.told == 2:
+        if y is None and strength != 1 and self.model.told == 2:
             y = torch.full((len(rows),), 1 - wanted)
 
         def told(x: Tensor, y: Tensor | None) -> Tensor:

@@ -142,19 +142,22 @@ class EnergyMargin(EnergyGame):
 class Equilibrium(EnergyGame):
     r"""The game of BEGAN: the energy of what is made is kept at a share of that of what is given.
 
-    .. math:: B_D(Q, P) = -E_P\, D + k\, E_Q\, D, \qquad D_D(Q, P) = E_Q\, D - E_P\, D, \qquad
+    .. math:: B_D(Q, P) = -E_P\, D + k\, E_Q\, D, \qquad
+        D_D(Q, P) = E_Q\, D - E_P\, D + w\, \mathrm{PT}(\mathrm{Enc}(q)), \qquad
         k \leftarrow \mathrm{clip}_{[0, 1]}\big(k + r (\gamma\, E_P\, D - E_Q\, D)\big)
 
     k is a buffer: saved and resumed with the model.
 
     Arguments:
-        critic: An :class:`Energy`, or any module from (N, \*) to energies (N, 1).
+        critic: An :class:`Energy`; with ``pull=0`` any module from (N, \*) to energies (N, 1).
         gamma: The ratio :math:`\gamma = E_Q D / E_P D` that k holds: less is sharper and less diverse.
         rate: The pace r of k, on the scale of the energies.
         turns: Updates of the critic for each update of the model.
+        pull: The factor w of a pulling-away term, which the paper does not have.
 
     Raises:
-        ConfigError: If ``gamma`` is not in (0, 1], or the rate is not above 0.
+        ConfigError: If ``gamma`` is not in (0, 1], the rate is not above 0, ``pull`` is below 0, or the
+            critic has no encoder to pull.
 
     References:
         | BEGAN: Boundary Equilibrium Generative Adversarial Networks (Berthelot et al., 2017), section 3.4
@@ -168,8 +171,8 @@ class Equilibrium(EnergyGame):
         critic: nn.Module,
         gamma: float = 0.5,
         rate: float = 1e-3,
-        pull: float = 0.0,
         turns: int = 1,
+        pull: float = 0.0,
     ) -> None:
         super().__init__(critic, pull, turns)
         if not 0 < gamma <= 1:

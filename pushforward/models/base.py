@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pushforward.costs import KL, Cost
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Distribution, Encoder, Prior
+from pushforward.errors import ConfigError
 from pushforward.labels import Told
 from pushforward.randomness import Noise
 from pushforward.square import Square
@@ -122,13 +123,17 @@ class Model(nn.Module, ABC):
     def transfer(self, x: Tensor, y: Tensor | None, to: Tensor, strength: float = 1.0) -> Tensor:
         """Rows (N, \\*) of labels ``y`` (N,) with what their codes say, told under the labels ``to`` (N,).
 
-        With a strength above 1 they lean away from how their codes are told under ``y``, or under no label.
+        With a strength above 1 they lean away from how their codes are told under ``y``.
+
+        Raises:
+            ConfigError: If labels are not given with a strength other than 1, or the cost knows no such law.
         """
         codes = self.encode(x, y=y)
         made = self.generate(codes, to)
         if strength != 1:
-            away = self.generate(codes, torch.full_like(to, -1) if y is None else y)
-            made = self.cost.leaning(made, away, strength)
+            if y is None:
+                raise ConfigError("rows can lean away from their own labels alone: give them, or strength 1")
+            made = self.cost.leaning(made, self.generate(codes, y), strength)
         return self.cost.point(made)
 
     def sample(self, n: int, noise: Noise, y: Tensor | None = None, prior: Prior | None = None) -> Tensor:

@@ -18,7 +18,6 @@ from pushforward.networks.sequence import (
     TransformerLineEncoder,
     WriterOfEach,
 )
-from pushforward.networks.shared import Shared
 
 __all__ = [
     "Beside",
@@ -33,7 +32,6 @@ __all__ = [
     "Mixing",
     "NormFirst",
     "Scaled",
-    "Shared",
     "Squares",
     "TransformerLineDecoder",
     "TransformerLineEncoder",

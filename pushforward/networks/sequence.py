@@ -30,6 +30,7 @@ from pushforward.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths
 WIDTH = 256  # of hidden states
 EMBEDDING = 128
 LAYERS = 2  # of transformers
+UNSAID = [PAD, UNKNOWN, BEGIN]  # tokens that are never read out
 
 
 def packed(rows: Tensor, sizes: Tensor) -> PackedSequence:
@@ -384,7 +385,7 @@ class Lines:
         open_ = torch.ones_like(before, dtype=torch.bool)
         for place in range(longest):
             scores, memory = self.next(before, memory)
-            scores[:, [PAD, UNKNOWN, BEGIN]] = -torch.inf
+            scores[:, UNSAID] = -torch.inf
             before = scores.argmax(-1) if place < longest - 1 else torch.full_like(before, END)
             x[:, place] = torch.where(open_, before, PAD)
             open_ = open_ & (before != END)
@@ -399,7 +400,8 @@ class Leaning(Lines):
     .. math:: p_s(x_t \mid x_{<t}) \propto p(x_t \mid x_{<t})^s\, \tilde p(x_t \mid x_{<t})^{1 - s}
 
     With s = 1 it is the law itself, with 0 the other one. Above 1 only tokens are said that the law itself
-    gives a hundredth of its largest probability or more: a ratio of two small probabilities says nothing.
+    gives at least a hundredth of what it gives the likeliest that can be said: a ratio of two small
+    probabilities says nothing.
 
     Arguments:
         law: The law :math:`p`.
@@ -425,7 +427,8 @@ class Leaning(Lines):
         mixed = torch.lerp(other, own, self.strength)
         if self.strength <= 1:
             return mixed
-        likely = own >= own.amax(-1, keepdim=True) + math.log(self.PLAUSIBLE)
+        likeliest = own.index_fill(-1, own.new_tensor(UNSAID).long(), -torch.inf).amax(-1, keepdim=True)
+        likely = own >= likeliest + math.log(self.PLAUSIBLE)
         return mixed.masked_fill(~likely, -torch.inf)
 
     def told(self, x: Tensor, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:

@@ -100,8 +100,8 @@ def began(
     .. math:: \min_D\; L(x) - k\,L(G(z)), \qquad \min_G\; L(G(z)), \qquad
         k \leftarrow k + r (\gamma L(x) - L(G(z))), \qquad L(x) = \tfrac1d |x - D(x)|^\eta
 
-    On images the critic has BatchNorm, which the paper's has not: samples that are all alike are then rebuilt
-    badly, where else they would be what costs least.
+    On images the critic has BatchNorm, which the paper's has not: it cannot rebuild samples that are all
+    alike, which without it cost least.
 
     Arguments:
         data: What to learn from.
@@ -137,6 +137,6 @@ def began(
     critic = options.get("critic") or rebuilder(made, width, cost, mean=True)
     pace = (1e-3 if paper else 0.05) if rate is None else rate
     share = (0.5 if paper else 0.7) if gamma is None else gamma
-    match = Equilibrium(critic, share, pace, pull, chosen.turns)
+    match = Equilibrium(critic, share, pace, chosen.turns, pull)
     words = f"energies, those of samples held at {share:g} times those of data"
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)

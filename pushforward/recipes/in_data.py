@@ -14,7 +14,6 @@ from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import Discrepancy, Energy
 from pushforward.distributions import Prior
 from pushforward.models import GAN, Model
-from pushforward.networks import Shared
 from pushforward.recipes.build import finish
 from pushforward.recipes.options import PairName, ScheduleName, entries
 from pushforward.recipes.pairs import PAIRS
@@ -187,7 +186,7 @@ def game(
 
 def rebuilder(made: Pieces, width: int, cost: Cost, mean: bool = False) -> Energy:
     """A critic that is an auto-encoder with a code of ``width`` numbers."""
-    return Energy(Shared(*made.critic(width)), made.back(width), cost, mean)
+    return Energy(made.critic(width), made.back(width), cost, mean)
 
 
 def norm_of(data: Dataset) -> Literal["batch"] | None:

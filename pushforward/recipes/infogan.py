@@ -11,7 +11,7 @@ from pushforward.discrepancies import JensenShannon
 from pushforward.distributions import OneHotPrior, Prior, ProductPrior, UniformPrior
 from pushforward.errors import ConfigError, whole
 from pushforward.models import InfoGAN, Recogniser
-from pushforward.networks import Shared, mlp
+from pushforward.networks import mlp
 from pushforward.recipes.build import finish
 from pushforward.recipes.in_data import Options, Rows, Table, chosen_of, movers, pieces, published, quick
 from pushforward.recipes.options import entries, unfolded
@@ -82,9 +82,8 @@ def infogan(
         )
     numbers = sum(Recogniser.sizes(blocks, code_std))
     head = mlp(critic[-1].in_features, numbers, [128], norm=False, activation=nn.ReLU)
-    trunk = Shared(*list(critic)[:-1])
-    recogniser = Recogniser(trunk, head, blocks, code_std)
-    match = JensenShannon(nn.Sequential(trunk, critic[-1]), True, chosen.turns)
+    recogniser = Recogniser(critic[:-1], head, blocks, code_std)
+    match = JensenShannon(critic, True, chosen.turns)
     model = InfoGAN(prior, made.decoder, match, recogniser, float(chosen.weight))
     meaning = (
         f"weight {float(chosen.weight):g} times the nats it costs to read the code off a sample; "

@@ -85,8 +85,10 @@ class AdversarialOptions(TypedDict, total=False):
         lr: Learning rate of encoder and decoder together.
         critic_lr: Learning rate of the critics.
         encoder_lr: Learning rate of the encoder against the critics.
-        encoder: A module of your own, from data to (N, classes + latent), or what the kind of encoder needs.
-        decoder: A module of your own, from a code, and the label where it is told that, to data.
+        encoder: A module of your own, from data to (N, latent), or what the kind of encoder needs; where
+            codes hold a class, to (N, classes + latent).
+        decoder: A module of your own, from a code to data; where it is told the label, from (N, latent +
+            classes).
     """
 
     sigma: float | None

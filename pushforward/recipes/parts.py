@@ -314,9 +314,10 @@ def _deafen(encoder: nn.Module, decoder: nn.Module, settings: Settings) -> None:
     """Tells networks of text which share of words they cannot read in training."""
     for net, name in ((decoder, "word_dropout"), (encoder, "word_noise")):
         share = getattr(settings, name)
-        if share and isinstance(net, LineDecoder | LineEncoder):
-            net.blank = share
-        elif share:
+        parts = [part for part in net.modules() if isinstance(part, LineDecoder | LineEncoder)]
+        for part in parts if share else ():
+            part.blank = share
+        if share and not parts:
             raise ConfigError(f"{name} is for networks of text, got {share:g} for a {type(net).__name__}")
 
 

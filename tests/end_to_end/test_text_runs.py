@@ -109,6 +109,7 @@ def test_resuming_text_is_exact(tmp_path, monkeypatch):
         ("wae-gan", {}),
         ("wae-random", {"keep": "kl"}),
         ("aae", {"word_noise": 0.3, "word_swap": 0.0}),  # the denoising one
+        ("aae-clustering", {"classes": 3, "word_noise": 0.2}),
         ("info-vae", {"word_dropout": 0.3}),
         ("arae", {}),
         ("gmmn-ae", {}),

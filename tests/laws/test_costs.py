@@ -5,6 +5,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from pushforward import L1, L2, Bernoulli, GaussianLikelihood, SquaredError
+from pushforward.errors import ConfigError
 
 # name: how it is made, and the power by which it grows with the number of features
 FAMILY = {
@@ -150,13 +151,18 @@ def test_formulas():
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.4, 1.0, 3.0])
-@pytest.mark.parametrize("make", [Bernoulli, GaussianLikelihood], ids=["Bernoulli", "Gaussian"])
-def test_what_leans_away_is_the_normalised_product_of_powers(make, strength):
+def test_what_leans_away_is_the_normalised_product_of_powers(strength):
     """Up to a constant, log p_s = s log p + (1 - s) log p̃, p the likelihood of any data x."""
-    cost = make()
+    cost = Bernoulli()
     made, away = batch()[0], batch()[0]
-    leaning = cost.leaning(made, away, strength)
-    laws = (leaning, made, away)
-    one, two = ([-cost.rows(law, x) for law in laws] for x in (torch.zeros_like(made), torch.ones_like(made)))
-    rises = [b - a for a, b in zip(one, two, strict=True)]
+    laws = (cost.leaning(made, away, strength), made, away)
+    none, all_ = (
+        [-cost.rows(law, x) for law in laws] for x in (torch.zeros_like(made), torch.ones_like(made))
+    )
+    rises = [b - a for a, b in zip(none, all_, strict=True)]
     torch.testing.assert_close(rises[0], strength * rises[1] + (1 - strength) * rises[2])
+
+
+def test_what_would_leave_the_range_of_data_is_refused():
+    with pytest.raises(ConfigError, match="strength must be 1 with the cost SquaredError"):
+        SquaredError().leaning(*batch(), 2.0)

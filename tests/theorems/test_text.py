@@ -156,12 +156,22 @@ def test_beyond_the_law_only_plausible_tokens_are_said():
     own, theirs = torch.randn(2, 500, PIECES, dtype=torch.float64) * 2
     found = leaning.mixed(own, theirs)
     p, other = own.softmax(-1), theirs.softmax(-1)
-    plausible = p >= 0.01 * p.amax(-1, keepdim=True)
+    plausible = p >= 0.01 * p[:, END].unsqueeze(1).maximum(p[:, BEGIN + 1 :].amax(-1, keepdim=True))
     assert found.isfinite().equal(plausible)
     leant = p * (p / other) ** 3
     assert found.argmax(-1).equal(torch.where(plausible, leant, 0 * leant).argmax(-1))
     assert not found.argmax(-1).equal(leant.argmax(-1))  # or the rule would not matter
     assert ((leaning.greedy() == END).sum(1) == 1).all()
+
+
+def test_a_law_that_would_not_know_what_to_say_leans_all_the_same():
+    """Where the unknown token is nearly certain, lines are still made of what can be said, and end."""
+    decoder = DECODERS["gru"]().double()
+    with torch.no_grad():
+        decoder.bias[UNKNOWN] = 20.0
+    x = Leaning(decoder(codes(12)), decoder(codes(12)), 2.0).greedy()
+    inside = torch.arange(x.shape[1]) < lengths(x).unsqueeze(1)
+    assert not torch.isin(x[inside], torch.tensor([PAD, UNKNOWN, BEGIN])).any()
 
 
 def test_each_label_has_its_writer_and_all_have_the_same_words():
