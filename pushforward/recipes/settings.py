@@ -180,7 +180,7 @@ class WithPrior(Settings):
     """
 
     noise: int = 100
-    code_noise: float = 0.03
+    code_noise: float = 0.015
     calm: float = 0.9995
     turns: int = 2
     penalty: float = 1.0

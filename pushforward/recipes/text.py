@@ -109,8 +109,8 @@ def arae(
         data: What to learn from.
         settings: Which row of defaults.
         noise: Dimensions of the noise that the prior pushes forward: 100.
-        code_noise: Deviation of the noise on codes that are decoded, in training, at the first step: 0.03,
-            a third of a code's length in 128 dimensions; with "paper" 0.2, with "official" 0.05.
+        code_noise: Deviation of the noise on codes that are decoded, in training, at the first step: 0.015,
+            a sixth of a code's length in 128 dimensions; with "paper" 0.2, with "official" 0.05.
         calm: What that deviation is multiplied by every 100 steps: 0.9995, with "paper" 0.995.
         turns: Updates of the critic for each update of the model: 2, with "paper" and "official" 5.
         penalty: The factor of the penalty on the critic's slope: 1; 0, as with "paper", for weights that are
