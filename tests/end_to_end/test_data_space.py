@@ -284,10 +284,10 @@ def test_defaults_are_kept_with_the_run(points, tmp_path, monkeypatch):
     """A run goes on with the defaults that it began with, whatever they are by then."""
     run = pf.train("began", points, out=tmp_path / "run", steps=2, progress=False)
     config = json.loads((run.path / "config.json").read_text())
-    assert config["defaults"]["gamma"] == 0.5
-    config["defaults"]["gamma"] = 0.3
+    assert config["defaults"]["pull"] == 0.0
+    config["defaults"]["pull"] = 0.3
     (run.path / "config.json").write_text(json.dumps(config))
-    assert pf.load(run.path, data=points).model.match.gamma == 0.3
+    assert pf.load(run.path, data=points).model.match.pull == 0.3
 
 
 def test_steps_do_not_depend_on_the_turns(digits):
