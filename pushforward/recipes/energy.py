@@ -78,8 +78,14 @@ def ebgan(
 
 
 BEGAN_TABLE: Table = {
-    "small": lambda data: quick(data) if len(data.shape) == 3 else quick(data, lr=5e-4, critic_lr=5e-4),
-    "paper": lambda data: published(latent=64, batch=16, lr=1e-4, critic_lr=1e-4, std=0.0),
+    "small": lambda data: (
+        quick(data, gamma=0.7, rate=0.05, power=2)
+        if len(data.shape) == 3
+        else quick(data, lr=5e-4, critic_lr=5e-4, gamma=0.5, rate=0.02)
+    ),
+    "paper": lambda data: published(
+        latent=64, batch=16, lr=1e-4, critic_lr=1e-4, std=0.0, gamma=0.5, rate=1e-3
+    ),
 }
 
 
@@ -106,10 +112,10 @@ def began(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        gamma: The share γ, less is sharper and less diverse: 0.7, with "paper" 0.5.
-        rate: The pace r of k: 0.05, so that a short run comes to rest, and with "paper" 0.001.
-        power: The power η of an energy, 1 or 2: 2, with "paper" 1. Of mostly black images a black one has a
-            small absolute error, and the critic is slow to learn more.
+        gamma: The share γ, less is sharper and less diverse: 0.5, of images 0.7, with "paper" 0.5.
+        rate: The pace r of k, so that a short run comes to rest: 0.02, of images 0.05, with "paper" 0.001.
+        power: The power η of an energy, 1 or 2: 1, of images 2, with "paper" 1. Of mostly black images a
+            black one has a small absolute error.
         pull: The factor of a pulling-away term as in ``ebgan``, which the paper does not have.
         code: Dimensions of the critic's code: by default 32, and with "paper" as many as ``latent``.
 
@@ -125,18 +131,15 @@ def began(
         >>> began(open_dataset("digits"), gamma=0.6).model.match.gamma
         0.6
     """
-    chosen = chosen_of(BEGAN_TABLE, "began", settings, data, entries(options, InData))
+    chosen = chosen_of(BEGAN_TABLE, "began", settings, data, entries(locals() | options, InData))
+    if chosen.power not in (1, 2):
+        raise ConfigError(f"power must be 1 or 2, got {chosen.power}")
     paper = settings == "paper"
     made = pieces(chosen, data, options, None if paper else norm_of(data))
     usual = chosen.latent if paper else 32
     width = usual if code is None else whole("code", code, least=1)
-    power = (1 if paper else 2) if power is None else power
-    if power not in (1, 2):
-        raise ConfigError(f"power must be 1 or 2, got {power}")
-    cost = L1() if power == 1 else SquaredError()
+    cost = L1() if chosen.power == 1 else SquaredError()
     critic = options.get("critic") or rebuilder(made, width, cost, mean=True)
-    pace = (1e-3 if paper else 0.05) if rate is None else rate
-    share = (0.5 if paper else 0.7) if gamma is None else gamma
-    match = Equilibrium(critic, share, pace, chosen.turns, pull)
-    words = f"energies, those of samples held at {share:g} times those of data"
+    match = Equilibrium(critic, chosen.gamma, chosen.rate, chosen.turns, pull)
+    words = f"energies, those of samples held at {chosen.gamma:g} times those of data"
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)

@@ -146,6 +146,9 @@ class InData(Settings):
         beta2: Adam's second moment.
         std: Deviation of the weights at the start, N(0, std²); 0 for torch's own.
         margin: The energy at which samples are left alone; 0 of games without one.
+        gamma: The ratio of energies that a balance holds; 0 of games without one.
+        rate: The pace at which it is held; 0 of games without one.
+        power: The power of the errors that are an energy.
         scale: The distance of two rows of data, which widths of kernels are shares of; 0 of others.
     """
 
@@ -155,6 +158,9 @@ class InData(Settings):
     beta2: float = 0.999
     std: float = 0.0
     margin: float = 0.0
+    gamma: float = 0.0
+    rate: float = 0.0
+    power: int = 1
     scale: float = 0.0
 
     def __post_init__(self) -> None:

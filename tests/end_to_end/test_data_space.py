@@ -290,6 +290,30 @@ def test_defaults_are_kept_with_the_run(points, tmp_path, monkeypatch):
     assert pf.load(run.path, data=points).model.match.pull == 0.3
 
 
+def test_what_a_row_of_settings_said_is_kept_with_the_run(points, tmp_path):
+    """Share, pace and power of BEGAN are entries of its settings, which no later version changes."""
+    run = pf.train("began", points, out=tmp_path / "run", steps=2, progress=False)
+    config = json.loads((run.path / "config.json").read_text())
+    kept = config["resolved"]
+    assert (kept["gamma"], kept["rate"], kept["power"]) == (0.5, 0.02, 1)
+    kept |= {"gamma": 0.3, "rate": 0.01, "power": 2}
+    (run.path / "config.json").write_text(json.dumps(config))
+    match = pf.load(run.path, data=points).model.match
+    assert (match.gamma, match.rate, type(match.critic.cost).__name__) == (0.3, 0.01, "SquaredError")
+
+
+def test_runs_from_before_go_on_as_they_began(points, tmp_path):
+    """A run on points whose folder knows gamma as a default, and nothing of a power, is the game it was."""
+    run = pf.train("began", points, out=tmp_path / "run", steps=2, progress=False)
+    config = json.loads((run.path / "config.json").read_text())
+    for name in ("gamma", "rate", "power"):
+        del config["resolved"][name]
+    config["defaults"] = {"settings": "small", "gamma": 0.5}
+    (run.path / "config.json").write_text(json.dumps(config))
+    match = pf.load(run.path, data=points).model.match
+    assert (match.gamma, match.rate, match.pull, type(match.critic.cost).__name__) == (0.5, 0.02, 0, "L1")
+
+
 def test_steps_do_not_depend_on_the_turns(digits):
     """Another batch or another number of turns leaves the number of steps as it is."""
     from pushforward.training.loop import Loop
