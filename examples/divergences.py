@@ -7,8 +7,8 @@ infinite, the Jensen-Shannon divergence log 2 and the total variation 1 however 
 have a slope that says where to go. Lines are closed forms, dots are what the library says of samples.
 
 The f-divergences are drawn as the table has them: f of the ratio p/q, its conjugate, and what makes a
-critic's logit a number that the conjugate knows. With the best critic
-the bound is the divergence, as the printed table shows.
+critic's logit a number that the conjugate knows. With the best critic the bound is the divergence, as the
+printed table shows.
 
 References:
     | Wasserstein GAN (Arjovsky et al., 2017), example 1 and figure 1

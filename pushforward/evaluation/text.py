@@ -163,17 +163,17 @@ def transfer(evidence: Evidence) -> dict[str, Any] | None:
     if words is None or model.told != 2 or not model.encodes or train.y is None or data.test.y is None:
         return None
     x, y = data.test.x[evidence.order], data.test.y[evidence.order]
-    told = {}
+    parts: dict[str, list[Tensor]] = {}
     with torch.inference_mode():
-        for strength in STRENGTHS:
-            parts = []
-            for part in chunks(len(x)):
-                rows, own = x[part].to(evidence.device), y[part].to(evidence.device)
-                parts.append(model.transfer(rows, own, 1 - own, strength))
-            told["made" if strength == 1 else f"strength {strength}"] = torch.cat(parts).cpu()
+        for part in chunks(len(x)):
+            own = y[part].to(evidence.device)
+            codes = model.encode(x[part].to(evidence.device), y=own)
+            for strength in STRENGTHS:
+                name = "made" if strength == 1 else f"strength {strength}"
+                parts.setdefault(name, []).append(model.retell(codes, own, 1 - own, strength).cpu())
     twin = None if data.test.twin is None else data.test.twin[evidence.order]
     judge = StyleJudge(words.lines(train.x), train.y)
-    return moved(data, judge, x, y, twin, told)
+    return moved(data, judge, x, y, twin, {name: torch.cat(lines) for name, lines in parts.items()})
 
 
 def moved(

@@ -123,12 +123,18 @@ class Model(nn.Module, ABC):
     def transfer(self, x: Tensor, y: Tensor | None, to: Tensor, strength: float = 1.0) -> Tensor:
         """Rows (N, \\*) of labels ``y`` (N,) with what their codes say, told under the labels ``to`` (N,).
 
-        With a strength above 1 they lean away from how their codes are told under ``y``.
+        See :meth:`retell`.
+        """
+        return self.retell(self.encode(x, y=y), y, to, strength)
+
+    def retell(self, codes: Tensor, y: Tensor | None, to: Tensor, strength: float = 1.0) -> Tensor:
+        """Data (N, \\*) that codes (N, L) of labels ``y`` (N,) stand for under the labels ``to`` (N,).
+
+        With a strength above 1 they lean away from what the codes stand for under ``y``.
 
         Raises:
             ConfigError: If labels are not given with a strength other than 1, or the cost knows no such law.
         """
-        codes = self.encode(x, y=y)
         made = self.generate(codes, to)
         if strength != 1:
             if y is None:

@@ -335,8 +335,8 @@ class Lines:
     def __len__(self) -> int:
         return len(self.z)
 
-    def told(self, x: Tensor, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
-        """Logits (M, V) of the M places ``kept`` (N, T) of lines x (N, T), each told the tokens before it."""
+    def told(self, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
+        """Logits (M, V) of the M places ``kept`` (N, T), each told the tokens ``before`` it (N, T)."""
         return self.decoder.scores(self.decoder.states(self.z, before, sizes)[kept])
 
     def begin(self) -> Any:
@@ -365,7 +365,7 @@ class Lines:
         if net.training and net.blank:
             before = blanked(before, net.blank)
         kept = torch.arange(x.shape[1], device=x.device) < sizes.unsqueeze(1)
-        said = self.told(x, before, sizes, kept)
+        said = self.told(before, sizes, kept)
         return -F.cross_entropy(said, x[kept], reduction="none"), kept.nonzero()[:, 0]
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -427,12 +427,13 @@ class Leaning(Lines):
         mixed = torch.lerp(other, own, self.strength)
         if self.strength <= 1:
             return mixed
-        likeliest = own.index_fill(-1, own.new_tensor(UNSAID).long(), -torch.inf).amax(-1, keepdim=True)
+        unsaid = torch.tensor(UNSAID, device=own.device)
+        likeliest = own.index_fill(-1, unsaid, -torch.inf).amax(-1, keepdim=True)
         likely = own >= likeliest + math.log(self.PLAUSIBLE)
         return mixed.masked_fill(~likely, -torch.inf)
 
-    def told(self, x: Tensor, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
-        return self.mixed(*(law.told(x, before, sizes, kept) for law in (self.law, self.away)))
+    def told(self, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
+        return self.mixed(*(law.told(before, sizes, kept) for law in (self.law, self.away)))
 
     def begin(self) -> tuple[Any, Any]:
         return self.law.begin(), self.away.begin()

@@ -314,10 +314,12 @@ def _deafen(encoder: nn.Module, decoder: nn.Module, settings: Settings) -> None:
     """Tells networks of text which share of words they cannot read in training."""
     for net, name in ((decoder, "word_dropout"), (encoder, "word_noise")):
         share = getattr(settings, name)
-        parts = [part for part in net.modules() if isinstance(part, LineDecoder | LineEncoder)]
-        for part in parts if share else ():
+        if not share:
+            continue
+        of_lines = [part for part in net.modules() if isinstance(part, LineDecoder | LineEncoder)]
+        for part in of_lines:
             part.blank = share
-        if share and not parts:
+        if not of_lines:
             raise ConfigError(f"{name} is for networks of text, got {share:g} for a {type(net).__name__}")
 
 

@@ -36,9 +36,8 @@ def test_lines_can_be_handed_over_as_lines(styled):
     assert torch.equal(back, styled.decode(styled.encode(line), torch.tensor([1])))
     assert torch.equal(back, styled.transfer([line], 1))
     strong = styled.transfer([line], "old", strength=3)
-    assert torch.equal(
-        strong, styled.transfer([line], "old", [0], strength=3)
-    )  # of two labels, it was the other
+    # of two labels the line was of the other one
+    assert torch.equal(strong, styled.transfer([line], "old", [0], strength=3))
     assert torch.equal(styled.transfer([line], "old", strength=0), styled.reconstruct([line], [0]))
     with pytest.raises(ConfigError, match="strength must be at least 0, got -1"):
         styled.transfer([line], "old", strength=-1)

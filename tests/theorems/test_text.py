@@ -138,7 +138,7 @@ def test_a_law_that_leans_is_the_normalised_product_of_powers(decoder, strength)
     leaning = Leaning(law, away, strength)
     kept = torch.arange(x.shape[1]) < lengths(x).unsqueeze(1)
     before = F.pad(x[:, :-1], (1, 0), value=BEGIN)
-    own, theirs = (one.told(x, before, lengths(x), kept).softmax(-1) for one in (law, away))
+    own, theirs = (one.told(before, lengths(x), kept).softmax(-1) for one in (law, away))
     product = own**strength * theirs ** (1 - strength)
     by_hand = (product / product.sum(-1, keepdim=True)).log()[torch.arange(len(own)), x[kept]]
     torch.testing.assert_close(leaning.log_probs(x)[0], by_hand, rtol=1e-9, atol=1e-9)
