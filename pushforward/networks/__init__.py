@@ -2,6 +2,7 @@
 
 from pushforward.networks.blocks import Beside, Gate, NormFirst
 from pushforward.networks.dcgan import conv_decoder, conv_encoder, official_init
+from pushforward.networks.lines import Leaning, Lines
 from pushforward.networks.mixing import Mixing, Squares
 from pushforward.networks.mlp import mlp
 from pushforward.networks.noise import GaussianNoise
@@ -10,10 +11,8 @@ from pushforward.networks.scaled import Scaled
 from pushforward.networks.sequence import (
     GRULineDecoder,
     GRULineEncoder,
-    Leaning,
     LineDecoder,
     LineEncoder,
-    Lines,
     TransformerLineDecoder,
     TransformerLineEncoder,
     WriterOfEach,
