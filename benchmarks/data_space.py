@@ -24,7 +24,7 @@ GROUPS: dict[str, Group] = {
     "mnist-others": Group(("gan", "lsgan", "f-gan:divergence=kl", "sngan"), 1500, JUDGED),
     "mnist-ebgan": Group(("ebgan",), 1500, JUDGED),
     "mnist-critics": Group(("wgan-gp", "mmd-gan"), 1500, JUDGED),
-    "mnist-began": Group(("began",), 2000, JUDGED),
+    "mnist-began": Group(("began",), 1500, JUDGED),
     "mnist-gmmn": Group(("gmmn",), 2000, JUDGED),
     "mnist-gmmn-ae": Group(("gmmn-ae",), 4000, JUDGED),
 }  # fmt: skip
