@@ -68,7 +68,7 @@ class ARAE(WAE):
 
     .. math:: \min_{E, G, g}\; E\,c(G(E(x) + \varepsilon), x) + \lambda\, W_1(g_\# N(0, I), Q_Z)
 
-    Codes lie on the unit sphere (that is the encoder's affair), so that noise on what is decoded cannot be
+    Codes lie on a sphere (that is the encoder's affair), so that noise on what is decoded cannot be
     outgrown. The noise calms down over the run.
 
     Arguments:

@@ -7,7 +7,6 @@ from pushforward.networks.mixing import Mixing, Squares
 from pushforward.networks.mlp import mlp
 from pushforward.networks.noise import GaussianNoise
 from pushforward.networks.resnet import resnet_critic, resnet_generator
-from pushforward.networks.scaled import Scaled
 from pushforward.networks.sequence import (
     GRULineDecoder,
     GRULineEncoder,
@@ -30,7 +29,6 @@ __all__ = [
     "Lines",
     "Mixing",
     "NormFirst",
-    "Scaled",
     "Squares",
     "TransformerLineDecoder",
     "TransformerLineEncoder",

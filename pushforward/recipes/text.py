@@ -19,7 +19,7 @@ from pushforward.discrepancies import IMQ, MMD, Clipping, GradientPenalty, Jense
 from pushforward.distributions import DeterministicEncoder, NormalPrior, PushedPrior
 from pushforward.errors import ConfigError, DataError
 from pushforward.models import ARAE, TransferAE
-from pushforward.networks import LineDecoder, Scaled, WriterOfEach, mlp
+from pushforward.networks import LineDecoder, WriterOfEach, mlp
 from pushforward.recipes.build import Table, finish, price
 from pushforward.recipes.options import NetworkName, ScheduleName, entries, unfolded
 from pushforward.recipes.parts import NETWORKS, Recipe, assemble, fitting
@@ -64,18 +64,20 @@ class TextOptions(TypedDict, total=False):
 
 def sphered(data: Dataset, **changes: Any) -> WithPrior:
     """Settings that are done in minutes on two cores."""
-    return WithPrior.beyond(small(data, None, weight=10.0, critic_lr=5e-4), **changes)
+    return WithPrior.beyond(small(data, None, weight=1.0, critic_lr=5e-4), **changes)
 
 
+UNIT = 300**0.5  # papers put codes of 300 numbers on the sphere of radius 1, we on the one of this radius
 ARAE_TABLE: dict[str, Callable[[Dataset], WithPrior]] = {
     "small": sphered,
     "paper": lambda data: sphered(
-        data, latent=300, weight=12.0, critic_lr=1e-5, critic_widths=(300, 300), epochs=15, code_noise=0.2,
-        calm=0.995, turns=5, penalty=0.0, prior_widths=(300, 300), prior_lr=5e-5, play_beta1=0.9,
+        data, latent=300, weight=12.0 / UNIT, critic_lr=1e-5, critic_widths=(300, 300), epochs=15,
+        code_noise=0.2 * UNIT, calm=0.995, turns=5, penalty=0.0, prior_widths=(300, 300), prior_lr=5e-5,
+        play_beta1=0.9,
     ),
     "official": lambda data: sphered(
-        data, latent=300, weight=1.2, critic_lr=1e-4, critic_widths=(300, 300), epochs=15, code_noise=0.05,
-        turns=5, prior_widths=(300, 300), prior_lr=1e-4,
+        data, latent=300, weight=1.2 / UNIT, critic_lr=1e-4, critic_widths=(300, 300), epochs=15,
+        code_noise=0.05 * UNIT, turns=5, prior_widths=(300, 300), prior_lr=1e-4,
     ),
 }  # fmt: skip
 
@@ -103,14 +105,15 @@ def arae(
     gradient, which is not done here. λ stands beside a cost summed over tokens, which the code averages: 12
     here is 1 there on lines of 12 tokens.
 
-    The decoder multiplies codes by :math:`\sqrt L` before it reads them.
+    The sphere has the radius :math:`\sqrt L`, so that numbers of a code are of size 1, from which networks
+    learn: theirs has the radius 1, to which weight and noise of "paper" and "official" are brought.
 
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
         noise: Dimensions of the noise that the prior pushes forward: 100.
-        code_noise: Deviation of the noise on codes that are decoded, in training, at the first step: 0.015,
-            a sixth of a code's length in 128 dimensions; with "paper" 0.2, with "official" 0.05.
+        code_noise: Deviation of the noise on codes that are decoded, in training, at the first step, beside
+            numbers of size 1: 0.15; with "paper" 3.5, with "official" 0.87.
         calm: What that deviation is multiplied by every 100 steps: 0.9995, with "paper" 0.995.
         turns: Updates of the critic for each update of the model: 2, with "paper" and "official" 5.
         penalty: The factor of the penalty on the critic's slope: 1; 0, as with "paper", for weights that are
@@ -141,14 +144,12 @@ def arae(
     critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
     constraint = GradientPenalty(chosen.penalty) if chosen.penalty else Clipping(0.01)
     match = Wasserstein(critic, turns=chosen.turns, constraint=constraint)
-    # A code of norm 1 has small entries, from which a network learns slowly.
-    decoder = nn.Sequential(Scaled(math.sqrt(chosen.latent)), parts.decoder)
     model = ARAE(
-        prior, decoder, parts.encoder, match, parts.cost, parts.weight, chosen.code_noise, chosen.calm
+        prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight, chosen.code_noise, chosen.calm
     )
     meaning = (
-        f"weight {float(parts.weight):g} times the critic's Wasserstein bound, of codes on the unit sphere "
-        f"from a prior that learns; the cost is {price(chosen, data)}"
+        f"weight {float(parts.weight):g} times the critic's Wasserstein bound, of codes on the sphere of "
+        f"radius {math.sqrt(chosen.latent):.3g} from a prior that learns; the cost is {price(chosen, data)}"
     )
     optimizers = {
         "model": adam(chosen.lr, (chosen.beta1, 0.999)),
@@ -159,8 +160,8 @@ def arae(
 
 
 def on_sphere(z: Tensor) -> Tensor:
-    """Codes (N, L) on the unit sphere."""
-    return F.normalize(z, dim=-1)
+    """Codes (N, L) on the sphere of radius √L, where a number has mean square 1."""
+    return math.sqrt(z.shape[-1]) * F.normalize(z, dim=-1)
 
 
 TRANSFER_TABLE: Table = {

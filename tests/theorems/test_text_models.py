@@ -43,12 +43,19 @@ def arae(noise=0.0, calm=1.0, weight=1.0, critic=None, turns=1):
     return ARAE(prior, nn.Linear(2, 3), encoder, match, weight=weight, noise=noise, calm=calm)
 
 
-def test_codes_have_norm_one(phrases):
+def test_codes_lie_on_the_sphere_where_numbers_have_mean_square_one(phrases):
     model = RECIPES["arae"](phrases, latent=6).model.eval()
-    norms = model.encode(phrases.test.x[:50]).norm(dim=1)
-    assert torch.allclose(norms, torch.ones(50), atol=1e-6)
-    scaled = model.decoder[0](model.encode(phrases.test.x[:50])).square().mean(1)
-    assert torch.allclose(scaled, torch.ones(50), atol=1e-5)
+    z = model.encode(phrases.test.x[:50])
+    assert torch.allclose(z.square().mean(1), torch.ones(50), atol=1e-6)
+    assert torch.allclose(z.norm(dim=1), torch.full((50,), 6**0.5), atol=1e-5)
+
+
+def test_the_papers_noise_and_weight_are_theirs_in_units_of_the_sphere(phrases):
+    """Noise 0.2 of a code of length 1; and λ W₁, since W₁ grows as the radius does."""
+    chosen = RECIPES["arae"](phrases, settings="paper").settings
+    radius = chosen.latent**0.5
+    assert chosen.code_noise / radius == pytest.approx(0.2)
+    assert chosen.weight * radius == pytest.approx(12.0)
 
 
 def test_with_prior_and_critic_frozen_and_no_weight_it_is_a_denoising_auto_encoder():
@@ -99,7 +106,7 @@ def test_the_prior_learns_where_codes_are():
     model = arae(turns=5)
     with torch.no_grad():
         model.encoder.net.weight.zero_()
-        model.encoder.net.bias.copy_(torch.tensor([0.0, 1.0]))
+        model.encoder.net.bias.copy_(torch.tensor([0.0, 1.0]))  # whose code is (0, √2)
     model.encoder.requires_grad_(False)
     from pushforward.data import Split
 
@@ -110,7 +117,7 @@ def test_the_prior_learns_where_codes_are():
     for _ in range(400):
         loop.advance()
     made = model.prior.draw(1000, Noise("made")).detach()
-    assert (made.mean(0) - torch.tensor([0.0, 1.0])).norm() < 0.15
+    assert (made.mean(0) - torch.tensor([0.0, 2**0.5])).norm() < 0.15
     assert made.std(0).max() < 0.3
 
 
