@@ -64,7 +64,7 @@ class TextOptions(TypedDict, total=False):
 
 def sphered(data: Dataset, **changes: Any) -> WithPrior:
     """Settings that are done in minutes on two cores."""
-    return WithPrior.beyond(small(data, None, weight=1.0, critic_lr=5e-4), **changes)
+    return WithPrior.beyond(small(data, None, weight=1.0, critic_lr=1e-3), **changes)
 
 
 UNIT = 300**0.5  # papers put codes of 300 numbers on the sphere of radius 1, we on the one of this radius
