@@ -38,6 +38,9 @@ class Translator(nn.Module):
     r"""Reads a line both ways, and writes each word from the vocabulary or from where it looks.
 
     .. math:: p(w) = g\, \mathrm{softmax}(o)_w + (1 - g) \sum_{i : x_i = w} a_i
+
+    It begins as one that copies: of places it prefers those after the word just written, and the gate is
+    nearly shut.
     """
 
     def __init__(self, pieces: int) -> None:
@@ -50,7 +53,9 @@ class Translator(nn.Module):
         self.writer = GRU(2 * EMBEDDING, WIDTH)
         self.project = nn.Linear(3 * WIDTH, EMBEDDING)
         self.bias = nn.Parameter(torch.zeros(pieces))
+        self.follow = nn.Parameter(torch.tensor(4.0))
         self.gate = nn.Linear(3 * WIDTH + EMBEDDING, 1)
+        nn.init.constant_(self.gate.bias, -2.0)
         self.drop = nn.Dropout(DROPOUT)
 
     def read(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,6 +78,7 @@ class Translator(nn.Module):
         states, state = self.writer(packed(torch.cat([fed, told], dim=-1), sizes), state)
         states = self.drop(pad_packed_sequence(states, batch_first=True, total_length=before.shape[1])[0])
         scores = states @ self.keys(seen).transpose(1, 2) / math.sqrt(WIDTH)
+        scores = scores + self.follow * (before.unsqueeze(2) == told_before(x).unsqueeze(1))
         look = scores.masked_fill((x == PAD).unsqueeze(1), -torch.inf).softmax(-1)
         both = torch.cat([states, look @ seen], dim=-1)
         written = F.linear(self.project(both), self.embedding.weight, self.bias).softmax(-1)
@@ -82,7 +88,7 @@ class Translator(nn.Module):
 
     def loss(self, x: Tensor, given: Tensor, style: Tensor) -> Tensor:
         """Nats of a token of the lines that are wanted, a mean."""
-        before = F.pad(given[:, :-1], (1, 0), value=BEGIN)
+        before = told_before(given)
         seen, state = self.read(x)
         sizes = lengths(given)
         p, _ = self(x, seen, state, before, sizes, style)
@@ -90,20 +96,38 @@ class Translator(nn.Module):
         return -p.gather(2, given.unsqueeze(2)).squeeze(2)[kept].clamp_min(1e-9).log().mean()
 
     @torch.no_grad()
-    def greedy(self, x: Tensor, style: Tensor) -> Tensor:
-        """Lines (N, T) in the style that is wanted, the most likely token at each place."""
+    def search(self, x: Tensor, style: Tensor, width: int) -> Tensor:
+        """Lines (N, T) in the style that is wanted, the likeliest a token of ``width`` followed at once.
+
+        A width of 1 takes the most likely token at each place.
+        """
+        n, places = x.shape
         seen, state = self.read(x)
-        made = torch.full_like(x, PAD)
+        x, seen, style = (part.repeat_interleave(width, 0) for part in (x, seen, style))
+        state = state.repeat_interleave(width, 1)
+        made, one = x[:, :0], torch.ones(n * width, dtype=torch.int64)
         before = torch.full_like(x[:, :1], BEGIN)
-        open_ = torch.ones(len(x), dtype=torch.bool)
-        for place in range(x.shape[1]):
-            p, state = self(x, seen, state, before, torch.ones(len(x), dtype=torch.int64), style)
-            before = (
-                p[:, -1].argmax(-1, keepdim=True) if place < x.shape[1] - 1 else torch.full_like(before, END)
-            )
-            made[:, place] = torch.where(open_, before[:, 0], PAD)
-            open_ = open_ & (before[:, 0] != END)
-        return made
+        over = torch.zeros(n * width, dtype=torch.bool)
+        score = torch.tensor([0.0] + [-torch.inf] * (width - 1)).repeat(n)
+        first = torch.arange(0, n * width, width).unsqueeze(1)
+        for place in range(places):
+            p, state = self(x, seen, state, before, one, style)
+            nats = p[:, -1].clamp_min(1e-9).log()
+            if place == places - 1:
+                nats[:, torch.arange(nats.shape[1]) != END] = -torch.inf
+            nats[over] = -torch.inf
+            nats[over, PAD] = 0.0
+            best, at = (score.unsqueeze(1) + nats).view(n, -1).topk(width)
+            row, token = (first + at // nats.shape[1]).flatten(), (at % nats.shape[1]).view(-1, 1)
+            score, state, before = best.flatten(), state[:, row], token
+            made, over = torch.cat([made[row], token], dim=1), over[row] | (token[:, 0] == END)
+        likeliest = (score / lengths(made)).view(n, width).argmax(1)
+        return made[first[:, 0] + likeliest]
+
+
+def told_before(x: Tensor) -> Tensor:
+    """The token before each of a line's (N, T)."""
+    return F.pad(x[:, :-1], (1, 0), value=BEGIN)
 
 
 def trimmed(x: Tensor) -> Tensor:
@@ -149,10 +173,16 @@ def main() -> None:
             if step % 200 == 0:
                 print(f"step {step}: {loss.item():.3f} nats a token", flush=True)
         model.eval()
-        told = torch.cat(
-            [model.greedy(x, 1 - y) for x, y in zip(test.x.split(200), test.y.split(200), strict=True)]
-        )
-        found = moved(data, judge, test.x, test.y, test.twin, {"made": told})
+        told = {
+            name: torch.cat(
+                [
+                    model.search(*rows, width)
+                    for rows in zip(test.x.split(100), (1 - test.y).split(100), strict=True)
+                ]
+            )
+            for name, width in (("greedy", 1), ("beam of 5", 5))
+        }
+        found = moved(data, judge, test.x, test.y, test.twin, told)
         print(json.dumps({"seed": seed, "steps": arguments.steps, **found}, indent=1), flush=True)
 
 
