@@ -163,7 +163,7 @@ def aae(
         ['model', 'critic', 'encoder']
     """
     chosen = pick(AAE_TABLE, "aae", settings, data, entries(locals() | options, InTurns))
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
+    parts = assemble(chosen, data, options)
     match = JensenShannon(critic or critic_of(parts.prior.latent, chosen), exchange, turns)
     model = AAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost)
     return finish(model, chosen, data, words(chosen, data, f"codes meet {parts.prior}"), in_turns(chosen))
@@ -217,7 +217,7 @@ def aae_label_regularised(
     """
     chosen = pick(LABEL_TABLE, "aae-label-regularised", settings, data, entries(locals() | options, InTurns))
     classes = told(data, labels, "aae-label-regularised")
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
+    parts = assemble(chosen, data, options)
     if parts.prior.classes < classes:
         raise ConfigError(
             f"{parts.prior} has parts for {parts.prior.classes} classes, {data.name} has {classes}"
@@ -279,7 +279,7 @@ def aae_supervised(
     """
     chosen = pick(SUPERVISED_TABLE, "aae-supervised", settings, data, entries(locals() | options, InTurns))
     told(data, None, "aae-supervised")
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"), tell_encoder=False)
+    parts = assemble(chosen, data, options, tell_encoder=False)
     together = settings == "small" if critic_label is None else critic_label
     seen = parts.prior.latent + (len(data.labels) + 1 if together else 0)
     match = JensenShannon(critic or critic_of(seen, chosen), exchange, turns)
@@ -339,7 +339,7 @@ def aae_semi_supervised(
     chosen = pick(SEMI_TABLE, "aae-semi-supervised", settings, data, entries(locals() | options, InTurns))
     chosen = replace(chosen, classes=told(data, labels, "aae-semi-supervised"))
     prior, match = blocks(chosen, exchange, turns)
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"), prior)
+    parts = assemble(chosen, data, options, prior)
     model = SemiSupervisedAAE(prior, parts.decoder, parts.encoder, match, parts.cost)
     meaning = words(chosen, data, f"{chosen.classes} classes and a style of {chosen.latent}; {shown(labels)}")
     return finish(model, chosen, data, meaning, in_turns(chosen), labels)
@@ -396,9 +396,7 @@ def aae_clustering(
     chosen = pick(CLUSTER_TABLE, "aae-clustering", settings, data, entries(locals() | options, InTurns))
     prior, match = blocks(chosen, exchange, turns)
     # Without labels the critic of classes would soon be content with a few; BatchNorm keeps all in play.
-    parts = assemble(
-        chosen, data, options.get("encoder"), options.get("decoder"), prior, last=NormFirst(chosen.classes)
-    )
+    parts = assemble(chosen, data, options, prior, last=NormFirst(chosen.classes))
     model = AAE(prior, parts.decoder, parts.encoder, match, parts.cost)
     meaning = words(
         chosen, data, f"{chosen.classes} clusters and a style of {chosen.latent}; no label is seen"
@@ -458,9 +456,7 @@ def aae_reduction(
     chosen = pick(REDUCTION_TABLE, "aae-reduction", settings, data, entries(locals() | options, InTurns))
     chosen = replace(chosen, classes=told(data, labels, "aae-reduction"))
     prior, match = blocks(chosen, exchange, turns)
-    parts = assemble(
-        chosen, data, options.get("encoder"), options.get("decoder"), prior, points=chosen.latent
-    )
+    parts = assemble(chosen, data, options, prior, points=chosen.latent)
     heads = Heads(parts.decoder, chosen.classes, chosen.latent, chosen.apart)
     model = ReductionAAE(prior, heads, parts.encoder, match, parts.cost)
     rest = f"{chosen.classes} heads {chosen.apart:g} apart in {chosen.latent} dimensions; {shown(labels)}"

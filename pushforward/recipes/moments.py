@@ -214,7 +214,7 @@ def gmmn_ae(
     chosen = pick(AE_TABLE, "gmmn-ae", "small", data, entries(locals(), Settings))
     net = mlp(whole("noise", noise, least=1), chosen.latent, [256, 256, 256], norm=False)
     prior = PushedPrior(net, UniformPrior(noise), chosen.latent)
-    parts = assemble(chosen, data, encoder, decoder, prior)
+    parts = assemble(chosen, data, {"encoder": encoder, "decoder": decoder}, prior)
     assert isinstance(parts.encoder, DeterministicEncoder)
     parts.encoder.onto = torch.sigmoid
     kernel = mixture_of_widths((chosen.latent / 6) ** 0.5, WIDE)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -254,11 +254,17 @@ class Parts:
     weight: Weight
 
 
+class Modules(TypedDict, total=False):
+    """The user's own networks, as they stand among a recipe's options."""
+
+    encoder: nn.Module | None
+    decoder: nn.Module | None
+
+
 def assemble(
     settings: Settings,
     data: Dataset,
-    encoder: nn.Module | None,
-    decoder: nn.Module | None,
+    given: Modules,
     prior: Prior | None = None,
     points: int | None = None,
     tell_encoder: bool = True,
@@ -267,9 +273,10 @@ def assemble(
     """Prior, networks, cost and weight as the settings say; given modules stand for ours.
 
     A prior that is given stands for the one of the settings; decoders take ``points`` numbers, by default
-    those of a code. If labels are told at all, the decoder is
-    told them, and the encoder unless ``tell_encoder`` is false. Our encoder ends with the layer ``last``.
+    those of a code. If labels are told at all, the decoder is told them, and the encoder unless
+    ``tell_encoder`` is false. Our encoder ends with the layer ``last``.
     """
+    encoder, decoder = given.get("encoder"), given.get("decoder")
     prior = prior or named("prior", settings.prior, PRIORS)(settings.latent, settings.sigma)
     cost = cost_of(settings)
     if isinstance(cost, Tokens) != (data.kind == "text"):

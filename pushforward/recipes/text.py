@@ -138,7 +138,7 @@ def arae(
     net = mlp(chosen.noise, chosen.latent, chosen.prior_widths, activation=nn.ReLU)
     prior = PushedPrior(net, NormalPrior(chosen.noise), chosen.latent)
     prior.path = "spherical"
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"), prior)
+    parts = assemble(chosen, data, options, prior)
     assert isinstance(parts.encoder, DeterministicEncoder)
     parts.encoder.onto = on_sphere
     critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
@@ -216,14 +216,13 @@ def transfer_ae(
         raise ConfigError(f"pairs must be a share from 0 to 1, got {pairs}")
     if not style_weight >= 0:
         raise ConfigError(f"style_weight must be at least 0, got {style_weight}")
-    decoder = options.get("decoder")
     if writers not in ("one", "two"):
         raise ConfigError(f"writers must be 'one' or 'two', got {writers!r}")
     if writers == "two":
-        if decoder is not None:
+        if options.get("decoder") is not None:
             raise ConfigError("two writers are ours: give a decoder of your own, or writers='two', not both")
-        decoder = two_writers(chosen, data)
-    parts = assemble(chosen, data, options.get("encoder"), decoder, tell_encoder=False)
+        options["decoder"] = two_writers(chosen, data)
+    parts = assemble(chosen, data, options, tell_encoder=False)
     critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
     match = MMD(IMQ(parts.prior.spread))
     model = TransferAE(

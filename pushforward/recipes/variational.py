@@ -77,7 +77,7 @@ def vae(
         Bernoulli()
     """
     chosen = pick(VAE_TABLE, "vae", settings, data, entries(locals() | options))
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
+    parts = assemble(chosen, data, options)
     model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight, chosen.free_bits)
     return finish(
         model, chosen, data, weighed(model, parts.weight, chosen, data, "KL(Q(Z | x), P_Z) in nats")
@@ -131,7 +131,7 @@ def beta_vae(
         'weight 4 times KL(Q(Z | x), P_Z) in nats'
     """
     chosen = pick(BETA_VAE, "beta-vae", settings, data, entries(locals() | options))
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
+    parts = assemble(chosen, data, options)
     model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight, chosen.free_bits)
     adagrad = {"model": lambda parameters: torch.optim.Adagrad(parameters, lr=chosen.lr)}
     optimizers = None if settings == "small" else adagrad
@@ -199,7 +199,7 @@ def info_vae(
         pushforward.errors.ConfigError: alpha must be at most 1 and alpha + weight at least 1, got alpha 0 ...
     """
     chosen = pick(INFO_VAE, "info-vae", settings, data, entries(locals() | options))
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
+    parts = assemble(chosen, data, options)
     if isinstance(parts.weight, AutoWeight):
         raise ConfigError(f"weight must be a number: info-vae has two matches, got {chosen.weight!r}")
     match = MMD(named("kernel", kernel, KERNELS)(parts.prior))
@@ -278,7 +278,7 @@ def avb(
     if data.words:
         raise ConfigError("the critic of avb sees rows beside codes, and cannot read text: take vae")
     chosen = pick(AVB_TABLE, "avb", settings, data, entries(locals()))
-    parts = assemble(chosen, data, encoder, decoder)
+    parts = assemble(chosen, data, {"encoder": encoder, "decoder": decoder})
     if not isinstance(parts.prior, NormalPrior):
         raise ConfigError(f"avb needs the density of a normal prior, got {parts.prior}")
     if critic is None:

@@ -118,7 +118,7 @@ def wae_mmd(
         in [0, 1], mean over the batch'
     """
     chosen = pick(WAE_MMD, "wae-mmd", settings, data, entries(locals() | options))
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
+    parts = assemble(chosen, data, options)
     match = MMD(named("kernel", kernel, KERNELS)(parts.prior), estimator)
     if estimator == "u" and chosen.batch < 2:
         raise ConfigError(
@@ -183,7 +183,7 @@ def wae_gan(
         [('model', 1), ('critic', 1)]
     """
     chosen = pick(WAE_GAN, "wae-gan", settings, data, entries(locals() | options))
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
+    parts = assemble(chosen, data, options)
     if critic is None:
         critic = mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
         if chosen.official_init:
@@ -257,7 +257,7 @@ def wae_random(
         ...
     """
     chosen = pick(WAE_RANDOM, "wae-random", settings, data, entries(locals() | options))
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
+    parts = assemble(chosen, data, options)
     match = MMD(IMQ(parts.prior.spread, TEN_SCALES))
     model = RandomWAE(
         parts.prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight,
@@ -295,7 +295,7 @@ def ae(
         codes will not follow the prior'
     """
     chosen = pick(AE_TABLE, "ae", settings, data, entries(locals() | options))
-    parts = assemble(chosen, data, options.get("encoder"), options.get("decoder"))
+    parts = assemble(chosen, data, options)
     model = AutoEncoder(parts.prior, parts.decoder, parts.encoder, parts.cost)
     meaning = f"no match: the cost is {price(chosen, data)}; codes will not follow the prior"
     return finish(model, chosen, data, meaning)
