@@ -1,0 +1,74 @@
+"""The upper baseline of transfers: it begins by copying, and its search finds what it should."""
+
+from itertools import product
+
+import pytest
+import torch
+
+from benchmarks.translator import Translator
+from pushforward.tokens import BEGIN, END, PAD, lengths
+
+PIECES, WORDS = 7, (4, 5, 6)
+STYLES = torch.arange(20) % 2
+LINES = torch.tensor([[*words, END] for words in product(WORDS, repeat=3)][:20])
+
+
+@pytest.fixture
+def translator():
+    torch.manual_seed(0)
+    model = Translator(PIECES).eval()
+    with torch.no_grad():  # one that has something to say
+        model.project.weight.mul_(10)
+        model.gate.bias.zero_()
+        model.bias[[PAD, BEGIN, 3]] = -20
+        for weight in (model.first.weight, *model.writer.parameters()):
+            weight.mul_(4)
+    return model
+
+
+def nats(model, x, style, lines):
+    """Log-probability a token of each of the lines (M, T) for one row (1, T)."""
+    x, style = x.expand(len(lines), -1), style.expand(len(lines))
+    seen, state = model.read(x)
+    before = torch.nn.functional.pad(lines[:, :-1], (1, 0), value=BEGIN)
+    p, _ = model(x, seen, state, before, lengths(lines), style)
+    kept = torch.arange(lines.shape[1]) < lengths(lines).unsqueeze(1)
+    return (p.gather(2, lines.unsqueeze(2)).squeeze(2).log() * kept).sum(1) / lengths(lines)
+
+
+def ended():
+    """All lines of at most four places that end."""
+    whole = [(*words, END, *[PAD] * (3 - n)) for n in range(4) for words in product((2, 3, *WORDS), repeat=n)]
+    return torch.tensor(whole)
+
+
+@torch.no_grad()
+def test_a_search_that_follows_all_lines_finds_the_likeliest_a_token(translator):
+    found = translator.search(LINES, STYLES, 343)
+    for row, (x, style) in enumerate(zip(LINES.split(1), STYLES.split(1), strict=True)):
+        scores = nats(translator, x, style, ended())
+        assert torch.equal(found[row], ended()[scores.argmax()])
+
+
+@torch.no_grad()
+def test_a_width_of_one_takes_the_likeliest_token_at_each_place(translator):
+    found = translator.search(LINES, STYLES, 1)
+    for row, (x, style) in enumerate(zip(LINES.split(1), STYLES.split(1), strict=True)):
+        seen, state = translator.read(x)
+        before, line = torch.tensor([[BEGIN]]), []
+        while END not in line and len(line) < 3:
+            p, state = translator(x, seen, state, before, torch.ones(1, dtype=torch.int64), style)
+            before = p[:, -1].argmax(-1, keepdim=True)
+            line.append(int(before))
+        line += [END] * (END not in line)
+        assert found[row].tolist() == line + [PAD] * (4 - len(line))
+
+
+@torch.no_grad()
+def test_it_begins_by_copying():
+    """Before a step is taken the likeliest line is the one that is read."""
+    torch.manual_seed(0)
+    x = torch.stack([4 + torch.randperm(46)[:12] for _ in range(20)])
+    x[:, -1] = END
+    found = Translator(50).eval().search(x, torch.arange(20) % 2, 1)
+    assert (found == x).float().mean() > 0.95
