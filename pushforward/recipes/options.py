@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import cleandoc
@@ -34,77 +35,67 @@ PairName = Literal["mlp", "conv", "dcgan"]
 SettingsName = Literal["small", "paper", "official"]
 
 
-class AutoEncoderOptions(TypedDict, total=False):
+class NetworkOptions(TypedDict, total=False):
+    """What auto-encoders of every family can be told.
+
+    Arguments:
+        network: Kind of encoder and decoder networks.
+        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
+        word_noise: Share of the words that an encoder of text cannot read, in training.
+        word_swap: Share of the words of every second line of text that are swapped for others, in training,
+            in what is read and in what is to be told.
+        batch: Rows in a batch.
+        schedule: How learning rates change over the run.
+        lr: Learning rate of encoder and decoder.
+        encoder: A module of your own, from data to (N, latent); where the kind of encoder is Gaussian to
+            (N, 2 latent), means and then log-variances; where codes hold a class to (N, classes + latent).
+        decoder: A module of your own, from a code, and labels (N, classes) behind it where it is told them,
+            to data: to logits if the cost is bernoulli, or to laws of lines.
+    """
+
+    network: NetworkName | None
+    word_dropout: float | None
+    word_noise: float | None
+    word_swap: float | None
+    batch: int | None
+    schedule: ScheduleName | None
+    lr: float | None
+    encoder: nn.Module | None
+    decoder: nn.Module | None
+
+
+class AutoEncoderOptions(NetworkOptions, total=False):
     """What auto-encoders whose codes have a weight, or nothing, to hold them can be told.
 
     Arguments:
         latent: Dimensions of a code.
         sigma: Scale of the prior.
         cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
-        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
-        word_noise: Share of the words that an encoder of text cannot read, in training.
-        word_swap: Share of the words of every second line of text that are swapped for others, in training.
-        batch: Rows in a batch.
-        schedule: How the learning rate changes over the run.
-        lr: Learning rate of encoder and decoder.
-        encoder: A module of your own, from data to (N, latent), or what the kind of encoder needs: a Gaussian
-            one (N, 2 latent), means and then log-variances.
-        decoder: A module of your own, from (N, latent) to data: to logits if the cost is bernoulli.
     """
 
     latent: int | None
     sigma: float | None
     cost: CostName | None
-    network: NetworkName | None
     label: bool | None
-    word_dropout: float | None
-    word_noise: float | None
-    word_swap: float | None
-    batch: int | None
-    schedule: ScheduleName | None
-    lr: float | None
-    encoder: nn.Module | None
-    decoder: nn.Module | None
 
 
-class AdversarialOptions(TypedDict, total=False):
+class AdversarialOptions(NetworkOptions, total=False):
     """What adversarial auto-encoders can be told, everyone of whom has a turn and a learning rate.
 
     Arguments:
         sigma: Scale of the prior.
         input_noise: Deviation of noise on the encoder's input, in training.
         cost: What is compared between data and reconstruction.
-        network: Kind of encoder and decoder networks.
-        word_dropout: Share of the words said so far that a decoder of text is not told, in training.
-        word_noise: Share of the words that an encoder of text cannot read, in training.
-        word_swap: Share of the words of every second line of text that are swapped for others, in training.
-        batch: Rows in a batch.
-        schedule: How the learning rates change over the run.
-        lr: Learning rate of encoder and decoder together.
         critic_lr: Learning rate of the critics.
         encoder_lr: Learning rate of the encoder against the critics.
-        encoder: A module of your own, from data to (N, latent), or what the kind of encoder needs; where
-            codes hold a class, to (N, classes + latent).
-        decoder: A module of your own, from a code to data; where it is told the label, from (N, latent +
-            classes).
     """
 
     sigma: float | None
     input_noise: float | None
     cost: CostName | None
-    network: NetworkName | None
-    word_dropout: float | None
-    word_noise: float | None
-    word_swap: float | None
-    batch: int | None
-    schedule: ScheduleName | None
-    lr: float | None
     critic_lr: float | None
     encoder_lr: float | None
-    encoder: nn.Module | None
-    decoder: nn.Module | None
 
 
 R = TypeVar("R", bound=Callable[..., Recipe])
@@ -113,15 +104,19 @@ R = TypeVar("R", bound=Callable[..., Recipe])
 def unfolded(recipe: R) -> R:
     """Shows what stands behind ``**options: Unpack[...]`` in the recipe's signature, hints and docstring.
 
-    Options that a family of recipes shares are written once, as a TypedDict whose docstring explains them.
-    What is not among them is refused, as by any function.
+    Options that a family of recipes shares are written once, as a TypedDict whose docstring explains them,
+    and those of all families as :class:`NetworkOptions`. What is not among them is refused, as by any
+    function.
     """
     signature, hints = inspect.signature(recipe), get_type_hints(recipe)
     *own, options = signature.parameters.values()
     (shared,) = get_args(hints.pop(options.name))
-    of_family = get_type_hints(shared)
+    kinds = get_type_hints(shared)
+    words = explained(shared)
+    # A TypedDict forgets whom it extends (before Python 3.12).
+    words |= {name: said for name, said in explained(NetworkOptions).items() if name in kinds.keys() - words}
+    of_family = {name: kinds[name] for name in words}
     one = options.replace(kind=options.KEYWORD_ONLY, default=None)
-    words = cleandoc(shared.__doc__ or "").partition("Arguments:\n")[2].rstrip()
     text = cleandoc(recipe.__doc__ or "")
     whole = signature.replace(parameters=[*own, *(one.replace(name=name) for name in of_family)])
 
@@ -130,10 +125,17 @@ def unfolded(recipe: R) -> R:
         whole.bind(*args, **kwargs)
         return recipe(*args, **kwargs)
 
-    shown.__doc__ = text.replace("\n\nRaises:", f"\n{words}\n\nRaises:", 1)
+    shown.__doc__ = text.replace("\n\nRaises:", "\n" + "\n".join(words.values()) + "\n\nRaises:", 1)
     shown.__annotations__ = hints | of_family
     shown.__signature__ = whole  # type: ignore[attr-defined]
     return cast(R, shown)
+
+
+def explained(options: type) -> dict[str, str]:
+    """What the docstring of options says of each, as it stands there."""
+    words = cleandoc(options.__doc__ or "").partition("Arguments:\n")[2].rstrip()
+    parts = re.split(r"^(?=    \w+: )", words, flags=re.MULTILINE)[1:]
+    return {part.partition(":")[0].strip(): part.rstrip() for part in parts}
 
 
 def entries(arguments: Mapping[str, Any], kind: type[Settings] = Settings) -> dict[str, Any]:

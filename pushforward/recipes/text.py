@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, Unpack
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,44 +21,25 @@ from pushforward.errors import ConfigError, DataError
 from pushforward.models import ARAE, TransferAE
 from pushforward.networks import LineDecoder, WriterOfEach, mlp
 from pushforward.recipes.build import Table, finish, price
-from pushforward.recipes.options import NetworkName, ScheduleName, entries, unfolded
+from pushforward.recipes.options import NetworkOptions, entries, unfolded
 from pushforward.recipes.parts import NETWORKS, Recipe, assemble, fitting
 from pushforward.recipes.settings import Settings, WithPrior, pick, small
 from pushforward.training import adam
 
 
-class TextOptions(TypedDict, total=False):
+class TextOptions(NetworkOptions, total=False):
     """What auto-encoders of text can be told.
 
     Arguments:
         latent: Dimensions of a code.
         weight: The factor λ, against a cost summed over tokens.
-        word_dropout: Share of the words said so far that the decoder is not told, in training.
-        word_noise: Share of the words that the encoder cannot read, in training.
-        word_swap: Share of the words of every second line that are swapped for others, in training, in what
-            is read and in what is to be told.
-        network: Kind of encoder and decoder networks.
-        batch: Rows in a batch.
-        schedule: How the learning rate changes over the run.
-        lr: Learning rate of encoder and decoder.
         critic_lr: Learning rate of the critic.
-        encoder: A module of your own, from data to (N, latent).
-        decoder: A module of your own, from (N, latent) to data, or to laws of lines.
         critic: A module of your own, from (N, latent) to (N, 1).
     """
 
     latent: int | None
     weight: float | None
-    word_dropout: float | None
-    word_noise: float | None
-    word_swap: float | None
-    network: NetworkName | None
-    batch: int | None
-    schedule: ScheduleName | None
-    lr: float | None
     critic_lr: float | None
-    encoder: nn.Module | None
-    decoder: nn.Module | None
     critic: nn.Module | None
 
 
