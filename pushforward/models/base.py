@@ -16,7 +16,7 @@ from pushforward.distributions import Distribution, Encoder, Prior
 from pushforward.errors import ConfigError
 from pushforward.labels import Told
 from pushforward.randomness import Noise
-from pushforward.square import Square
+from pushforward.square import Square, at_rest
 
 Terms = dict[str, Tensor]
 
@@ -209,7 +209,7 @@ class Model(nn.Module, ABC):
         if isinstance(self.match, Discrepancy) and any(
             isinstance(part, Discrepancy) and part.stateful for part in self.match.modules()
         ):
-            with torch.no_grad():
+            with torch.no_grad(), at_rest(self.match):  # what is held is what signs and judges report
                 for part, q, p in self.match.parts(*self.pair(s)).values():
                     part.settle(q, p)
 

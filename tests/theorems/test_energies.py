@@ -8,7 +8,11 @@ from torch import nn
 
 from pushforward.costs import L1, L2, SquaredError
 from pushforward.discrepancies import Energy, EnergyMargin, Equilibrium, pulling_away
+from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
+from pushforward.models import GAN
+from pushforward.randomness import Noise
+from pushforward.square import Square, at_rest
 
 P = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
 Q = torch.tensor([0.2, 0.2, 0.6], dtype=torch.float64)
@@ -153,6 +157,29 @@ def test_under_batch_norm_rows_that_are_all_alike_cannot_be_rebuilt():
         assert normed(fixed + near * noise).mean() > 0.99 * least
         best = rebuilt.median(0).values
         assert normed(best + near * noise).mean().item() == pytest.approx(least, rel=0.01)
+
+
+def test_k_holds_what_is_reported():
+    """With BatchNorm energies in training are others than at rest: k moves by the surplus of those at rest,
+    whose ratio a run shows and a verdict judges. To look moves no running statistics."""
+    norm = nn.BatchNorm1d(2)
+    match = Equilibrium(Energy(norm, nn.Linear(2, 2), SquaredError()), gamma=0.7, rate=0.01)
+    model = GAN(NormalPrior(2), nn.Linear(2, 2), match).train()
+    s = Square(model, 3 + torch.randn(32, 2), Noise(0))
+    with torch.no_grad():
+        match.critic(s.x)  # some statistics
+        match.k.fill_(0.5)
+        in_training = match.signs(s.Gz, s.x)["ratio"]
+        kept = norm.running_mean.clone()
+        model.settle(s, 0, 1.0)
+        assert torch.equal(norm.running_mean, kept)
+        assert norm.training
+        with at_rest(match):
+            made, given = match.critic(s.Gz).mean(), match.critic(s.x).mean()
+            ratio = match.signs(s.Gz, s.x)["ratio"]
+    assert ratio.item() != pytest.approx(in_training.item(), rel=0.2)
+    assert match.k.item() == pytest.approx(0.5 + 0.01 * (0.7 * given - made).item())
+    assert (match.k > 0.5) == (ratio < 0.7)
 
 
 def test_k_is_saved_with_the_model():
