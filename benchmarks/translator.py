@@ -30,7 +30,7 @@ from pushforward.networks.sequence import packed
 from pushforward.randomness import Noise
 from pushforward.tokens import BEGIN, END, PAD, lengths
 
-WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.3
+WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.2
 POOL = 20  # batches
 
 
@@ -180,7 +180,7 @@ def main() -> None:
                     for rows in zip(test.x.split(100), (1 - test.y).split(100), strict=True)
                 ]
             )
-            for name, width in (("greedy", 1), ("beam of 5", 5))
+            for name, width in (("greedy", 1), ("beam of 10", 10))
         }
         found = moved(data, judge, test.x, test.y, test.twin, told)
         print(json.dumps({"seed": seed, "steps": arguments.steps, **found}, indent=1), flush=True)
