@@ -1,6 +1,6 @@
 """A translator that is told all pairs, attends to every word and may copy it: an upper baseline.
 
-    python -m benchmarks.translator --data shakespeare --data-dir DATA [--steps 4000] [--seeds 0 1 2]
+    python -m benchmarks.translator --data shakespeare --data-dir DATA [--steps 5000] [--seeds 0 1 2]
 
 What a code of a hundred numbers must squeeze through, it sees whole. It prints the figures of the section
 ``transfer``, by the same judge.
@@ -30,7 +30,7 @@ from pushforward.networks.sequence import packed
 from pushforward.randomness import Noise
 from pushforward.tokens import BEGIN, END, PAD, lengths
 
-WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.2
+WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.3
 POOL = 20  # batches
 
 
@@ -139,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="shakespeare")
     parser.add_argument("--data-dir")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     arguments = parser.parse_args()
     data = open_dataset(arguments.data, data_dir=arguments.data_dir)
@@ -180,7 +180,7 @@ def main() -> None:
                     for rows in zip(test.x.split(100), (1 - test.y).split(100), strict=True)
                 ]
             )
-            for name, width in (("greedy", 1), ("beam of 10", 10))
+            for name, width in (("greedy", 1), ("beam of 5", 5))
         }
         found = moved(data, judge, test.x, test.y, test.twin, told)
         print(json.dumps({"seed": seed, "steps": arguments.steps, **found}, indent=1), flush=True)
