@@ -1,6 +1,7 @@
 """Text from the command line to the report: lines in, lines out."""
 
 import signal
+import sys
 
 import pytest
 import torch
@@ -10,6 +11,14 @@ from pushforward.data.phrases import phrases
 from pushforward.errors import ConfigError, DataError, InterruptedRunError
 
 QUICK = {"threads": 1, "progress": False, "batch": 32}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fewer_lines():
+    """A language model of a thousand lines will do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["pushforward.evaluation.text"], "SAMPLES", 1000)
+        yield
 
 
 @pytest.fixture(scope="module")
