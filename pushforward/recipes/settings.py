@@ -186,7 +186,7 @@ class WithPrior(Settings):
     """
 
     noise: int = 100
-    code_noise: float = 0.15
+    code_noise: float = 0.1
     calm: float = 0.9995
     turns: int = 2
     penalty: float = 1.0

@@ -45,7 +45,7 @@ class TextOptions(NetworkOptions, total=False):
 
 def sphered(data: Dataset, **changes: Any) -> WithPrior:
     """Settings that are done in minutes on two cores."""
-    return WithPrior.beyond(small(data, None, weight=1.0, critic_lr=1e-3), **changes)
+    return WithPrior.beyond(small(data, None, weight=0.3, critic_lr=1e-3), **changes)
 
 
 UNIT = 300**0.5  # papers put codes of 300 numbers on the sphere of radius 1, we on the one of this radius
@@ -94,7 +94,7 @@ def arae(
         settings: Which row of defaults.
         noise: Dimensions of the noise that the prior pushes forward: 100.
         code_noise: Deviation of the noise on codes that are decoded, in training, at the first step, beside
-            numbers of size 1: 0.15; with "paper" 3.5, with "official" 0.87.
+            numbers of size 1: 0.1; with "paper" 3.5, with "official" 0.87.
         calm: What that deviation is multiplied by every 100 steps: 0.9995, with "paper" 0.995.
         turns: Updates of the critic for each update of the model: 2, with "paper" and "official" 5.
         penalty: The factor of the penalty on the critic's slope: 1; 0, as with "paper", for weights that are
