@@ -28,7 +28,7 @@ from pushforward.evaluation.text import StyleJudge, moved
 from pushforward.networks.recurrent import GRU
 from pushforward.networks.sequence import packed
 from pushforward.randomness import Noise
-from pushforward.tokens import BEGIN, END, PAD, lengths
+from pushforward.tokens import BEGIN, END, PAD, lengths, told_before
 
 WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.3
 POOL = 20  # batches
@@ -123,11 +123,6 @@ class Translator(nn.Module):
             made, over = torch.cat([made[row], token], dim=1), over[row] | (token[:, 0] == END)
         likeliest = (score / lengths(made)).view(n, width).argmax(1)
         return made[first[:, 0] + likeliest]
-
-
-def told_before(x: Tensor) -> Tensor:
-    """The token before each of a line's (N, T)."""
-    return F.pad(x[:, :-1], (1, 0), value=BEGIN)
 
 
 def trimmed(x: Tensor) -> Tensor:

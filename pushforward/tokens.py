@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pushforward.randomness import Noise
@@ -21,6 +22,15 @@ def lengths(x: Tensor) -> Tensor:
     """
     ends = (x == END).int()
     return torch.where(ends.any(1), ends.argmax(1) + 1, x.shape[1])
+
+
+def told_before(x: Tensor) -> Tensor:
+    """The token before each of rows (N, T): ``BEGIN`` before the first.
+
+    >>> told_before(torch.tensor([[7, 8, END, PAD]]))
+    tensor([[3, 7, 8, 1]])
+    """
+    return F.pad(x[:, :-1], (1, 0), value=BEGIN)
 
 
 def padded(rows: Sequence[Sequence[int]], longest: int) -> Tensor:
@@ -60,4 +70,15 @@ def swapped(x: Tensor, noise: Noise, share: float) -> Tensor:
     return torch.where(rows & places & words, others[drawn], x) if len(others) else x
 
 
-__all__ = ["BEGIN", "END", "PAD", "SPECIAL", "UNKNOWN", "blanked", "lengths", "padded", "swapped"]
+__all__ = [
+    "BEGIN",
+    "END",
+    "PAD",
+    "SPECIAL",
+    "UNKNOWN",
+    "blanked",
+    "lengths",
+    "padded",
+    "swapped",
+    "told_before",
+]

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pushforward.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths
+from pushforward.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths, told_before
 
 if TYPE_CHECKING:
     from pushforward.networks.sequence import LineDecoder
@@ -61,7 +61,7 @@ class Lines:
         x = x.long()
         sizes = lengths(x)
         x = x[:, : int(sizes.max())]
-        before = F.pad(x[:, :-1], (1, 0), value=BEGIN)
+        before = told_before(x)
         if net.training and net.blank:
             before = blanked(before, net.blank)
         kept = torch.arange(x.shape[1], device=x.device) < sizes.unsqueeze(1)

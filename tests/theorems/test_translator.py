@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.translator import Translator
-from pushforward.tokens import BEGIN, END, PAD, lengths
+from pushforward.tokens import BEGIN, END, PAD, lengths, told_before
 
 PIECES, WORDS = 7, (4, 5, 6)
 STYLES = torch.arange(20) % 2
@@ -30,8 +30,7 @@ def nats(model, x, style, lines):
     """Log-probability a token of each of the lines (M, T) for one row (1, T)."""
     x, style = x.expand(len(lines), -1), style.expand(len(lines))
     seen, state = model.read(x)
-    before = torch.nn.functional.pad(lines[:, :-1], (1, 0), value=BEGIN)
-    p, _ = model(x, seen, state, before, lengths(lines), style)
+    p, _ = model(x, seen, state, told_before(lines), lengths(lines), style)
     kept = torch.arange(lines.shape[1]) < lengths(lines).unsqueeze(1)
     return (p.gather(2, lines.unsqueeze(2)).squeeze(2).log() * kept).sum(1) / lengths(lines)
 
