@@ -7,11 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import cleandoc
-from typing import Any, Literal, TypedDict, TypeVar, cast, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_type_hints
 
-from torch import nn
-
-from pushforward.recipes.parts import Recipe
+from pushforward.recipes.parts import Modules, Recipe
 from pushforward.recipes.settings import Settings
 
 CostName = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt", "tokens"]
@@ -35,7 +33,7 @@ PairName = Literal["mlp", "conv", "dcgan"]
 SettingsName = Literal["small", "paper", "official"]
 
 
-class NetworkOptions(TypedDict, total=False):
+class NetworkOptions(Modules, total=False):
     """What auto-encoders of every family can be told.
 
     Arguments:
@@ -60,8 +58,6 @@ class NetworkOptions(TypedDict, total=False):
     batch: int | None
     schedule: ScheduleName | None
     lr: float | None
-    encoder: nn.Module | None
-    decoder: nn.Module | None
 
 
 class AutoEncoderOptions(NetworkOptions, total=False):
