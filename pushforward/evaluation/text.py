@@ -173,21 +173,27 @@ def transfer(evidence: Evidence) -> dict[str, Any] | None:
                 parts.setdefault(name, []).append(model.retell(codes, own, 1 - own, strength).cpu())
     twin = None if data.test.twin is None else data.test.twin[evidence.order]
     judge = StyleJudge(words.lines(train.x), train.y)
-    return moved(data, judge, x, y, twin, {name: torch.cat(lines) for name, lines in parts.items()})
+    told = {name: words.lines(torch.cat(lines)) for name, lines in parts.items()}
+    return moved(data, judge, x, y, twin, told)
 
 
 def moved(
-    data: Dataset, judge: StyleJudge, x: Tensor, y: Tensor, twin: Tensor | None, told: Mapping[str, Tensor]
+    data: Dataset,
+    judge: StyleJudge,
+    x: Tensor,
+    y: Tensor,
+    twin: Tensor | None,
+    told: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
     """The figures of lines x (N, T) of styles y (N,) that were told in the other style, by each of some ways.
 
-    ``told`` has the lines (N, T) of each way by its name; ``twin`` (N, T) are the same lines in the other
+    ``told`` has what they became by the name of each way; ``twin`` (N, T) are the same lines in the other
     style, -1 where none is known.
     """
     assert data.words is not None
     say = data.words.lines
     given = say(x)
-    ways = {name: say(lines) for name, lines in told.items()} | {"copied": given}
+    ways = {**told, "copied": given}
     result: dict[str, Any] = {"settings": SETTINGS, "judge": judge.accuracy(given, y)}
     for style, name in enumerate(data.labels):
         rows = (y == 1 - style).nonzero().flatten()

@@ -4,8 +4,9 @@ from itertools import product
 
 import pytest
 import torch
+from scipy.stats import chi2
 
-from benchmarks.translator import Translator
+from benchmarks.translator import Translator, agreed
 from pushforward.tokens import BEGIN, END, PAD, lengths, told_before
 
 PIECES, WORDS = 7, (4, 5, 6)
@@ -27,12 +28,11 @@ def translator():
 
 
 def nats(model, x, style, lines):
-    """Log-probability a token of each of the lines (M, T) for one row (1, T)."""
+    """Log-probabilities of the tokens of each of the lines (M, T) for one row (1, T), 0 for padding."""
     x, style = x.expand(len(lines), -1), style.expand(len(lines))
-    seen, state = model.read(x)
-    p, _ = model(x, seen, state, told_before(lines), lengths(lines), style)
+    p, _ = model(*model.read(x), told_before(lines), lengths(lines), style)
     kept = torch.arange(lines.shape[1]) < lengths(lines).unsqueeze(1)
-    return (p.gather(2, lines.unsqueeze(2)).squeeze(2).log() * kept).sum(1) / lengths(lines)
+    return p.gather(2, lines.unsqueeze(2)).squeeze(2).log() * kept
 
 
 def ended():
@@ -45,7 +45,7 @@ def ended():
 def test_a_search_that_follows_all_lines_finds_the_likeliest_a_token(translator):
     found = translator.search(LINES, STYLES, 343)
     for row, (x, style) in enumerate(zip(LINES.split(1), STYLES.split(1), strict=True)):
-        scores = nats(translator, x, style, ended())
+        scores = nats(translator, x, style, ended()).sum(1) / lengths(ended())
         assert torch.equal(found[row], ended()[scores.argmax()])
 
 
@@ -53,14 +53,34 @@ def test_a_search_that_follows_all_lines_finds_the_likeliest_a_token(translator)
 def test_a_width_of_one_takes_the_likeliest_token_at_each_place(translator):
     found = translator.search(LINES, STYLES, 1)
     for row, (x, style) in enumerate(zip(LINES.split(1), STYLES.split(1), strict=True)):
-        seen, state = translator.read(x)
+        source, state = translator.read(x)
         before, line = torch.tensor([[BEGIN]]), []
         while END not in line and len(line) < 3:
-            p, state = translator(x, seen, state, before, torch.ones(1, dtype=torch.int64), style)
+            p, state = translator(source, state, before, torch.ones(1, dtype=torch.int64), style)
             before = p[:, -1].argmax(-1, keepdim=True)
             line.append(int(before))
         line += [END] * (END not in line)
         assert found[row].tolist() == line + [PAD] * (4 - len(line))
+
+
+@torch.no_grad()
+def test_lines_are_drawn_as_often_as_the_model_says(translator):
+    """χ² of 4000 draws over the lines that are expected at least five times: below its 0.999 quantile."""
+    torch.manual_seed(1)
+    x, style = LINES[:1], STYLES[:1]
+    drawn = translator.sample(x, style, 4000)[0]
+    p = nats(translator, x, style, ended())[:, :3].sum(1).exp()  # in the last place a line must end
+    seen = (drawn.unsqueeze(1) == ended()).all(2).float().sum(0)
+    often = p > 5 / 4000
+    assert p.sum().item() == pytest.approx(1, abs=1e-3)
+    misses = ((seen - 4000 * p) ** 2 / (4000 * p))[often].sum()
+    assert misses.item() < chi2.ppf(0.999, int(often.sum()))
+
+
+def test_what_is_agreed_on_is_what_bleu_expects_most_of():
+    drawn = [["to be or not"] * 3 + ["to be or so"]]
+    assert agreed([["to be or so", "to be or not"]], drawn) == ["to be or not"]
+    assert agreed([["to be or so", "not to be"]], drawn) == ["to be or so"]
 
 
 @torch.no_grad()
