@@ -7,11 +7,13 @@ import torch
 from torch import nn
 
 from pushforward.costs import L1, L2, SquaredError
+from pushforward.data import open_dataset
 from pushforward.discrepancies import Energy, EnergyMargin, Equilibrium, pulling_away
 from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.models import GAN
 from pushforward.randomness import Noise
+from pushforward.recipes import began
 from pushforward.square import Square, at_rest
 
 P = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
@@ -180,6 +182,19 @@ def test_k_holds_what_is_reported():
     assert ratio.item() != pytest.approx(in_training.item(), rel=0.2)
     assert match.k.item() == pytest.approx(0.5 + 0.01 * (0.7 * given - made).item())
     assert (match.k > 0.5) == (ratio < 0.7)
+
+
+def test_on_images_energies_at_rest_are_those_of_the_game():
+    """The critic's BatchNorm goes by the batch at hand, whatever it has seen: else the ratio that k holds in
+    training is not the one that is reported, nor the one that the generator descends."""
+    match = began(open_dataset("digits"), latent=4).model.match.train()
+    seen, others = torch.rand(2, 16, 1, 8, 8)
+    with torch.no_grad():
+        for _ in range(20):
+            match.critic(others)
+        in_training = match.critic(seen)
+        with at_rest(match):
+            assert torch.equal(match.critic(seen), in_training)
 
 
 def test_k_is_saved_with_the_model():
