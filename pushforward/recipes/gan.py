@@ -19,9 +19,22 @@ from pushforward.discrepancies import (
     Wasserstein,
     spectral,
 )
-from pushforward.recipes.in_data import Options, Rows, Table, game, norm_of, published, quick
-from pushforward.recipes.options import unfolded
+from pushforward.models import GAN
+from pushforward.recipes.in_data import (
+    Options,
+    Rows,
+    Table,
+    chosen_of,
+    game,
+    meeting,
+    norm_of,
+    pieces,
+    published,
+    quick,
+)
+from pushforward.recipes.options import entries, unfolded
 from pushforward.recipes.parts import Recipe, named
+from pushforward.recipes.settings import InData
 
 GAN_TABLE: Table = {
     "small": quick,
@@ -147,8 +160,15 @@ def lsgan(
 
 
 SN_TABLE: Table = {
-    "small": quick,
-    "paper": lambda data: published(latent=128, prior="normal", batch=64, schedule="constant"),
+    "small": lambda data: (
+        quick(data, turns=3, loss="wasserstein") if len(data.shape) == 3 else quick(data, loss="hinge")
+    ),
+    "paper": lambda data: published(latent=128, prior="normal", batch=64, schedule="constant", loss="hinge"),
+}
+SN_GAMES: dict[str, Callable[[nn.Module, int], Discrepancy]] = {
+    "hinge": lambda critic, turns: Hinge(critic, turns=turns),
+    "gan": lambda critic, turns: JensenShannon(critic, turns=turns),
+    "wasserstein": lambda critic, turns: Wasserstein(critic, turns=turns),
 }
 
 
@@ -157,7 +177,7 @@ def sngan(
     data: Dataset,
     *,
     settings: Rows = "small",
-    loss: Literal["hinge", "gan", "wasserstein"] = "hinge",
+    loss: Literal["hinge", "gan", "wasserstein"] | None = None,
     **options: Unpack[Options],
 ) -> Recipe:
     r"""GAN whose critic is spectrally normalised: every layer is divided by its largest singular value.
@@ -167,7 +187,8 @@ def sngan(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        loss: The game: "hinge" as above, "gan", or "wasserstein".
+        loss: The game: "hinge" as above, "gan", or "wasserstein", which has no margin beyond which the critic
+            is content: that of images, where small critics reach the margin at once; "hinge" of all else.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -180,19 +201,15 @@ def sngan(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> type(sngan(open_dataset("digits")).model.match).__name__
+        >>> type(sngan(open_dataset("digits"), loss="hinge").model.match).__name__
         'Hinge'
     """
-    games: dict[str, Callable[[nn.Module, int], Discrepancy]] = {
-        "hinge": lambda critic, turns: Hinge(critic, turns=turns),
-        "gan": lambda critic, turns: JensenShannon(critic, turns=turns),
-        "wasserstein": lambda critic, turns: Wasserstein(critic, turns=turns),
-    }
-    make = named("loss", loss, games)
-    return game(
-        "sngan", SN_TABLE, data, settings, options, None,
-        lambda critic, chosen: make(spectral(critic), chosen.turns), f"a game of kind {loss}",
-    )  # fmt: skip
+    chosen = chosen_of(SN_TABLE, "sngan", settings, data, entries(locals() | options, InData))
+    make = named("loss", chosen.loss, SN_GAMES)
+    made = pieces(chosen, data, options, None)
+    critic = options.get("critic") or made.critic(1)
+    match = make(spectral(critic), chosen.turns)
+    return meeting(GAN(made.prior, made.decoder, match), chosen, data, f"a game of kind {chosen.loss}")
 
 
 F_TABLE: Table = {
