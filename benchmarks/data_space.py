@@ -21,12 +21,12 @@ GROUPS: dict[str, Group] = {
     "grid": Group(("wgan-gp", "gmmn"), 4000, ("modes",), "grid"),
     "mnist-dcgan": Group(("dcgan",), 6000, JUDGED),
     "mnist-infogan": Group(("infogan",), 4500, JUDGED),
-    "mnist-others": Group(("gan", "lsgan", "f-gan:divergence=kl", "sngan"), 1500, JUDGED),
-    "mnist-ebgan": Group(("ebgan",), 1500, JUDGED),
+    "mnist-games": Group(("lsgan", "f-gan:divergence=kl", "wgan", "sngan", "ebgan"), 1500, JUDGED),
     "mnist-critics": Group(("wgan-gp", "mmd-gan"), 1500, JUDGED),
     "mnist-began": Group(("began",), 1500, JUDGED),
     "mnist-gmmn": Group(("gmmn",), 2000, JUDGED),
     "mnist-gmmn-ae": Group(("gmmn-ae",), 4000, JUDGED),
+    "stacked": Group(("dcgan",), 1500, ("modes",), "stacked-mnist"),
 }  # fmt: skip
 
 if __name__ == "__main__":

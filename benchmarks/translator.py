@@ -41,7 +41,7 @@ WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.3
 POOL = 20  # batches
 PIECES = 4000  # larger ones than auto-encoders take: a word is copied or changed at once
 WIDTHS = {"greedy": 1, "beam of 5": 5}
-DRAWN = 20  # lines, to choose the one that agrees with them
+DRAWN = 40  # lines, to choose the one that agrees with them
 
 # from scores (N, W) and nats (N, W, V) of what may follow to new scores, and of each line (N, W) which one it
 # goes on from and with what token
