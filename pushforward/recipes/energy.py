@@ -27,6 +27,17 @@ from pushforward.recipes.options import entries, unfolded
 from pushforward.recipes.parts import Recipe
 from pushforward.recipes.settings import InData, apart
 
+
+def unaveraged(critic: Energy) -> Energy:
+    """The critic, its BatchNorm without running statistics: energies at rest are those in training."""
+    for module in critic.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.track_running_stats = False
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                module.register_buffer(name, None)
+    return critic
+
+
 EBGAN_TABLE: Table = {
     "small": lambda data: quick(data, margin=apart(data) / 4),
     "paper": lambda data: published(
@@ -48,6 +59,8 @@ def ebgan(
     r"""Energy-based GAN: the critic is an auto-encoder, its error an energy.
 
     .. math:: \min_D\; E\,D(x) + E (m - D(G(z)))_+, \qquad \min_G\; E\,D(G(z)) + w\,\mathrm{PT}
+
+    On images the critic has BatchNorm, which goes by the batch at hand at rest too.
 
     Arguments:
         data: What to learn from.
@@ -72,21 +85,11 @@ def ebgan(
     chosen = chosen_of(EBGAN_TABLE, "ebgan", settings, data, entries(options, InData) | {"margin": margin})
     if not chosen.margin > 0:
         raise DataError(f"{data.name}: all rows are equal, so energies have no scale; give a margin")
-    made = pieces(chosen, data, options, None)
-    critic = options.get("critic") or rebuilder(made, whole("code", code, least=1), L2())
+    made = pieces(chosen, data, options, norm_of(data))
+    critic = options.get("critic") or unaveraged(rebuilder(made, whole("code", code, least=1), L2()))
     match = EnergyMargin(critic, chosen.margin, pull, chosen.turns)
     words = f"energies, with a margin of {chosen.margin:g}"
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)
-
-
-def unaveraged(critic: Energy) -> Energy:
-    """The critic, its BatchNorm without running statistics: energies at rest are those in training."""
-    for module in critic.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.track_running_stats = False
-            for name in ("running_mean", "running_var", "num_batches_tracked"):
-                module.register_buffer(name, None)
-    return critic
 
 
 BEGAN_TABLE: Table = {
