@@ -276,7 +276,7 @@ def wgan(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        clip: The bound c of every parameter of the critic.
+        clip: The bound c of every parameter of the critic, of BatchNorm's too, which it has on images.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -291,7 +291,7 @@ def wgan(
         Clipping(limit=0.01)
     """
     return game(
-        "wgan", WGAN_TABLE, data, settings, options, None,
+        "wgan", WGAN_TABLE, data, settings, options, norm_of(data),
         lambda critic, chosen: Wasserstein(critic, Clipping(clip), chosen.turns), "K times W1, K unknown",
     )  # fmt: skip
 
