@@ -117,12 +117,14 @@ class Translator(nn.Module):
         return -p.gather(2, given.unsqueeze(2)).squeeze(2)[kept].clamp_min(1e-9).log().mean()
 
     @torch.no_grad()
-    def write(self, x: Tensor, style: Tensor, score: Tensor, pick: Pick) -> tuple[Tensor, Tensor]:
-        """W lines (N, W, T) of each row (N, T) in the style that is wanted, and their scores (N, W).
+    def write(
+        self, x: Tensor, style: Tensor, longest: int, score: Tensor, pick: Pick
+    ) -> tuple[Tensor, Tensor]:
+        """W lines (N, W, longest) of each row (N, T) in the style that is wanted, and their scores (N, W).
 
         ``score`` is what they begin with; ``pick`` says at each place which lines go on, and how.
         """
-        (n, places), width = x.shape, score.shape[1]
+        n, width = score.shape
         source, state = self.read(x)
         source = Source(*(part.repeat_interleave(width, 0) for part in source))
         state, style = state.repeat_interleave(width, 1), style.repeat_interleave(width, 0)
@@ -130,10 +132,10 @@ class Translator(nn.Module):
         before = torch.full((n * width, 1), BEGIN)
         over = torch.zeros(n * width, dtype=torch.bool)
         first = torch.arange(0, n * width, width).unsqueeze(1)
-        while made.shape[1] < places and not over.all():
+        while made.shape[1] < longest and not over.all():
             p, state = self(source, state, before, one, style)
             nats = p[:, -1].clamp_min(1e-9).log()
-            if made.shape[1] == places - 1:
+            if made.shape[1] == longest - 1:
                 nats[:, torch.arange(nats.shape[1]) != END] = -torch.inf
             nats[over] = -torch.inf
             nats[over, PAD] = 0.0
@@ -141,11 +143,11 @@ class Translator(nn.Module):
             row, before = (first + line).flatten(), token.reshape(-1, 1)
             made, state = torch.cat([made[row], before], dim=1), state[:, row]
             over = over[row] | (before[:, 0] == END)
-        made = F.pad(made, (0, places - made.shape[1]), value=PAD)
-        return made.view(n, width, places), score
+        made = F.pad(made, (0, longest - made.shape[1]), value=PAD)
+        return made.view(n, width, longest), score
 
-    def search(self, x: Tensor, style: Tensor, width: int) -> Tensor:
-        """Lines (N, T), the likeliest a token of ``width`` followed at once.
+    def search(self, x: Tensor, style: Tensor, longest: int, width: int) -> Tensor:
+        """Lines (N, longest), the likeliest a token of ``width`` followed at once.
 
         A width of 1 takes the most likely token at each place.
         """
@@ -155,18 +157,18 @@ class Translator(nn.Module):
             return best, at // nats.shape[2], at % nats.shape[2]
 
         alone = torch.tensor([0.0] + [-torch.inf] * (width - 1))  # lines begin alike: one speaks for all
-        made, score = self.write(x, style, alone.expand(len(x), -1), pick)
+        made, score = self.write(x, style, longest, alone.expand(len(x), -1), pick)
         likeliest = (score / lengths(made.flatten(0, 1)).view(score.shape)).argmax(1)
         return made[torch.arange(len(x)), likeliest]
 
-    def sample(self, x: Tensor, style: Tensor, count: int) -> Tensor:
-        """Lines (N, C, T), ``count`` of each row, each as likely as the model says."""
+    def sample(self, x: Tensor, style: Tensor, longest: int, count: int) -> Tensor:
+        """Lines (N, C, longest), ``count`` of each row, each as likely as the model says."""
 
         def pick(score: Tensor, nats: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             token = nats.exp().flatten(0, 1).multinomial(1).view(score.shape)
             return score, torch.arange(count).expand_as(token), token
 
-        return self.write(x, style, torch.zeros(len(x), count), pick)[0]
+        return self.write(x, style, longest, torch.zeros(len(x), count), pick)[0]
 
 
 def trimmed(x: Tensor) -> Tensor:
@@ -229,7 +231,7 @@ def tell(model: Translator, words: Vocabulary, x: Tensor, style: Tensor) -> dict
     told: dict[str, list[str]] = {}
     short = lengths(x).argsort()  # lines of like length are done at once
     for rows in short.split(64):
-        part = (trimmed(x[rows]), style[rows])
+        part = (trimmed(x[rows]), style[rows], x.shape[1])
         drawn = model.sample(*part, DRAWN)
         ways = {name: words.lines(model.search(*part, width)) for name, width in WIDTHS.items()}
         every = zip(words.lines(part[0]), *ways.values(), strict=True)

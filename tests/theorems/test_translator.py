@@ -43,7 +43,7 @@ def ended():
 
 @torch.no_grad()
 def test_a_search_that_follows_all_lines_finds_the_likeliest_a_token(translator):
-    found = translator.search(LINES, STYLES, 343)
+    found = translator.search(LINES, STYLES, 4, 343)
     for row, (x, style) in enumerate(zip(LINES.split(1), STYLES.split(1), strict=True)):
         scores = nats(translator, x, style, ended()).sum(1) / lengths(ended())
         assert torch.equal(found[row], ended()[scores.argmax()])
@@ -51,7 +51,7 @@ def test_a_search_that_follows_all_lines_finds_the_likeliest_a_token(translator)
 
 @torch.no_grad()
 def test_a_width_of_one_takes_the_likeliest_token_at_each_place(translator):
-    found = translator.search(LINES, STYLES, 1)
+    found = translator.search(LINES, STYLES, 4, 1)
     for row, (x, style) in enumerate(zip(LINES.split(1), STYLES.split(1), strict=True)):
         source, state = translator.read(x)
         before, line = torch.tensor([[BEGIN]]), []
@@ -64,11 +64,20 @@ def test_a_width_of_one_takes_the_likeliest_token_at_each_place(translator):
 
 
 @torch.no_grad()
+def test_lines_may_be_longer_than_what_is_read(translator):
+    short = LINES[:, 2:]  # one word and an end
+    narrow, wide = (translator.search(short, STYLES, longest, 1) for longest in (2, 6))
+    assert narrow.shape == (20, 2)
+    assert wide.shape == (20, 6)
+    assert lengths(wide).max() > 2
+
+
+@torch.no_grad()
 def test_lines_are_drawn_as_often_as_the_model_says(translator):
     """χ² of 4000 draws over the lines that are expected at least five times: below its 0.999 quantile."""
     torch.manual_seed(1)
     x, style = LINES[:1], STYLES[:1]
-    drawn = translator.sample(x, style, 4000)[0]
+    drawn = translator.sample(x, style, 4, 4000)[0]
     p = nats(translator, x, style, ended())[:, :3].sum(1).exp()  # in the last place a line must end
     seen = (drawn.unsqueeze(1) == ended()).all(2).float().sum(0)
     often = p > 5 / 4000
@@ -89,5 +98,5 @@ def test_it_begins_by_copying():
     torch.manual_seed(0)
     x = torch.stack([4 + torch.randperm(46)[:12] for _ in range(20)])
     x[:, -1] = END
-    found = Translator(50).eval().search(x, torch.arange(20) % 2, 1)
+    found = Translator(50).eval().search(x, torch.arange(20) % 2, 12, 1)
     assert (found == x).float().mean() > 0.95
