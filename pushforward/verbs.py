@@ -10,7 +10,7 @@ import platform
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -215,9 +215,11 @@ def _drive(
         ConfigError: If this version of the library decides a setting otherwise than the one the
             run began with.
     """
+    usual = {field.name: field.default for field in fields(built.settings)}  # of settings that came later
+    began = json.loads(json.dumps(usual, default=str)) | config["settings"]
     for name, now in json.loads(json.dumps(asdict(built.settings))).items():
-        if config["settings"].get(name) != now:
-            was = config["settings"].get(name)
+        was = began[name]
+        if was != now:
             raise ConfigError(f"{folder} began with {name} = {was}; this version would go on with {now}")
     run = Run(folder, config, built.model, dataset)
     with bar(f"{config['recipe']} on {dataset.name}", progress) as show, _threads(config["threads"]):

@@ -188,7 +188,8 @@ def sngan(
         data: What to learn from.
         settings: Which row of defaults.
         loss: The game: "hinge" as above, "gan", or "wasserstein", which has no margin beyond which the critic
-            is content: that of images, where small critics reach the margin at once; "hinge" of all else.
+            is content. By default "hinge", but of images with small settings "wasserstein", and three turns:
+            small critics reach the margin at once.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -273,6 +274,9 @@ def wgan(
 
     .. math:: \min_G \max_{|\theta_j| \le c}\; E\,T_\theta(x) - E\,T_\theta(G(z))
 
+    Without BatchNorm this is a multiple of W1 over the slopes that weights of at most c allow. On images
+    the critic has BatchNorm, as in the authors' code, and the bound is that of no distance.
+
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
@@ -292,7 +296,8 @@ def wgan(
     """
     return game(
         "wgan", WGAN_TABLE, data, settings, options, norm_of(data),
-        lambda critic, chosen: Wasserstein(critic, Clipping(clip), chosen.turns), "K times W1, K unknown",
+        lambda critic, chosen: Wasserstein(critic, Clipping(clip), chosen.turns),
+        "a game of a clipped critic with BatchNorm" if norm_of(data) else "K times W1, K unknown",
     )  # fmt: skip
 
 

@@ -150,7 +150,7 @@ class InData(Settings):
         rate: The pace at which it is held; 0 of games without one.
         power: The power of the errors that are an energy.
         scale: The distance of two rows of data, which widths of kernels are shares of; 0 of others.
-        loss: Which game a recipe plays that has several.
+        loss: Which game a recipe plays that has several; empty of others.
     """
 
     weight: float | str = 1.0
@@ -163,7 +163,7 @@ class InData(Settings):
     rate: float = 0.0
     power: int = 1
     scale: float = 0.0
-    loss: str = "hinge"
+    loss: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

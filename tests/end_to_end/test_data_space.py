@@ -8,8 +8,9 @@ from torch import nn
 
 import pushforward as pf
 from pushforward.data import Dataset, Split, open_dataset
+from pushforward.discrepancies import Hinge, Wasserstein
 from pushforward.errors import ConfigError
-from pushforward.recipes import RECIPES
+from pushforward.recipes import RECIPES, sngan, wgan
 from pushforward.training import checkpoints
 
 ON_POINTS = (
@@ -302,6 +303,16 @@ def test_what_a_row_of_settings_said_is_kept_with_the_run(points, tmp_path):
     assert (match.gamma, match.rate, type(match.critic.cost).__name__) == (0.3, 0.01, "SquaredError")
 
 
+def test_runs_from_before_a_setting_was_there_go_on(points, tmp_path):
+    """A setting that a folder knows nothing of had no say, which is what its default means."""
+    whole = pf.train("gan", points, out=tmp_path / "whole", steps=3, progress=False)
+    path = whole.path / "config.json"
+    config = json.loads(path.read_text())
+    del config["settings"]["loss"], config["settings"]["power"]
+    path.write_text(json.dumps(config))
+    assert pf.resume(whole.path, data=points, progress=False).step == 3
+
+
 def test_runs_from_before_go_on_as_they_began(points, tmp_path):
     """A run on points whose folder knows gamma as a default, and nothing of a power, is the game it was."""
     run = pf.train("began", points, out=tmp_path / "run", steps=2, progress=False)
@@ -334,3 +345,19 @@ def test_rows_that_are_all_equal_are_refused(tmp_path):
     for recipe in ("gmmn", "ebgan"):
         with pytest.raises(DataError, match="all rows are equal"):
             pf.train(recipe, same, out=tmp_path / "run", steps=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "game", "turns"),
+    [("digits", "small", Wasserstein, 3), ("digits", "paper", Hinge, 1), ("ring", "small", Hinge, 1)],
+)
+def test_the_game_of_sngan(data, settings, game, turns):
+    match = sngan(pf.open_dataset(data), settings=settings).model.match
+    assert type(match) is game
+    assert match.turns == turns
+
+
+def test_clipped_critics_have_batch_norm_on_images_alone():
+    for data, normed in (("digits", True), ("ring", False)):
+        critic = wgan(pf.open_dataset(data)).model.match.critic
+        assert any(isinstance(part, nn.BatchNorm2d) for part in critic.modules()) == normed
