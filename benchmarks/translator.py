@@ -1,10 +1,10 @@
 """A translator that is told all pairs, attends to every word and may copy it: an upper baseline.
 
-    python -m benchmarks.translator --data shakespeare --data-dir DATA --out RUNS [--steps 5000] [--seeds 0]
+    python -m benchmarks.translator --data shakespeare --data-dir DATA --out RUNS [--steps 5000]
 
 What a code of a hundred numbers must squeeze through, it sees whole. It prints the figures of the section
-``transfer``, by the same judge, and keeps its weights and its lines under RUNS; what is there is not learnt
-again.
+``transfer``, by a judge that learns from its training lines, and keeps its weights and its lines under RUNS;
+what is there is not learnt again.
 
 References:
     | Shakespearizing Modern Language Using Copy-Enriched Sequence-to-Sequence Models (Jhamtani et al., 2017)
@@ -39,7 +39,7 @@ from pushforward.tokens import BEGIN, END, PAD, lengths, told_before
 
 WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.3
 POOL = 20  # batches
-PIECES = 4000  # larger ones than auto-encoders take: a word is copied or changed at once
+PIECES = 4000  # of the plays larger ones than auto-encoders take: a word is copied or changed at once
 WIDTHS = {"greedy": 1, "beam of 5": 5}
 DRAWN = 40  # lines, to choose the one that agrees with them
 
@@ -162,7 +162,7 @@ class Translator(nn.Module):
         return made[torch.arange(len(x)), likeliest]
 
     def sample(self, x: Tensor, style: Tensor, longest: int, count: int) -> Tensor:
-        """Lines (N, C, longest), ``count`` of each row, each as likely as the model says."""
+        """Lines (N, C, longest), ``count`` of each row, as likely as the model says; all end in time."""
 
         def pick(score: Tensor, nats: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             token = nats.exp().flatten(0, 1).multinomial(1).view(score.shape)
@@ -227,7 +227,10 @@ def learn(data: Dataset, seed: int, steps: int) -> Translator:
 
 
 def tell(model: Translator, words: Vocabulary, x: Tensor, style: Tensor) -> dict[str, list[str]]:
-    """What lines (N, T) become in the styles that are wanted, by each way of choosing."""
+    """What lines (N, T) become in the styles that are wanted, by each way of choosing.
+
+    To copy is one of the ways that are agreed on.
+    """
     told: dict[str, list[str]] = {}
     short = lengths(x).argsort()  # lines of like length are done at once
     for rows in short.split(64):
@@ -261,7 +264,7 @@ def main() -> None:
     assert test.y is not None
     judge = StyleJudge(words.lines(data.train.x), data.train.y)
     for seed in arguments.seeds:
-        kept = arguments.out / f"{data.name}-{arguments.steps}-{seed}.safetensors"
+        kept = arguments.out / f"{data.name}-{words.sha256[:8]}-{arguments.steps}-{seed}.safetensors"
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             save_model(learn(data, seed, arguments.steps), kept)
@@ -269,7 +272,7 @@ def main() -> None:
         load_model(model, kept)
         torch.manual_seed(seed)
         told = tell(model, words, test.x, 1 - test.y)
-        Path(kept.with_suffix(".json")).write_text(json.dumps(told, indent=1))
+        kept.with_suffix(".json").write_text(json.dumps(told, indent=1))
         found = moved(data, judge, test.x, test.y, test.twin, told)
         print(json.dumps({"seed": seed, "steps": arguments.steps, **found}, indent=1), flush=True)
 

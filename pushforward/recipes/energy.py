@@ -29,7 +29,7 @@ from pushforward.recipes.settings import InData, apart
 
 
 def unaveraged(critic: Energy) -> Energy:
-    """The critic, its BatchNorm without running statistics: energies at rest are those in training."""
+    """The critic, its BatchNorm without running statistics: a batch has the same energies at rest."""
     for module in critic.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.track_running_stats = False
@@ -60,7 +60,7 @@ def ebgan(
 
     .. math:: \min_D\; E\,D(x) + E (m - D(G(z)))_+, \qquad \min_G\; E\,D(G(z)) + w\,\mathrm{PT}
 
-    On images the critic has BatchNorm, which goes by the batch at hand at rest too.
+    On images our critic has BatchNorm, which goes by the batch at hand at rest too.
 
     Arguments:
         data: What to learn from.
@@ -121,9 +121,9 @@ def began(
     .. math:: \min_D\; L(x) - k\,L(G(z)), \qquad \min_G\; L(G(z)), \qquad
         k \leftarrow k + r (\gamma L(x) - L(G(z))), \qquad L(x) = \tfrac1d |x - D(x)|^\eta
 
-    On images the critic has BatchNorm, which the paper's has not: it cannot rebuild samples that are all
-    alike, which without it cost least. It goes by the batch at hand at rest too, so that the ratio that is
-    held is the one that is reported.
+    On images our critic has BatchNorm, which the paper's and that of "paper" have not: it cannot rebuild
+    samples that are all alike, which without it cost least. It goes by the batch at hand at rest too, so
+    that the ratio that is held is the one that is reported.
 
     Arguments:
         data: What to learn from.

@@ -13,7 +13,7 @@ from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.models import GAN
 from pushforward.randomness import Noise
-from pushforward.recipes import began
+from pushforward.recipes import began, ebgan
 from pushforward.square import Square, at_rest
 
 P = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
@@ -184,10 +184,11 @@ def test_k_holds_what_is_reported():
     assert (match.k > 0.5) == (ratio < 0.7)
 
 
-def test_on_images_energies_at_rest_are_those_of_the_game():
+@pytest.mark.parametrize("recipe", [began, ebgan])
+def test_on_images_energies_at_rest_are_those_of_the_game(recipe):
     """The critic's BatchNorm goes by the batch at hand, whatever it has seen: else the ratio that k holds in
     training is not the one that is reported, nor the one that the generator descends."""
-    match = began(open_dataset("digits"), latent=4).model.match.train()
+    match = recipe(open_dataset("digits"), latent=4).model.match.train()
     seen, others = torch.rand(2, 16, 1, 8, 8)
     with torch.no_grad():
         for _ in range(20):
@@ -195,6 +196,8 @@ def test_on_images_energies_at_rest_are_those_of_the_game():
         in_training = match.critic(seen)
         with at_rest(match):
             assert torch.equal(match.critic(seen), in_training)
+            among = match.critic(torch.cat([seen, others]))[:16]
+    assert not torch.allclose(among, in_training, rtol=1e-3)  # there is BatchNorm
 
 
 def test_k_is_saved_with_the_model():

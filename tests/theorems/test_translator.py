@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import chi2
 
-from benchmarks.translator import Translator, agreed
+from benchmarks.translator import Translator, agreed, tell, trimmed
 from pushforward.tokens import BEGIN, END, PAD, lengths, told_before
 
 PIECES, WORDS = 7, (4, 5, 6)
@@ -90,6 +90,33 @@ def test_what_is_agreed_on_is_what_bleu_expects_most_of():
     drawn = [["to be or not"] * 3 + ["to be or so"]]
     assert agreed([["to be or so", "to be or not"]], drawn) == ["to be or not"]
     assert agreed([["to be or so", "not to be"]], drawn) == ["to be or so"]
+    never = ["a b c d x y z w", "a b"]  # neither was drawn
+    assert agreed([never], [["a b c d", "a b c e"]]) == ["a b"]
+
+
+class Words:
+    """Lines that are their tokens."""
+
+    def lines(self, x):
+        return [" ".join(map(str, row[: int((row == END).int().argmax())].tolist())) for row in x]
+
+
+def test_every_line_comes_back_to_its_place(translator):
+    """Lines are told together with others of like length, and come back in the order in which they went."""
+    torch.manual_seed(3)
+    x = torch.full((70, 4), PAD)
+    for row in x:
+        words = int(torch.randint(1, 4, ()))
+        row[:words] = torch.randint(4, 7, (words,))
+        row[words] = END
+    style = torch.arange(70) % 2
+    told = tell(translator, Words(), x, style)["greedy"]
+    alone = [
+        Words().lines(translator.search(trimmed(line), one, 4, 1))[0]
+        for line, one in zip(x.split(1), style.split(1), strict=True)
+    ]
+    assert told == alone
+    assert len(set(told)) > 10
 
 
 @torch.no_grad()
