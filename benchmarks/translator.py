@@ -22,7 +22,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import sacrebleu
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_model, save_model
@@ -31,11 +30,12 @@ from torch.nn.utils.rnn import pad_packed_sequence
 
 from pushforward.data import Dataset, open_dataset
 from pushforward.data.vocabulary import Vocabulary
-from pushforward.evaluation.text import StyleJudge, moved
+from pushforward.evaluation.text import StyleJudge, moved, sentence_bleu
 from pushforward.networks.recurrent import GRU
 from pushforward.networks.sequence import packed
 from pushforward.randomness import Noise
 from pushforward.tokens import BEGIN, END, PAD, lengths, told_before
+from pushforward.training.session import replace_text
 
 WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.3
 POOL = 20  # batches
@@ -186,10 +186,9 @@ def agreed(told: Sequence[Sequence[str]], drawn: Sequence[Sequence[str]]) -> lis
     >>> agreed([["a b c d", "a b c e"]], [["a b c e", "a b c e", "a b c d"]])
     ['a b c e']
     """
-    scorer = sacrebleu.BLEU(tokenize="none", lowercase=True, force=True, effective_order=True)
 
     def expected(line: str, answers: Sequence[str]) -> float:
-        return sum(scorer.sentence_score(line, [answer]).score for answer in answers)
+        return sum(sentence_bleu(line, [answer]) for answer in answers)
 
     pairs = zip(told, drawn, strict=True)
     return [max(dict.fromkeys(ways), key=lambda line: expected(line, answers)) for ways, answers in pairs]
@@ -267,12 +266,14 @@ def main() -> None:
         kept = arguments.out / f"{data.name}-{words.sha256[:8]}-{arguments.steps}-{seed}.safetensors"
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            save_model(learn(data, seed, arguments.steps), kept)
+            part = kept.with_suffix(".part")
+            save_model(learn(data, seed, arguments.steps), part)
+            part.replace(kept)
         model = Translator(len(words)).eval()
         load_model(model, kept)
         torch.manual_seed(seed)
         told = tell(model, words, test.x, 1 - test.y)
-        kept.with_suffix(".json").write_text(json.dumps(told, indent=1))
+        replace_text(kept.with_suffix(".json"), json.dumps(told, indent=1))
         found = moved(data, judge, test.x, test.y, test.twin, told)
         print(json.dumps({"seed": seed, "steps": arguments.steps, **found}, indent=1), flush=True)
 

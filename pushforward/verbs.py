@@ -10,7 +10,7 @@ import platform
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -215,10 +215,11 @@ def _drive(
         ConfigError: If this version of the library decides a setting otherwise than the one the
             run began with.
     """
-    usual = {field.name: field.default for field in fields(built.settings)}  # of settings that came later
-    began = json.loads(json.dumps(usual, default=str)) | config["settings"]
+    # a folder knows nothing of settings that came later, which then had no say
+    usual = {field.name: field.default for field in fields(built.settings) if field.default is not MISSING}
+    began = json.loads(json.dumps(usual)) | config["settings"]
     for name, now in json.loads(json.dumps(asdict(built.settings))).items():
-        was = began[name]
+        was = began.get(name)
         if was != now:
             raise ConfigError(f"{folder} began with {name} = {was}; this version would go on with {now}")
     run = Run(folder, config, built.model, dataset)

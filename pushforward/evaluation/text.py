@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -49,11 +50,22 @@ def self_bleu(lines: Sequence[str], noise: Noise, rows: int = COMPARED) -> float
     """
     order = noise("self").permutation(len(lines))[:rows].tolist()
     some = [lines[place] for place in order]
-    scorer = _sacrebleu().metrics.BLEU(tokenize="none", lowercase=True, force=True, effective_order=True)
-    scores = [
-        scorer.sentence_score(line, some[:place] + some[place + 1 :]).score for place, line in enumerate(some)
-    ]
+    scores = [sentence_bleu(line, some[:place] + some[place + 1 :]) for place, line in enumerate(some)]
     return sum(scores) / len(scores)
+
+
+def sentence_bleu(line: str, references: Sequence[str]) -> float:
+    """The BLEU in percent of a single line, by the n-grams that it is long enough for.
+
+    >>> round(sentence_bleu("the cat", ["a dog", "The cat"]), 6)
+    100.0
+    """
+    return float(_of_sentences().sentence_score(line, list(references)).score)
+
+
+@cache
+def _of_sentences() -> Any:
+    return _sacrebleu().metrics.BLEU(tokenize="none", lowercase=True, force=True, effective_order=True)
 
 
 def distinct(lines: Sequence[str], size: int) -> float:
@@ -230,4 +242,4 @@ def _sacrebleu() -> Any:
     return sacrebleu
 
 
-__all__ = ["StyleJudge", "bleu", "distinct", "moved", "self_bleu", "text", "transfer"]
+__all__ = ["StyleJudge", "bleu", "distinct", "moved", "self_bleu", "sentence_bleu", "text", "transfer"]

@@ -19,16 +19,14 @@ from pushforward.discrepancies import (
     Wasserstein,
     spectral,
 )
-from pushforward.models import GAN
 from pushforward.recipes.in_data import (
     Options,
     Rows,
     Table,
     chosen_of,
     game,
-    meeting,
     norm_of,
-    pieces,
+    played,
     published,
     quick,
 )
@@ -207,10 +205,10 @@ def sngan(
     """
     chosen = chosen_of(SN_TABLE, "sngan", settings, data, entries(locals() | options, InData))
     make = named("loss", chosen.loss, SN_GAMES)
-    made = pieces(chosen, data, options, None)
-    critic = options.get("critic") or made.critic(1)
-    match = make(spectral(critic), chosen.turns)
-    return meeting(GAN(made.prior, made.decoder, match), chosen, data, f"a game of kind {chosen.loss}")
+    return played(
+        chosen, data, options, None,
+        lambda critic, chosen: make(spectral(critic), chosen.turns), f"a game of kind {chosen.loss}",
+    )  # fmt: skip
 
 
 F_TABLE: Table = {
@@ -294,10 +292,11 @@ def wgan(
         >>> wgan(open_dataset("digits")).model.match.constraint
         Clipping(limit=0.01)
     """
+    norm = norm_of(data)
     return game(
-        "wgan", WGAN_TABLE, data, settings, options, norm_of(data),
+        "wgan", WGAN_TABLE, data, settings, options, norm,
         lambda critic, chosen: Wasserstein(critic, Clipping(clip), chosen.turns),
-        "a game of a clipped critic with BatchNorm" if norm_of(data) else "K times W1, K unknown",
+        "a game of a clipped critic with BatchNorm" if norm else "K times W1, K unknown",
     )  # fmt: skip
 
 

@@ -179,6 +179,18 @@ def game(
 ) -> Recipe:
     """A GAN whose critic makes one number of a row."""
     chosen = chosen_of(table, name, settings, data, entries(options, InData))
+    return played(chosen, data, options, norm, make, words)
+
+
+def played(
+    chosen: InData,
+    data: Dataset,
+    options: Options,
+    norm: str | None,
+    make: Callable[[nn.Module, InData], Discrepancy],
+    words: str,
+) -> Recipe:
+    """The same with settings that are chosen already."""
     made = pieces(chosen, data, options, norm)
     critic = options.get("critic") or made.critic(1)
     return meeting(GAN(made.prior, made.decoder, make(critic, chosen)), chosen, data, words)
