@@ -1,6 +1,6 @@
 """Is the general loop as fast as a loop written by hand? Same networks, same data, one process.
 
-    python -m benchmarks.throughput --threads 2
+    python -m benchmarks.throughput --threads 2 [--device cuda]
 
 The two loops take turns in short rounds, so that whatever else the machine does falls on both;
 what is printed is the ratio of their speeds, its median and its range over rounds. Both use the
@@ -32,9 +32,9 @@ def rows(shape: tuple[int, ...], n: int = 10_000) -> Dataset:
     return Dataset("noise", Split(x), Split(x[:2]), unit=True)
 
 
-def by_hand(built: Recipe, data: Tensor, recipe: str) -> Iterator[None]:
-    """The loop one would write for these networks and no others."""
-    model = built.model
+def by_hand(built: Recipe, data: Tensor, recipe: str, device: torch.device) -> Iterator[None]:
+    """The loop one would write for these networks and no others: all rows lie on the device."""
+    model, data = built.model.to(device), data.to(device)
     batch, weight = built.training.batch, float(getattr(model, "weight", 0))
     encoder: nn.Module = model.encoder.get_submodule("net")
     decoder, match = model.decoder, model.match
@@ -46,10 +46,10 @@ def by_hand(built: Recipe, data: Tensor, recipe: str) -> Iterator[None]:
     other = torch.optim.Adam(critic, lr=1e-3, fused=True) if critic else None
     latent = model.prior.latent
     while True:
-        order = torch.randperm(len(data))
+        order = torch.randperm(len(data), device=device)
         for place in range(len(data) // batch):
             x = data[order[place * batch : (place + 1) * batch]].float() / 255
-            z = torch.randn(batch, latent)
+            z = torch.randn(batch, latent, device=device)
             code = encoder(x)
             if recipe == "vae":
                 mean, log_var = code.chunk(2, dim=1)
@@ -72,23 +72,28 @@ def by_hand(built: Recipe, data: Tensor, recipe: str) -> Iterator[None]:
             yield
 
 
-def general(built: Recipe, data: Dataset) -> Iterator[None]:
+def general(built: Recipe, data: Dataset, device: torch.device) -> Iterator[None]:
     """The library's loop."""
-    loop = Loop(built.model, data.train, built.training, total=1_000_000)
+    loop = Loop(built.model, data.train, built.training, total=1_000_000, device=device)
     while True:
         loop.advance()
         yield
 
 
 def seconds(steps: Iterator[None], n: int) -> float:
-    """How long n steps take."""
+    """How long n steps take, until the device has done them."""
+    settle = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    settle()
     begun = time.perf_counter()
     for _ in range(n):
         next(steps)
+    settle()
     return time.perf_counter() - begun
 
 
-def compare(recipe: str, shape: tuple[int, ...], rounds: int, network: str | None) -> dict[str, object]:
+def compare(
+    recipe: str, shape: tuple[int, ...], rounds: int, network: str | None, device: torch.device
+) -> dict[str, object]:
     """Speeds of both loops in images a second, and their ratio."""
     data = rows(shape)
 
@@ -98,8 +103,8 @@ def compare(recipe: str, shape: tuple[int, ...], rounds: int, network: str | Non
 
     hand, ours = build(), build()
     loops: dict[str, Iterator[None]] = {
-        "by hand": by_hand(hand, data.train.x, recipe),
-        "library": general(ours, data),
+        "by hand": by_hand(hand, data.train.x, recipe, device),
+        "library": general(ours, data, device),
     }
     nn.Module.train(hand.model)
     steps = max(3, round(0.5 / (seconds(loops["library"], 5) / 5)))
@@ -127,15 +132,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    device = torch.device(arguments.device)
+    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{arguments.threads} threads"
     cases: list[tuple[str, tuple[int, ...], str | None]] = [
         (recipe, (1, 28, 28), None) for recipe in ("wae-mmd", "wae-gan", "vae")
     ]
     cases.append(("wae-mmd", (1, 28, 28), "conv"))
     for recipe, shape, network in cases:
-        result = compare(recipe, shape, arguments.rounds, network)
-        print(json.dumps({**result, "threads": arguments.threads}), flush=True)
+        result = compare(recipe, shape, arguments.rounds, network, device)
+        print(json.dumps({**result, "on": machine}), flush=True)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class Run:
         sampler: str = PRIOR,
         progress: bool = False,
     ) -> Tensor:
-        """n decoded draws of the prior, (n, \\*): the first 10 of 64 are the first 10 of 1000.
+        """n decoded draws of the prior, (n, \\*): the first 10 of 64 are those of 1000, but for rounding.
 
         ``label`` is the number or name of a class, for models whose samples can be asked for by class
         (those trained with ``label=True``, and adversarial auto-encoders with classes); without it all come.
