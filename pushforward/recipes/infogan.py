@@ -57,8 +57,8 @@ def infogan(
         classes: Classes of the categorical code.
         continuous: Uniform numbers in [-1, 1] that are read back, beside ``latent`` ones that are not.
         code_std: Deviation of the recogniser's law of those: 1 as in the paper's code, or "learnt".
-        weight: The factor w of the information: 0.3, with "paper" 1. At 1 samples tell their class before they
-            look like data, and classes become whatever is drawn first, not what data fall into.
+        weight: The factor w of the information: 0.3, with "paper" 1. At 1 samples tell their class before
+            they look like data, and classes become what is drawn first, not what data fall into.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
