@@ -82,7 +82,7 @@ def general(built: Recipe, data: Dataset, device: torch.device) -> Iterator[None
 
 def seconds(steps: Iterator[None], n: int) -> float:
     """How long n steps take, until the device has done them."""
-    settle = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    settle: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     settle()
     begun = time.perf_counter()
     for _ in range(n):

@@ -18,6 +18,7 @@ from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import OneHotPrior, Prior, ProductPrior
 from pushforward.errors import ConfigError
 from pushforward.models.base import Model, Terms
+from pushforward.networks import once
 from pushforward.square import Square
 
 
@@ -145,7 +146,8 @@ class InfoGAN(GAN):
         I(c; G) \ge E \log r(c \mid G(c, \cdot)) + H(c)
 
     The critic's turn pays for the code too: it shares its trunk with r, and a trunk that served the game
-    alone would forget it. The head of r moves in the model's turn.
+    alone would forget it. The head of r moves in the model's turn. What the trunk makes of a sample is made
+    once for both, if the critic calls the trunk as the module it is.
 
     Arguments:
         prior: Blocks side by side; those that ``recogniser`` names are to be read back.
@@ -191,10 +193,12 @@ class InfoGAN(GAN):
         return {f"code_{name}": -self.weight * value.mean() for name, value in likelihood.items()}
 
     def formula(self, s: Square) -> Terms:
-        return super().formula(s) | self.information(s)
+        with once(self.recogniser.trunk):
+            return super().formula(s) | self.information(s)
 
     def climbed(self, game: Discrepancy, s: Square) -> Terms:
-        return super().climbed(game, s) | self.information(s)
+        with once(self.recogniser.trunk):
+            return super().climbed(game, s) | self.information(s)
 
     @torch.no_grad()
     def signs(self, s: Square) -> Terms:

@@ -6,6 +6,7 @@ from pushforward.networks.lines import Leaning, Lines
 from pushforward.networks.mixing import Mixing, Squares
 from pushforward.networks.mlp import mlp
 from pushforward.networks.noise import GaussianNoise
+from pushforward.networks.once import once
 from pushforward.networks.resnet import resnet_critic, resnet_generator
 from pushforward.networks.sequence import (
     GRULineDecoder,
@@ -37,6 +38,7 @@ __all__ = [
     "conv_encoder",
     "mlp",
     "official_init",
+    "once",
     "resnet_critic",
     "resnet_generator",
 ]

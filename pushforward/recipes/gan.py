@@ -159,7 +159,9 @@ def lsgan(
 
 SN_TABLE: Table = {
     "small": lambda data: (
-        quick(data, turns=3, loss="wasserstein") if len(data.shape) == 3 else quick(data, loss="hinge")
+        quick(data, turns=3, loss="wasserstein")
+        if len(data.shape) == 3
+        else quick(data, turns=5, loss="hinge")
     ),
     "paper": lambda data: published(latent=128, prior="normal", batch=64, schedule="constant", loss="hinge"),
 }
@@ -212,7 +214,7 @@ def sngan(
 
 
 F_TABLE: Table = {
-    "small": quick,
+    "small": lambda data: quick(data) if len(data.shape) == 3 else quick(data, turns=5, bounded=True),
     "paper": lambda data: published(network="mlp", batch=4096, std=0.0),
 }
 DivergenceName = Literal["kl", "reverse-kl", "pearson", "squared-hellinger", "jensen-shannon", "gan"]
@@ -225,17 +227,24 @@ def f_gan(
     settings: Rows = "small",
     divergence: DivergenceName = "jensen-shannon",
     exchange: bool = True,
+    bounded: bool | None = None,
     **options: Unpack[Options],
 ) -> Recipe:
     r"""f-GAN: samples meet data in any f-divergence.
 
     .. math:: \min_G \max_V\; E\,g(V(x)) - E\,f^*(g(V(G(z))))
 
+    Between laws that do not overlap a KL is infinite, and its critic has nowhere to go but up. A critic of
+    slope at most 1 makes of it the softer :math:`\min_R W_1(P_X, R) + \mathrm{KL}(R \| G_\# P_Z)`, which is
+    finite.
+
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
         divergence: That of the data from the model; "kl" covers every mode, "reverse-kl" seeks some.
         exchange: Whether the generator plays with the roles exchanged, -E g(V(G(z))), or min-max.
+        bounded: Whether the critic's slope is at most 1, its layers divided by their largest singular values:
+            by default on points; on images the critic has BatchNorm instead, with "paper" neither.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -243,15 +252,20 @@ def f_gan(
     References:
         | f-GAN (Nowozin et al., 2016), equation 6 and section 3.2
         | https://arxiv.org/abs/1606.00709
+        | A Convex Duality Framework for GANs (Farnia & Tse, 2018), section 4
+        | https://arxiv.org/abs/1810.11740
 
     Example:
         >>> from pushforward.data import open_dataset
         >>> f_gan(open_dataset("digits"), divergence="kl").model.match.name
         'kl'
     """
-    return game(
-        "f-gan", F_TABLE, data, settings, options, norm_of(data),
-        lambda critic, chosen: FDivergence(critic, divergence, exchange, chosen.turns),
+    chosen = chosen_of(F_TABLE, "f-gan", settings, data, entries(locals() | options, InData))
+    return played(
+        chosen, data, options, None if chosen.bounded else norm_of(data),
+        lambda critic, chosen: FDivergence(
+            spectral(critic) if chosen.bounded else critic, divergence, exchange, chosen.turns
+        ),
         f"the divergence {divergence}",
     )  # fmt: skip
 

@@ -151,6 +151,7 @@ class InData(Settings):
         power: The power of the errors that are an energy.
         scale: The distance of two rows of data, which widths of kernels are shares of; 0 of others.
         loss: Which game a recipe plays that has several; empty of others.
+        bounded: Whether the critic's layers are divided by their largest singular values.
     """
 
     weight: float | str = 1.0
@@ -164,6 +165,7 @@ class InData(Settings):
     power: int = 1
     scale: float = 0.0
     loss: str = ""
+    bounded: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pushforward.discrepancies import FDivergence
+from pushforward.discrepancies import FDivergence, spectral
 from pushforward.discrepancies.f_divergences import ROWS, tame
 from pushforward.errors import ConfigError
 
@@ -151,6 +151,26 @@ def test_an_affine_critic_climbs_to_the_divergence_of_gaussians(name, shift):
     from_zero = expected - ROWS[name].at_one
     assert match.advantage(q, p).item() - ROWS[name].at_one == pytest.approx(from_zero, rel=0.05)
     assert match.critic.weight.item() < 0
+
+
+@pytest.mark.parametrize("apart", [0.5, 2.0])
+def test_a_bounded_slope_makes_the_kl_of_points_their_distance(apart):
+    """The KL of point masses is infinite; min over R of W1(P, R) + KL(R || Q) moves P to Q and pays r."""
+    given, made = torch.full((8, 1), apart).double(), torch.zeros(8, 1).double()
+
+    def climbed(bound):
+        line = nn.Linear(1, 1).double()
+        nn.init.constant_(line.weight, 0.3)  # one weight over its size keeps its sign
+        match = FDivergence(bound(line), "kl")
+        climber = torch.optim.Adam(match.parameters(), lr=0.1)
+        for _ in range(300):
+            climber.zero_grad()
+            (-match.advantage(made, given)).backward()
+            climber.step()
+        return match.advantage(made, given).item()
+
+    assert climbed(spectral) == pytest.approx(apart, abs=1e-3)
+    assert climbed(lambda critic: critic) > 5 * apart
 
 
 @every

@@ -1,6 +1,7 @@
 """What samples tell of their code: bounds on information in closed form."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -122,6 +123,30 @@ def test_the_trunk_serves_both_and_the_head_is_the_model_s():
     assert {"critic", "code_class", "code_c"} == set(
         m.climbed(m.match, Square(m, torch.zeros(8, 4), Noise(0)))
     )
+
+
+@pytest.mark.parametrize("turn", ["formula", "climbed"])
+def test_what_the_trunk_answers_once_has_the_gradients_of_two_answers(turn, monkeypatch):
+    """The losses' gradients add up in one result as in two; the trunk sees each sample once."""
+
+    def gradients():
+        m = model().double()
+        trunk = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh()).double()
+        m.recogniser.trunk, m.match.critic = trunk, nn.Sequential(trunk, m.match.critic[-1])
+        torch.manual_seed(1)
+        for parameter in m.parameters():
+            nn.init.normal_(parameter)
+        s = Square(m, Noise(5).normal(16, 4).double(), Noise(0))
+        seen = []
+        trunk[0].register_forward_hook(lambda *_: seen.append(1))
+        terms = m.formula(s) if turn == "formula" else m.climbed(m.match, s)
+        return torch.autograd.grad(sum(terms.values()), list(m.parameters())), len(seen)
+
+    ours, once = gradients()
+    monkeypatch.setattr("pushforward.models.generative.once", lambda _: nullcontext())
+    expected, twice = gradients()
+    assert (once, twice) == (2, 3)
+    torch.testing.assert_close(ours, expected)
 
 
 @pytest.mark.parametrize(
