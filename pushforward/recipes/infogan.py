@@ -25,7 +25,8 @@ INFO_TABLE: Table = {
         prior="uniform",
         critic_lr=2e-4,
         batch=min(128, max(2, len(data.train) // 4)),
-        weight=0.3,
+        weight=0.1,
+        schedule="constant",
     ),
     "paper": lambda data: published(
         latent=62, lr=1e-3, critic_lr=2e-4, epochs=5000 * 128 / len(data.train), std=0.0
@@ -57,7 +58,7 @@ def infogan(
         classes: Classes of the categorical code.
         continuous: Uniform numbers in [-1, 1] that are read back, beside ``latent`` ones that are not.
         code_std: Deviation of the recogniser's law of those: 1 as in the paper's code, or "learnt".
-        weight: The factor w of the information: 0.3, with "paper" 1. At 1 samples tell their class before
+        weight: The factor w of the information: 0.1, with "paper" 1. At 1 samples tell their class before
             they look like data, and classes become what is drawn first, not what data fall into.
 
     Raises:
