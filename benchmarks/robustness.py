@@ -66,7 +66,7 @@ def crippled(scale: Scale, shape: Shape, norm: str | None) -> tuple[nn.Module, n
 
 def connected(scale: Scale, shape: Shape, norm: str | None) -> tuple[nn.Module, nn.Module]:
     """A fully connected generator."""
-    return mlp(LATENT, shape, [512] * 4, norm=False), dcgan(scale, shape, norm)[1]
+    return mlp(LATENT, shape, [512] * 4, norm=None), dcgan(scale, shape, norm)[1]
 
 
 def bare(scale: Scale, shape: Shape, norm: str | None) -> tuple[nn.Module, nn.Module]:

@@ -18,22 +18,10 @@ from collections.abc import Callable, Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pushforward.networks.norms import in_image, in_vector
+
 Size = tuple[int, int]
 Layers = Callable[[], nn.Module]
-
-
-def in_image(norm: str | None, channels: int) -> list[nn.Module]:
-    """The normalisation of feature maps: "batch", "layer", which sees each row alone, or None."""
-    if norm == "layer":
-        return [nn.GroupNorm(1, channels)]
-    return [nn.BatchNorm2d(channels)] if norm == "batch" else []
-
-
-def in_vector(norm: str | None, units: int) -> list[nn.Module]:
-    """The normalisation of vectors: "batch", "layer", which sees each row alone, or None."""
-    if norm == "layer":
-        return [nn.LayerNorm(units)]
-    return [nn.BatchNorm1d(units)] if norm == "batch" else []
 
 
 def halved(size: Size) -> Size:
@@ -117,7 +105,7 @@ def conv_encoder(
         channels: Channels after each stage.
         kernel: Side of the filters.
         hidden: Units of hidden linear layers, each with BatchNorm and ReLU.
-        norm: "batch", "layer" or None, in the place of BatchNorm.
+        norm: What stands in the place of BatchNorm, by its name in :func:`in_image`.
         activation: What stands in the place of the ReLU.
         bare: Whether the first stage goes without normalisation, as in the critic of DCGAN.
         gated: Whether the activation halves channels, so that convolutions make twice as many.
@@ -162,7 +150,7 @@ def conv_decoder(
         hidden: Units of hidden linear layers, each with BatchNorm and ReLU.
         last: Whether a stage of stride 1 makes the image, as in the official nets, rather than
             the last stage of stride 2.
-        norm: "batch", "layer" or None, in the place of BatchNorm.
+        norm: What stands in the place of BatchNorm, by its name in :func:`in_image`.
         activation: What stands in the place of the ReLU.
         gated: Whether the activation halves channels, so that convolutions make twice as many.
 

@@ -32,7 +32,7 @@ class Mixing(nn.Module):
     def __init__(self, latent: int, noise: int, basis: int) -> None:
         super().__init__()
         self.latent, self.noise, self.count = latent, noise, basis
-        self.basis = mlp(noise, basis, [64, 64], norm=False, activation=nn.ELU)
+        self.basis = mlp(noise, basis, [64, 64], norm=None, activation=nn.ELU)
 
     def forward(self, rows: Tensor) -> Tensor:
         mean, factors, eta = rows.split(

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
+from pushforward.networks.norms import in_vector
+
 
 def mlp(
     inputs: int | Sequence[int],
     outputs: int | Sequence[int],
     widths: Sequence[int],
-    norm: bool = True,
+    norm: str | None = "batch",
     activation: Callable[[], nn.Module] = nn.ReLU,
 ) -> nn.Sequential:
     """Linear layers with (BatchNorm and) ReLU between them; rows may be vectors or images.
@@ -21,7 +23,7 @@ def mlp(
         inputs: Shape of a row that comes in.
         outputs: Shape of a row that goes out.
         widths: Units of each hidden layer.
-        norm: Whether BatchNorm precedes each ReLU. Critics go without.
+        norm: What precedes each ReLU, by its name in :func:`in_vector`: "batch", or None as in critics.
         activation: What stands in the place of the ReLU.
 
     >>> import torch
@@ -36,8 +38,8 @@ def mlp(
     width = math.prod(shape_in)
     for units in widths:
         layers += [
-            nn.Linear(width, units, bias=not norm),
-            *([nn.BatchNorm1d(units)] if norm else []),
+            nn.Linear(width, units, bias=norm is None),
+            *in_vector(norm, units),
             activation(),
         ]
         width = units

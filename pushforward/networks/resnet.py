@@ -15,7 +15,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.networks.dcgan import Down, Size, halvings, in_image, sizes
+from pushforward.networks.dcgan import Down, Size, halvings, sizes
+from pushforward.networks.norms import in_image
 
 LEAST = 4  # pixels of the smallest stage
 SHARE = 0.3  # of a block's branch in its sum: a hundred layers would grow without it

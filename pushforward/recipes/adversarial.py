@@ -75,7 +75,7 @@ def in_turns(chosen: InTurns) -> dict[str, Optimizing]:
 
 def critic_of(inputs: int, chosen: InTurns) -> nn.Module:
     """A critic that sees its input through noise."""
-    net = mlp(inputs, 1, chosen.critic_widths, norm=False)
+    net = mlp(inputs, 1, chosen.critic_widths, norm=None)
     if chosen.official_init:
         official_init(net)
     return nn.Sequential(GaussianNoise(chosen.critic_noise), net) if chosen.critic_noise else net

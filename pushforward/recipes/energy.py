@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, Unpack
 
-from torch import nn
-
 from pushforward.costs import L1, L2, SquaredError
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import Energy, EnergyMargin, Equilibrium
+from pushforward.discrepancies import EnergyMargin, Equilibrium
 from pushforward.errors import ConfigError, DataError, whole
 from pushforward.models import GAN
+from pushforward.networks.norms import AT_HAND
 from pushforward.recipes.in_data import (
     Options,
     Rows,
@@ -26,17 +25,6 @@ from pushforward.recipes.in_data import (
 from pushforward.recipes.options import entries, unfolded
 from pushforward.recipes.parts import Recipe
 from pushforward.recipes.settings import InData, apart
-
-
-def unaveraged(critic: Energy) -> Energy:
-    """The critic, its BatchNorm without running statistics: a batch has the same energies at rest."""
-    for module in critic.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.track_running_stats = False
-            for name in ("running_mean", "running_var", "num_batches_tracked"):
-                module.register_buffer(name, None)
-    return critic
-
 
 EBGAN_TABLE: Table = {
     "small": lambda data: quick(data, margin=apart(data) / 4),
@@ -85,8 +73,8 @@ def ebgan(
     chosen = chosen_of(EBGAN_TABLE, "ebgan", settings, data, entries(options, InData) | {"margin": margin})
     if not chosen.margin > 0:
         raise DataError(f"{data.name}: all rows are equal, so energies have no scale; give a margin")
-    made = pieces(chosen, data, options, norm_of(data))
-    critic = options.get("critic") or unaveraged(rebuilder(made, whole("code", code, least=1), L2()))
+    made = pieces(chosen, data, options, norm_of(data, AT_HAND))
+    critic = options.get("critic") or rebuilder(made, whole("code", code, least=1), L2())
     match = EnergyMargin(critic, chosen.margin, pull, chosen.turns)
     words = f"energies, with a margin of {chosen.margin:g}"
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)
@@ -151,11 +139,11 @@ def began(
     if chosen.power not in (1, 2):
         raise ConfigError(f"power must be 1 or 2, got {chosen.power}")
     paper = settings == "paper"
-    made = pieces(chosen, data, options, None if paper else norm_of(data))
+    made = pieces(chosen, data, options, None if paper else norm_of(data, AT_HAND))
     usual = chosen.latent if paper else 32
     width = usual if code is None else whole("code", code, least=1)
     cost = L1() if chosen.power == 1 else SquaredError()
-    critic = options.get("critic") or unaveraged(rebuilder(made, width, cost, mean=True))
+    critic = options.get("critic") or rebuilder(made, width, cost, mean=True)
     match = Equilibrium(critic, chosen.gamma, chosen.rate, chosen.turns, pull)
     words = f"energies, those of samples held at {chosen.gamma:g} times those of data"
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)

@@ -201,6 +201,6 @@ def rebuilder(made: Pieces, width: int, cost: Cost, mean: bool = False) -> Energ
     return Energy(made.critic(width), made.back(width), cost, mean)
 
 
-def norm_of(data: Dataset) -> Literal["batch"] | None:
+def norm_of(data: Dataset, kind: str = "batch") -> str | None:
     """What normalises a critic that nothing else restrains: on images it would win."""
-    return "batch" if len(data.shape) == 3 else None
+    return kind if len(data.shape) == 3 else None

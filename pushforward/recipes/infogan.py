@@ -89,7 +89,7 @@ def infogan(
         )
     trunk = critic[0] if len(critic) == 2 else critic[:-1]
     numbers = sum(Recogniser.sizes(blocks, code_std))
-    head = mlp(critic[-1].in_features, numbers, [128], norm=False, activation=nn.ReLU)
+    head = mlp(critic[-1].in_features, numbers, [128], norm=None, activation=nn.ReLU)
     recogniser = Recogniser(trunk, head, blocks, code_std)
     match = JensenShannon(nn.Sequential(trunk, critic[-1]), True, chosen.turns)
     model = InfoGAN(prior, made.decoder, match, recogniser, float(chosen.weight))

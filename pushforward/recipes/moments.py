@@ -212,7 +212,7 @@ def gmmn_ae(
         PushedPrior(...latent=12...)
     """
     chosen = pick(AE_TABLE, "gmmn-ae", "small", data, entries(locals(), Settings))
-    net = mlp(whole("noise", noise, least=1), chosen.latent, [256, 256, 256], norm=False)
+    net = mlp(whole("noise", noise, least=1), chosen.latent, [256, 256, 256], norm=None)
     prior = PushedPrior(net, UniformPrior(noise), chosen.latent)
     parts = assemble(chosen, data, {"encoder": encoder, "decoder": decoder}, prior)
     assert isinstance(parts.encoder, DeterministicEncoder)

@@ -21,8 +21,8 @@ class Pair:
     """How a generator and a critic of one kind are made.
 
     Attributes:
-        generator: From the latent dimensions, the shape of a row, and the normalisation: "batch" or None.
-        critic: From the shape of a row, the numbers wanted, and the normalisation: "batch", "layer" or None.
+        generator: From the latent dimensions, the shape of a row, and the normalisation; "mlp" goes without.
+        critic: From the shape of a row, the numbers wanted, and the normalisation.
             Its last layer is linear; what comes before are features.
         kinds: What rows may be.
     """
@@ -57,8 +57,8 @@ def _conv(first: int, kernel: int, least: int, hidden: tuple[int, ...] = ()) -> 
 
 PAIRS: dict[str, Pair] = {
     "mlp": Pair(
-        generator=lambda n, s, norm: mlp(n, s, _plain(s), norm=False),
-        critic=lambda s, n, norm: mlp(s, n, _plain(s), norm=norm == "batch", activation=leaky),
+        generator=lambda n, s, norm: mlp(n, s, _plain(s), norm=None),
+        critic=lambda s, n, norm: mlp(s, n, _plain(s), norm=norm, activation=leaky),
         kinds=("images", "vectors"),
     ),
     "conv": _conv(32, kernel=4, least=8, hidden=(512,)),

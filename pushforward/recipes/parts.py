@@ -130,16 +130,16 @@ NETWORKS: dict[str, Network] = {
     ),
     "conv-mlp-bare": Network(  # without BatchNorm in the decoder
         lambda s, n: conv_encoder(s, n, [16, 32], 4, hidden=[256]),
-        lambda n, s: mlp(n, s, [256, 256], norm=False),
+        lambda n, s: mlp(n, s, [256, 256], norm=None),
     ),
     "mlp-1000": Network(
-        lambda s, n: mlp(s, n, [1000, 1000], norm=False),
-        lambda n, s: mlp(n, s, [1000, 1000], norm=False),
+        lambda s, n: mlp(s, n, [1000, 1000], norm=None),
+        lambda n, s: mlp(n, s, [1000, 1000], norm=None),
         NUMBERS,
     ),
     "mlp-1200": Network(
-        lambda s, n: mlp(s, n, [1200, 1200], norm=False),
-        lambda n, s: mlp(n, s, [1200, 1200, 1200], norm=False, activation=nn.Tanh),
+        lambda s, n: mlp(s, n, [1200, 1200], norm=None),
+        lambda n, s: mlp(n, s, [1200, 1200, 1200], norm=None, activation=nn.Tanh),
         NUMBERS,
     ),
     "mmd-vae": Network(
@@ -213,7 +213,7 @@ def uniform(net: nn.Module, prior: Prior) -> Encoder:
 
 def implicit(net: nn.Module, prior: Prior) -> Encoder:
     """An implicit encoder whose trunk makes L numbers and whose head mixes them with noise."""
-    head = mlp(prior.latent + IMPLICIT_NOISE, prior.latent, [64], norm=False)
+    head = mlp(prior.latent + IMPLICIT_NOISE, prior.latent, [64], norm=None)
     return ImplicitEncoder(net, head, IMPLICIT_NOISE, prior.onto)
 
 

@@ -122,7 +122,7 @@ def arae(
     parts = assemble(chosen, data, options, prior)
     assert isinstance(parts.encoder, DeterministicEncoder)
     parts.encoder.onto = on_sphere
-    critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
+    critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=None)
     constraint = GradientPenalty(chosen.penalty) if chosen.penalty else Clipping(0.01)
     match = Wasserstein(critic, turns=chosen.turns, constraint=constraint)
     model = ARAE(
@@ -204,7 +204,7 @@ def transfer_ae(
             raise ConfigError("two writers are ours: give a decoder of your own, or writers='two', not both")
         options["decoder"] = two_writers(chosen, data)
     parts = assemble(chosen, data, options, tell_encoder=False)
-    critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
+    critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=None)
     match = MMD(IMQ(parts.prior.spread))
     model = TransferAE(
         parts.prior, parts.decoder, parts.encoder, match, JensenShannon(critic), parts.cost, parts.weight,

@@ -283,7 +283,7 @@ def avb(
         raise ConfigError(f"avb needs the density of a normal prior, got {parts.prior}")
     if critic is None:
         joint = data.train.x[0].numel() + 2 * chosen.latent
-        critic = Squares(mlp(joint, 1, chosen.critic_widths, norm=False), chosen.latent)
+        critic = Squares(mlp(joint, 1, chosen.critic_widths, norm=None), chosen.latent)
     model = AVB(parts.prior, parts.decoder, parts.encoder, critic, parts.cost, contrast, turns)
     meaning = f"KL(Q(Z | x), P_Z) in nats, as a critic sees it; the cost is {price(chosen, data)}"
     return finish(model, chosen, data, meaning)

@@ -185,7 +185,7 @@ def wae_gan(
     chosen = pick(WAE_GAN, "wae-gan", settings, data, entries(locals() | options))
     parts = assemble(chosen, data, options)
     if critic is None:
-        critic = mlp(chosen.latent, 1, chosen.critic_widths, norm=False)
+        critic = mlp(chosen.latent, 1, chosen.critic_widths, norm=None)
         if chosen.official_init:
             official_init(critic)
     if chosen.prior_density:

@@ -5,12 +5,13 @@ import json
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 import pushforward as pf
 from pushforward.data import Dataset, Split, open_dataset
 from pushforward.discrepancies import Hinge, Wasserstein
 from pushforward.errors import ConfigError
-from pushforward.recipes import RECIPES, sngan, wgan
+from pushforward.recipes import RECIPES, f_gan, sngan, wgan
 from pushforward.training import checkpoints
 
 ON_POINTS = (
@@ -351,12 +352,25 @@ def test_rows_that_are_all_equal_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "settings", "game", "turns"),
-    [("digits", "small", Wasserstein, 3), ("digits", "paper", Hinge, 1), ("ring", "small", Hinge, 1)],
+    [("digits", "small", Wasserstein, 3), ("digits", "paper", Hinge, 1), ("ring", "small", Hinge, 5)],
 )
 def test_the_game_of_sngan(data, settings, game, turns):
     match = sngan(pf.open_dataset(data), settings=settings).model.match
     assert type(match) is game
     assert match.turns == turns
+
+
+def test_the_critic_of_f_gan_is_bounded_on_points_and_normalised_on_images():
+    """Where asked for, it is bounded on images too, and then has no BatchNorm."""
+    cases = [
+        ("ring", {}, True, False),
+        ("digits", {}, False, True),
+        ("digits", {"bounded": True}, True, False),
+    ]
+    for data, changes, bounded, normed in cases:
+        parts = list(f_gan(pf.open_dataset(data), **changes).model.match.critic.modules())
+        assert any(is_parametrized(part) for part in parts) == bounded
+        assert any(isinstance(part, nn.BatchNorm2d) for part in parts) == normed
 
 
 def test_clipped_critics_have_batch_norm_on_images_alone():

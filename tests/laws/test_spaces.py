@@ -32,11 +32,11 @@ SHIFT = 1.5
 
 
 def critic(outputs=1):
-    return mlp(2, outputs, [32], norm=False, activation=nn.LeakyReLU)
+    return mlp(2, outputs, [32], norm=None, activation=nn.LeakyReLU)
 
 
 def energy():
-    return Energy(mlp(2, 1, [16], norm=False), mlp(1, 2, [16], norm=False), SquaredError())
+    return Energy(mlp(2, 1, [16], norm=None), mlp(1, 2, [16], norm=None), SquaredError())
 
 
 EVERYWHERE = {

@@ -33,7 +33,7 @@ FEATURES = 6
 
 
 def game(inputs, exchange=True):
-    return JensenShannon(mlp(inputs, 1, [8], norm=False), exchange)
+    return JensenShannon(mlp(inputs, 1, [8], norm=None), exchange)
 
 
 def games(exchange=True):

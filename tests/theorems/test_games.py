@@ -217,7 +217,7 @@ def test_clipping_bounds_the_linear_critic_by_the_gap_of_means():
 
 def test_spectral_normalisation_makes_a_critic_of_slope_one():
     """Every layer's largest singular value is 1, so no two rows are further apart in value than in space."""
-    critic = spectral(mlp(4, 1, [32, 32], norm=False, activation=nn.LeakyReLU))
+    critic = spectral(mlp(4, 1, [32, 32], norm=None, activation=nn.LeakyReLU))
     for _ in range(200):
         critic(torch.randn(2, 4))
     critic.eval()
@@ -230,7 +230,7 @@ def test_spectral_normalisation_makes_a_critic_of_slope_one():
 
 def test_a_penalised_critic_comes_close_to_w1():
     """W1(N(0, 1), N(2, 1)) = 2, and the penalised critic comes close."""
-    match = Wasserstein(mlp(1, 1, [32, 32], norm=False, activation=nn.LeakyReLU), GradientPenalty(10.0))
+    match = Wasserstein(mlp(1, 1, [32, 32], norm=None, activation=nn.LeakyReLU), GradientPenalty(10.0))
     climber = torch.optim.Adam(match.parameters(), lr=3e-3, betas=(0.5, 0.9))
     for step in range(300):
         made, given = Noise(0, step)("q").normal(256, 1) + 2, Noise(0, step)("p").normal(256, 1)

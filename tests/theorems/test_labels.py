@@ -159,13 +159,13 @@ def test_rows_with_labels():
 # --------------------------------------------------------------------------------- in training
 
 
-def semi(norm=True):
+def semi(norm="batch"):
     """A semi-supervised model on rows that say their own number."""
     torch.manual_seed(0)
     prior = ProductPrior({"y": OneHotPrior(5), "z": NormalPrior(2)})
     encoder = DeterministicEncoder(mlp(1, 7, [8], norm), prior.onto)
     sizes = {"y": 5, "z": 2}
-    match = Blocks({name: JensenShannon(mlp(n, 1, [8], norm=False)) for name, n in sizes.items()}, sizes)
+    match = Blocks({name: JensenShannon(mlp(n, 1, [8], norm=None)) for name, n in sizes.items()}, sizes)
     return SemiSupervisedAAE(prior, mlp(7, 1, [8], norm), encoder, match)
 
 
@@ -260,7 +260,7 @@ def test_stopping_a_semi_supervised_run_changes_nothing(stop):
 
 def test_players_of_one_encoder_do_not_share_an_optimizer():
     """Three move the encoder, each with moments of its own, all of which a later step depends on."""
-    loop = loop_of(semi(norm=False), rows())
+    loop = loop_of(semi(norm=None), rows())
     for _ in range(3):
         loop.advance()
     tensors, numbers = loop.state()
@@ -276,7 +276,7 @@ def test_players_of_one_encoder_do_not_share_an_optimizer():
             }
             for part, values in tensors.items()
         }
-        again = loop_of(semi(norm=False), rows())
+        again = loop_of(semi(norm=None), rows())
         again.restore(changed, numbers)
         again.advance()
         after.append(next(again.model.encoder.parameters()).detach().clone())

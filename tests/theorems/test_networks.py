@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from pushforward.errors import ConfigError
 from pushforward.networks import (
     Gate,
     conv_decoder,
@@ -14,6 +15,7 @@ from pushforward.networks import (
     resnet_generator,
 )
 from pushforward.networks.dcgan import Down, sizes
+from pushforward.networks.norms import AT_HAND
 
 
 def parameters(net):
@@ -114,7 +116,7 @@ def test_official_initialisation():
         assert layer.weight.std().item() == pytest.approx(std * (0.8796 if truncated else 1), rel=0.03)
 
 
-@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("norm", ["batch", None])
 def test_mlp_of_any_shape(norm):
     """Rows may be vectors or images, in and out."""
     for shape in (5, (5,), (2, 3, 4)):
@@ -152,6 +154,21 @@ def test_gates():
     torch.testing.assert_close(Gate()(torch.cat([a, b], 1)), a.sigmoid() * b.tanh())
     images = conv_decoder(4, (1, 28, 28), [8, 4], 4, activation=Gate, gated=True)(torch.randn(2, 4))
     assert conv_encoder((1, 28, 28), 3, [4, 8], 4, activation=Gate, gated=True)(images).shape == (2, 3)
+
+
+def test_a_norm_of_the_batch_at_hand_is_the_same_at_rest():
+    """It keeps no running statistics: in training and at rest a batch is mapped alike."""
+    x = torch.randn(9, 1, 12, 12)
+    at_hand, usual = (conv_encoder((1, 12, 12), 3, [4, 8], 4, [6], norm=norm) for norm in (AT_HAND, "batch"))
+    usual.load_state_dict(at_hand.state_dict(), strict=False)
+    torch.testing.assert_close(at_hand(x), usual(x))
+    torch.testing.assert_close(at_hand.eval()(x), at_hand.train()(x))
+    assert not usual.eval()(x).allclose(at_hand(x), atol=0.1)
+
+
+def test_unknown_norms_are_refused():
+    with pytest.raises(ConfigError, match="unknown normalisation 'bach'"):
+        mlp(2, 1, [3], norm="bach")
 
 
 @pytest.mark.parametrize("norm", ["layer", None])

@@ -372,7 +372,7 @@ def test_detached_codes():
 
 
 def game(kind=WAE):
-    decoder, encoder = checks.networks(norm=True)
+    decoder, encoder = checks.networks(norm="batch")
     critic = JensenShannon(nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1)))
     return kind(NormalPrior(2), decoder, encoder, critic, weight=3.0)
 

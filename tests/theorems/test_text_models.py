@@ -39,7 +39,7 @@ def arae(noise=0.0, calm=1.0, weight=1.0, critic=None, turns=1):
     """Codes in the plane, on the circle; the prior is a linear map of plane noise."""
     prior = PushedPrior(nn.Linear(2, 2), NormalPrior(2), 2)
     encoder = DeterministicEncoder(nn.Linear(3, 2), on_sphere)
-    match = Wasserstein(critic or mlp(2, 1, [32], norm=False), turns=turns, constraint=GradientPenalty(1.0))
+    match = Wasserstein(critic or mlp(2, 1, [32], norm=None), turns=turns, constraint=GradientPenalty(1.0))
     return ARAE(prior, nn.Linear(2, 3), encoder, match, weight=weight, noise=noise, calm=calm)
 
 
@@ -133,9 +133,9 @@ def test_noise_that_cannot_be():
 
 def styled(styles=None, style_weight=1.0):
     prior = NormalPrior(2)
-    decoder = Told(mlp(4, 3, [8], norm=False), 2)
+    decoder = Told(mlp(4, 3, [8], norm=None), 2)
     encoder = DeterministicEncoder(nn.Linear(3, 2))
-    styles = styles or JensenShannon(mlp(2, 1, [8], norm=False))
+    styles = styles or JensenShannon(mlp(2, 1, [8], norm=None))
     return TransferAE(
         prior, decoder, encoder, MMD(IMQ(prior.spread)), styles, weight=2.0, style_weight=style_weight
     )
@@ -212,7 +212,7 @@ def test_the_style_leaves_the_code():
     leaks, errors = {}, {}
     for weight in (0.0, 5.0):
         torch.manual_seed(1)
-        model = styled(JensenShannon(mlp(2, 1, [32], norm=False)), weight)
+        model = styled(JensenShannon(mlp(2, 1, [32], norm=None)), weight)
         optimizers = {"model": adam(3e-3, (0.5, 0.999)), "style": adam(3e-3, (0.5, 0.999))}
         loop = Loop(model, Split(x, y), Training(200, optimizers), total=1500)
         for _ in range(1500):
