@@ -20,7 +20,7 @@ GROUPS: dict[str, Group] = {
     ),
     "grid": Group(("wgan-gp", "gmmn"), 4000, ("modes",), "grid"),
     "mnist-dcgan": Group(("dcgan",), 6000, JUDGED),
-    "mnist-infogan": Group(("infogan",), 3600, JUDGED),
+    "mnist-infogan": Group(("infogan",), 6000, JUDGED),
     "mnist-games": Group(("lsgan", "f-gan:divergence=kl", "wgan", "sngan", "ebgan"), 1500, JUDGED),
     "mnist-critics": Group(("wgan-gp", "mmd-gan"), 1500, JUDGED),
     "mnist-began": Group(("began",), 1500, JUDGED),

@@ -20,13 +20,7 @@ from pushforward.recipes.settings import InData
 
 INFO_TABLE: Table = {
     "small": lambda data: quick(
-        data,
-        latent=62,
-        prior="uniform",
-        critic_lr=2e-4,
-        batch=min(128, max(2, len(data.train) // 4)),
-        weight=0.1,
-        schedule="constant",
+        data, latent=62, prior="uniform", weight=0.1, lr=2e-3, critic_lr=4e-4, schedule="constant"
     ),
     "paper": lambda data: published(
         latent=62, lr=1e-3, critic_lr=2e-4, epochs=5000 * 128 / len(data.train), std=0.0
