@@ -15,7 +15,9 @@ from pushforward.recipes import RECIPES
 
 
 def test_samples_do_not_depend_on_how_many_are_asked_for(trained):
-    assert (trained.sample(10) == trained.sample(700)[:10]).all()
+    assert torch.equal(trained.draw(10), trained.draw(700)[:10])
+    # the product of ten rows may be summed in another order than that of 700
+    torch.testing.assert_close(trained.sample(10), trained.sample(700)[:10])
     assert not (trained.sample(10, seed=1) == trained.sample(10)).all()
 
 
