@@ -18,9 +18,9 @@ from scipy.linalg import sqrtm
 from torch import Tensor
 
 from pushforward.discrepancies import MMD, Polynomial
-from pushforward.evaluation.frechet import BLOCK, Moments, MomentTree, frechet_distance, moments
-from pushforward.evaluation.kid import kid, kid_of_subsets
-from pushforward.randomness import Noise
+from pushforward.metrics.frechet import BLOCK, Moments, MomentTree, frechet_distance, moments
+from pushforward.metrics.kid import kid, kid_of_subsets
+from pushforward.rng import Noise
 
 
 def features(name: str, rows: int, columns: int) -> Tensor:

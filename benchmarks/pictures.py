@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pushforward as pf
 from pushforward.report.pictures import show_codes, show_images
-from pushforward.run import Run
+from pushforward.runs.run import Run
 
 ROWS = 3000
 SAMPLES, COLUMNS = 40, 20

@@ -24,11 +24,11 @@ from torch import nn
 
 import pushforward as pf
 from pushforward.errors import DivergedError
-from pushforward.evaluation.figures import extractor
+from pushforward.evaluation.table import extractor
 from pushforward.networks import Gate, conv_decoder, conv_encoder, mlp, resnet_critic, resnet_generator
 from pushforward.networks.dcgan import halvings
-from pushforward.randomness import Noise
 from pushforward.recipes.pairs import Shape, leaky
+from pushforward.rng import Noise
 
 LATENT = 128
 

@@ -29,13 +29,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_packed_sequence
 
 from pushforward.data import Dataset, open_dataset
-from pushforward.data.vocabulary import Vocabulary
 from pushforward.evaluation.text import StyleJudge, moved, sentence_bleu
-from pushforward.networks.recurrent import GRU
-from pushforward.networks.sequence import packed
-from pushforward.randomness import Noise
-from pushforward.tokens import BEGIN, END, PAD, lengths, told_before
-from pushforward.training.session import replace_text
+from pushforward.files import replace_text
+from pushforward.rng import Noise
+from pushforward.text.networks import packed
+from pushforward.text.recurrent import GRU
+from pushforward.text.tokens import BEGIN, END, PAD, lengths, told_before
+from pushforward.text.vocabulary import Vocabulary
 
 WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.3
 POOL = 20  # batches

@@ -27,7 +27,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.discrepancies.f_divergences import ROWS
-from pushforward.evaluation import wasserstein
+from pushforward.metrics.transport import wasserstein
 
 WIDTH = 0.5  # bandwidth of the Gaussian kernel
 ROWS_OF_EACH = 200

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from pushforward.comparison import Comparison, compare
     from pushforward.costs import KL, L1, L2, Bernoulli, GaussianLikelihood, SquaredError
     from pushforward.data import Dataset, open_dataset
     from pushforward.discrepancies import (
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
         JensenShannon,
     )
     from pushforward.models import AAE, AVB, VAE, WAE, AutoEncoder, AutoWeight, InfoVAE, RandomWAE
-    from pushforward.run import Run
-    from pushforward.verbs import load, resume, train
+    from pushforward.runs.api import load, resume, train
+    from pushforward.runs.compare import Comparison, compare
+    from pushforward.runs.run import Run
 
 # Imported when first used: the command line answers --help without loading torch.
 _HOMES = {
@@ -34,9 +34,9 @@ _HOMES = {
     "data": ["Dataset", "open_dataset"],
     "discrepancies": ["IMQ", "MMD", "Blocks", "DensityRatio", "GaussianKernel", "JensenShannon"],
     "models": ["AAE", "AVB", "VAE", "WAE", "AutoEncoder", "AutoWeight", "InfoVAE", "RandomWAE"],
-    "comparison": ["Comparison", "compare"],
-    "run": ["Run"],
-    "verbs": ["load", "resume", "train"],
+    "runs.compare": ["Comparison", "compare"],
+    "runs.run": ["Run"],
+    "runs.api": ["load", "resume", "train"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

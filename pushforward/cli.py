@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pushforward.run import Run
+    from pushforward.runs.run import Run
 
 app = App(
     name="pushforward",
@@ -52,7 +52,7 @@ def resume(run: Path, *, device: str | None = None, json: JSON = False) -> None:
         run: The run's folder.
         device: Where to go on, if not where the run began.
     """
-    from pushforward.verbs import resume
+    from pushforward.runs.api import resume
 
     finish(resume(run, device=device), json)
 
@@ -77,7 +77,7 @@ def sample(
         label: Number or name of the class that is asked for, of models that have classes.
         out: The file; samples.png in the run's folder by default, samples-mixture.png of a mixture.
     """
-    from pushforward.verbs import load
+    from pushforward.runs.api import load
 
     loaded = load(run)
     name = "samples" if sampler == "prior" else f"samples-{sampler}"
@@ -94,7 +94,7 @@ def reconstruct(run: Path, *, n: int = 32, out: Path | None = None, json: JSON =
         out: The file, .png or .npy; reconstructions.png in the run's folder by default.
     """
     from pushforward.errors import whole
-    from pushforward.verbs import load
+    from pushforward.runs.api import load
 
     loaded = load(run)
     x, y = loaded.data.test.batch(slice(0, whole("n", n, least=1)))
@@ -121,7 +121,7 @@ def interpolate(
         out: The file, .png or .npy; interpolations.png in the run's folder by default.
     """
     from pushforward.errors import whole
-    from pushforward.verbs import load
+    from pushforward.runs.api import load
 
     loaded = load(run)
     if loaded.model.encodes:
@@ -157,7 +157,7 @@ def transfer(
         out: The file, .txt, .png or .npy; transfer.txt (or .png, .npy) in the run's folder by default.
     """
     from pushforward.errors import whole
-    from pushforward.verbs import load
+    from pushforward.runs.api import load
 
     loaded = load(run)
     if lines is not None:
@@ -191,7 +191,7 @@ def evaluate(
             modes, text, transfer; and, on demand, likelihood, annealing, parzen and disentanglement.
     """
     from pushforward.evaluation import USUAL
-    from pushforward.verbs import load
+    from pushforward.runs.api import load
 
     figures(load(run).evaluate(rows, seed, features, sections or USUAL, True, sampler), json)
 
@@ -205,7 +205,7 @@ def doctor(run: Path, *, features: FEATURES = "auto", json: JSON = False) -> Non
     """
     from dataclasses import asdict
 
-    from pushforward.verbs import load
+    from pushforward.runs.api import load
 
     found = load(run).doctor(features=features, progress=True)
     if json:
@@ -223,7 +223,7 @@ def report(run: Path, *, features: FEATURES = "auto", json: JSON = False) -> Non
     Arguments:
         run: The run's folder.
     """
-    from pushforward.verbs import load
+    from pushforward.runs.api import load
 
     page = load(run).report(features, progress=True)
     if json:
@@ -248,7 +248,7 @@ def classifier(
     from dataclasses import asdict
 
     from pushforward.data import open_dataset
-    from pushforward.evaluation.classifier import classifier_folder, classifier_of
+    from pushforward.features.classifier import classifier_folder, classifier_of
     from pushforward.report.progress import bar
 
     with bar("reading", True) as show:
@@ -305,7 +305,7 @@ def compare(
         device: Where to train: auto, cpu, cuda, ...
         threads: Threads of a CPU.
     """
-    from pushforward.comparison import compare
+    from pushforward.runs.compare import compare
 
     options: dict[str, Any] = dict(
         steps=steps, epochs=epochs, minutes=minutes, settings=settings, latent=latent, data_dir=data_dir,
@@ -389,7 +389,7 @@ def trainer(name: str, recipe: Callable[..., Any], verb: Callable[..., Run]) -> 
 def register_recipes() -> None:
     """Gives ``train`` a command for every recipe. It imports torch, so only ``train`` asks for it."""
     from pushforward.recipes import RECIPES
-    from pushforward.verbs import train as verb
+    from pushforward.runs.api import train as verb
 
     for name, recipe in RECIPES.items():
         if name not in train:
@@ -410,7 +410,7 @@ def figures(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(result)
         return
-    from pushforward.evaluation.figures import extractor, lines
+    from pushforward.evaluation.table import extractor, lines
 
     found = list(lines(result))
     print(extractor(result))

@@ -79,3 +79,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known: {', '.join(known)}"
+
+
+def reason(error: BaseException) -> str:
+    """What an error of another library says, in one line.
+
+    >>> reason(ValueError("two\\nlines")), reason(EOFError())
+    ('two lines', 'EOFError')
+    """
+    return " ".join(str(error).split()) or type(error).__name__

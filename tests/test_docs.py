@@ -11,7 +11,7 @@ import pushforward as pf
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.evaluation import SECTIONS, Evidence, judge
 from pushforward.networks import mlp
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 
 ROOT = Path(__file__).parents[1]

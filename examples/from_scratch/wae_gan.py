@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from pushforward.data import open_dataset
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 SEED, LATENT, BATCH, WEIGHT, RATE = 0, 8, 100, 0.938, 1e-3
 
 
-def layers(*widths: int, norm: str | None = "batch") -> list[nn.Module]:
+def layers(*widths: int, norm: bool = True) -> list[nn.Module]:
     """Linear layers, each with ReLU and, unless it is a critic's, BatchNorm before it."""
     built: list[nn.Module] = []
     for a, b in pairwise(widths):
@@ -35,7 +35,7 @@ def train(steps: int, planned: int = 6000) -> list[tuple[float, float, float]]:
     decoder = nn.Sequential(
         *layers(LATENT, 256, 256), nn.Linear(256, 64), nn.Unflatten(1, (1, 8, 8)), nn.Sigmoid()
     )
-    critic = nn.Sequential(*layers(LATENT, 256, 256, 256, norm=None), nn.Linear(256, 1))
+    critic = nn.Sequential(*layers(LATENT, 256, 256, 256, norm=False), nn.Linear(256, 1))
     model = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=RATE, betas=(0.5, 0.999))
     player = torch.optim.Adam(critic.parameters(), lr=RATE, betas=(0.5, 0.999))
     per_epoch = len(data) // BATCH

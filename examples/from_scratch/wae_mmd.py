@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.data import open_dataset
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 SEED, LATENT, BATCH, WEIGHT, RATE = 0, 8, 100, 18.8, 2e-3
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split, hold_out
-from pushforward.data.fetch import reason
 from pushforward.data.values import on_one_scale
-from pushforward.errors import DataError
+from pushforward.errors import DataError, reason
 
 Array = NDArray[Any]
 

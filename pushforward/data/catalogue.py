@@ -28,8 +28,8 @@ from pushforward.data.sprites import open_sprites
 from pushforward.data.squares import open_fading_squares
 from pushforward.data.stacked import open_stacked
 from pushforward.data.styles import open_bible, open_captions, open_shakespeare
-from pushforward.data.vocabulary import Vocabulary
 from pushforward.errors import ConfigError, DataError, nearest
+from pushforward.text.vocabulary import Vocabulary
 
 Folder = Callable[[], Path]  # asked for only by the sets that are kept in files
 Opener = Callable[[Folder, Size | None, Progress | None], Dataset]

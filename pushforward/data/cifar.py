@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from pushforward.data.dataset import Dataset, Split
-from pushforward.data.fetch import content, download, find, reason, verify
-from pushforward.errors import DataError
+from pushforward.data.fetch import content, download, find, verify
+from pushforward.errors import DataError, reason
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward.data.vocabulary import Vocabulary
 from pushforward.errors import DataError
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
+from pushforward.text.vocabulary import Vocabulary
 
 
 class Batch(NamedTuple):

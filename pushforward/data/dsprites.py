@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split, hold_out
-from pushforward.data.fetch import find, reason
+from pushforward.data.fetch import find
 from pushforward.data.sprites import FACTORS, SHAPES, SIDE
-from pushforward.errors import DataError
+from pushforward.errors import DataError, reason
 
 PAGE = "https://github.com/google-deepmind/dsprites-dataset"
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"

@@ -9,19 +9,10 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from pushforward.errors import DataError
+from pushforward.errors import DataError, reason
 
 VARIABLE = "PUSHFORWARD_DATA"
 MOST_BYTES = 256 * 2**20  # what a compressed file may grow to: five times the largest of the catalogue
-
-
-def reason(error: BaseException) -> str:
-    """What an error of another library says, in one line.
-
-    >>> reason(ValueError("two\\nlines")), reason(EOFError())
-    ('two lines', 'EOFError')
-    """
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:

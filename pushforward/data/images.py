@@ -17,9 +17,8 @@ from torch import Tensor
 
 from pushforward.data import pixels
 from pushforward.data.dataset import Dataset, Split, hold_out
-from pushforward.data.fetch import reason
 from pushforward.data.sizes import Size, common_size, parse_size, shown
-from pushforward.errors import DataError
+from pushforward.errors import DataError, reason
 
 Progress = Callable[[int, int], None]
 

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split, hold_out
-from pushforward.data.fetch import reason
-from pushforward.data.vocabulary import PIECES, Vocabulary
-from pushforward.errors import DataError, whole
-from pushforward.tokens import padded
+from pushforward.errors import DataError, reason, whole
+from pushforward.text.tokens import padded
+from pushforward.text.vocabulary import PIECES, Vocabulary
 
 LONGEST = 32  # tokens of a line, its end included
 CHARACTERS = 1_000_000  # of one line

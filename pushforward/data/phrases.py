@@ -6,8 +6,8 @@ from itertools import product
 
 from pushforward.data.dataset import Dataset
 from pushforward.data.styles import paired
-from pushforward.data.vocabulary import Vocabulary
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
+from pushforward.text.vocabulary import Vocabulary
 
 ROWS = 4000  # pairs of phrases
 WHO = ("you", "i", "we", "the king", "my brother", "her old mother", "the two men", "your friend")

@@ -17,7 +17,7 @@ from torch import Tensor
 from pushforward.data.dataset import Centres, Dataset, Split
 from pushforward.distributions import Prior, SwissRollPrior, petals
 from pushforward.errors import whole
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 LEARNT, HELD = 50_000, 10_000
 SIGMA = 0.02  # of every mode of a ring

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split
 from pushforward.errors import DataError
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 Array = NDArray[np.float64]
 

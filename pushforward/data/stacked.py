@@ -14,7 +14,7 @@ import torch
 
 from pushforward.data.dataset import Dataset, Split, Stacked
 from pushforward.data.idx import MNIST, open_idx
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 
 def stacked(digits: Dataset, name: str = "stacked-mnist") -> Dataset:

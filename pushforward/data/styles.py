@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pushforward.data.dataset import Dataset
 from pushforward.data.lines import Lines, Pairs, as_dataset, read_lines, read_table
-from pushforward.data.vocabulary import Vocabulary
 from pushforward.errors import DataError
+from pushforward.text.vocabulary import Vocabulary
 
 # Of Shakespeare, whose names nobody else bears: pieces so small that new words are made of known ones, and
 # the tokens of a line, which 94 of 100 lines do not pass.

@@ -11,10 +11,10 @@ from pushforward.discrepancies.adversarial import (
 )
 from pushforward.discrepancies.base import Blocks, Discrepancy, Game
 from pushforward.discrepancies.constraints import Clipping, Constraint, GradientPenalty, spectral
+from pushforward.discrepancies.deep_kernel import LearntMMD, Root
 from pushforward.discrepancies.energy import Energy, EnergyMargin, Equilibrium, pulling_away
 from pushforward.discrepancies.f_divergences import FDivergence
 from pushforward.discrepancies.kernel import IMQ, MMD, GaussianKernel, Kernel, Polynomial, Radial
-from pushforward.discrepancies.learnt_kernel import LearntMMD, Root
 
 __all__ = [
     "IMQ",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pushforward.discrepancies.constraints import Constraint
 from pushforward.errors import ConfigError
 from pushforward.errors import whole as integer
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 
 class Discrepancy(nn.Module, ABC):

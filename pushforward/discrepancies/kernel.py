@@ -18,8 +18,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pushforward.collective import whole
 from pushforward.discrepancies.base import Discrepancy
+from pushforward.distributed import whole
 from pushforward.errors import ConfigError
 from pushforward.errors import whole as integer
 

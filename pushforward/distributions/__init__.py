@@ -2,9 +2,10 @@
 
 A deterministic encoder returns a :class:`Dirac`, so that every model can write ``q.rsample``
 without asking which kind of encoder it has. All noise comes in from outside
-(:class:`~pushforward.randomness.Noise`); nothing here draws from a global generator.
+(:class:`~pushforward.rng.Noise`); nothing here draws from a global generator.
 """
 
+from pushforward.distributions.base import Dirac, Distribution, Gaussian, Implicit, Uniform, moments
 from pushforward.distributions.encoders import (
     DeterministicEncoder,
     Encoder,
@@ -15,7 +16,7 @@ from pushforward.distributions.encoders import (
     UniformEncoder,
 )
 from pushforward.distributions.flow import FlowPrior
-from pushforward.distributions.laws import Dirac, Distribution, Gaussian, Implicit, Uniform, moments
+from pushforward.distributions.generator_prior import PushedPrior
 from pushforward.distributions.priors import (
     MixturePrior,
     NormalPrior,
@@ -27,7 +28,6 @@ from pushforward.distributions.priors import (
     UniformPrior,
     petals,
 )
-from pushforward.distributions.pushed import PushedPrior
 
 __all__ = [
     "DeterministicEncoder",

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions.laws import Dirac, Distribution, Gaussian, Implicit, Uniform
-from pushforward.labels import Told
-from pushforward.randomness import Noise
+from pushforward.distributions.base import Dirac, Distribution, Gaussian, Implicit, Uniform
+from pushforward.networks.conditional import Told
+from pushforward.rng import Noise
 
 LOG_VAR_BOUNDS = (-30.0, 20.0)  # exp overflows in float32 at 89; these keep every use of it finite
 
@@ -161,7 +161,8 @@ class ToldEncoder(Encoder):
     r"""An encoder that is told the label: :math:`Q(Z \mid x, y)`.
 
     Arguments:
-        encoder: The encoder of rows with the label beside them (:class:`~pushforward.labels.Told`).
+        encoder: The encoder of rows with the label beside them
+            (:class:`~pushforward.networks.conditional.Told`).
         classes: Number of labels K; of an unknown one all K numbers are 0.
     """
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.distributions.priors import Prior
 from pushforward.errors import ConfigError
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 BLOCK = 1000  # rows that are drawn together: splines keep some forty numbers for every one of a code
 

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.distributions.laws import Distribution, Gaussian, Implicit
+from pushforward.distributions.base import Distribution, Gaussian, Implicit
 from pushforward.errors import ConfigError, whole
-from pushforward.labels import one_hot
-from pushforward.randomness import Noise
+from pushforward.networks.conditional import one_hot
+from pushforward.rng import Noise
 
 
 class Prior(nn.Module, ABC):

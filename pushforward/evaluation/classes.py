@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from pushforward.distributions import ToldEncoder
-from pushforward.evaluation.estimate import mean_of
-from pushforward.evaluation.evidence import Evidence, chunks
-from pushforward.labels import one_hot
+from pushforward.evaluation.context import Evidence, chunks
+from pushforward.metrics.uncertainty import mean_of
+from pushforward.networks.conditional import one_hot
 
 ROWS = 20_000  # training rows that clusters are named after and neighbours are looked for among
 NEIGHBOURS = 5

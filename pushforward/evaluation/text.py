@@ -16,10 +16,10 @@ from torch import Tensor
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError
-from pushforward.evaluation.evidence import CHUNK, Evidence, chunks
-from pushforward.evaluation.kneser_ney import KneserNey
-from pushforward.randomness import Noise
-from pushforward.tokens import lengths
+from pushforward.evaluation.context import CHUNK, Evidence, chunks
+from pushforward.metrics.ngram_lm import KneserNey
+from pushforward.rng import Noise
+from pushforward.text.tokens import lengths
 
 SAMPLES = 10_000  # whose language model is made
 COMPARED = 500  # samples compared with all others

@@ -3,7 +3,7 @@
 from pushforward.models.adversarial import AAE, Heads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
 from pushforward.models.autoencoder import VAE, WAE, AutoEncoder
 from pushforward.models.base import Model, Player, Terms
-from pushforward.models.generative import GAN, InfoGAN, Recogniser
+from pushforward.models.gan import GAN, InfoGAN, Recogniser
 from pushforward.models.learnt_prior import ARAE, FollowingAE
 from pushforward.models.transfer import TransferAE
 from pushforward.models.variational import AVB, InfoVAE, RandomWAE

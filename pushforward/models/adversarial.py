@@ -23,9 +23,9 @@ from pushforward.costs import Cost
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior, ProductPrior
 from pushforward.errors import ConfigError, DataError
-from pushforward.labels import one_hot
 from pushforward.models.autoencoder import AutoEncoder
 from pushforward.models.base import Player, Terms
+from pushforward.networks.conditional import one_hot
 from pushforward.square import Square
 
 

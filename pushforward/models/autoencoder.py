@@ -18,7 +18,7 @@ from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior
 from pushforward.models.base import Model, Terms
 from pushforward.models.weight import Weight
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 
 
@@ -80,7 +80,7 @@ class WAE(AutoEncoder):
     Example:
         >>> import torch, pushforward as pf
         >>> from pushforward.distributions import DeterministicEncoder, NormalPrior
-        >>> from pushforward.randomness import Noise
+        >>> from pushforward.rng import Noise
         >>> prior = NormalPrior(2)
         >>> model = WAE(prior, nn.Linear(2, 5), DeterministicEncoder(nn.Linear(5, 2)),
         ...             match=pf.MMD(pf.IMQ(prior.spread)), weight=10.0)

@@ -14,9 +14,10 @@ from pushforward.costs import KL, Cost
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Distribution, Encoder, Prior
 from pushforward.errors import ConfigError
-from pushforward.labels import Told
-from pushforward.randomness import Noise
-from pushforward.square import Square, at_rest
+from pushforward.networks.conditional import Told
+from pushforward.rng import Noise
+from pushforward.square import Square
+from pushforward.utils import at_rest
 
 Terms = dict[str, Tensor]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pushforward.discrepancies import IMQ, MMD
 from pushforward.distributions import Prior
 from pushforward.errors import ConfigError, whole
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 
 BOUND = math.log(1e6)  # of an automatic weight, which must not drown the cost when no weight helps

@@ -1,8 +1,8 @@
-"""A network that two ask of the same rows answers once."""
+"""Layers that two networks share answer once of the same rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from torch import Tensor, nn
@@ -10,18 +10,36 @@ from torch import Tensor, nn
 
 @contextmanager
 def once(net: nn.Module) -> Iterator[None]:
-    """Within it ``net`` maps each tensor once; whoever asks again is given the same result, graph and all.
+    """Within it every layer of ``net`` maps each tensor once, whichever network asks.
 
-    Gradients of several losses add up in it as they would in two results. BatchNorms see each tensor once.
+    Whoever asks again is given the same result, graph and all: gradients of several losses add up in it as
+    they would in two results, and BatchNorms count a batch once.
+
+    Arguments:
+        net: A chain, whose layers may be those of another chain too, or a single layer.
 
     Example:
         >>> import torch
-        >>> net, x = nn.Dropout(), torch.ones(3)
+        >>> net, x = nn.Sequential(nn.Dropout()), torch.ones(3)
+        >>> longer = nn.Sequential(*net, nn.Identity())
         >>> with once(net):
-        ...     net(x) is net(x), net(x) is net(x.clone())
+        ...     net(x) is longer(x), net(x) is net(x.clone())
         (True, False)
     """
-    forward = net.forward
+    layers = list(net.children()) if isinstance(net, nn.Sequential) else [net]
+    before = [vars(layer).get("forward") for layer in layers]  # whoever else stood in for a layer
+    for layer in layers:
+        layer.forward = _remembering(layer.forward)
+    try:
+        yield
+    finally:
+        for layer, forward in zip(layers, before, strict=True):
+            del layer.forward
+            if forward is not None:
+                layer.forward = forward
+
+
+def _remembering(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     known: dict[int, tuple[Tensor, Tensor]] = {}  # with the tensor itself, so that no other has its identity
 
     def remembered(x: Tensor) -> Tensor:
@@ -29,11 +47,7 @@ def once(net: nn.Module) -> Iterator[None]:
             known[id(x)] = x, forward(x)
         return known[id(x)][1]
 
-    net.forward = remembered
-    try:
-        yield
-    finally:
-        del net.forward
+    return remembered
 
 
 __all__ = ["once"]

@@ -42,7 +42,7 @@ def quick(data: Dataset, **changes: Any) -> InTurns:
 
 def in_noise(data: Dataset, **changes: Any) -> InTurns:
     """The same for codes with classes: noise on the input, and convolutions, which tell digits apart."""
-    usual = {"network": "gru" if data.words else "conv-mlp" if len(data.shape) == 3 else "mlp"}
+    usual = {"network": "gru" if data.words else "conv-mlp" if data.kind == "images" else "mlp"}
     return quick(data, input_noise=0.3 if data.unit else 0.0, **(usual | changes))
 
 
@@ -349,7 +349,7 @@ CLUSTER_TABLE: Table = {
     # A weaker encoder leaves classes soft, and the decoder reads them as more style.
     "small": lambda data: in_noise(
         data, latent=10, classes=16, encoder_lr=1.5e-3,
-        **({"network": "conv-mlp-bare"} if len(data.shape) == 3 else {}),
+        **({"network": "conv-mlp-bare"} if data.kind == "images" else {}),
     ),
     "paper": lambda data: printed(latent=10, classes=16, input_noise=0.3),
 }  # fmt: skip

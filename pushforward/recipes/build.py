@@ -10,7 +10,7 @@ from pushforward.errors import ConfigError
 from pushforward.models import AutoEncoder, AutoWeight, Model, RisingWeight, Weight
 from pushforward.recipes.parts import Recipe, check_fit
 from pushforward.recipes.settings import Settings
-from pushforward.tokens import swapped
+from pushforward.text.tokens import swapped
 from pushforward.training import Training, adam
 from pushforward.training.loop import Optimizing
 

@@ -83,7 +83,7 @@ def ebgan(
 BEGAN_TABLE: Table = {
     "small": lambda data: (
         quick(data, gamma=0.85, rate=0.1, power=2)
-        if len(data.shape) == 3
+        if data.kind == "images"
         else quick(data, lr=5e-4, critic_lr=5e-4, gamma=0.5, rate=0.02)
     ),
     "paper": lambda data: published(

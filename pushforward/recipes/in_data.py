@@ -75,7 +75,7 @@ class Pieces:
 
 def quick(data: Dataset, **changes: Any) -> InData:
     """Settings that are done in minutes on two cores: Adam with little momentum, rates that fall."""
-    images = len(data.shape) == 3
+    images = data.kind == "images"
     rows = len(data.train)
     batch = min(64 if images else 256, max(2, rows // 4))
     row = InData(
@@ -203,4 +203,4 @@ def rebuilder(made: Pieces, width: int, cost: Cost, mean: bool = False) -> Energ
 
 def norm_of(data: Dataset, kind: str = "batch") -> str | None:
     """What normalises a critic that nothing else restrains: on images it would win."""
-    return kind if len(data.shape) == 3 else None
+    return kind if data.kind == "images" else None

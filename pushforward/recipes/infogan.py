@@ -81,11 +81,10 @@ def infogan(
         raise ConfigError(
             "the critic of infogan must be an nn.Sequential that ends with a Linear: features first"
         )
-    trunk = critic[0] if len(critic) == 2 else critic[:-1]
     numbers = sum(Recogniser.sizes(blocks, code_std))
     head = mlp(critic[-1].in_features, numbers, [128], norm=None, activation=nn.ReLU)
-    recogniser = Recogniser(trunk, head, blocks, code_std)
-    match = JensenShannon(nn.Sequential(trunk, critic[-1]), True, chosen.turns)
+    recogniser = Recogniser(critic[:-1], head, blocks, code_std)
+    match = JensenShannon(critic, True, chosen.turns)
     model = InfoGAN(prior, made.decoder, match, recogniser, float(chosen.weight))
     meaning = (
         f"weight {float(chosen.weight):g} times the nats it costs to read the code off a sample; "

@@ -86,7 +86,7 @@ def gmmn(
     made = pieces(chosen, data, options, None)
     if not chosen.scale > 0:
         raise DataError(f"{data.name}: all rows are equal, so kernels have no width; give one by scale=")
-    kernel = mixture_of_widths(chosen.scale, WIDE if len(data.shape) == 3 else FINE)
+    kernel = mixture_of_widths(chosen.scale, WIDE if data.kind == "images" else FINE)
     match = Root(MMD(kernel, "v"))
     words = f"MMD, Gaussian kernels of bandwidths {', '.join(f'{h:g}' for h in kernel.bandwidths)}"
     return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)
@@ -163,7 +163,7 @@ def mmd_gan(
 
 AE_TABLE: dict[str, Callable[[Dataset], Settings]] = {
     "small": lambda data: small(
-        data, None, latent=12 if len(data.shape) == 3 else 2, batch=many(data),
+        data, None, latent=12 if data.kind == "images" else 2, batch=many(data),
         epochs=6000 * many(data) / len(data.train),
     ),
 }  # fmt: skip

@@ -30,26 +30,23 @@ from pushforward.distributions import (
     petals,
 )
 from pushforward.errors import ConfigError, nearest
-from pushforward.labels import Told
 from pushforward.models import AutoWeight, Model, RisingWeight, Weight
-from pushforward.networks import (
+from pushforward.networks import Mixing, conv_decoder, conv_encoder, mlp, official_init
+from pushforward.networks.conditional import Told
+from pushforward.networks.dcgan import halvings
+from pushforward.recipes.settings import Settings
+from pushforward.rng import Noise
+from pushforward.square import Square
+from pushforward.text.networks import (
     GRULineDecoder,
     GRULineEncoder,
     LineDecoder,
     LineEncoder,
-    Mixing,
     TransformerLineDecoder,
     TransformerLineEncoder,
-    conv_decoder,
-    conv_encoder,
-    mlp,
-    official_init,
 )
-from pushforward.networks.dcgan import halvings
-from pushforward.randomness import Noise
-from pushforward.recipes.settings import Settings
-from pushforward.square import Square, at_rest
 from pushforward.training import Training
+from pushforward.utils import at_rest
 
 COSTS: dict[str, Callable[[], Cost]] = {
     "squared": SquaredError,

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, nearest, whole
-from pushforward.tokens import PAD
+from pushforward.text.tokens import PAD
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,11 +19,12 @@ from pushforward.discrepancies import IMQ, MMD, Clipping, GradientPenalty, Jense
 from pushforward.distributions import DeterministicEncoder, NormalPrior, PushedPrior
 from pushforward.errors import ConfigError, DataError
 from pushforward.models import ARAE, TransferAE
-from pushforward.networks import LineDecoder, WriterOfEach, mlp
+from pushforward.networks import mlp
 from pushforward.recipes.build import Table, finish, price
 from pushforward.recipes.options import NetworkOptions, entries, unfolded
 from pushforward.recipes.parts import NETWORKS, Recipe, assemble, fitting
 from pushforward.recipes.settings import Settings, WithPrior, pick, small
+from pushforward.text.networks import LineDecoder, WriterOfEach
 from pushforward.training import adam
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pushforward.evaluation.figures import extractor, lines, reached
+from pushforward.evaluation.table import extractor, lines, reached
 from pushforward.report.pictures import Album, pairs, picture, show_codes, show_curves, show_vectors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from pushforward.evaluation.doctor import Finding
+    from pushforward.evaluation.diagnosis import Finding
 
 
 SHOWN = 24  # rows of lines on a page

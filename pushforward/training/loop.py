@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pushforward.data.dataset import Batch, Split
 from pushforward.errors import DivergedError
 from pushforward.models.base import Model, Player, Terms
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training.schedules import SCHEDULES
 

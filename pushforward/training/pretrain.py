@@ -10,7 +10,7 @@ from torch import Tensor
 from pushforward.data.dataset import Split
 from pushforward.errors import DivergedError
 from pushforward.models.base import Model
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training.loop import Optimizing, reseed
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pushforward.data import Dataset, Split, open_dataset
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 
 def world(rows=6):

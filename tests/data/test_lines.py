@@ -7,10 +7,10 @@ import torch
 
 from pushforward.data import open_dataset
 from pushforward.data.lines import CHARACTERS, Lines, as_dataset, read_table
-from pushforward.data.vocabulary import Vocabulary
 from pushforward.errors import ConfigError, DataError
-from pushforward.randomness import Noise
-from pushforward.tokens import END, PAD, SPECIAL, UNKNOWN, lengths
+from pushforward.rng import Noise
+from pushforward.text.tokens import END, PAD, SPECIAL, UNKNOWN, lengths
+from pushforward.text.vocabulary import Vocabulary
 
 SAID = [
     f"the {colour} {thing} is number {i} ."

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.comparison import Case, Compared, compare, table
 from pushforward.errors import ConfigError, DataError, InterruptedRunError
+from pushforward.runs.compare import Case, Compared, compare, table
 
 QUICK = {"steps": 5, "features": "pca", "progress": False}
 
@@ -161,7 +161,7 @@ def test_a_stopped_comparison_says_how_to_go_on(tmp_path, monkeypatch):
     def stopped(*_, **__):
         raise InterruptedRunError("stopped at step 3; go on with: pushforward resume somewhere")
 
-    monkeypatch.setattr("pushforward.comparison.train", stopped)
+    monkeypatch.setattr("pushforward.runs.compare.train", stopped)
     with pytest.raises(InterruptedRunError, match="the same comparison again goes on there"):
         compare(["ae"], "digits", seeds=[0], out=tmp_path, **QUICK)
 

@@ -99,7 +99,7 @@ def test_resumed_runs_are_the_same_bits(recipe, points, tmp_path, monkeypatch):
         return advance(self)
 
     monkeypatch.setattr(Loop, "advance", interrupted)
-    monkeypatch.setattr("pushforward.training.session.PATIENCE", -1.0)
+    monkeypatch.setattr("pushforward.training.trainer.PATIENCE", -1.0)
     with pytest.raises(InterruptedRunError):
         pf.train(recipe, points, out=tmp_path / "parts", steps=8, progress=False)
     monkeypatch.setattr(Loop, "advance", advance)
@@ -156,7 +156,7 @@ def test_dcgan_s_batch_norm_keeps_statistics_in_the_critic_s_turn_alone(digits):
     loop = Loop(built.model, digits.train, built.training, total=4)
     model, critic = loop.seats
     norm = next(m for m in built.model.match.modules() if isinstance(m, nn.BatchNorm2d))
-    from pushforward.randomness import Noise
+    from pushforward.rng import Noise
     from pushforward.square import Square
 
     def look(seat):
@@ -233,7 +233,7 @@ def test_stacked_digits(digits):
 
 def test_worlds_of_points():
     """Ring and grid have the modes that they say they have, in equal shares, and held-out rows are others."""
-    from pushforward.evaluation import point_modes
+    from pushforward.metrics.modes import point_modes
 
     for name, count in (("ring", 8), ("grid", 25)):
         data = open_dataset(name)
@@ -268,9 +268,10 @@ def test_a_normalised_critic_can_be_handed_back(points, tmp_path):
 
 def test_to_watch_a_run_does_not_change_it(digits):
     """Signs are read at rest: no running statistic moves."""
-    from pushforward.randomness import Noise
-    from pushforward.square import Square, at_rest
-    from pushforward.training.health import watch
+    from pushforward.rng import Noise
+    from pushforward.square import Square
+    from pushforward.training.monitor import watch
+    from pushforward.utils import at_rest
 
     for recipe in ("dcgan", "infogan"):
         model = RECIPES[recipe](digits, batch=20, settings="paper").model.train()

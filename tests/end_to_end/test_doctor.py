@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.doctor import BROKEN, HEALTHY
 from pushforward.evaluation import diagnose
-from pushforward.evaluation.doctor import SYMPTOMS
+from pushforward.evaluation.diagnosis import SYMPTOMS
 
 ONE_OF_EACH = {wanted: (name, case) for wanted, name, case in reversed(BROKEN)}
 

@@ -13,11 +13,12 @@ from pushforward.data import Dataset, Split
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import ConfigError
-from pushforward.evaluation import SECTIONS, USUAL, Checkup, Evidence, Features, diagnose, judge
+from pushforward.evaluation import SECTIONS, USUAL, Checkup, Evidence, diagnose, judge
+from pushforward.features.base import Features
 from pushforward.models import Model
 from pushforward.networks import mlp
-from pushforward.randomness import Noise
-from pushforward.verdict import read_verdict
+from pushforward.rng import Noise
+from pushforward.runs.results import read_verdict
 
 
 class Nothing(Discrepancy):
@@ -187,7 +188,7 @@ def test_a_damaged_verdict_is_made_again(text, trained):
 def test_an_older_judge_is_not_believed(trained, monkeypatch):
     trained.evaluate(features="pca", sections=["objective"])
     assert trained.judged(features="pca", sections=["objective"]) == read_verdict(trained.path)
-    monkeypatch.setattr("pushforward.verdict.VERSION", 99)
+    monkeypatch.setattr("pushforward.runs.results.VERSION", 99)
     assert trained.judged(features="pca", sections=["objective"])["judge"] == 99
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pushforward.data import open_dataset
-from pushforward.randomness import Noise
 from pushforward.recipes import RECIPES
+from pushforward.rng import Noise
 from pushforward.training import Loop
 
 SCRIPTS = Path(__file__).parents[2] / "examples" / "from_scratch"

@@ -7,8 +7,8 @@ import torch
 
 import pushforward as pf
 from pushforward.distributions import NormalPrior
-from pushforward.randomness import Noise
-from pushforward.training.health import Health
+from pushforward.rng import Noise
+from pushforward.training.monitor import Health
 
 
 def codes(made, n=200, latent=3):

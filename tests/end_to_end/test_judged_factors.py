@@ -10,10 +10,10 @@ from pushforward.data import Dataset, Split
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import DataError
 from pushforward.evaluation import SECTIONS, USUAL, Evidence, judge
-from pushforward.evaluation.disentanglement import disentanglement
-from pushforward.evaluation.figures import lines
+from pushforward.evaluation.table import lines
+from pushforward.metrics.disentanglement import disentanglement
 from pushforward.networks import mlp
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 NAMES = ("a", "b", "c")
 

@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 import pushforward as pf
 from pushforward.data import Dataset, Split
 from pushforward.errors import ConfigError, DataError
-from pushforward.randomness import Noise
 from pushforward.recipes import RECIPES
-from pushforward.verdict import read_verdict
+from pushforward.rng import Noise
+from pushforward.runs.results import read_verdict
 
 TOLD = ["wae-mmd", "wae-gan", "wae-random", "vae", "beta-vae", "info-vae", "ae", "aae"]
 ADVERSARIAL = [

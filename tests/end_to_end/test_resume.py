@@ -13,7 +13,7 @@ import torch
 import pushforward as pf
 from pushforward.errors import CheckpointError, ConfigError, DataError, InterruptedRunError, OutputError
 from pushforward.training import checkpoints
-from pushforward.training.session import Session
+from pushforward.training.trainer import Session
 
 STEPS = 60
 RECIPES = {

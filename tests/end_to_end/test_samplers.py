@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import pushforward as pf
-import pushforward.samplers as samplers
+import pushforward.runs.latent_samplers as samplers
 from pushforward.errors import ConfigError
 from pushforward.evaluation import Evidence
-from pushforward.folder import OURS
-from pushforward.randomness import Noise
-from pushforward.samplers import SAMPLERS, drawn_codes
-from pushforward.verdict import answers, question, read_verdict, verdict_name
+from pushforward.rng import Noise
+from pushforward.runs.directory import OURS
+from pushforward.runs.latent_samplers import SAMPLERS, drawn_codes
+from pushforward.runs.results import answers, question, read_verdict, verdict_name
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from pushforward.discrepancies import (
 from pushforward.discrepancies.f_divergences import ROWS
 from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 SHAPE = (3, 4)
 D = math.prod(SHAPE)

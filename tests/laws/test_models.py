@@ -51,7 +51,6 @@ from pushforward.distributions import (
     petals,
 )
 from pushforward.errors import ConfigError, DataError
-from pushforward.labels import Told
 from pushforward.models import (
     AAE,
     ARAE,
@@ -70,7 +69,8 @@ from pushforward.models import (
     TransferAE,
 )
 from pushforward.networks import mlp
-from pushforward.randomness import Noise
+from pushforward.networks.conditional import Told
+from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training import Loop, Training, adam
 

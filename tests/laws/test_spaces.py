@@ -25,7 +25,7 @@ from pushforward.discrepancies.f_divergences import ROWS
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.models import GAN
 from pushforward.networks import mlp
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.training import Loop, Training, adam
 
 SHIFT = 1.5

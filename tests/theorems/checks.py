@@ -18,7 +18,7 @@ from pushforward.discrepancies import IMQ, MMD, Radial
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.models import AutoEncoder, Model
 from pushforward.networks import mlp
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training.loop import Loop, Training, adam
 

@@ -20,10 +20,10 @@ from pushforward.distributions import (
     petals,
 )
 from pushforward.errors import ConfigError, DataError
-from pushforward.labels import Told
 from pushforward.models import AAE, Heads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
 from pushforward.networks import mlp
-from pushforward.randomness import Noise
+from pushforward.networks.conditional import Told
+from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training import Loop, Training
 

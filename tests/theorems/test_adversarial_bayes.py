@@ -22,9 +22,9 @@ from pushforward.distributions import (
     Uniform,
     moments,
 )
-from pushforward.distributions.laws import LEAST
+from pushforward.distributions.base import LEAST
 from pushforward.models import AVB
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 
 pytestmark = pytest.mark.usefixtures("float64")

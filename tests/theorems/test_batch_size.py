@@ -20,7 +20,7 @@ from pushforward import (
     SquaredError,
 )
 from pushforward.distributions import DeterministicEncoder, Gaussian, GaussianEncoder, NormalPrior
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 
 COSTS = [SquaredError(), L1(), L2(), Bernoulli(), GaussianLikelihood(), GaussianLikelihood(0.5, learnt=True)]

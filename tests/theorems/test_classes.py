@@ -14,8 +14,8 @@ from pushforward.distributions import (
     OneHotPrior,
     ProductPrior,
 )
-from pushforward.evaluation import Evidence, Features, judge
-from pushforward.labels import Told
+from pushforward.evaluation import Evidence, judge
+from pushforward.features.base import Features
 from pushforward.models import (
     AAE,
     AutoEncoder,
@@ -25,6 +25,7 @@ from pushforward.models import (
     ReductionAAE,
     SemiSupervisedAAE,
 )
+from pushforward.networks.conditional import Told
 
 K, STYLE = 4, 2
 

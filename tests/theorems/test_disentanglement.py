@@ -9,7 +9,7 @@ from scipy.stats import entropy
 from sklearn.metrics import mutual_info_score
 
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation.disentanglement import (
+from pushforward.metrics.disentanglement import (
     Groups,
     beta_vae_score,
     concentration,
@@ -22,7 +22,7 @@ from pushforward.evaluation.disentanglement import (
     sap,
     sap_ceiling,
 )
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -21,7 +21,7 @@ from pushforward.distributions import (
 )
 from pushforward.distributions.encoders import truncated_normal
 from pushforward.errors import ConfigError
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 
 MANY = 100_000

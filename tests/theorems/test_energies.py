@@ -12,9 +12,10 @@ from pushforward.discrepancies import Energy, EnergyMargin, Equilibrium, pulling
 from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.models import GAN
-from pushforward.randomness import Noise
 from pushforward.recipes import began, ebgan
-from pushforward.square import Square, at_rest
+from pushforward.rng import Noise
+from pushforward.square import Square
+from pushforward.utils import at_rest
 
 P = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
 Q = torch.tensor([0.2, 0.2, 0.6], dtype=torch.float64)

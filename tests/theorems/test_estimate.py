@@ -8,8 +8,8 @@ import torch
 from scipy import stats
 
 from pushforward.errors import ConfigError
-from pushforward.evaluation.estimate import jackknife, mean_interval
-from pushforward.evaluation.figures import SAMPLES, TABLE, Figure, written
+from pushforward.evaluation.table import SAMPLES, TABLE, Figure, written
+from pushforward.metrics.uncertainty import jackknife, mean_interval
 
 
 def test_jackknife_of_a_mean_is_its_standard_error():

@@ -12,14 +12,14 @@ from torch import nn
 
 from pushforward.data import Dataset, Split, open_dataset
 from pushforward.errors import CheckpointError, ConfigError, DataError
-from pushforward.evaluation.classifier import (
+from pushforward.features.base import PCA, Module, Pixels, extract, open_features
+from pushforward.features.classifier import (
     classifier_folder,
     classifier_of,
     load_classifier,
     save_classifier,
     train_classifier,
 )
-from pushforward.evaluation.features import PCA, Module, Pixels, extract, open_features
 
 
 def rows(n=60, d=5, classes=3):

@@ -6,13 +6,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import pushforward.samplers as samplers
+import pushforward.runs.latent_samplers as samplers
 from pushforward.discrepancies import IMQ, MMD
 from pushforward.distributions import FlowPrior, MixturePrior, NormalPrior, petals
 from pushforward.errors import CheckpointError, ConfigError, DataError
-from pushforward.evaluation.latent import permutation_test
-from pushforward.randomness import Noise
-from pushforward.samplers import SAMPLERS, fit_flow, fit_mixture, key_of, read_sampler, save_sampler
+from pushforward.metrics.latent_fit import permutation_test
+from pushforward.rng import Noise
+from pushforward.runs.latent_samplers import (
+    SAMPLERS,
+    fit_flow,
+    fit_mixture,
+    key_of,
+    read_sampler,
+    save_sampler,
+)
 
 KEY = key_of(7, 0, "0123")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from pushforward.errors import DataError
-from pushforward.evaluation.frechet import (
+from pushforward.metrics.frechet import (
     BLOCK,
     Moments,
     MomentTree,
@@ -256,7 +256,7 @@ def test_a_part_taken_away():
 
 
 def test_many_features_have_no_error(monkeypatch):
-    module = sys.modules["pushforward.evaluation.frechet"]
+    module = sys.modules["pushforward.metrics.frechet"]
     assert module.MANY == 4096
     monkeypatch.setattr(module, "MANY", 7)
     few, many = (frechet(torch.randn(40, n), moments(torch.randn(30, n))) for n in (7, 8))

@@ -17,7 +17,7 @@ from pushforward.discrepancies import (
 )
 from pushforward.errors import ConfigError
 from pushforward.networks import mlp
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 P = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
 Q = torch.tensor([0.2, 0.2, 0.6], dtype=torch.float64)

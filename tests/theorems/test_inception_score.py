@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation.inception_score import inception_score
+from pushforward.metrics.inception_score import inception_score
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -20,7 +20,7 @@ from pushforward.distributions import (
 )
 from pushforward.errors import ConfigError
 from pushforward.models import InfoVAE, RandomWAE
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 
 MANY = 100_000

@@ -8,8 +8,8 @@ import torch
 
 from pushforward.discrepancies import MMD, Polynomial
 from pushforward.errors import DataError
-from pushforward.evaluation.kid import kid, kid_of_subsets
-from pushforward.randomness import Noise
+from pushforward.metrics.kid import kid, kid_of_subsets
+from pushforward.rng import Noise
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -15,10 +15,10 @@ from pushforward.distributions import (
     ToldEncoder,
 )
 from pushforward.errors import DataError
-from pushforward.labels import Told, one_hot
 from pushforward.models import AutoEncoder, SemiSupervisedAAE
 from pushforward.networks import conv_decoder, conv_encoder, mlp
-from pushforward.randomness import Noise
+from pushforward.networks.conditional import Told, one_hot
+from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training import Loop, Training, adam
 

@@ -5,18 +5,19 @@ import math
 import pytest
 import torch
 
+from pushforward.discrepancies import IMQ, MMD
 from pushforward.distributions import Dirac, Gaussian, NormalPrior, SpherePrior, UniformPrior
 from pushforward.errors import DataError
-from pushforward.evaluation import latent
-from pushforward.evaluation.latent import information_split, least_gaussian_plane
-from pushforward.randomness import Noise
+from pushforward.metrics.latent_fit import information_split, least_gaussian_plane, permutation_test
+from pushforward.metrics.latent_fit import latent_fit as full_latent_fit
+from pushforward.rng import Noise
 
 NOISE = Noise("latent fit")
 
 
 def latent_fit(codes, prior, **more):
     """With small two-sample tests, which cost the most."""
-    return latent.latent_fit(codes, prior, test_sizes=(100,), **more)
+    return full_latent_fit(codes, prior, test_sizes=(100,), **more)
 
 
 def codes_of(prior, n=2000, place="codes"):
@@ -171,4 +172,4 @@ def test_bad_codes(shape):
 
 def test_two_sample_test_needs_two_rows():
     with pytest.raises(DataError, match="two samples of one size, at least 2, are needed, got 1 and 1 rows"):
-        latent.permutation_test(latent.MMD(latent.IMQ(4.0)), torch.zeros(1, 2), torch.zeros(1, 2), NOISE)
+        permutation_test(MMD(IMQ(4.0)), torch.zeros(1, 2), torch.zeros(1, 2), NOISE)

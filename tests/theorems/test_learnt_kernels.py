@@ -7,7 +7,7 @@ from torch import nn
 from pushforward import IMQ, MMD, GaussianKernel
 from pushforward.discrepancies import Clipping, GradientPenalty, LearntMMD, Root
 from pushforward.errors import ConfigError
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 KERNEL = GaussianKernel([1.0, 2.0])
 

@@ -11,7 +11,7 @@ from torch import nn
 from pushforward import IMQ, MMD, VAE, WAE, AutoEncoder, GaussianLikelihood
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import DeterministicEncoder, GaussianEncoder, NormalPrior
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
+import pushforward.metrics.ais as ais
 from pushforward.costs import L1, Bernoulli, GaussianLikelihood, SquaredError
 from pushforward.distributions import (
     DeterministicEncoder,
@@ -18,11 +19,10 @@ from pushforward.distributions import (
     UniformPrior,
 )
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation import annealing
-from pushforward.evaluation.annealing import annealed, bidirectional, sigmoid
-from pushforward.evaluation.likelihood import importance_weighted, joint
+from pushforward.metrics.ais import annealed, bidirectional, sigmoid
+from pushforward.metrics.likelihood import importance_weighted, joint
 from pushforward.models import VAE
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -286,7 +286,7 @@ def test_steps_are_accepted_two_times_in_three():
     for std in (0.05, 1.0):
         linear = Linear(lengths=(1.0, 1.0, 1.0, 1.0), features=8, std=std, sigma=1.0)
         x = linear.law.sample((50,))
-        path = annealing.Path(joint(linear.model), x, Noise(0), sigmoid(150).tolist(), 5)
+        path = ais.Path(joint(linear.model), x, Noise(0), sigmoid(150).tolist(), 5)
         size = path.pilot(lambda _: None)[-1]
         state = path._state(linear.posterior(x).sample((40,)).transpose(0, 1))
         _, chance = path._move(state, 1.0, size, Noise("test"))
@@ -298,7 +298,7 @@ def test_trajectories_keep_their_energy(beta):
     """Small steps follow the flow of prior and likelihood: over one unit of time hardly any is refused."""
     linear = Linear(sigma=2.0)
     x = linear.law.sample((20,))
-    path = annealing.Path(joint(linear.model), x, Noise(0), [0.0, 1.0], 50)
+    path = ais.Path(joint(linear.model), x, Noise(0), [0.0, 1.0], 50)
     start = path._state(torch.randn(20, 30, 3))
     end, chance = path._move(start, beta, torch.full((20, 1), 0.02), Noise("test"))
     assert chance.mean() > 0.99

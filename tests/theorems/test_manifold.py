@@ -8,9 +8,9 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
-import pushforward.evaluation.manifold as manifold
+import pushforward.metrics.precision_recall as manifold
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation.manifold import best_f, prd, prd_curve, prdc
+from pushforward.metrics.precision_recall import best_f, prd, prd_curve, prdc
 
 pytestmark = pytest.mark.usefixtures("float64")
 

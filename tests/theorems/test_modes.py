@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy.stats import binom
 
-import pushforward.evaluation.modes as modes
+import pushforward.metrics.modes as modes
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation.modes import Modes, grid, label_modes, point_modes, ring, stacked_labels
+from pushforward.metrics.modes import Modes, grid, label_modes, point_modes, ring, stacked_labels
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from pushforward.randomness import BLOCK, Noise, derive
+from pushforward.rng import BLOCK, Noise, derive
 
 DRAWS = pytest.mark.parametrize("draw", ["normal", "uniform"])
 

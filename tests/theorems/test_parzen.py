@@ -9,7 +9,7 @@ import torch
 from sklearn.neighbors import KernelDensity
 
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation.parzen import Parzen, log_densities, parzen, parzen_with_baselines
+from pushforward.metrics.parzen import Parzen, log_densities, parzen, parzen_with_baselines
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -22,7 +22,7 @@ from pushforward.discrepancies.f_divergences import ROWS
 from pushforward.distributions import NormalPrior, OneHotPrior, ProductPrior
 from pushforward.models import GAN, InfoGAN, Recogniser
 from pushforward.models.base import Player
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 
 

@@ -17,7 +17,7 @@ from pushforward.distributions import (
     petals,
 )
 from pushforward.errors import ConfigError
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 
 MANY = 100_000
 MEANS = torch.tensor([[0.0, 3.0], [-2.0, 0.5], [5.0, -1.0]])

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from pushforward.networks.recurrent import GRU
+from pushforward.text.recurrent import GRU
 
 SIZES = [[3, 5, 1, 5, 2], [4, 4], [1], [1, 1, 7]]
 

@@ -10,19 +10,19 @@ import torch.nn.functional as F
 
 from pushforward.costs import Tokens
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation.kneser_ney import KneserNey
 from pushforward.evaluation.text import StyleJudge, bleu, distinct, self_bleu
-from pushforward.labels import Told
-from pushforward.networks import (
+from pushforward.metrics.ngram_lm import KneserNey
+from pushforward.networks.conditional import Told
+from pushforward.rng import Noise
+from pushforward.text.distribution import Leaning
+from pushforward.text.networks import (
     GRULineDecoder,
     GRULineEncoder,
-    Leaning,
     TransformerLineDecoder,
     TransformerLineEncoder,
     WriterOfEach,
 )
-from pushforward.randomness import Noise
-from pushforward.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths, swapped
+from pushforward.text.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths, swapped
 
 PIECES = 20
 

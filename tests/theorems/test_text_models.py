@@ -10,12 +10,12 @@ from pushforward.costs import KL, SquaredError
 from pushforward.discrepancies import IMQ, MMD, GradientPenalty, JensenShannon, Wasserstein
 from pushforward.distributions import DeterministicEncoder, Gaussian, NormalPrior, PushedPrior
 from pushforward.errors import ConfigError, DataError
-from pushforward.labels import Told
 from pushforward.models import ARAE, VAE, WAE, AutoEncoder, RisingWeight, TransferAE
 from pushforward.networks import mlp
-from pushforward.randomness import Noise
+from pushforward.networks.conditional import Told
 from pushforward.recipes import RECIPES
 from pushforward.recipes.text import on_sphere
+from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training import Loop, Training, adam
 

@@ -26,7 +26,7 @@ from pushforward.data import Split
 from pushforward.distributions import DeterministicEncoder, GaussianEncoder, NoisyInput, NormalPrior
 from pushforward.errors import DivergedError
 from pushforward.networks import mlp
-from pushforward.randomness import Noise
+from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training import adam
 from pushforward.training.pretrain import match_moments, moment_gap

@@ -7,7 +7,7 @@ import torch
 from scipy.stats import chi2
 
 from benchmarks.translator import Translator, agreed, tell, trimmed
-from pushforward.tokens import BEGIN, END, PAD, lengths, told_before
+from pushforward.text.tokens import BEGIN, END, PAD, lengths, told_before
 
 PIECES, WORDS = 7, (4, 5, 6)
 STYLES = torch.arange(20) % 2

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, wasserstein_distance
 
-import pushforward.evaluation.transport as transport
+import pushforward.metrics.transport as transport
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation.transport import sliced_wasserstein, wasserstein
-from pushforward.randomness import Noise
+from pushforward.metrics.transport import sliced_wasserstein, wasserstein
+from pushforward.rng import Noise
 
 pytestmark = pytest.mark.usefixtures("float64")
 

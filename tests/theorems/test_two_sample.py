@@ -6,9 +6,9 @@ import pytest
 import torch
 from scipy.stats import fisher_exact, kstest, norm
 
-import pushforward.evaluation.two_sample as two_sample
+import pushforward.metrics.two_sample as two_sample
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation.two_sample import classifier_test, pair
+from pushforward.metrics.two_sample import classifier_test, pair
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -1,0 +1,106 @@
+"""Laws over the rows of a batch: what a prior or an encoder returns when it is called."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pushforward.rng import Noise
+
+LEAST = 1e-4  # variance that a law of moments has at least; the official code of AVB adds the same
+
+
+class Distribution(ABC):
+    """A law over N rows, one for each row of a batch.
+
+    Attributes:
+        center: The point that stands for the law when no noise is wanted, shape (N, \\*).
+    """
+
+    center: Tensor
+
+    @abstractmethod
+    def rsample(self, noise: Noise) -> Tensor:
+        """One draw of every row, differentiable, of the shape of ``center``."""
+
+
+class Dirac(Distribution):
+    """All mass in one point: z = center."""
+
+    def __init__(self, center: Tensor) -> None:
+        self.center = center
+
+    def rsample(self, noise: Noise) -> Tensor:
+        return self.center
+
+
+class Gaussian(Distribution):
+    r"""The diagonal Gaussian :math:`N(\mu, \mathrm{diag}\,\sigma^2)`.
+
+    Arguments:
+        center: The mean, shape (N, L).
+        log_var: The logarithm of the variance, shape (N, L).
+    """
+
+    def __init__(self, center: Tensor, log_var: Tensor) -> None:
+        self.center = center
+        self.log_var = log_var
+
+    def rsample(self, noise: Noise) -> Tensor:
+        return self.center + (self.log_var / 2).exp() * noise.normal(*self.center.shape).to(self.center)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log-density at ``z`` in nats, shape (N,)."""
+        squares = (z - self.center).square() * (-self.log_var).exp()
+        return -0.5 * (squares + self.log_var + math.log(2 * math.pi)).sum(dim=-1)
+
+
+class Uniform(Distribution):
+    r"""The uniform law on a box with given centre and variances: sides :math:`\sqrt{12}\,\sigma`.
+
+    Arguments:
+        center: The mean, shape (N, L).
+        log_var: The logarithm of the variance, shape (N, L).
+    """
+
+    def __init__(self, center: Tensor, log_var: Tensor) -> None:
+        self.center = center
+        self.log_var = log_var
+
+    def rsample(self, noise: Noise) -> Tensor:
+        place = noise.uniform(*self.center.shape).to(self.center) - 0.5
+        return self.center + math.sqrt(12) * (self.log_var / 2).exp() * place
+
+
+class Implicit(Distribution):
+    r"""The law of :math:`f(\eta)` for noise :math:`\eta`; it can be sampled and has no density.
+
+    Arguments:
+        draw: The map from a source of noise to one draw of every row.
+        center: What stands for the law without noise, made when asked for. It is :math:`f(0)`,
+            not the mean.
+    """
+
+    def __init__(self, draw: Callable[[Noise], Tensor], center: Callable[[], Tensor]) -> None:
+        self.draw = draw
+        self._center = center
+
+    @property
+    def center(self) -> Tensor:  # type: ignore[override]
+        return self._center()
+
+    def rsample(self, noise: Noise) -> Tensor:
+        return self.draw(noise)
+
+
+@torch.no_grad()
+def moments(law: Distribution, noise: Noise, draws: int = 16) -> Gaussian:
+    """The Gaussian with each row's mean and variances: known ones, or those of so many draws."""
+    if isinstance(law, Gaussian | Uniform):
+        return Gaussian(law.center.detach(), law.log_var.detach())
+    drawn = torch.stack([law.rsample(noise("moments", i)) for i in range(draws)])
+    return Gaussian(drawn.mean(0), (drawn.var(0) + LEAST).log())

@@ -1,0 +1,45 @@
+"""A prior that is learnt: noise pushed through a network of its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.distributions.priors import Prior
+from pushforward.rng import Noise
+
+
+class PushedPrior(Prior):
+    r""":math:`P_Z = g_\# P_0`: draws of a plain law through a network.
+
+    Arguments:
+        net: g, maps draws of ``base`` (N, M) to codes (N, L).
+        base: The plain law :math:`P_0`.
+        latent: Dimensions L of a code.
+
+    Example:
+        >>> from pushforward.distributions import NormalPrior
+        >>> prior = PushedPrior(nn.Linear(2, 5), NormalPrior(2), latent=5)
+        >>> prior(3).rsample(Noise(0)).shape
+        torch.Size([3, 5])
+    """
+
+    def __init__(self, net: nn.Module, base: Prior, latent: int) -> None:
+        super().__init__(latent)
+        self.net = net
+        self.base = base
+
+    def extra_repr(self) -> str:
+        return f"latent={self.latent}"
+
+    @property
+    @torch.no_grad()
+    def spread(self) -> float:
+        return 2 * float(self.draw(1000, Noise("spread")).var(0).sum())
+
+    def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        drawn: Tensor = self.net(self.base.draw(n, noise).to(self.anchor))
+        return drawn
+
+
+__all__ = ["PushedPrior"]

@@ -1,0 +1,237 @@
+"""What a model shows its judges: rows held out, rows made, their features and codes; each made once.
+
+As with the square, a thing is made when it is first asked for: a model without an encoder is never asked
+for codes, and data without labels never for a classifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pushforward.costs import SquaredError
+from pushforward.data.dataset import Batch, Dataset, Split
+from pushforward.distributions import Distribution, Gaussian, Implicit, Prior
+from pushforward.errors import whole
+from pushforward.features.base import Features, Progress, extract, open_features
+from pushforward.metrics.latent_fit import TEST_SIZES
+from pushforward.metrics.sharpness import can_be_judged, sharpness
+from pushforward.models import Model
+from pushforward.rng import Noise
+from pushforward.square import Square
+from pushforward.utils import lazy
+
+CHUNK = 500
+
+
+def chunks(rows: int) -> Iterator[slice]:
+    """Slices of nearly equal length, none of a single row, that cover ``rows`` rows.
+
+    >>> [part.stop - part.start for part in chunks(1001)]
+    [334, 334, 333]
+    """
+    start = 0
+    for left in range(-(-rows // CHUNK), 0, -1):
+        stop = start + -(-(rows - start) // left)
+        yield slice(start, stop)
+        start = stop
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Rows as judges see them: features (N, D), and for images the sharpness of each (N,)."""
+
+    features: Tensor
+    sharpness: Tensor | None
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Held-out rows through the model: one drawn code each, its law, and what it costs to come back.
+
+    ``errors`` (N,) are squared errors, of text the tokens that differ; ``lines`` (N, T) is text come back.
+    """
+
+    codes: Tensor
+    laws: Distribution
+    errors: Tensor
+    back: Shown
+    lines: Tensor | None = None
+
+
+class Evidence:
+    """A model at rest and data, and all that can be asked of them.
+
+    Arguments:
+        model: Who is judged, in evaluation mode.
+        data: Its data set; rows held out are what everything is compared with.
+        features: What samples are compared by: see :func:`~pushforward.features.base.open_features`.
+        rows: At most so many held-out rows, and as many samples.
+        seed: Which samples, codes and rows.
+        test_sizes: Rows in each two-sample test of codes.
+        progress: Called with (done, total) within every pass over the rows.
+        prior: The law that samples are decoded from, if not the model's own.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Dataset,
+        features: object = "auto",
+        rows: int = 10_000,
+        seed: int = 0,
+        test_sizes: Sequence[int] = TEST_SIZES,
+        progress: Progress | None = None,
+        prior: Prior | None = None,
+    ) -> None:
+        self.model = model
+        self.data = data
+        self.rows = min(whole("rows", rows, least=2), len(data.test))
+        self.seed = seed
+        self.noise = Noise(seed, "evaluate")
+        self.test_sizes = tuple(test_sizes)
+        self.progress = progress
+        self.prior = prior
+        self.images = can_be_judged(data.shape)
+        self.device = model.prior.anchor.device
+        self._features = features
+        # In random order: files are often sorted, and the match of a chunk must be that of a fair sample.
+        self.order = self.noise("rows").permutation(len(data.test))[: self.rows]
+
+    @lazy
+    def features(self) -> Features:
+        """What samples are compared by."""
+        return open_features(self._features, self.data, self.progress).to(self.device)
+
+    @lazy
+    def given(self) -> Shown:
+        """The held-out rows."""
+        return self.show(self.held_out())
+
+    @lazy
+    def samples(self) -> Shown:
+        """As many decoded draws of the prior, or of the law that stands for it."""
+        return self.show(self.drawn())
+
+    @lazy
+    def learnt(self) -> Shown:
+        """As many training rows: what a perfect sampler would score."""
+        count = min(self.rows, len(self.data.train))
+        order = self.noise("training rows").permutation(len(self.data.train))[:count]
+        return self.show(self.batches(self.data.train, order))
+
+    @property
+    def objective(self) -> dict[str, float]:
+        """The formula's terms on held-out rows with drawn codes, a mean over chunks."""
+        return self.watched[0]
+
+    @property
+    def signs(self) -> dict[str, float]:
+        """What is worth watching beside the terms (:meth:`Model.signs`), a mean over chunks."""
+        return self.watched[1]
+
+    @lazy
+    def watched(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Both of them, of one pass over the held-out rows."""
+        means: tuple[dict[str, float], dict[str, float]] = ({}, {})
+        with torch.inference_mode():
+            for part, square in self.squares():
+                share = (part.stop - part.start) / self.rows
+                for mean, look in zip(means, (self.model.formula, self.model.signs), strict=True):
+                    for name, value in look(square).items():
+                        mean[name] = mean.get(name, 0.0) + value.item() * share
+        return means
+
+    @lazy
+    def coded(self) -> Coded:
+        """The held-out rows through encoder and decoder; only of models that encode."""
+        laws: list[Distribution] = []
+        codes: list[Tensor] = []
+        errors: list[Tensor] = []
+        lines: list[Tensor] = []
+        words = self.data.words is not None
+
+        def returned() -> Iterator[Tensor]:
+            for _, square in self.squares():
+                laws.append(square.q)
+                codes.append(square.Ex.cpu())
+                x = self.model.decode(square.q.center, square.y)
+                errors.append(lost(x, square.x).cpu())
+                if words:
+                    lines.append(x.cpu())
+                yield x
+
+        with torch.inference_mode():
+            shown = self.show(returned())
+            back = torch.cat(lines) if words else None
+            return Coded(torch.cat(codes), _joined(laws), torch.cat(errors), shown, back)
+
+    def held_out(self) -> Iterator[Tensor]:
+        """The held-out rows, in parts."""
+        return self.batches(self.data.test, self.order)
+
+    def drawn(self) -> Iterator[Tensor]:
+        """As many samples, in parts; models that are told labels are told those of the held-out rows."""
+        noise = self.noise("samples")
+        for part in chunks(self.rows):
+            y = self.data.test.batch(self.order[part]).y if self.model.told else None
+            yield self.model.sample(part.stop - part.start, noise.rows(part.start), y, self.prior)
+
+    def batches(self, split: Split, order: Tensor) -> Iterator[Tensor]:
+        """Rows of a split, in parts, where the model is."""
+        for x, _ in self.labelled(split, order):
+            yield x
+
+    def labelled(self, split: Split, order: Tensor) -> Iterator[Batch]:
+        """Rows of a split with their labels, in parts, where the model is."""
+        for part in chunks(len(order)):
+            yield split.batch(order[part]).to(self.device)
+
+    def squares(self) -> Iterator[tuple[slice, Square]]:
+        """The squares of the held-out rows, in parts."""
+        parts = zip(chunks(self.rows), self.labelled(self.data.test, self.order), strict=True)
+        for part, (x, y) in parts:
+            yield part, Square(self.model, x, self.noise.rows(part.start), y)
+
+    def show(self, parts: Iterator[Tensor]) -> Shown:
+        """Features, and for images sharpness, of rows that come in parts."""
+        sharp: list[Tensor] = []
+        done = 0
+
+        def watched() -> Iterator[Tensor]:
+            nonlocal done
+            for x in parts:
+                if self.images:
+                    sharp.append(sharpness(x).cpu())
+                yield x
+                done += len(x)
+                if self.progress:
+                    self.progress(done, self.rows)
+
+        features = extract(self.features, watched())
+        return Shown(features, torch.cat(sharp) if self.images else None)
+
+
+def lost(made: Tensor, given: Tensor) -> Tensor:
+    """What each row has lost on its way back (N,): its squared error; of tokens, how many differ."""
+    if given.is_floating_point():
+        return SquaredError().rows(made, given)
+    return (made != given).flatten(1).sum(1).float()
+
+
+def _joined(laws: list[Distribution]) -> Distribution:
+    """The law of all rows from those of parts; only a Gaussian stays one, and knows its density."""
+    center = torch.cat([law.center.cpu() for law in laws])
+    gaussian = [law for law in laws if isinstance(law, Gaussian)]
+    if len(gaussian) == len(laws):
+        return Gaussian(center, torch.cat([law.log_var.cpu() for law in gaussian]))
+    return Implicit(lambda noise: center, lambda: center)
+
+
+Section = Callable[[Evidence], dict[str, object] | None]
+"""A question to a model: figures by name, or None where the model or the data do not allow it."""
+
+__all__ = ["Coded", "Evidence", "Section", "Shown", "chunks"]

@@ -1,0 +1,249 @@
+"""Features: what samples are compared by. Any ``nn.Module`` will do, and no score goes without its name.
+
+A distance of samples is a distance of their features, and other features give another number: the
+name, the sha256 of the weights, the resizing and the range of the data are part of every score.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.data.dataset import Dataset
+from pushforward.errors import ConfigError, DataError, reason
+from pushforward.rng import Noise
+from pushforward.text.tokens import PAD
+from pushforward.utils import at_rest
+
+PCA_DIMENSIONS = 64
+PCA_ROWS = 10_000
+
+
+class Features(nn.Module, ABC):
+    """A map from data (N, \\*), in the range of the data set, to features (N, D).
+
+    Attributes:
+        name: What it is called beside a score.
+        resize: What is done to images before, in words.
+    """
+
+    name: str
+    resize = "none"
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor: ...
+
+    def probabilities(self, features: Tensor) -> Tensor | None:
+        """The classes' probabilities (N, K) from features, if these are a classifier's."""
+        return None
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of what it is (its ``repr``) and of all parameters and buffers, by name."""
+        digest = hashlib.sha256(repr(self).encode())
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(f"{name}{value.dtype}{tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    def card(self) -> dict[str, Any]:
+        """What a score must say about its features."""
+        return {"name": self.name, "sha256": self.sha256, "resize": self.resize}
+
+
+class Pixels(Features):
+    """The values themselves."""
+
+    name = "pixels"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+
+class PCA(Features):
+    """The first principal directions of the training rows: linear, offline, for data of any kind.
+
+    They see moments of what varies most, and little of sharpness. All are divided by one number, so that on
+    training rows their mean variance is 1.
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> data = open_dataset("digits")
+        >>> PCA.of(data)(data.test.batch(slice(0, 5)).x).shape
+        torch.Size([5, 61])
+    """
+
+    name = "pca"
+
+    def __init__(self, mean: Tensor, directions: Tensor) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.directions: Tensor
+        self.register_buffer("mean", mean)
+        self.register_buffer("directions", directions)
+
+    @classmethod
+    def of(cls, data: Dataset, dimensions: int = PCA_DIMENSIONS) -> PCA:
+        """The directions of at most 10,000 training rows; directions without variance are left out."""
+        return cls.fit(data.train.some(PCA_ROWS, Noise("pca")).x.flatten(1).double(), dimensions, data.name)
+
+    @classmethod
+    def fit(cls, rows: Tensor, dimensions: int, name: str) -> PCA:
+        """The directions of rows (N, D)."""
+        from sklearn import decomposition
+
+        x = rows.numpy()
+        if not x.var(0).any():
+            raise DataError(f"{name}: all rows are equal, so they have no principal directions")
+        fit = decomposition.PCA(min(dimensions, *x.shape), random_state=0).fit(x)
+        kept = fit.explained_variance_ > 1e-10 * fit.explained_variance_[0]
+        scaled = fit.components_[kept].T / fit.explained_variance_[kept].mean() ** 0.5
+        mean, directions = (torch.from_numpy(part).float() for part in (fit.mean_, scaled))
+        return cls(mean, directions.contiguous())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.flatten(1) - self.mean) @ self.directions
+
+
+class Words(Features):
+    """Which tokens a line has, in principal directions: of text. They do not see the order of words.
+
+    A token that comes n times counts as the root of n. All directions are divided by one number, so that on
+    training rows their mean variance is 1.
+    """
+
+    name = "words"
+
+    def __init__(self, pieces: int, inner: PCA) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.inner = inner
+
+    @classmethod
+    def of(cls, data: Dataset, dimensions: int = PCA_DIMENSIONS) -> Words:
+        """The directions of at most 10,000 training lines.
+
+        Raises:
+            DataError: If the data are no text.
+        """
+        if data.words is None:
+            raise DataError(f"features 'words' are those of text, the rows of {data.name} are {data.kind}")
+        bag = bagged(data.train.some(PCA_ROWS, Noise("pca")).x, len(data.words))
+        return cls(len(data.words), PCA.fit(bag, dimensions, data.name))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(bagged(x, self.pieces))
+
+
+def bagged(x: Tensor, pieces: int) -> Tensor:
+    """The root of how often each token comes in lines (N, T), shape (N, pieces); padding does not count."""
+    counts = torch.zeros(len(x), pieces, device=x.device)
+    counts.scatter_add_(1, x.long(), (x != PAD).float())
+    return counts.sqrt()
+
+
+class Module(Features):
+    """Any module as features: what it makes of a batch, flattened."""
+
+    def __init__(self, module: nn.Module, name: str | None = None) -> None:
+        super().__init__()
+        self.module = module
+        self.name = name or type(module).__name__
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x).flatten(1)
+
+
+@torch.inference_mode()
+def extract(features: Features, parts: Iterator[Tensor]) -> Tensor:
+    """Features (N, D), float32, of data that come in parts.
+
+    Raises:
+        ConfigError: If the module fails on the data, or does not make one row of numbers for each row.
+    """
+    rows = []
+    for x in parts:
+        try:
+            with at_rest(features):
+                made = features(x)
+        except Exception as error:  # a module of the user's own may raise anything
+            words = f"features {features.name!r} fail on rows of shape {tuple(x.shape[1:])}: {reason(error)}"
+            raise ConfigError(words) from error
+        if made.ndim != 2 or len(made) != len(x):
+            raise ConfigError(
+                f"features {features.name!r} must make (N, D) of {len(x)} rows, got {tuple(made.shape)}"
+            )
+        rows.append(made.float().cpu())
+    return torch.cat(rows)
+
+
+Progress = Callable[[int, int], None]
+
+
+def open_features(what: object, data: Dataset, progress: Progress | None = None) -> Features:
+    """Whatever a user means by features.
+
+    Arguments:
+        what: ``"auto"`` (words of text, a classifier where the data have labels, PCA elsewhere),
+            ``"pixels"``, ``"pca"``, ``"words"``, ``"classifier"``, ``"inception"``, the folder of a
+            classifier, a ``.safetensors`` file with Inception's FID weights, or any module.
+        data: The data set: its training rows fit the PCA, its labels the classifier.
+        progress: Called with (done, total) while a classifier is trained.
+
+    Raises:
+        ConfigError: If there are no such features.
+        DataError: If these data do not allow them.
+    """
+    from pushforward.errors import nearest
+    from pushforward.features.classifier import classifier_of, load_classifier
+    from pushforward.features.inception import Inception
+
+    if isinstance(what, Features):
+        return what
+    if isinstance(what, nn.Module):
+        return Module(what)
+    if data.words and isinstance(what, (str, Path)) and what not in ("auto", "words"):
+        raise ConfigError(f"rows of {data.name} are text: features must be 'words' or a module, got {what!r}")
+    labelled = data.train.y is not None and data.test.y is not None and int(data.train.y.max()) > 0
+
+    def inception(path: Path | None) -> Features:
+        if not data.unit:
+            raise DataError(f"Inception sees images in [0, 1], the values of {data.name} are {data.range}")
+        return Inception(path)
+
+    table: dict[str, Callable[[], Features]] = {
+        "auto": lambda: (
+            Words.of(data) if data.words else classifier_of(data, progress) if labelled else PCA.of(data)
+        ),
+        "pixels": Pixels,
+        "pca": lambda: PCA.of(data),
+        "words": lambda: Words.of(data),
+        "classifier": lambda: classifier_of(data, progress),
+        "inception": lambda: inception(None),
+    }
+    if isinstance(what, str) and what in table:
+        return table[what]()
+    if isinstance(what, (str, Path)):
+        path = Path(what)
+        if path.suffix == ".safetensors":
+            return inception(path)
+        if path.is_dir():
+            found = load_classifier(path)
+            assert found.about is not None
+            if found.about.shape != data.shape:
+                raise DataError(
+                    f"{path} is for rows of shape {found.about.shape}, {data.name} has {data.shape}"
+                )
+            return found
+    raise ConfigError(
+        f"unknown features {what!r}: {nearest(str(what), table)}, a classifier's folder, a module"
+    )
+
+
+__all__ = ["PCA", "Features", "Module", "Pixels", "Words", "extract", "open_features"]

@@ -1,0 +1,217 @@
+r"""Models in data space: what is pushed forward from the prior meets the data.
+
+.. math:: \min_G\; D(G_\# P_Z, P_X)
+
+One formula for GAN, f-GAN, LSGAN, WGAN, EBGAN, BEGAN, MMD-GAN and GMMN: they differ in the discrepancy.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.costs import SquaredError
+from pushforward.discrepancies import Discrepancy
+from pushforward.distributions import OneHotPrior, Prior, ProductPrior
+from pushforward.errors import ConfigError
+from pushforward.models.base import Model, Terms
+from pushforward.networks import once
+from pushforward.square import Square
+
+
+class GAN(Model):
+    r"""Decoded draws of the prior meet data in any discrepancy, :math:`\min_G D(G_\# P_Z, P_X)`.
+
+    With a game it is a generative adversarial network; with an MMD, which needs no critic, a generative
+    moment matching network. The decoder makes data, not logits.
+
+    Arguments:
+        prior: The law :math:`P_Z`.
+        decoder: G, maps codes (N, L) to data (N, \*).
+        match: Compares a sample of what is made with a sample of data.
+
+    References:
+        | Generative Adversarial Nets (Goodfellow et al., 2014), equation 1
+        | https://arxiv.org/abs/1406.2661
+        | Generative Moment Matching Networks (Li et al., 2015), section 4
+        | https://arxiv.org/abs/1502.02761
+
+    Example:
+        >>> import pushforward as pf
+        >>> from pushforward.distributions import NormalPrior
+        >>> from pushforward.rng import Noise
+        >>> model = GAN(NormalPrior(2), nn.Linear(2, 5), pf.JensenShannon(nn.Linear(5, 1)))
+        >>> [player.name for player in model.players()]
+        ['model', 'critic']
+        >>> sorted(model.formula(Square(model, torch.rand(8, 5), Noise(0))))
+        ['match']
+    """
+
+    def __init__(self, prior: Prior, decoder: nn.Module, match: Discrepancy) -> None:
+        super().__init__()
+        self.prior = prior
+        self.decoder = decoder
+        self.match: Discrepancy = match
+        self.cost = SquaredError()  # what the decoder makes stands for itself
+
+    def pair(self, s: Square) -> tuple[Tensor, Tensor]:
+        return s.Gz, s.x
+
+    def formula(self, s: Square) -> Terms:
+        return self.matched(self.match, s)
+
+
+class Recogniser(nn.Module):
+    r"""Says which code a row was made of: :math:`\log r(c \mid x)`, block by block.
+
+    Classes are categorical; other blocks are Gaussian, :math:`N(\mu(x), \sigma^2)` with a fixed deviation or
+    one that is a function of the row.
+
+    Arguments:
+        trunk: Maps data (N, \*) to features; a critic may share it.
+        head: Maps features to the numbers that the blocks need: K for K classes, and L, or 2L with a learnt
+            deviation, for L numbers.
+        blocks: The blocks of the code that are to be read, by name.
+        std: The deviation of Gaussian blocks, or "learnt".
+
+    Raises:
+        ConfigError: If there is no block, or the deviation is not above 0.
+    """
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        head: nn.Module,
+        blocks: dict[str, Prior],
+        std: float | Literal["learnt"] = 1.0,
+    ) -> None:
+        super().__init__()
+        if not blocks:
+            raise ConfigError("a recogniser needs a block to read")
+        if std != "learnt" and (isinstance(std, str) or not 0 < std < math.inf):
+            raise ConfigError(f"std must be above 0 or 'learnt', got {std}")
+        self.trunk = trunk
+        self.head = head
+        self.blocks = blocks
+        self.std = std
+
+    def extra_repr(self) -> str:
+        return f"blocks={list(self.blocks)}, std={self.std}"
+
+    @staticmethod
+    def sizes(blocks: dict[str, Prior], std: float | str) -> list[int]:
+        """How many numbers the head makes for each block."""
+        pairs = std == "learnt"
+        return [
+            block.latent * (1 + (pairs and not isinstance(block, OneHotPrior))) for block in blocks.values()
+        ]
+
+    def read(self, x: Tensor) -> dict[str, Tensor]:
+        """The numbers of each block, from data (N, \\*)."""
+        sizes = self.sizes(self.blocks, self.std)
+        return dict(zip(self.blocks, self.head(self.trunk(x)).split(sizes, dim=1), strict=True))
+
+    def log_prob(self, codes: dict[str, Tensor], x: Tensor) -> dict[str, Tensor]:
+        """The log-likelihood (N,) of each block's codes, in nats."""
+        found = {}
+        for name, numbers in self.read(x).items():
+            code = codes[name]
+            if isinstance(self.blocks[name], OneHotPrior):
+                found[name] = (code * numbers.log_softmax(1)).sum(1)
+                continue
+            if self.std == "learnt":
+                mean, log_std = numbers.chunk(2, dim=1)
+                log_std = log_std.clamp(-5, 5)
+            else:
+                mean, log_std = numbers, torch.full_like(numbers, math.log(float(self.std)))
+            squares = ((code - mean) * (-log_std).exp()).square()
+            found[name] = -0.5 * (squares + 2 * log_std + math.log(2 * math.pi)).sum(1)
+        return found
+
+    def belief(self, x: Tensor) -> Tensor | None:
+        """The probabilities (N, K) of the first block of classes, or None if there is none."""
+        for name, numbers in self.read(x).items():
+            if isinstance(self.blocks[name], OneHotPrior):
+                return numbers.softmax(1)
+        return None
+
+
+class InfoGAN(GAN):
+    r"""A GAN whose samples tell which code they were made of.
+
+    .. math:: \min_{G, r} D(G_\# P_Z, P_X) - w\, E \log r(c \mid G(c, \cdot)), \qquad
+        I(c; G) \ge E \log r(c \mid G(c, \cdot)) + H(c)
+
+    The critic's turn pays for the code too: it shares its trunk with r, and a trunk that served the game
+    alone would forget it. The head of r moves in the model's turn. What layers that
+    both have make of a sample is made once.
+
+    Arguments:
+        prior: Blocks side by side; those that ``recogniser`` names are to be read back.
+        decoder: G, maps codes (N, L) to data (N, \*).
+        match: Compares a sample of what is made with a sample of data.
+        recogniser: Reads codes off data.
+        weight: The factor w.
+
+    Raises:
+        ConfigError: If the weight is below 0, or the recogniser reads a block that the prior does not have.
+
+    References:
+        | InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets
+          (Chen et al., 2016), equations 5 and 6
+        | https://arxiv.org/abs/1606.03657
+    """
+
+    prior: ProductPrior
+
+    def __init__(
+        self,
+        prior: ProductPrior,
+        decoder: nn.Module,
+        match: Discrepancy,
+        recogniser: Recogniser,
+        weight: float = 1.0,
+    ) -> None:
+        super().__init__(prior, decoder, match)
+        if not 0 <= weight < math.inf:
+            raise ConfigError(f"the weight of information must be at least 0, got {weight}")
+        unknown = [name for name in recogniser.blocks if name not in prior.sizes]
+        if unknown:
+            raise ConfigError(f"the prior has blocks {', '.join(prior.sizes)}, not {', '.join(unknown)}")
+        self.recogniser = recogniser
+        self.weight = weight
+
+    def extra_repr(self) -> str:
+        return f"weight={self.weight:g}"
+
+    def information(self, s: Square) -> Terms:
+        """What it costs to read each block off what was made of it, in nats, times the weight."""
+        likelihood = self.recogniser.log_prob(self.prior.split(s.z), s.Gz)
+        return {f"code_{name}": -self.weight * value.mean() for name, value in likelihood.items()}
+
+    def formula(self, s: Square) -> Terms:
+        with once(self.recogniser.trunk):
+            return super().formula(s) | self.information(s)
+
+    def climbed(self, game: Discrepancy, s: Square) -> Terms:
+        with once(self.recogniser.trunk):
+            return super().climbed(game, s) | self.information(s)
+
+    @torch.no_grad()
+    def signs(self, s: Square) -> Terms:
+        """``information_<block>``: the bound on what samples tell of a class, at most its entropy; nats."""
+        found = super().signs(s)
+        for name, block in self.recogniser.blocks.items():
+            if isinstance(block, OneHotPrior):
+                read = self.recogniser.log_prob(self.prior.split(s.z), s.Gz)[name].mean()
+                found[f"information_{name}"] = read + math.log(block.classes)
+        return found
+
+    def recognise(self, x: Tensor) -> Tensor | None:
+        return self.recogniser.belief(x)
+
+
+__all__ = ["GAN", "InfoGAN", "Recogniser"]

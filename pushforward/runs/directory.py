@@ -1,0 +1,116 @@
+"""The folder of a run: whose it is, whether it can be written, and what the run began with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pushforward.errors import DataError, OutputError
+from pushforward.recipes import RECIPES
+from pushforward.text.vocabulary import Vocabulary
+
+# What a run writes, and so all that overwriting may remove.
+OURS = (
+    "config.json",
+    "vocabulary.json",
+    "history.jsonl",
+    "checkpoints",
+    "samples",
+    "samplers",
+    "sheet.png",
+    "evaluation.json",
+    "evaluation-mixture.json",
+    "evaluation-flow.json",
+    "report.html",
+)
+# Raised when old configs can no longer be read; runs of an older schema are then named as such.
+SCHEMA = 1
+# What two calls must agree in to be one run; where and on how many threads it runs may differ.
+IDENTITY = ("recipe", "arguments", "modules", "seed", "budget")
+
+
+def continued(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a folder that holds this very run.
+
+    Raises:
+        OutputError: If it holds another.
+    """
+    there = read_config(folder)
+    pairs = [(name, there.get(name), config[name]) for name in IDENTITY]
+    pairs.append(("data", there["data"]["sha256"], config["data"]["sha256"]))
+    for name, was, now in pairs:
+        if json.dumps(was) != json.dumps(now):
+            raise OutputError(
+                f"{folder} holds another run (its {name}: {_short(was)}, now: {_short(now)}); "
+                "choose another out, or overwrite"
+            )
+    return there
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 80 else text[:60] + "…"
+
+
+def claim(folder: Path, overwrite: bool) -> None:
+    """Makes the folder ready for a new run; what is not a run's is never touched.
+
+    Raises:
+        OutputError: If it holds something else, or cannot be written.
+    """
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            try:
+                read_config(folder)
+            except OutputError:
+                raise OutputError(f"{folder} is not empty and holds no run; choose another out") from None
+            for name in OURS if overwrite else ():
+                place = folder / name
+                shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+    probe(folder)
+
+
+def probe(folder: Path) -> None:
+    """Writes and removes a file, to learn before training that a folder can be written."""
+    try:
+        (folder / ".probe").write_bytes(b"")
+        (folder / ".probe").unlink()
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def read_words(folder: Path) -> Vocabulary | None:
+    """What the tokens of a run on text stand for; None of a run on other data.
+
+    Raises:
+        OutputError: If it cannot be read.
+    """
+    place = folder / "vocabulary.json"
+    try:
+        return Vocabulary(place.read_text(encoding="utf-8")) if place.exists() else None
+    except (OSError, DataError) as error:
+        raise OutputError(f"{place} cannot be read: {error}") from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What a run was begun with.
+
+    Raises:
+        OutputError: If the folder holds no run.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except FileNotFoundError:
+        raise OutputError(f"{folder} holds no run: there is no config.json") from None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{folder / 'config.json'} cannot be read: {error}") from error
+    if not isinstance(config, dict) or config.get("schema") != SCHEMA or config.get("recipe") not in RECIPES:
+        raise OutputError(f"{folder / 'config.json'} is not the config of a run of this version")
+    return config

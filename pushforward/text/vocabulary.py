@@ -1,0 +1,121 @@
+"""What tokens stand for: pieces of words, learnt from the lines to be learnt from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.errors import ConfigError, DataError
+from pushforward.text.tokens import END, SPECIAL, UNKNOWN, padded
+
+PIECES = 4000
+
+
+class Vocabulary:
+    """Lines to tokens and back.
+
+    Arguments:
+        text: The tokenizer as JSON, in the format of the tokenizers library.
+
+    Raises:
+        ConfigError: If the tokenizers library is not installed.
+        DataError: If that is no tokenizer of ours.
+
+    Example:
+        >>> words = Vocabulary.of(["the cat sat", "the hat"], pieces=40)
+        >>> words.lines(words.tokens(["the cat", "a hat"], longest=12))
+        ['the cat', 'a hat']
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        try:
+            self._tokenizer = _library().Tokenizer.from_str(text)
+            self._tokenizer.encode_special_tokens = True  # "<end>" in a user's line is five letters, no end
+        except ConfigError:
+            raise
+        except Exception as error:  # whatever the library says of a damaged file
+            raise DataError(f"the vocabulary cannot be read: {error}") from error
+        found = tuple(self._tokenizer.id_to_token(place) for place in range(len(SPECIAL)))
+        if found != SPECIAL:
+            raise DataError(f"a vocabulary must begin with {' '.join(SPECIAL)}, this one with {found}")
+
+    @classmethod
+    def of(cls, lines: Iterable[str], pieces: int = PIECES, lower: bool = False) -> Vocabulary:
+        """At most so many pieces, by byte-pair encoding; a function of the lines and not of their order.
+
+        Arguments:
+            lines: What the pieces are learnt from.
+            pieces: The most there may be, the special ones included.
+            lower: Whether capitals are made small.
+
+        References:
+            | Neural Machine Translation of Rare Words with Subword Units (Sennrich et al., 2016)
+            | https://arxiv.org/abs/1508.07909
+        """
+        tokenizers = _library()
+        made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=SPECIAL[UNKNOWN]))
+        steps = [tokenizers.normalizers.NFC(), *([tokenizers.normalizers.Lowercase()] if lower else [])]
+        made.normalizer = tokenizers.normalizers.Sequence(steps)
+        made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+        made.decoder = tokenizers.decoders.Metaspace()
+        trainer = tokenizers.trainers.BpeTrainer(
+            vocab_size=pieces, special_tokens=list(SPECIAL), show_progress=False, min_frequency=2
+        )
+        made.train_from_iterator(sorted(lines), trainer)
+        return cls(made.to_str())
+
+    def __len__(self) -> int:
+        return int(self._tokenizer.get_vocab_size())
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self)} pieces)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the JSON."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def pieces(self, lines: Sequence[str]) -> list[list[int]]:
+        """The pieces of every line, ``END`` last."""
+        found = self._tokenizer.encode_batch(list(lines), add_special_tokens=False)
+        return [[*one.ids, END] for one in found]
+
+    def tokens(self, lines: Sequence[str], longest: int) -> Tensor:
+        """Rows (N, longest) of tokens, int64.
+
+        Raises:
+            DataError: If a line has no words, or more tokens than that.
+        """
+        rows = self.pieces(lines)
+        for place, row in enumerate(rows):
+            if not 1 < len(row) <= longest:
+                found = "none" if len(row) == 1 else f"{len(row)} with its end"
+                raise DataError(f"line {place + 1}: expected 1 to {longest - 1} tokens, found {found}")
+        return padded(rows, longest)
+
+    def lines(self, x: Tensor) -> list[str]:
+        """What rows (N, T) of tokens say; all after ``END`` is silent."""
+        kept = [row[: row.index(END)] if END in row else row for row in x.long().tolist()]
+        return [line.strip() for line in self._tokenizer.decode_batch(kept, skip_special_tokens=False)]
+
+
+def _library() -> Any:
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise ConfigError("text needs the tokenizers library: pip install 'pushforward[text]'") from error
+    return tokenizers
+
+
+__all__ = ["PIECES", "Vocabulary"]
