@@ -21,7 +21,7 @@ from pushforward.data import Dataset, Split, open_dataset
 from pushforward.data.dataset import hold_out
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import DeterministicEncoder, NormalPrior
-from pushforward.evaluation import Checkup, Evidence, diagnose
+from pushforward.evaluation import Diagnosis, EvaluationContext, diagnose
 from pushforward.models import Model, Terms
 from pushforward.networks import mlp
 from pushforward.square import Square
@@ -43,12 +43,12 @@ def table(scale: float = 1.0) -> Dataset:
 def few() -> Dataset:
     """Fifty digits to learn from."""
     data = open_dataset("digits")
-    return Dataset("few", data.train.rows(torch.arange(50)), data.test, unit=True)
+    return Dataset("few", data.train.rows(torch.arange(50)), data.test, in_unit_interval=True)
 
 
 def _split(name: str, x: Tensor, y: Tensor) -> Dataset:
     train, test = hold_out(len(x), 0.2)
-    return Dataset(name, Split(x[train], y[train]), Split(x[test], y[test]), unit=False)
+    return Dataset(name, Split(x[train], y[train]), Split(x[test], y[test]), in_unit_interval=False)
 
 
 # ------------------------------------------------------------------------ what no recipe can break
@@ -72,10 +72,10 @@ class Scale(nn.Module):
 
     def __init__(self, factor: float) -> None:
         super().__init__()
-        self.factor = factor
+        self.discrepancy_weight = factor
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.factor * z
+        return self.discrepancy_weight * z
 
 
 class Circle(nn.Module):
@@ -88,17 +88,17 @@ class Circle(nn.Module):
 class Sampler(Model):
     """The smallest model without an encoder: samples meet data in some discrepancy."""
 
-    def __init__(self, prior: NormalPrior, decoder: nn.Module, match: Discrepancy) -> None:
+    def __init__(self, prior: NormalPrior, decoder: nn.Module, discrepancy: Discrepancy) -> None:
         super().__init__()
-        self.prior, self.decoder, self.match = prior, decoder, match
+        self.prior, self.decoder, self.discrepancy = prior, decoder, discrepancy
         self.cost = pf.SquaredError()
 
     def pair(self, s: Square) -> tuple[Any, Any]:
         return s.Gz, s.x
 
     def formula(self, s: Square) -> Terms:
-        assert isinstance(self.match, Discrepancy)
-        return {"match": self.match(*self.pair(s))}
+        assert isinstance(self.discrepancy, Discrepancy)
+        return {"discrepancy": self.discrepancy(*self.pair(s))}
 
 
 class OneMode(Discrepancy):
@@ -108,12 +108,12 @@ class OneMode(Discrepancy):
         return (q - p.mean(0)).square().flatten(1).sum(1).mean()
 
 
-def built(data: Dataset, match: Discrepancy, latent: int, weight: float) -> Model:
+def built(data: Dataset, discrepancy: Discrepancy, latent: int, weight: float) -> Model:
     """A WAE with a match that no recipe offers."""
     prior = NormalPrior(latent)
     decoder = mlp(latent, data.shape, [256, 256])
     encoder = DeterministicEncoder(mlp(data.shape, latent, [256, 256]))
-    return pf.WAE(prior, decoder, encoder, match, weight=weight)
+    return pf.WAE(prior, decoder, encoder, discrepancy, weight=weight)
 
 
 def narrow(data: Dataset) -> Model:
@@ -128,13 +128,13 @@ def one_mode(data: Dataset) -> Model:
 
 # ------------------------------------------------------------------------------------------ cases
 
-Case = Callable[[Path, int, int], Checkup]
+Case = Callable[[Path, int, int], Diagnosis]
 
 
 def by_hand(model: Callable[[Dataset], Model]) -> Case:
     """A model that is trained on digits by a loop alone."""
 
-    def case(folder: Path, steps: int, seed: int) -> Checkup:
+    def case(folder: Path, steps: int, seed: int) -> Diagnosis:
         data = digits()
         torch.manual_seed(seed)
         made = model(data)
@@ -145,7 +145,7 @@ def by_hand(model: Callable[[Dataset], Model]) -> Case:
             terms, _ = loop.advance()
             if step % max(steps // 200, 1) == 0:
                 history.append({"step": step, "terms": {name: value.item() for name, value in terms.items()}})
-        return Checkup(Evidence(made.eval(), data, rows=2000), history, steps, 100)
+        return Diagnosis(EvaluationContext(made.eval(), data, rows=2000), history, steps, 100)
 
     return case
 
@@ -153,7 +153,7 @@ def by_hand(model: Callable[[Dataset], Model]) -> Case:
 def recipe(name: str, data: Callable[[], Any], **options: Any) -> Case:
     """A run of a recipe, as a user would make it."""
 
-    def case(folder: Path, steps: int, seed: int) -> Checkup:
+    def case(folder: Path, steps: int, seed: int) -> Diagnosis:
         source = data()
         arguments = {"steps": steps, **options}
         if "encoder" in arguments:
@@ -161,7 +161,7 @@ def recipe(name: str, data: Callable[[], Any], **options: Any) -> Case:
             arguments["encoder"] = arguments["encoder"]()
         run = pf.train(name, source, out=folder, seed=seed, progress=False, **arguments)
         run = pf.load(folder, source, **{k: v for k, v in arguments.items() if k == "encoder"})
-        return Checkup(run.evidence(2000), run.history, run.step, run.config["resolved"]["batch"])
+        return Diagnosis(run.evidence(2000), run.history, run.step, run.config["resolved"]["batch_size"])
 
     return case
 
@@ -217,7 +217,7 @@ BROKEN: list[tuple[str, str, Case]] = [
     ("codes do not follow the prior", "ae", recipe("ae", digits)),
     ("kernel blind", "a Gaussian kernel of width 0.1 in 64 dimensions", by_hand(narrow)),
     ("critic saturated", "wae-gan, min-max, with codes that begin far out",
-     recipe("wae-gan", digits, exchange=False, turns=5, encoder=far)),
+     recipe("wae-gan", digits, non_saturating=False, n_critic=5, encoder=far)),
     ("holes", "an encoder that reaches a circle only", recipe("wae-mmd", digits, latent=2, encoder=circle)),
     ("mode collapse", "a sampler whose match wants one mode", by_hand(one_mode)),
 ]  # fmt: skip
@@ -238,12 +238,12 @@ def main() -> None:
     def examined(case: Case, name: str, seed: int) -> tuple[list[str], float]:
         checkup = case(arguments.out / f"{name}-{seed}".replace(" ", "-"), arguments.steps, seed)
         found = [finding.name for finding in diagnose(checkup)]
-        if arguments.signs:
+        if arguments.diagnostics:
             print(
                 "   ",
                 name,
                 seed,
-                {key: float(f"{value:.3g}") for key, value in checkup.signs().items()},
+                {key: float(f"{value:.3g}") for key, value in checkup.diagnostics().items()},
                 flush=True,
             )
         made, best = checkup.near

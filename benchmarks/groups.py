@@ -39,7 +39,7 @@ def run(words: str | None, groups: Mapping[str, Group]) -> None:
         group = groups[name]
         found = pf.compare(
             group.cases, group.data, seeds=arguments.seeds, out=arguments.out / name, steps=group.steps,
-            sections=group.sections, size=group.size, **common,
+            metrics=group.sections, size=group.size, **common,
             features="auto" if group.data in AUTO else "pca",
         )  # fmt: skip
         for table in found.tables.values():

@@ -142,9 +142,9 @@ def main() -> None:
                 run = pf.train(
                     recipe, data, out=out, seed=arguments.seed, latent=LATENT,
                     steps=arguments.steps, decoder=nn.Sequential(decoder, nn.Sigmoid()), critic=critic,
-                    device=arguments.device, progress=False, batch=64, **settings,
+                    device=arguments.device, progress=False, batch_size=64, **settings,
                 )  # fmt: skip
-                found = run.evaluate(sections=("samples", "floor"))
+                found = run.evaluate(metrics=("samples", "floor"))
                 about, floor = extractor(found), f"{found['floor']['frechet']['value']:.3g}"
                 cells.append(f"{found['samples']['frechet']['value']:.1f}")
             except DivergedError:

@@ -29,18 +29,18 @@ from pushforward.training import Loop
 def rows(shape: tuple[int, ...], n: int = 10_000) -> Dataset:
     """Random bytes of the shape of images; a network is as fast on them as on photographs."""
     x = torch.randint(0, 256, (n, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return Dataset("noise", Split(x), Split(x[:2]), unit=True)
+    return Dataset("noise", Split(x), Split(x[:2]), in_unit_interval=True)
 
 
 def by_hand(built: Recipe, data: Tensor, recipe: str, device: torch.device) -> Iterator[None]:
     """The loop one would write for these networks and no others: all rows lie on the device."""
     model, data = built.model.to(device), data.to(device)
-    batch, weight = built.training.batch, float(getattr(model, "weight", 0))
+    batch, weight = built.training.batch_size, float(getattr(model, "weight", 0))
     encoder: nn.Module = model.encoder.get_submodule("net")
-    decoder, match = model.decoder, model.match
-    assert match is not None
-    game = match if isinstance(match, Discrepancy) else None
-    critic = list(match.parameters())
+    decoder, discrepancy = model.decoder, model.discrepancy
+    assert discrepancy is not None
+    game = discrepancy if isinstance(discrepancy, Discrepancy) else None
+    critic = list(discrepancy.parameters())
     own = [*model.encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(own, lr=1e-3, fused=True)
     other = torch.optim.Adam(critic, lr=1e-3, fused=True) if critic else None
@@ -58,14 +58,14 @@ def by_hand(built: Recipe, data: Tensor, recipe: str, device: torch.device) -> I
                 logits = decoder(code)
                 loss = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / batch + kl
             else:
-                loss = (decoder(code) - x).square().flatten(1).sum(1).mean() + weight * match(code, z)
+                loss = (decoder(code) - x).square().flatten(1).sum(1).mean() + weight * discrepancy(code, z)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             if other is not None and game is not None:
                 with torch.no_grad():
                     code = encoder(x)
-                loss = -game.advantage(code, z)
+                loss = -game.critic_objective(code, z)
                 other.zero_grad()
                 loss.backward()
                 other.step()
@@ -82,12 +82,12 @@ def general(built: Recipe, data: Dataset, device: torch.device) -> Iterator[None
 
 def seconds(steps: Iterator[None], n: int) -> float:
     """How long n steps take, until the device has done them."""
-    settle: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    settle()
+    update_state: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    update_state()
     begun = time.perf_counter()
     for _ in range(n):
         next(steps)
-    settle()
+    update_state()
     return time.perf_counter() - begun
 
 
@@ -114,7 +114,9 @@ def compare(
         for name in sorted(loops, reverse=bool(i % 2)):  # neither always goes first
             took[name].append(seconds(loops[name], steps))
     ratios = sorted(a / b for a, b in zip(took["by hand"], took["library"], strict=True))
-    speed: Callable[[str], float] = lambda name: steps * hand.training.batch / statistics.median(took[name])  # noqa: E731
+    speed: Callable[[str], float] = lambda name: (  # noqa: E731
+        steps * hand.training.batch_size / statistics.median(took[name])
+    )
     return {
         "recipe": recipe,
         "shape": shape,

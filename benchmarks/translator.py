@@ -199,8 +199,8 @@ def learn(data: Dataset, seed: int, steps: int) -> Translator:
     train = data.train
     assert data.words is not None
     assert train.y is not None
-    assert train.twin is not None
-    rows = (train.twin[:, 0] >= 0).nonzero().flatten()
+    assert train.paired is not None
+    rows = (train.paired[:, 0] >= 0).nonzero().flatten()
     torch.manual_seed(seed)
     model, noise = Translator(len(data.words)), Noise(seed, "translator")
     optimizer = torch.optim.Adam(model.parameters(), LR)
@@ -215,7 +215,7 @@ def learn(data: Dataset, seed: int, steps: int) -> Translator:
         start = int(deal[place]) * BATCH
         index = order[start : start + BATCH]
         optimizer.param_groups[0]["lr"] = LR * (1 + math.cos(math.pi * step / steps)) / 2
-        loss = model.loss(trimmed(train.x[index]), trimmed(train.twin[index]), 1 - train.y[index])
+        loss = model.loss(trimmed(train.x[index]), trimmed(train.paired[index]), 1 - train.y[index])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -254,14 +254,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     arguments = parser.parse_args()
     data = open_dataset(arguments.data, data_dir=arguments.data_dir)
-    if data.words is None or data.train.twin is None or data.test.y is None:
+    if data.words is None or data.train.paired is None or data.test.y is None:
         raise SystemExit(f"{data.name} has no pairs to learn from")
     words = Vocabulary.of(data.words.lines(data.train.x), PIECES, lower=True)
     data = open_dataset(arguments.data, data_dir=arguments.data_dir, words=words)
     test = data.test
     assert data.train.y is not None
     assert test.y is not None
-    judge = StyleJudge(words.lines(data.train.x), data.train.y)
+    style_classifier = StyleJudge(words.lines(data.train.x), data.train.y)
     for seed in arguments.seeds:
         kept = arguments.out / f"{data.name}-{words.sha256[:8]}-{arguments.steps}-{seed}.safetensors"
         if not kept.exists():
@@ -274,7 +274,7 @@ def main() -> None:
         torch.manual_seed(seed)
         told = tell(model, words, test.x, 1 - test.y)
         replace_text(kept.with_suffix(".json"), json.dumps(told, indent=1))
-        found = moved(data, judge, test.x, test.y, test.twin, told)
+        found = moved(data, style_classifier, test.x, test.y, test.paired, told)
         print(json.dumps({"seed": seed, "steps": arguments.steps, **found}, indent=1), flush=True)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pushforward.discrepancies import (
         IMQ,
         MMD,
-        Blocks,
+        Blockwise,
         DensityRatio,
         GaussianKernel,
         JensenShannon,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "costs": ["KL", "L1", "L2", "Bernoulli", "GaussianLikelihood", "SquaredError"],
     "data": ["Dataset", "open_dataset"],
-    "discrepancies": ["IMQ", "MMD", "Blocks", "DensityRatio", "GaussianKernel", "JensenShannon"],
+    "discrepancies": ["IMQ", "MMD", "Blockwise", "DensityRatio", "GaussianKernel", "JensenShannon"],
     "models": ["AAE", "AVB", "VAE", "WAE", "AutoEncoder", "AutoWeight", "InfoVAE", "RandomWAE"],
     "runs.compare": ["Comparison", "compare"],
     "runs.run": ["Run"],
@@ -53,7 +53,7 @@ __all__ = [
     "AutoEncoder",
     "AutoWeight",
     "Bernoulli",
-    "Blocks",
+    "Blockwise",
     "Comparison",
     "Dataset",
     "DensityRatio",

@@ -124,7 +124,7 @@ def interpolate(
     from pushforward.runs.api import load
 
     loaded = load(run)
-    if loaded.model.encodes:
+    if loaded.model.has_encoder:
         x, y = loaded.data.test.batch(slice(0, 2 * whole("n", n, least=1)))
         half = len(x) // 2
         labels = None if y is None else y[:half]
@@ -140,7 +140,7 @@ def transfer(
     run: Path,
     *,
     to: str,
-    strength: float = 1.0,
+    guidance_scale: float = 1.0,
     lines: Path | None = None,
     n: int = 12,
     out: Path | None = None,
@@ -151,7 +151,7 @@ def transfer(
     Arguments:
         run: The run's folder, of a model that is told labels.
         to: Number or name of the label.
-        strength: Above 1, how far rows lean away from how they would be told under their own label.
+        guidance_scale: Above 1, how far rows lean away from how they would be told under their own label.
         lines: A text file, a line a row; held-out rows of other labels by default.
         n: How many held-out rows.
         out: The file, .txt, .png or .npy; transfer.txt (or .png, .npy) in the run's folder by default.
@@ -167,7 +167,7 @@ def transfer(
             print(note, file=sys.stderr)
     else:
         given, y = loaded.others(to, whole("n", n, least=1))
-    write_beside(loaded, "transfer", out, given, loaded.transfer(given, to, y, strength), json)
+    write_beside(loaded, "transfer", out, given, loaded.transfer(given, to, y, guidance_scale), json)
 
 
 @app.command

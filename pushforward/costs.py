@@ -39,7 +39,7 @@ class Cost(nn.Module, ABC):
         """The data that a decoder's output stands for."""
         return made
 
-    def leaning(self, made: Any, away: Any, strength: float) -> Any:
+    def guided(self, made: Any, away: Any, guidance_scale: float) -> Any:
         r"""The output of the law :math:`p^s \tilde p^{1-s}`, that leans away from another; s is the strength.
 
         Raises:
@@ -95,8 +95,8 @@ class Bernoulli(Cost):
     def point(self, made: Tensor) -> Tensor:
         return made.sigmoid()
 
-    def leaning(self, made: Tensor, away: Tensor, strength: float) -> Tensor:
-        return torch.lerp(away, made, strength)
+    def guided(self, made: Tensor, away: Tensor, guidance_scale: float) -> Tensor:
+        return torch.lerp(away, made, guidance_scale)
 
 
 class GaussianLikelihood(Cost):
@@ -146,7 +146,7 @@ class Tokens(Cost):
 
     .. math:: -\log p(x \mid z) = -\sum_t \log p(x_t \mid x_{<t}, z)
 
-    Made are laws of lines (:class:`~pushforward.networks.Lines`), given are tokens (N, T); padding costs
+    Made are laws of lines (:class:`~pushforward.text.distribution.TokenDistribution`), given are tokens (N, T); padding costs
     nothing. What such a law stands for is the line that is most likely token by token.
     """
 
@@ -158,8 +158,8 @@ class Tokens(Cost):
     def point(self, made: Any) -> Tensor:
         return made.greedy()
 
-    def leaning(self, made: Any, away: Any, strength: float) -> Any:
-        return made.leaning(away, strength)
+    def guided(self, made: Any, away: Any, guidance_scale: float) -> Any:
+        return made.guided(away, guidance_scale)
 
 
 class KL(nn.Module):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pushforward.distributions import Distribution, Gaussian, moments
 from pushforward.rng import Noise
-from pushforward.utils import at_rest, lazy
+from pushforward.utils import eval_mode, lazy
 
 if TYPE_CHECKING:
     from pushforward.models.base import Model
@@ -34,16 +34,16 @@ class Square:
         x: Given data, shape (N, \\*).
         noise: Where every random number of this square comes from.
         y: Labels, shape (N,), or None; -1 is "unknown".
-        twin: Rows that say the same under the other of two labels, (N, \\*), or None; -1 where none is known.
+        paired: Rows that say the same under the other of two labels, (N, \\*), or None; -1 where none is known.
     """
 
     def __init__(
-        self, model: Model, x: Tensor, noise: Noise, y: Tensor | None = None, twin: Tensor | None = None
+        self, model: Model, x: Tensor, noise: Noise, y: Tensor | None = None, paired: Tensor | None = None
     ) -> None:
         self.model = model
         self.x = x
         self.y = y
-        self.twin = twin
+        self.paired = paired
         self.noise = noise
 
     @lazy
@@ -72,17 +72,17 @@ class Square:
         return moments(self.q, self.noise("encoder"))
 
     @lazy
-    def resting(self) -> Tensor:
+    def eval_codes(self) -> Tensor:
         """Made codes, (N, L), as they will be after training: BatchNorm uses its running statistics.
 
         In training BatchNorm gives every batch the same moments, so that its rows are not
         independent and their discrepancy from the prior reads too small, even below 0.
         """
-        with at_rest(self.model.encoder) as encoder, torch.no_grad():
+        with eval_mode(self.model.encoder) as encoder, torch.no_grad():
             return encoder(self.x, self.y).rsample(self.noise("encoder"))
 
     @lazy
-    def fresh(self) -> Tensor:
+    def fresh_prior(self) -> Tensor:
         """Given codes, (N, L), that no step has been fitted to: what judges of codes compare with."""
         return self.p.rsample(self.noise("fresh"))
 

@@ -31,7 +31,7 @@ class lazy(Generic[T]):  # noqa: N801
 
 
 @contextmanager
-def at_rest(module: M) -> Iterator[M]:
+def eval_mode(module: M) -> Iterator[M]:
     """A module as it will be after training; what was in training mode is again afterwards."""
     training = [part for part in module.modules() if part.training]
     module.eval()

@@ -9,7 +9,7 @@ from torch import nn
 
 import pushforward as pf
 from pushforward.distributions import DeterministicEncoder, NormalPrior
-from pushforward.evaluation import SECTIONS, Evidence, judge
+from pushforward.evaluation import SECTIONS, EvaluationContext, evaluate
 from pushforward.networks import mlp
 from pushforward.rng import Noise
 from pushforward.square import Square
@@ -48,26 +48,31 @@ def test_the_game_in_three_lines(contributed):
         game.critic.weight.fill_(100.0)  # nearly the sign, the best critic of what lies left and right of 0
         game.critic.bias.zero_()
     made, given = torch.tensor([[-1.0], [-2.0], [1.0], [-3.0]]), torch.tensor([[1.0], [2.0], [3.0], [-1.0]])
-    assert game.advantage(made, given).item() == pytest.approx(0.5)
+    assert game.critic_objective(made, given).item() == pytest.approx(0.5)
 
 
 def test_the_model_in_ten_lines(contributed):
     """Weight 0 leaves the WAE; a decoder and an encoder that invert each other pay nothing to come back."""
     prior = NormalPrior(2)
-    parts = prior, nn.Identity(), DeterministicEncoder(nn.Identity()), pf.MMD(pf.IMQ(prior.spread))
+    parts = (
+        prior,
+        nn.Identity(),
+        DeterministicEncoder(nn.Identity()),
+        pf.MMD(pf.IMQ(prior.expected_sq_distance)),
+    )
     x = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
     terms = contributed["CyclicWAE"](*parts, back=3.0).formula(Square(pf.WAE(*parts), x, Noise(0)))
     assert terms["back"] == 0
     plain = pf.WAE(*parts)
     square = Square(plain, x, Noise(0))
-    assert terms["match"] == plain.formula(square)["match"]
+    assert terms["discrepancy"] == plain.formula(square)["discrepancy"]
 
 
 def test_the_section(contributed):
     prior = NormalPrior(2)
     model = pf.AutoEncoder(prior, mlp(2, 5, [8]), DeterministicEncoder(mlp(5, 2, [8]))).eval()
     data = pf.open_dataset(torch.rand(50, 5))
-    found = judge(Evidence(model, data, "pixels"), ["radius"])["radius"]
+    found = evaluate(EvaluationContext(model, data, "pixels"), ["radius"])["radius"]
     assert found["prior"] > 0
     assert found["codes"] > 0
 

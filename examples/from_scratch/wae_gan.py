@@ -54,9 +54,9 @@ def train(steps: int, planned: int = 6000) -> list[tuple[float, float, float]]:
         # prior. The critic's view of the prior is a constant here, kept so that the value is a bound.
         codes = encoder(x)
         cost = (decoder(codes) - x).square().flatten(1).sum(1).mean()
-        match = WEIGHT * (F.softplus(-critic(codes)).mean() + F.softplus(critic(z)).mean())
+        discrepancy = WEIGHT * (F.softplus(-critic(codes)).mean() + F.softplus(critic(z)).mean())
         model.zero_grad()
-        (cost + match).backward()
+        (cost + discrepancy).backward()
         model.step()
 
         # The critic: codes of the same rows, encoded again, against the same draws of the prior.
@@ -69,11 +69,11 @@ def train(steps: int, planned: int = 6000) -> list[tuple[float, float, float]]:
         player.zero_grad()
         loss.backward()
         player.step()
-        terms.append((cost.item(), match.item(), loss.item()))
+        terms.append((cost.item(), discrepancy.item(), loss.item()))
     return terms
 
 
 if __name__ == "__main__":
-    for step, (cost, match, loss) in enumerate(train(1000)):
+    for step, (cost, discrepancy, loss) in enumerate(train(1000)):
         if step % 100 == 99:
-            print(f"step {step + 1:4}: cost {cost:.4f}, match {match:.4f}, critic {loss:.4f}")
+            print(f"step {step + 1:4}: cost {cost:.4f}, match {discrepancy:.4f}, critic {loss:.4f}")

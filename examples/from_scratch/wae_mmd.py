@@ -58,19 +58,19 @@ def train(steps: int, planned: int = 6000) -> list[tuple[float, float]]:
 
         codes = encoder(x)
         cost = (decoder(codes) - x).square().flatten(1).sum(1).mean()
-        match = WEIGHT * mmd(codes, z)
+        discrepancy = WEIGHT * mmd(codes, z)
 
         done = step / planned
         cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95))
         optimizer.param_groups[0]["lr"] = RATE * (done / 0.05 if done < 0.05 else cosine)
         optimizer.zero_grad()
-        (cost + match).backward()
+        (cost + discrepancy).backward()
         optimizer.step()
-        terms.append((cost.item(), match.item()))
+        terms.append((cost.item(), discrepancy.item()))
     return terms
 
 
 if __name__ == "__main__":
-    for step, (cost, match) in enumerate(train(1000)):
+    for step, (cost, discrepancy) in enumerate(train(1000)):
         if step % 100 == 99:
-            print(f"step {step + 1:4}: cost {cost:.4f}, match {match:+.4f}")
+            print(f"step {step + 1:4}: cost {cost:.4f}, match {discrepancy:+.4f}")

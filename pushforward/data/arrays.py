@@ -101,7 +101,7 @@ def from_arrays(arrays: Mapping[str, Any], name: str = "array", source: str | No
         whole = train
         train, test = (whole.rows(index) for index in hold_out(len(whole)))
         notes.append(f"{len(test)} of {len(whole)} rows are held out, the same in every run")
-    return Dataset(name, train, test, values.unit, classes, tuple(notes), source)
+    return Dataset(name, train, test, values.in_unit_interval, classes, tuple(notes), source)
 
 
 def _data_key(named: Mapping[str, Any], name: str) -> tuple[str, list[str]]:

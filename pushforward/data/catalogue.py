@@ -65,7 +65,7 @@ def _digits() -> Dataset:
     labels = torch.from_numpy(np.asarray(y, np.int64))
     whole = Split(images, labels)
     train, test = (whole.rows(index) for index in hold_out(len(whole), share=0.2))
-    return Dataset("digits", train, test, unit=True, classes=tuple("0123456789"), source="digits")
+    return Dataset("digits", train, test, in_unit_interval=True, classes=tuple("0123456789"), source="digits")
 
 
 def _fixed(read: Callable[[Path], Dataset]) -> Opener:

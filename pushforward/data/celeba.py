@@ -69,7 +69,9 @@ def open_celeba(folder: Path, size: int | Size | None = None, progress: Progress
         f"faces: the inner {CROP}x{CROP} pixels, resized; {counts[VALID]} of partition 1 are not used"
     )
     train, test = x[: len(names[0])], x[len(names[0]) :]
-    return Dataset("celeba", Split(train), Split(test), unit=True, notes=tuple(notes), source="celeba")
+    return Dataset(
+        "celeba", Split(train), Split(test), in_unit_interval=True, notes=tuple(notes), source="celeba"
+    )
 
 
 def _partition(path: Path) -> dict[str, str]:

@@ -50,7 +50,9 @@ def open_cifar(folder: Path) -> Dataset:
         place, notes = path, ()
         batches = _unpacked(path)
     train, test = (_split([(place / name, batches[name]) for name in names]) for names in (TRAIN, TEST))
-    return Dataset("cifar10", train, test, unit=True, classes=CLASSES, notes=notes, source="cifar10")
+    return Dataset(
+        "cifar10", train, test, in_unit_interval=True, classes=CLASSES, notes=notes, source="cifar10"
+    )
 
 
 def _unpacked(path: Path) -> dict[str, bytes]:

@@ -36,28 +36,28 @@ class Split:
     """Rows of one split: ``x`` (N, \\*), uint8, float32 or tokens in int64, and labels ``y`` (N,) or None.
 
     ``factors`` (N, K), int64, or None are the values of the factors of variation that made each row. Judges
-    ask for them; no batch holds them, for nothing learns from them. ``twin`` (N, \\*) or None are rows that
+    ask for them; no batch holds them, for nothing learns from them. ``paired`` (N, \\*) or None are rows that
     say the same under the other of two labels, -1 where there is none.
     """
 
     x: Tensor
     y: Tensor | None = None
     factors: Tensor | None = None
-    twin: Tensor | None = None
+    paired: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def rows(self, index: Tensor) -> Split:
         """The split that holds the rows at ``index`` alone."""
-        parts = (None if part is None else part[index] for part in (self.y, self.factors, self.twin))
+        parts = (None if part is None else part[index] for part in (self.y, self.factors, self.paired))
         return Split(self.x[index], *parts)
 
-    def some(self, count: int, noise: Noise) -> Batch:
+    def subsample(self, count: int, noise: Noise) -> Batch:
         """At most so many rows at random: the first ones of a split may all be of one class."""
         return self.batch(noise.permutation(len(self))[:count])
 
-    def showing(self, labels: int, noise: Noise) -> Split:
+    def keep_labels(self, labels: int, noise: Noise) -> Split:
         """The same rows with so many labels known, spread evenly over the classes; the others become -1.
 
         Raises:
@@ -89,21 +89,21 @@ class Split:
             raise DataError("rows with labels are needed, and there is none")
         return self.rows(known)
 
-    def pairing(self, share: float, noise: Noise) -> Split:
+    def keep_pairs(self, share: float, noise: Noise) -> Split:
         """The same rows with a share at random of the pairs known; the twins of the others become -1.
 
         Raises:
             DataError: If there is no pair to be known.
         """
         if share == 0:
-            return replace(self, twin=None)
-        if self.twin is None or self.y is None:
+            return replace(self, paired=None)
+        if self.paired is None or self.y is None:
             raise DataError(f"a share of {share:g} of the pairs is to be known, and the rows have none")
         # Both rows of a pair are asked for the same number, which is a function of what they say.
-        first = torch.where((self.y == 0).unsqueeze(1), self.x, self.twin)
+        first = torch.where((self.y == 0).unsqueeze(1), self.x, self.paired)
         _, pair = first.unique(dim=0, return_inverse=True)
         known = (noise.uniform(int(pair.max()) + 1) < share)[pair]
-        return replace(self, twin=self.twin.masked_fill(~known.unsqueeze(1), -1))
+        return replace(self, paired=self.paired.masked_fill(~known.unsqueeze(1), -1))
 
     def batch(self, index: Tensor | slice) -> Batch:
         """The rows at ``index``: tokens as they are, all else as float32; bytes become numbers in [0, 1]."""
@@ -112,9 +112,9 @@ class Split:
             x = x.float().div_(255)
         return Batch(x, None if self.y is None else self.y[index])
 
-    def twins(self, index: Tensor) -> Tensor | None:
+    def paired_rows(self, index: Tensor) -> Tensor | None:
         """The twins of the rows at ``index``, -1 where there is none; None of rows without any."""
-        return None if self.twin is None else self.twin[index]
+        return None if self.paired is None else self.paired[index]
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Dataset:
         name: What the run is called after.
         train: Rows to learn from.
         test: Rows held out.
-        unit: Whether every value lies in [0, 1] (images) or may be any real number.
+        in_unit_interval: Whether every value lies in [0, 1] (images) or may be any real number.
         classes: Names of the labels 0, 1, ...
         notes: What the reader did to the data, in plain sentences, to be printed.
         source: What ``open_dataset`` was given, so that a run can open it again.
@@ -161,7 +161,7 @@ class Dataset:
     name: str
     train: Split
     test: Split
-    unit: bool
+    in_unit_interval: bool
     classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
     source: str | None = None
@@ -193,7 +193,7 @@ class Dataset:
         """The range of values, as it is printed beside every figure."""
         if self.words:
             return f"tokens of {len(self.words)}"
-        return "[0, 1]" if self.unit else "real numbers"
+        return "[0, 1]" if self.in_unit_interval else "real numbers"
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -209,10 +209,10 @@ class Dataset:
         digest = hashlib.sha256()
         # Without factors or words nothing is added: runs on such data keep the fingerprint they began with.
         factors = () if self.factors is None else (self.train.factors, self.test.factors)
-        twins = (self.train.twin, self.test.twin) if self.words else ()
+        paired_rows = (self.train.paired, self.test.paired) if self.words else ()
         if self.words:
             digest.update(self.words.text.encode())
-        for part in (self.train.x, self.train.y, self.test.x, self.test.y, *factors, *twins):
+        for part in (self.train.x, self.train.y, self.test.x, self.test.y, *factors, *paired_rows):
             if part is None:
                 digest.update(b"none")
             else:

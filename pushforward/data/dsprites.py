@@ -65,7 +65,14 @@ def open_dsprites(folder: Path) -> Dataset:
     )
     notes = (f"{path} was checked by its layout and its factors, against no checksum",)
     return Dataset(
-        "dsprites", train, test, unit=True, classes=SHAPES, notes=notes, source="dsprites", factors=FACTORS
+        "dsprites",
+        train,
+        test,
+        in_unit_interval=True,
+        classes=SHAPES,
+        notes=notes,
+        source="dsprites",
+        factors=FACTORS,
     )
 
 

@@ -121,7 +121,7 @@ def open_idx(source: Source, folder: Path) -> Dataset:
         source.name,
         Split(train_x.unsqueeze(1), train_y.long()),
         Split(test_x.unsqueeze(1), test_y.long()),
-        unit=True,
+        in_unit_interval=True,
         classes=source.classes,
         source=source.name,
     )

@@ -73,7 +73,7 @@ def open_image_folder(
         folder.name or "images",
         whole.rows(train),
         whole.rows(test),
-        unit=True,
+        in_unit_interval=True,
         classes=classes,
         notes=(*notes, how),
         source=str(folder),

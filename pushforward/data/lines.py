@@ -26,7 +26,7 @@ Pairs = Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class Lines:
+class TextFile:
     """Lines of one style, empty ones too, so that a line's place is its number; and where they come from."""
 
     said: Sequence[str]
@@ -42,14 +42,14 @@ class Fitting:
     note: str
 
 
-def read_lines(path: Path, encoding: str = "utf-8") -> Lines:
+def read_lines(path: Path, encoding: str = "utf-8") -> TextFile:
     """The lines of a file, blanks within them single and none at their ends.
 
     Raises:
         DataError: If the file cannot be read, is not UTF-8 (the message names the byte), or holds a NUL or a
             line of more than a million characters (the message names the line).
     """
-    return Lines([" ".join(line.split()) for line in _raw(path, encoding)], str(path))
+    return TextFile([" ".join(line.split()) for line in _raw(path, encoding)], str(path))
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -156,7 +156,7 @@ def _files(folder: Path) -> dict[tuple[str, str], Path]:
     return found
 
 
-def cut(learnt: Mapping[str, Lines]) -> tuple[dict[str, Lines], dict[str, Lines]]:
+def cut(learnt: Mapping[str, TextFile]) -> tuple[dict[str, TextFile], dict[str, TextFile]]:
     """A tenth of the lines of each style, for later; copies of a line are all on one side.
 
     Raises:
@@ -168,15 +168,15 @@ def cut(learnt: Mapping[str, Lines]) -> tuple[dict[str, Lines], dict[str, Lines]
         if len(different) < 4:
             raise DataError(f"{lines.source}: at least 4 lines with words are needed, found {len(different)}")
         held = {different[place] for place in hold_out(len(different))[1].tolist()}
-        train[style] = Lines([line for line in lines.said if line not in held], lines.source)
-        test[style] = Lines([line for line in lines.said if line in held], lines.source)
+        train[style] = TextFile([line for line in lines.said if line not in held], lines.source)
+        test[style] = TextFile([line for line in lines.said if line in held], lines.source)
     return train, test
 
 
 def as_dataset(
     name: str,
-    learnt: Mapping[str, Lines],
-    held: Mapping[str, Lines],
+    learnt: Mapping[str, TextFile],
+    held: Mapping[str, TextFile],
     pairs: Pairs = (),
     held_pairs: Pairs = (),
     longest: int | None = None,
@@ -216,7 +216,7 @@ def as_dataset(
         name,
         train,
         test,
-        unit=False,
+        in_unit_interval=False,
         classes=styles if len(styles) > 1 else None,
         notes=tuple(note for note in (*notes, *more) if note),
         source=source,
@@ -237,7 +237,7 @@ def fitting(words: Vocabulary, said: Sequence[str], longest: int, what: str) -> 
 
 def _split(
     words: Vocabulary,
-    lines: Mapping[str, Lines],
+    lines: Mapping[str, TextFile],
     pairs: Pairs,
     styles: tuple[str, ...],
     longest: int,
@@ -247,12 +247,12 @@ def _split(
     said = [(line, style, -1) for style in styles for line in lines[style].said]
     said += [(pair[style], style, number) for number, pair in enumerate(pairs) for style in styles]
     kept = fitting(words, [line for line, _, _ in said], longest, what)
-    y = twin = None
+    y = paired = None
     if len(styles) > 1:
         y = torch.tensor([styles.index(said[place][1]) for place in kept.places])
     if len(styles) == 2:
-        twin = _twins(kept.x, [said[place][2] for place in kept.places])
-    return Split(kept.x, y, twin=twin), kept.note
+        paired = _twins(kept.x, [said[place][2] for place in kept.places])
+    return Split(kept.x, y, paired=paired), kept.note
 
 
 def _twins(x: Tensor, pairs: Iterable[int]) -> Tensor | None:
@@ -261,15 +261,15 @@ def _twins(x: Tensor, pairs: Iterable[int]) -> Tensor | None:
     for place, pair in enumerate(pairs):
         if pair >= 0:
             places.setdefault(pair, []).append(place)
-    twin = torch.full_like(x, -1)
+    paired = torch.full_like(x, -1)
     there = [both for both in places.values() if len(both) == 2]
     for first, second in there:
-        twin[first], twin[second] = x[second], x[first]
-    return twin if there else None
+        paired[first], paired[second] = x[second], x[first]
+    return paired if there else None
 
 
 __all__ = [
-    "Lines",
+    "TextFile",
     "as_dataset",
     "cut",
     "fitting",

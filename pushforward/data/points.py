@@ -68,9 +68,9 @@ def open_grid() -> Dataset:
     return around("grid", grid(), 0.05)
 
 
-def drawn_from(name: str, law: Prior) -> Dataset:
+def drawn_from(name: str, distribution: Prior) -> Dataset:
     """Points of a law of the plane."""
-    return split(name, law.draw(LEARNT + HELD, Noise(name)))
+    return split(name, distribution.draw(LEARNT + HELD, Noise(name)))
 
 
 def open_roll() -> Dataset:
@@ -86,7 +86,7 @@ def open_petals() -> Dataset:
 def split(name: str, points: Tensor, modes: Centres | None = None) -> Dataset:
     """The first points to learn from, the others held out."""
     parts = (Split(points[:LEARNT]), Split(points[LEARNT:]))
-    return Dataset(name, *parts, unit=False, source=name, modes=modes)
+    return Dataset(name, *parts, in_unit_interval=False, source=name, modes=modes)
 
 
 __all__ = ["grid", "open_grid", "open_petals", "open_ring", "open_roll", "ring"]

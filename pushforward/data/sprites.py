@@ -60,7 +60,9 @@ def open_sprites() -> Dataset:
     learnt = factors[TEST:][~torch.isin(seen[TEST:], seen[:TEST])][:TRAIN]
     # Copies: a part of the table would keep all 737,280 rows alive.
     train, test = (Split(render(part), part[:, 0].clone(), part.clone()) for part in (learnt, held_out))
-    return Dataset("sprites", train, test, unit=True, classes=SHAPES, source="sprites", factors=FACTORS)
+    return Dataset(
+        "sprites", train, test, in_unit_interval=True, classes=SHAPES, source="sprites", factors=FACTORS
+    )
 
 
 def render(factors: Tensor) -> Tensor:

@@ -33,4 +33,4 @@ def open_fading_squares() -> Dataset:
     whole = Split(images, factors=grey[:, None])
     train, test = (whole.rows(index) for index in hold_out(LEVELS))
     name = "fading-squares"
-    return Dataset(name, train, test, unit=True, source=name, factors=("grey",))
+    return Dataset(name, train, test, in_unit_interval=True, source=name, factors=("grey",))

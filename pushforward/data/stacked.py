@@ -33,7 +33,7 @@ def stacked(digits: Dataset, name: str = "stacked-mnist") -> Dataset:
     return Dataset(
         name,
         *parts,
-        unit=digits.unit,
+        in_unit_interval=digits.in_unit_interval,
         notes=digits.notes,
         source=name,
         modes=Stacked(replace(digits, notes=())),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pushforward.data.dataset import Dataset
-from pushforward.data.lines import Lines, Pairs, as_dataset, read_lines, read_table
+from pushforward.data.lines import Pairs, TextFile, as_dataset, read_lines, read_table
 from pushforward.errors import DataError
 from pushforward.text.vocabulary import Vocabulary
 
@@ -62,11 +62,11 @@ def paired(
     name: str, learnt: Pairs, held: Pairs, longest: int | None, words: Vocabulary | None, **more: int
 ) -> Dataset:
     """A data set of the catalogue that has nothing but pairs, in small letters."""
-    blank = {style: Lines([]) for style in learnt[0]}
+    blank = {style: TextFile([]) for style in learnt[0]}
     return as_dataset(name, blank, blank, learnt, held, longest, source=name, words=words, lower=True, **more)
 
 
-def aligned(lines: Mapping[str, Lines]) -> list[dict[str, str]]:
+def aligned(lines: Mapping[str, TextFile]) -> list[dict[str, str]]:
     """Lines of one number in each style as pairs.
 
     Raises:

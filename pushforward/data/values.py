@@ -20,7 +20,7 @@ class Values(NamedTuple):
     """Parts of one data set on one scale: uint8 or float32, whether in [0, 1], and what was done."""
 
     parts: list[Tensor]
-    unit: bool
+    in_unit_interval: bool
     notes: list[str]
 
 

@@ -6,13 +6,13 @@ from pushforward.discrepancies.adversarial import (
     Hinge,
     JensenShannon,
     LeastSquares,
-    PriorDensity,
+    LogPriorCritic,
     Wasserstein,
 )
-from pushforward.discrepancies.base import Blocks, Discrepancy, Game
+from pushforward.discrepancies.base import Blockwise, Discrepancy, Game
 from pushforward.discrepancies.constraints import Clipping, Constraint, GradientPenalty, spectral
-from pushforward.discrepancies.deep_kernel import LearntMMD, Root
-from pushforward.discrepancies.energy import Energy, EnergyMargin, Equilibrium, pulling_away
+from pushforward.discrepancies.deep_kernel import DeepKernelMMD, SquareRoot
+from pushforward.discrepancies.energy import BEGANEnergy, EBGANEnergy, Energy, pulling_away
 from pushforward.discrepancies.f_divergences import FDivergence
 from pushforward.discrepancies.kernel import IMQ, MMD, GaussianKernel, Kernel, Polynomial, Radial
 
@@ -20,14 +20,15 @@ __all__ = [
     "IMQ",
     "MMD",
     "Adversarial",
-    "Blocks",
+    "BEGANEnergy",
+    "Blockwise",
     "Clipping",
     "Constraint",
+    "DeepKernelMMD",
     "DensityRatio",
     "Discrepancy",
+    "EBGANEnergy",
     "Energy",
-    "EnergyMargin",
-    "Equilibrium",
     "FDivergence",
     "Game",
     "GaussianKernel",
@@ -35,12 +36,11 @@ __all__ = [
     "Hinge",
     "JensenShannon",
     "Kernel",
-    "LearntMMD",
     "LeastSquares",
+    "LogPriorCritic",
     "Polynomial",
-    "PriorDensity",
     "Radial",
-    "Root",
+    "SquareRoot",
     "Wasserstein",
     "pulling_away",
     "spectral",

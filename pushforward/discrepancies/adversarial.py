@@ -23,37 +23,37 @@ class Adversarial(Game):
 
     Arguments:
         critic: Maps (N, \*) to (N, 1) or (N,), unbounded.
-        exchange: Whether the model plays with the roles exchanged.
-        turns: Updates of the critic for each update of the model.
+        non_saturating: Whether the model plays with the roles exchanged.
+        n_critic: Updates of the critic for each update of the model.
         constraint: What keeps the critic in bounds: a gradient penalty, clipping.
 
     Raises:
-        ConfigError: If ``turns`` is below 1, or the constraint cannot be put on this critic.
+        ConfigError: If ``n_critic`` is below 1, or the constraint cannot be put on this critic.
     """
 
     def __init__(
         self,
         critic: nn.Module,
-        exchange: bool = True,
-        turns: int = 1,
+        non_saturating: bool = True,
+        n_critic: int = 1,
         constraint: Constraint | None = None,
     ) -> None:
-        super().__init__(critic, turns, constraint)
-        self.exchange = exchange
+        super().__init__(critic, n_critic, constraint)
+        self.non_saturating = non_saturating
 
     def extra_repr(self) -> str:
-        return f"exchange={self.exchange}, {super().extra_repr()}"
+        return f"exchange={self.non_saturating}, {super().extra_repr()}"
 
     @abstractmethod
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
         """The bound from the critic's values on both samples, shape ()."""
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
-        if self.exchange:
+        if self.non_saturating:
             return -self.bound(self.critic(p), self.critic(q))
         return self.bound(self.critic(q), self.critic(p))
 
-    def advantage(self, q: Tensor, p: Tensor) -> Tensor:
+    def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
         return self.bound(self.critic(q), self.critic(p))
 
 
@@ -97,8 +97,8 @@ class LeastSquares(Adversarial):
     Arguments:
         critic: Maps (N, \*) to (N, 1) or (N,), unbounded.
         targets: The numbers (a, b, c): (0, 1, 1), or (-1, 1, 0) for Pearson's.
-        exchange: Whether the model pulls to c; else it descends the bound.
-        turns: Updates of the critic for each update of the model.
+        non_saturating: Whether the model pulls to c; else it descends the bound.
+        n_critic: Updates of the critic for each update of the model.
         constraint: What keeps the critic in bounds.
 
     References:
@@ -117,11 +117,11 @@ class LeastSquares(Adversarial):
         self,
         critic: nn.Module,
         targets: tuple[float, float, float] = (0.0, 1.0, 1.0),
-        exchange: bool = True,
-        turns: int = 1,
+        non_saturating: bool = True,
+        n_critic: int = 1,
         constraint: Constraint | None = None,
     ) -> None:
-        super().__init__(critic, exchange, turns, constraint)
+        super().__init__(critic, non_saturating, n_critic, constraint)
         a, b, _ = targets
         if a == b:
             raise ConfigError(f"the targets of made and given must differ, both are {a:g}")
@@ -135,7 +135,7 @@ class LeastSquares(Adversarial):
         return -((Tp - b).square().mean() + (Tq - a).square().mean()) / 2
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
-        if not self.exchange:
+        if not self.non_saturating:
             return super().forward(q, p)
         a, b, c = self.targets
         Tq, Tp = self.critic(q), self.critic(p)
@@ -152,15 +152,15 @@ class Wasserstein(Adversarial):
     Arguments:
         critic: Maps (N, \*) to (N, 1) or (N,), unbounded.
         constraint: What keeps the critic in bounds; None if its layers do, as spectral normalisation.
-        turns: Updates of the critic for each update of the model.
+        n_critic: Updates of the critic for each update of the model.
 
     References:
         | Wasserstein GAN (Arjovsky et al., 2017), equation 2
         | https://arxiv.org/abs/1701.07875
     """
 
-    def __init__(self, critic: nn.Module, constraint: Constraint | None = None, turns: int = 5) -> None:
-        super().__init__(critic, False, turns, constraint)
+    def __init__(self, critic: nn.Module, constraint: Constraint | None = None, n_critic: int = 5) -> None:
+        super().__init__(critic, False, n_critic, constraint)
 
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
         return Tp.mean() - Tq.mean()
@@ -202,7 +202,7 @@ class DensityRatio(JensenShannon):
         return -self.critic(q).mean()
 
 
-class PriorDensity(nn.Module):
+class LogPriorCritic(nn.Module):
     r"""A critic of codes that is told the prior: :math:`T(z) = h(z) + \log p_Z(z)`.
 
     The best logit is :math:`\log p_Z - \log q_Z`, so that the network h has only

@@ -24,30 +24,30 @@ class Discrepancy(nn.Module, ABC):
     Shapes: ``q`` (N, \\*), ``p`` (M, \\*), the value ().
 
     A discrepancy with parameters is a game: they belong to a critic that moves in its own turn
-    to increase :meth:`advantage`, and forward must then be what the model descends.
+    to increase :meth:`critic_objective`, and forward must then be what the model descends.
     """
 
-    turns = 1  # updates of the critic for each update of the model
+    n_critic = 1  # updates of the critic for each update of the model
     stateful = False  # whether :meth:`settle` moves anything
 
     @abstractmethod
     def forward(self, q: Tensor, p: Tensor) -> Tensor: ...
 
-    def advantage(self, q: Tensor, p: Tensor) -> Tensor:
+    def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
         """What a critic climbs, shape (). Discrepancies without a critic have none."""
         raise NotImplementedError(f"{type(self).__name__} has no critic")
 
-    def prices(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
+    def penalties(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
         """What a critic pays beside its advantage, by name, each of shape ()."""
         return {}
 
     def project(self) -> None:
         """Puts a critic back to where it must stay, after each of its updates."""
 
-    def settle(self, q: Tensor, p: Tensor) -> None:
+    def update_state(self, q: Tensor, p: Tensor) -> None:
         """Moves what is no parameter and yet is state, once at the end of every step."""
 
-    def signs(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
+    def diagnostics(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
         """What is worth watching beside the value, by name, each of shape ()."""
         return {}
 
@@ -67,38 +67,38 @@ class Game(Discrepancy):
 
     Arguments:
         critic: What learns; its parameters are all that a game has.
-        turns: Updates of the critic for each update of the model.
+        n_critic: Updates of the critic for each update of the model.
         constraint: A price on the critic, or a set that it must stay in.
 
     Raises:
-        ConfigError: If ``turns`` is below 1, or the constraint cannot be put on this critic.
+        ConfigError: If ``n_critic`` is below 1, or the constraint cannot be put on this critic.
     """
 
-    def __init__(self, critic: nn.Module, turns: int = 1, constraint: Constraint | None = None) -> None:
+    def __init__(self, critic: nn.Module, n_critic: int = 1, constraint: Constraint | None = None) -> None:
         super().__init__()
         self.critic = critic
-        self.turns = integer("turns", turns, least=1)
+        self.n_critic = integer("turns", n_critic, least=1)
         self.constraint = constraint
         if constraint:
-            constraint.admit(critic)
+            constraint.validate(critic)
             constraint.project(critic)
 
     def extra_repr(self) -> str:
-        return f"turns={self.turns}" + (f", {self.constraint}" if self.constraint else "")
+        return f"turns={self.n_critic}" + (f", {self.constraint}" if self.constraint else "")
 
     def witness(self, q: Tensor, p: Tensor) -> Callable[[Tensor], Tensor]:
         """The function of rows whose slope a gradient penalty is put on; of most games the critic."""
         return self.critic
 
-    def prices(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
-        return self.constraint.prices(self.witness(q, p), q, p, noise) if self.constraint else {}
+    def penalties(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
+        return self.constraint.penalties(self.witness(q, p), q, p, noise) if self.constraint else {}
 
     def project(self) -> None:
         if self.constraint:
             self.constraint.project(self.critic)
 
 
-class Blocks(Discrepancy):
+class Blockwise(Discrepancy):
     r"""A discrepancy for every block of columns: :math:`\sum_b D_b(q_b, p_b)`.
 
     Codes of several blocks (:class:`~pushforward.distributions.ProductPrior`) then meet the prior block
@@ -107,7 +107,7 @@ class Blocks(Discrepancy):
     Arguments:
         matches: The discrepancy of each block, by name.
         sizes: Columns of each block, in order, by the same names.
-        turns: Updates of the critics for each update of the model.
+        n_critic: Updates of the critics for each update of the model.
 
     Example:
         >>> import torch
@@ -118,29 +118,35 @@ class Blocks(Discrepancy):
         True
     """
 
-    def __init__(self, matches: Mapping[str, Discrepancy], sizes: Mapping[str, int], turns: int = 1) -> None:
+    def __init__(
+        self, matches: Mapping[str, Discrepancy], sizes: Mapping[str, int], n_critic: int = 1
+    ) -> None:
         super().__init__()
         if list(matches) != list(sizes):
             raise ConfigError(f"a match for each of {', '.join(sizes)} is needed, got {', '.join(matches)}")
         self.matches = nn.ModuleDict(matches)
         self.sizes = list(sizes.values())
-        self.turns = integer("turns", turns, least=1)
+        self.n_critic = integer("turns", n_critic, least=1)
 
     def parts(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
         columns = zip(q.split(self.sizes, dim=-1), p.split(self.sizes, dim=-1), strict=True)
         named = zip(self.matches.items(), columns, strict=True)
-        return {f"_{name}": (match, *pair) for (name, match), pair in named if isinstance(match, Discrepancy)}
+        return {
+            f"_{name}": (discrepancy, *pair)
+            for (name, discrepancy), pair in named
+            if isinstance(discrepancy, Discrepancy)
+        }
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
-        return torch.stack([match(a, b) for match, a, b in self.parts(q, p).values()]).sum()
+        return torch.stack([discrepancy(a, b) for discrepancy, a, b in self.parts(q, p).values()]).sum()
 
-    def advantage(self, q: Tensor, p: Tensor) -> Tensor:
+    def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
         games = self.games(q, p)
         if not games:
-            return super().advantage(q, p)
-        return torch.stack([match.advantage(a, b) for match, a, b in games.values()]).sum()
+            return super().critic_objective(q, p)
+        return torch.stack([discrepancy.critic_objective(a, b) for discrepancy, a, b in games.values()]).sum()
 
     def project(self) -> None:
-        for match in self.matches.values():
-            if isinstance(match, Discrepancy):
-                match.project()
+        for discrepancy in self.matches.values():
+            if isinstance(discrepancy, Discrepancy):
+                discrepancy.project()

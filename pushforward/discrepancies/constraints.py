@@ -22,14 +22,14 @@ Critic = Callable[[Tensor], Tensor]
 class Constraint:
     """A price on a critic, a set that it must stay in, or both; this one is neither."""
 
-    def admit(self, critic: nn.Module) -> None:
+    def validate(self, critic: nn.Module) -> None:
         """Sees a critic before it plays.
 
         Raises:
             ConfigError: If the constraint makes no sense of it.
         """
 
-    def prices(self, critic: Critic, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
+    def penalties(self, critic: Critic, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
         """What the critic pays, by name, each of shape ()."""
         return {}
 
@@ -73,14 +73,14 @@ class GradientPenalty(Constraint):
         if not 0 <= self.slope < math.inf:
             raise ConfigError(f"the slope must be at least 0, got {self.slope}")
 
-    def admit(self, critic: nn.Module) -> None:
+    def validate(self, critic: nn.Module) -> None:
         if any(isinstance(module, _BatchNorm) for module in critic.modules()):
             raise ConfigError(
                 "a gradient penalty is a price on each row's own slope, and BatchNorm makes a critic's value "
                 "at one row depend on the others: use LayerNorm or none in the critic"
             )
 
-    def prices(self, critic: Critic, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
+    def penalties(self, critic: Critic, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
         rows = min(len(q), len(p))
         q, p = q[:rows].detach(), p[:rows].detach()
         alpha = noise.uniform(rows).to(p).view(-1, *[1] * (p.ndim - 1))

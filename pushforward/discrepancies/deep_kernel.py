@@ -15,7 +15,7 @@ from pushforward.discrepancies.kernel import MMD, Kernel
 from pushforward.errors import ConfigError
 
 
-class Root(Discrepancy):
+class SquareRoot(Discrepancy):
     r"""The root :math:`\sqrt{D + \varepsilon} - \sqrt\varepsilon` of a discrepancy that is at least 0.
 
     Its slope stays where a squared distance flattens out; the constant keeps it finite at 0. An estimate
@@ -41,7 +41,7 @@ class Root(Discrepancy):
         return (self.square(q, p).relu() + self.eps).sqrt() - self.eps**0.5
 
 
-class LearntMMD(Game):
+class DeepKernelMMD(Game):
     r"""MMD of features that a critic makes as different as it can: the game of MMD-GAN.
 
     .. math:: B_f(Q, P) = M_f - o\, h_f - \tfrac{b}{d}\,\big(E_P + E_Q\big) \|x - g(f(x))\|^2, \qquad
@@ -58,7 +58,7 @@ class LearntMMD(Game):
         order: The factor o of the order of means.
         estimator: "v" is never below 0; "u" is unbiased, and then the root of ``root`` makes no sense.
         root: Whether M is MMD rather than MMD².
-        turns: Updates of the critic for each update of the model.
+        n_critic: Updates of the critic for each update of the model.
         constraint: What keeps the features in bounds: clipping in the paper. A gradient penalty is one on the
             *witness* :math:`t \mapsto E\,k(f(t), f(p)) - E\,k(f(t), f(q))`.
 
@@ -81,16 +81,16 @@ class LearntMMD(Game):
         order: float = 16.0,
         estimator: Literal["u", "v"] = "v",
         root: bool = True,
-        turns: int = 5,
+        n_critic: int = 5,
         constraint: Constraint | None = None,
     ) -> None:
-        super().__init__(critic, turns, constraint)
+        super().__init__(critic, n_critic, constraint)
         for name, value in (("back", back), ("order", order)):
             if not value >= 0:
                 raise ConfigError(f"{name} must be at least 0, got {value}")
         self.decoder = decoder
         square = MMD(kernel, estimator)
-        self.distance = Root(square) if root else square
+        self.distance = SquareRoot(square) if root else square
         self.cost = SquaredError()
         self.back = back
         self.order = order
@@ -100,7 +100,7 @@ class LearntMMD(Game):
 
     @property
     def kernel(self) -> Kernel:
-        square = self.distance.square if isinstance(self.distance, Root) else self.distance
+        square = self.distance.square if isinstance(self.distance, SquareRoot) else self.distance
         assert isinstance(square, MMD)
         return square.kernel
 
@@ -112,7 +112,7 @@ class LearntMMD(Game):
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
         return self.compare(self.critic(q), self.critic(p))
 
-    def advantage(self, q: Tensor, p: Tensor) -> Tensor:
+    def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
         fq, fp = self.critic(q), self.critic(p)
         value = self.compare(fq, fp)
         if self.decoder is None:
@@ -128,4 +128,4 @@ class LearntMMD(Game):
         return gap
 
 
-__all__ = ["LearntMMD", "Root"]
+__all__ = ["DeepKernelMMD", "SquareRoot"]

@@ -73,33 +73,33 @@ class EnergyGame(Game):
 
     Arguments:
         critic: An :class:`Energy`; with ``pull=0`` any module from (N, \*) to energies (N, 1) of at least 0.
-        pull: The factor w of the pulling-away term on the critic's codes of what is made.
-        turns: Updates of the critic for each update of the model.
+        pulling_away_weight: The factor w of the pulling-away term on the critic's codes of what is made.
+        n_critic: Updates of the critic for each update of the model.
 
     Raises:
-        ConfigError: If ``pull`` is below 0, or the critic has no encoder to pull.
+        ConfigError: If ``pulling_away_weight`` is below 0, or the critic has no encoder to pull.
     """
 
-    def __init__(self, critic: nn.Module, pull: float = 0.0, turns: int = 1) -> None:
-        super().__init__(critic, turns)
-        if not pull >= 0:
-            raise ConfigError(f"pull must be at least 0, got {pull}")
-        if pull and not isinstance(critic, Energy):
+    def __init__(self, critic: nn.Module, pulling_away_weight: float = 0.0, n_critic: int = 1) -> None:
+        super().__init__(critic, n_critic)
+        if not pulling_away_weight >= 0:
+            raise ConfigError(f"pull must be at least 0, got {pulling_away_weight}")
+        if pulling_away_weight and not isinstance(critic, Energy):
             raise ConfigError("pulling away needs a critic with an encoder: an Energy")
-        self.pull = pull
+        self.pulling_away_weight = pulling_away_weight
 
     def extra_repr(self) -> str:
         return f"pull={self.pull:g}, {super().extra_repr()}"
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
         gap = self.critic(q).mean() - self.critic(p).mean()
-        if not self.pull:
+        if not self.pulling_away_weight:
             return gap
         assert isinstance(self.critic, Energy)
-        return gap + self.pull * pulling_away(self.critic.encoder(q))
+        return gap + self.pulling_away_weight * pulling_away(self.critic.encoder(q))
 
 
-class EnergyMargin(EnergyGame):
+class EBGANEnergy(EnergyGame):
     r"""The game of EBGAN: energy falls on what is given and rises on what is made, up to a margin.
 
     .. math:: B_D(Q, P) = -E_P\, D - E_Q (m - D)_+, \qquad
@@ -111,19 +111,21 @@ class EnergyMargin(EnergyGame):
     Arguments:
         critic: An :class:`Energy`; with ``pull=0`` any module from (N, \*) to energies (N, 1) of at least 0.
         margin: The energy m at which made rows are left alone, on the scale of the critic's energies.
-        pull: The factor w of the pulling-away term on the critic's codes of what is made.
-        turns: Updates of the critic for each update of the model.
+        pulling_away_weight: The factor w of the pulling-away term on the critic's codes of what is made.
+        n_critic: Updates of the critic for each update of the model.
 
     Raises:
-        ConfigError: If the margin is not above 0, ``pull`` is below 0, or the critic has no encoder to pull.
+        ConfigError: If the margin is not above 0, ``pulling_away_weight`` is below 0, or the critic has no encoder to pull.
 
     References:
         | Energy-based Generative Adversarial Networks (Zhao et al., 2017), equations 1, 2 and 5
         | https://arxiv.org/abs/1609.03126
     """
 
-    def __init__(self, critic: nn.Module, margin: float, pull: float = 0.0, turns: int = 1) -> None:
-        super().__init__(critic, pull, turns)
+    def __init__(
+        self, critic: nn.Module, margin: float, pulling_away_weight: float = 0.0, n_critic: int = 1
+    ) -> None:
+        super().__init__(critic, pulling_away_weight, n_critic)
         if not margin > 0:
             raise ConfigError(f"margin must be above 0, got {margin}")
         self.margin = margin
@@ -131,15 +133,15 @@ class EnergyMargin(EnergyGame):
     def extra_repr(self) -> str:
         return f"margin={self.margin:g}, {super().extra_repr()}"
 
-    def advantage(self, q: Tensor, p: Tensor) -> Tensor:
+    def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
         return -self.critic(p).mean() - F.relu(self.margin - self.critic(q)).mean()
 
-    def signs(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
+    def diagnostics(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
         """``made`` and ``given``: mean energies, to be seen beside the margin."""
         return {"made": self.critic(q).mean(), "given": self.critic(p).mean()}
 
 
-class Equilibrium(EnergyGame):
+class BEGANEnergy(EnergyGame):
     r"""The game of BEGAN: the energy of what is made is kept at a share of that of what is given.
 
     .. math:: B_D(Q, P) = -E_P\, D + k\, E_Q\, D, \qquad
@@ -151,16 +153,16 @@ class Equilibrium(EnergyGame):
     Arguments:
         critic: An :class:`Energy`; with ``pull=0`` any module from (N, \*) to energies (N, 1).
         gamma: The ratio :math:`\gamma = E_Q D / E_P D` that k holds: less is sharper and less diverse.
-        rate: The pace r of k, on the scale of the energies.
-        turns: Updates of the critic for each update of the model.
-        pull: The factor w of a pulling-away term, which the paper does not have.
+        k_lr: The pace r of k, on the scale of the energies.
+        n_critic: Updates of the critic for each update of the model.
+        pulling_away_weight: The factor w of a pulling-away term, which the paper does not have.
 
     Raises:
-        ConfigError: If ``gamma`` is not in (0, 1], the rate is not above 0, ``pull`` is below 0, or the
+        ConfigError: If ``gamma`` is not in (0, 1], the rate is not above 0, ``pulling_away_weight`` is below 0, or the
             critic has no encoder to pull.
 
     References:
-        | BEGAN: Boundary Equilibrium Generative Adversarial Networks (Berthelot et al., 2017), section 3.4
+        | BEGAN: Boundary BEGANEnergy Generative Adversarial Networks (Berthelot et al., 2017), section 3.4
         | https://arxiv.org/abs/1703.10717
     """
 
@@ -170,32 +172,32 @@ class Equilibrium(EnergyGame):
         self,
         critic: nn.Module,
         gamma: float = 0.5,
-        rate: float = 1e-3,
-        turns: int = 1,
-        pull: float = 0.0,
+        k_lr: float = 1e-3,
+        n_critic: int = 1,
+        pulling_away_weight: float = 0.0,
     ) -> None:
-        super().__init__(critic, pull, turns)
+        super().__init__(critic, pulling_away_weight, n_critic)
         if not 0 < gamma <= 1:
             raise ConfigError(f"gamma must be above 0 and at most 1, got {gamma}")
-        if not rate > 0:
-            raise ConfigError(f"rate must be above 0, got {rate}")
+        if not k_lr > 0:
+            raise ConfigError(f"rate must be above 0, got {k_lr}")
         self.gamma = gamma
-        self.rate = rate
+        self.k_lr = k_lr
         self.k: Tensor
         self.register_buffer("k", torch.zeros(()))
 
     def extra_repr(self) -> str:
         return f"gamma={self.gamma:g}, rate={self.rate:g}, {super().extra_repr()}"
 
-    def advantage(self, q: Tensor, p: Tensor) -> Tensor:
+    def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
         return self.k * self.critic(q).mean() - self.critic(p).mean()
 
     @torch.no_grad()
-    def settle(self, q: Tensor, p: Tensor) -> None:
+    def update_state(self, q: Tensor, p: Tensor) -> None:
         surplus = self.gamma * self.critic(p).mean() - self.critic(q).mean()
-        self.k.add_(self.rate * surplus).clamp_(0, 1)
+        self.k.add_(self.k_lr * surplus).clamp_(0, 1)
 
-    def signs(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
+    def diagnostics(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
         r"""``k``; ``ratio``: :math:`E_Q D / E_P D`, which should be gamma; and the measure of convergence,
         ``measure``: :math:`E_P D + |\gamma E_P D - E_Q D|`.
         """
@@ -207,4 +209,4 @@ class Equilibrium(EnergyGame):
         }
 
 
-__all__ = ["Energy", "EnergyMargin", "Equilibrium", "pulling_away"]
+__all__ = ["BEGANEnergy", "EBGANEnergy", "Energy", "pulling_away"]

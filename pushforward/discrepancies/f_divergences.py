@@ -109,7 +109,7 @@ ROWS: dict[str, Row] = {
 }
 
 
-def tame(v: Tensor) -> Tensor:
+def soft_clip(v: Tensor) -> Tensor:
     """Logits that grow logarithmically beyond 30, so that their exponentials go on as straight lines.
 
     Any function of the rows may be a critic, so the bound stays one; float32 stays finite.
@@ -132,9 +132,9 @@ class FDivergence(Adversarial):
     Arguments:
         critic: Maps (N, \*) to (N, 1) or (N,), unbounded: the logits V.
         divergence: A name in :data:`ROWS`, or a row of your own.
-        exchange: Whether the model plays with the roles exchanged; it then descends :math:`-E_Q\, g(V)`, as
+        non_saturating: Whether the model plays with the roles exchanged; it then descends :math:`-E_Q\, g(V)`, as
             in the paper's practical form.
-        turns: Updates of the critic for each update of the model.
+        n_critic: Updates of the critic for each update of the model.
         constraint: What keeps the critic in bounds.
 
     Raises:
@@ -155,11 +155,11 @@ class FDivergence(Adversarial):
         self,
         critic: nn.Module,
         divergence: str | Row = "kl",
-        exchange: bool = True,
-        turns: int = 1,
+        non_saturating: bool = True,
+        n_critic: int = 1,
         constraint: Constraint | None = None,
     ) -> None:
-        super().__init__(critic, exchange, turns, constraint)
+        super().__init__(critic, non_saturating, n_critic, constraint)
         if isinstance(divergence, str) and divergence not in ROWS:
             raise ConfigError(f"unknown divergence {divergence!r}: {nearest(divergence, ROWS)}")
         self.name = divergence if isinstance(divergence, str) else "own"
@@ -171,8 +171,8 @@ class FDivergence(Adversarial):
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
         row = self.row
         if row.exponential:
-            Tq, Tp = tame(Tq), tame(Tp)
+            Tq, Tp = soft_clip(Tq), soft_clip(Tp)
         return row.activation(Tp).mean() - row.conjugate_of_activation(Tq).mean()
 
 
-__all__ = ["ROWS", "FDivergence", "Row", "tame"]
+__all__ = ["ROWS", "FDivergence", "Row", "soft_clip"]

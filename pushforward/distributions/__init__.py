@@ -7,16 +7,16 @@ without asking which kind of encoder it has. All noise comes in from outside
 
 from pushforward.distributions.base import Dirac, Distribution, Gaussian, Implicit, Uniform, moments
 from pushforward.distributions.encoders import (
+    ConditionalEncoder,
     DeterministicEncoder,
     Encoder,
     GaussianEncoder,
     ImplicitEncoder,
     NoisyInput,
-    ToldEncoder,
     UniformEncoder,
 )
 from pushforward.distributions.flow import FlowPrior
-from pushforward.distributions.generator_prior import PushedPrior
+from pushforward.distributions.generator_prior import GeneratorPrior
 from pushforward.distributions.priors import (
     MixturePrior,
     NormalPrior,
@@ -30,6 +30,7 @@ from pushforward.distributions.priors import (
 )
 
 __all__ = [
+    "ConditionalEncoder",
     "DeterministicEncoder",
     "Dirac",
     "Distribution",
@@ -37,6 +38,7 @@ __all__ = [
     "FlowPrior",
     "Gaussian",
     "GaussianEncoder",
+    "GeneratorPrior",
     "Implicit",
     "ImplicitEncoder",
     "MixturePrior",
@@ -45,10 +47,8 @@ __all__ = [
     "OneHotPrior",
     "Prior",
     "ProductPrior",
-    "PushedPrior",
     "SpherePrior",
     "SwissRollPrior",
-    "ToldEncoder",
     "Uniform",
     "UniformEncoder",
     "UniformPrior",

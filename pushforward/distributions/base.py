@@ -98,9 +98,9 @@ class Implicit(Distribution):
 
 
 @torch.no_grad()
-def moments(law: Distribution, noise: Noise, draws: int = 16) -> Gaussian:
+def moments(distribution: Distribution, noise: Noise, draws: int = 16) -> Gaussian:
     """The Gaussian with each row's mean and variances: known ones, or those of so many draws."""
-    if isinstance(law, Gaussian | Uniform):
-        return Gaussian(law.center.detach(), law.log_var.detach())
-    drawn = torch.stack([law.rsample(noise("moments", i)) for i in range(draws)])
+    if isinstance(distribution, Gaussian | Uniform):
+        return Gaussian(distribution.center.detach(), distribution.log_var.detach())
+    drawn = torch.stack([distribution.rsample(noise("moments", i)) for i in range(draws)])
     return Gaussian(drawn.mean(0), (drawn.var(0) + LEAST).log())

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.distributions.base import Dirac, Distribution, Gaussian, Implicit, Uniform
-from pushforward.networks.conditional import Told
+from pushforward.networks.conditional import Conditional
 from pushforward.rng import Noise
 
 LOG_VAR_BOUNDS = (-30.0, 20.0)  # exp overflows in float32 at 89; these keep every use of it finite
@@ -19,7 +19,7 @@ LOG_VAR_BOUNDS = (-30.0, 20.0)  # exp overflows in float32 at 89; these keep eve
 class Encoder(nn.Module, ABC):
     """A law of the code for every row of data: ``encoder(x)`` is :math:`Q(Z \\mid x)`.
 
-    Labels ``y`` are handed to every encoder; only a :class:`ToldEncoder` looks at them.
+    Labels ``y`` are handed to every encoder; only a :class:`ConditionalEncoder` looks at them.
     """
 
     @abstractmethod
@@ -31,16 +31,16 @@ class DeterministicEncoder(Encoder):
 
     Arguments:
         net: Maps (N, \*) to (N, L).
-        onto: The last step, to where the prior lives (:meth:`Prior.onto`).
+        to_support: The last step, to where the prior lives (:meth:`Prior.to_support`).
     """
 
-    def __init__(self, net: nn.Module, onto: Callable[[Tensor], Tensor] = lambda z: z) -> None:
+    def __init__(self, net: nn.Module, to_support: Callable[[Tensor], Tensor] = lambda z: z) -> None:
         super().__init__()
         self.net = net
-        self.onto = onto
+        self.to_support = to_support
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Dirac:
-        return Dirac(self.onto(self.net(x)))
+        return Dirac(self.to_support(self.net(x)))
 
 
 class GaussianEncoder(Encoder):
@@ -94,7 +94,7 @@ class ImplicitEncoder(Encoder):
         net: The trunk e, maps (N, \*) to (N, H).
         head: The head h, maps (N, H + noise) to (N, L).
         noise: Number of noise dimensions.
-        onto: The last step, to where the prior lives.
+        to_support: The last step, to where the prior lives.
 
     References:
         | Adversarial Autoencoders (Makhzani et al., 2015), section 2, "universal approximator posterior"
@@ -102,19 +102,23 @@ class ImplicitEncoder(Encoder):
     """
 
     def __init__(
-        self, net: nn.Module, head: nn.Module, noise: int, onto: Callable[[Tensor], Tensor] = lambda z: z
+        self,
+        net: nn.Module,
+        head: nn.Module,
+        noise: int,
+        to_support: Callable[[Tensor], Tensor] = lambda z: z,
     ) -> None:
         super().__init__()
         self.net = net
         self.head = head
         self.noise = noise
-        self.onto = onto
+        self.to_support = to_support
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Implicit:
         trunk = self.net(x)
 
         def code(eta: Tensor) -> Tensor:
-            return self.onto(self.head(torch.cat([trunk, eta.to(trunk)], dim=-1)))
+            return self.to_support(self.head(torch.cat([trunk, eta.to(trunk)], dim=-1)))
 
         return Implicit(
             lambda noise: code(noise.normal(len(x), self.noise)),
@@ -157,19 +161,19 @@ class NoisyInput(Encoder):
         return Implicit(code, lambda: self.encoder(x, y).center)
 
 
-class ToldEncoder(Encoder):
+class ConditionalEncoder(Encoder):
     r"""An encoder that is told the label: :math:`Q(Z \mid x, y)`.
 
     Arguments:
         encoder: The encoder of rows with the label beside them
-            (:class:`~pushforward.networks.conditional.Told`).
+            (:class:`~pushforward.networks.conditional.Conditional`).
         classes: Number of labels K; of an unknown one all K numbers are 0.
     """
 
     def __init__(self, encoder: Encoder, classes: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.beside = Told(nn.Identity(), classes)
+        self.beside = Conditional(nn.Identity(), classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         return self.encoder(self.beside(x, y))

@@ -74,7 +74,7 @@ class FlowPrior(Prior):
         )
 
     @property
-    def spread(self) -> float:
+    def expected_sq_distance(self) -> float:
         """That of the codes whose covariance is :math:`A A^\\top`; the flow's own is near it."""
         return 2 * self.root.square().sum().item()
 

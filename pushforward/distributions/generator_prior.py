@@ -9,7 +9,7 @@ from pushforward.distributions.priors import Prior
 from pushforward.rng import Noise
 
 
-class PushedPrior(Prior):
+class GeneratorPrior(Prior):
     r""":math:`P_Z = g_\# P_0`: draws of a plain law through a network.
 
     Arguments:
@@ -19,7 +19,7 @@ class PushedPrior(Prior):
 
     Example:
         >>> from pushforward.distributions import NormalPrior
-        >>> prior = PushedPrior(nn.Linear(2, 5), NormalPrior(2), latent=5)
+        >>> prior = GeneratorPrior(nn.Linear(2, 5), NormalPrior(2), latent=5)
         >>> prior(3).rsample(Noise(0)).shape
         torch.Size([3, 5])
     """
@@ -34,12 +34,12 @@ class PushedPrior(Prior):
 
     @property
     @torch.no_grad()
-    def spread(self) -> float:
+    def expected_sq_distance(self) -> float:
         return 2 * float(self.draw(1000, Noise("spread")).var(0).sum())
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        drawn: Tensor = self.net(self.base.draw(n, noise).to(self.anchor))
+        drawn: Tensor = self.net(self.base.draw(n, noise).to(self.device_buffer))
         return drawn
 
 
-__all__ = ["PushedPrior"]
+__all__ = ["GeneratorPrior"]

@@ -35,18 +35,18 @@ class Prior(nn.Module, ABC):
         if latent < 1:
             raise ConfigError(f"latent must be at least 1, got {latent}")
         self.latent = latent
-        self.anchor: Tensor
+        self.device_buffer: Tensor
         self.register_buffer("anchor", torch.zeros(()), persistent=False)  # knows device and dtype
 
     @property
     @abstractmethod
-    def spread(self) -> float:
+    def expected_sq_distance(self) -> float:
         r"""The expected squared distance :math:`E\|z - z'\|^2` of two draws: the scale of kernels."""
 
     @property
     def variance(self) -> float:
         """The mean variance of a dimension."""
-        return self.spread / (2 * self.latent)
+        return self.expected_sq_distance / (2 * self.latent)
 
     @abstractmethod
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
@@ -54,20 +54,20 @@ class Prior(nn.Module, ABC):
 
     def forward(self, n: int, y: Tensor | None = None) -> Distribution:
         return Implicit(
-            lambda noise: self.draw(n, noise, y).to(self.anchor),
-            lambda: torch.zeros(n, self.latent).to(self.anchor),
+            lambda noise: self.draw(n, noise, y).to(self.device_buffer),
+            lambda: torch.zeros(n, self.latent).to(self.device_buffer),
         )
 
-    def onto(self, codes: Tensor) -> Tensor:
+    def to_support(self, codes: Tensor) -> Tensor:
         """Maps any (N, L) to where the prior lives; encoders end with it."""
         return codes
 
-    def belief(self, codes: Tensor) -> Tensor | None:
+    def class_probabilities(self, codes: Tensor) -> Tensor | None:
         """The probabilities (N, K) of classes that codes (N, L) hold, or None if they hold none."""
         return None
 
     @property
-    def walkable(self) -> list[int]:
+    def continuous_dims(self) -> list[int]:
         """The dimensions that can be walked along: those of a one-hot class cannot."""
         return list(range(self.latent))
 
@@ -92,14 +92,14 @@ class NormalPrior(Prior):
         return f"latent={self.latent}, sigma={self.sigma:g}"
 
     @property
-    def spread(self) -> float:
+    def expected_sq_distance(self) -> float:
         return 2 * self.latent * self.sigma**2
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
         return self.sigma * noise.normal(n, self.latent)
 
     def forward(self, n: int, y: Tensor | None = None) -> Gaussian:
-        center = torch.zeros(n, self.latent).to(self.anchor)
+        center = torch.zeros(n, self.latent).to(self.device_buffer)
         return Gaussian(center, torch.full_like(center, 2 * math.log(self.sigma)))
 
 
@@ -116,13 +116,13 @@ class UniformPrior(Prior):
         return f"latent={self.latent}, sigma={self.sigma:g}"
 
     @property
-    def spread(self) -> float:
+    def expected_sq_distance(self) -> float:
         return 2 * self.latent * self.sigma**2 / 3
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
         return self.sigma * (2 * noise.uniform(n, self.latent) - 1)
 
-    def onto(self, codes: Tensor) -> Tensor:
+    def to_support(self, codes: Tensor) -> Tensor:
         return self.sigma * codes.tanh()
 
 
@@ -143,13 +143,13 @@ class SpherePrior(Prior):
         return f"latent={self.latent}, sigma={self.sigma:g}"
 
     @property
-    def spread(self) -> float:
+    def expected_sq_distance(self) -> float:
         return 2 * self.sigma**2
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
         return self.sigma * F.normalize(noise.normal(n, self.latent), dim=-1)
 
-    def onto(self, codes: Tensor) -> Tensor:
+    def to_support(self, codes: Tensor) -> Tensor:
         return self.sigma * F.normalize(codes, dim=-1)
 
 
@@ -164,20 +164,20 @@ class OneHotPrior(Prior):
         return f"classes={self.classes}"
 
     @property
-    def spread(self) -> float:
+    def expected_sq_distance(self) -> float:
         return 2 * (1 - 1 / self.classes)
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
         return one_hot(some_class(n, noise, y, self.classes), self.classes)
 
-    def onto(self, codes: Tensor) -> Tensor:
+    def to_support(self, codes: Tensor) -> Tensor:
         return codes.softmax(dim=-1)
 
-    def belief(self, codes: Tensor) -> Tensor:
+    def class_probabilities(self, codes: Tensor) -> Tensor:
         return codes
 
     @property
-    def walkable(self) -> list[int]:
+    def continuous_dims(self) -> list[int]:
         return []
 
 
@@ -208,7 +208,7 @@ class MixturePrior(Prior):
         return f"latent={self.latent}, components={self.classes}"
 
     @property
-    def spread(self) -> float:
+    def expected_sq_distance(self) -> float:
         second = self.factors.square().sum((1, 2)) + self.means.square().sum(1)
         return 2 * float(self.weights @ second - (self.weights @ self.means).square().sum())
 
@@ -262,7 +262,7 @@ class SwissRollPrior(Prior):
         return f"classes={self.classes}, thickness={self.thickness:g}"
 
     @property
-    def spread(self) -> float:
+    def expected_sq_distance(self) -> float:
         turn = 4 * math.pi
         mean = (12 / turn**2) ** 2 + (6 / turn) ** 2
         return 2 * (4.5 - mean + 2 * self.thickness**2)
@@ -301,28 +301,32 @@ class ProductPrior(Prior):
         return dict(zip(self.sizes, codes.split(list(self.sizes.values()), dim=-1), strict=True))
 
     @property
-    def spread(self) -> float:
-        return sum(block.spread for _, block in self._named())
+    def expected_sq_distance(self) -> float:
+        return sum(block.expected_sq_distance for _, block in self._named())
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
         ys = {self.asked: y}  # other blocks with classes are drawn whole
-        drawn = [block.draw(n, noise(name), ys.get(name)).to(self.anchor) for name, block in self._named()]
+        drawn = [
+            block.draw(n, noise(name), ys.get(name)).to(self.device_buffer) for name, block in self._named()
+        ]
         return torch.cat(drawn, dim=-1)
 
-    def onto(self, codes: Tensor) -> Tensor:
+    def to_support(self, codes: Tensor) -> Tensor:
         parts = self.split(codes)
-        return torch.cat([block.onto(parts[name]) for name, block in self._named()], dim=-1)
+        return torch.cat([block.to_support(parts[name]) for name, block in self._named()], dim=-1)
 
-    def belief(self, codes: Tensor) -> Tensor | None:
+    def class_probabilities(self, codes: Tensor) -> Tensor | None:
         parts = self.split(codes)
-        found = (block.belief(parts[name]) for name, block in self._named())
-        return next((belief for belief in found if belief is not None), None)
+        found = (block.class_probabilities(parts[name]) for name, block in self._named())
+        return next(
+            (class_probabilities for class_probabilities in found if class_probabilities is not None), None
+        )
 
     @property
-    def walkable(self) -> list[int]:
+    def continuous_dims(self) -> list[int]:
         found, start = [], 0
         for _, block in self._named():
-            found += [start + place for place in block.walkable]
+            found += [start + place for place in block.continuous_dims]
             start += block.latent
         return found
 

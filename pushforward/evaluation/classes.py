@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.distributions import ToldEncoder
-from pushforward.evaluation.context import Evidence, chunks
+from pushforward.distributions import ConditionalEncoder
+from pushforward.evaluation.context import EvaluationContext, chunks
 from pushforward.metrics.uncertainty import mean_of
 from pushforward.networks.conditional import one_hot
 
@@ -16,7 +16,7 @@ ROWS = 20_000  # training rows that clusters are named after and neighbours are 
 NEIGHBOURS = 5
 
 
-def classes(evidence: Evidence) -> dict[str, Any] | None:
+def classes(evidence: EvaluationContext) -> dict[str, Any] | None:
     """Figures of data with labels, each where the model can answer:
 
     * ``error``: share of held-out rows whose code names another class than theirs. A model that has seen no
@@ -34,17 +34,17 @@ def classes(evidence: Evidence) -> dict[str, Any] | None:
     if len(data.labels) < 2 or data.train.y is None or data.test.y is None:
         return None
     found: dict[str, Any] = {}
-    if not model.told:
+    if not model.n_conditions:
         found |= known(evidence)
-    elif model.encodes and not isinstance(model.encoder, ToldEncoder):
+    elif model.has_encoder and not isinstance(model.encoder, ConditionalEncoder):
         near = known(evidence).get("neighbours_error")
         found |= {} if near is None else {"leak": {"value": 1 - near["value"], "error": near["error"]}}
-    if model.named and model.classes == len(data.labels) and not data.words:
+    if model.classes_are_labels and model.classes == len(data.labels) and not data.words:
         found |= obeyed(evidence)
     return found or None
 
 
-def known(evidence: Evidence) -> dict[str, Any]:
+def known(evidence: EvaluationContext) -> dict[str, Any]:
     """What codes, or a recogniser of them, know of classes."""
     from scipy.optimize import linear_sum_assignment
     from sklearn.neighbors import KNeighborsClassifier
@@ -63,16 +63,16 @@ def known(evidence: Evidence) -> dict[str, Any]:
     found: dict[str, Any] = {}
     codes: list[Tensor] = []
     with torch.inference_mode():
-        if model.encodes:
+        if model.has_encoder:
             codes = [torch.cat([model.encode(x).cpu() for x in evidence.batches(*side)]) for side in sides]
-            learnt, belief = (model.prior.belief(rows) for rows in codes)
+            learnt, class_probabilities = (model.prior.class_probabilities(rows) for rows in codes)
         else:
-            learnt, belief = (
-                _joined([model.recognise(x) for x in evidence.batches(*side)]) for side in sides
+            learnt, class_probabilities = (
+                _joined([model.class_probabilities(x) for x in evidence.batches(*side)]) for side in sides
             )
-    if belief is not None and learnt is not None:
-        chosen = belief.argmax(1)
-        if model.named:
+    if class_probabilities is not None and learnt is not None:
+        chosen = class_probabilities.argmax(1)
+        if model.classes_are_labels:
             found = {"error": error(chosen, test_y), "named_by": "labels"}
         else:
             labels = one_hot(train_y, len(data.labels))
@@ -86,7 +86,7 @@ def known(evidence: Evidence) -> dict[str, Any]:
                 "majority_error": error(majority[chosen], test_y),
                 "matched_error": error(matched[chosen], test_y),
                 "named_by": "the surest training row",
-                "clusters": int((chosen.bincount(minlength=belief.shape[1]) > 0).sum()),
+                "clusters": int((chosen.bincount(minlength=class_probabilities.shape[1]) > 0).sum()),
             }
     if not codes:
         return found
@@ -97,7 +97,7 @@ def known(evidence: Evidence) -> dict[str, Any]:
     return found | {"neighbours_error": error(guessed, test_y), "neighbours_among": len(train_y)}
 
 
-def obeyed(evidence: Evidence) -> dict[str, Any]:
+def obeyed(evidence: EvaluationContext) -> dict[str, Any]:
     """Whether decodes are of the class that was asked for."""
     model = evidence.model
     asked = torch.arange(evidence.rows) % model.classes
@@ -111,12 +111,12 @@ def obeyed(evidence: Evidence) -> dict[str, Any]:
             for part in chunks(evidence.rows)
         ]
         found = {"asked": _read(evidence, draws)}
-        if model.told:
+        if model.n_conditions:
             swaps = []
             for part, s in evidence.squares():
                 assert s.y is not None
-                step = 1 + asked[part].to(s.y) % (model.told - 1)
-                other = (s.y + step) % model.told
+                step = 1 + asked[part].to(s.y) % (model.n_conditions - 1)
+                other = (s.y + step) % model.n_conditions
                 swaps.append((other.cpu(), model.decode(s.q.center, other)))
             found["swapped"] = _read(evidence, swaps)
     return {name: value for name, value in found.items() if value is not None}
@@ -132,7 +132,7 @@ def _joined(parts: list[Tensor | None]) -> Tensor | None:
     return torch.cat(known) if known else None
 
 
-def _read(evidence: Evidence, made: list[tuple[Tensor, Tensor]]) -> dict[str, float] | None:
+def _read(evidence: EvaluationContext, made: list[tuple[Tensor, Tensor]]) -> dict[str, float] | None:
     right = []
     for y, x in made:
         probabilities = evidence.features.probabilities(evidence.features(x))

@@ -41,7 +41,7 @@ def chunks(rows: int) -> Iterator[slice]:
 
 
 @dataclass(frozen=True)
-class Shown:
+class FeatureSet:
     """Rows as judges see them: features (N, D), and for images the sharpness of each (N,)."""
 
     features: Tensor
@@ -49,20 +49,20 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Coded:
+class EncodedSet:
     """Held-out rows through the model: one drawn code each, its law, and what it costs to come back.
 
     ``errors`` (N,) are squared errors, of text the tokens that differ; ``lines`` (N, T) is text come back.
     """
 
     codes: Tensor
-    laws: Distribution
+    distributions: Distribution
     errors: Tensor
-    back: Shown
+    back: FeatureSet
     lines: Tensor | None = None
 
 
-class Evidence:
+class EvaluationContext:
     """A model at rest and data, and all that can be asked of them.
 
     Arguments:
@@ -96,7 +96,7 @@ class Evidence:
         self.progress = progress
         self.prior = prior
         self.images = can_be_judged(data.shape)
-        self.device = model.prior.anchor.device
+        self.device = model.prior.device_buffer.device
         self._features = features
         # In random order: files are often sorted, and the match of a chunk must be that of a fair sample.
         self.order = self.noise("rows").permutation(len(data.test))[: self.rows]
@@ -107,17 +107,17 @@ class Evidence:
         return open_features(self._features, self.data, self.progress).to(self.device)
 
     @lazy
-    def given(self) -> Shown:
+    def given(self) -> FeatureSet:
         """The held-out rows."""
         return self.show(self.held_out())
 
     @lazy
-    def samples(self) -> Shown:
+    def samples(self) -> FeatureSet:
         """As many decoded draws of the prior, or of the law that stands for it."""
         return self.show(self.drawn())
 
     @lazy
-    def learnt(self) -> Shown:
+    def learnt(self) -> FeatureSet:
         """As many training rows: what a perfect sampler would score."""
         count = min(self.rows, len(self.data.train))
         order = self.noise("training rows").permutation(len(self.data.train))[:count]
@@ -129,8 +129,8 @@ class Evidence:
         return self.watched[0]
 
     @property
-    def signs(self) -> dict[str, float]:
-        """What is worth watching beside the terms (:meth:`Model.signs`), a mean over chunks."""
+    def diagnostics(self) -> dict[str, float]:
+        """What is worth watching beside the terms (:meth:`Model.diagnostics`), a mean over chunks."""
         return self.watched[1]
 
     @lazy
@@ -140,15 +140,15 @@ class Evidence:
         with torch.inference_mode():
             for part, square in self.squares():
                 share = (part.stop - part.start) / self.rows
-                for mean, look in zip(means, (self.model.formula, self.model.signs), strict=True):
+                for mean, look in zip(means, (self.model.formula, self.model.diagnostics), strict=True):
                     for name, value in look(square).items():
                         mean[name] = mean.get(name, 0.0) + value.item() * share
         return means
 
     @lazy
-    def coded(self) -> Coded:
+    def coded(self) -> EncodedSet:
         """The held-out rows through encoder and decoder; only of models that encode."""
-        laws: list[Distribution] = []
+        distributions: list[Distribution] = []
         codes: list[Tensor] = []
         errors: list[Tensor] = []
         lines: list[Tensor] = []
@@ -156,7 +156,7 @@ class Evidence:
 
         def returned() -> Iterator[Tensor]:
             for _, square in self.squares():
-                laws.append(square.q)
+                distributions.append(square.q)
                 codes.append(square.Ex.cpu())
                 x = self.model.decode(square.q.center, square.y)
                 errors.append(lost(x, square.x).cpu())
@@ -167,7 +167,7 @@ class Evidence:
         with torch.inference_mode():
             shown = self.show(returned())
             back = torch.cat(lines) if words else None
-            return Coded(torch.cat(codes), _joined(laws), torch.cat(errors), shown, back)
+            return EncodedSet(torch.cat(codes), _joined(distributions), torch.cat(errors), shown, back)
 
     def held_out(self) -> Iterator[Tensor]:
         """The held-out rows, in parts."""
@@ -177,7 +177,7 @@ class Evidence:
         """As many samples, in parts; models that are told labels are told those of the held-out rows."""
         noise = self.noise("samples")
         for part in chunks(self.rows):
-            y = self.data.test.batch(self.order[part]).y if self.model.told else None
+            y = self.data.test.batch(self.order[part]).y if self.model.n_conditions else None
             yield self.model.sample(part.stop - part.start, noise.rows(part.start), y, self.prior)
 
     def batches(self, split: Split, order: Tensor) -> Iterator[Tensor]:
@@ -196,7 +196,7 @@ class Evidence:
         for part, (x, y) in parts:
             yield part, Square(self.model, x, self.noise.rows(part.start), y)
 
-    def show(self, parts: Iterator[Tensor]) -> Shown:
+    def show(self, parts: Iterator[Tensor]) -> FeatureSet:
         """Features, and for images sharpness, of rows that come in parts."""
         sharp: list[Tensor] = []
         done = 0
@@ -212,7 +212,7 @@ class Evidence:
                     self.progress(done, self.rows)
 
         features = extract(self.features, watched())
-        return Shown(features, torch.cat(sharp) if self.images else None)
+        return FeatureSet(features, torch.cat(sharp) if self.images else None)
 
 
 def lost(made: Tensor, given: Tensor) -> Tensor:
@@ -222,16 +222,16 @@ def lost(made: Tensor, given: Tensor) -> Tensor:
     return (made != given).flatten(1).sum(1).float()
 
 
-def _joined(laws: list[Distribution]) -> Distribution:
+def _joined(distributions: list[Distribution]) -> Distribution:
     """The law of all rows from those of parts; only a Gaussian stays one, and knows its density."""
-    center = torch.cat([law.center.cpu() for law in laws])
-    gaussian = [law for law in laws if isinstance(law, Gaussian)]
-    if len(gaussian) == len(laws):
-        return Gaussian(center, torch.cat([law.log_var.cpu() for law in gaussian]))
+    center = torch.cat([distribution.center.cpu() for distribution in distributions])
+    gaussian = [distribution for distribution in distributions if isinstance(distribution, Gaussian)]
+    if len(gaussian) == len(distributions):
+        return Gaussian(center, torch.cat([distribution.log_var.cpu() for distribution in gaussian]))
     return Implicit(lambda noise: center, lambda: center)
 
 
-Section = Callable[[Evidence], dict[str, object] | None]
+Section = Callable[[EvaluationContext], dict[str, object] | None]
 """A question to a model: figures by name, or None where the model or the data do not allow it."""
 
-__all__ = ["Coded", "Evidence", "Section", "Shown", "chunks"]
+__all__ = ["EncodedSet", "EvaluationContext", "FeatureSet", "Section", "chunks"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pushforward.discrepancies import IMQ, MMD, Adversarial, Discrepancy, JensenShannon
-from pushforward.evaluation.context import Evidence
+from pushforward.evaluation.context import EvaluationContext
 from pushforward.features.base import PCA
 from pushforward.metrics.latent_fit import LatentFit, latent_fit
 from pushforward.metrics.precision_recall import Prdc, prdc
@@ -58,7 +58,7 @@ class Finding:
     numbers: Mapping[str, float]
 
 
-class Checkup:
+class Diagnosis:
     """What the symptoms are read from, each thing measured when it is first asked for.
 
     Arguments:
@@ -69,27 +69,31 @@ class Checkup:
     """
 
     def __init__(
-        self, evidence: Evidence, history: Sequence[Mapping[str, Any]] = (), steps: int = 0, batch: int = 100
+        self,
+        evidence: EvaluationContext,
+        history: Sequence[Mapping[str, Any]] = (),
+        steps: int = 0,
+        batch: int = 100,
     ) -> None:
         self.evidence = evidence
         self.model = evidence.model
         self.history = [line for line in history if "terms" in line]
         self.steps = steps
-        self.batch = batch
+        self.batch_size = batch
         self.noise = Noise(evidence.seed, "checkup")
 
     @lazy
     def fit(self) -> LatentFit | None:
         """How the codes follow the prior; None of a model without codes."""
-        if not self.model.encodes:
+        if not self.model.has_encoder:
             return None
         coded = self.evidence.coded
-        return latent_fit(coded.codes, self.model.prior, self.evidence.seed, (), coded.laws)
+        return latent_fit(coded.codes, self.model.prior, self.evidence.seed, (), coded.distributions)
 
     @lazy
     def values(self) -> Tensor:
         """The standard deviation of every value that varies, over training rows, (D,)."""
-        x = self.seen(self.evidence.data.train.some(10_000, self.noise("values")).x).double()
+        x = self.seen(self.evidence.data.train.subsample(10_000, self.noise("values")).x).double()
         deviations = x.std(0)
         return deviations[deviations > 1e-9 * x.abs().max()]
 
@@ -164,8 +168,8 @@ class Checkup:
     def gauge(self) -> float:
         """The codes' seven-scale MMD² in a batch's null deviations."""
         assert self.fit is not None
-        mmd = MMD(IMQ(self.model.prior.spread))
-        return self.fit.mmd / null_deviation(mmd, self.model.prior, min(self.batch, 500))
+        mmd = MMD(IMQ(self.model.prior.expected_sq_distance))
+        return self.fit.mmd / null_deviation(mmd, self.model.prior, min(self.batch_size, 500))
 
     @lazy
     def moments_agree(self) -> bool:
@@ -179,27 +183,27 @@ class Checkup:
         """Of a match by a kernel: what it makes of codes half as wide, in null deviations of a batch; and its
         mean value between codes and draws, over that between draws.
         """
-        match = self.model.match
-        if not isinstance(match, MMD) or self.fit is None:
+        discrepancy = self.model.discrepancy
+        if not isinstance(discrepancy, MMD) or self.fit is None:
             return None
-        prior, n = self.model.prior, min(self.batch, 500)
-        deviation = null_deviation(match, prior, n)
+        prior, n = self.model.prior, min(self.batch_size, 500)
+        deviation = null_deviation(discrepancy, prior, n)
         wide, draws = (prior.draw(2000, self.noise("kernel", side)) for side in (0, 1))
-        seen = (match(wide / 2, draws) - match(wide, draws)).item()
+        seen = (discrepancy(wide / 2, draws) - discrepancy(wide, draws)).item()
         codes = self.evidence.coded.codes[:2000]
-        across, within = (match.kernel.sum(rows, draws).item() / len(rows) for rows in (codes, wide))
+        across, within = (discrepancy.kernel.sum(rows, draws).item() / len(rows) for rows in (codes, wide))
         return seen / max(deviation, 1e-12), across / max(within, 1e-30)
 
     @lazy
     def critic(self) -> float | None:
         """How often a critic is right about what held-out rows make and what is given; 0.5 is chance."""
-        match = self.model.match
-        if not isinstance(match, Discrepancy) or self.fit is None:
+        discrepancy = self.model.discrepancy
+        if not isinstance(discrepancy, Discrepancy) or self.fit is None:
             return None
         right: dict[str, float] = {}
         with torch.inference_mode():
             for part, square in self.evidence.squares():
-                for name, (game, q, p) in match.parts(*self.model.pair(square)).items():
+                for name, (game, q, p) in discrepancy.parts(*self.model.pair(square)).items():
                     if isinstance(game, JensenShannon):
                         sides = (game.critic(q) < 0).double().mean() + (game.critic(p) > 0).double().mean()
                         share = (part.stop - part.start) / self.evidence.rows
@@ -217,7 +221,7 @@ class Checkup:
         fallen = first - sum(now) / eighth
         return (sum(before) - sum(now)) / eighth / fallen if fallen > 0 else 0.0
 
-    def signs(self) -> dict[str, float]:
+    def diagnostics(self) -> dict[str, float]:
         """All numbers, for whoever wants to look."""
         precise, best = self.near
         found = {
@@ -251,16 +255,16 @@ class Checkup:
 
 # ---------------------------------------------------------------------------- symptoms, causes first
 
-Symptom = Callable[[Checkup], Finding | None]
+Symptom = Callable[[Diagnosis], Finding | None]
 
 
-def scale_of_the_data(c: Checkup) -> Finding | None:
+def scale_of_the_data(c: Diagnosis) -> Finding | None:
     """Values far from the order of 1, for which no learning rate or weight was made."""
     if not len(c.values):
         return Finding("scale of the data", "no value of the training rows varies", "look at the data", {})
     deviation, largest = c.values.square().mean().sqrt().item(), c.values.max().item()
     numbers = {"deviation": deviation, "largest": largest, "median": c.values.median().item()}
-    low, high = (0.01, math.inf) if c.evidence.data.unit else (0.05, 20.0)
+    low, high = (0.01, math.inf) if c.evidence.data.in_unit_interval else (0.05, 20.0)
     if low <= deviation <= high:
         return None
     return Finding(
@@ -272,7 +276,7 @@ def scale_of_the_data(c: Checkup) -> Finding | None:
     )
 
 
-def too_few_steps(c: Checkup) -> Finding | None:
+def too_few_steps(c: Diagnosis) -> Finding | None:
     """A run that stopped while it was still learning."""
     if c.steps >= FEW_STEPS and c.late_fall < STILL_FALLING:
         return None
@@ -287,7 +291,7 @@ def too_few_steps(c: Checkup) -> Finding | None:
     )
 
 
-def posterior_collapse(c: Checkup) -> Finding | None:
+def posterior_collapse(c: Diagnosis) -> Finding | None:
     """Codes that say nothing about the data, while their law may fit the prior perfectly."""
     fit = c.fit
     if fit is None or fit.active > c.model.prior.latent / 4 or fit.active >= 2:
@@ -305,7 +309,7 @@ def posterior_collapse(c: Checkup) -> Finding | None:
     )
 
 
-def kernel_blind(c: Checkup) -> Finding | None:
+def kernel_blind(c: Diagnosis) -> Finding | None:
     """A kernel that takes the same value everywhere codes are, so that the match has nothing to descend."""
     if c.kernel is None or c.fit is None:
         return None
@@ -315,33 +319,35 @@ def kernel_blind(c: Checkup) -> Finding | None:
     return Finding(
         "kernel blind",
         f"in {c.model.prior.latent} dimensions the match's kernel tells codes of half the width from the "
-        f"prior by {sees:.2g} of its own deviations at batch {c.batch}, and sees codes at {pulls:.2g} of "
+        f"prior by {sees:.2g} of its own deviations at batch {c.batch_size}, and sees codes at {pulls:.2g} of "
         "what it sees of draws",
-        "take a kernel whose width grows with the dimension: IMQ(prior.spread), which sums seven scales",
+        "take a kernel whose width grows with the dimension: IMQ(prior.expected_sq_distance), which sums seven scales",
         {"sees": sees, "pulls": pulls},
     )
 
 
-def critic_saturated(c: Checkup) -> Finding | None:
+def critic_saturated(c: Diagnosis) -> Finding | None:
     """A critic that is always right: its verdict says no longer which way to go."""
     if c.critic is None or c.critic < SURE:
         return None
-    match = c.model.match
-    assert isinstance(match, Discrepancy)
-    if c.model.factor is not None and c.model.factor < 0.02 * c.spread:
+    discrepancy = c.model.discrepancy
+    assert isinstance(discrepancy, Discrepancy)
+    if c.model.discrepancy_weight is not None and c.model.discrepancy_weight < 0.02 * c.spread:
         return None  # codes that are not pulled are easy to tell
-    exchange = all(game.exchange for game in match.modules() if isinstance(game, Adversarial))
-    advice = "let its learning rate be a tenth" if exchange else "exchange the roles (exchange=True)"
+    non_saturating = all(
+        game.non_saturating for game in discrepancy.modules() if isinstance(game, Adversarial)
+    )
+    advice = "let its learning rate be a tenth" if non_saturating else "exchange the roles (exchange=True)"
     return Finding(
         "critic saturated",
-        f"the critic tells codes from draws in {c.critic:.1%} of cases, with {match.turns} turns a step: "
+        f"the critic tells codes from draws in {c.critic:.1%} of cases, with {discrepancy.n_critic} turns a step: "
         "where it is sure, its slope points nowhere",
-        advice if match.turns == 1 or not exchange else "give the critic one turn",
-        {"right": c.critic, "turns": match.turns},
+        advice if discrepancy.n_critic == 1 or not non_saturating else "give the critic one turn",
+        {"right": c.critic, "turns": discrepancy.n_critic},
     )
 
 
-def codes_off(c: Checkup) -> Finding | None:
+def codes_off(c: Diagnosis) -> Finding | None:
     """Codes that lie elsewhere than the prior's draws, which the decoder therefore never saw."""
     fit = c.fit
     if fit is None or fit.mmd < FAR or c.moments_agree:
@@ -354,10 +360,10 @@ def codes_off(c: Checkup) -> Finding | None:
         f"{fit.coverage or 0:.0%} of the draws have a code nearby"
     )
     numbers = {"mmd": fit.mmd, "radius": fit.radius, "radius_prior": fit.radius_prior}
-    weight = c.model.factor
+    weight = c.model.discrepancy_weight
     if weight is None:
-        lever = c.model.lever
-        advice = f"raise the {lever}" if lever else "take a recipe with a match: wae-mmd"
+        strength_option = c.model.strength_option
+        advice = f"raise the {strength_option}" if strength_option else "take a recipe with a match: wae-mmd"
         return Finding("codes do not follow the prior", words, advice, numbers)
     return Finding(
         "weight too small",
@@ -367,9 +373,9 @@ def codes_off(c: Checkup) -> Finding | None:
     )
 
 
-def weight_too_large(c: Checkup) -> Finding | None:
+def weight_too_large(c: Diagnosis) -> Finding | None:
     """Codes that follow the prior and say too little: reconstructions hardly better than a linear code's."""
-    weight = c.model.factor
+    weight = c.model.discrepancy_weight
     if c.fit is None or weight is None or c.fit.mmd >= FAR:
         return None
     if c.error < max(WORSE * c.linear_error, SMALL * c.spread) or c.error > OWN * c.learnt_error:
@@ -384,7 +390,7 @@ def weight_too_large(c: Checkup) -> Finding | None:
     )
 
 
-def learnt_by_heart(c: Checkup) -> Finding | None:
+def learnt_by_heart(c: Diagnosis) -> Finding | None:
     """Reconstructions that are far better of rows the model has learnt from."""
     if c.fit is None or c.error < max(BY_HEART * c.learnt_error, SMALL * c.spread):
         return None
@@ -397,7 +403,7 @@ def learnt_by_heart(c: Checkup) -> Finding | None:
     )
 
 
-def dead_dimensions(c: Checkup) -> Finding | None:
+def dead_dimensions(c: Diagnosis) -> Finding | None:
     """Latent dimensions that say nothing about the data."""
     fit = c.fit
     # A posterior with a density switches off what it does not need, and its dead dimensions follow the prior.
@@ -414,7 +420,7 @@ def dead_dimensions(c: Checkup) -> Finding | None:
     )
 
 
-def holes(c: Checkup) -> Finding | None:
+def holes(c: Diagnosis) -> Finding | None:
     """Regions of the prior without codes, though its moments are met: the decoder invents there."""
     fit = c.fit
     if fit is None or fit.coverage is None or fit.coverage_prior is None:
@@ -434,7 +440,7 @@ def holes(c: Checkup) -> Finding | None:
     )
 
 
-def mode_collapse(c: Checkup) -> Finding | None:
+def mode_collapse(c: Diagnosis) -> Finding | None:
     """Samples that are alike: good ones perhaps, of few kinds."""
     if c.evidence.rows < FEW_ROWS:
         return None
@@ -467,17 +473,17 @@ SYMPTOMS: tuple[Symptom, ...] = (
 )
 
 
-def diagnose(checkup: Checkup) -> list[Finding]:
+def diagnose(checkup: Diagnosis) -> list[Finding]:
     """All findings, causes first: the advice of the first one is what to try next.
 
     >>> from pushforward.recipes import wae_mmd
     >>> from pushforward.data import open_dataset
     >>> data = open_dataset("digits")
-    >>> untrained = Checkup(Evidence(wae_mmd(data).model.eval(), data, "pca", rows=100), steps=3)
+    >>> untrained = Diagnosis(EvaluationContext(wae_mmd(data).model.eval(), data, "pca", rows=100), steps=3)
     >>> diagnose(untrained)[0].words
     'the model has had 3 updates'
     """
     return [finding for symptom in SYMPTOMS if (finding := symptom(checkup)) is not None]
 
 
-__all__ = ["ROWS", "SYMPTOMS", "Checkup", "Finding", "diagnose"]
+__all__ = ["ROWS", "SYMPTOMS", "Diagnosis", "Finding", "diagnose"]

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from pushforward.data.dataset import Centres, Stacked
-from pushforward.evaluation.context import Evidence
+from pushforward.evaluation.context import EvaluationContext
 from pushforward.features.base import Features, open_features
 from pushforward.metrics.modes import label_modes, point_modes, stacked_labels
 
 
-def modes(evidence: Evidence) -> dict[str, Any] | None:
+def modes(evidence: EvaluationContext) -> dict[str, Any] | None:
     """How many modes samples have, and how evenly: of data whose modes are known, or that have classes.
 
     ``kl`` is that of the samples' modes from even ones; where modes are the classes that the features'

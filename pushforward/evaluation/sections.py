@@ -17,7 +17,7 @@ from pushforward.costs import GaussianLikelihood
 from pushforward.distributions import Dirac, Gaussian
 from pushforward.errors import ConfigError, DataError, nearest
 from pushforward.evaluation.classes import classes
-from pushforward.evaluation.context import Evidence, Section
+from pushforward.evaluation.context import EvaluationContext, Section
 from pushforward.evaluation.modes import modes
 from pushforward.evaluation.text import text, transfer
 from pushforward.features.base import Features
@@ -47,24 +47,24 @@ OBSERVED = 0.1  # deviation of the noise on decoders without a likelihood
 FEW = 20  # rows below which two-sample figures say nothing
 
 
-def objective(evidence: Evidence) -> dict[str, Any]:
+def objective(evidence: EvaluationContext) -> dict[str, Any]:
     """The formula's terms, their sum where it is the negative evidence lower bound, and signs beside them."""
     result: dict[str, Any] = {"terms": evidence.objective}
-    if evidence.signs:
-        result["signs"] = evidence.signs
-    if evidence.model.is_bound:
+    if evidence.diagnostics:
+        result["diagnostics"] = evidence.diagnostics
+    if evidence.model.is_elbo:
         result["negative_elbo"] = sum(evidence.objective.values())
         result["observation"] = repr(evidence.model.cost)
     return result
 
 
-def reconstruction(evidence: Evidence) -> dict[str, Any] | None:
+def reconstruction(evidence: EvaluationContext) -> dict[str, Any] | None:
     """What held-out rows lose on their way through the codes' centres.
 
     Reconstructions of one half of the rows are compared with the other half: with their own rows they
     are paired, and closer than any sample could be.
     """
-    if not evidence.model.encodes:
+    if not evidence.model.has_encoder:
         return None
     half = evidence.rows // 2
     error = mean_of(evidence.coded.errors)._asdict()
@@ -73,47 +73,49 @@ def reconstruction(evidence: Evidence) -> dict[str, Any] | None:
     return {name: error} | compared(back, given, evidence.features, evidence.seed, brief=True)
 
 
-def samples(evidence: Evidence) -> dict[str, Any]:
+def samples(evidence: EvaluationContext) -> dict[str, Any]:
     """How far samples are from held-out rows, by every two-sample figure."""
     return compared(evidence.samples.features, evidence.given.features, evidence.features, evidence.seed)
 
 
-def floor(evidence: Evidence) -> dict[str, Any]:
+def floor(evidence: EvaluationContext) -> dict[str, Any]:
     """The same of training rows in the place of samples: what a perfect sampler would score at this size."""
     return compared(evidence.learnt.features, evidence.given.features, evidence.features, evidence.seed)
 
 
-def sharp(evidence: Evidence) -> dict[str, Any] | None:
+def sharp(evidence: EvaluationContext) -> dict[str, Any] | None:
     """The variance of the Laplacian of data, samples and reconstructions; of images."""
     shown = {"data": evidence.given.sharpness, "samples": evidence.samples.sharpness}
-    if evidence.model.encodes:
+    if evidence.model.has_encoder:
         shown["reconstructions"] = evidence.coded.back.sharpness
     return {name: value.mean().item() for name, value in shown.items() if value is not None} or None
 
 
-def latent(evidence: Evidence) -> dict[str, Any] | None:
+def latent(evidence: EvaluationContext) -> dict[str, Any] | None:
     """Whether codes follow the prior."""
-    if not evidence.model.encodes:
+    if not evidence.model.has_encoder:
         return None
     coded = evidence.coded
-    fit = latent_fit(coded.codes, evidence.model.prior, evidence.seed, evidence.test_sizes, coded.laws)
+    fit = latent_fit(
+        coded.codes, evidence.model.prior, evidence.seed, evidence.test_sizes, coded.distributions
+    )
     return {name: value for name, value in asdict(fit).items() if value is not None}
 
 
-def likelihood(evidence: Evidence) -> dict[str, Any] | None:
+def likelihood(evidence: EvaluationContext) -> dict[str, Any] | None:
     """The importance-weighted bound of log p(x) in nats, of models with a likelihood and random codes.
 
     A critic's estimate of the evidence lower bound stands beside it, and nowhere else: it is no bound.
     """
     model = evidence.model
-    if not (model.encodes and model.cost.likelihood and _has_density(model)) or model.told:
+    if not (model.has_encoder and model.cost.likelihood and _has_density(model)) or model.n_conditions:
         return None
     x = torch.cat(list(evidence.batches(evidence.data.test, evidence.order[:LIKELIHOOD_ROWS])))
     if isinstance(model.encoder(x[:2]), Dirac):
         return None
     noise = evidence.noise("importance")
     bound = importance_weighted(model, x, IMPORTANCE_SAMPLES, noise).double()
-    claim = {"critics_elbo": -sum(evidence.objective.values())} if model.claims_bound else {}
+    claim = {"critics_elbo": -sum(evidence.objective.values())} if model.estimates_elbo else {}
     return {
         "log_likelihood": mean_of(bound)._asdict(),
         **claim,
@@ -123,13 +125,13 @@ def likelihood(evidence: Evidence) -> dict[str, Any] | None:
     }
 
 
-def annealing(evidence: Evidence) -> dict[str, Any] | None:
+def annealing(evidence: EvaluationContext) -> dict[str, Any] | None:
     """A stochastic lower bound of log p(x) in nats by annealing, of any decoder of a normal prior.
 
     A cost that is no likelihood is replaced by Gaussian noise of a fixed deviation, which the figure names.
     """
     model = evidence.model
-    if not _has_density(model) or model.told or evidence.data.words:
+    if not _has_density(model) or model.n_conditions or evidence.data.words:
         return None
     cost = model.cost if model.cost.likelihood else GaussianLikelihood(OBSERVED)
     x = torch.cat(list(evidence.batches(evidence.data.test, evidence.order[:ANNEALED_ROWS])))
@@ -146,7 +148,7 @@ def annealing(evidence: Evidence) -> dict[str, Any] | None:
     }
 
 
-def parzen(evidence: Evidence) -> dict[str, Any] | None:
+def parzen(evidence: EvaluationContext) -> dict[str, Any] | None:
     """The Parzen window's log-likelihood in nats, beside its two embarrassing baselines; not of text."""
     if evidence.data.words:
         return None
@@ -154,24 +156,24 @@ def parzen(evidence: Evidence) -> dict[str, Any] | None:
     with torch.inference_mode():
         made = torch.cat([x.flatten(1).cpu() for x in evidence.drawn()])
     held = data.test.batch(evidence.order).x.flatten(1)
-    learnt = data.train.some(len(made), evidence.noise("parzen")).x.flatten(1)
+    learnt = data.train.subsample(len(made), evidence.noise("parzen")).x.flatten(1)
     found = parzen_with_baselines(made, learnt, held[:count], held[count:], seed=evidence.seed)
     return {name: asdict(value) for name, value in found.items()}
 
 
-def disentangled(evidence: Evidence) -> dict[str, Any] | None:
+def disentangled(evidence: EvaluationContext) -> dict[str, Any] | None:
     """Whether single dimensions of the codes' centres follow single factors; of data with at least 2 of them.
 
     Factors that no two of the rows differ in are left out, and the figures name those that are left.
     """
     names, factors = evidence.data.factors, evidence.data.test.factors
-    if not evidence.model.encodes or names is None or factors is None:
+    if not evidence.model.has_encoder or names is None or factors is None:
         return None
     factors = factors[evidence.order]
     changes = (factors != factors[0]).any(0)
     if changes.sum() < 2:
         return None
-    codes = evidence.coded.laws.center.flatten(1)
+    codes = evidence.coded.distributions.center.flatten(1)
     found = disentanglement(codes, factors[:, changes], evidence.seed, progress=evidence.progress)
     kept = [name for name, changed in zip(names, changes.tolist(), strict=True) if changed]
     return {"factors": kept} | asdict(found)
@@ -241,7 +243,7 @@ def check_sections(names: Sequence[str]) -> None:
             raise ConfigError(f"unknown section {name!r}: {nearest(name, SECTIONS)}")
 
 
-def judge(evidence: Evidence, sections: Sequence[str] = USUAL) -> dict[str, Any]:
+def evaluate(evidence: EvaluationContext, metrics: Sequence[str] = USUAL) -> dict[str, Any]:
     """Every figure of a model at rest.
 
     Returns:
@@ -251,13 +253,13 @@ def judge(evidence: Evidence, sections: Sequence[str] = USUAL) -> dict[str, Any]
     Raises:
         ConfigError: If there is no such section.
     """
-    check_sections(sections)
+    check_sections(metrics)
     result: dict[str, Any] = {
         "rows": evidence.rows,
         "range": evidence.data.range,
         "features": evidence.features.card() | {"dimensions": evidence.given.features.shape[1]},
     }
-    for name in sections:
+    for name in metrics:
         if (found := SECTIONS[name](evidence)) is not None:
             result[name] = found
     return result
@@ -271,4 +273,4 @@ def _device(features: Features) -> torch.device:
     return next((value.device for value in features.state_dict().values()), torch.device("cpu"))
 
 
-__all__ = ["SECTIONS", "USUAL", "check_sections", "compared", "judge"]
+__all__ = ["SECTIONS", "USUAL", "check_sections", "compared", "evaluate"]

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Figure:
+class MetricSpec:
     """One number of a verdict (:func:`pushforward.evaluation.sections`).
 
     Attributes:
@@ -27,15 +27,15 @@ class Figure:
     better: int = 0
     beside: tuple[str, tuple[str, ...]] | None = None
 
-    def of(self, verdict: Mapping[str, Any]) -> tuple[float, float] | None:
+    def of(self, results: Mapping[str, Any]) -> tuple[float, float] | None:
         """Value and standard error (not a number where none is known), or None if it is not there."""
-        found = _look(verdict, self.path)
+        found = _look(results, self.path)
         value, error = (found["value"], found.get("error")) if isinstance(found, Mapping) else (found, None)
         return None if value is None else (float(value), math.nan if error is None else float(error))
 
-    def next_to(self, word: str, verdict: Mapping[str, Any]) -> float | None:
+    def next_to(self, word: str, results: Mapping[str, Any]) -> float | None:
         """The number that is printed beside it under that word, if there is one."""
-        found = _look(verdict, self.beside[1]) if self.beside and self.beside[0] == word else None
+        found = _look(results, self.beside[1]) if self.beside and self.beside[0] == word else None
         return float(found) if isinstance(found, (int, float)) else None
 
     def worse(self, value: float) -> float:
@@ -43,38 +43,42 @@ class Figure:
         return max(value, 0.0) if self.better < 0 else -self.better * value
 
 
-def _look(verdict: Any, path: tuple[str, ...]) -> Any:
+def _look(results: Any, path: tuple[str, ...]) -> Any:
     for step in path:
-        if not isinstance(verdict, Mapping) or step not in verdict:
+        if not isinstance(results, Mapping) or step not in results:
             return None
-        verdict = verdict[step]
-    return verdict
+        results = results[step]
+    return results
 
 
-def _two_samples(section: str) -> tuple[Figure, ...]:
+def _two_samples(section: str) -> tuple[MetricSpec, ...]:
     return (
-        Figure(
+        MetricSpec(
             "Fréchet",
             (section, "frechet"),
             "distance of the features' moments; biased upwards by about 1/n",
             -1,
         ),
-        Figure(
+        MetricSpec(
             "KID", (section, "kid"), "MMD² of features with the cubic kernel; unbiased, so 0 is perfect", -1
         ),
-        Figure("precision", (section, "precision"), "share of the made among the given's neighbours", 1),
-        Figure("recall", (section, "recall"), "share of the given among the made's neighbours", 1),
-        Figure(
+        MetricSpec("precision", (section, "precision"), "share of the made among the given's neighbours", 1),
+        MetricSpec("recall", (section, "recall"), "share of the given among the made's neighbours", 1),
+        MetricSpec(
             "density",
             (section, "density"),
             "how many given neighbourhoods hold a made row, over k; 1 is perfect",
         ),
-        Figure("coverage", (section, "coverage"), "share of given neighbourhoods that hold a made row", 1),
-        Figure("sliced W2", (section, "sliced_wasserstein"), "sliced 2-Wasserstein distance of features", -1),
-        Figure(
+        MetricSpec(
+            "coverage", (section, "coverage"), "share of given neighbourhoods that hold a made row", 1
+        ),
+        MetricSpec(
+            "sliced W2", (section, "sliced_wasserstein"), "sliced 2-Wasserstein distance of features", -1
+        ),
+        MetricSpec(
             "told apart", (section, "classifier_test", "accuracy"), "by a fresh classifier; 0.5 is chance"
         ),
-        Figure(
+        MetricSpec(
             "class score",
             (section, "inception_score"),
             "exp of the information on the class; at most the classes",
@@ -85,88 +89,102 @@ def _two_samples(section: str) -> tuple[Figure, ...]:
 SAMPLES = _two_samples("samples")
 FLOOR = _two_samples("floor")
 OTHERS = (
-    Figure(
+    MetricSpec(
         "squared error", ("reconstruction", "squared_error"), "of a held-out row, summed over its values", -1
     ),
-    Figure(
+    MetricSpec(
         "Fréchet back",
         ("reconstruction", "frechet"),
         "of reconstructions of one half of the rows, to the other half",
         -1,
     ),
-    Figure(
+    MetricSpec(
         "-ELBO",
         ("objective", "negative_elbo"),
         "nats, one draw of the code a row",
         0,
         ("observed with", ("objective", "observation")),
     ),
-    Figure(
+    MetricSpec(
         "log p(x)",
         ("likelihood", "log_likelihood"),
         "nats, an importance-weighted lower bound",
         0,
         ("observed with", ("likelihood", "observation")),
     ),
-    Figure(
+    MetricSpec(
         "ELBO, critic's",
         ("likelihood", "critics_elbo"),
         "nats, as far as the critic sees: no bound, to be read beside log p(x)",
     ),
-    Figure(
+    MetricSpec(
         "log p(x), annealed",
         ("annealing", "log_likelihood"),
         "nats, a stochastic lower bound",
         0,
         ("observed with", ("annealing", "observation")),
     ),
-    Figure("codes' MMD²", ("latent", "mmd"), "to the prior, seven scales; 0 is perfect", -1),
-    Figure(
+    MetricSpec("codes' MMD²", ("latent", "mmd"), "to the prior, seven scales; 0 is perfect", -1),
+    MetricSpec(
         "codes' coverage",
         ("latent", "coverage"),
         "share of the prior's draws with a code nearby; less means holes",
         1,
     ),
-    Figure(
+    MetricSpec(
         "idle log-variance", ("latent", "idle_log_var"), "of the dimension that says least; 0 is the prior's"
     ),
-    Figure("class error", ("classes", "error"), "share of held-out rows whose code names another class", -1),
-    Figure(
+    MetricSpec(
+        "class error", ("classes", "error"), "share of held-out rows whose code names another class", -1
+    ),
+    MetricSpec(
         "majority error",
         ("classes", "majority_error"),
         "the same with each cluster called after its most frequent label",
         -1,
     ),
-    Figure(
+    MetricSpec(
         "matched error",
         ("classes", "matched_error"),
         "the same with clusters and labels matched one to one",
         -1,
     ),
-    Figure(
+    MetricSpec(
         "5-NN error",
         ("classes", "neighbours_error"),
         "share of held-out rows that neighbouring training codes take for another class",
         -1,
     ),
-    Figure("label leaks", ("classes", "leak"), "share of rows whose label neighbouring codes tell"),
-    Figure("class asked", ("classes", "asked"), "share of samples read as the class they were asked for", 1),
-    Figure("label swapped", ("classes", "swapped"), "share of codes read as another label told with them", 1),
-    Figure(
+    MetricSpec("label leaks", ("classes", "leak"), "share of rows whose label neighbouring codes tell"),
+    MetricSpec(
+        "class asked", ("classes", "asked"), "share of samples read as the class they were asked for", 1
+    ),
+    MetricSpec(
+        "label swapped", ("classes", "swapped"), "share of codes read as another label told with them", 1
+    ),
+    MetricSpec(
         "class information",
-        ("objective", "signs", "information_class"),
+        ("objective", "diagnostics", "information_class"),
         "nats that samples tell of the class they were made of; at most the logarithm of the classes",
         1,
     ),
-    Figure("energies' ratio", ("objective", "signs", "ratio"), "of samples to data; BEGAN holds it at gamma"),
-    Figure("BEGAN's measure", ("objective", "signs", "measure"), "of convergence; less is better", -1),
-    Figure("modes", ("modes", "captured"), "that samples have", 1, ("of", ("modes", "modes"))),
-    Figure(
+    MetricSpec(
+        "energies' ratio",
+        ("objective", "diagnostics", "ratio"),
+        "of samples to data; BEGAN holds it at gamma",
+    ),
+    MetricSpec(
+        "BEGAN's measure", ("objective", "diagnostics", "measure"), "of convergence; less is better", -1
+    ),
+    MetricSpec("modes", ("modes", "captured"), "that samples have", 1, ("of", ("modes", "modes"))),
+    MetricSpec(
         "modes' KL", ("modes", "kl"), "of how often samples have each from how often data do, in nats", -1
     ),
-    Figure("in modes", ("modes", "high_quality"), "share of samples within three deviations of a mode", 1),
-    Figure("active", ("latent", "active"), "latent dimensions that say something about the data"),
-    Figure(
+    MetricSpec(
+        "in modes", ("modes", "high_quality"), "share of samples within three deviations of a mode", 1
+    ),
+    MetricSpec("active", ("latent", "active"), "latent dimensions that say something about the data"),
+    MetricSpec(
         "sharpness",
         ("sharpness", "samples"),
         "Laplacian's variance of samples",
@@ -175,41 +193,47 @@ OTHERS = (
     ),
 )
 DETAILS = (
-    Figure("codes' mean", ("latent", "mean"), "largest gap of a dimension's mean to the prior's"),
-    Figure("codes' covariance", ("latent", "covariance"), "largest gap of an entry to the prior's"),
-    Figure("codes' marginals", ("latent", "marginal"), "largest Kolmogorov-Smirnov distance of a dimension"),
-    Figure("codes' radius", ("latent", "radius"), "mean norm", 0, ("of draws", ("latent", "radius_prior"))),
-    Figure("information", ("latent", "mutual_information"), "nats that codes carry about the data"),
+    MetricSpec("codes' mean", ("latent", "mean"), "largest gap of a dimension's mean to the prior's"),
+    MetricSpec("codes' covariance", ("latent", "covariance"), "largest gap of an entry to the prior's"),
+    MetricSpec(
+        "codes' marginals", ("latent", "marginal"), "largest Kolmogorov-Smirnov distance of a dimension"
+    ),
+    MetricSpec(
+        "codes' radius", ("latent", "radius"), "mean norm", 0, ("of draws", ("latent", "radius_prior"))
+    ),
+    MetricSpec("information", ("latent", "mutual_information"), "nats that codes carry about the data"),
 )
 FACTORS = (
-    Figure(
+    MetricSpec(
         "beta-VAE score",
         ("disentanglement", "beta_vae"),
         "accuracy of telling which factor pairs of rows share; chance is 1 over their number",
         1,
         ("factors", ("disentanglement", "factors")),
     ),
-    Figure(
+    MetricSpec(
         "FactorVAE score",
         ("disentanglement", "factor_vae"),
         "accuracy of telling it from the dimension that varies least; chance is 1 over their number",
         1,
     ),
-    Figure(
+    MetricSpec(
         "MIG",
         ("disentanglement", "mig"),
         "gap of information between the best two dimensions; below 1 for factors of over 20 values",
         1,
     ),
-    Figure("DCI disentanglement", ("disentanglement", "disentanglement"), "of dimensions to one factor", 1),
-    Figure("DCI completeness", ("disentanglement", "completeness"), "of factors in one dimension", 1),
-    Figure(
+    MetricSpec(
+        "DCI disentanglement", ("disentanglement", "disentanglement"), "of dimensions to one factor", 1
+    ),
+    MetricSpec("DCI completeness", ("disentanglement", "completeness"), "of factors in one dimension", 1),
+    MetricSpec(
         "DCI informativeness",
         ("disentanglement", "informativeness"),
         "of factors told from all dimensions",
         1,
     ),
-    Figure(
+    MetricSpec(
         "SAP",
         ("disentanglement", "sap"),
         "gap of accuracy between the best two dimensions",
@@ -218,59 +242,63 @@ FACTORS = (
     ),
 )
 TEXT = (
-    Figure("BLEU back", ("text", "reconstruction", "bleu"), "percent, of lines as they come back", 1),
-    Figure("unchanged", ("text", "reconstruction", "exact"), "share of lines that come back as they were", 1),
-    Figure(
+    MetricSpec("BLEU back", ("text", "reconstruction", "bleu"), "percent, of lines as they come back", 1),
+    MetricSpec(
+        "unchanged", ("text", "reconstruction", "exact"), "share of lines that come back as they were", 1
+    ),
+    MetricSpec(
         "nats a token",
         ("text", "reconstruction", "nats_per_token"),
         "of held-out lines, each token told those before it",
         -1,
     ),
-    Figure(
+    MetricSpec(
         "forward perplexity",
         ("text", "samples", "forward"),
         "of samples' pieces under counts of training lines; dull lines are low too",
         0,
         ("training lines", ("text", "floor", "forward")),
     ),
-    Figure(
+    MetricSpec(
         "reverse perplexity",
         ("text", "samples", "reverse"),
         "of held-out lines' pieces under counts of samples",
         -1,
         ("training lines", ("text", "floor", "reverse")),
     ),
-    Figure(
+    MetricSpec(
         "self-BLEU",
         ("text", "samples", "self_bleu"),
         "percent, of samples against each other; more is less variety",
         0,
         ("training lines", ("text", "floor", "self_bleu")),
     ),
-    Figure(
+    MetricSpec(
         "distinct pairs",
         ("text", "samples", "distinct_2"),
         "share of different pairs of words",
         0,
         ("training lines", ("text", "floor", "distinct_2")),
     ),
-    Figure("unique lines", ("text", "samples", "unique"), "share of different ones among samples"),
-    Figure(
+    MetricSpec("unique lines", ("text", "samples", "unique"), "share of different ones among samples"),
+    MetricSpec(
         "words a line",
         ("text", "samples", "words"),
         "of samples",
         0,
         ("training lines", ("text", "floor", "words")),
     ),
-    Figure(
+    MetricSpec(
         "style moved",
         ("transfer", "made", "accuracy"),
         "share judged to be of the wanted style",
         1,
         ("copying", ("transfer", "copied", "accuracy")),
     ),
-    Figure("source BLEU", ("transfer", "made", "source_bleu"), "percent, moved lines with their sources", 0),
-    Figure(
+    MetricSpec(
+        "source BLEU", ("transfer", "made", "source_bleu"), "percent, moved lines with their sources", 0
+    ),
+    MetricSpec(
         "reference BLEU",
         ("transfer", "made", "reference_bleu"),
         "percent, moved lines with the same lines in the wanted style",
@@ -298,26 +326,26 @@ def written(value: float, error: float = math.nan) -> str:
     return " ± ".join(f"{number:.{digits}f}" for number in shown)
 
 
-def extractor(verdict: Mapping[str, Any]) -> str:
+def extractor(results: Mapping[str, Any]) -> str:
     """What must stand beside every score: features, rows, resizing and range, and a sampler.
 
     >>> card = {"name": "pixels", "sha256": "e3b0c4429", "resize": "none", "dimensions": 64}
     >>> extractor({"rows": 10, "range": "[0, 1]", "features": card})
     'features: pixels (64 numbers, sha256 e3b0c442); n = 10; resize: none; data in [0, 1]'
     """
-    card = verdict["features"]
+    card = results["features"]
     about = [f"{card['dimensions']} numbers", f"sha256 {card['sha256'][:8]}"]
     if "accuracy" in card:
         about.append(f"trained on {card['data']}, accuracy {card['accuracy']:.3f}")
-    sampler = verdict.get("sampler", "prior")
+    sampler = results.get("sampler", "prior")
     return (
-        f"features: {card['name']} ({', '.join(about)}); n = {verdict['rows']}; "
-        f"resize: {card['resize']}; data in {verdict['range']}"
+        f"features: {card['name']} ({', '.join(about)}); n = {results['rows']}; "
+        f"resize: {card['resize']}; data in {results['range']}"
         + ("" if sampler == "prior" else f"; samples decoded from a {sampler} fitted to codes")
     )
 
 
-def reached(verdict: Mapping[str, Any]) -> str:
+def reached(results: Mapping[str, Any]) -> str:
     """How near samples come to what training rows reach, in words; empty where that was not measured.
 
     >>> reached({"samples": {"coverage": 0.6}, "floor": {"coverage": 0.95}})
@@ -325,32 +353,32 @@ def reached(verdict: Mapping[str, Any]) -> str:
     >>> reached({})
     ''
     """
-    made, best = (_look(verdict, (section, "coverage")) for section in ("samples", "floor"))
+    made, best = (_look(results, (section, "coverage")) for section in ("samples", "floor"))
     if made is None or best is None:
         return ""
     return f"samples reach {made:.0%} of the data's neighbourhoods, training rows {best:.0%}"
 
 
-def lines(verdict: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def lines(results: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Every figure of a verdict that is there: name, value, and what it says."""
     for figure in (*OTHERS, *DETAILS, *FACTORS, *TEXT):
-        if (found := figure.of(verdict)) is not None:
+        if (found := figure.of(results)) is not None:
             word, path = figure.beside or ("", ())
-            value = _look(verdict, path) if path else None
+            value = _look(results, path) if path else None
             shown = f"{value:.4g}" if isinstance(value, float) else value
             shown = ", ".join(value) if isinstance(value, list) else shown
             yield figure.name, written(*found), figure.words + (f"; {word} {shown}" if shown else "")
-    if "samples" in verdict and "frechet" not in verdict["samples"]:
+    if "samples" in results and "frechet" not in results["samples"]:
         yield (
             "samples",
             "-",
-            f"{verdict['samples']['rows']} held-out rows are too few to compare samples with",
+            f"{results['samples']['rows']} held-out rows are too few to compare samples with",
         )
     for figure, base in zip(SAMPLES, FLOOR, strict=True):
-        if (found := figure.of(verdict)) is not None:
-            at_best = base.of(verdict)
-            few = verdict["floor"]["rows"] if "floor" in verdict else verdict["rows"]
-            named = "training rows" if few == verdict["rows"] else f"only {few} training rows"
+        if (found := figure.of(results)) is not None:
+            at_best = base.of(results)
+            few = results["floor"]["rows"] if "floor" in results else results["rows"]
+            named = "training rows" if few == results["rows"] else f"only {few} training rows"
             tail = "" if at_best is None else f"  ({named}: {written(*at_best)})"
             yield f"samples' {figure.name}", written(*found) + tail, figure.words
 
@@ -363,7 +391,7 @@ __all__ = [
     "SAMPLES",
     "TABLE",
     "TEXT",
-    "Figure",
+    "MetricSpec",
     "extractor",
     "lines",
     "reached",

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError
-from pushforward.evaluation.context import CHUNK, Evidence, chunks
+from pushforward.evaluation.context import CHUNK, EvaluationContext, chunks
 from pushforward.metrics.ngram_lm import KneserNey
 from pushforward.rng import Noise
 from pushforward.text.tokens import lengths
@@ -82,7 +82,7 @@ def _grams(words: list[str], size: int) -> list[tuple[str, ...]]:
     return [tuple(words[place : place + size]) for place in range(len(words) - size + 1)]
 
 
-def text(evidence: Evidence) -> dict[str, Any] | None:
+def text(evidence: EvaluationContext) -> dict[str, Any] | None:
     """How lines come back, and how samples read; of models of text.
 
     ``reconstruction`` has the BLEU of held-out lines through the codes' centres, read out greedily, the share
@@ -98,7 +98,7 @@ def text(evidence: Evidence) -> dict[str, Any] | None:
     result: dict[str, Any] = {"settings": SETTINGS, "pieces": len(words)}
     held = evidence.data.test.x[evidence.order]
     given = words.lines(held)
-    if evidence.model.encodes:
+    if evidence.model.has_encoder:
         assert evidence.coded.lines is not None
         back = words.lines(evidence.coded.lines)
         exact = sum(a == b for a, b in zip(back, given, strict=True)) / len(given)
@@ -128,13 +128,13 @@ def text(evidence: Evidence) -> dict[str, Any] | None:
     return result
 
 
-def drawn(evidence: Evidence, count: int) -> Tensor:
+def drawn(evidence: EvaluationContext, count: int) -> Tensor:
     """So many samples; models that are told labels are told each in turn."""
     made, model = [], evidence.model
     noise = evidence.noise("lines")
     for start in range(0, count, CHUNK):
         size = min(CHUNK, count - start)
-        y = (torch.arange(size) % model.told).to(evidence.device) if model.told else None
+        y = (torch.arange(size) % model.n_conditions).to(evidence.device) if model.n_conditions else None
         made.append(model.sample(size, noise.rows(start), y, evidence.prior).cpu())
         if evidence.progress:
             evidence.progress(start + size, count)
@@ -162,7 +162,7 @@ class StyleJudge:
         return float((self.model.predict(list(lines)) == y.numpy()).mean())
 
 
-def transfer(evidence: Evidence) -> dict[str, Any] | None:
+def transfer(evidence: EvaluationContext) -> dict[str, Any] | None:
     """What becomes of held-out lines told in another style; of models that are told styles, and of 2 styles.
 
     For each direction, and as the mean of both, the row of the model and the row of copying: the share that
@@ -172,7 +172,13 @@ def transfer(evidence: Evidence) -> dict[str, Any] | None:
     """
     data, model = evidence.data, evidence.model
     words, train = data.words, data.train
-    if words is None or model.told != 2 or not model.encodes or train.y is None or data.test.y is None:
+    if (
+        words is None
+        or model.n_conditions != 2
+        or not model.has_encoder
+        or train.y is None
+        or data.test.y is None
+    ):
         return None
     x, y = data.test.x[evidence.order], data.test.y[evidence.order]
     parts: dict[str, list[Tensor]] = {}
@@ -180,44 +186,44 @@ def transfer(evidence: Evidence) -> dict[str, Any] | None:
         for part in chunks(len(x)):
             own = y[part].to(evidence.device)
             codes = model.encode(x[part].to(evidence.device), y=own)
-            for strength in STRENGTHS:
-                name = "made" if strength == 1 else f"strength {strength}"
-                parts.setdefault(name, []).append(model.retell(codes, own, 1 - own, strength).cpu())
-    twin = None if data.test.twin is None else data.test.twin[evidence.order]
-    judge = StyleJudge(words.lines(train.x), train.y)
+            for guidance_scale in STRENGTHS:
+                name = "made" if guidance_scale == 1 else f"strength {guidance_scale}"
+                parts.setdefault(name, []).append(model.retell(codes, own, 1 - own, guidance_scale).cpu())
+    paired = None if data.test.paired is None else data.test.paired[evidence.order]
+    style_classifier = StyleJudge(words.lines(train.x), train.y)
     told = {name: words.lines(torch.cat(lines)) for name, lines in parts.items()}
-    return moved(data, judge, x, y, twin, told)
+    return moved(data, style_classifier, x, y, paired, told)
 
 
 def moved(
     data: Dataset,
-    judge: StyleJudge,
+    style_classifier: StyleJudge,
     x: Tensor,
     y: Tensor,
-    twin: Tensor | None,
+    paired: Tensor | None,
     told: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
     """The figures of lines x (N, T) of styles y (N,) that were told in the other style, by each of some ways.
 
-    ``told`` has what they became by the name of each way; ``twin`` (N, T) are the same lines in the other
+    ``told`` has what they became by the name of each way; ``paired`` (N, T) are the same lines in the other
     style, -1 where none is known.
     """
     assert data.words is not None
     say = data.words.lines
     given = say(x)
     ways = {**told, "copied": given}
-    result: dict[str, Any] = {"settings": SETTINGS, "judge": judge.accuracy(given, y)}
+    result: dict[str, Any] = {"settings": SETTINGS, "judge": style_classifier.accuracy(given, y)}
     for style, name in enumerate(data.labels):
         rows = (y == 1 - style).nonzero().flatten()
         if not len(rows):
             continue
         wanted = torch.full((len(rows),), style)
-        known = [] if twin is None else rows[twin[rows, 0] >= 0].tolist()
-        truth = [] if twin is None else say(twin[known])
+        known = [] if paired is None else rows[paired[rows, 0] >= 0].tolist()
+        truth = [] if paired is None else say(paired[known])
         for who, lines in ways.items():
             here = _at(lines, rows.tolist())
             row = {
-                "accuracy": judge.accuracy(here, wanted),
+                "accuracy": style_classifier.accuracy(here, wanted),
                 "source_bleu": bleu(here, _at(given, rows.tolist())),
             }
             if known:

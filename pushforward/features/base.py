@@ -19,7 +19,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, DataError, reason
 from pushforward.rng import Noise
 from pushforward.text.tokens import PAD
-from pushforward.utils import at_rest
+from pushforward.utils import eval_mode
 
 PCA_DIMENSIONS = 64
 PCA_ROWS = 10_000
@@ -91,7 +91,9 @@ class PCA(Features):
     @classmethod
     def of(cls, data: Dataset, dimensions: int = PCA_DIMENSIONS) -> PCA:
         """The directions of at most 10,000 training rows; directions without variance are left out."""
-        return cls.fit(data.train.some(PCA_ROWS, Noise("pca")).x.flatten(1).double(), dimensions, data.name)
+        return cls.fit(
+            data.train.subsample(PCA_ROWS, Noise("pca")).x.flatten(1).double(), dimensions, data.name
+        )
 
     @classmethod
     def fit(cls, rows: Tensor, dimensions: int, name: str) -> PCA:
@@ -134,7 +136,7 @@ class Words(Features):
         """
         if data.words is None:
             raise DataError(f"features 'words' are those of text, the rows of {data.name} are {data.kind}")
-        bag = bagged(data.train.some(PCA_ROWS, Noise("pca")).x, len(data.words))
+        bag = bagged(data.train.subsample(PCA_ROWS, Noise("pca")).x, len(data.words))
         return cls(len(data.words), PCA.fit(bag, dimensions, data.name))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -170,7 +172,7 @@ def extract(features: Features, parts: Iterator[Tensor]) -> Tensor:
     rows = []
     for x in parts:
         try:
-            with at_rest(features):
+            with eval_mode(features):
                 made = features(x)
         except Exception as error:  # a module of the user's own may raise anything
             words = f"features {features.name!r} fail on rows of shape {tuple(x.shape[1:])}: {reason(error)}"
@@ -213,7 +215,7 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
     labelled = data.train.y is not None and data.test.y is not None and int(data.train.y.max()) > 0
 
     def inception(path: Path | None) -> Features:
-        if not data.unit:
+        if not data.in_unit_interval:
             raise DataError(f"Inception sees images in [0, 1], the values of {data.name} are {data.range}")
         return Inception(path)
 

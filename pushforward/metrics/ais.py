@@ -21,7 +21,7 @@ from pushforward.distributions import Gaussian
 from pushforward.errors import ConfigError, DataError, whole
 from pushforward.metrics.likelihood import Generative, Joint, joint, log_mean_exp, parts_of, rows_of
 from pushforward.rng import Noise
-from pushforward.utils import at_rest
+from pushforward.utils import eval_mode
 
 CHUNK = 1024  # codes that are decoded together
 TARGET = 0.65  # the best acceptance of Hamiltonian proposals in many dimensions (Neal, 2011, section 5.4.4)
@@ -121,7 +121,7 @@ def annealed(
     if reverse != (start is not None):
         raise ConfigError("reverse=True needs start, draws of the posterior, and start needs reverse=True")
     # Leave inference mode, if we are in it: the transitions need gradients.
-    with torch.inference_mode(False), torch.enable_grad(), at_rest(p.decoder):
+    with torch.inference_mode(False), torch.enable_grad(), eval_mode(p.decoder):
         x = rows_of(model, x).clone()
         u = torch.empty(0) if start is None else _whitened(p.prior, start.to(x), len(x))
         parts = list(parts_of(len(x), max(1, whole("chunk", chunk, least=1) // max(chains, PILOTS))))
@@ -313,7 +313,7 @@ def bidirectional(
     """
     p = joint(model, observation)
     n = whole("n", n, least=2)
-    with torch.no_grad(), at_rest(p.decoder):
+    with torch.no_grad(), eval_mode(p.decoder):
         codes = noise("codes").normal(n, p.prior.center.shape[-1]).to(p.prior.center)
         z = p.prior.center + (p.prior.log_var / 2).exp() * codes
         data = noise("data")

@@ -162,12 +162,12 @@ def beta_vae_score(
                 found.append((z[one] - z[other]).abs().mean(1))
         return torch.cat(found)
 
-    fit, judge = _split(v, len(v), len(v), noise)
+    fit, held_out = _split(v, len(v), len(v), noise)
     shares = [-(-count // K) for count in (train, evaluate)]
     truth = [torch.arange(K).repeat_interleave(share).numpy() for share in shares]
     classifier = LogisticRegression(max_iter=1000)
     classifier.fit(points(fit, shares[0], noise("train")).numpy(), truth[0])
-    return float(classifier.score(points(judge, shares[1], noise("evaluate")).numpy(), truth[1]))
+    return float(classifier.score(points(held_out, shares[1], noise("evaluate")).numpy(), truth[1]))
 
 
 def factor_vae_score(
@@ -204,9 +204,9 @@ def factor_vae_score(
     """
     z, v = _table(codes, factors, least=2)
     noise, active = Noise(seed, "FactorVAE score"), _active(z, dead)
-    fit, judge = _split(v, len(v), len(v), noise)
+    fit, held_out = _split(v, len(v), len(v), noise)
     chosen = factor_votes(z, v, fit, active, noise("train"), batch, whole("train", train, 1)).argmax(0)
-    judged = factor_votes(z, v, judge, active, noise("evaluate"), batch, whole("evaluate", evaluate, 1))
+    judged = factor_votes(z, v, held_out, active, noise("evaluate"), batch, whole("evaluate", evaluate, 1))
     return judged.gather(0, chosen[None]).sum().item() / max(judged.sum().item(), 1)
 
 
@@ -358,18 +358,18 @@ def sap(codes: Tensor, factors: Tensor, seed: int = 0, train: int = 10_000, eval
 
     z, v = _table(codes, factors)
     z = _standardised(z)
-    fit, judge = _split(v, train, evaluate, Noise(seed, "SAP"))
+    fit, held_out = _split(v, train, evaluate, Noise(seed, "SAP"))
     score = torch.zeros(z.shape[1], v.shape[1], dtype=torch.float64)
     chance = score.new_zeros(v.shape[1])
     for k, values in enumerate(v.T):
-        _, truth, counts = values[judge].unique(return_inverse=True, return_counts=True)
+        _, truth, counts = values[held_out].unique(return_inverse=True, return_counts=True)
         chance[k] = 1 / len(counts)
         leaves = len(values[fit].unique())
         for i, dimension in enumerate(z.T[:, :, None].numpy()):
             # Balanced weights let the tree climb what is judged.
             tree = DecisionTreeClassifier(max_leaf_nodes=leaves, class_weight="balanced", random_state=0)
             tree.fit(dimension[fit], values[fit].numpy())
-            right = values[judge] == torch.from_numpy(tree.predict(dimension[judge]))
+            right = values[held_out] == torch.from_numpy(tree.predict(dimension[held_out]))
             score[i, k] = (truth[right].bincount(minlength=len(counts)).double() / counts).mean()
     return _gap(score, chance).mean().item()
 
@@ -430,14 +430,14 @@ def dci(
     from sklearn.ensemble import GradientBoostingClassifier
 
     z, v = _table(codes, factors, least=2)
-    fit, judge = _split(v, train, evaluate, Noise(seed, "DCI"))
+    fit, held_out = _split(v, train, evaluate, Noise(seed, "DCI"))
     z, rounds = _standardised(z), whole("rounds", rounds, least=1)
     R, accuracies = [], []
     for k, values in enumerate(v.T):
         trees = GradientBoostingClassifier(n_estimators=rounds, random_state=0)
         trees.fit(z[fit].numpy(), values[fit].numpy())
         R.append(torch.from_numpy(trees.feature_importances_))
-        accuracies.append(float(trees.score(z[judge].numpy(), values[judge].numpy())))
+        accuracies.append(float(trees.score(z[held_out].numpy(), values[held_out].numpy())))
         if progress:
             progress(k + 1, v.shape[1])
     by_factor = torch.stack(R)

@@ -90,7 +90,7 @@ def latent_fit(
     prior: Prior,
     seed: int = 0,
     test_sizes: Sequence[int] = TEST_SIZES,
-    laws: Distribution | None = None,
+    distributions: Distribution | None = None,
 ) -> LatentFit:
     """Compares codes (N, L) with as many draws of the prior.
 
@@ -103,7 +103,7 @@ def latent_fit(
         prior: What they should look like.
         seed: Which draws of the prior.
         test_sizes: Rows in each two-sample test.
-        laws: The codes' laws, for active dimensions and mutual information; else codes stand for them.
+        distributions: The codes' laws, for active dimensions and mutual information; else codes stand for them.
 
     References:
         | A Kernel Two-Sample Test (Gretton et al., 2012)
@@ -118,17 +118,17 @@ def latent_fit(
     noise = Noise(seed, "latent fit")
     rows = len(codes)
     given, fresh = (prior(rows).rsample(noise(stream)).detach().to(codes) for stream in ("prior", "fresh"))
-    mmd = MMD(IMQ(prior.spread))
+    mmd = MMD(IMQ(prior.expected_sq_distance))
     order = noise("rows").permutation(rows)
     sizes = sorted({min(size, rows) for size in test_sizes if size > 1})
     marginals = [ks_2samp(*pair) for pair in zip(codes.T.numpy(), given.T.numpy(), strict=True)]
     norms, norms_given = (sample.norm(dim=1) for sample in (codes, given))
     few = order[:HOLE_ROWS]
-    centers = codes if laws is None else laws.center.to(codes)
+    centers = codes if distributions is None else distributions.center.to(codes)
     # In units of the prior: a uniform law on a box and a sphere have variances below 1.
     active = centers.var(0, correction=0) > ACTIVE * prior.variance
-    known = isinstance(laws, Gaussian) and isinstance(prior(1), Gaussian)
-    information = information_split(laws, prior, noise) if known else None
+    known = isinstance(distributions, Gaussian) and isinstance(prior(1), Gaussian)
+    information = information_split(distributions, prior, noise) if known else None
     return LatentFit(
         mean=(codes.mean(0) - given.mean(0)).abs().max().item(),
         covariance=(codes.T.cov() - given.T.cov()).abs().max().item(),
@@ -153,14 +153,14 @@ def latent_fit(
             }
             for size in sizes
         ),
-        idle_log_var=_idle(laws, prior) if isinstance(laws, Gaussian) else None,
+        idle_log_var=_idle(distributions, prior) if isinstance(distributions, Gaussian) else None,
         **(information or {}),
     )
 
 
-def _idle(laws: Gaussian, prior: Prior) -> float:
-    idle = laws.center.var(0, correction=0).argmin()
-    return laws.log_var.mean(0)[idle].item() - math.log(prior.variance)
+def _idle(distributions: Gaussian, prior: Prior) -> float:
+    idle = distributions.center.var(0, correction=0).argmin()
+    return distributions.log_var.mean(0)[idle].item() - math.log(prior.variance)
 
 
 def least_gaussian_plane(
@@ -208,7 +208,7 @@ def least_gaussian_plane(
     return best, most
 
 
-def information_split(laws: Distribution | None, prior: Prior, noise: Noise) -> dict[str, float]:
+def information_split(distributions: Distribution | None, prior: Prior, noise: Noise) -> dict[str, float]:
     r"""The KL that a VAE pays, split into mutual information and the mismatch of the codes' law.
 
     .. math:: I = E_x E_{z \sim q(z \mid x)} \left[\log q(z \mid x) - \log \frac1N \sum_i q(z \mid x_i)\right]
@@ -222,22 +222,26 @@ def information_split(laws: Distribution | None, prior: Prior, noise: Noise) -> 
           Johnson, 2016), section 3
         | http://approximateinference.org/accepted/HoffmanJohnson2016.pdf
     """
-    assert isinstance(laws, Gaussian)
-    rows = noise("mixture").permutation(len(laws.center))[:MI_ROWS]
-    law = Gaussian(laws.center[rows].double().cpu(), laws.log_var[rows].double().cpu())
-    z = law.rsample(noise("information"))
-    own = law.log_prob(z)
-    precision = (-law.log_var).exp()
+    assert isinstance(distributions, Gaussian)
+    rows = noise("mixture").permutation(len(distributions.center))[:MI_ROWS]
+    distribution = Gaussian(
+        distributions.center[rows].double().cpu(), distributions.log_var[rows].double().cpu()
+    )
+    z = distribution.rsample(noise("information"))
+    own = distribution.log_prob(z)
+    precision = (-distribution.log_var).exp()
     # log q(z_j | x_i) for all pairs, by matrix products
-    level = (law.log_var + law.center.square() * precision + math.log(2 * math.pi)).sum(1)
+    level = (distribution.log_var + distribution.center.square() * precision + math.log(2 * math.pi)).sum(1)
     mixture = []
     for part in z.split(512):
-        pairs = part.square() @ precision.T - 2 * part @ (law.center * precision).T + level
+        pairs = part.square() @ precision.T - 2 * part @ (distribution.center * precision).T + level
         mixture.append(torch.logsumexp(-pairs / 2, 1) - math.log(len(rows)))
     information = (own - torch.cat(mixture)).mean().item()
     p = prior(len(rows))
     assert isinstance(p, Gaussian)
-    kl = KL()(law, Gaussian(p.center.to(law.center), p.log_var.to(law.center))).item()
+    kl = KL()(
+        distribution, Gaussian(p.center.to(distribution.center), p.log_var.to(distribution.center))
+    ).item()
     found = {"kl": kl, "mutual_information": information, "information_limit": math.log(len(rows))}
     if information < found["information_limit"] - 1:
         found["marginal_kl"] = kl - information

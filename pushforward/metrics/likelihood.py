@@ -26,7 +26,7 @@ from pushforward.costs import Cost
 from pushforward.distributions import Dirac, Distribution, Encoder, Gaussian, Prior, moments
 from pushforward.errors import ConfigError, DataError, whole
 from pushforward.rng import Noise
-from pushforward.utils import at_rest
+from pushforward.utils import eval_mode
 
 CHUNK = 1024  # codes that are decoded together
 TARGET = 0.65  # the best acceptance of Hamiltonian proposals in many dimensions (Neal, 2011, section 5.4.4)
@@ -158,7 +158,7 @@ def importance_weighted(
     samples, chunk = whole("samples", samples, least=1), whole("chunk", chunk, least=1)
     x = rows_of(model, x)
     result = []
-    with at_rest(model.encoder), at_rest(p.decoder):
+    with eval_mode(model.encoder), eval_mode(p.decoder):
         for rows in parts_of(len(x), max(1, chunk // samples)):
             given = x[rows]
             q = proposal(model.encoder(given), noise.rows(noise.start + rows.start))
@@ -182,15 +182,17 @@ def importance_weighted(
     return torch.cat(result)
 
 
-def proposal(law: Distribution, noise: Noise) -> Gaussian:
+def proposal(distribution: Distribution, noise: Noise) -> Gaussian:
     """The density that codes are drawn from: a Gaussian law itself, or one with an implicit law's moments.
 
     Raises:
         ConfigError: If the law is a single point.
     """
-    if isinstance(law, Dirac):
+    if isinstance(distribution, Dirac):
         raise ConfigError("importance weights need a random encoder; got Dirac codes, a single point a row")
-    return law if isinstance(law, Gaussian) else moments(law, noise, PROPOSAL_DRAWS)
+    return (
+        distribution if isinstance(distribution, Gaussian) else moments(distribution, noise, PROPOSAL_DRAWS)
+    )
 
 
 def log_mean_exp(weights: Tensor) -> Tensor:
@@ -208,7 +210,7 @@ def rows_of(model: Generative, x: Tensor) -> Tensor:
         raise DataError(f"data must have shape (N, *) with N of at least 1, got {tuple(x.shape)}")
     if not x.isfinite().all():
         raise DataError("data must be finite; some numbers are not")
-    return x.to(model.prior.anchor)
+    return x.to(model.prior.device_buffer)
 
 
 __all__ = ["Encoding", "Generative", "Joint", "importance_weighted", "joint"]

@@ -1,13 +1,19 @@
 """Who meets whom, and the formula."""
 
-from pushforward.models.adversarial import AAE, Heads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
+from pushforward.models.adversarial import (
+    AAE,
+    ClusterHeads,
+    LabelRegularisedAAE,
+    ReductionAAE,
+    SemiSupervisedAAE,
+)
 from pushforward.models.autoencoder import VAE, WAE, AutoEncoder
 from pushforward.models.base import Model, Player, Terms
-from pushforward.models.gan import GAN, InfoGAN, Recogniser
-from pushforward.models.learnt_prior import ARAE, FollowingAE
+from pushforward.models.gan import GAN, CodePosterior, InfoGAN
+from pushforward.models.learnt_prior import ARAE, LearntPriorAE
 from pushforward.models.transfer import TransferAE
 from pushforward.models.variational import AVB, InfoVAE, RandomWAE
-from pushforward.models.weight import AutoWeight, RisingWeight, Weight
+from pushforward.models.weight import AutoWeight, WarmUp, Weight
 
 __all__ = [
     "AAE",
@@ -18,19 +24,19 @@ __all__ = [
     "WAE",
     "AutoEncoder",
     "AutoWeight",
-    "FollowingAE",
-    "Heads",
+    "ClusterHeads",
+    "CodePosterior",
     "InfoGAN",
     "InfoVAE",
     "LabelRegularisedAAE",
+    "LearntPriorAE",
     "Model",
     "Player",
     "RandomWAE",
-    "Recogniser",
     "ReductionAAE",
-    "RisingWeight",
     "SemiSupervisedAAE",
     "Terms",
     "TransferAE",
+    "WarmUp",
     "Weight",
 ]

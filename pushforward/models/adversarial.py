@@ -39,7 +39,7 @@ class AAE(AutoEncoder):
         prior: The law :math:`P_Z`.
         decoder: Maps codes (N, L) to data (N, \*).
         encoder: Maps data to laws of codes.
-        match: A game between codes and draws of the prior.
+        discrepancy: A game between codes and draws of the prior.
         cost: Compares data, sample by sample.
     """
 
@@ -48,14 +48,14 @@ class AAE(AutoEncoder):
         prior: Prior,
         decoder: nn.Module,
         encoder: Encoder,
-        match: Discrepancy,
+        discrepancy: Discrepancy,
         cost: Cost | None = None,
     ) -> None:
         super().__init__(prior, decoder, encoder, cost)
-        self.match: Discrepancy = match
+        self.discrepancy: Discrepancy = discrepancy
 
     @property
-    def lever(self) -> str:
+    def strength_option(self) -> str:
         return "encoder_lr"
 
     def reconstruction(self, s: Square) -> Terms:
@@ -63,14 +63,14 @@ class AAE(AutoEncoder):
         return super().formula(s)
 
     def formula(self, s: Square) -> Terms:
-        return self.reconstruction(s) | self.matched(self.match, s)
+        return self.reconstruction(s) | self.discrepancy_terms(self.discrepancy, s)
 
     def players(self) -> Iterator[Player]:
         encoder = tuple(self.encoder.parameters())
         whole = (*encoder, *self.decoder.parameters(), *self.cost.parameters())
         yield Player("model", self.reconstruction, whole)
-        yield from self.critics(self.match)
-        yield Player("encoder", lambda s: self.matched(self.match, s), encoder)
+        yield from self.critics(self.discrepancy)
+        yield Player("encoder", lambda s: self.discrepancy_terms(self.discrepancy, s), encoder)
 
 
 class LabelRegularisedAAE(AAE):
@@ -89,14 +89,14 @@ class LabelRegularisedAAE(AAE):
     """
 
     @property
-    def named(self) -> bool:
+    def classes_are_labels(self) -> bool:
         return True
 
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
         if s.y is None:
             raise ConfigError("this critic is told labels, and the data have none")
         label = one_hot(s.y, self.classes, unknown=True).to(s.Ex)
-        z = self.law(len(s.x), s.y).rsample(s.noise("prior"))
+        z = self.distribution(len(s.x), s.y).rsample(s.noise("prior"))
         return torch.cat([s.Ex, label], dim=1), torch.cat([z, label], dim=1)
 
 
@@ -130,10 +130,10 @@ class ReductionAAE(SemiSupervisedAAE):
 
     .. math:: \text{(i)} \min E\,c(G(W \hat y + z), x) + \textstyle\sum_{i<j} (\eta - \|w_i - w_j\|)_+
 
-    Section 6 of the paper. The point is what :meth:`view` shows; the decoder is :class:`Heads`.
+    Section 6 of the paper. The point is what :meth:`view` shows; the decoder is :class:`ClusterHeads`.
     """
 
-    decoder: Heads
+    decoder: ClusterHeads
 
     def reconstruction(self, s: Square) -> Terms:
         return super().reconstruction(s) | {"heads": self.decoder.crowding()}
@@ -157,21 +157,21 @@ def spaced(points: int, latent: int) -> Tensor:
     )
 
 
-class Heads(nn.Module):
+class ClusterHeads(nn.Module):
     r"""A decoder of points :math:`W y + z`: each class has a head :math:`w_k`, some :math:`\eta` from others.
 
     Arguments:
         net: Maps points (N, L) to data.
         classes: Number of heads K.
         latent: Dimensions L of a point.
-        apart: The distance :math:`\eta`.
+        head_distance: The distance :math:`\eta`.
     """
 
-    def __init__(self, net: nn.Module, classes: int, latent: int, apart: float) -> None:
+    def __init__(self, net: nn.Module, classes: int, latent: int, head_distance: float) -> None:
         super().__init__()
         self.net = net
-        self.apart = apart
-        self.heads = nn.Parameter(apart * spaced(classes, latent))
+        self.head_distance = head_distance
+        self.heads = nn.Parameter(head_distance * spaced(classes, latent))
 
     def extra_repr(self) -> str:
         return f"classes={len(self.heads)}, apart={self.apart:g}"
@@ -183,7 +183,7 @@ class Heads(nn.Module):
 
     def crowding(self) -> Tensor:
         """By how much pairs of heads are too near, summed, shape (); 0 iff all are far enough apart."""
-        return (self.apart - nn.functional.pdist(self.heads)).relu().sum()
+        return (self.head_distance - nn.functional.pdist(self.heads)).relu().sum()
 
     def forward(self, codes: Tensor) -> Tensor:
         return self.net(self.point(codes))

@@ -34,20 +34,20 @@ class AutoEncoder(Model):
         self.decoder = decoder
         self.encoder = encoder
         self.cost = cost or SquaredError()
-        self.match = None
-        self.rehearse: Callable[[Tensor, Noise], Tensor] | None = None
+        self.discrepancy = None
+        self.augment: Callable[[Tensor, Noise], Tensor] | None = None
 
-    def rehearsed(self, s: Square) -> Square:
+    def augmented(self, s: Square) -> Square:
         """What the cost is paid for: the batch, or in training what ``rehearse`` makes of it.
 
         Codes that meet the prior are those of the batch itself, so that samples are like data, whatever
         else the networks must be able to say.
         """
-        if self.rehearse is None or not self.training:
+        if self.augment is None or not self.training:
             return s
-        return Square(self, self.rehearse(s.x, s.noise("rehearse")), s.noise, s.y)
+        return Square(self, self.augment(s.x, s.noise("rehearse")), s.noise, s.y)
 
-    def rebuilt(self, s: Square) -> Any:
+    def reconstruction_output(self, s: Square) -> Any:
         """What the decoder makes of the codes, for the cost to compare with the data."""
         return s.GEx
 
@@ -55,8 +55,8 @@ class AutoEncoder(Model):
         return s.Ex, s.z
 
     def formula(self, s: Square) -> Terms:
-        shown = self.rehearsed(s)
-        return {"cost": self.cost(self.rebuilt(shown), shown.x)}
+        shown = self.augmented(s)
+        return {"cost": self.cost(self.reconstruction_output(shown), shown.x)}
 
 
 class WAE(AutoEncoder):
@@ -69,7 +69,7 @@ class WAE(AutoEncoder):
         prior: The law :math:`P_Z`.
         decoder: Maps codes (N, L) to data (N, \*).
         encoder: Maps data to laws of codes.
-        match: Compares a sample of codes with a sample of the prior.
+        discrepancy: Compares a sample of codes with a sample of the prior.
         cost: Compares data, sample by sample.
         weight: The factor :math:`\lambda`, against a cost that is summed over features.
 
@@ -93,24 +93,24 @@ class WAE(AutoEncoder):
         prior: Prior,
         decoder: nn.Module,
         encoder: Encoder,
-        match: Discrepancy | KL,
+        discrepancy: Discrepancy | KL,
         cost: Cost | None = None,
         weight: float | Weight = 10.0,
     ) -> None:
         super().__init__(prior, decoder, encoder, cost)
-        self.match: Discrepancy | KL = match
+        self.discrepancy: Discrepancy | KL = discrepancy
         self.weight = weight if isinstance(weight, Weight) else Weight(weight)
 
     def formula(self, s: Square) -> Terms:
-        return super().formula(s) | {"match": float(self.weight) * self.match(*self.pair(s))}
+        return super().formula(s) | {"discrepancy": float(self.weight) * self.discrepancy(*self.pair(s))}
 
     @property
-    def factor(self) -> float | None:
+    def discrepancy_weight(self) -> float | None:
         return float(self.weight)
 
-    def settle(self, s: Square, step: int, pace: float) -> None:
-        super().settle(s, step, pace)
-        self.weight.settle(s, step, pace)
+    def update_state(self, s: Square, step: int, lr_factor: float) -> None:
+        super().update_state(s, step, lr_factor)
+        self.weight.update_state(s, step, lr_factor)
 
 
 class VAE(WAE):
@@ -147,6 +147,6 @@ class VAE(WAE):
         return s.q, s.p
 
     @property
-    def is_bound(self) -> bool:
-        assert isinstance(self.match, KL)
-        return self.cost.likelihood and float(self.weight) == 1 and not self.match.free
+    def is_elbo(self) -> bool:
+        assert isinstance(self.discrepancy, KL)
+        return self.cost.likelihood and float(self.weight) == 1 and not self.discrepancy.free

@@ -31,7 +31,7 @@ class GAN(Model):
     Arguments:
         prior: The law :math:`P_Z`.
         decoder: G, maps codes (N, L) to data (N, \*).
-        match: Compares a sample of what is made with a sample of data.
+        discrepancy: Compares a sample of what is made with a sample of data.
 
     References:
         | Generative Adversarial Nets (Goodfellow et al., 2014), equation 1
@@ -50,21 +50,21 @@ class GAN(Model):
         ['match']
     """
 
-    def __init__(self, prior: Prior, decoder: nn.Module, match: Discrepancy) -> None:
+    def __init__(self, prior: Prior, decoder: nn.Module, discrepancy: Discrepancy) -> None:
         super().__init__()
         self.prior = prior
         self.decoder = decoder
-        self.match: Discrepancy = match
+        self.discrepancy: Discrepancy = discrepancy
         self.cost = SquaredError()  # what the decoder makes stands for itself
 
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
         return s.Gz, s.x
 
     def formula(self, s: Square) -> Terms:
-        return self.matched(self.match, s)
+        return self.discrepancy_terms(self.discrepancy, s)
 
 
-class Recogniser(nn.Module):
+class CodePosterior(nn.Module):
     r"""Says which code a row was made of: :math:`\log r(c \mid x)`, block by block.
 
     Classes are categorical; other blocks are Gaussian, :math:`N(\mu(x), \sigma^2)` with a fixed deviation or
@@ -131,7 +131,7 @@ class Recogniser(nn.Module):
             found[name] = -0.5 * (squares + 2 * log_std + math.log(2 * math.pi)).sum(1)
         return found
 
-    def belief(self, x: Tensor) -> Tensor | None:
+    def class_probabilities(self, x: Tensor) -> Tensor | None:
         """The probabilities (N, K) of the first block of classes, or None if there is none."""
         for name, numbers in self.read(x).items():
             if isinstance(self.blocks[name], OneHotPrior):
@@ -152,7 +152,7 @@ class InfoGAN(GAN):
     Arguments:
         prior: Blocks side by side; those that ``recogniser`` names are to be read back.
         decoder: G, maps codes (N, L) to data (N, \*).
-        match: Compares a sample of what is made with a sample of data.
+        discrepancy: Compares a sample of what is made with a sample of data.
         recogniser: Reads codes off data.
         weight: The factor w.
 
@@ -171,11 +171,11 @@ class InfoGAN(GAN):
         self,
         prior: ProductPrior,
         decoder: nn.Module,
-        match: Discrepancy,
-        recogniser: Recogniser,
+        discrepancy: Discrepancy,
+        recogniser: CodePosterior,
         weight: float = 1.0,
     ) -> None:
-        super().__init__(prior, decoder, match)
+        super().__init__(prior, decoder, discrepancy)
         if not 0 <= weight < math.inf:
             raise ConfigError(f"the weight of information must be at least 0, got {weight}")
         unknown = [name for name in recogniser.blocks if name not in prior.sizes]
@@ -196,22 +196,22 @@ class InfoGAN(GAN):
         with once(self.recogniser.trunk):
             return super().formula(s) | self.information(s)
 
-    def climbed(self, game: Discrepancy, s: Square) -> Terms:
+    def critic_loss(self, game: Discrepancy, s: Square) -> Terms:
         with once(self.recogniser.trunk):
-            return super().climbed(game, s) | self.information(s)
+            return super().critic_loss(game, s) | self.information(s)
 
     @torch.no_grad()
-    def signs(self, s: Square) -> Terms:
+    def diagnostics(self, s: Square) -> Terms:
         """``information_<block>``: the bound on what samples tell of a class, at most its entropy; nats."""
-        found = super().signs(s)
+        found = super().diagnostics(s)
         for name, block in self.recogniser.blocks.items():
             if isinstance(block, OneHotPrior):
                 read = self.recogniser.log_prob(self.prior.split(s.z), s.Gz)[name].mean()
                 found[f"information_{name}"] = read + math.log(block.classes)
         return found
 
-    def recognise(self, x: Tensor) -> Tensor | None:
-        return self.recogniser.belief(x)
+    def class_probabilities(self, x: Tensor) -> Tensor | None:
+        return self.recogniser.class_probabilities(x)
 
 
-__all__ = ["GAN", "InfoGAN", "Recogniser"]
+__all__ = ["GAN", "CodePosterior", "InfoGAN"]

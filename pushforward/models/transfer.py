@@ -19,7 +19,7 @@ from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior
 from pushforward.errors import DataError
 from pushforward.models.autoencoder import WAE
-from pushforward.models.base import Player, Terms, climbing
+from pushforward.models.base import Player, Terms, critic_terms
 from pushforward.models.weight import Weight
 from pushforward.square import Square
 
@@ -34,7 +34,7 @@ class TransferAE(WAE):
         prior: The law :math:`P_Z`.
         decoder: Maps codes (N, L) and labels (N,) to data (N, \*).
         encoder: Maps data to laws of codes.
-        match: Compares a sample of codes with a sample of the prior.
+        discrepancy: Compares a sample of codes with a sample of the prior.
         styles: Compares codes of label 1 with codes of label 0.
         cost: Compares data, sample by sample.
         weight: The factor :math:`\lambda` of the match.
@@ -50,13 +50,13 @@ class TransferAE(WAE):
         prior: Prior,
         decoder: nn.Module,
         encoder: Encoder,
-        match: Discrepancy,
+        discrepancy: Discrepancy,
         styles: Discrepancy,
         cost: Cost | None = None,
         weight: float | Weight = 10.0,
         style_weight: float = 1.0,
     ) -> None:
-        super().__init__(prior, decoder, encoder, match, cost, weight)
+        super().__init__(prior, decoder, encoder, discrepancy, cost, weight)
         self.styles = styles
         self.style_weight = style_weight
 
@@ -75,13 +75,13 @@ class TransferAE(WAE):
 
     def translated(self, s: Square) -> Terms:
         """What it costs to tell rows with a known twin as that twin; a mean over all rows of the batch."""
-        if s.twin is None or s.y is None:
+        if s.paired is None or s.y is None:
             return {}
-        known = (s.twin.flatten(1)[:, 0] >= 0).nonzero().flatten()
+        known = (s.paired.flatten(1)[:, 0] >= 0).nonzero().flatten()
         if not len(known):
             return {"pairs": s.Ex.new_zeros(())}
         told = self.generate(s.Ex[known], 1 - s.y[known])
-        return {"pairs": self.cost.rows(told, s.twin[known]).sum() / len(s.x)}
+        return {"pairs": self.cost.rows(told, s.paired[known]).sum() / len(s.x)}
 
     def players(self) -> Iterator[Player]:
         critic = tuple(self.styles.parameters())
@@ -89,7 +89,7 @@ class TransferAE(WAE):
         for player in super().players():
             yield replace(player, parameters=tuple(p for p in player.parameters if id(p) not in others))
         if critic:
-            yield Player("style", self.judged, critic, self.styles.turns, project=self.styles.project)
+            yield Player("style", self.judged, critic, self.styles.n_critic, project=self.styles.project)
 
     def judged(self, s: Square) -> Terms:
         """What the critic of styles descends."""
@@ -97,7 +97,7 @@ class TransferAE(WAE):
         if sides is None:
             still = torch.stack([parameter.sum() for parameter in self.styles.parameters()])
             return {"critic_style": 0.0 * still.sum()}
-        return climbing(self.styles, *sides, s.noise, "_style")
+        return critic_terms(self.styles, *sides, s.noise, "_style")
 
 
 __all__ = ["TransferAE"]

@@ -31,7 +31,7 @@ class InfoVAE(WAE):
         prior: A normal prior.
         decoder: Maps codes (N, L) to data (N, \*).
         encoder: Maps data to Gaussian laws of codes; with :math:`\alpha = 1` to any.
-        match: Compares a sample of codes with a sample of the prior.
+        discrepancy: Compares a sample of codes with a sample of the prior.
         cost: Compares data, sample by sample.
         alpha: How much of the price of information is remitted, at most 1.
         weight: The factor :math:`\lambda`.
@@ -49,7 +49,7 @@ class InfoVAE(WAE):
         prior: Prior,
         decoder: nn.Module,
         encoder: Encoder,
-        match: Discrepancy,
+        discrepancy: Discrepancy,
         cost: Cost,
         alpha: float = 0.0,
         weight: float = 1.0,
@@ -60,7 +60,7 @@ class InfoVAE(WAE):
                 f"alpha must be at most 1 and alpha + weight at least 1, got alpha {alpha:g} and weight "
                 f"{weight:g}: a match with a negative factor would drive codes away from the prior"
             )
-        super().__init__(prior, decoder, encoder, match, cost, factor)
+        super().__init__(prior, decoder, encoder, discrepancy, cost, factor)
         self.alpha = alpha
         self.kl = KL()
 
@@ -74,7 +74,7 @@ class InfoVAE(WAE):
         return terms
 
     @property
-    def is_bound(self) -> bool:
+    def is_elbo(self) -> bool:
         return self.cost.likelihood and self.alpha == 0 and float(self.weight) == 0
 
 
@@ -98,8 +98,8 @@ class RandomWAE(WAE):
 
     Arguments:
         encoder: Maps data to Gaussian or uniform laws.
-        noise_weight: The factor :math:`\lambda_1`.
-        keep: "log" for the distance of log-variances, "kl" for the divergence.
+        variance_weight: The factor :math:`\lambda_1`.
+        variance_penalty: "log" for the distance of log-variances, "kl" for the divergence.
 
     Raises:
         ConfigError: If the weight is below 0, or there is no such term.
@@ -112,14 +112,16 @@ class RandomWAE(WAE):
         | https://arxiv.org/abs/1806.08462
     """
 
-    def __init__(self, *parts: Any, noise_weight: float, keep: str = "log", **more: Any) -> None:
+    def __init__(
+        self, *parts: Any, variance_weight: float, variance_penalty: str = "log", **more: Any
+    ) -> None:
         super().__init__(*parts, **more)
-        if keep not in KEPT:
-            raise ConfigError(f"unknown keep {keep!r}: {nearest(keep, KEPT)}")
-        self.keep = keep
-        if not 0 <= noise_weight < math.inf:
-            raise ConfigError(f"noise_weight must be a number of at least 0, got {noise_weight}")
-        self.noise_weight = noise_weight
+        if variance_penalty not in KEPT:
+            raise ConfigError(f"unknown keep {variance_penalty!r}: {nearest(variance_penalty, KEPT)}")
+        self.variance_penalty = variance_penalty
+        if not 0 <= variance_weight < math.inf:
+            raise ConfigError(f"noise_weight must be a number of at least 0, got {variance_weight}")
+        self.variance_weight = variance_weight
 
     def extra_repr(self) -> str:
         return f"noise_weight={self.noise_weight:g}, keep={self.keep}"
@@ -128,8 +130,8 @@ class RandomWAE(WAE):
         log_var = getattr(s.q, "log_var", None)
         if log_var is None:
             raise ConfigError(f"a random encoder with variances is needed, got {type(s.q).__name__} codes")
-        price = KEPT[self.keep](log_var - math.log(self.prior.variance)).sum(dim=1).mean()
-        return super().formula(s) | {"noise": self.noise_weight * price}
+        price = KEPT[self.variance_penalty](log_var - math.log(self.prior.variance)).sum(dim=1).mean()
+        return super().formula(s) | {"noise": self.variance_weight * price}
 
 
 class AVB(WAE):
@@ -152,8 +154,8 @@ class AVB(WAE):
         encoder: Maps data to any laws of codes.
         critic: The function T of rows (N, D + L): flattened data, then codes.
         cost: The negative log-likelihood of data.
-        contrast: Whether it has adaptive contrast.
-        turns: Updates of the critic for each of the model.
+        adaptive_contrast: Whether it has adaptive contrast.
+        n_critic: Updates of the critic for each of the model.
 
     References:
         | Adversarial Variational Bayes (Mescheder et al., 2017), equations 3.3 and 3.7, and section 4
@@ -167,18 +169,18 @@ class AVB(WAE):
         encoder: Encoder,
         critic: nn.Module,
         cost: Cost,
-        contrast: bool = True,
-        turns: int = 1,
+        adaptive_contrast: bool = True,
+        n_critic: int = 1,
     ) -> None:
-        super().__init__(prior, decoder, encoder, DensityRatio(critic, turns=turns), cost, 1.0)
-        self.contrast = contrast
+        super().__init__(prior, decoder, encoder, DensityRatio(critic, n_critic=n_critic), cost, 1.0)
+        self.adaptive_contrast = adaptive_contrast
 
     def extra_repr(self) -> str:
         return f"contrast={self.contrast}"
 
     def reference(self, s: Square) -> Gaussian:
         """The law r that the critic starts from: each row's own moments, or the prior without contrast."""
-        r = s.moments if self.contrast else s.p
+        r = s.moments if self.adaptive_contrast else s.p
         assert isinstance(r, Gaussian)
         return r
 
@@ -194,9 +196,9 @@ class AVB(WAE):
         return super().formula(s) | {"contrast": (r.log_prob(s.Ex) - p.log_prob(s.Ex)).mean()}
 
     @property
-    def claims_bound(self) -> bool:
+    def estimates_elbo(self) -> bool:
         return self.cost.likelihood
 
     @property
-    def factor(self) -> None:
+    def discrepancy_weight(self) -> None:
         return None

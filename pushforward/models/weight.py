@@ -32,11 +32,11 @@ class Weight(nn.Module):
     def __float__(self) -> float:
         return math.exp(self.log_value.item())
 
-    def settle(self, s: Square, step: int, pace: float) -> None:
+    def update_state(self, s: Square, step: int, lr_factor: float) -> None:
         """A fixed weight stays."""
 
 
-class RisingWeight(Weight):
+class WarmUp(Weight):
     """A weight that rises from 0 in a straight line, and then stays: a warm-up.
 
     A decoder that can do without codes learns to before codes say anything, and then they never do; while
@@ -57,7 +57,7 @@ class RisingWeight(Weight):
         self.steps = whole("warmup", steps, least=1)
         self.log_value.fill_(-math.inf)
 
-    def settle(self, s: Square, step: int, pace: float) -> None:
+    def update_state(self, s: Square, step: int, lr_factor: float) -> None:
         share = min(1.0, (step + 1) / self.steps)
         self.log_value.copy_(torch.tensor(self.value * share, dtype=torch.float64).log())
 
@@ -84,7 +84,7 @@ class AutoWeight(Weight):
 
     Arguments:
         prior: The law to be met.
-        batch: Rows in a batch.
+        batch_size: Rows in a batch.
         start: The first weight.
         up: The largest step of :math:`\log\lambda` upwards: 0.008 crosses a decade in 290 steps.
         down: The largest step downwards.
@@ -95,7 +95,7 @@ class AutoWeight(Weight):
     def __init__(
         self,
         prior: Prior,
-        batch: int,
+        batch_size: int,
         start: float,
         up: float = 0.008,
         down: float = 0.003,
@@ -105,7 +105,7 @@ class AutoWeight(Weight):
         if not start > 0:
             raise ConfigError(f"weight='auto' must start above 0, got {start}")
         super().__init__(start)
-        self.gauge = MMD(IMQ(prior.spread))
+        self.gauge = MMD(IMQ(prior.expected_sq_distance))
         self.up, self.down = up, down
         self.memory = memory
         self.every = every
@@ -113,22 +113,22 @@ class AutoWeight(Weight):
         self.longer: Tensor
         for name in ("average", "longer"):
             self.register_buffer(name, torch.tensor(math.nan, dtype=torch.float64))
-        self.spread = null_deviation(self.gauge, prior, batch)
+        self.expected_sq_distance = null_deviation(self.gauge, prior, batch_size)
 
     def extra_repr(self) -> str:
         return f"auto, now {float(self):g}"
 
     @torch.no_grad()
-    def settle(self, s: Square, step: int, pace: float) -> None:
+    def update_state(self, s: Square, step: int, lr_factor: float) -> None:
         if step % self.every:
             return
-        gap = self.gauge(s.resting, s.fresh).double() / self.spread
+        gap = self.gauge(s.eval_codes, s.fresh_prior).double() / self.expected_sq_distance
         self.average = _follow(self.average, gap, self.memory / self.every)
         self.longer = _follow(self.longer, gap, 4 * self.memory / self.every)
-        excess = (self.average - (0.25 + 2 * pace**2)).clamp(-1, 1)
+        excess = (self.average - (0.25 + 2 * lr_factor**2)).clamp(-1, 1)
         falling = self.average < self.longer / 2
         move = self.down * excess if excess < 0 else self.up * excess * ~falling
-        self.log_value = (self.log_value + self.every * pace**0.5 * move).clamp(-BOUND, BOUND)
+        self.log_value = (self.log_value + self.every * lr_factor**0.5 * move).clamp(-BOUND, BOUND)
 
 
 def _follow(average: Tensor, value: Tensor, memory: float) -> Tensor:
@@ -137,11 +137,11 @@ def _follow(average: Tensor, value: Tensor, memory: float) -> Tensor:
 
 
 @torch.no_grad()
-def null_deviation(gauge: MMD, prior: Prior, batch: int, draws: int = 64) -> float:
+def null_deviation(gauge: MMD, prior: Prior, batch_size: int, draws: int = 64) -> float:
     """The standard deviation of a discrepancy between two batches of one law."""
     noise = Noise("null deviation")
     values = [
-        gauge(*(prior.draw(batch, noise(side, i)) for side in ("made", "given"))).double()
+        gauge(*(prior.draw(batch_size, noise(side, i)) for side in ("made", "given"))).double()
         for i in range(draws)
     ]
     return float(torch.stack(values).std())

@@ -1,6 +1,6 @@
 """Shapes in, shapes out. No science."""
 
-from pushforward.networks.blocks import Beside, Gate, NormFirst
+from pushforward.networks.blocks import Concatenated, Gate, NormFirst
 from pushforward.networks.dcgan import conv_decoder, conv_encoder, official_init
 from pushforward.networks.mixing import Mixing, Squares
 from pushforward.networks.mlp import mlp
@@ -9,7 +9,7 @@ from pushforward.networks.once import once
 from pushforward.networks.resnet import resnet_critic, resnet_generator
 
 __all__ = [
-    "Beside",
+    "Concatenated",
     "Gate",
     "GaussianNoise",
     "Mixing",

@@ -26,7 +26,7 @@ class NormFirst(nn.Module):
         return torch.cat([self.norm(rows[:, : self.columns]), rows[:, self.columns :]], dim=1)
 
 
-class Beside(nn.Module):
+class Concatenated(nn.Module):
     """What a net makes of rows (N, \\*), beside the rows themselves: features that lose nothing.
 
     >>> Beside(nn.Linear(2, 3))(torch.zeros(5, 2)).shape

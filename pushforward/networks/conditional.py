@@ -22,7 +22,7 @@ def one_hot(y: Tensor, classes: int, unknown: bool = False) -> Tensor:
     return rows[:, : classes + unknown].float()
 
 
-class Told(nn.Module):
+class Conditional(nn.Module):
     """A network that sees the label beside its input: ``told(x, y)`` is ``net`` of both.
 
     The K numbers of :func:`one_hot` are K more features of a vector, or K more channels of an image.
@@ -55,4 +55,4 @@ class Told(nn.Module):
         return self.net(torch.cat([x, beside], dim=1))
 
 
-__all__ = ["Told", "one_hot"]
+__all__ = ["Conditional", "one_hot"]

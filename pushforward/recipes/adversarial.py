@@ -15,40 +15,40 @@ import torch
 from torch import nn
 
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import Blocks, JensenShannon
+from pushforward.discrepancies import Blockwise, JensenShannon
 from pushforward.distributions import NormalPrior, OneHotPrior, Prior, ProductPrior
 from pushforward.errors import ConfigError, whole
-from pushforward.models import AAE, Heads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
+from pushforward.models import AAE, ClusterHeads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
 from pushforward.networks import GaussianNoise, NormFirst, mlp, official_init
 from pushforward.recipes.build import finish, price
 from pushforward.recipes.options import AdversarialOptions, PosteriorName, PriorName, entries, unfolded
 from pushforward.recipes.parts import Recipe, assemble
-from pushforward.recipes.settings import InTurns, pick, small
+from pushforward.recipes.settings import AdversarialSettings, pick, small
 from pushforward.training import adam
 from pushforward.training.loop import Optimizing
 
-Table = dict[str, Callable[[Dataset], InTurns]]
+Table = dict[str, Callable[[Dataset], AdversarialSettings]]
 Rows = Literal["small", "paper"]
 
 
-def quick(data: Dataset, **changes: Any) -> InTurns:
+def quick(data: Dataset, **changes: Any) -> AdversarialSettings:
     """Settings that are done in minutes on two cores."""
-    batch = min(100, small(data, None).batch)
-    usual = small(data, None, lr=1e-3, batch=batch, critic_lr=5e-4, critic_widths=(256, 256))
-    epochs = 6000 * batch / len(data.train)
-    row = InTurns.beyond(usual, encoder_lr=5e-4, truncated=False, epochs=epochs)
+    batch_size = min(100, small(data, None).batch_size)
+    usual = small(data, None, lr=1e-3, batch_size=batch_size, critic_lr=5e-4, critic_widths=(256, 256))
+    epochs = 6000 * batch_size / len(data.train)
+    row = AdversarialSettings.beyond(usual, encoder_lr=5e-4, truncated=False, epochs=epochs)
     return replace(row, **changes)
 
 
-def in_noise(data: Dataset, **changes: Any) -> InTurns:
+def in_noise(data: Dataset, **changes: Any) -> AdversarialSettings:
     """The same for codes with classes: noise on the input, and convolutions, which tell digits apart."""
     usual = {"network": "gru" if data.words else "conv-mlp" if data.kind == "images" else "mlp"}
-    return quick(data, input_noise=0.3 if data.unit else 0.0, **(usual | changes))
+    return quick(data, input_noise=0.3 if data.in_unit_interval else 0.0, **(usual | changes))
 
 
-def printed(**changes: Any) -> InTurns:
+def printed(**changes: Any) -> AdversarialSettings:
     """What the paper prints for MNIST: two layers of 1000, SGD with momentum, ten times slower later on."""
-    row = InTurns(
+    row = AdversarialSettings(
         latent=8, network="mlp-1000", critic_widths=(1000, 1000), official_init=True, schedule="tenths",
         epochs=5000,
         lr=0.01, critic_lr=0.1, encoder_lr=0.1, label_lr=0.1, sgd=True, truncated=False,
@@ -56,24 +56,24 @@ def printed(**changes: Any) -> InTurns:
     return replace(row, **changes)
 
 
-def in_turns(chosen: InTurns) -> dict[str, Optimizing]:
+def in_turns(chosen: AdversarialSettings) -> dict[str, Optimizing]:
     """Everyone's optimizer."""
-    calm = {"model": chosen.lr, "labels": chosen.label_lr}
+    latent_noise_decay = {"model": chosen.lr, "labels": chosen.label_lr}
     playing = {"critic": chosen.critic_lr, "encoder": chosen.encoder_lr}  # with less momentum
 
     def sgd(lr: float, momentum: float) -> Optimizing:
         return lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=momentum)
 
     if chosen.sgd:
-        return {name: sgd(lr, 0.9) for name, lr in calm.items()} | {
+        return {name: sgd(lr, 0.9) for name, lr in latent_noise_decay.items()} | {
             name: sgd(lr, 0.1) for name, lr in playing.items()
         }
-    return {name: adam(lr, (chosen.beta1, 0.999)) for name, lr in calm.items()} | {
+    return {name: adam(lr, (chosen.beta1, 0.999)) for name, lr in latent_noise_decay.items()} | {
         name: adam(lr, (0.5, 0.999)) for name, lr in playing.items()
     }
 
 
-def critic_of(inputs: int, chosen: InTurns) -> nn.Module:
+def critic_of(inputs: int, chosen: AdversarialSettings) -> nn.Module:
     """A critic that sees its input through noise."""
     net = mlp(inputs, 1, chosen.critic_widths, norm=None)
     if chosen.official_init:
@@ -81,18 +81,20 @@ def critic_of(inputs: int, chosen: InTurns) -> nn.Module:
     return nn.Sequential(GaussianNoise(chosen.critic_noise), net) if chosen.critic_noise else net
 
 
-def blocks(chosen: InTurns, exchange: bool, turns: int) -> tuple[ProductPrior, Blocks]:
+def blocks(
+    chosen: AdversarialSettings, non_saturating: bool, n_critic: int
+) -> tuple[ProductPrior, Blockwise]:
     """Classes and style: a prior of both, and a game for each."""
     parts: dict[str, Prior] = {
         "y": OneHotPrior(chosen.classes),
         "z": NormalPrior(chosen.latent, chosen.sigma),
     }
     prior = ProductPrior(parts)
-    games = {name: JensenShannon(critic_of(n, chosen), exchange) for name, n in prior.sizes.items()}
-    return prior, Blocks(games, prior.sizes, turns)
+    games = {name: JensenShannon(critic_of(n, chosen), non_saturating) for name, n in prior.sizes.items()}
+    return prior, Blockwise(games, prior.sizes, n_critic)
 
 
-def told(data: Dataset, labels: int | None, what: str) -> int:
+def labelled_classes(data: Dataset, labels: int | None, what: str) -> int:
     """The number of classes of data whose labels are needed.
 
     Raises:
@@ -113,7 +115,7 @@ def shown(labels: int | None) -> str:
     return "all labels are shown" if labels is None else f"{labels} labels are shown"
 
 
-def words(chosen: InTurns, data: Dataset, rest: str) -> str:
+def words(chosen: AdversarialSettings, data: Dataset, rest: str) -> str:
     """What takes the place of a weight's meaning."""
     return f"no weight: everyone has a turn and a learning rate; the cost is {price(chosen, data)}; {rest}"
 
@@ -127,8 +129,8 @@ def aae(
     *,
     settings: Rows = "small",
     latent: int | None = None,
-    exchange: bool = True,
-    turns: int = 1,
+    non_saturating: bool = True,
+    n_critic: int = 1,
     prior: PriorName | None = None,
     posterior: PosteriorName | None = None,
     label: bool | None = None,
@@ -143,8 +145,8 @@ def aae(
         data: What to learn from.
         settings: Which row of defaults.
         latent: Dimensions of a code.
-        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
-        turns: Turns of the critics at each step.
+        non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        n_critic: Turns of the critics at each step.
         prior: The law that codes are to follow.
         posterior: Kind of encoder; "implicit" is the universal approximator.
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
@@ -162,10 +164,10 @@ def aae(
         >>> [player.name for player in aae(open_dataset("digits")).model.players()]
         ['model', 'critic', 'encoder']
     """
-    chosen = pick(AAE_TABLE, "aae", settings, data, entries(locals() | options, InTurns))
+    chosen = pick(AAE_TABLE, "aae", settings, data, entries(locals() | options, AdversarialSettings))
     parts = assemble(chosen, data, options)
-    match = JensenShannon(critic or critic_of(parts.prior.latent, chosen), exchange, turns)
-    model = AAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost)
+    discrepancy = JensenShannon(critic or critic_of(parts.prior.latent, chosen), non_saturating, n_critic)
+    model = AAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
     return finish(model, chosen, data, words(chosen, data, f"codes meet {parts.prior}"), in_turns(chosen))
 
 
@@ -181,8 +183,8 @@ def aae_label_regularised(
     *,
     settings: Rows = "small",
     labels: int | None = None,
-    exchange: bool = True,
-    turns: int = 1,
+    non_saturating: bool = True,
+    n_critic: int = 1,
     prior: Literal["mixture", "swiss-roll"] | None = None,
     posterior: PosteriorName | None = None,
     critic: nn.Module | None = None,
@@ -197,8 +199,8 @@ def aae_label_regularised(
         data: What to learn from.
         settings: Which row of defaults.
         labels: How many labels are shown, as many of each class; all by default.
-        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
-        turns: Turns of the critics at each step.
+        non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        n_critic: Turns of the critics at each step.
         prior: A prior of ten classes, in the plane.
         posterior: Kind of encoder; "implicit" is the universal approximator.
         critic: A module of your own, from (N, 2 + classes + 1) to (N, 1), unbounded.
@@ -215,16 +217,18 @@ def aae_label_regularised(
         >>> aae_label_regularised(open_dataset("digits")).model.prior
         MixturePrior(latent=2, components=10)
     """
-    chosen = pick(LABEL_TABLE, "aae-label-regularised", settings, data, entries(locals() | options, InTurns))
-    classes = told(data, labels, "aae-label-regularised")
+    chosen = pick(
+        LABEL_TABLE, "aae-label-regularised", settings, data, entries(locals() | options, AdversarialSettings)
+    )
+    classes = labelled_classes(data, labels, "aae-label-regularised")
     parts = assemble(chosen, data, options)
     if parts.prior.classes < classes:
         raise ConfigError(
             f"{parts.prior} has parts for {parts.prior.classes} classes, {data.name} has {classes}"
         )
     seen = parts.prior.latent + parts.prior.classes + 1
-    match = JensenShannon(critic or critic_of(seen, chosen), exchange, turns)
-    model = LabelRegularisedAAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost)
+    discrepancy = JensenShannon(critic or critic_of(seen, chosen), non_saturating, n_critic)
+    model = LabelRegularisedAAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
     meaning = words(chosen, data, f"codes meet {parts.prior}, each class its own part; {shown(labels)}")
     return finish(model, chosen, data, meaning, in_turns(chosen), labels)
 
@@ -241,9 +245,9 @@ def aae_supervised(
     *,
     settings: Rows = "small",
     latent: int | None = None,
-    critic_label: bool | None = None,
-    exchange: bool = True,
-    turns: int = 1,
+    conditional_critic: bool | None = None,
+    non_saturating: bool = True,
+    n_critic: int = 1,
     prior: PriorName | None = None,
     posterior: PosteriorName | None = None,
     critic: nn.Module | None = None,
@@ -257,10 +261,10 @@ def aae_supervised(
         data: What to learn from.
         settings: Which row of defaults.
         latent: Dimensions of a style.
-        critic_label: Whether the critic sees the label too, so that styles say nothing of it. It does not in
+        conditional_critic: Whether the critic sees the label too, so that styles say nothing of it. It does not in
             the paper, nor with settings "paper".
-        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
-        turns: Turns of the critics at each step.
+        non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        n_critic: Turns of the critics at each step.
         prior: The law that codes are to follow.
         posterior: Kind of encoder; "implicit" is the universal approximator.
         critic: A module of your own, from (N, latent) to (N, 1), unbounded.
@@ -277,14 +281,16 @@ def aae_supervised(
         >>> aae_supervised(open_dataset("digits")).model.classes
         10
     """
-    chosen = pick(SUPERVISED_TABLE, "aae-supervised", settings, data, entries(locals() | options, InTurns))
-    told(data, None, "aae-supervised")
+    chosen = pick(
+        SUPERVISED_TABLE, "aae-supervised", settings, data, entries(locals() | options, AdversarialSettings)
+    )
+    labelled_classes(data, None, "aae-supervised")
     parts = assemble(chosen, data, options, tell_encoder=False)
-    together = settings == "small" if critic_label is None else critic_label
+    together = settings == "small" if conditional_critic is None else conditional_critic
     seen = parts.prior.latent + (len(data.labels) + 1 if together else 0)
-    match = JensenShannon(critic or critic_of(seen, chosen), exchange, turns)
+    discrepancy = JensenShannon(critic or critic_of(seen, chosen), non_saturating, n_critic)
     kind = LabelRegularisedAAE if together else AAE
-    model = kind(parts.prior, parts.decoder, parts.encoder, match, parts.cost)
+    model = kind(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
     who = "decoder and critic are" if together else "the decoder is"
     meaning = words(chosen, data, f"styles meet {parts.prior}; {who} told the label")
     return finish(model, chosen, data, meaning, in_turns(chosen))
@@ -303,8 +309,8 @@ def aae_semi_supervised(
     settings: Rows = "small",
     labels: int | None = None,
     latent: int | None = None,
-    exchange: bool = True,
-    turns: int = 1,
+    non_saturating: bool = True,
+    n_critic: int = 1,
     label_lr: float | None = None,
     critic_noise: float | None = None,
     **options: Unpack[AdversarialOptions],
@@ -319,8 +325,8 @@ def aae_semi_supervised(
         settings: Which row of defaults.
         labels: How many labels are shown, as many of each class; all by default.
         latent: Dimensions of a style.
-        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
-        turns: Turns of the critics at each step.
+        non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        n_critic: Turns of the critics at each step.
         label_lr: Learning rate of the encoder with the labels.
         critic_noise: Deviation of noise on what the critics see, in training.
 
@@ -336,11 +342,13 @@ def aae_semi_supervised(
         >>> [player.name for player in aae_semi_supervised(open_dataset("digits")).model.players()]
         ['model', 'critic', 'encoder', 'labels']
     """
-    chosen = pick(SEMI_TABLE, "aae-semi-supervised", settings, data, entries(locals() | options, InTurns))
-    chosen = replace(chosen, classes=told(data, labels, "aae-semi-supervised"))
-    prior, match = blocks(chosen, exchange, turns)
+    chosen = pick(
+        SEMI_TABLE, "aae-semi-supervised", settings, data, entries(locals() | options, AdversarialSettings)
+    )
+    chosen = replace(chosen, classes=labelled_classes(data, labels, "aae-semi-supervised"))
+    prior, discrepancy = blocks(chosen, non_saturating, n_critic)
     parts = assemble(chosen, data, options, prior)
-    model = SemiSupervisedAAE(prior, parts.decoder, parts.encoder, match, parts.cost)
+    model = SemiSupervisedAAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
     meaning = words(chosen, data, f"{chosen.classes} classes and a style of {chosen.latent}; {shown(labels)}")
     return finish(model, chosen, data, meaning, in_turns(chosen), labels)
 
@@ -362,8 +370,8 @@ def aae_clustering(
     settings: Rows = "small",
     classes: int | None = None,
     latent: int | None = None,
-    exchange: bool = True,
-    turns: int = 1,
+    non_saturating: bool = True,
+    n_critic: int = 1,
     critic_noise: float | None = None,
     **options: Unpack[AdversarialOptions],
 ) -> Recipe:
@@ -377,8 +385,8 @@ def aae_clustering(
         settings: Which row of defaults.
         classes: Clusters K.
         latent: Dimensions of a style.
-        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
-        turns: Turns of the critics at each step.
+        non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        n_critic: Turns of the critics at each step.
         critic_noise: Deviation of noise on what the critics see, in training.
 
     Raises:
@@ -393,11 +401,13 @@ def aae_clustering(
         >>> aae_clustering(open_dataset("digits"), classes=12).model.prior.sizes
         {'y': 12, 'z': 10}
     """
-    chosen = pick(CLUSTER_TABLE, "aae-clustering", settings, data, entries(locals() | options, InTurns))
-    prior, match = blocks(chosen, exchange, turns)
+    chosen = pick(
+        CLUSTER_TABLE, "aae-clustering", settings, data, entries(locals() | options, AdversarialSettings)
+    )
+    prior, discrepancy = blocks(chosen, non_saturating, n_critic)
     # Without labels the critic of classes would soon be content with a few; BatchNorm keeps all in play.
     parts = assemble(chosen, data, options, prior, last=NormFirst(chosen.classes))
-    model = AAE(prior, parts.decoder, parts.encoder, match, parts.cost)
+    model = AAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
     meaning = words(
         chosen, data, f"{chosen.classes} clusters and a style of {chosen.latent}; no label is seen"
     )
@@ -406,7 +416,7 @@ def aae_clustering(
 
 REDUCTION_TABLE: Table = {
     # Styles are N(0, I): heads 8 apart leave room between them. The paper prints no distance, public code 2.
-    "small": lambda data: in_noise(data, latent=2, apart=8.0, encoder_lr=1.5e-3),
+    "small": lambda data: in_noise(data, latent=2, head_distance=8.0, encoder_lr=1.5e-3),
     "paper": lambda data: printed(latent=2, input_noise=0.3),
 }
 
@@ -418,9 +428,9 @@ def aae_reduction(
     settings: Rows = "small",
     labels: int | None = None,
     latent: int | None = None,
-    apart: float | None = None,
-    exchange: bool = True,
-    turns: int = 1,
+    head_distance: float | None = None,
+    non_saturating: bool = True,
+    n_critic: int = 1,
     label_lr: float | None = None,
     critic_noise: float | None = None,
     **options: Unpack[AdversarialOptions],
@@ -434,9 +444,9 @@ def aae_reduction(
         settings: Which row of defaults.
         labels: How many labels are shown, as many of each class; all by default.
         latent: Dimensions of a point.
-        apart: The distance η that cluster heads keep.
-        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
-        turns: Turns of the critics at each step.
+        head_distance: The distance η that cluster heads keep.
+        non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        n_critic: Turns of the critics at each step.
         label_lr: Learning rate of the encoder with the labels.
         critic_noise: Deviation of noise on what the critics see, in training.
 
@@ -453,11 +463,13 @@ def aae_reduction(
         >>> built.model.view(built.model.encode(torch.zeros(3, 1, 8, 8))).shape
         torch.Size([3, 2])
     """
-    chosen = pick(REDUCTION_TABLE, "aae-reduction", settings, data, entries(locals() | options, InTurns))
-    chosen = replace(chosen, classes=told(data, labels, "aae-reduction"))
-    prior, match = blocks(chosen, exchange, turns)
+    chosen = pick(
+        REDUCTION_TABLE, "aae-reduction", settings, data, entries(locals() | options, AdversarialSettings)
+    )
+    chosen = replace(chosen, classes=labelled_classes(data, labels, "aae-reduction"))
+    prior, discrepancy = blocks(chosen, non_saturating, n_critic)
     parts = assemble(chosen, data, options, prior, points=chosen.latent)
-    heads = Heads(parts.decoder, chosen.classes, chosen.latent, chosen.apart)
-    model = ReductionAAE(prior, heads, parts.encoder, match, parts.cost)
-    rest = f"{chosen.classes} heads {chosen.apart:g} apart in {chosen.latent} dimensions; {shown(labels)}"
+    heads = ClusterHeads(parts.decoder, chosen.classes, chosen.latent, chosen.head_distance)
+    model = ReductionAAE(prior, heads, parts.encoder, discrepancy, parts.cost)
+    rest = f"{chosen.classes} heads {chosen.head_distance:g} apart in {chosen.latent} dimensions; {shown(labels)}"
     return finish(model, chosen, data, words(chosen, data, rest), in_turns(chosen), labels)

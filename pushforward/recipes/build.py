@@ -7,7 +7,7 @@ from functools import partial
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError
-from pushforward.models import AutoEncoder, AutoWeight, Model, RisingWeight, Weight
+from pushforward.models import AutoEncoder, AutoWeight, Model, WarmUp, Weight
 from pushforward.recipes.parts import Recipe, check_fit
 from pushforward.recipes.settings import Settings
 from pushforward.text.tokens import swapped
@@ -34,20 +34,20 @@ def price(chosen: Settings, data: Dataset) -> str:
     return f"{COST_WORDS[chosen.cost]}, summed over {features} values in {data.range}, mean over the batch"
 
 
-def weighed(model: Model, weight: Weight, chosen: Settings, data: Dataset, match: str) -> str:
+def weighed(model: Model, weight: Weight, chosen: Settings, data: Dataset, discrepancy: str) -> str:
     """What the weight of a match means, in words."""
     if isinstance(weight, AutoWeight):
         return (
-            f"weight auto, from {float(weight):g}: the factor of {match} adapts until a test of two "
-            f"samples of {chosen.batch} cannot tell codes from the prior; the cost is {price(chosen, data)}"
+            f"weight auto, from {float(weight):g}: the factor of {discrepancy} adapts until a test of two "
+            f"samples of {chosen.batch_size} cannot tell codes from the prior; the cost is {price(chosen, data)}"
         )
     elbo = "with weight 1 the sum is the negative evidence lower bound"
-    note = elbo if model.is_bound else chosen.meaning
+    note = elbo if model.is_elbo else chosen.meaning
     tail = f" ({note})" if note else ""
     value = f"{float(weight):g}"
-    if isinstance(weight, RisingWeight):
+    if isinstance(weight, WarmUp):
         value = f"that rises to {weight.value:g} over {weight.steps} steps"
-    return f"weight {value}{tail} times {match}; the cost is {price(chosen, data)}"
+    return f"weight {value}{tail} times {discrepancy}; the cost is {price(chosen, data)}"
 
 
 def finish(
@@ -60,19 +60,19 @@ def finish(
     pairs: float = 0.0,
 ) -> Recipe:
     """A recipe, once its model has been seen to fit the data."""
-    if chosen.batch < 2:
+    if chosen.batch_size < 2:
         raise ConfigError(
-            f"batch must be at least 2, got {chosen.batch}: rows of a batch are compared with each other"
+            f"batch must be at least 2, got {chosen.batch_size}: rows of a batch are compared with each other"
         )
-    if chosen.word_swap:
+    if chosen.token_replacement:
         if not isinstance(model, AutoEncoder) or not data.words:
             raise ConfigError(
-                f"word_swap is for auto-encoders of text, got {chosen.word_swap:g} for {data.name}"
+                f"word_swap is for auto-encoders of text, got {chosen.token_replacement:g} for {data.name}"
             )
-        model.rehearse = partial(swapped, share=chosen.word_swap)
+        model.augment = partial(swapped, share=chosen.token_replacement)
     check_fit(model, data)
     training = Training(
-        batch=chosen.batch,
+        batch_size=chosen.batch_size,
         optimizers=optimizers
         or {
             "model": adam(chosen.lr, (chosen.beta1, 0.999)),

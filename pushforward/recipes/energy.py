@@ -6,7 +6,7 @@ from typing import Literal, Unpack
 
 from pushforward.costs import L1, L2, SquaredError
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import EnergyMargin, Equilibrium
+from pushforward.discrepancies import BEGANEnergy, EBGANEnergy
 from pushforward.errors import ConfigError, DataError, whole
 from pushforward.models import GAN
 from pushforward.networks.norms import AT_HAND
@@ -24,7 +24,7 @@ from pushforward.recipes.in_data import (
 )
 from pushforward.recipes.options import entries, unfolded
 from pushforward.recipes.parts import Recipe
-from pushforward.recipes.settings import InData, apart
+from pushforward.recipes.settings import GANSettings, apart
 
 EBGAN_TABLE: Table = {
     "small": lambda data: quick(data, margin=apart(data) / 4),
@@ -40,7 +40,7 @@ def ebgan(
     *,
     settings: Rows = "small",
     margin: float | None = None,
-    pull: float = 0.1,
+    pulling_away_weight: float = 0.1,
     code: int = 32,
     **options: Unpack[Options],
 ) -> Recipe:
@@ -55,7 +55,7 @@ def ebgan(
         settings: Which row of defaults.
         margin: The energy m at which samples are left alone: by default a quarter of the distance of two
             rows, with "paper" 10.
-        pull: The factor w of the pulling-away term, which spreads samples out.
+        pulling_away_weight: The factor w of the pulling-away term, which spreads samples out.
         code: Dimensions of the critic's code.
 
     Raises:
@@ -68,26 +68,28 @@ def ebgan(
     Example:
         >>> from pushforward.data import open_dataset
         >>> ebgan(open_dataset("digits"), margin=1.0).model.match
-        EnergyMargin(...margin=1, pull=0.1, turns=1...)
+        EBGANEnergy(...margin=1, pull=0.1, turns=1...)
     """
-    chosen = chosen_of(EBGAN_TABLE, "ebgan", settings, data, entries(options, InData) | {"margin": margin})
+    chosen = chosen_of(
+        EBGAN_TABLE, "ebgan", settings, data, entries(options, GANSettings) | {"margin": margin}
+    )
     if not chosen.margin > 0:
         raise DataError(f"{data.name}: all rows are equal, so energies have no scale; give a margin")
     made = pieces(chosen, data, options, norm_of(data, AT_HAND))
     critic = options.get("critic") or rebuilder(made, whole("code", code, least=1), L2())
-    match = EnergyMargin(critic, chosen.margin, pull, chosen.turns)
+    discrepancy = EBGANEnergy(critic, chosen.margin, pulling_away_weight, chosen.n_critic)
     words = f"energies, with a margin of {chosen.margin:g}"
-    return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)
+    return meeting(GAN(made.prior, made.decoder, discrepancy), chosen, data, words)
 
 
 BEGAN_TABLE: Table = {
     "small": lambda data: (
-        quick(data, gamma=0.85, rate=0.1, power=2)
+        quick(data, gamma=0.85, k_lr=0.1, power=2)
         if data.kind == "images"
-        else quick(data, lr=5e-4, critic_lr=5e-4, gamma=0.5, rate=0.02)
+        else quick(data, lr=5e-4, critic_lr=5e-4, gamma=0.5, k_lr=0.02)
     ),
     "paper": lambda data: published(
-        latent=64, batch=16, lr=1e-4, critic_lr=1e-4, std=0.0, gamma=0.5, rate=1e-3
+        latent=64, batch_size=16, lr=1e-4, critic_lr=1e-4, std=0.0, gamma=0.5, k_lr=1e-3
     ),
 }
 
@@ -98,9 +100,9 @@ def began(
     *,
     settings: Rows = "small",
     gamma: float | None = None,
-    rate: float | None = None,
+    k_lr: float | None = None,
     power: Literal[1, 2] | None = None,
-    pull: float = 0.0,
+    pulling_away_weight: float = 0.0,
     code: int | None = None,
     **options: Unpack[Options],
 ) -> Recipe:
@@ -117,17 +119,17 @@ def began(
         data: What to learn from.
         settings: Which row of defaults.
         gamma: The share γ, less is sharper and less diverse: 0.5, of images 0.85, with "paper" 0.5.
-        rate: The pace r of k, so that a short run comes to rest: 0.02, of images 0.1, with "paper" 0.001.
+        k_lr: The pace r of k, so that a short run comes to rest: 0.02, of images 0.1, with "paper" 0.001.
         power: The power η of an energy, 1 or 2: 1, of images 2, with "paper" 1. Of mostly black images a
             black one has a small absolute error.
-        pull: The factor of a pulling-away term as in ``ebgan``, which the paper does not have.
+        pulling_away_weight: The factor of a pulling-away term as in ``ebgan``, which the paper does not have.
         code: Dimensions of the critic's code: by default 32, and with "paper" as many as ``latent``.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
 
     References:
-        | BEGAN: Boundary Equilibrium Generative Adversarial Networks (Berthelot et al., 2017), section 3
+        | BEGAN: Boundary BEGANEnergy Generative Adversarial Networks (Berthelot et al., 2017), section 3
         | https://arxiv.org/abs/1703.10717
 
     Example:
@@ -135,7 +137,7 @@ def began(
         >>> began(open_dataset("digits"), gamma=0.6).model.match.gamma
         0.6
     """
-    chosen = chosen_of(BEGAN_TABLE, "began", settings, data, entries(locals() | options, InData))
+    chosen = chosen_of(BEGAN_TABLE, "began", settings, data, entries(locals() | options, GANSettings))
     if chosen.power not in (1, 2):
         raise ConfigError(f"power must be 1 or 2, got {chosen.power}")
     paper = settings == "paper"
@@ -144,6 +146,6 @@ def began(
     width = usual if code is None else whole("code", code, least=1)
     cost = L1() if chosen.power == 1 else SquaredError()
     critic = options.get("critic") or rebuilder(made, width, cost, mean=True)
-    match = Equilibrium(critic, chosen.gamma, chosen.rate, chosen.turns, pull)
+    discrepancy = BEGANEnergy(critic, chosen.gamma, chosen.k_lr, chosen.n_critic, pulling_away_weight)
     words = f"energies, those of samples held at {chosen.gamma:g} times those of data"
-    return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)
+    return meeting(GAN(made.prior, made.decoder, discrepancy), chosen, data, words)

@@ -32,7 +32,7 @@ from pushforward.recipes.in_data import (
 )
 from pushforward.recipes.options import entries, unfolded
 from pushforward.recipes.parts import Recipe, named
-from pushforward.recipes.settings import InData
+from pushforward.recipes.settings import GANSettings
 
 GAN_TABLE: Table = {
     "small": quick,
@@ -42,7 +42,7 @@ GAN_TABLE: Table = {
         lr=0.1,
         critic_lr=0.05,
         optimizer="sgd",
-        batch=100,
+        batch_size=100,
         epochs=250,
         std=0.0,
         sigma=3**0.5,
@@ -52,7 +52,7 @@ GAN_TABLE: Table = {
 
 @unfolded
 def gan(
-    data: Dataset, *, settings: Rows = "small", exchange: bool = True, **options: Unpack[Options]
+    data: Dataset, *, settings: Rows = "small", non_saturating: bool = True, **options: Unpack[Options]
 ) -> Recipe:
     r"""Generative adversarial network: samples meet data in the Jensen-Shannon divergence.
 
@@ -61,7 +61,7 @@ def gan(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        exchange: Whether the generator plays with the roles exchanged (non-saturating) or min-max.
+        non_saturating: Whether the generator plays with the roles exchanged (non-saturating) or min-max.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -77,7 +77,7 @@ def gan(
     """
     return game(
         "gan", GAN_TABLE, data, settings, options, norm_of(data),
-        lambda critic, chosen: JensenShannon(critic, exchange, chosen.turns), "a Jensen-Shannon game",
+        lambda critic, chosen: JensenShannon(critic, non_saturating, chosen.n_critic), "a Jensen-Shannon game",
     )  # fmt: skip
 
 
@@ -109,13 +109,13 @@ def dcgan(data: Dataset, *, settings: Rows = "small", **options: Unpack[Options]
     """
     return game(
         "dcgan", DCGAN_TABLE, data, settings, options, "batch",
-        lambda critic, chosen: JensenShannon(critic, True, chosen.turns), "a Jensen-Shannon game",
+        lambda critic, chosen: JensenShannon(critic, True, chosen.n_critic), "a Jensen-Shannon game",
     )  # fmt: skip
 
 
 LSGAN_TABLE: Table = {
     "small": quick,
-    "paper": lambda data: published(latent=1024, lr=1e-3, critic_lr=1e-3, batch=64),
+    "paper": lambda data: published(latent=1024, lr=1e-3, critic_lr=1e-3, batch_size=64),
 }
 TARGETS = {"binary": (0.0, 1.0, 1.0), "pearson": (-1.0, 1.0, 0.0)}
 
@@ -153,22 +153,24 @@ def lsgan(
     coding = named("targets", targets, TARGETS)
     return game(
         "lsgan", LSGAN_TABLE, data, settings, options, norm_of(data),
-        lambda critic, chosen: LeastSquares(critic, coding, True, chosen.turns), "a game of least squares",
+        lambda critic, chosen: LeastSquares(critic, coding, True, chosen.n_critic), "a game of least squares",
     )  # fmt: skip
 
 
 SN_TABLE: Table = {
     "small": lambda data: (
-        quick(data, turns=3, loss="wasserstein")
+        quick(data, n_critic=3, loss="wasserstein")
         if data.kind == "images"
-        else quick(data, turns=5, loss="hinge")
+        else quick(data, n_critic=5, loss="hinge")
     ),
-    "paper": lambda data: published(latent=128, prior="normal", batch=64, schedule="constant", loss="hinge"),
+    "paper": lambda data: published(
+        latent=128, prior="normal", batch_size=64, schedule="constant", loss="hinge"
+    ),
 }
 SN_GAMES: dict[str, Callable[[nn.Module, int], Discrepancy]] = {
-    "hinge": lambda critic, turns: Hinge(critic, turns=turns),
-    "gan": lambda critic, turns: JensenShannon(critic, turns=turns),
-    "wasserstein": lambda critic, turns: Wasserstein(critic, turns=turns),
+    "hinge": lambda critic, n_critic: Hinge(critic, n_critic=n_critic),
+    "gan": lambda critic, n_critic: JensenShannon(critic, n_critic=n_critic),
+    "wasserstein": lambda critic, n_critic: Wasserstein(critic, n_critic=n_critic),
 }
 
 
@@ -205,17 +207,17 @@ def sngan(
         >>> type(sngan(open_dataset("digits"), loss="hinge").model.match).__name__
         'Hinge'
     """
-    chosen = chosen_of(SN_TABLE, "sngan", settings, data, entries(locals() | options, InData))
+    chosen = chosen_of(SN_TABLE, "sngan", settings, data, entries(locals() | options, GANSettings))
     make = named("loss", chosen.loss, SN_GAMES)
     return played(
         chosen, data, options, None,
-        lambda critic, chosen: make(spectral(critic), chosen.turns), f"a game of kind {chosen.loss}",
+        lambda critic, chosen: make(spectral(critic), chosen.n_critic), f"a game of kind {chosen.loss}",
     )  # fmt: skip
 
 
 F_TABLE: Table = {
-    "small": lambda data: quick(data) if data.kind == "images" else quick(data, turns=5, bounded=True),
-    "paper": lambda data: published(network="mlp", batch=4096, std=0.0),
+    "small": lambda data: quick(data) if data.kind == "images" else quick(data, n_critic=5, bounded=True),
+    "paper": lambda data: published(network="mlp", batch_size=4096, std=0.0),
 }
 DivergenceName = Literal["kl", "reverse-kl", "pearson", "squared-hellinger", "jensen-shannon", "gan"]
 
@@ -226,7 +228,7 @@ def f_gan(
     *,
     settings: Rows = "small",
     divergence: DivergenceName = "jensen-shannon",
-    exchange: bool = True,
+    non_saturating: bool = True,
     bounded: bool | None = None,
     **options: Unpack[Options],
 ) -> Recipe:
@@ -242,7 +244,7 @@ def f_gan(
         data: What to learn from.
         settings: Which row of defaults.
         divergence: That of the data from the model; "kl" covers every mode, "reverse-kl" seeks some.
-        exchange: Whether the generator plays with the roles exchanged, -E g(V(G(z))), or min-max.
+        non_saturating: Whether the generator plays with the roles exchanged, -E g(V(G(z))), or min-max.
         bounded: Whether the critic's slope is at most 1, its layers divided by their largest singular values:
             by default on points; on images the critic has BatchNorm instead, with "paper" neither.
 
@@ -260,20 +262,20 @@ def f_gan(
         >>> f_gan(open_dataset("digits"), divergence="kl").model.match.name
         'kl'
     """
-    chosen = chosen_of(F_TABLE, "f-gan", settings, data, entries(locals() | options, InData))
+    chosen = chosen_of(F_TABLE, "f-gan", settings, data, entries(locals() | options, GANSettings))
     return played(
         chosen, data, options, None if chosen.bounded else norm_of(data),
         lambda critic, chosen: FDivergence(
-            spectral(critic) if chosen.bounded else critic, divergence, exchange, chosen.turns
+            spectral(critic) if chosen.bounded else critic, divergence, non_saturating, chosen.n_critic
         ),
         f"the divergence {divergence}",
     )  # fmt: skip
 
 
 WGAN_TABLE: Table = {
-    "small": lambda data: quick(data, turns=5, optimizer="rmsprop", lr=2e-4, critic_lr=2e-4),
+    "small": lambda data: quick(data, n_critic=5, optimizer="rmsprop", lr=2e-4, critic_lr=2e-4),
     "paper": lambda data: published(
-        prior="normal", batch=64, turns=5, optimizer="rmsprop", lr=5e-5, critic_lr=5e-5
+        prior="normal", batch_size=64, n_critic=5, optimizer="rmsprop", lr=5e-5, critic_lr=5e-5
     ),
 }
 
@@ -309,18 +311,18 @@ def wgan(
     norm = norm_of(data)
     return game(
         "wgan", WGAN_TABLE, data, settings, options, norm,
-        lambda critic, chosen: Wasserstein(critic, Clipping(clip), chosen.turns),
+        lambda critic, chosen: Wasserstein(critic, Clipping(clip), chosen.n_critic),
         "a game of a clipped critic with BatchNorm" if norm else "K times W1, K unknown",
     )  # fmt: skip
 
 
 GP_TABLE: Table = {
-    "small": lambda data: quick(data, turns=5, beta2=0.9),
+    "small": lambda data: quick(data, n_critic=5, beta2=0.9),
     "paper": lambda data: published(
         latent=128,
         prior="normal",
-        batch=64,
-        turns=5,
+        batch_size=64,
+        n_critic=5,
         lr=1e-4,
         critic_lr=1e-4,
         beta2=0.9,
@@ -363,6 +365,6 @@ def wgan_gp(
     factor = (10.0 if data.kind == "images" else 0.1) if penalty is None else penalty
     return game(
         "wgan-gp", GP_TABLE, data, settings, options, None,
-        lambda critic, chosen: Wasserstein(critic, GradientPenalty(factor), chosen.turns),
+        lambda critic, chosen: Wasserstein(critic, GradientPenalty(factor), chosen.n_critic),
         f"W1, the critic's slope held near 1 by a penalty of factor {factor:g}",
     )  # fmt: skip

@@ -18,11 +18,11 @@ from pushforward.recipes.build import finish
 from pushforward.recipes.options import PairName, ScheduleName, entries
 from pushforward.recipes.pairs import PAIRS
 from pushforward.recipes.parts import PRIORS, Recipe, fitting, named
-from pushforward.recipes.settings import InData, pick
+from pushforward.recipes.settings import GANSettings, pick
 from pushforward.training import adam
 from pushforward.training.loop import Optimizing
 
-Table = dict[str, Callable[[Dataset], InData]]
+Table = dict[str, Callable[[Dataset], GANSettings]]
 Rows = Literal["small", "paper"]
 
 
@@ -34,8 +34,8 @@ class Options(TypedDict, total=False):
         prior: The law that is pushed forward.
         sigma: Scale of the prior.
         network: Kind of generator and critic networks.
-        turns: Updates of the critic for each update of the model.
-        batch: Rows in a batch.
+        n_critic: Updates of the critic for each update of the model.
+        batch_size: Rows in a batch.
         schedule: How the learning rates change over the run.
         lr: Learning rate of the generator.
         critic_lr: Learning rate of the critic.
@@ -47,8 +47,8 @@ class Options(TypedDict, total=False):
     prior: Literal["normal", "uniform", "sphere"] | None
     sigma: float | None
     network: PairName | None
-    turns: int | None
-    batch: int | None
+    n_critic: int | None
+    batch_size: int | None
     schedule: ScheduleName | None
     lr: float | None
     critic_lr: float | None
@@ -73,15 +73,15 @@ class Pieces:
     back: Callable[[int], nn.Sequential]
 
 
-def quick(data: Dataset, **changes: Any) -> InData:
+def quick(data: Dataset, **changes: Any) -> GANSettings:
     """Settings that are done in minutes on two cores: Adam with little momentum, rates that fall."""
     images = data.kind == "images"
     rows = len(data.train)
-    batch = min(64 if images else 256, max(2, rows // 4))
-    row = InData(
+    batch_size = min(64 if images else 256, max(2, rows // 4))
+    row = GANSettings(
         latent=64 if images else max(2, min(16, data.train.x[0].numel())),
         network="conv" if images else "mlp",
-        batch=batch,
+        batch_size=batch_size,
         lr=1e-3,
         critic_lr=5e-4 if images else 1e-3,
         beta1=0.5,
@@ -89,28 +89,32 @@ def quick(data: Dataset, **changes: Any) -> InData:
     )
     row = replace(row, **changes)
     steps = 6000 if images else 10_000
-    return replace(row, epochs=steps * row.turns * row.batch / rows)
+    return replace(row, epochs=steps * row.n_critic * row.batch_size / rows)
 
 
-def published(**changes: Any) -> InData:
+def published(**changes: Any) -> GANSettings:
     """Settings as DCGAN prints them; other papers take most over, epochs too where theirs are not known."""
-    row = InData(
-        latent=100, prior="uniform", network="dcgan", batch=128, lr=2e-4, critic_lr=2e-4, beta1=0.5,
+    row = GANSettings(
+        latent=100, prior="uniform", network="dcgan", batch_size=128, lr=2e-4, critic_lr=2e-4, beta1=0.5,
         schedule="constant", epochs=25, std=0.02,
     )  # fmt: skip
     return replace(row, **changes)
 
 
-def chosen_of(table: Table, name: str, settings: str, data: Dataset, changes: Mapping[str, Any]) -> InData:
+def chosen_of(
+    table: Table, name: str, settings: str, data: Dataset, changes: Mapping[str, Any]
+) -> GANSettings:
     """The named row with single entries replaced; another batch or more turns do not change the steps."""
     chosen = pick(table, name, settings, data, changes)
     if settings == "paper":
         return chosen
     row = table[settings](data)
-    return replace(chosen, epochs=row.epochs * chosen.turns * chosen.batch / (row.turns * row.batch))
+    return replace(
+        chosen, epochs=row.epochs * chosen.n_critic * chosen.batch_size / (row.n_critic * row.batch_size)
+    )
 
 
-def movers(chosen: InData) -> dict[str, Optimizing]:
+def movers(chosen: GANSettings) -> dict[str, Optimizing]:
     """Everyone's optimizer."""
 
     def of(lr: float) -> Optimizing:
@@ -138,7 +142,7 @@ def start(net: nn.Module, std: float) -> nn.Module:
 
 
 def pieces(
-    chosen: InData, data: Dataset, options: Options, norm: str | None, prior: Prior | None = None
+    chosen: GANSettings, data: Dataset, options: Options, norm: str | None, prior: Prior | None = None
 ) -> Pieces:
     """Prior, generator and critic as the settings say; given modules stand for ours."""
     prior = prior or named("prior", chosen.prior, PRIORS)(chosen.latent, chosen.sigma)
@@ -148,7 +152,7 @@ def pieces(
         decoder = pair.generator(prior.latent, data.shape, "batch")
         if chosen.std:
             start(decoder, chosen.std)
-        if data.unit:
+        if data.in_unit_interval:
             decoder = nn.Sequential(*decoder, nn.Sigmoid())
 
     def critic(outputs: int) -> nn.Sequential:
@@ -160,9 +164,9 @@ def pieces(
     return Pieces(prior, decoder, critic, lambda width: pair.generator(width, data.shape, norm))
 
 
-def meeting(model: Model, chosen: InData, data: Dataset, words: str) -> Recipe:
+def meeting(model: Model, chosen: GANSettings, data: Dataset, words: str) -> Recipe:
     """A recipe of samples that meet data."""
-    rounds = f"; {chosen.turns} turns of the critic for one of the model" if chosen.turns > 1 else ""
+    rounds = f"; {chosen.n_critic} turns of the critic for one of the model" if chosen.n_critic > 1 else ""
     meaning = f"no weight: samples meet the {data.train.x[0].numel()} values of data in {words}{rounds}"
     return finish(model, chosen, data, meaning, movers(chosen))
 
@@ -174,20 +178,20 @@ def game(
     settings: str,
     options: Options,
     norm: str | None,
-    make: Callable[[nn.Module, InData], Discrepancy],
+    make: Callable[[nn.Module, GANSettings], Discrepancy],
     words: str,
 ) -> Recipe:
     """A GAN whose critic makes one number of a row."""
-    chosen = chosen_of(table, name, settings, data, entries(options, InData))
+    chosen = chosen_of(table, name, settings, data, entries(options, GANSettings))
     return played(chosen, data, options, norm, make, words)
 
 
 def played(
-    chosen: InData,
+    chosen: GANSettings,
     data: Dataset,
     options: Options,
     norm: str | None,
-    make: Callable[[nn.Module, InData], Discrepancy],
+    make: Callable[[nn.Module, GANSettings], Discrepancy],
     words: str,
 ) -> Recipe:
     """The same with settings that are chosen already."""

@@ -10,13 +10,13 @@ from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import JensenShannon
 from pushforward.distributions import OneHotPrior, Prior, ProductPrior, UniformPrior
 from pushforward.errors import ConfigError, whole
-from pushforward.models import InfoGAN, Recogniser
+from pushforward.models import CodePosterior, InfoGAN
 from pushforward.networks import mlp
 from pushforward.recipes.build import finish
 from pushforward.recipes.in_data import Options, Rows, Table, chosen_of, movers, pieces, published, quick
 from pushforward.recipes.options import entries, unfolded
 from pushforward.recipes.parts import PRIORS, Recipe, named
-from pushforward.recipes.settings import InData
+from pushforward.recipes.settings import GANSettings
 
 INFO_TABLE: Table = {
     "small": lambda data: quick(
@@ -35,7 +35,7 @@ def infogan(
     settings: Rows = "small",
     classes: int = 10,
     continuous: int = 2,
-    code_std: float | Literal["learnt"] = 1.0,
+    continuous_std: float | Literal["learnt"] = 1.0,
     weight: float | None = None,
     **options: Unpack[Options],
 ) -> Recipe:
@@ -51,7 +51,7 @@ def infogan(
         settings: Which row of defaults.
         classes: Classes of the categorical code.
         continuous: Uniform numbers in [-1, 1] that are read back, beside ``latent`` ones that are not.
-        code_std: Deviation of the recogniser's law of those: 1 as in the paper's code, or "learnt".
+        continuous_std: Deviation of the recogniser's law of those: 1 as in the paper's code, or "learnt".
         weight: The factor w of the information: 0.1, with "paper" 1. At 1 samples tell their class before
             they look like data, and classes become what is drawn first, not what data fall into.
 
@@ -67,7 +67,9 @@ def infogan(
         >>> infogan(open_dataset("digits"), latent=8).model.prior.sizes
         {'class': 10, 'continuous': 2, 'noise': 8}
     """
-    chosen = chosen_of(INFO_TABLE, "infogan", settings, data, entries(options, InData) | {"weight": weight})
+    chosen = chosen_of(
+        INFO_TABLE, "infogan", settings, data, entries(options, GANSettings) | {"weight": weight}
+    )
     if isinstance(chosen.weight, str):
         raise ConfigError(f"the weight of infogan must be a number, got {chosen.weight!r}")
     blocks: dict[str, Prior] = {"class": OneHotPrior(classes)}
@@ -81,11 +83,11 @@ def infogan(
         raise ConfigError(
             "the critic of infogan must be an nn.Sequential that ends with a Linear: features first"
         )
-    numbers = sum(Recogniser.sizes(blocks, code_std))
+    numbers = sum(CodePosterior.sizes(blocks, continuous_std))
     head = mlp(critic[-1].in_features, numbers, [128], norm=None, activation=nn.ReLU)
-    recogniser = Recogniser(critic[:-1], head, blocks, code_std)
-    match = JensenShannon(critic, True, chosen.turns)
-    model = InfoGAN(prior, made.decoder, match, recogniser, float(chosen.weight))
+    recogniser = CodePosterior(critic[:-1], head, blocks, continuous_std)
+    discrepancy = JensenShannon(critic, True, chosen.n_critic)
+    model = InfoGAN(prior, made.decoder, discrepancy, recogniser, float(chosen.weight))
     meaning = (
         f"weight {float(chosen.weight):g} times the nats it costs to read the code off a sample; "
         "samples meet data in a Jensen-Shannon game"

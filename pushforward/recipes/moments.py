@@ -9,11 +9,18 @@ import torch
 from torch import nn
 
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import MMD, Clipping, GaussianKernel, GradientPenalty, LearntMMD, Root
-from pushforward.distributions import DeterministicEncoder, PushedPrior, UniformPrior
+from pushforward.discrepancies import (
+    MMD,
+    Clipping,
+    DeepKernelMMD,
+    GaussianKernel,
+    GradientPenalty,
+    SquareRoot,
+)
+from pushforward.distributions import DeterministicEncoder, GeneratorPrior, UniformPrior
 from pushforward.errors import DataError, whole
-from pushforward.models import GAN, FollowingAE
-from pushforward.networks import Beside, mlp
+from pushforward.models import GAN, LearntPriorAE
+from pushforward.networks import Concatenated, mlp
 from pushforward.recipes.build import finish, price
 from pushforward.recipes.in_data import (
     Options,
@@ -27,7 +34,7 @@ from pushforward.recipes.in_data import (
 )
 from pushforward.recipes.options import NetworkName, ScheduleName, entries, unfolded
 from pushforward.recipes.parts import Recipe, assemble
-from pushforward.recipes.settings import InData, Settings, apart, pick, small
+from pushforward.recipes.settings import GANSettings, Settings, apart, pick, small
 from pushforward.training import adam
 
 
@@ -47,11 +54,11 @@ def many(data: Dataset) -> int:
 
 GMMN_TABLE: Table = {
     "small": lambda data: quick(
-        data, batch=many(data), latent=10, lr=1e-3, scale=apart(data)
+        data, batch_size=many(data), latent=10, lr=1e-3, scale=apart(data)
     ),
-    "paper": lambda data: InData(
+    "paper": lambda data: GANSettings(
         # the code has rate 2 on 1000 times the loss
-        latent=10, prior="uniform", network="mlp", batch=1000, optimizer="sgd", lr=2000.0, beta1=0.9,
+        latent=10, prior="uniform", network="mlp", batch_size=1000, optimizer="sgd", lr=2000.0, beta1=0.9,
         schedule="constant", epochs=700, scale=apart(data),
     ),
 }  # fmt: skip
@@ -82,20 +89,20 @@ def gmmn(
         >>> [player.name for player in gmmn(open_dataset("digits")).model.players()]
         ['model']
     """
-    chosen = chosen_of(GMMN_TABLE, "gmmn", settings, data, entries(options, InData) | {"scale": scale})
+    chosen = chosen_of(GMMN_TABLE, "gmmn", settings, data, entries(options, GANSettings) | {"scale": scale})
     made = pieces(chosen, data, options, None)
     if not chosen.scale > 0:
         raise DataError(f"{data.name}: all rows are equal, so kernels have no width; give one by scale=")
     kernel = mixture_of_widths(chosen.scale, WIDE if data.kind == "images" else FINE)
-    match = Root(MMD(kernel, "v"))
+    discrepancy = SquareRoot(MMD(kernel, "v"))
     words = f"MMD, Gaussian kernels of bandwidths {', '.join(f'{h:g}' for h in kernel.bandwidths)}"
-    return meeting(GAN(made.prior, made.decoder, match), chosen, data, words)
+    return meeting(GAN(made.prior, made.decoder, discrepancy), chosen, data, words)
 
 
 MMD_TABLE: Table = {
-    "small": lambda data: quick(data, turns=3, beta2=0.9),
+    "small": lambda data: quick(data, n_critic=3, beta2=0.9),
     "paper": lambda data: published(
-        prior="normal", latent=10 if data.shape[0] == 1 else 128, batch=64, turns=5, optimizer="rmsprop",
+        prior="normal", latent=10 if data.shape[0] == 1 else 128, batch_size=64, n_critic=5, optimizer="rmsprop",
         lr=5e-5, critic_lr=5e-5, std=0.0,
     ),
 }  # fmt: skip
@@ -142,28 +149,30 @@ def mmd_gan(
         >>> mmd_gan(open_dataset("digits")).model.match.constraint
         GradientPenalty(weight=1.0, slope=1.0, one_sided=False)
     """
-    chosen = chosen_of(MMD_TABLE, "mmd-gan", settings, data, entries(options, InData))
+    chosen = chosen_of(MMD_TABLE, "mmd-gan", settings, data, entries(options, GANSettings))
     made = pieces(chosen, data, options, None)
     printed = settings == "paper"
     width = (chosen.latent if printed else 16) if features is None else whole("features", features, least=1)
     own = options.get("critic")
-    encoder = own or (made.critic(width) if printed else Beside(made.critic(width)))
+    encoder = own or (made.critic(width) if printed else Concatenated(made.critic(width)))
     scales = GaussianKernel([1.0, 2.0, 4.0, 8.0, 16.0])
-    factor = (32.0 if data.unit else 8.0) * printed if back is None else back
+    factor = (32.0 if data.in_unit_interval else 8.0) * printed if back is None else back
     inverse = made.back(width) if factor else None
     if printed and penalty is None:
-        match = LearntMMD(encoder, scales, inverse, factor, turns=chosen.turns, constraint=Clipping(0.01))
+        discrepancy = DeepKernelMMD(
+            encoder, scales, inverse, factor, n_critic=chosen.n_critic, constraint=Clipping(0.01)
+        )
     else:
-        match = LearntMMD(
-            encoder, scales, inverse, factor, order=0.0, estimator="u", root=False, turns=chosen.turns,
+        discrepancy = DeepKernelMMD(
+            encoder, scales, inverse, factor, order=0.0, estimator="u", root=False, n_critic=chosen.n_critic,
             constraint=GradientPenalty(1.0 if penalty is None else penalty),
         )  # fmt: skip
-    return meeting(GAN(made.prior, made.decoder, match), chosen, data, "MMD of learnt features")
+    return meeting(GAN(made.prior, made.decoder, discrepancy), chosen, data, "MMD of learnt features")
 
 
 AE_TABLE: dict[str, Callable[[Dataset], Settings]] = {
     "small": lambda data: small(
-        data, None, latent=12 if data.kind == "images" else 2, batch=many(data),
+        data, None, latent=12 if data.kind == "images" else 2, batch_size=many(data),
         epochs=6000 * many(data) / len(data.train),
     ),
 }  # fmt: skip
@@ -175,7 +184,7 @@ def gmmn_ae(
     latent: int | None = None,
     noise: int = 10,
     network: NetworkName | None = None,
-    batch: int | None = None,
+    batch_size: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
     encoder: nn.Module | None = None,
@@ -193,7 +202,7 @@ def gmmn_ae(
         latent: Dimensions of a code.
         noise: Dimensions of the noise that the prior pushes forward.
         network: Kind of encoder and decoder networks.
-        batch: Rows in a batch.
+        batch_size: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate of everyone.
         encoder: A module of your own, from data to (N, latent), of which a sigmoid makes codes.
@@ -209,16 +218,16 @@ def gmmn_ae(
     Example:
         >>> from pushforward.data import open_dataset
         >>> gmmn_ae(open_dataset("digits")).model.prior
-        PushedPrior(...latent=12...)
+        GeneratorPrior(...latent=12...)
     """
     chosen = pick(AE_TABLE, "gmmn-ae", "small", data, entries(locals(), Settings))
     net = mlp(whole("noise", noise, least=1), chosen.latent, [256, 256, 256], norm=None)
-    prior = PushedPrior(net, UniformPrior(noise), chosen.latent)
+    prior = GeneratorPrior(net, UniformPrior(noise), chosen.latent)
     parts = assemble(chosen, data, {"encoder": encoder, "decoder": decoder}, prior)
     assert isinstance(parts.encoder, DeterministicEncoder)
-    parts.encoder.onto = torch.sigmoid
+    parts.encoder.to_support = torch.sigmoid
     kernel = mixture_of_widths((chosen.latent / 6) ** 0.5, WIDE)
-    model = FollowingAE(prior, parts.decoder, parts.encoder, Root(MMD(kernel, "v")), parts.cost)
+    model = LearntPriorAE(prior, parts.decoder, parts.encoder, SquareRoot(MMD(kernel, "v")), parts.cost)
     meaning = f"no weight: a prior of its own follows the codes in MMD; the cost is {price(chosen, data)}"
     optimizers = {name: adam(chosen.lr, (chosen.beta1, 0.999)) for name in ("model", "prior")}
     return finish(model, chosen, data, meaning, optimizers)

@@ -39,10 +39,10 @@ class NetworkOptions(Modules, total=False):
     Arguments:
         network: Kind of encoder and decoder networks.
         word_dropout: Share of the words said so far that a decoder of text is not told, in training.
-        word_noise: Share of the words that an encoder of text cannot read, in training.
-        word_swap: Share of the words of every second line of text that are swapped for others, in training,
+        encoder_word_dropout: Share of the words that an encoder of text cannot read, in training.
+        token_replacement: Share of the words of every second line of text that are swapped for others, in training,
             in what is read and in what is to be told.
-        batch: Rows in a batch.
+        batch_size: Rows in a batch.
         schedule: How learning rates change over the run.
         lr: Learning rate of encoder and decoder.
         encoder: A module of your own, from data to (N, latent); where the kind of encoder is Gaussian to
@@ -53,9 +53,9 @@ class NetworkOptions(Modules, total=False):
 
     network: NetworkName | None
     word_dropout: float | None
-    word_noise: float | None
-    word_swap: float | None
-    batch: int | None
+    encoder_word_dropout: float | None
+    token_replacement: float | None
+    batch_size: int | None
     schedule: ScheduleName | None
     lr: float | None
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, SquaredError, Tokens
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import IMQ, Discrepancy, Game, GaussianKernel, Kernel, LearntMMD
+from pushforward.discrepancies import IMQ, DeepKernelMMD, Discrepancy, Game, GaussianKernel, Kernel
 from pushforward.distributions import (
+    ConditionalEncoder,
     DeterministicEncoder,
     Encoder,
     GaussianEncoder,
@@ -24,15 +25,14 @@ from pushforward.distributions import (
     Prior,
     SpherePrior,
     SwissRollPrior,
-    ToldEncoder,
     UniformEncoder,
     UniformPrior,
     petals,
 )
 from pushforward.errors import ConfigError, nearest
-from pushforward.models import AutoWeight, Model, RisingWeight, Weight
+from pushforward.models import AutoWeight, Model, WarmUp, Weight
 from pushforward.networks import Mixing, conv_decoder, conv_encoder, mlp, official_init
-from pushforward.networks.conditional import Told
+from pushforward.networks.conditional import Conditional
 from pushforward.networks.dcgan import halvings
 from pushforward.recipes.settings import Settings
 from pushforward.rng import Noise
@@ -46,7 +46,7 @@ from pushforward.text.networks import (
     TransformerLineEncoder,
 )
 from pushforward.training import Training
-from pushforward.utils import at_rest
+from pushforward.utils import eval_mode
 
 COSTS: dict[str, Callable[[], Cost]] = {
     "squared": SquaredError,
@@ -78,8 +78,8 @@ PRIORS: dict[str, Callable[[int, float], Prior]] = {
     "swiss-roll": planar("swiss-roll", lambda sigma: SwissRollPrior(10, 0.1 * sigma)),
 }
 KERNELS: dict[str, Callable[[Prior], Kernel]] = {
-    "imq": lambda prior: IMQ(prior.spread),
-    "gaussian": lambda prior: GaussianKernel([math.sqrt(prior.spread / 2)]),
+    "imq": lambda prior: IMQ(prior.expected_sq_distance),
+    "gaussian": lambda prior: GaussianKernel([math.sqrt(prior.expected_sq_distance / 2)]),
 }
 Shape = tuple[int, ...]
 IMPLICIT_NOISE = 16  # dimensions of the noise that goes through an implicit encoder
@@ -211,18 +211,18 @@ def uniform(net: nn.Module, prior: Prior) -> Encoder:
 def implicit(net: nn.Module, prior: Prior) -> Encoder:
     """An implicit encoder whose trunk makes L numbers and whose head mixes them with noise."""
     head = mlp(prior.latent + IMPLICIT_NOISE, prior.latent, [64], norm=None)
-    return ImplicitEncoder(net, head, IMPLICIT_NOISE, prior.onto)
+    return ImplicitEncoder(net, head, IMPLICIT_NOISE, prior.to_support)
 
 
 def mixing(net: nn.Module, prior: Prior) -> Encoder:
     """An implicit encoder that says of every dimension how much of which noise it takes."""
     head = Mixing(prior.latent, MIXED_NOISE, MIXED)
-    return ImplicitEncoder(net, head, prior.latent * MIXED_NOISE, prior.onto)
+    return ImplicitEncoder(net, head, prior.latent * MIXED_NOISE, prior.to_support)
 
 
 POSTERIORS: dict[str, tuple[int, Callable[[nn.Module, Prior], Encoder]]] = {
     # numbers that the net makes for each latent dimension, and the encoder around it
-    "deterministic": (1, lambda net, prior: DeterministicEncoder(net, prior.onto)),
+    "deterministic": (1, lambda net, prior: DeterministicEncoder(net, prior.to_support)),
     "gaussian": (2, gaussian),
     "uniform": (2, uniform),
     "implicit": (1, implicit),
@@ -278,7 +278,7 @@ def assemble(
     cost = cost_of(settings)
     if isinstance(cost, Tokens) != (data.kind == "text"):
         raise ConfigError(f"cost 'tokens' is for text and text for it; {data.name} has {settings.cost!r}")
-    if isinstance(cost, Bernoulli) and not data.unit:
+    if isinstance(cost, Bernoulli) and not data.in_unit_interval:
         raise ConfigError(
             f"cost 'bernoulli' needs data in [0, 1]; the values of {data.name} are real numbers"
         )
@@ -300,15 +300,15 @@ def assemble(
         decoder = network.decoder((points or prior.latent) + told, shape)
         if settings.official_init:
             official_init(decoder)
-        if data.unit and not cost.logits:
+        if data.in_unit_interval and not cost.logits:
             decoder = nn.Sequential(decoder, nn.Sigmoid())
     if settings.official_init and "encoder" in ours:
         official_init(encoder)
     _deafen(encoder, decoder, settings)
     whole = around(encoder, prior)
     if told:
-        decoder = Told(decoder, told)
-        whole = ToldEncoder(whole, told) if tell_encoder else whole
+        decoder = Conditional(decoder, told)
+        whole = ConditionalEncoder(whole, told) if tell_encoder else whole
     if settings.input_noise:
         whole = NoisyInput(whole, settings.input_noise, truncated=settings.truncated)
     return Parts(prior, decoder, whole, cost, weight(settings, prior))
@@ -333,12 +333,12 @@ def weight(settings: Settings, prior: Prior) -> Weight:
     if settings.warmup and isinstance(value, str):
         raise ConfigError(f"a warm-up needs a weight that is a number, got {value!r}")
     if settings.warmup:
-        return RisingWeight(float(value), settings.warmup)
+        return WarmUp(float(value), settings.warmup)
     if isinstance(value, str):
         word, _, start = value.partition(":")
         try:
             if word == "auto":
-                return AutoWeight(prior, settings.batch, float(start or 1))
+                return AutoWeight(prior, settings.batch_size, float(start or 1))
             value = float(value)
         except ValueError as error:
             if isinstance(error, ConfigError):
@@ -375,7 +375,7 @@ def check_fit(model: Model, data: Dataset) -> None:
 
     def attempt(name: str, draw: Callable[[], Tensor], expected: str = "") -> Shape:
         try:
-            with at_rest(model), torch.no_grad():
+            with eval_mode(model), torch.no_grad():
                 return tuple(draw().shape)
         except Exception as error:  # a module of the user's own may raise anything
             reason = " ".join(str(error).split()) or type(error).__name__
@@ -388,15 +388,15 @@ def check_fit(model: Model, data: Dataset) -> None:
         if found != wanted:
             raise ConfigError(f"the {name} should make {wanted} from two rows, it makes {found}")
 
-    if model.encodes:
+    if model.has_encoder:
         check("encoder", (2, model.prior.latent), lambda: square.Ex)
-    made = partial(lambda: model.cost.point(square.GEx if model.encodes else square.Gz))
+    made = partial(lambda: model.cost.point(square.GEx if model.has_encoder else square.Gz))
     check("decoder", tuple(x.shape), made)
-    if isinstance(model.match, Discrepancy):
-        with at_rest(model), torch.no_grad():
-            games = model.match.parts(*model.pair(square))
+    if isinstance(model.discrepancy, Discrepancy):
+        with eval_mode(model), torch.no_grad():
+            games = model.discrepancy.parts(*model.pair(square))
         for name, (game, _, p) in games.items():
-            if isinstance(game, LearntMMD):
+            if isinstance(game, DeepKernelMMD):
                 found = attempt(f"critic{name}", partial(_read, game, p), "; it should make (N, features)")
                 if len(found) != 2:
                     raise ConfigError(f"the critic should make (2, features) from two rows, it makes {found}")
@@ -404,7 +404,7 @@ def check_fit(model: Model, data: Dataset) -> None:
                 check(f"critic{name}", (2, 1), partial(_judged, game.critic, p))
 
 
-def _read(game: LearntMMD, rows: Tensor) -> Tensor:
+def _read(game: DeepKernelMMD, rows: Tensor) -> Tensor:
     """The features of rows, once they have been decoded."""
     features: Tensor = game.critic(rows)
     if game.decoder is not None:

@@ -32,8 +32,8 @@ class Settings:
         network: A name in :data:`pushforward.recipes.parts.NETWORKS`.
         input_noise: Deviation of noise on the encoder's input, in training.
         word_dropout: Share of the words said so far that the decoder of text is not told, in training.
-        word_noise: Share of the words that the encoder of text cannot read, in training.
-        word_swap: Share of the words of every second line of text that are swapped for others, in training,
+        encoder_word_dropout: Share of the words that the encoder of text cannot read, in training.
+        token_replacement: Share of the words of every second line of text that are swapped for others, in training,
             in what is read and in what is to be told.
         warmup: Steps over which the weight rises from 0.
         free_bits: Nats of each dimension that a KL does not charge.
@@ -41,9 +41,9 @@ class Settings:
         official_init: Whether weights start as N(0, 0.01²), as in the official code.
         pretrain: Rows in a batch while the encoder's moments are fitted first; 0 for no fitting.
         critic_widths: Hidden units of the critic.
-        prior_density: Whether the critic is told the prior's log-density.
+        add_log_prior: Whether the critic is told the prior's log-density.
         label: Whether encoder and decoder are told the label.
-        batch: Rows in a batch.
+        batch_size: Rows in a batch.
         lr: Adam's learning rate for encoder and decoder.
         critic_lr: Adam's learning rate for the critic.
         beta1: Adam's first moment for encoder and decoder.
@@ -63,17 +63,17 @@ class Settings:
     network: str = "mlp"
     input_noise: float = 0.0
     word_dropout: float = 0.0
-    word_noise: float = 0.0
-    word_swap: float = 0.0
+    encoder_word_dropout: float = 0.0
+    token_replacement: float = 0.0
     warmup: int = 0
     free_bits: float = 0.0
     truncated: bool = True
     official_init: bool = False
     pretrain: int = 0
     critic_widths: tuple[int, ...] = (256, 256, 256)
-    prior_density: bool = False
+    add_log_prior: bool = False
     label: bool = False
-    batch: int = 100
+    batch_size: int = 100
     lr: float = 1e-3
     critic_lr: float = 1e-3
     beta1: float = 0.5
@@ -83,7 +83,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         whole("latent", self.latent, least=1)
-        whole("batch", self.batch, least=1)
+        whole("batch", self.batch_size, least=1)
         for name in ("lr", "critic_lr", "sigma", "epochs"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -106,7 +106,7 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InTurns(Settings):
+class AdversarialSettings(Settings):
     """What an adversarial auto-encoder can be told besides: everyone's own pace.
 
     Attributes:
@@ -115,7 +115,7 @@ class InTurns(Settings):
         label_lr: Learning rate of the encoder's turn with the labels.
         critic_noise: Deviation of noise on what the critics see, in training: a softmax is told from
             one-hot rows by its rounded corners alone.
-        apart: The distance that cluster heads keep.
+        head_distance: The distance that cluster heads keep.
         sgd: Whether stochastic gradient descent moves everyone, with the paper's momenta, and not Adam.
     """
 
@@ -124,12 +124,12 @@ class InTurns(Settings):
     encoder_lr: float = 1e-3
     label_lr: float = 1e-3
     critic_noise: float = 0.0
-    apart: float = 2.0
+    head_distance: float = 2.0
     sgd: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("encoder_lr", "label_lr", "apart"):
+        for name in ("encoder_lr", "label_lr", "head_distance"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
         if not 0 <= self.critic_noise < math.inf:
@@ -137,17 +137,17 @@ class InTurns(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InData(Settings):
+class GANSettings(Settings):
     """What a model in data space can be told besides.
 
     Attributes:
-        turns: Updates of the critic for each update of the model.
+        n_critic: Updates of the critic for each update of the model.
         optimizer: "adam", "rmsprop" or "sgd" with momentum ``beta1``.
         beta2: Adam's second moment.
         std: Deviation of the weights at the start, N(0, std²); 0 for torch's own.
         margin: The energy at which samples are left alone; 0 of games without one.
         gamma: The ratio of energies that a balance holds; 0 of games without one.
-        rate: The pace at which it is held; 0 of games without one.
+        k_lr: The pace at which it is held; 0 of games without one.
         power: The power of the errors that are an energy.
         scale: The distance of two rows of data, which widths of kernels are shares of; 0 of others.
         loss: Which game a recipe plays that has several; empty of others.
@@ -155,13 +155,13 @@ class InData(Settings):
     """
 
     weight: float | str = 1.0
-    turns: int = 1
+    n_critic: int = 1
     optimizer: str = "adam"
     beta2: float = 0.999
     std: float = 0.0
     margin: float = 0.0
     gamma: float = 0.0
-    rate: float = 0.0
+    k_lr: float = 0.0
     power: int = 1
     scale: float = 0.0
     loss: str = ""
@@ -169,20 +169,20 @@ class InData(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole("turns", self.turns, least=1)
+        whole("turns", self.n_critic, least=1)
         if not 0 <= self.beta2 < 1:
             raise ConfigError(f"beta2 must be in [0, 1), got {self.beta2}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class WithPrior(Settings):
+class LearntPriorSettings(Settings):
     """What an auto-encoder whose prior learns in a game can be told besides.
 
     Attributes:
         noise: Dimensions of the noise that the prior pushes forward.
-        code_noise: Deviation of the noise on codes that are decoded, in training, at the first step.
-        calm: What that deviation is multiplied by every 100 steps.
-        turns: Updates of the critic for each update of the model.
+        latent_noise: Deviation of the noise on codes that are decoded, in training, at the first step.
+        latent_noise_decay: What that deviation is multiplied by every 100 steps.
+        n_critic: Updates of the critic for each update of the model.
         penalty: The factor of the penalty on the critic's slope; 0 for weights that are clipped.
         prior_widths: Hidden units of the prior.
         prior_lr: Adam's learning rate for the prior.
@@ -190,9 +190,9 @@ class WithPrior(Settings):
     """
 
     noise: int = 100
-    code_noise: float = 0.1
-    calm: float = 0.9995
-    turns: int = 2
+    latent_noise: float = 0.1
+    latent_noise_decay: float = 0.9995
+    n_critic: int = 2
     penalty: float = 1.0
     prior_widths: tuple[int, ...] = (256, 256)
     prior_lr: float = 5e-4
@@ -201,7 +201,7 @@ class WithPrior(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole("noise", self.noise, least=1)
-        whole("turns", self.turns, least=1)
+        whole("turns", self.n_critic, least=1)
         if not 0 <= self.penalty < math.inf:
             raise ConfigError(f"penalty must be at least 0, got {self.penalty}")
 
@@ -230,7 +230,7 @@ def total_variance(data: Dataset) -> float:
 
 def likelihood(data: Dataset) -> str:
     """The cost that is a negative log-likelihood of such data."""
-    return "tokens" if data.words else "bernoulli" if data.unit else "gaussian-learnt"
+    return "tokens" if data.words else "bernoulli" if data.in_unit_interval else "gaussian-learnt"
 
 
 def apart(data: Dataset) -> float:
@@ -245,7 +245,7 @@ def small(data: Dataset, share: float | None, **changes: Any) -> Settings:
     that the balance of the two terms is that of MNIST on any data.
     """
     rows = len(data.train)
-    batch = 200 if rows >= 10_000 else min(100, max(2, rows // 4))
+    batch_size = 200 if rows >= 10_000 else min(100, max(2, rows // 4))
     weight: float | str = 1.0
     meaning = ""
     if share is not None:
@@ -254,20 +254,20 @@ def small(data: Dataset, share: float | None, **changes: Any) -> Settings:
         what = "nats of a line without context" if data.words else "data's total variance"
         meaning = f"the default is {share:g} times the {what}, {variance:.3g}"
     if data.words:
-        batch = min(64, max(2, rows // 4))
+        batch_size = min(64, max(2, rows // 4))
         return Settings(
-            latent=128, weight=weight, cost="tokens", network="gru", batch=batch, lr=4e-3, beta1=0.9,
-            word_swap=0.3, schedule="cosine", epochs=8000 * batch / rows, meaning=meaning,
+            latent=128, weight=weight, cost="tokens", network="gru", batch_size=batch_size, lr=4e-3, beta1=0.9,
+            token_replacement=0.3, schedule="cosine", epochs=8000 * batch_size / rows, meaning=meaning,
         ).changed(changes)  # fmt: skip
     return Settings(
         latent=8 if is_digit(data) else 64,
         weight=weight,
         network="mlp" if is_digit(data) else "conv",
-        batch=batch,
+        batch_size=batch_size,
         lr=2e-3,
         beta1=0.9,
         schedule="cosine",
-        epochs=6000 * batch / rows,
+        epochs=6000 * batch_size / rows,
         meaning=meaning,
     ).changed(changes)
 
@@ -291,7 +291,7 @@ def celeba(**changes: Any) -> Settings:
     return replace(
         Settings(
             latent=64, weight=100.0, network="official-celeba", input_noise=0.005, official_init=True,
-            pretrain=256, critic_widths=(512, 512, 512, 512), prior_density=True, epochs=55,
+            pretrain=256, critic_widths=(512, 512, 512, 512), add_log_prior=True, epochs=55,
         ),
         **changes,
     )  # fmt: skip
@@ -326,5 +326,5 @@ def pick(
     if changes.get("prior") in PLANAR and changes.get("latent") is None:
         row = replace(row, latent=2)
     changed = row.changed(changes)
-    changed = replace(changed, batch=min(changed.batch, len(data.train)))
+    changed = replace(changed, batch_size=min(changed.batch_size, len(data.train)))
     return changed if changed.weight == row.weight else replace(changed, meaning="")

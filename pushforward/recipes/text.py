@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import IMQ, MMD, Clipping, GradientPenalty, JensenShannon, Wasserstein
-from pushforward.distributions import DeterministicEncoder, NormalPrior, PushedPrior
+from pushforward.distributions import DeterministicEncoder, GeneratorPrior, NormalPrior
 from pushforward.errors import ConfigError, DataError
 from pushforward.models import ARAE, TransferAE
 from pushforward.networks import mlp
 from pushforward.recipes.build import Table, finish, price
 from pushforward.recipes.options import NetworkOptions, entries, unfolded
 from pushforward.recipes.parts import NETWORKS, Recipe, assemble, fitting
-from pushforward.recipes.settings import Settings, WithPrior, pick, small
-from pushforward.text.networks import LineDecoder, WriterOfEach
+from pushforward.recipes.settings import LearntPriorSettings, Settings, pick, small
+from pushforward.text.networks import DecoderPerClass, LineDecoder
 from pushforward.training import adam
 
 
@@ -44,22 +44,22 @@ class TextOptions(NetworkOptions, total=False):
     critic: nn.Module | None
 
 
-def sphered(data: Dataset, **changes: Any) -> WithPrior:
+def sphered(data: Dataset, **changes: Any) -> LearntPriorSettings:
     """Settings that are done in minutes on two cores."""
-    return WithPrior.beyond(small(data, None, weight=0.3, critic_lr=1e-3), **changes)
+    return LearntPriorSettings.beyond(small(data, None, weight=0.3, critic_lr=1e-3), **changes)
 
 
 UNIT = 300**0.5  # papers put codes of 300 numbers on the sphere of radius 1, we on the one of this radius
-ARAE_TABLE: dict[str, Callable[[Dataset], WithPrior]] = {
+ARAE_TABLE: dict[str, Callable[[Dataset], LearntPriorSettings]] = {
     "small": sphered,
     "paper": lambda data: sphered(
         data, latent=300, weight=12.0 / UNIT, critic_lr=1e-5, critic_widths=(300, 300), epochs=15,
-        code_noise=0.2 * UNIT, calm=0.995, turns=5, penalty=0.0, prior_widths=(300, 300), prior_lr=5e-5,
+        latent_noise=0.2 * UNIT, latent_noise_decay=0.995, n_critic=5, penalty=0.0, prior_widths=(300, 300), prior_lr=5e-5,
         play_beta1=0.9,
     ),
     "official": lambda data: sphered(
         data, latent=300, weight=1.2 / UNIT, critic_lr=1e-4, critic_widths=(300, 300), epochs=15,
-        code_noise=0.05 * UNIT, turns=5, prior_widths=(300, 300), prior_lr=1e-4,
+        latent_noise=0.05 * UNIT, n_critic=5, prior_widths=(300, 300), prior_lr=1e-4,
     ),
 }  # fmt: skip
 
@@ -70,9 +70,9 @@ def arae(
     *,
     settings: Literal["small", "paper", "official"] = "small",
     noise: int | None = None,
-    code_noise: float | None = None,
-    calm: float | None = None,
-    turns: int | None = None,
+    latent_noise: float | None = None,
+    latent_noise_decay: float | None = None,
+    n_critic: int | None = None,
     penalty: float | None = None,
     **options: Unpack[TextOptions],
 ) -> Recipe:
@@ -94,10 +94,10 @@ def arae(
         data: What to learn from.
         settings: Which row of defaults.
         noise: Dimensions of the noise that the prior pushes forward: 100.
-        code_noise: Deviation of the noise on codes that are decoded, in training, at the first step, beside
+        latent_noise: Deviation of the noise on codes that are decoded, in training, at the first step, beside
             numbers of size 1: 0.1; with "paper" 3.5, with "official" 0.87.
-        calm: What that deviation is multiplied by every 100 steps: 0.9995, with "paper" 0.995.
-        turns: Updates of the critic for each update of the model: 2, with "paper" and "official" 5.
+        latent_noise_decay: What that deviation is multiplied by every 100 steps: 0.9995, with "paper" 0.995.
+        n_critic: Updates of the critic for each update of the model: 2, with "paper" and "official" 5.
         penalty: The factor of the penalty on the critic's slope: 1; 0, as with "paper", for weights that are
             clipped.
 
@@ -113,21 +113,34 @@ def arae(
         >>> [player.name for player in arae(open_dataset("digits"), latent=8).model.players()]
         ['model', 'prior', 'critic']
     """
-    own = {"noise": noise, "code_noise": code_noise, "calm": calm, "turns": turns, "penalty": penalty}
+    own = {
+        "noise": noise,
+        "code_noise": latent_noise,
+        "calm": latent_noise_decay,
+        "turns": n_critic,
+        "penalty": penalty,
+    }
     chosen = pick(ARAE_TABLE, "arae", settings, data, entries(options) | own)
     # An epoch counts what the critic sees as well.
-    chosen = replace(chosen, epochs=chosen.epochs * chosen.turns)
+    chosen = replace(chosen, epochs=chosen.epochs * chosen.n_critic)
     net = mlp(chosen.noise, chosen.latent, chosen.prior_widths, activation=nn.ReLU)
-    prior = PushedPrior(net, NormalPrior(chosen.noise), chosen.latent)
+    prior = GeneratorPrior(net, NormalPrior(chosen.noise), chosen.latent)
     prior.path = "spherical"
     parts = assemble(chosen, data, options, prior)
     assert isinstance(parts.encoder, DeterministicEncoder)
-    parts.encoder.onto = on_sphere
+    parts.encoder.to_support = on_sphere
     critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=None)
     constraint = GradientPenalty(chosen.penalty) if chosen.penalty else Clipping(0.01)
-    match = Wasserstein(critic, turns=chosen.turns, constraint=constraint)
+    discrepancy = Wasserstein(critic, n_critic=chosen.n_critic, constraint=constraint)
     model = ARAE(
-        prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight, chosen.code_noise, chosen.calm
+        prior,
+        parts.decoder,
+        parts.encoder,
+        discrepancy,
+        parts.cost,
+        parts.weight,
+        chosen.latent_noise,
+        chosen.latent_noise_decay,
     )
     meaning = (
         f"weight {float(parts.weight):g} times the critic's Wasserstein bound, of codes on the sphere of "
@@ -206,9 +219,9 @@ def transfer_ae(
         options["decoder"] = two_writers(chosen, data)
     parts = assemble(chosen, data, options, tell_encoder=False)
     critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=None)
-    match = MMD(IMQ(parts.prior.spread))
+    discrepancy = MMD(IMQ(parts.prior.expected_sq_distance))
     model = TransferAE(
-        parts.prior, parts.decoder, parts.encoder, match, JensenShannon(critic), parts.cost, parts.weight,
+        parts.prior, parts.decoder, parts.encoder, discrepancy, JensenShannon(critic), parts.cost, parts.weight,
         style_weight,
     )  # fmt: skip
     meaning = (
@@ -228,7 +241,7 @@ def two_writers(chosen: Settings, data: Dataset) -> nn.Module:
         raise ConfigError(f"two writers are for text, the rows of {data.name} are {data.kind}")
     network = fitting(chosen.network, NETWORKS, data)
     made = [network.decoder(chosen.latent, (*data.shape, len(data.words))) for label in range(2)]
-    return WriterOfEach([writer for writer in made if isinstance(writer, LineDecoder)])
+    return DecoderPerClass([writer for writer in made if isinstance(writer, LineDecoder)])
 
 
 __all__ = ["arae", "transfer_ae"]

@@ -149,7 +149,7 @@ def _small_info(data: Dataset) -> Settings:
 INFO_VAE: Table = {
     "small": _small_info,
     "paper": lambda data: Settings(
-        latent=20, weight=784.0, alpha=1.0, network="mmd-vae", batch=200, beta1=0.9, schedule="constant",
+        latent=20, weight=784.0, alpha=1.0, network="mmd-vae", batch_size=200, beta1=0.9, schedule="constant",
         epochs=33,
         meaning="the authors' code averages the squared error over pixels, so its λ = 1 is 784",
     ),
@@ -202,9 +202,9 @@ def info_vae(
     parts = assemble(chosen, data, options)
     if isinstance(parts.weight, AutoWeight):
         raise ConfigError(f"weight must be a number: info-vae has two matches, got {chosen.weight!r}")
-    match = MMD(named("kernel", kernel, KERNELS)(parts.prior))
+    discrepancy = MMD(named("kernel", kernel, KERNELS)(parts.prior))
     model = InfoVAE(
-        parts.prior, parts.decoder, parts.encoder, match, parts.cost, chosen.alpha, float(parts.weight)
+        parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, chosen.alpha, float(parts.weight)
     )
     words = f"{model.factor:g} times MMD² ({kernel} kernel), {1 - chosen.alpha:g} times KL in nats"
     note = f" ({chosen.meaning})" if chosen.meaning else ""
@@ -225,14 +225,14 @@ def avb(
     *,
     settings: Literal["small"] = "small",
     latent: int | None = None,
-    contrast: bool = True,
-    turns: int = 1,
+    adaptive_contrast: bool = True,
+    n_critic: int = 1,
     posterior: Literal["gaussian", "implicit", "mixing"] | None = None,
     sigma: float | None = None,
     cost: CostName | None = None,
     deviation: float | None = None,
     network: NetworkName | None = None,
-    batch: int | None = None,
+    batch_size: int | None = None,
     schedule: ScheduleName | None = None,
     lr: float | None = None,
     critic_lr: float | None = None,
@@ -248,14 +248,14 @@ def avb(
         data: What to learn from.
         settings: Which row of defaults.
         latent: Dimensions of a code.
-        contrast: Whether the critic starts from the moments of each row's codes (adaptive contrast).
-        turns: Updates of the critic for each update of encoder and decoder.
+        adaptive_contrast: Whether the critic starts from the moments of each row's codes (adaptive contrast).
+        n_critic: Updates of the critic for each update of encoder and decoder.
         posterior: Kind of encoder.
         sigma: Scale of the prior.
         cost: The negative log-likelihood.
         deviation: Deviation of a Gaussian likelihood, fixed or (gaussian-learnt) the first one.
         network: Kind of encoder and decoder networks.
-        batch: Rows in a batch.
+        batch_size: Rows in a batch.
         schedule: How the learning rate changes over the run.
         lr: Learning rate of encoder and decoder.
         critic_lr: Learning rate of the critic.
@@ -284,6 +284,6 @@ def avb(
     if critic is None:
         joint = data.train.x[0].numel() + 2 * chosen.latent
         critic = Squares(mlp(joint, 1, chosen.critic_widths, norm=None), chosen.latent)
-    model = AVB(parts.prior, parts.decoder, parts.encoder, critic, parts.cost, contrast, turns)
+    model = AVB(parts.prior, parts.decoder, parts.encoder, critic, parts.cost, adaptive_contrast, n_critic)
     meaning = f"KL(Q(Z | x), P_Z) in nats, as a critic sees it; the cost is {price(chosen, data)}"
     return finish(model, chosen, data, meaning)

@@ -12,7 +12,7 @@ from typing import Any, Literal, Unpack
 from torch import nn
 
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import IMQ, MMD, JensenShannon, PriorDensity
+from pushforward.discrepancies import IMQ, MMD, JensenShannon, LogPriorCritic
 from pushforward.errors import ConfigError
 from pushforward.models import WAE, AutoEncoder, RandomWAE
 from pushforward.networks import mlp, official_init
@@ -119,12 +119,12 @@ def wae_mmd(
     """
     chosen = pick(WAE_MMD, "wae-mmd", settings, data, entries(locals() | options))
     parts = assemble(chosen, data, options)
-    match = MMD(named("kernel", kernel, KERNELS)(parts.prior), estimator)
-    if estimator == "u" and chosen.batch < 2:
+    discrepancy = MMD(named("kernel", kernel, KERNELS)(parts.prior), estimator)
+    if estimator == "u" and chosen.batch_size < 2:
         raise ConfigError(
             "the U-statistic compares pairs and needs a batch of at least 2, got 1; or set estimator to 'v'"
         )
-    model = WAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight)
+    model = WAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, parts.weight)
     return finish(
         model,
         chosen,
@@ -139,12 +139,12 @@ def wae_gan(
     *,
     settings: SettingsName = "small",
     weight: float | str | None = None,
-    exchange: bool = True,
-    turns: int = 1,
+    non_saturating: bool = True,
+    n_critic: int = 1,
     prior: PriorName | None = None,
     posterior: PosteriorName | None = None,
     input_noise: float | None = None,
-    prior_density: bool | None = None,
+    add_log_prior: bool | None = None,
     critic_lr: float | None = None,
     critic: nn.Module | None = None,
     **options: Unpack[AutoEncoderOptions],
@@ -160,12 +160,12 @@ def wae_gan(
         data: What to learn from.
         settings: Which row of defaults.
         weight: λ, the factor of the critic's bound; "auto" finds its own.
-        exchange: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
-        turns: Updates of the critic for each update of encoder and decoder.
+        non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
+        n_critic: Updates of the critic for each update of encoder and decoder.
         prior: The law that codes are to follow.
         posterior: Kind of encoder.
         input_noise: Deviation of noise on the encoder's input, in training.
-        prior_density: Whether the critic is told the prior's log-density.
+        add_log_prior: Whether the critic is told the prior's log-density.
         critic_lr: Learning rate of the critic.
         critic: A module of your own, from (N, latent) to (N, 1), unbounded.
 
@@ -188,10 +188,10 @@ def wae_gan(
         critic = mlp(chosen.latent, 1, chosen.critic_widths, norm=None)
         if chosen.official_init:
             official_init(critic)
-    if chosen.prior_density:
-        critic = PriorDensity(critic, parts.prior)
-    match = JensenShannon(critic, exchange, turns)
-    model = WAE(parts.prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight)
+    if chosen.add_log_prior:
+        critic = LogPriorCritic(critic, parts.prior)
+    discrepancy = JensenShannon(critic, non_saturating, n_critic)
+    model = WAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, parts.weight)
     return finish(
         model, chosen, data, weighed(model, parts.weight, chosen, data, "the critic's Jensen-Shannon bound")
     )
@@ -203,7 +203,7 @@ _RANDOM: dict[str, Any] = {"posterior": "gaussian", "cost": "bernoulli", "networ
 WAE_RANDOM: Table = {
     "small": lambda data: small(
         data, None, weight=100.0, posterior="gaussian",
-        cost=likelihood(data) if data.unit or data.words else "squared",
+        cost=likelihood(data) if data.in_unit_interval or data.words else "squared",
     ),
     "paper": lambda data: replace(
         mnist(latent=16, weight=400.0, meaning="λ of the published command line for dSprites", **_RANDOM),
@@ -222,8 +222,8 @@ def wae_random(
     *,
     settings: SettingsName = "small",
     weight: float | str | None = None,
-    noise_weight: float = 3.0,
-    keep: Literal["log", "kl"] = "log",
+    variance_weight: float = 3.0,
+    variance_penalty: Literal["log", "kl"] = "log",
     posterior: Literal["gaussian", "uniform"] | None = None,
     prior: PriorName | None = None,
     **options: Unpack[AutoEncoderOptions],
@@ -237,8 +237,8 @@ def wae_random(
         data: What to learn from.
         settings: Which row of defaults; "paper" and "official" are those of dSprites.
         weight: λ, the factor of MMD², against a cost summed over features; "auto" finds its own.
-        noise_weight: λ1, the factor of the penalty on variances; 0 lets the noise die out.
-        keep: The penalty: "log" is the distance of log-variances, "kl" the divergence, as for sentences.
+        variance_weight: λ1, the factor of the penalty on variances; 0 lets the noise die out.
+        variance_penalty: The penalty: "log" is the distance of log-variances, "kl" the divergence, as for sentences.
         posterior: Kind of noise.
         prior: The law that codes are to follow.
 
@@ -258,13 +258,15 @@ def wae_random(
     """
     chosen = pick(WAE_RANDOM, "wae-random", settings, data, entries(locals() | options))
     parts = assemble(chosen, data, options)
-    match = MMD(IMQ(parts.prior.spread, TEN_SCALES))
+    discrepancy = MMD(IMQ(parts.prior.expected_sq_distance, TEN_SCALES))
     model = RandomWAE(
-        parts.prior, parts.decoder, parts.encoder, match, parts.cost, parts.weight,
-        noise_weight=noise_weight, keep=keep,
+        parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, parts.weight,
+        variance_weight=variance_weight, variance_penalty=variance_penalty,
     )  # fmt: skip
-    kept = {"log": "the log-variances' distance from the prior's", "kl": "the KL of variances alone"}[keep]
-    words = f"MMD² (imq kernel, ten scales), {noise_weight:g} times {kept}"
+    kept = {"log": "the log-variances' distance from the prior's", "kl": "the KL of variances alone"}[
+        variance_penalty
+    ]
+    words = f"MMD² (imq kernel, ten scales), {variance_weight:g} times {kept}"
     return finish(model, chosen, data, weighed(model, parts.weight, chosen, data, words))
 
 

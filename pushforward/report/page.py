@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pushforward.evaluation.table import extractor, lines, reached
-from pushforward.report.pictures import Album, pairs, picture, show_codes, show_curves, show_vectors
+from pushforward.report.pictures import RunPlots, pairs, picture, show_codes, show_curves, show_vectors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +23,7 @@ SHOWN = 24  # rows of lines on a page
 
 
 @dataclass(frozen=True)
-class Plate:
+class Panel:
     """A picture of a page: a caption, and either PNG bytes in base64, of pixels or of a plot, or SVG.
 
     Of text it is rows of lines instead; those of a row belong together.
@@ -37,7 +37,7 @@ class Plate:
 
 
 def run_page(
-    album: Album, verdict: Mapping[str, Any], findings: Sequence[Finding], config: Mapping[str, Any]
+    album: RunPlots, results: Mapping[str, Any], findings: Sequence[Finding], config: Mapping[str, Any]
 ) -> str:
     """A whole run as HTML.
 
@@ -55,23 +55,23 @@ def run_page(
         "run.html",
         title=f"{config['recipe']} on {data['name']}",
         meaning=config["meaning"],
-        step=verdict["step"],
+        step=results["step"],
         seed=config["seed"],
         rows=data["rows"],
         shape=tuple(data["shape"]),
-        range=verdict["range"],
+        range=results["range"],
         sha256=data["sha256"],
         findings=findings,
-        reached=reached(verdict),
+        reached=reached(results),
         warnings=warnings,
         samples=_samples(album),
         through=_through(album),
         latent=_latent(album),
-        extractor=extractor(verdict),
-        lines=list(lines(verdict)),
+        extractor=extractor(results),
+        lines=list(lines(results)),
         curves=curves("the formula's terms and the codes' MMD² over steps", album.history),
         config=json.dumps(config, indent=1, ensure_ascii=False),
-        verdict=json.dumps(verdict, indent=1, ensure_ascii=False),
+        results=json.dumps(results, indent=1, ensure_ascii=False),
     )
 
 
@@ -86,19 +86,19 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(version=__version__, **values)
 
 
-def image_plate(caption: str, image: Image) -> Plate:
+def image_plate(caption: str, image: Image) -> Panel:
     """A picture as PNG."""
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
-    return Plate(caption, png=base64.b64encode(buffer.getvalue()).decode())
+    return Panel(caption, png=base64.b64encode(buffer.getvalue()).decode())
 
 
-def line_plate(caption: str, lines: Sequence[str], columns: int = 1) -> Plate:
+def line_plate(caption: str, lines: Sequence[str], columns: int = 1) -> Panel:
     """Lines of text, so many to a row."""
-    return Plate(caption, rows=tuple(zip(*[iter(lines)] * columns, strict=True)))
+    return Panel(caption, rows=tuple(zip(*[iter(lines)] * columns, strict=True)))
 
 
-def plot_plate(caption: str, draw: Callable[[Any], None], size: tuple[float, float] = (7, 4)) -> Plate:
+def plot_plate(caption: str, draw: Callable[[Any], None], size: tuple[float, float] = (7, 4)) -> Panel:
     """A plot as PNG: thousands of points would make a large SVG."""
     from matplotlib.figure import Figure
 
@@ -106,10 +106,10 @@ def plot_plate(caption: str, draw: Callable[[Any], None], size: tuple[float, flo
     draw(figure.subplots())
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
-    return Plate(caption, png=base64.b64encode(buffer.getvalue()).decode(), kind="plot")
+    return Panel(caption, png=base64.b64encode(buffer.getvalue()).decode(), kind="plot")
 
 
-def curves(caption: str, history: list[dict[str, Any]]) -> Plate:
+def curves(caption: str, history: list[dict[str, Any]]) -> Panel:
     """Curves as SVG, sharp at any size."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -120,10 +120,10 @@ def curves(caption: str, history: list[dict[str, Any]]) -> Plate:
     with matplotlib.rc_context({"svg.hashsalt": "pushforward"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
-    return Plate(caption, svg=text[text.index("<svg") :])
+    return Panel(caption, svg=text[text.index("<svg") :])
 
 
-def _rows(caption: str, rows: Tensor, album: Album, columns: int) -> Plate:
+def _rows(caption: str, rows: Tensor, album: RunPlots, columns: int) -> Panel:
     if album.drawable:
         return image_plate(caption, picture(rows[: 8 * columns], columns))
     if album.read:
@@ -132,7 +132,7 @@ def _rows(caption: str, rows: Tensor, album: Album, columns: int) -> Plate:
     return plot_plate(caption, lambda axes: show_vectors(axes, "", [given, (caption.split(",")[0], rows)]))
 
 
-def _samples(album: Album) -> list[Plate]:
+def _samples(album: RunPlots) -> list[Panel]:
     columns = 1 if album.read else 12
     plates = [_rows("decoded draws of the prior, the first ones drawn", album.samples, album, columns)]
     if album.by_class is not None and album.drawable:
@@ -141,7 +141,7 @@ def _samples(album: Album) -> list[Plate]:
     return plates
 
 
-def _through(album: Album) -> list[Plate]:
+def _through(album: RunPlots) -> list[Panel]:
     if album.back is None or album.paths is None:
         return []
     if album.read:
@@ -171,7 +171,7 @@ def _through(album: Album) -> list[Plate]:
     ]
 
 
-def _latent(album: Album) -> list[Plate]:
+def _latent(album: RunPlots) -> list[Panel]:
     codes = album.codes
     if codes is None:
         return []
@@ -195,4 +195,4 @@ def _latent(album: Album) -> list[Plate]:
     return plates
 
 
-__all__ = ["Plate", "curves", "image_plate", "line_plate", "plot_plate", "render", "run_page"]
+__all__ = ["Panel", "curves", "image_plate", "line_plate", "plot_plate", "render", "run_page"]

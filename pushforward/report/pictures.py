@@ -61,7 +61,7 @@ def are_images(shape: tuple[int, ...]) -> bool:
 
 
 @dataclass(frozen=True)
-class Album:
+class RunPlots:
     """What there is to look at in a run; models without codes leave out what needs them.
 
     Attributes:
@@ -100,7 +100,7 @@ class Album:
         return are_images(tuple(self.originals.shape[1:]))
 
 
-def sheet(path: Path, album: Album) -> Path:
+def sheet(path: Path, album: RunPlots) -> Path:
     """One picture of a whole run, as PNG: samples, reconstructions, interpolations, codes and curves."""
     from matplotlib.figure import Figure
 
@@ -211,8 +211,8 @@ def show_curves(axes: Any, history: list[dict[str, Any]]) -> None:
         return
     steps = [row["step"] for row in rows]
     curves = {name: [row["terms"].get(name, math.nan) for row in rows] for name in rows[-1]["terms"]}
-    if "mmd" in rows[-1].get("signs", {}):
-        curves["MMD² of codes"] = [row["signs"].get("mmd", math.nan) for row in rows]
+    if "mmd" in rows[-1].get("diagnostics", {}):
+        curves["MMD² of codes"] = [row["diagnostics"].get("mmd", math.nan) for row in rows]
     for name, values in curves.items():
         axes.plot(steps, values, label=name, linewidth=1)
     axes.set_yscale("symlog", linthresh=0.01)

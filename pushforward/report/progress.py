@@ -30,7 +30,7 @@ class Silent:
         pass
 
 
-class Lines:
+class PlainProgress:
     """A line every few seconds, for logs."""
 
     def __init__(self, what: str) -> None:
@@ -91,7 +91,7 @@ def bar(what: str, show: bool = True) -> Iterator[Bar]:
         with live.progress:
             yield live
     else:
-        yield Lines(what)
+        yield PlainProgress(what)
 
 
 def clock(seconds: float) -> str:

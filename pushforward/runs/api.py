@@ -31,8 +31,8 @@ from pushforward.runs.run import Run, reopened
 from pushforward.training import checkpoints
 from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
-from pushforward.training.trainer import Session, rehearse
-from pushforward.utils import at_rest
+from pushforward.training.trainer import Trainer, measure_speed
+from pushforward.utils import eval_mode
 
 MODULES = ("encoder", "decoder", "critic")  # arguments of recipes that a folder cannot hold
 
@@ -186,7 +186,7 @@ def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **
         about["name"],
         Split(rows[:2], labels),
         Split(rows[2:], labels),
-        unit=about["unit"],
+        in_unit_interval=about["unit"],
         classes=None if about["classes"] is None else tuple(about["classes"]),
         words=words,
     )
@@ -229,7 +229,7 @@ def _drive(
             show.say(line)
         loop = Loop(built.model, dataset.train, built.training, 1, config["seed"], config["device"])
         built.model.train()
-        session = Session(folder, loop, show, lambda step: _samples(run, step))
+        session = Trainer(folder, loop, show, lambda step: _samples(run, step))
         if checkpoints.steps(folder / "checkpoints"):
             session.resume()
             if loop.step < loop.total:
@@ -261,7 +261,7 @@ def _prepare(
             loop.data,
             built.training.optimizers["model"],
             config["seed"],
-            batch=built.training.pretrain,
+            batch_size=built.training.pretrain,
         )
         show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
     loop.total = config["total_steps"] or _steps(budget, loop, built.training.epochs, show)
@@ -289,7 +289,7 @@ def _steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
     if budget.minutes is not None:
         seconds = 60 * budget.minutes
         trial = min(0.04 * seconds, 3.0)
-        rate = rehearse(loop, trial)
+        rate = measure_speed(loop, trial)
         steps = max(1, round(rate * (seconds - trial)))
         show.say(f"{budget.minutes:g} minutes at {rate:.3g} steps a second: {steps} steps")
         return steps
@@ -302,7 +302,7 @@ def _samples(run: Run, step: int) -> None:
         return
     place = run.path / "samples"
     place.mkdir(exist_ok=True)
-    with at_rest(run.model):
+    with eval_mode(run.model):
         made = run.sample(64)
     if run.words:
         replace_text(place / f"{step:08d}.txt", "".join(f"{line}\n" for line in run.lines(made)))
@@ -381,7 +381,7 @@ def _config(
             "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
             "size": size,
             "shape": list(dataset.shape),
-            "unit": dataset.unit,
+            "unit": dataset.in_unit_interval,
             "classes": None if dataset.train.y is None else list(dataset.labels),
             "rows": {"train": len(dataset.train), "test": len(dataset.test)},
             "sha256": dataset.fingerprint,
@@ -432,7 +432,7 @@ def _summary(built: Recipe, dataset: Dataset) -> str:
     return (
         f"{dataset.name}: {rows}, shape {dataset.shape}, {dataset.range}; latent {built.settings.latent}, "
         f"{built.settings.network} networks, {parameters / 1e6:.3g} million parameters, "
-        f"batches of {built.settings.batch}"
+        f"batches of {built.settings.batch_size}"
     )
 
 

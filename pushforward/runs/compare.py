@@ -15,7 +15,7 @@ from typing import Any
 from pushforward.data import open_dataset
 from pushforward.errors import ConfigError, InterruptedRunError, nearest, whole
 from pushforward.evaluation.sections import USUAL, check_sections
-from pushforward.evaluation.table import FLOOR, SAMPLES, TABLE, Figure, extractor, written
+from pushforward.evaluation.table import FLOOR, SAMPLES, TABLE, MetricSpec, extractor, written
 from pushforward.features.base import open_features
 from pushforward.files import replace_text
 from pushforward.metrics.uncertainty import mean_interval
@@ -118,7 +118,7 @@ class Compared:
     data: str
     seed: int
     run: Run
-    verdict: Mapping[str, Any]
+    results: Mapping[str, Any]
 
 
 class Comparison:
@@ -162,7 +162,7 @@ class Comparison:
                 "data": one.data,
                 "seed": one.seed,
                 "run": str(one.run.path),
-                "verdict": one.verdict,
+                "verdict": one.results,
             }
             for one in self.runs
         ]
@@ -210,7 +210,7 @@ def compare(
     out: str | os.PathLike[str] = "runs/comparison",
     rows: int = 10_000,
     features: Any = "auto",
-    sections: Sequence[str] = USUAL,
+    metrics: Sequence[str] = USUAL,
     progress: bool = True,
     **arguments: Any,
 ) -> Comparison:
@@ -245,7 +245,7 @@ def compare(
     """
     folder = Path(out)
     what = [what] if isinstance(what, (str, os.PathLike, Run)) else what
-    check_sections(sections)
+    check_sections(metrics)
     if not what:
         raise ConfigError("nothing to compare: name recipes, or folders of runs")
     if not seeds:
@@ -268,9 +268,9 @@ def compare(
     total = len(what) - len(cases) + len(cases) * len(sets) * len(seeds)
     runs: list[Compared] = []
 
-    def judge(run: Run, case: str) -> None:
-        verdict = run.judged(rows, 0, features, sections, progress)
-        runs.append(Compared(case, run.config["data"]["name"], run.config["seed"], run, verdict))
+    def add(run: Run, case: str) -> None:
+        results = run.judged(rows, 0, features, metrics, progress)
+        runs.append(Compared(case, run.config["data"]["name"], run.config["seed"], run, results))
 
     def begin(words: str) -> None:
         with bar("comparing", progress) as show:
@@ -278,11 +278,11 @@ def compare(
 
     for job in jobs:
         if isinstance(job, Run):
-            judge(job, _label(job))
+            add(job, _label(job))
         elif not isinstance(job, Case):
             begin(str(job))
             run = load(job)
-            judge(run, _label(run))
+            add(run, _label(run))
         else:
             for dataset in sets:
                 for seed in seeds:
@@ -294,7 +294,7 @@ def compare(
                     except InterruptedRunError as error:
                         words = f"stopped in {folder / slug}; the same comparison again goes on there"
                         raise InterruptedRunError(words) from error
-                    judge(run, str(job))
+                    add(run, str(job))
     folder.mkdir(parents=True, exist_ok=True)
     found = Comparison(folder, runs)
     found.save()
@@ -302,9 +302,9 @@ def compare(
 
 
 ALIKE: Mapping[str, Callable[[Compared], Any]] = {
-    "features": lambda one: one.verdict["features"],
-    "rows": lambda one: one.verdict["rows"],
-    "range": lambda one: one.verdict["range"],
+    "features": lambda one: one.results["features"],
+    "rows": lambda one: one.results["rows"],
+    "range": lambda one: one.results["range"],
 }
 """What must be the same for all runs of a table."""
 
@@ -324,11 +324,11 @@ def table(runs: Sequence[Compared]) -> Table:
     if len({(one.case, one.seed) for one in runs}) < len(runs):
         raise ConfigError("the runs cannot stand in one table: a recipe is there twice with one seed")
     cases = list(dict.fromkeys(one.case for one in runs))
-    columns = [figure for figure in TABLE if any(figure.of(one.verdict) for one in runs)]
+    columns = [figure for figure in TABLE if any(figure.of(one.results) for one in runs)]
     means: dict[tuple[str, str], tuple[float, float]] = {}
     for case in cases:
         for figure in columns:
-            values = [found[0] for one in runs if one.case == case and (found := figure.of(one.verdict))]
+            values = [found[0] for one in runs if one.case == case and (found := figure.of(one.results))]
             if values:
                 means[case, figure.name] = mean_interval(values)
     seeds = {case: sum(one.case == case for one in runs) for case in cases}
@@ -336,24 +336,24 @@ def table(runs: Sequence[Compared]) -> Table:
         (Cell(case), Cell(str(seeds[case])), *(_cell(means, case, figure, cases) for figure in columns))
         for case in cases
     ]
-    verdict = runs[0].verdict
-    few = verdict.get("floor", verdict)["rows"]
-    named = "training rows" if few == verdict["rows"] else f"only {few} training rows"
+    results = runs[0].results
+    few = results.get("floor", results)["rows"]
+    named = "training rows" if few == results["rows"] else f"only {few} training rows"
     rows.append(
-        (Cell(named), Cell(""), *(_reference(figure, "training lines", verdict) for figure in columns))
+        (Cell(named), Cell(""), *(_reference(figure, "training lines", results) for figure in columns))
     )
-    copied = [_reference(figure, "copying", verdict) for figure in columns]
+    copied = [_reference(figure, "copying", results) for figure in columns]
     last = "the last row: training rows in the place of samples"
     if any(cell.text for cell in copied):
         rows.append((Cell("copying"), Cell(""), *copied))
         last = "the last rows: training rows in the place of samples, and copies in that of moved lines"
     interval = "± is a 95 % interval over seeds (Student's t)" if max(seeds.values()) > 1 else "one seed"
-    note = f"{extractor(runs[0].verdict)}; {interval}; {last}."
+    note = f"{extractor(runs[0].results)}; {interval}; {last}."
     return Table(("recipe", "seeds", *(figure.name for figure in columns)), tuple(rows), note)
 
 
 def _cell(
-    means: Mapping[tuple[str, str], tuple[float, float]], case: str, figure: Figure, cases: Sequence[str]
+    means: Mapping[tuple[str, str], tuple[float, float]], case: str, figure: MetricSpec, cases: Sequence[str]
 ) -> Cell:
     if (case, figure.name) not in means:
         return Cell("")
@@ -365,11 +365,11 @@ def _cell(
     return Cell(written(value, half), figure.better != 0 and len(others) > 1 and near)
 
 
-def _reference(figure: Figure, word: str, verdict: Mapping[str, Any]) -> Cell:
+def _reference(figure: MetricSpec, word: str, results: Mapping[str, Any]) -> Cell:
     """What training rows in the place of samples, or whatever the word says, score by a figure."""
     at_best = dict(zip(SAMPLES, FLOOR, strict=True))
-    found = at_best[figure].of(verdict) if figure in at_best and word != "copying" else None
-    value = figure.next_to(word, verdict) if found is None else found[0]
+    found = at_best[figure].of(results) if figure in at_best and word != "copying" else None
+    value = figure.next_to(word, results) if found is None else found[0]
     return Cell("" if value is None else f"{value:.3g}")
 
 
@@ -389,7 +389,7 @@ def _sheet(one: Compared) -> Any:
         return image_plate(caption, picture(rows, 8))
     if one.run.words:
         return line_plate(caption, one.run.lines(rows[:LINES]))
-    given = one.run.data.test.some(1000, Noise(0, "album")).x
+    given = one.run.data.test.subsample(1000, Noise(0, "album")).x
     made = one.run.sample(len(given))
     return plot_plate(
         caption, lambda axes: show_vectors(axes, "", [("held-out data", given), ("samples", made)])
@@ -397,7 +397,7 @@ def _sheet(one: Compared) -> Any:
 
 
 def _data_sheet(run: Run) -> Any:
-    given = run.data.test.some(1000, Noise(0, "album")).x
+    given = run.data.test.subsample(1000, Noise(0, "album")).x
     if run.drawable:
         return image_plate("held-out data", picture(given[:64], 8))
     if run.words:

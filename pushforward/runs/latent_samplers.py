@@ -31,7 +31,7 @@ from pushforward.evaluation.context import chunks
 from pushforward.models import Model
 from pushforward.rng import Noise
 from pushforward.square import Square
-from pushforward.utils import at_rest
+from pushforward.utils import eval_mode
 
 PRIOR = "prior"  # the sampler that is not fitted: the model's own
 ROWS = 20_000  # training rows whose codes are fitted, at most
@@ -51,9 +51,9 @@ def drawn_codes(model: Model, rows: Split, noise: Noise) -> Tensor:
         DataError: If they are not finite.
     """
     order = noise("rows").permutation(len(rows))[:ROWS]
-    device = model.prior.anchor.device
+    device = model.prior.device_buffer.device
     codes = []
-    with at_rest(model), torch.no_grad():
+    with eval_mode(model), torch.no_grad():
         for part in chunks(len(order)):
             x, y = rows.batch(order[part])
             labels = None if y is None else y.to(device)

@@ -43,25 +43,25 @@ def read_verdict(folder: Path, sampler: str = PRIOR) -> dict[str, Any]:
     return kept if whole else {}
 
 
-def answers(kept: Mapping[str, Any], asked: Mapping[str, Any], sections: Iterable[str]) -> bool:
+def answers(kept: Mapping[str, Any], asked: Mapping[str, Any], metrics: Iterable[str]) -> bool:
     """Whether a kept verdict answers a question in all these sections."""
-    known = {*sections} <= {*kept.get("sections", ())}
+    known = {*metrics} <= {*kept.get("sections", ())}
     return known and all(kept.get(name) == value for name, value in asked.items())
 
 
 def write_verdict(
-    folder: Path, asked: Mapping[str, Any], sections: Iterable[str], found: Mapping[str, Any]
+    folder: Path, asked: Mapping[str, Any], metrics: Iterable[str], found: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Keeps what was found; sections found before by the same question and the same features stay."""
     sampler = asked["sampler"]
     kept = read_verdict(folder, sampler)
     if not (answers(kept, asked, ()) and kept["features"] == found["features"]):
         kept = {"sections": []}
-    names = sorted({*kept["sections"], *sections}, key=list(SECTIONS).index)
+    names = sorted({*kept["sections"], *metrics}, key=list(SECTIONS).index)
     before = {name: kept[name] for name in kept["sections"] if name in kept}
-    verdict = finite({"run": str(folder), **asked, "sections": names, **before, **found})
-    replace_text(folder / verdict_name(sampler), json.dumps(verdict, indent=1, allow_nan=False) + "\n")
-    result: dict[str, Any] = json.loads(json.dumps(verdict))  # as it will be read
+    results = finite({"run": str(folder), **asked, "sections": names, **before, **found})
+    replace_text(folder / verdict_name(sampler), json.dumps(results, indent=1, allow_nan=False) + "\n")
+    result: dict[str, Any] = json.loads(json.dumps(results))  # as it will be read
     return result
 
 

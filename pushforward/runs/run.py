@@ -20,15 +20,15 @@ from pushforward.data.lines import fitting, read_lines
 from pushforward.distributions import Prior
 from pushforward.distributions.interpolation import PATHS
 from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, reason, whole
-from pushforward.evaluation.context import Evidence
-from pushforward.evaluation.diagnosis import ROWS, Checkup, Finding, diagnose
-from pushforward.evaluation.sections import USUAL, judge
+from pushforward.evaluation.context import EvaluationContext
+from pushforward.evaluation.diagnosis import ROWS, Diagnosis, Finding, diagnose
+from pushforward.evaluation.sections import USUAL, evaluate
 from pushforward.features.base import Progress, open_features
 from pushforward.files import replace_text
 from pushforward.metrics.latent_fit import least_gaussian_plane
 from pushforward.models import Model
 from pushforward.report.page import run_page
-from pushforward.report.pictures import Album, are_images, sheet
+from pushforward.report.pictures import RunPlots, are_images, sheet
 from pushforward.report.progress import bar
 from pushforward.rng import Noise
 from pushforward.runs.directory import read_words
@@ -44,7 +44,7 @@ from pushforward.runs.latent_samplers import (
 from pushforward.runs.results import answers, question, read_verdict, write_verdict
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.training.trainer import read_history
-from pushforward.utils import at_rest
+from pushforward.utils import eval_mode
 
 CHUNK = 512
 
@@ -122,13 +122,15 @@ class Run:
         """
         n = whole("n", n, least=1)
         noise = Noise(seed, "sample")
-        y = torch.arange(n) % self.model.told if self.model.told else None
+        y = torch.arange(n) % self.model.n_conditions if self.model.n_conditions else None
         if label is not None:
             y = torch.full((n,), self._class(label))
-            if sampler != PRIOR and not self.model.told:
+            if sampler != PRIOR and not self.model.n_conditions:
                 raise ConfigError(f"a label can be asked of the prior only, got sampler {sampler!r}")
-        law = self.model.law(n, y) if sampler == PRIOR else self.sampler(sampler, progress)(n)
-        return self.decode(law.rsample(noise), y)
+        distribution = (
+            self.model.distribution(n, y) if sampler == PRIOR else self.sampler(sampler, progress)(n)
+        )
+        return self.decode(distribution.rsample(noise), y)
 
     def sampler(self, name: str = PRIOR, progress: bool = False) -> Prior:
         """The law that samples are decoded from: the model's prior, or one fitted to codes of training rows.
@@ -145,7 +147,7 @@ class Run:
         check_sampler(name)
         if name == PRIOR:
             return self.model.prior
-        if not self.model.encodes:
+        if not self.model.has_encoder:
             raise ConfigError(
                 f"{self.config['recipe']} has no encoder: there are no codes to fit a {name} to"
             )
@@ -201,7 +203,7 @@ class Run:
     def draw(self, n: int, seed: int = 0) -> Tensor:
         """n codes (n, L): draws of the prior."""
         n = whole("n", n, least=1)
-        return self.model.law(n).rsample(Noise(seed, "sample")).detach().cpu()
+        return self.model.distribution(n).rsample(Noise(seed, "sample")).detach().cpu()
 
     def interpolate(self, a: Any, b: Any, steps: int = 8, path: str | None = None, y: Any = None) -> Tensor:
         """Decoded paths from rows ``a`` to rows ``b`` through their codes, (N, steps, \\*).
@@ -228,17 +230,17 @@ class Run:
         features: Any = "auto",
         progress: Progress | None = None,
         prior: Prior | None = None,
-    ) -> Evidence:
-        """What judges may ask of this run (:class:`pushforward.evaluation.Evidence`)."""
-        sizes = (self.config["resolved"]["batch"], 1000)
-        return Evidence(self.model, self.data, features, rows, seed, sizes, progress, prior)
+    ) -> EvaluationContext:
+        """What judges may ask of this run (:class:`pushforward.evaluation.EvaluationContext`)."""
+        sizes = (self.config["resolved"]["batch_size"], 1000)
+        return EvaluationContext(self.model, self.data, features, rows, seed, sizes, progress, prior)
 
     def evaluate(
         self,
         rows: int = 10_000,
         seed: int = 0,
         features: Any = "auto",
-        sections: Sequence[str] = USUAL,
+        metrics: Sequence[str] = USUAL,
         progress: bool = False,
         sampler: str = PRIOR,
     ) -> dict[str, Any]:
@@ -259,38 +261,40 @@ class Run:
                 prior all the same.
         """
         prior = self.sampler(sampler, progress)
-        with bar("evaluating", progress) as show, at_rest(self.model):
+        with bar("evaluating", progress) as show, eval_mode(self.model):
             evidence = self.evidence(rows, seed, features, show, prior)
-            found = judge(evidence, sections)
-        return write_verdict(self.path, question(self.step, seed, rows, features, sampler), sections, found)
+            found = evaluate(evidence, metrics)
+        return write_verdict(self.path, question(self.step, seed, rows, features, sampler), metrics, found)
 
     def judged(
         self,
         rows: int = 10_000,
         seed: int = 0,
         features: Any = "auto",
-        sections: Sequence[str] = USUAL,
+        metrics: Sequence[str] = USUAL,
         progress: bool = False,
     ) -> dict[str, Any]:
         """The last evaluation if it answers these questions at this step; else a new one."""
         kept = read_verdict(self.path)
-        if answers(kept, question(self.step, seed, rows, features), sections):
+        if answers(kept, question(self.step, seed, rows, features), metrics):
             now = open_features(features, self.data)  # the classifier of a name may have changed
             if now.sha256 == kept["features"]["sha256"]:
                 return kept
-        return self.evaluate(rows, seed, features, sections, progress)
+        return self.evaluate(rows, seed, features, metrics, progress)
 
     def doctor(self, seed: int = 0, features: Any = "auto", progress: bool = False) -> list[Finding]:
         """Why samples are bad, if they are, causes first (:func:`pushforward.evaluation.diagnose`)."""
-        with bar("examining", progress) as show, at_rest(self.model):
+        with bar("examining", progress) as show, eval_mode(self.model):
             evidence = self.evidence(ROWS, seed, features, show)
-            return diagnose(Checkup(evidence, self.history, self.step, self.config["resolved"]["batch"]))
+            return diagnose(
+                Diagnosis(evidence, self.history, self.step, self.config["resolved"]["batch_size"])
+            )
 
     def report(self, features: Any = "auto", progress: bool = False) -> Path:
         """One self-contained page of the whole run, ``report.html``; returns where it lies."""
-        verdict = self.judged(features=features, progress=progress)
+        results = self.judged(features=features, progress=progress)
         findings = self.doctor(features=features, progress=progress)
-        text = run_page(self.album(), verdict, findings, self.config)
+        text = run_page(self.album(), results, findings, self.config)
         replace_text(self.path / "report.html", text)
         return self.path / "report.html"
 
@@ -298,11 +302,11 @@ class Run:
         """One picture of the whole run, ``sheet.png``; returns where it lies."""
         return sheet(self.path / "sheet.png", self.album())
 
-    def album(self) -> Album:
+    def album(self) -> RunPlots:
         """What there is to look at: samples, and for models with codes what goes through them."""
-        test = self.data.test.some(1000, Noise(0, "album"))
+        test = self.data.test.subsample(1000, Noise(0, "album"))
         about = self.config["data"]
-        whole_story = Album(
+        whole_story = RunPlots(
             title=f"{self.config['recipe']} on {about['name']}: step {self.step}, {self.config['meaning']}",
             samples=self.sample(96 if self.drawable or self.words else len(test.x)),
             originals=test.x,
@@ -315,14 +319,14 @@ class Run:
             whole_story = replace(whole_story, by_class=self.by_class())
         half = min(6, len(test.x) // 2)
         y = test.y
-        first = None if y is None or not self.model.told else y[:half]
-        if not self.model.encodes:
+        first = None if y is None or not self.model.n_conditions else y[:half]
+        if not self.model.has_encoder:
             ends = self.draw(2 * half)
-            told = None if first is None else first[:1]
+            transferred = None if first is None else first[:1]
             return replace(
                 whole_story,
                 paths=self.walk(ends[:half], ends[half:], 10, y=first),
-                traversals=self.stroll(ends[:1], y=told) if self.drawable else None,
+                traversals=self.stroll(ends[:1], y=transferred) if self.drawable else None,
             )
         # Drawn codes stand beside draws of the prior; reconstructions come from the centres.
         noise = Noise(0, "sheet")
@@ -347,7 +351,7 @@ class Run:
         rows = []
         for label in range(self.model.classes):
             y = torch.full((columns,), label)
-            z = self.model.law(columns, y).rsample(Noise(seed, "by class"))
+            z = self.model.distribution(columns, y).rsample(Noise(seed, "by class"))
             rows.append(self.decode(z, y))
         return torch.stack(rows)
 
@@ -371,12 +375,12 @@ class Run:
         draws = self.model.prior(10_000).rsample(Noise(0, "traverse")).detach().cpu()
         ends = draws.quantile(torch.tensor([0.001, 0.999]), dim=0)
         t = torch.linspace(0, 1, whole("steps", steps, least=2)).view(-1, 1)
-        places = self.model.prior.walkable
+        places = self.model.prior.continuous_dims
         codes = code.repeat(len(places), len(t), 1)
         for row, place in enumerate(places):
             codes[row, :, place] = (ends[0, place] + (ends[1, place] - ends[0, place]) * t).flatten()
-        told = None if y is None else torch.as_tensor(y)[:1].repeat(len(places) * len(t))
-        walks = self.decode(codes.flatten(0, 1), told).unflatten(0, (len(places), len(t)))
+        transferred = None if y is None else torch.as_tensor(y)[:1].repeat(len(places) * len(t))
+        walks = self.decode(codes.flatten(0, 1), transferred).unflatten(0, (len(places), len(t)))
         moved = (walks[:, 1:] != walks[:, :-1]).flatten(1).sum(1)
         change = moved if self.words else walks.flatten(2).var(1).sum(1)
         best = change.argsort(descending=True)[: whole("dimensions", dimensions, least=1)]
@@ -406,7 +410,7 @@ class Run:
             raise DataError(f"{path}: no line has 1 to {self.shape[0] - 1} tokens")
         return found.x, found.note
 
-    def transfer(self, x: Any, to: int | str, y: Any = None, strength: float = 1.0) -> Tensor:
+    def transfer(self, x: Any, to: int | str, y: Any = None, guidance_scale: float = 1.0) -> Tensor:
         """Rows (N, \\*) with what their codes say, told under another label, such as a style.
 
         Arguments:
@@ -414,7 +418,7 @@ class Run:
             to: Number or name of the label.
             y: Labels (N,) of the rows, for encoders that are told them and for strengths other than 1; of two
                 labels the other one is then the default.
-            strength: Above 1, how far rows lean away from how their code is told under their own label: more
+            guidance_scale: Above 1, how far rows lean away from how their code is told under their own label: more
                 of the label, less of the row.
 
         Raises:
@@ -422,18 +426,18 @@ class Run:
                 strength is below 0, or other than 1 with a cost that is neither of tokens nor Bernoulli's.
         """
         self._need_codes()
-        if not self.model.told:
+        if not self.model.n_conditions:
             raise ConfigError(f"{self.config['recipe']} was not told labels; train it with label=True")
-        if not 0 <= strength < math.inf:
-            raise ConfigError(f"strength must be at least 0, got {strength}")
+        if not 0 <= guidance_scale < math.inf:
+            raise ConfigError(f"strength must be at least 0, got {guidance_scale}")
         rows, wanted = self.rows(x), self._class(to)
-        if y is None and strength != 1 and self.model.told == 2:
+        if y is None and guidance_scale != 1 and self.model.n_conditions == 2:
             y = torch.full((len(rows),), 1 - wanted)
 
-        def told(x: Tensor, y: Tensor | None) -> Tensor:
-            return self.model.transfer(x, y, torch.full((len(x),), wanted, device=x.device), strength)
+        def transferred(x: Tensor, y: Tensor | None) -> Tensor:
+            return self.model.transfer(x, y, torch.full((len(x),), wanted, device=x.device), guidance_scale)
 
-        return self._map(told, rows, y)
+        return self._map(transferred, rows, y)
 
     def others(self, label: int | str, n: int) -> tuple[Tensor, Tensor]:
         """The first n held-out rows of other labels than this one, and their labels."""
@@ -468,15 +472,15 @@ class Run:
         return x.float() / 255 if x.dtype == torch.uint8 and not masks else x.float()
 
     def _classes(self, x: Tensor, y: Tensor | None) -> Tensor:
-        belief = self.model.recognise(x)
-        if belief is None:
+        class_probabilities = self.model.class_probabilities(x)
+        if class_probabilities is None:
             raise ConfigError(
                 f"the codes of {self.config['recipe']} hold no class, and nothing else reads one"
             )
-        return belief.argmax(1)
+        return class_probabilities.argmax(1)
 
     def _need_codes(self) -> None:
-        if not self.model.encodes:
+        if not self.model.has_encoder:
             raise ConfigError(f"{self.config['recipe']} has no encoder: its data have no codes")
 
     def _class(self, label: int | str) -> int:
@@ -487,7 +491,7 @@ class Run:
                 f"{self.config['recipe']} cannot be asked for a class; most recipes can if trained with "
                 "label=True"
             )
-        names = (self.config["data"]["classes"] or []) if self.model.named else []
+        names = (self.config["data"]["classes"] or []) if self.model.classes_are_labels else []
         if label in names:
             return names.index(label)
         if str(label).isdecimal() and int(label) < count:
@@ -499,15 +503,15 @@ class Run:
     def _map(
         self, function: Callable[[Tensor, Tensor | None], Tensor], rows: Tensor, y: Any = None
     ) -> Tensor:
-        device = self.model.prior.anchor.device
+        device = self.model.prior.device_buffer.device
         labels = None if y is None else torch.as_tensor(y)
         if labels is not None and labels.shape != rows.shape[:1]:
             raise DataError(f"{len(rows)} labels are needed, one a row, got shape {tuple(labels.shape)}")
         made = []
         for start in range(0, len(rows), CHUNK):
             part = slice(start, start + CHUNK)
-            told = None if labels is None else labels[part].to(device)
-            made.append(function(rows[part].to(device), told).cpu())
+            transferred = None if labels is None else labels[part].to(device)
+            made.append(function(rows[part].to(device), transferred).cpu())
         return torch.cat(made)
 
 

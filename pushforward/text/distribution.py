@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 UNSAID = [PAD, UNKNOWN, BEGIN]  # tokens that are never read out
 
 
-class Lines:
+class TokenDistribution:
     """The law of lines that a code stands for, for every one of N codes.
 
     Arguments:
@@ -35,7 +35,7 @@ class Lines:
     def __len__(self) -> int:
         return len(self.z)
 
-    def told(self, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
+    def logits(self, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
         """Logits (M, V) of the M places ``kept`` (N, T), each told the tokens ``before`` it (N, T)."""
         return self.decoder.scores(self.decoder.states(self.z, before, sizes)[kept])
 
@@ -48,9 +48,9 @@ class Lines:
         states, memory = self.decoder.step(self.z, before, memory)
         return self.decoder.scores(states), memory
 
-    def leaning(self, away: Lines, strength: float) -> Lines:
-        """This law, leaning away from another one: see :class:`Leaning`."""
-        return Leaning(self, away, strength)
+    def guided(self, away: TokenDistribution, guidance_scale: float) -> TokenDistribution:
+        """This law, leaning away from another one: see :class:`Guided`."""
+        return Guided(self, away, guidance_scale)
 
     def log_probs(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities in nats of all tokens of lines (N, T), and the row of each: both of shape (M,).
@@ -65,7 +65,7 @@ class Lines:
         if net.training and net.blank:
             before = blanked(before, net.blank)
         kept = torch.arange(x.shape[1], device=x.device) < sizes.unsqueeze(1)
-        said = self.told(before, sizes, kept)
+        said = self.logits(before, sizes, kept)
         return -F.cross_entropy(said, x[kept], reduction="none"), kept.nonzero()[:, 0]
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class Lines:
         return x
 
 
-class Leaning(Lines):
+class Guided(TokenDistribution):
     r"""A law of lines that leans away from another one.
 
     .. math:: p_s(x_t \mid x_{<t}) \propto p(x_t \mid x_{<t})^s\, \tilde p(x_t \mid x_{<t})^{1 - s}
@@ -104,9 +104,9 @@ class Leaning(Lines):
     probabilities says nothing.
 
     Arguments:
-        law: The law :math:`p`.
+        distribution: The law :math:`p`.
         away: The other one, :math:`\tilde p`, of as many lines.
-        strength: The power s.
+        guidance_scale: The power s.
 
     References:
         | Contrastive Decoding: Open-ended Text Generation as Optimization (Li et al., 2022), section 3
@@ -117,31 +117,35 @@ class Leaning(Lines):
 
     PLAUSIBLE = 0.01
 
-    def __init__(self, law: Lines, away: Lines, strength: float) -> None:
-        super().__init__(law.decoder, law.z)
-        self.law, self.away, self.strength = law, away, strength
+    def __init__(
+        self, distribution: TokenDistribution, away: TokenDistribution, guidance_scale: float
+    ) -> None:
+        super().__init__(distribution.decoder, distribution.z)
+        self.distribution, self.away, self.guidance_scale = distribution, away, guidance_scale
 
     def mixed(self, own: Tensor, other: Tensor) -> Tensor:
         r"""Logits (\*, V) of this law from those of both."""
         own, other = own.log_softmax(-1), other.log_softmax(-1)
-        mixed = torch.lerp(other, own, self.strength)
-        if self.strength <= 1:
+        mixed = torch.lerp(other, own, self.guidance_scale)
+        if self.guidance_scale <= 1:
             return mixed
         unsaid = torch.tensor(UNSAID, device=own.device)
         likeliest = own.index_fill(-1, unsaid, -torch.inf).amax(-1, keepdim=True)
         likely = own >= likeliest + math.log(self.PLAUSIBLE)
         return mixed.masked_fill(~likely, -torch.inf)
 
-    def told(self, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
-        return self.mixed(*(law.told(before, sizes, kept) for law in (self.law, self.away)))
+    def logits(self, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
+        return self.mixed(
+            *(distribution.logits(before, sizes, kept) for distribution in (self.distribution, self.away))
+        )
 
     def begin(self) -> tuple[Any, Any]:
-        return self.law.begin(), self.away.begin()
+        return self.distribution.begin(), self.away.begin()
 
     def next(self, before: Tensor, memory: tuple[Any, Any]) -> tuple[Tensor, Any]:
-        own, mine = self.law.next(before, memory[0])
+        own, mine = self.distribution.next(before, memory[0])
         other, theirs = self.away.next(before, memory[1])
         return self.mixed(own, other), (mine, theirs)
 
 
-__all__ = ["Leaning", "Lines"]
+__all__ = ["Guided", "TokenDistribution"]

@@ -2,7 +2,7 @@ r"""Networks of lines: a line to numbers, and a code to the law of lines.
 
 .. math:: p(x \mid z) = \prod_t p(x_t \mid x_{<t}, z)
 
-A decoder of lines does not make a line but a law of lines (:class:`Lines`), which knows the probability of
+A decoder of lines does not make a line but a law of lines (:class:`~pushforward.text.distribution.TokenDistribution`), which knows the probability of
 given ones and can be read out: it stands wherever a decoder's output stands.
 
 References:
@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from pushforward.text.distribution import Lines
+from pushforward.text.distribution import TokenDistribution
 from pushforward.text.recurrent import GRU
 from pushforward.text.tokens import blanked, lengths
 
@@ -156,8 +156,8 @@ class LineDecoder(nn.Module, ABC):
         self.project = nn.Linear(width, embedding)
         self.bias = nn.Parameter(torch.zeros(pieces))
 
-    def forward(self, z: Tensor) -> Lines:
-        return Lines(self, z)
+    def forward(self, z: Tensor) -> TokenDistribution:
+        return TokenDistribution(self, z)
 
     def scores(self, states: Tensor) -> Tensor:
         r"""Logits (\*, V) of the next token."""
@@ -269,10 +269,10 @@ class TransformerLineDecoder(LineDecoder):
         return self.states(z, memory, sizes)[:, -1], memory
 
 
-class WriterOfEach(LineDecoder):
+class DecoderPerClass(LineDecoder):
     """A writer for each label, who share the vectors that stand for tokens.
 
-    Takes codes and, in the last K columns, labels as :class:`~pushforward.networks.conditional.Told` appends
+    Takes codes and, in the last K columns, labels as :class:`~pushforward.networks.conditional.Conditional` appends
     them; rows of
     unknown label are the first writer's.
 
@@ -284,7 +284,7 @@ class WriterOfEach(LineDecoder):
         | https://arxiv.org/abs/1706.04223
 
     Example:
-        >>> both = WriterOfEach([GRULineDecoder(8, pieces=50, longest=6) for label in range(2)])
+        >>> both = DecoderPerClass([GRULineDecoder(8, pieces=50, longest=6) for label in range(2)])
         >>> both(torch.zeros(3, 8 + 2)).greedy().shape
         torch.Size([3, 6])
     """
@@ -323,11 +323,11 @@ class WriterOfEach(LineDecoder):
 
 
 __all__ = [
+    "DecoderPerClass",
     "GRULineDecoder",
     "GRULineEncoder",
     "LineDecoder",
     "LineEncoder",
     "TransformerLineDecoder",
     "TransformerLineEncoder",
-    "WriterOfEach",
 ]

@@ -37,7 +37,7 @@ class Training:
     """How a model is trained, apart from what it is.
 
     Attributes:
-        batch: Rows in a batch, over all processes.
+        batch_size: Rows in a batch, over all processes.
         optimizers: How each player moves, by its name.
         schedule: A name in :data:`~pushforward.training.schedules.SCHEDULES`.
         epochs: Passes over the data when no budget is given.
@@ -47,7 +47,7 @@ class Training:
         pairs: The share of pairs of rows that say the same which is shown to the model.
     """
 
-    batch: int
+    batch_size: int
     optimizers: Mapping[str, Optimizing]
     schedule: str = "constant"
     epochs: float = 20
@@ -61,24 +61,24 @@ class Training:
         Raises:
             DataError: If there are fewer.
         """
-        data = data if self.labels is None else data.showing(self.labels, Noise(seed, "labels"))
-        paired = data.twin is not None or self.pairs
-        return data.pairing(self.pairs, Noise(seed, "pairs")) if paired else data
+        data = data if self.labels is None else data.keep_labels(self.labels, Noise(seed, "labels"))
+        paired = data.paired is not None or self.pairs
+        return data.keep_pairs(self.pairs, Noise(seed, "pairs")) if paired else data
 
 
-class Deck:
+class BatchSampler:
     """Rows in random order, epoch after epoch, dealt in batches; the last, ragged one is left out."""
 
     def __init__(self, rows: Split, batch: int, noise: Noise) -> None:
         self.rows = rows
-        self.batch = min(batch, len(rows))
-        self.per_epoch = max(len(rows) // self.batch, 1)
+        self.batch_size = min(batch, len(rows))
+        self.per_epoch = max(len(rows) // self.batch_size, 1)
         self._order = lru_cache(maxsize=1)(lambda epoch: noise(epoch).permutation(len(rows)))
 
     def index(self, draw: int) -> Tensor:
         """Which rows are in the batch number ``draw`` of the whole run."""
         epoch, place = divmod(draw, self.per_epoch)
-        return self._order(epoch)[place * self.batch : (place + 1) * self.batch]
+        return self._order(epoch)[place * self.batch_size : (place + 1) * self.batch_size]
 
     def deal(self, draw: int) -> Batch:
         """The batch number ``draw`` of the whole run."""
@@ -108,21 +108,23 @@ class Loop:
     ) -> None:
         self.model = model.to(device)
         self.data = data = training.shown(data, seed)
-        self.deck = Deck(data, training.batch, Noise(seed, "order"))
-        self.batch = self.deck.batch
+        self.deck = BatchSampler(data, training.batch_size, Noise(seed, "order"))
+        self.batch_size = self.deck.batch_size
         self.total = total
         self.seed = seed
         self.device = torch.device(device)
         self.schedule = SCHEDULES[training.schedule]
         self.step = 0
         self.seats = [
-            Seat(player, training.optimizers[player.name])
+            PlayerState(player, training.optimizers[player.name])
             for player in model.players()
             if any(parameter.requires_grad for parameter in player.parameters)
         ]
         if any(seat.player.labelled for seat in self.seats):
-            self.labelled = Deck(data.labelled(), training.batch, Noise(seed, "order", "labelled"))
-        self.turns = max(seat.player.turns for seat in self.seats)
+            self.labelled = BatchSampler(
+                data.labelled(), training.batch_size, Noise(seed, "order", "labelled")
+            )
+        self.n_critic = max(seat.player.n_critic for seat in self.seats)
         self.norms = [
             (module, guardian(model, name))
             for name, module in model.named_modules()
@@ -132,16 +134,16 @@ class Loop:
     @property
     def per_epoch(self) -> float:
         """Steps in one pass over the data."""
-        return self.deck.per_epoch / self.turns
+        return self.deck.per_epoch / self.n_critic
 
     def rows(self, draw: int, labelled: bool = False) -> Batch:
         """The batch number ``draw`` of the whole run, of all rows or of those with a label."""
         return (self.labelled if labelled else self.deck).deal(draw).to(self.device)
 
-    def twins(self, draw: int) -> Tensor | None:
+    def paired_rows(self, draw: int) -> Tensor | None:
         """The twins of the batch number ``draw`` of all rows, if any row has one."""
-        twins = self.data.twins(self.deck.index(draw))
-        return None if twins is None else twins.to(self.device)
+        paired_rows = self.data.paired_rows(self.deck.index(draw))
+        return None if paired_rows is None else paired_rows.to(self.device)
 
     def advance(self) -> tuple[dict[str, Tensor], Square]:
         """One step of every player: the terms it descended, and the last square the model saw.
@@ -158,24 +160,24 @@ class Loop:
         for seat in self.seats:
             for group in seat.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            for turn in range(seat.player.turns):
-                draw = self.step * self.turns + turn
+            for turn in range(seat.player.n_critic):
+                draw = self.step * self.n_critic + turn
                 x, y = self.rows(draw, seat.player.labelled)
-                twin = None if seat.player.labelled else self.twins(draw)
-                square = Square(self.model, x, noise(turn), y, twin)
+                paired = None if seat.player.labelled else self.paired_rows(draw)
+                square = Square(self.model, x, noise(turn), y, paired)
                 with self.awake(seat):
                     losses = seat.player.loss(square)
                     seat.descend(losses, self.step)
             terms |= {name: value.detach() for name, value in losses.items()}
             seen = seen or square
         assert seen is not None
-        with still(norm for norm, _ in self.norms):
-            self.model.settle(seen, self.step, factor)
+        with frozen_batch_stats(norm for norm, _ in self.norms):
+            self.model.update_state(seen, self.step, factor)
         self.step += 1
         return terms, seen
 
     @contextmanager
-    def awake(self, seat: Seat) -> Iterator[None]:
+    def awake(self, seat: PlayerState) -> Iterator[None]:
         """Only this player's parameters have gradients, and only its BatchNorms keep statistics."""
         if len(self.seats) == 1:
             yield
@@ -184,7 +186,7 @@ class Loop:
         for parameter in others:
             parameter.requires_grad_(False)
         try:
-            with still(norm for norm, parameter in self.norms if parameter not in seat.owned):
+            with frozen_batch_stats(norm for norm, parameter in self.norms if parameter not in seat.owned):
                 yield
         finally:
             for parameter in others:
@@ -216,7 +218,7 @@ class Loop:
 
 
 @contextmanager
-def still(norms: Iterable[_BatchNorm]) -> Iterator[None]:
+def frozen_batch_stats(norms: Iterable[_BatchNorm]) -> Iterator[None]:
     """These BatchNorms keep no statistics for a while; they still use those of the batch."""
     asleep = list(norms)
     for norm in asleep:
@@ -252,7 +254,7 @@ def guardian(model: nn.Module, name: str) -> int | None:
 
 
 @dataclass
-class Seat:
+class PlayerState:
     """A player at the table, with the optimizer of its own parameters."""
 
     player: Player

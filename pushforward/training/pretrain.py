@@ -33,7 +33,7 @@ def match_moments(
     optimizing: Optimizing,
     seed: int = 0,
     steps: int = 200,
-    batch: int = 1000,
+    batch_size: int = 1000,
     enough: float = 0.1,
 ) -> float:
     """Moves the encoder alone until :func:`moment_gap` falls below ``enough``; returns the last gap.
@@ -44,12 +44,12 @@ def match_moments(
         | https://github.com/tolstikhin/wae
     """
     optimizer = optimizing(model.encoder.parameters())
-    device = model.prior.anchor.device
+    device = model.prior.device_buffer.device
     gap = torch.tensor(float("inf"))
     for step in range(steps):
         noise = Noise(seed, "pretrain", step)
         reseed(noise("modules").integer(), device)
-        x, y = data.batch(noise("rows").permutation(len(data))[:batch])
+        x, y = data.batch(noise("rows").permutation(len(data))[:batch_size])
         square = Square(model, x.to(device), noise, None if y is None else y.to(device))
         gap = moment_gap(square.Ex, square.z)
         if not math.isfinite(gap.item()):

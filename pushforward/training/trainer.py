@@ -23,7 +23,7 @@ from pushforward.files import replace_text
 from pushforward.training import checkpoints
 from pushforward.training.loop import Loop
 from pushforward.training.monitor import watch
-from pushforward.utils import at_rest
+from pushforward.utils import eval_mode
 
 LINES = 200  # of history in a run
 PICTURES = 10  # sample sheets, and planned checkpoints, in a run
@@ -39,7 +39,7 @@ class Show(Protocol):
         """A line that stays."""
 
 
-class Session:
+class Trainer:
     """Drives a loop to its end.
 
     Arguments:
@@ -54,7 +54,7 @@ class Session:
         self.loop = loop
         self.show = show
         self.draw = draw
-        self.health = watch(loop.model, loop.batch)
+        self.health = watch(loop.model, loop.batch_size)
         self.sums: dict[str, float] = {}
         self.count = 0
 
@@ -108,20 +108,24 @@ class Session:
                     self.sums[name] = self.sums.get(name, 0.0) + value.item()
                 self.count += 1
                 if loop.step % line_every == 0 or loop.step == loop.total:
-                    signs = self.health.signs(square)
-                    with at_rest(loop.model):  # to look must not move running statistics
-                        signs |= {name: sign.item() for name, sign in loop.model.signs(square).items()}
+                    diagnostics = self.health.diagnostics(square)
+                    with eval_mode(loop.model):  # to look must not move running statistics
+                        diagnostics |= {
+                            name: sign.item() for name, sign in loop.model.diagnostics(square).items()
+                        }
                     means = {name: value / self.count for name, value in self.sums.items()}
                     self.sums, self.count = {}, 0
-                    line: dict[str, Any] = {"step": loop.step, "terms": means, "signs": signs}
-                    if loop.model.factor is not None:
-                        line["weight"] = loop.model.factor
-                    warnings = self.health.warnings(signs, loop.step / loop.total)
+                    line: dict[str, Any] = {"step": loop.step, "terms": means, "diagnostics": diagnostics}
+                    if loop.model.discrepancy_weight is not None:
+                        line["weight"] = loop.model.discrepancy_weight
+                    warnings = self.health.warnings(diagnostics, loop.step / loop.total)
                     if warnings:
                         line["warnings"] = warnings
                     history.write(json.dumps(line) + "\n")
                     history.flush()
-                    words = "  ".join(f"{name} {value:.4g}" for name, value in {**means, **signs}.items())
+                    words = "  ".join(
+                        f"{name} {value:.4g}" for name, value in {**means, **diagnostics}.items()
+                    )
                     words += " !" if self.health.warned else ""
                     for warning in warnings:
                         self.show.say(f"warning, step {loop.step}: {warning}")
@@ -144,7 +148,7 @@ class Session:
                     raise InterruptedRunError(f"{place}; go on with: pushforward resume {self.folder}")
 
 
-def rehearse(loop: Loop, seconds: float) -> float:
+def measure_speed(loop: Loop, seconds: float) -> float:
     """Steps a second, measured on steps that are undone afterwards."""
     tensors, numbers = loop.state()
     total, loop.total = loop.total, max(loop.total, 1_000_000)

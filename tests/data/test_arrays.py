@@ -64,7 +64,7 @@ def test_ambiguous_layouts_are_told():
 
 def test_bytes_stay_bytes():
     data = open_dataset(BYTES)
-    assert data.unit
+    assert data.in_unit_interval
     assert np.array_equal(whole(data).numpy()[:, 0], BYTES)
     assert data.train.x.dtype == torch.uint8
     assert data.train.batch(slice(None)).x.max() == 1
@@ -73,7 +73,7 @@ def test_bytes_stay_bytes():
 def test_booleans_are_nought_and_one():
     for x in (BYTES > 99, (BYTES > 99).reshape(10, -1)):
         data = open_dataset(x)
-        assert data.unit
+        assert data.in_unit_interval
         assert set(data.train.batch(slice(None)).x.unique().tolist()) == {0.0, 1.0}
 
 
@@ -86,7 +86,7 @@ def test_a_mask_of_bytes_is_not_black():
 @pytest.mark.parametrize("dtype", [np.int16, np.int64, np.uint16, np.float32, np.float64])
 def test_images_up_to_255_are_divided(dtype):
     data = open_dataset(BYTES.astype(dtype))
-    assert data.unit
+    assert data.in_unit_interval
     assert "divided by 255" in data.notes[0]
     assert torch.equal(data.train.batch(slice(None)).x, open_dataset(BYTES).train.batch(slice(None)).x)
 
@@ -94,22 +94,22 @@ def test_images_up_to_255_are_divided(dtype):
 @pytest.mark.parametrize("x", [BYTES / 127.5 - 1.0, BYTES.astype(float) * 3, (BYTES // 16).astype(int)])
 def test_other_images_are_real_numbers(x):
     data = open_dataset(x)
-    assert not data.unit
+    assert not data.in_unit_interval
     assert "taken as real numbers" in data.notes[0]
     assert np.allclose(whole(data).numpy()[:, 0], x)
 
 
 def test_vectors_are_never_divided():
-    assert open_dataset(UNIT).unit
+    assert open_dataset(UNIT).in_unit_interval
     for x in (UNIT * 255, UNIT - 0.5, (UNIT * 255).astype(int)):
         data = open_dataset(x)
-        assert not data.unit
+        assert not data.in_unit_interval
         assert np.allclose(whole(data).numpy(), x)
 
 
 def test_vectors_of_bytes_are_pictures_without_a_shape():
     data = open_dataset(BYTES.reshape(10, -1))
-    assert data.unit
+    assert data.in_unit_interval
     assert "divided by 255" in data.notes[0]
 
 
@@ -128,7 +128,9 @@ def test_one_scale_for_train_and_test():
 def test_any_finite_table_is_kept(x):
     data = open_dataset(x)
     assert np.array_equal(whole(data).numpy(), x.astype(np.float32))
-    assert data.unit == bool((x.astype(np.float32) >= 0).all() and (x.astype(np.float32) <= 1).all())
+    assert data.in_unit_interval == bool(
+        (x.astype(np.float32) >= 0).all() and (x.astype(np.float32) <= 1).all()
+    )
 
 
 def test_the_data_are_a_copy():

@@ -35,7 +35,12 @@ def test_digits():
 
     data = open_dataset("digits")
     assert (data.shape, len(data.train), len(data.test)) == ((1, 8, 8), 1438, 359)
-    assert (data.name, data.source, data.unit, len(data.classes)) == ("digits", "digits", True, 10)
+    assert (data.name, data.source, data.in_unit_interval, len(data.classes)) == (
+        "digits",
+        "digits",
+        True,
+        10,
+    )
     assert (data.train.x.min(), data.train.x.max()) == (0, 1)
     test = hold_out(1797, 0.2)[1]
     assert np.array_equal(data.test.y.numpy(), load_digits().target[test])
@@ -138,7 +143,7 @@ def test_idx_files_are_found(tmp_path, tiny, name, place, packed):
     assert np.array_equal(data.test.x[:, 0].numpy(), test_x)
     assert data.train.y.tolist() == train_y.tolist()
     assert data.test.y.tolist() == test_y.tolist()
-    assert (data.name, data.source, len(data.classes), data.unit) == (name, name, 10, True)
+    assert (data.name, data.source, len(data.classes), data.in_unit_interval) == (name, name, 10, True)
     assert data.train.x.dtype == torch.uint8
 
 
@@ -370,7 +375,7 @@ def celeba(tmp_path):
 def test_celeba(tmp_path, celeba):
     data = open_dataset("celeba", data_dir=tmp_path)
     assert (data.shape, len(data.train), len(data.test)) == ((3, 64, 64), 3, 2)
-    assert (data.name, data.source, data.unit) == ("celeba", "celeba", True)
+    assert (data.name, data.source, data.in_unit_interval) == ("celeba", "celeba", True)
     face = torch.tensor([250.0, 240.0, 230.0]).view(3, 1, 1)
     assert (data.train.x[:, :, 2:-2, 2:-2].float() - face).abs().max() <= 3
     assert data.train.x.float().mean() > 235  # no black border was left in

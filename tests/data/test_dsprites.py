@@ -46,7 +46,12 @@ def test_dsprites(tmp_path, arrays, place, monkeypatch):
     put(tmp_path / place, arrays)
     monkeypatch.setattr(pickle, "load", None)
     data = open_dataset("dsprites", data_dir=tmp_path)
-    assert (data.name, data.source, data.unit, data.shape) == ("dsprites", "dsprites", True, (1, 64, 64))
+    assert (data.name, data.source, data.in_unit_interval, data.shape) == (
+        "dsprites",
+        "dsprites",
+        True,
+        (1, 64, 64),
+    )
     assert (len(data.train), len(data.test)) == (130, 14)
     assert data.classes == ("square", "ellipse", "heart")
     assert data.factors == ("shape", "scale", "orientation", "x", "y")

@@ -16,7 +16,7 @@ def world(rows=6):
     x = (10 * factors[:, 0] + factors[:, 1]).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
     whole = Split(x.contiguous(), factors[:, 0].clone(), factors)
     parts = (whole.rows(part) for part in (torch.arange(rows), torch.arange(rows, 2 * rows)))
-    return Dataset("world", *parts, unit=True, factors=("a", "b"))
+    return Dataset("world", *parts, in_unit_interval=True, factors=("a", "b"))
 
 
 def assert_belong(split):
@@ -42,16 +42,16 @@ def test_factors_survive_resizing_and_notes(size):
 
 def test_batches_are_data_and_labels_alone():
     data = world()
-    for batch in (data.train.batch(slice(0, 2)), data.train.some(2, Noise(0))):
+    for batch in (data.train.batch(slice(0, 2)), data.train.subsample(2, Noise(0))):
         assert batch._fields == ("x", "y")
 
 
 def test_fingerprints_of_data_without_factors_stay():
     """Runs keep them: these were printed before there were factors."""
     x, y = torch.arange(12, dtype=torch.uint8).view(4, 3), torch.tensor([0, 1])
-    labelled = Dataset("t", Split(x[:2], y), Split(x[2:], y.flip(0)), unit=True)
+    labelled = Dataset("t", Split(x[:2], y), Split(x[2:], y.flip(0)), in_unit_interval=True)
     assert labelled.fingerprint == "fff0dc33b7b04ea44f37f61b63bce0d703ec54113c0cc1e3d7ec5b098d5f4ef2"
-    bare = Dataset("t", Split(x[:2]), Split(x[2:]), unit=True)
+    bare = Dataset("t", Split(x[:2]), Split(x[2:]), in_unit_interval=True)
     assert bare.fingerprint == "926d20baf72d216453163720feef85b5f0acab63592dd5823e3e900f6bd9cb03"
 
 

@@ -57,7 +57,7 @@ def test_rows_are_the_files_in_order(tmp_path):
     expected = [np.asarray(Image.open(tmp_path / "photos" / name)).transpose(2, 0, 1) for name in names]
     assert np.array_equal(rows(data), expected)
     assert (data.name, data.source) == ("photos", str(tmp_path / "photos"))
-    assert data.unit
+    assert data.in_unit_interval
     assert data.notes == ("2 of 12 images are held out, the same in every run",)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pushforward.data import open_dataset
-from pushforward.data.lines import CHARACTERS, Lines, as_dataset, read_table
+from pushforward.data.lines import CHARACTERS, TextFile, as_dataset, read_table
 from pushforward.errors import ConfigError, DataError
 from pushforward.rng import Noise
 from pushforward.text.tokens import END, PAD, SPECIAL, UNKNOWN, lengths
@@ -153,7 +153,7 @@ def test_each_text_file_of_a_folder_is_a_style(folder):
     assert data.labels == ("modern", "original")
     said = data.words.lines(data.train.x)
     assert all(line.startswith("thy") == bool(y) for line, y in zip(said, data.train.y, strict=True))
-    assert data.train.twin is None
+    assert data.train.paired is None
 
 
 @pytest.mark.parametrize("ending", ["", "_txt"])
@@ -163,8 +163,8 @@ def test_files_by_split_and_style(folder, ending):
     data = open_dataset(folder(**files, **{f"test_b{ending}": OLD[:4]}, README_txt=["no style"]))
     assert data.labels == ("a", "b")
     assert (len(data.train), len(data.test)) == (len(SAID) + 5, 8)
-    assert data.train.twin is None
-    assert data.test.twin is None
+    assert data.train.paired is None
+    assert data.test.paired is None
 
 
 def test_files_to_learn_from_and_held_out_are_no_styles(folder):
@@ -179,9 +179,9 @@ def test_held_out_pairs_are_those_of_their_table(folder):
     table = ["b\ta", *(f"{other}\t{one}" for one, other in zip(SAID[:3], OLD[:3], strict=True))]
     folder(train_a=SAID, train_b=OLD, test_a=SAID[5:7], test_b=OLD[5:7])
     data = open_dataset(folder(**{"test-pairs_tsv": table}))
-    known = data.test.twin[:, 0] >= 0
+    known = data.test.paired[:, 0] >= 0
     both = list(
-        zip(data.words.lines(data.test.x[known]), data.words.lines(data.test.twin[known]), strict=True)
+        zip(data.words.lines(data.test.x[known]), data.words.lines(data.test.paired[known]), strict=True)
     )
     there = list(zip(SAID[:3], OLD[:3], strict=True))
     assert both == [pair for one, other in there for pair in ((one, other), (other, one))]
@@ -197,15 +197,15 @@ def test_copies_of_a_line_are_all_on_one_side(file):
 def test_pairs_are_learnt_from_in_both_styles(folder):
     table = ["a\tb", *(f"{one}\t{other}" for one, other in zip(SAID, OLD, strict=True))]
     data = open_dataset(folder(a_txt=SAID[:8], b_txt=OLD[:8], pairs_tsv=table))
-    known = data.train.twin[:, 0] >= 0
+    known = data.train.paired[:, 0] >= 0
     assert known.sum() == 2 * len(SAID)
-    for line, twin, y in zip(
+    for line, paired, y in zip(
         data.words.lines(data.train.x[known]),
-        data.words.lines(data.train.twin[known]),
+        data.words.lines(data.train.paired[known]),
         data.train.y[known],
         strict=True,
     ):
-        assert twin == (line.replace("the", "thy") if y == 0 else line.replace("thy", "the"))
+        assert paired == (line.replace("the", "thy") if y == 0 else line.replace("thy", "the"))
 
 
 def test_a_file_that_is_missing_is_named(folder):
@@ -221,28 +221,30 @@ def test_a_table_without_the_styles_is_refused(folder):
 def test_a_share_of_the_pairs_can_be_shown():
     """Both rows of a pair are shown or neither; which ones is a function of the noise."""
     data = open_dataset("phrases")
-    half = data.train.pairing(0.5, Noise(0))
-    known = half.twin[:, 0] >= 0
+    half = data.train.keep_pairs(0.5, Noise(0))
+    known = half.paired[:, 0] >= 0
     assert abs(known.double().mean().item() - 0.5) < 0.05
     # Rows that say the same line share their fate, and so does the line that each is paired with.
     fate = {}
-    for row, twin, shown in zip(data.train.x.tolist(), data.train.twin.tolist(), known.tolist(), strict=True):
-        pair = frozenset([tuple(row), tuple(twin)])
+    for row, paired, shown in zip(
+        data.train.x.tolist(), data.train.paired.tolist(), known.tolist(), strict=True
+    ):
+        pair = frozenset([tuple(row), tuple(paired)])
         assert fate.setdefault(pair, shown) == shown
-    assert torch.equal(half.twin, data.train.pairing(0.5, Noise(0)).twin)
-    assert not torch.equal(half.twin, data.train.pairing(0.5, Noise(1)).twin)
-    assert (data.train.pairing(1.0, Noise(0)).twin[:, 0] >= 0).all()
-    assert data.train.pairing(0.0, Noise(0)).twin is None
+    assert torch.equal(half.paired, data.train.keep_pairs(0.5, Noise(0)).paired)
+    assert not torch.equal(half.paired, data.train.keep_pairs(0.5, Noise(1)).paired)
+    assert (data.train.keep_pairs(1.0, Noise(0)).paired[:, 0] >= 0).all()
+    assert data.train.keep_pairs(0.0, Noise(0)).paired is None
     with pytest.raises(
         DataError, match=r"a share of 0\.5 of the pairs is to be known, and the rows have none"
     ):
-        open_dataset("digits").train.pairing(0.5, Noise(0))
+        open_dataset("digits").train.keep_pairs(0.5, Noise(0))
 
 
 def test_phrases_are_pairs_in_two_styles():
     data = open_dataset("phrases")
     assert data.labels == ("plain", "old")
-    assert torch.equal(data.train.twin[data.train.y == 0], data.train.x[data.train.y == 1])
+    assert torch.equal(data.train.paired[data.train.y == 0], data.train.x[data.train.y == 1])
     assert open_dataset("phrases").fingerprint == data.fingerprint
 
 
@@ -284,7 +286,7 @@ def test_a_damaged_compressed_table_is_refused(tmp_path):
 
 
 def test_lines_in_memory():
-    data = as_dataset("toy", {"": Lines(SAID)}, {"": Lines(SAID[:3])}, pieces=60)
+    data = as_dataset("toy", {"": TextFile(SAID)}, {"": TextFile(SAID[:3])}, pieces=60)
     assert (data.source, len(data.train), len(data.test)) == (None, len(SAID), 3)
 
 

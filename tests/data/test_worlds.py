@@ -39,7 +39,7 @@ def unpacked(x):
 
 
 def test_the_world_of_sprites(world):
-    assert (world.name, world.source, world.unit) == ("sprites", "sprites", True)
+    assert (world.name, world.source, world.in_unit_interval) == ("sprites", "sprites", True)
     assert (world.shape, len(world.train), len(world.test)) == ((1, 64, 64), 60_000, 10_000)
     assert world.classes == ("square", "ellipse", "heart")
     assert world.factors == ("shape", "scale", "orientation", "x", "y") == FACTORS
@@ -212,7 +212,7 @@ def fading():
 
 
 def test_the_world_of_fading_squares(fading):
-    assert (fading.name, fading.source, fading.unit) == ("fading-squares", "fading-squares", True)
+    assert (fading.name, fading.source, fading.in_unit_interval) == ("fading-squares", "fading-squares", True)
     assert (fading.shape, len(fading.train), len(fading.test)) == ((1, 32, 32), 901, 100)
     assert (fading.classes, fading.train.y, fading.factors) == (None, None, ("grey",))
     assert fading.fingerprint == "a8ffac13d2b2196cfb4d5864bf8cee0fb92743808beebf5f06f0cb2717f5ab27"

@@ -52,7 +52,7 @@ def test_what_is_finished_is_not_done_again(found):
     for path, time in before.items():
         assert (path / "evaluation.json").stat().st_mtime_ns == time
     more = compare(["ae"], "digits", seeds=[0], out=found.path, **{**QUICK, "features": "pixels"})
-    assert more.runs[0].verdict["features"]["name"] == "pixels"
+    assert more.runs[0].results["features"]["name"] == "pixels"
 
 
 def test_runs_are_judged_as_they_are(found, trained, tmp_path):
@@ -76,19 +76,19 @@ def test_several_data_sets(tmp_path, digits):
 
 def test_what_cannot_stand_in_one_table(trained):
     with pytest.raises(ConfigError, match="they differ in features"):
-        table([fake("a", 0, 1.0, trained), replace(other := fake("a", 1, 1.0, trained), verdict={
-            **other.verdict, "features": {**other.verdict["features"], "sha256": "1" * 64}})])  # fmt: skip
+        table([fake("a", 0, 1.0, trained), replace(other := fake("a", 1, 1.0, trained), results={
+            **other.results, "features": {**other.results["features"], "sha256": "1" * 64}})])  # fmt: skip
     with pytest.raises(ConfigError, match="a recipe is there twice with one seed"):
         table([fake("a", 0, 1.0, trained), fake("a", 0, 2.0, trained)])
 
 
 def fake(case, seed, error, tmp):
-    verdict = {
+    results = {
         "rows": 9, "range": "[0, 1]",
         "features": {"name": "pca", "sha256": "0" * 64, "resize": "none", "dimensions": 3},
         "reconstruction": {"squared_error": {"value": error, "error": 0.1}},
     }  # fmt: skip
-    return Compared(case, "toy", seed, tmp, verdict)
+    return Compared(case, "toy", seed, tmp, results)
 
 
 def test_best_is_who_cannot_be_told_from_the_best(trained):
@@ -149,7 +149,7 @@ def test_bad_comparisons(tmp_path):
     with pytest.raises(ConfigError, match="unknown features 'pac': did you mean 'pca'"):
         compare(["ae"], "digits", out=tmp_path / "none", **{**QUICK, "features": "pac"})
     with pytest.raises(ConfigError, match="unknown section 'sample': did you mean 'samples'"):
-        compare(["ae"], "digits", out=tmp_path / "none", sections=["sample"], **QUICK)
+        compare(["ae"], "digits", out=tmp_path / "none", metrics=["sample"], **QUICK)
     assert not (tmp_path / "none").exists()
     with pytest.raises(ConfigError, match="at least one seed"):
         compare(["ae"], "digits", seeds=[], out=tmp_path)

@@ -34,7 +34,7 @@ ON_IMAGES = (*ON_POINTS, "dcgan", "gmmn-ae")
 def points():
     whole = open_dataset("ring")
     parts = (whole.train.rows(torch.arange(400)), whole.test.rows(torch.arange(100)))
-    return Dataset("ring", *parts, unit=False, modes=whole.modes)
+    return Dataset("ring", *parts, in_unit_interval=False, modes=whole.modes)
 
 
 def checked(run, shape):
@@ -49,7 +49,7 @@ def checked(run, shape):
     torch.testing.assert_close(paths[:, 0], run.decode(ends[:2]), rtol=1e-4, atol=1e-5)
     walks, places = run.stroll(ends[:1], dimensions=2, steps=3)
     assert walks.shape == (2, 3, *shape)
-    assert set(places) <= set(run.model.prior.walkable)
+    assert set(places) <= set(run.model.prior.continuous_dims)
     assert (run.path / "sheet.png").exists()
 
 
@@ -58,10 +58,10 @@ def test_on_points(recipe, points, tmp_path):
     """Every recipe trains on points, samples, interpolates, and is judged by the modes of the law."""
     run = pf.train(recipe, points, out=tmp_path / "run", steps=12, progress=False)
     checked(run, (2,))
-    found = run.evaluate(sections=("samples", "modes", "objective"))
+    found = run.evaluate(metrics=("samples", "modes", "objective"))
     assert found["modes"]["modes"] == 8
     assert 0 <= found["modes"]["high_quality"] <= 1
-    assert run.history[-1]["signs"]["spread"] > 0
+    assert run.history[-1]["diagnostics"]["spread"] > 0
     if recipe != "gmmn":
         assert "critic" in run.history[-1]["terms"]
     if recipe != "infogan":
@@ -73,13 +73,13 @@ def test_on_points(recipe, points, tmp_path):
 @pytest.mark.parametrize("recipe", ON_IMAGES)
 def test_on_images_and_loaded_again(recipe, digits, tmp_path):
     """Every recipe trains on images; what is loaded from the folder makes the same samples."""
-    run = pf.train(recipe, "digits", out=tmp_path / "run", steps=4, batch=20, progress=False)
+    run = pf.train(recipe, "digits", out=tmp_path / "run", steps=4, batch_size=20, progress=False)
     checked(run, (1, 8, 8))
     assert run.sample(8).min() >= 0
     assert run.sample(8).max() <= 1
     assert torch.equal(pf.load(run.path).sample(6), run.sample(6))
     sections = ("modes", "latent", "reconstruction", "classes")
-    found = run.evaluate(rows=60, sections=sections, features="classifier")
+    found = run.evaluate(rows=60, metrics=sections, features="classifier")
     assert found["modes"]["modes"] == 10
     assert ("latent" in found) == (recipe == "gmmn-ae")
 
@@ -114,26 +114,28 @@ def test_resumed_runs_are_the_same_bits(recipe, points, tmp_path, monkeypatch):
 
 def test_the_balance_of_began_is_shown(points, tmp_path):
     run = pf.train("began", points, out=tmp_path / "run", steps=5, progress=False)
-    assert {"k", "ratio", "measure"} <= set(run.history[-1]["signs"])
+    assert {"k", "ratio", "measure"} <= set(run.history[-1]["diagnostics"])
 
 
 def test_infogan_reads_classes(digits, tmp_path):
     """Classes can be asked for and read off data, without any label; numbers can be walked along."""
-    run = pf.train("infogan", "digits", out=tmp_path / "run", steps=4, classes=7, batch=20, progress=False)
+    run = pf.train(
+        "infogan", "digits", out=tmp_path / "run", steps=4, classes=7, batch_size=20, progress=False
+    )
     assert run.sample(3, label=6).shape == (3, 1, 8, 8)
     named = run.classify(digits.test.batch(slice(0, 20)).x)
     assert named.shape == (20,)
     assert named.max() < 7
-    found = run.evaluate(rows=100, sections=("classes",), features="pca")["classes"]
+    found = run.evaluate(rows=100, metrics=("classes",), features="pca")["classes"]
     assert {"error", "majority_error", "clusters"} <= set(found)
-    assert 0 not in run.model.prior.walkable
-    assert 7 in run.model.prior.walkable
-    assert "information_class" in run.history[-1]["signs"]
+    assert 0 not in run.model.prior.continuous_dims
+    assert 7 in run.model.prior.continuous_dims
+    assert "information_class" in run.history[-1]["diagnostics"]
 
 
 def test_interpolating_without_an_encoder(points, tmp_path, command):
     """The command walks between draws of the prior where there are no codes."""
-    run = pf.train("gmmn", "ring", out=tmp_path / "run", steps=2, batch=50, progress=False)
+    run = pf.train("gmmn", "ring", out=tmp_path / "run", steps=2, batch_size=50, progress=False)
     code, _, _ = command("interpolate", run.path, "--n", 3, "--steps", 4, "--out", tmp_path / "paths.npy")
     assert code == 0
     import numpy as np
@@ -152,10 +154,10 @@ def test_dcgan_s_batch_norm_keeps_statistics_in_the_critic_s_turn_alone(digits):
     """In the model's turn the critic's running statistics stay as they are."""
     from pushforward.training.loop import Loop
 
-    built = RECIPES["dcgan"](digits, batch=20)
+    built = RECIPES["dcgan"](digits, batch_size=20)
     loop = Loop(built.model, digits.train, built.training, total=4)
     model, critic = loop.seats
-    norm = next(m for m in built.model.match.modules() if isinstance(m, nn.BatchNorm2d))
+    norm = next(m for m in built.model.discrepancy.modules() if isinstance(m, nn.BatchNorm2d))
     from pushforward.rng import Noise
     from pushforward.square import Square
 
@@ -271,16 +273,16 @@ def test_to_watch_a_run_does_not_change_it(digits):
     from pushforward.rng import Noise
     from pushforward.square import Square
     from pushforward.training.monitor import watch
-    from pushforward.utils import at_rest
+    from pushforward.utils import eval_mode
 
     for recipe in ("dcgan", "infogan"):
-        model = RECIPES[recipe](digits, batch=20, settings="paper").model.train()
+        model = RECIPES[recipe](digits, batch_size=20, settings="paper").model.train()
         square = Square(model, digits.train.batch(slice(0, 20)).x, Noise(0))
         assert square.Gz.shape == (20, 1, 8, 8)
         before = {name: value.clone() for name, value in model.state_dict().items()}
-        watch(model, 20).signs(square)
-        with at_rest(model):
-            model.signs(square)
+        watch(model, 20).diagnostics(square)
+        with eval_mode(model):
+            model.diagnostics(square)
         for name, value in model.state_dict().items():
             assert torch.equal(value, before[name]), name
 
@@ -292,7 +294,7 @@ def test_defaults_are_kept_with_the_run(points, tmp_path, monkeypatch):
     assert config["defaults"]["pull"] == 0.0
     config["defaults"]["pull"] = 0.3
     (run.path / "config.json").write_text(json.dumps(config))
-    assert pf.load(run.path, data=points).model.match.pull == 0.3
+    assert pf.load(run.path, data=points).model.discrepancy.pulling_away_weight == 0.3
 
 
 def test_what_a_row_of_settings_said_is_kept_with_the_run(points, tmp_path):
@@ -303,8 +305,12 @@ def test_what_a_row_of_settings_said_is_kept_with_the_run(points, tmp_path):
     assert (kept["gamma"], kept["rate"], kept["power"]) == (0.5, 0.02, 1)
     kept |= {"gamma": 0.3, "rate": 0.01, "power": 2}
     (run.path / "config.json").write_text(json.dumps(config))
-    match = pf.load(run.path, data=points).model.match
-    assert (match.gamma, match.rate, type(match.critic.cost).__name__) == (0.3, 0.01, "SquaredError")
+    discrepancy = pf.load(run.path, data=points).model.discrepancy
+    assert (discrepancy.gamma, discrepancy.k_lr, type(discrepancy.critic.cost).__name__) == (
+        0.3,
+        0.01,
+        "SquaredError",
+    )
 
 
 def test_runs_from_before_a_setting_was_there_go_on(points, tmp_path):
@@ -325,8 +331,13 @@ def test_runs_from_before_go_on_as_they_began(points, tmp_path):
         del config["resolved"][name]
     config["defaults"] = {"settings": "small", "gamma": 0.5}
     (run.path / "config.json").write_text(json.dumps(config))
-    match = pf.load(run.path, data=points).model.match
-    assert (match.gamma, match.rate, match.pull, type(match.critic.cost).__name__) == (0.5, 0.02, 0, "L1")
+    discrepancy = pf.load(run.path, data=points).model.discrepancy
+    assert (
+        discrepancy.gamma,
+        discrepancy.k_lr,
+        discrepancy.pulling_away_weight,
+        type(discrepancy.critic.cost).__name__,
+    ) == (0.5, 0.02, 0, "L1")
 
 
 def test_steps_do_not_depend_on_the_turns(digits):
@@ -355,10 +366,10 @@ def test_rows_that_are_all_equal_are_refused(tmp_path):
     ("data", "settings", "game", "turns"),
     [("digits", "small", Wasserstein, 3), ("digits", "paper", Hinge, 1), ("ring", "small", Hinge, 5)],
 )
-def test_the_game_of_sngan(data, settings, game, turns):
-    match = sngan(pf.open_dataset(data), settings=settings).model.match
-    assert type(match) is game
-    assert match.turns == turns
+def test_the_game_of_sngan(data, settings, game, n_critic):
+    discrepancy = sngan(pf.open_dataset(data), settings=settings).model.discrepancy
+    assert type(discrepancy) is game
+    assert discrepancy.n_critic == n_critic
 
 
 def test_the_critic_of_f_gan_is_bounded_on_points_and_normalised_on_images():
@@ -369,12 +380,12 @@ def test_the_critic_of_f_gan_is_bounded_on_points_and_normalised_on_images():
         ("digits", {"bounded": True}, True, False),
     ]
     for data, changes, bounded, normed in cases:
-        parts = list(f_gan(pf.open_dataset(data), **changes).model.match.critic.modules())
+        parts = list(f_gan(pf.open_dataset(data), **changes).model.discrepancy.critic.modules())
         assert any(is_parametrized(part) for part in parts) == bounded
         assert any(isinstance(part, nn.BatchNorm2d) for part in parts) == normed
 
 
 def test_clipped_critics_have_batch_norm_on_images_alone():
     for data, normed in (("digits", True), ("ring", False)):
-        critic = wgan(pf.open_dataset(data)).model.match.critic
+        critic = wgan(pf.open_dataset(data)).model.discrepancy.critic
         assert any(isinstance(part, nn.BatchNorm2d) for part in critic.modules()) == normed

@@ -13,7 +13,7 @@ from pushforward.data import Dataset, Split
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import ConfigError
-from pushforward.evaluation import SECTIONS, USUAL, Checkup, Evidence, diagnose, judge
+from pushforward.evaluation import SECTIONS, USUAL, Diagnosis, EvaluationContext, diagnose, evaluate
 from pushforward.features.base import Features
 from pushforward.models import Model
 from pushforward.networks import mlp
@@ -31,14 +31,14 @@ class Sampler(Model):
 
     def __init__(self, shape):
         super().__init__()
-        self.prior, self.decoder, self.match = NormalPrior(2), mlp(2, shape, [16]), Nothing()
+        self.prior, self.decoder, self.discrepancy = NormalPrior(2), mlp(2, shape, [16]), Nothing()
         self.cost = pf.SquaredError()
 
     def pair(self, s):
         return s.Gz, s.x
 
     def formula(self, s):
-        return {"match": self.match(*self.pair(s))}
+        return {"discrepancy": self.discrepancy(*self.pair(s))}
 
 
 class Copier(Model):
@@ -46,7 +46,7 @@ class Copier(Model):
 
     def __init__(self, data):
         super().__init__()
-        self.prior, self.cost, self.match = NormalPrior(1), pf.SquaredError(), Nothing()
+        self.prior, self.cost, self.discrepancy = NormalPrior(1), pf.SquaredError(), Nothing()
         self.register_buffer("rows", data.train.x)
         self.decoder = self.row
 
@@ -58,7 +58,7 @@ class Copier(Model):
         return s.Gz, s.x
 
     def formula(self, s):
-        return {"match": self.match(*self.pair(s))}
+        return {"discrepancy": self.discrepancy(*self.pair(s))}
 
 
 def data(shape, rows=120, labels=False):
@@ -66,13 +66,13 @@ def data(shape, rows=120, labels=False):
     y = torch.arange(2 * rows) % 2 if labels else None
     x = x if y is None else x * 0.3 + 0.5 * y.view(-1, *[1] * len(shape))
     halves = [Split(x[part], None if y is None else y[part]) for part in (slice(0, rows), slice(rows, None))]
-    return Dataset("toy", *halves, unit=True)
+    return Dataset("toy", *halves, in_unit_interval=True)
 
 
 def autoencoder(shape, cost=None):
     prior = NormalPrior(2)
     encoder = DeterministicEncoder(mlp(shape, 2, [16]))
-    return pf.WAE(prior, mlp(2, shape, [16]), encoder, pf.MMD(pf.IMQ(prior.spread)), cost)
+    return pf.WAE(prior, mlp(2, shape, [16]), encoder, pf.MMD(pf.IMQ(prior.expected_sq_distance)), cost)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 7), (5,), (2, 4, 4), (1,)])
@@ -80,13 +80,13 @@ def autoencoder(shape, cost=None):
 @pytest.mark.parametrize("labels", [False, True])
 def test_no_encoder_no_image_no_label(shape, make, labels, monkeypatch):
     """Sections follow from what model and data are, and from nothing else."""
-    monkeypatch.setattr(sys.modules[judge.__module__], "TEMPERATURES", 3)
+    monkeypatch.setattr(sys.modules[evaluate.__module__], "TEMPERATURES", 3)
     model, given = make(shape).eval(), data(shape, labels=labels)
-    result = judge(Evidence(model, given), SECTIONS)
-    encodes, image = make is autoencoder, len(shape) == 3 and shape[0] in (1, 3)
+    result = evaluate(EvaluationContext(model, given), SECTIONS)
+    has_encoder, image = make is autoencoder, len(shape) == 3 and shape[0] in (1, 3)
     expected = {"objective", "samples", "floor", "annealing", "parzen"}
-    expected |= {"reconstruction", "latent"} if encodes else set()
-    expected |= {"classes"} if encodes and labels else set()
+    expected |= {"reconstruction", "latent"} if has_encoder else set()
+    expected |= {"classes"} if has_encoder and labels else set()
     expected |= {"modes"} if labels else set()
     expected |= {"sharpness"} if image else set()
     assert set(result) == expected | {"rows", "range", "features"}
@@ -100,15 +100,15 @@ def test_no_encoder_no_image_no_label(shape, make, labels, monkeypatch):
 @pytest.mark.parametrize("make", [Sampler, autoencoder])
 def test_the_doctor_sees_any_model(make):
     model, given = make((5,)).eval(), data((5,))
-    found = diagnose(Checkup(Evidence(model, given, rows=100), steps=3))
+    found = diagnose(Diagnosis(EvaluationContext(model, given, rows=100), steps=3))
     assert found[0].name == "too few steps"
-    assert Checkup(Evidence(model, given, rows=100)).signs()
+    assert Diagnosis(EvaluationContext(model, given, rows=100)).diagnostics()
 
 
 def test_a_perfect_sampler_scores_what_training_rows_score():
     """Samples that are training rows cannot be told from held-out ones: floor and figures agree."""
     given = data((4,), rows=1000)
-    result = judge(Evidence(Copier(given).eval(), given, "pixels"), ["samples", "floor"])
+    result = evaluate(EvaluationContext(Copier(given).eval(), given, "pixels"), ["samples", "floor"])
     samples, floor = result["samples"], result["floor"]
     assert samples["frechet"]["value"] == pytest.approx(floor["frechet"]["value"], abs=0.01)
     assert abs(samples["kid"]["value"]) < 4 * samples["kid"]["error"] + 0.01
@@ -122,7 +122,7 @@ def test_figures_know_which_is_made():
     given = data((3,))
     model = Copier(given)
     model.rows[:] = given.test.x[0].clone()
-    samples = judge(Evidence(model.eval(), given, "pixels"), ["samples"])["samples"]
+    samples = evaluate(EvaluationContext(model.eval(), given, "pixels"), ["samples"])["samples"]
     assert samples["precision"] == 1
     assert samples["recall"] < 0.1
     assert samples["coverage"] < 0.1
@@ -140,27 +140,27 @@ def test_everything_is_made_once():
             calls.append(len(x))
             return x.flatten(1)
 
-    evidence = Evidence(Sampler((5,)).eval(), data((5,)), Counting())
-    judge(evidence, ["objective"])
+    evidence = EvaluationContext(Sampler((5,)).eval(), data((5,)), Counting())
+    evaluate(evidence, ["objective"])
     assert sum(calls) == 120  # the held-out rows, whose dimensions stand in the verdict
-    judge(evidence, ["samples", "samples"])
+    evaluate(evidence, ["samples", "samples"])
     assert sum(calls) == 240
-    judge(evidence, USUAL)
+    evaluate(evidence, USUAL)
     assert sum(calls) == 360
 
 
 def test_rows_do_not_depend_on_their_number():
     model = Sampler((5,)).eval()
-    evidence = [Evidence(model, data((5,), 600), "pixels", rows=rows) for rows in (50, 600)]
+    evidence = [EvaluationContext(model, data((5,), 600), "pixels", rows=rows) for rows in (50, 600)]
     assert torch.equal(evidence[0].samples.features[:25], evidence[1].samples.features[:25])
     torch.testing.assert_close(evidence[0].samples.features, evidence[1].samples.features[:50])
 
 
 def test_bad_questions():
     with pytest.raises(ConfigError, match="unknown section 'sample': did you mean 'samples'"):
-        judge(Evidence(Sampler((5,)), data((5,))), ["sample"])
+        evaluate(EvaluationContext(Sampler((5,)), data((5,))), ["sample"])
     with pytest.raises(ConfigError, match="rows must be at least 2, got 1"):
-        Evidence(Sampler((5,)), data((5,)), rows=1)
+        EvaluationContext(Sampler((5,)), data((5,)), rows=1)
 
 
 # --------------------------------------------------------------------------------- the run's verbs
@@ -168,13 +168,13 @@ def test_bad_questions():
 
 def test_what_was_found_before_still_holds(trained):
     """More questions of the same rows add to the file; other features begin it anew."""
-    trained.evaluate(features="pixels", sections=["objective"])
-    trained.evaluate(features="pca", sections=["samples"])
-    both = trained.evaluate(features="pca", sections=["latent"])
+    trained.evaluate(features="pixels", metrics=["objective"])
+    trained.evaluate(features="pca", metrics=["samples"])
+    both = trained.evaluate(features="pca", metrics=["latent"])
     assert both["sections"] == ["samples", "latent"]
     assert {"samples", "latent"} <= set(both)
     assert json.loads((trained.path / "evaluation.json").read_text()) == both == read_verdict(trained.path)
-    other = trained.evaluate(features="pixels", sections=["latent"])
+    other = trained.evaluate(features="pixels", metrics=["latent"])
     assert other["sections"] == ["latent"]
     assert "samples" not in other
 
@@ -182,14 +182,14 @@ def test_what_was_found_before_still_holds(trained):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"sections": null}', '{"sections": [], "features": 3}'])
 def test_a_damaged_verdict_is_made_again(text, trained):
     (trained.path / "evaluation.json").write_text(text)
-    assert trained.judged(features="pca", sections=["objective"])["sections"] == ["objective"]
+    assert trained.judged(features="pca", metrics=["objective"])["sections"] == ["objective"]
 
 
 def test_an_older_judge_is_not_believed(trained, monkeypatch):
-    trained.evaluate(features="pca", sections=["objective"])
-    assert trained.judged(features="pca", sections=["objective"]) == read_verdict(trained.path)
+    trained.evaluate(features="pca", metrics=["objective"])
+    assert trained.judged(features="pca", metrics=["objective"]) == read_verdict(trained.path)
     monkeypatch.setattr("pushforward.runs.results.VERSION", 99)
-    assert trained.judged(features="pca", sections=["objective"])["judge"] == 99
+    assert trained.judged(features="pca", metrics=["objective"])["judge"] == 99
 
 
 def test_reconstructions_are_not_compared_with_their_own_rows():
@@ -197,7 +197,7 @@ def test_reconstructions_are_not_compared_with_their_own_rows():
     given = data((4,), rows=1000)
     prior = NormalPrior(4)
     model = pf.AutoEncoder(prior, nn.Identity(), DeterministicEncoder(nn.Identity())).eval()
-    result = judge(Evidence(model, given, "pixels"), ["reconstruction", "floor"])
+    result = evaluate(EvaluationContext(model, given, "pixels"), ["reconstruction", "floor"])
     assert result["reconstruction"]["squared_error"]["value"] == 0
     back, floor = (result[name]["frechet"]["value"] for name in ("reconstruction", "floor"))
     assert 0.3 * floor < back < 5 * floor
@@ -207,7 +207,7 @@ def test_reconstructions_are_not_compared_with_their_own_rows():
 
 def test_likelihood_and_parzen_on_demand(tmp_path):
     run = pf.train("vae", "digits", out=tmp_path / "run", latent=2, steps=100, progress=False)
-    found = run.evaluate(features="pixels", sections=["objective", "likelihood", "parzen"])
+    found = run.evaluate(features="pixels", metrics=["objective", "likelihood", "parzen"])
     bound = found["likelihood"]["log_likelihood"]["value"]
     assert found["likelihood"]["rows"] == 359
     assert found["likelihood"]["observation"] == found["objective"]["observation"] == "Bernoulli()"
@@ -219,33 +219,33 @@ def test_likelihood_and_parzen_on_demand(tmp_path):
 def test_a_critic_s_claim_stands_beside_the_bound(recipe, tmp_path):
     """Beside AVB's importance-weighted bound stands what its critic claims; that is never called a bound."""
     run = pf.train(recipe, "digits", out=tmp_path / "run", latent=2, steps=20, progress=False)
-    found = run.evaluate(features="pixels", sections=["objective", "likelihood"])
+    found = run.evaluate(features="pixels", metrics=["objective", "likelihood"])
     terms = found["objective"]["terms"]
     assert math.isfinite(found["likelihood"]["log_likelihood"]["value"])
     assert ("critics_elbo" in found["likelihood"]) == (recipe == "avb")
     assert ("negative_elbo" in found["objective"]) == (recipe == "vae")
     if recipe == "avb":
-        assert set(terms) == {"cost", "match", "contrast"}
+        assert set(terms) == {"cost", "discrepancy", "contrast"}
         assert found["likelihood"]["critics_elbo"] == pytest.approx(-sum(terms.values()))
 
 
 def test_told_models_have_no_likelihood(tmp_path):
     """p(x | y) is no p(x): models that are told labels leave the sections out, and say so to nobody."""
     run = pf.train("vae", "digits", out=tmp_path / "run", label=True, steps=2, progress=False)
-    found = run.evaluate(features="pixels", sections=["objective", "likelihood", "annealing"])
+    found = run.evaluate(features="pixels", metrics=["objective", "likelihood", "annealing"])
     assert {"likelihood", "annealing"}.isdisjoint(found)
     assert "objective" in found
 
 
 def test_modules_of_ones_own_as_features(trained):
-    found = trained.evaluate(features=nn.Flatten(), sections=["samples"])
+    found = trained.evaluate(features=nn.Flatten(), metrics=["samples"])
     assert found["features"]["name"] == "Flatten"
     assert found["features"]["dimensions"] == 64
 
 
 def test_modules_of_one_name_are_not_mixed(trained):
-    trained.evaluate(features=nn.AvgPool2d(2), sections=["samples"])
-    other = trained.evaluate(features=nn.AvgPool2d(4), sections=["objective"])
+    trained.evaluate(features=nn.AvgPool2d(2), metrics=["samples"])
+    other = trained.evaluate(features=nn.AvgPool2d(4), metrics=["objective"])
     assert "samples" not in other
 
 

@@ -8,12 +8,12 @@ import torch
 import pushforward as pf
 from pushforward.distributions import NormalPrior
 from pushforward.rng import Noise
-from pushforward.training.monitor import Health
+from pushforward.training.monitor import CodesMonitor
 
 
 def codes(made, n=200, latent=3):
     given = torch.randn(n, latent, generator=torch.Generator().manual_seed(1))
-    return SimpleNamespace(resting=made, fresh=given)
+    return SimpleNamespace(eval_codes=made, fresh=given)
 
 
 def draws(n=200, latent=3):
@@ -21,34 +21,34 @@ def draws(n=200, latent=3):
 
 
 def test_healthy_codes_draw_no_warning():
-    health = Health(NormalPrior(3), batch=200)
-    signs = health.signs(codes(draws()))
-    assert 0.8 < signs["std"] < 1.2
-    assert abs(signs["mmd"]) < 0.05
-    assert health.warnings(signs, done=1.0) == []
+    health = CodesMonitor(NormalPrior(3), batch_size=200)
+    diagnostics = health.diagnostics(codes(draws()))
+    assert 0.8 < diagnostics["std"] < 1.2
+    assert abs(diagnostics["mmd"]) < 0.05
+    assert health.warnings(diagnostics, done=1.0) == []
 
 
 def test_a_collapsed_code_is_seen_early_and_said_once():
-    health = Health(NormalPrior(3), batch=200)
-    signs = health.signs(codes(draws() * torch.tensor([1.0, 1.0, 0.01])))
-    assert health.warnings(signs, done=0.01) == []  # running statistics are not to be trusted yet
-    (warning,) = health.warnings(signs, done=0.05)
+    health = CodesMonitor(NormalPrior(3), batch_size=200)
+    diagnostics = health.diagnostics(codes(draws() * torch.tensor([1.0, 1.0, 0.01])))
+    assert health.warnings(diagnostics, done=0.01) == []  # running statistics are not to be trusted yet
+    (warning,) = health.warnings(diagnostics, done=0.05)
     assert "the code has collapsed: its smallest standard deviation is 0.0" in warning
     assert "collapsed" in health.warned
-    assert not any("collapsed" in text for text in health.warnings(signs, done=0.5))
+    assert not any("collapsed" in text for text in health.warnings(diagnostics, done=0.5))
 
 
 def test_collapse_is_measured_against_the_prior():
-    assert Health(NormalPrior(3, sigma=0.05), batch=200).scale == 0.05
-    health = Health(NormalPrior(3, sigma=0.05), batch=200)
-    assert not health.warnings(health.signs(codes(0.05 * draws())), done=0.1)
+    assert CodesMonitor(NormalPrior(3, sigma=0.05), batch_size=200).scale == 0.05
+    health = CodesMonitor(NormalPrior(3, sigma=0.05), batch_size=200)
+    assert not health.warnings(health.diagnostics(codes(0.05 * draws())), done=0.1)
 
 
 def test_codes_far_from_the_prior_are_warned_about_once_they_had_time():
-    health = Health(NormalPrior(3), batch=200)
-    signs = health.signs(codes(draws() + 3))
-    assert health.warnings(signs, done=0.1) == []
-    (warning,) = health.warnings(signs, done=0.5)
+    health = CodesMonitor(NormalPrior(3), batch_size=200)
+    diagnostics = health.diagnostics(codes(draws() + 3))
+    assert health.warnings(diagnostics, done=0.1) == []
+    (warning,) = health.warnings(diagnostics, done=0.5)
     assert "the codes do not follow the prior: MMD² is" in warning
 
 
@@ -65,10 +65,10 @@ def test_the_progress_line_shows_the_signs_and_the_warning(tmp_path, capsys):
 @pytest.mark.parametrize("batch", [2, 4, 8, 12, 50])
 @pytest.mark.parametrize("latent", [2, 8, 64])
 def test_perfect_codes_in_small_batches_are_not_called_ill(batch, latent):
-    health = Health(NormalPrior(latent), batch)
+    health = CodesMonitor(NormalPrior(latent), batch)
     for seed in range(200):
         noise = Noise(seed)
         made = SimpleNamespace(
-            resting=noise("made").normal(batch, latent), fresh=noise("given").normal(batch, latent)
+            eval_codes=noise("made").normal(batch, latent), fresh=noise("given").normal(batch, latent)
         )
-        assert health.warnings(health.signs(made), done=1.0) == []
+        assert health.warnings(health.diagnostics(made), done=1.0) == []

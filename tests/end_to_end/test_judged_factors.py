@@ -9,7 +9,7 @@ import pushforward as pf
 from pushforward.data import Dataset, Split
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import DataError
-from pushforward.evaluation import SECTIONS, USUAL, Evidence, judge
+from pushforward.evaluation import SECTIONS, USUAL, EvaluationContext, evaluate
 from pushforward.evaluation.table import lines
 from pushforward.metrics.disentanglement import disentanglement
 from pushforward.networks import mlp
@@ -23,7 +23,7 @@ def world(rows=3000, sizes=(3, 4, 5)):
     factors = torch.stack([torch.randint(size, (2 * rows,)) for size in sizes], 1)
     whole = Split(factors.float(), factors=factors)
     parts = (whole.rows(part) for part in (torch.arange(rows), torch.arange(rows, 2 * rows)))
-    return Dataset("world", *parts, unit=False, factors=NAMES[: len(sizes)])
+    return Dataset("world", *parts, in_unit_interval=False, factors=NAMES[: len(sizes)])
 
 
 class Codes(torch.nn.Module):
@@ -43,7 +43,7 @@ def model(code, latent=3, shape=3):
 
 
 def asked(judged, data, **settings):
-    return judge(Evidence(judged, data, "pixels", **settings), ["disentanglement"])
+    return evaluate(EvaluationContext(judged, data, "pixels", **settings), ["disentanglement"])
 
 
 def test_perfect_codes():
@@ -72,9 +72,9 @@ def test_rows_and_their_factors_are_of_one_order():
     """Held-out rows are judged in random order; fewer of them are the first of that order."""
     data = world()
     for rows in (3000, 700):
-        evidence = Evidence(model(lambda x: x), data, "pixels", rows=rows)
+        evidence = EvaluationContext(model(lambda x: x), data, "pixels", rows=rows)
         assert not torch.equal(evidence.order, torch.arange(rows))
-        found = judge(evidence, ["disentanglement"])["disentanglement"]
+        found = evaluate(evidence, ["disentanglement"])["disentanglement"]
         assert found["rows"] == rows
         assert found["informativeness"] == 1
         factors = data.test.factors[evidence.order]
@@ -93,7 +93,7 @@ def test_factors_that_never_change_are_left_out():
 def test_who_cannot_answer():
     """No factors, one, or one that changes; a model without an encoder. By default nobody is asked."""
     data, perfect = world(300), model(lambda x: x)
-    bare = Dataset("bare", Split(data.train.x), Split(data.test.x), unit=False)
+    bare = Dataset("bare", Split(data.train.x), Split(data.test.x), in_unit_interval=False)
     lone = world(300, sizes=(3,))
     still = replace(data, test=replace(data.test, factors=data.test.factors * torch.tensor([0, 0, 1])))
     assert "disentanglement" not in asked(perfect, bare)
@@ -101,7 +101,7 @@ def test_who_cannot_answer():
     assert "disentanglement" not in asked(perfect, still)
 
     class Sampler(pf.AutoEncoder):
-        encodes = False
+        has_encoder = False
 
     sampler = Sampler(perfect.prior, perfect.decoder, perfect.encoder).eval()
     assert "disentanglement" not in asked(sampler, data)
@@ -115,8 +115,8 @@ def test_too_few_rows_say_so():
 
 
 def test_it_is_printed_with_its_factors():
-    verdict = asked(model(lambda x: x), world(1000))
-    told = {name: (value, words) for name, value, words in lines(verdict)}
+    results = asked(model(lambda x: x), world(1000))
+    told = {name: (value, words) for name, value, words in lines(results)}
     assert {"beta-VAE score", "FactorVAE score", "MIG", "SAP", "DCI completeness"} <= set(told)
     assert told["beta-VAE score"][0] == "1"
     assert told["beta-VAE score"][1].endswith("factors a, b, c")
@@ -125,8 +125,8 @@ def test_it_is_printed_with_its_factors():
 
 def test_a_run_on_a_world(tmp_path):
     """Asked for by name of a run; the verdict is kept."""
-    run = pf.train("ae", world(300), out=tmp_path / "run", latent=2, steps=5, batch=20, progress=False)
-    found = run.evaluate(features="pixels", sections=["disentanglement"])
+    run = pf.train("ae", world(300), out=tmp_path / "run", latent=2, steps=5, batch_size=20, progress=False)
+    found = run.evaluate(features="pixels", metrics=["disentanglement"])
     assert found["sections"] == ["disentanglement"]
     assert found["disentanglement"]["factors"] == ["a", "b", "c"]
-    assert run.judged(features="pixels", sections=["disentanglement"]) == found
+    assert run.judged(features="pixels", metrics=["disentanglement"]) == found

@@ -37,7 +37,7 @@ def few():
     """Digits, but few of them: verbs are looked at, not figures."""
     data = pf.open_dataset("digits")
     train, test = (split.rows(torch.arange(n)) for split, n in ((data.train, 200), (data.test, 60)))
-    return Dataset("few digits", train, test, data.unit, data.classes)
+    return Dataset("few digits", train, test, data.in_unit_interval, data.classes)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_every_recipe_that_can_be_told_is_here():
 def test_told_runs(recipe, few, tmp_path):
     """Samples of a class by number and by name, codes and back with labels, and every verb after loading."""
     run = pf.load(train(recipe, tmp_path / "run", few, label=True).path, data=few)
-    assert (run.model.told, run.model.classes) == (10, 10)
+    assert (run.model.n_conditions, run.model.classes) == (10, 10)
     three = run.sample(5, label=3)
     assert three.shape == (5, 1, 8, 8)
     assert torch.equal(three, run.sample(5, label="3"))
@@ -98,7 +98,7 @@ def test_some_labels_that_are_told_may_be_unknown(tmp_path):
     x = torch.rand(60, 1, 8, 8)
     y = torch.arange(60) % 4 - 1
     run = train("wae-mmd", tmp_path / "run", data=(x, y), label=True)
-    assert run.model.told == 3
+    assert run.model.n_conditions == 3
     assert run.reconstruct(x, y).shape == x.shape
     run.evaluate(features="pca")
     assert pf.load(run.path, data=(x, y)).sample(4).shape == (4, 1, 8, 8)
@@ -131,7 +131,7 @@ def test_a_class_on_the_command_line(vae, figures, command, tmp_path):
     for verb in ("reconstruct", "interpolate"):
         assert figures(verb, vae.path, "--n", 2)["shape"][1:] == [1, 8, 8]
     run = figures("train", "wae-mmd", "digits", "--label", "--steps", 2, "--out", tmp_path / "run")
-    assert pf.load(run["path"] if "path" in run else tmp_path / "run").model.told == 10
+    assert pf.load(run["path"] if "path" in run else tmp_path / "run").model.n_conditions == 10
 
 
 def test_a_prior_with_parts_is_drawn_whole_for_a_class(tmp_path):
@@ -158,7 +158,7 @@ def test_adversarial_runs(recipe, few, tmp_path):
     """Every verb after loading; classes are in the verdict and in the sheet."""
     run = pf.load(train(recipe, tmp_path / "run", few, steps=4).path, data=few)
     x, y = held_out(run)
-    told = y if run.model.told else None
+    told = y if run.model.n_conditions else None
     assert run.reconstruct(x, told).shape == x.shape
     classes = run.model.classes
     assert classes == (16 if recipe == "aae-clustering" else 10)
@@ -168,7 +168,7 @@ def test_adversarial_runs(recipe, few, tmp_path):
     assert album.by_class.shape == (classes, 10, 1, 8, 8)
     assert (run.path / "sheet.png").exists()
     assert run.report().exists()
-    verdict = read_verdict(run.path)["classes"]
+    results = read_verdict(run.path)["classes"]
     expected = {
         "aae-label-regularised": {"neighbours_error", "neighbours_among", "asked"},
         "aae-supervised": {"asked", "swapped", "leak"},
@@ -179,7 +179,7 @@ def test_adversarial_runs(recipe, few, tmp_path):
             "neighbours_error", "neighbours_among",
         },
     }  # fmt: skip
-    assert set(verdict) == expected[recipe]
+    assert set(results) == expected[recipe]
     if recipe in ("aae-semi-supervised", "aae-reduction", "aae-clustering"):
         named = run.classify(x)
         assert named.shape == (20,)
@@ -228,7 +228,7 @@ def test_any_scale_trains_an_info_vae_without_a_flag(scale, tmp_path):
     """The default weight follows the data's variance, and is never one that drives codes away."""
     x = scale * torch.randn(60, 3)
     run = train("info-vae", tmp_path / "run", data=x)
-    assert run.model.factor == pytest.approx(max(run.config["settings"]["weight"], 1) - 1)
+    assert run.model.discrepancy_weight == pytest.approx(max(run.config["settings"]["weight"], 1) - 1)
     assert run.sample(3).isfinite().all()
 
 
@@ -249,7 +249,7 @@ def test_a_hundred_labels_are_enough(seed, tmp_path):
     """
     run = train("aae-semi-supervised", tmp_path / "run", steps=300, labels=100, seed=seed)
     x, y = run.data.test.batch(slice(None))
-    shown = run.data.train.showing(100, Noise(seed, "labels")).labelled()
+    shown = run.data.train.keep_labels(100, Noise(seed, "labels")).labelled()
     assert len(shown) == 100
     linear = LogisticRegression(max_iter=1000).fit(shown.batch(slice(None)).x.flatten(1), shown.y)
     theirs = (linear.predict(x.flatten(1)) != y.numpy()).mean()
@@ -257,9 +257,9 @@ def test_a_hundred_labels_are_enough(seed, tmp_path):
     assert theirs > 0.09
     assert ours < 0.085
     if seed == 0:
-        verdict = run.evaluate(features="pixels", sections=["classes"])["classes"]
-        assert verdict["error"]["value"] == pytest.approx(ours)
-        assert verdict["named_by"] == "labels"
+        results = run.evaluate(features="pixels", metrics=["classes"])["classes"]
+        assert results["error"]["value"] == pytest.approx(ours)
+        assert results["named_by"] == "labels"
 
 
 @pytest.mark.slow
@@ -269,17 +269,17 @@ def test_clusters_are_found(tmp_path):
     Measured at 300 steps: 14, 19 and 19 % for seeds 0, 1 and 2, with all 16 clusters in use.
     """
     run = train("aae-clustering", tmp_path / "run", steps=300)
-    verdict = run.evaluate(features="pixels", sections=["classes"])["classes"]
-    assert verdict["error"]["value"] < 0.35
-    assert verdict["clusters"] >= 12
-    assert verdict["neighbours_error"]["value"] < 0.1
+    results = run.evaluate(features="pixels", metrics=["classes"])["classes"]
+    assert results["error"]["value"] < 0.35
+    assert results["clusters"] >= 12
+    assert results["neighbours_error"]["value"] < 0.1
 
 
 def test_labels_are_hidden_from_a_run(tmp_path):
     """A run with 20 labels is that of data whose other labels are not known."""
     data = pf.open_dataset("digits")
-    hidden = data.train.showing(20, Noise(5, "labels"))
-    other = Dataset(data.name, hidden, data.test, data.unit, data.classes)
+    hidden = data.train.keep_labels(20, Noise(5, "labels"))
+    other = Dataset(data.name, hidden, data.test, data.in_unit_interval, data.classes)
     runs = [
         train("aae-semi-supervised", tmp_path / str(i), data=d, seed=5, steps=6, **more)
         for i, (d, more) in enumerate([(data, {"labels": 20}), (other, {})])
@@ -287,7 +287,7 @@ def test_labels_are_hidden_from_a_run(tmp_path):
     x = data.test.batch(slice(0, 30)).x
     assert torch.equal(runs[0].encode(x), runs[1].encode(x))
     assert runs[0].history == runs[1].history
-    assert {"cost", "match_y", "match_z", "critic_y", "critic_z", "labels"} == set(
+    assert {"cost", "discrepancy_y", "discrepancy_z", "critic_y", "critic_z", "labels"} == set(
         runs[0].history[-1]["terms"]
     )
 

@@ -13,7 +13,7 @@ import torch
 import pushforward as pf
 from pushforward.errors import CheckpointError, ConfigError, DataError, InterruptedRunError, OutputError
 from pushforward.training import checkpoints
-from pushforward.training.trainer import Session
+from pushforward.training.trainer import Trainer
 
 STEPS = 60
 RECIPES = {
@@ -43,7 +43,7 @@ def fingerprint(folder):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_stopped_run_goes_on_bit_for_bit(recipe, tmp_path, monkeypatch):
-    arguments = dict(batch=50, seed=7, steps=STEPS, progress=False, **RECIPES[recipe])
+    arguments = dict(batch_size=50, seed=7, steps=STEPS, progress=False, **RECIPES[recipe])
     if recipe != "aae-label-regularised":  # whose prior lies in the plane
         arguments["latent"] = 3
     pf.train(recipe, "digits", out=tmp_path / "whole", **arguments)
@@ -147,12 +147,12 @@ def test_minutes_become_steps_and_the_rehearsal_leaves_no_trace(tmp_path):
 def test_session_writes_history_pictures_and_checkpoints(trained):
     lines = trained.history
     assert lines[-1]["step"] == 300
-    assert set(lines[-1]["terms"]) == {"cost", "match"}
-    assert set(lines[-1]["signs"]) == {"std", "mmd"}
+    assert set(lines[-1]["terms"]) == {"cost", "discrepancy"}
+    assert set(lines[-1]["diagnostics"]) == {"std", "mmd"}
     assert len(list((trained.path / "samples").glob("*.png"))) == 10
     assert len(checkpoints.steps(trained.path / "checkpoints")) == checkpoints.KEEP
     assert (trained.path / "sheet.png").stat().st_size > 10_000
-    assert Session is pf.verbs.Session
+    assert Trainer is pf.verbs.Trainer
 
 
 def test_pretraining_is_derived_too(tmp_path):

@@ -10,7 +10,7 @@ import torch
 import pushforward as pf
 import pushforward.runs.latent_samplers as samplers
 from pushforward.errors import ConfigError
-from pushforward.evaluation import Evidence
+from pushforward.evaluation import EvaluationContext
 from pushforward.rng import Noise
 from pushforward.runs.directory import OURS
 from pushforward.runs.latent_samplers import SAMPLERS, drawn_codes
@@ -30,15 +30,15 @@ def brief(monkeypatch):
     monkeypatch.setattr(samplers, "EVERY", 10)
 
 
-def frechet(verdict):
-    return verdict["samples"]["frechet"]["value"], verdict["samples"]["frechet"]["error"]
+def frechet(results):
+    return results["samples"]["frechet"]["value"], results["samples"]["frechet"]["error"]
 
 
 @pytest.mark.slow
 def test_an_auto_encoder_can_be_sampled_from(plain):
     """The claim: draws from where codes are come to less than a third of the prior's distance."""
     prior, mixture, flow = (
-        frechet(plain.evaluate(sampler=name, sections=["samples"])) for name in ("prior", "mixture", "flow")
+        frechet(plain.evaluate(sampler=name, metrics=["samples"])) for name in ("prior", "mixture", "flow")
     )
     for value, error in (mixture, flow):
         assert value + 4 * error < (prior[0] - 4 * prior[1]) / 3
@@ -76,8 +76,8 @@ def test_another_step_is_another_sampler(plain):
 
 def test_verdicts_of_samplers_stand_apart(plain):
     """The prior's verdict is in its own file, and a kept one answers for its own sampler only."""
-    mine = plain.evaluate(features="pca", sections=["samples"])
-    other = plain.evaluate(features="pca", sections=["samples"], sampler="mixture")
+    mine = plain.evaluate(features="pca", metrics=["samples"])
+    other = plain.evaluate(features="pca", metrics=["samples"], sampler="mixture")
     assert (mine["sampler"], other["sampler"]) == ("prior", "mixture")
     assert read_verdict(plain.path) == mine == json.loads((plain.path / "evaluation.json").read_text())
     assert read_verdict(plain.path, "mixture") == other
@@ -87,7 +87,7 @@ def test_verdicts_of_samplers_stand_apart(plain):
         [True, False],
         [False, True],
     ]
-    assert plain.judged(features="pca", sections=["samples"]) == mine
+    assert plain.judged(features="pca", metrics=["samples"]) == mine
 
 
 def test_all_that_is_written_may_be_removed():
@@ -97,7 +97,10 @@ def test_all_that_is_written_may_be_removed():
 def test_evidence_shows_what_the_prior_stands_for(plain):
     """Samples come from the law that is given; codes and their judgement do not change."""
     fitted = plain.sampler("mixture")
-    ours, theirs = (Evidence(plain.model, plain.data, "pixels", 100, prior=law) for law in (None, fitted))
+    ours, theirs = (
+        EvaluationContext(plain.model, plain.data, "pixels", 100, prior=distribution)
+        for distribution in (None, fitted)
+    )
     assert torch.equal(ours.coded.codes, theirs.coded.codes)
     assert not torch.equal(ours.samples.features, theirs.samples.features)
     direct = plain.model.sample(100, theirs.noise("samples"), prior=fitted)

@@ -44,12 +44,12 @@ def test_lines_can_be_handed_over_as_lines(styled):
     back = styled.transfer([line], "old")
     assert torch.equal(back, styled.decode(styled.encode(line), torch.tensor([1])))
     assert torch.equal(back, styled.transfer([line], 1))
-    strong = styled.transfer([line], "old", strength=3)
+    strong = styled.transfer([line], "old", guidance_scale=3)
     # of two labels the line was of the other one
-    assert torch.equal(strong, styled.transfer([line], "old", [0], strength=3))
-    assert torch.equal(styled.transfer([line], "old", strength=0), styled.reconstruct([line], [0]))
+    assert torch.equal(strong, styled.transfer([line], "old", [0], guidance_scale=3))
+    assert torch.equal(styled.transfer([line], "old", guidance_scale=0), styled.reconstruct([line], [0]))
     with pytest.raises(ConfigError, match="strength must be at least 0, got -1"):
-        styled.transfer([line], "old", strength=-1)
+        styled.transfer([line], "old", guidance_scale=-1)
     with pytest.raises(ConfigError, match="unknown label 'olde': did you mean 'old'"):
         styled.transfer([line], "olde")
     with pytest.raises(DataError, match="line 1: expected 1 to 31 tokens"):
@@ -128,7 +128,7 @@ def test_recipes_take_text(recipe, more, tmp_path):
     assert len(run.lines(run.sample(4))) == 4
     back = run.reconstruct(run.data.test.x[:3])
     assert back.shape == (3, 32)
-    found = run.evaluate(rows=40, sections=("objective", "reconstruction", "latent"))
+    found = run.evaluate(rows=40, metrics=("objective", "reconstruction", "latent"))
     assert found["objective"]["terms"]["cost"] > 0
 
 
@@ -193,14 +193,14 @@ def test_the_doctor_measures_text_in_features(styled):
 
 
 def test_what_told_codes_leak_is_measured(styled):
-    found = styled.evaluate(rows=300, sections=("classes",))["classes"]
+    found = styled.evaluate(rows=300, metrics=("classes",))["classes"]
     assert 0.4 < found["leak"]["value"] <= 1
 
 
 def test_the_likelihood_of_text(tmp_path):
     """The importance-weighted bound is above the evidence lower bound, and below 0."""
     run = pf.train("vae", "phrases", out=tmp_path / "run", steps=5, latent=4, **QUICK)
-    found = run.evaluate(rows=60, sections=("objective", "likelihood"))
+    found = run.evaluate(rows=60, metrics=("objective", "likelihood"))
     bound = found["likelihood"]["log_likelihood"]["value"]
     assert -found["objective"]["negative_elbo"] - 1 < bound < 0
 
@@ -208,7 +208,7 @@ def test_the_likelihood_of_text(tmp_path):
 def test_a_comparison_of_text_takes_a_size(tmp_path):
     found = pf.compare(
         ["ae", "wae-mmd"], "phrases", seeds=[0], out=tmp_path, steps=2, size=24, latent=4, progress=False,
-        sections=("objective", "text"),
+        metrics=("objective", "text"),
     )  # fmt: skip
     table = found.tables["phrases"]
     assert "BLEU back" in table.head

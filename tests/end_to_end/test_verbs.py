@@ -185,7 +185,7 @@ def test_a_few_images_are_enough_to_try(tmp_path):
     for recipe in RECIPES:
         data = torch.rand(6, 1, 8, 8), torch.tensor([0, 1, 0, 1, 0, 1])
         run = pf.train(recipe, data, out=tmp_path / recipe, steps=2, progress=False)
-        assert run.config["resolved"]["batch"] == 2
+        assert run.config["resolved"]["batch_size"] == 2
 
 
 @pytest.mark.parametrize(

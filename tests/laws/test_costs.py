@@ -151,18 +151,18 @@ def test_formulas():
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.4, 1.0, 3.0])
-def test_what_leans_away_is_the_normalised_product_of_powers(strength):
+def test_what_leans_away_is_the_normalised_product_of_powers(guidance_scale):
     """Up to a constant, log p_s = s log p + (1 - s) log p̃, p the likelihood of any data x."""
     cost = Bernoulli()
     made, away = batch()[0], batch()[0]
-    laws = (cost.leaning(made, away, strength), made, away)
+    laws = (cost.guided(made, away, guidance_scale), made, away)
     none, all_ = (
         [-cost.rows(law, x) for law in laws] for x in (torch.zeros_like(made), torch.ones_like(made))
     )
     rises = [b - a for a, b in zip(none, all_, strict=True)]
-    torch.testing.assert_close(rises[0], strength * rises[1] + (1 - strength) * rises[2])
+    torch.testing.assert_close(rises[0], guidance_scale * rises[1] + (1 - guidance_scale) * rises[2])
 
 
 def test_what_would_leave_the_range_of_data_is_refused():
     with pytest.raises(ConfigError, match="strength must be 1 with the cost SquaredError"):
-        SquaredError().leaning(*batch(), 2.0)
+        SquaredError().guided(*batch(), 2.0)

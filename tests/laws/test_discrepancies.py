@@ -12,21 +12,21 @@ from torch import nn
 from pushforward import IMQ, MMD, GaussianKernel, JensenShannon
 from pushforward.costs import SquaredError
 from pushforward.discrepancies import (
-    Blocks,
+    BEGANEnergy,
+    Blockwise,
     Clipping,
+    DeepKernelMMD,
     DensityRatio,
     Discrepancy,
+    EBGANEnergy,
     Energy,
-    EnergyMargin,
-    Equilibrium,
     FDivergence,
     GradientPenalty,
     Hinge,
-    LearntMMD,
     LeastSquares,
+    LogPriorCritic,
     Polynomial,
-    PriorDensity,
-    Root,
+    SquareRoot,
     Wasserstein,
 )
 from pushforward.discrepancies.f_divergences import ROWS
@@ -80,7 +80,7 @@ class Net(nn.Sequential):
 
 def in_blocks(first: Discrepancy, second: Discrepancy) -> Discrepancy:
     """Of the first column of each row, and of the three others."""
-    return Blocks({"first": first, "second": second}, {"first": 1, "second": 3})
+    return Blockwise({"first": first, "second": second}, {"first": 1, "second": 3})
 
 
 def features() -> nn.Module:
@@ -99,7 +99,7 @@ class Rebuilt(nn.Module):
 
 
 def told() -> nn.Module:
-    return nn.Sequential(nn.Flatten(), PriorDensity(Quadratic(), NormalPrior(D)))
+    return nn.Sequential(nn.Flatten(), LogPriorCritic(Quadratic(), NormalPrior(D)))
 
 
 FAMILY = {
@@ -113,7 +113,9 @@ FAMILY = {
     "MMD v polynomial": Law(lambda: MMD(Polynomial(2), "v"), 0, ("'v'", "degree=2")),
     "JensenShannon": Law(lambda: JensenShannon(critic()), LOG4, ("exchange=True", "turns=1")),
     "JensenShannon saturating": Law(
-        lambda: JensenShannon(critic(), exchange=False, turns=3), -LOG4, ("exchange=False", "turns=3")
+        lambda: JensenShannon(critic(), non_saturating=False, n_critic=3),
+        -LOG4,
+        ("exchange=False", "turns=3"),
     ),
     "JensenShannon told the prior": Law(lambda: JensenShannon(told()), LOG4, ("exchange=True", "latent=12")),
     "Blocks of kernels": Law(
@@ -134,7 +136,9 @@ FAMILY = {
     "DensityRatio": Law(lambda: DensityRatio(critic()), 0, ("exchange=True", "turns=1"), made=True),
     "LeastSquares": Law(lambda: LeastSquares(critic()), 0.25, ("targets=(0.0, 1.0, 1.0)", "turns=1")),
     "LeastSquares Pearson": Law(
-        lambda: LeastSquares(critic(), (-1.0, 1.0, 0.0), turns=2), 0, ("targets=(-1.0, 1.0, 0.0)", "turns=2")
+        lambda: LeastSquares(critic(), (-1.0, 1.0, 0.0), n_critic=2),
+        0,
+        ("targets=(-1.0, 1.0, 0.0)", "turns=2"),
     ),
     "Hinge": Law(lambda: Hinge(critic()), 0, ("turns=1",)),
     "Wasserstein GP": Law(
@@ -154,20 +158,20 @@ FAMILY = {
         if name != "reverse-kl"  # exchanged, its value is a mean of exponentials that samples do not show
     },
     "FDivergence reverse-kl": Law(
-        lambda: FDivergence(critic(), "reverse-kl", exchange=False),
+        lambda: FDivergence(critic(), "reverse-kl", non_saturating=False),
         0,
         ("reverse-kl", "exchange=False"),
         shifts=(0.2, 0.4),
     ),
     "FDivergence KL saturating": Law(
-        lambda: FDivergence(critic(), "kl", exchange=False), 0, ("kl", "exchange=False")
+        lambda: FDivergence(critic(), "kl", non_saturating=False), 0, ("kl", "exchange=False")
     ),
-    "EnergyMargin": Law(lambda: EnergyMargin(Rebuilt(), 2.0), 0, ("margin=2", "pull=0")),
-    "Equilibrium": Law(lambda: Equilibrium(Rebuilt(), 0.7), 0, ("gamma=0.7", "rate=0.001")),
-    "LearntMMD": Law(
-        lambda: LearntMMD(features(), GaussianKernel([1.0, 2.0]), order=0.0), 0, ("order=0",), within=0.2
+    "EBGANEnergy": Law(lambda: EBGANEnergy(Rebuilt(), 2.0), 0, ("margin=2", "pull=0")),
+    "BEGANEnergy": Law(lambda: BEGANEnergy(Rebuilt(), 0.7), 0, ("gamma=0.7", "rate=0.001")),
+    "DeepKernelMMD": Law(
+        lambda: DeepKernelMMD(features(), GaussianKernel([1.0, 2.0]), order=0.0), 0, ("order=0",), within=0.2
     ),
-    "Root": Law(lambda: Root(MMD(IMQ(2.0 * D), "v"), eps=1e-4), 0, ("'v'", "C=24"), within=0.25),
+    "Root": Law(lambda: SquareRoot(MMD(IMQ(2.0 * D), "v"), eps=1e-4), 0, ("'v'", "C=24"), within=0.25),
 }
 everyone = pytest.mark.parametrize("law", FAMILY.values(), ids=FAMILY)
 
@@ -176,33 +180,33 @@ def samples(n: int = 200, shift: float = 0.0) -> tuple[torch.Tensor, torch.Tenso
     return torch.randn(n, *SHAPE) + shift, torch.randn(n, *SHAPE)
 
 
-def value(match: Discrepancy, q: torch.Tensor, p: torch.Tensor, steps: int = 150) -> float:
+def value(discrepancy: Discrepancy, q: torch.Tensor, p: torch.Tensor, steps: int = 150) -> float:
     """The value after a critic, if there is one, has climbed its bound on other samples of both laws."""
-    parameters = list(match.parameters())
+    parameters = list(discrepancy.parameters())
     if parameters:
         optimizer = torch.optim.Adam(parameters, lr=1e-2)
         for step in range(steps):
             optimizer.zero_grad()
             made, given = torch.randn(200, *SHAPE) + q.mean(), torch.randn(200, *SHAPE)
-            paid = sum(match.prices(made, given, Noise(0, step)).values(), torch.zeros(()))
-            (paid - match.advantage(made, given)).backward()
+            paid = sum(discrepancy.penalties(made, given, Noise(0, step)).values(), torch.zeros(()))
+            (paid - discrepancy.critic_objective(made, given)).backward()
             optimizer.step()
-            match.project()
+            discrepancy.project()
     with torch.no_grad():
-        return match(q, p).item()
+        return discrepancy(q, p).item()
 
 
 @everyone
 def test_one_number(law):
     """A discrepancy of samples of any two sizes is a number of shape (), in the dtype of the samples."""
-    match = law.make()
+    discrepancy = law.make()
     q, p = samples()
     for n, m in ((2, 2), (7, 3), (200, 150)):
-        assert match(q[:n], p[:m]).shape == ()
-    assert match(q, p).dtype == torch.float32
-    precise = match.double()(q.double(), p.double())
+        assert discrepancy(q[:n], p[:m]).shape == ()
+    assert discrepancy(q, p).dtype == torch.float32
+    precise = discrepancy.double()(q.double(), p.double())
     assert precise.dtype == torch.float64
-    torch.testing.assert_close(precise.float(), match.float()(q, p), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(precise.float(), discrepancy.float()(q, p), rtol=1e-4, atol=1e-5)
 
 
 @everyone
@@ -217,87 +221,91 @@ def test_home_and_away(law):
 @everyone
 def test_order(law):
     """The rows of either sample may come in any order."""
-    match = law.make().double()
+    discrepancy = law.make().double()
     q, p = (sample.double() for sample in samples(50, 0.3))
-    expected = match(q, p)
-    torch.testing.assert_close(match(q[torch.randperm(50)], p), expected)
-    torch.testing.assert_close(match(q, p[torch.randperm(50)]), expected)
+    expected = discrepancy(q, p)
+    torch.testing.assert_close(discrepancy(q[torch.randperm(50)], p), expected)
+    torch.testing.assert_close(discrepancy(q, p[torch.randperm(50)]), expected)
 
 
 @everyone
 def test_shape(law):
     """Rows of shape (3, 4) and the same rows flattened have the same value, unless columns have names."""
-    match = law.make()
+    discrepancy = law.make()
     if law.columns:
         return
     q, p = samples()
-    torch.testing.assert_close(match(q.flatten(1), p.flatten(1)), match(q, p), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        discrepancy(q.flatten(1), p.flatten(1)), discrepancy(q, p), rtol=1e-5, atol=1e-6
+    )
 
 
 @everyone
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gradients_are_finite(law, dtype):
     """Where both samples are equal, and where all codes have collapsed, the gradient is finite."""
-    match = law.make().to(dtype)
+    discrepancy = law.make().to(dtype)
     given = torch.randn(20, *SHAPE, dtype=dtype)
     collapsed = torch.ones_like(given)
     for q, p in ((given.clone(), given), (collapsed, given), (collapsed.clone(), collapsed)):
         q.requires_grad_()
-        (gradient,) = torch.autograd.grad(match(q, p), q)
+        (gradient,) = torch.autograd.grad(discrepancy(q, p), q)
         assert gradient.isfinite().all()
 
 
 @everyone
 def test_gradients_reach_both_sides(law):
     """Made and given may both come out of a network; each gets its gradient, if only by the critic."""
-    match = law.make()
+    discrepancy = law.make()
     q, p = (sample.requires_grad_() for sample in samples(20, 0.5))
     if law.made:
-        assert torch.equal(match(q, p), match(q, p.detach() + 1))
-    for gradient in torch.autograd.grad(match.advantage(q, p) if law.made else match(q, p), (q, p)):
+        assert torch.equal(discrepancy(q, p), discrepancy(q, p.detach() + 1))
+    for gradient in torch.autograd.grad(
+        discrepancy.critic_objective(q, p) if law.made else discrepancy(q, p), (q, p)
+    ):
         assert gradient.abs().sum() > 0
 
 
 @everyone
 def test_gradient_is_the_derivative(law):
     """The gradient agrees with finite differences."""
-    match = law.make().double()
+    discrepancy = law.make().double()
     q, p = (torch.randn(4, *SHAPE, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    assert torch.autograd.gradcheck(match, (q, p))
+    assert torch.autograd.gradcheck(discrepancy, (q, p))
 
 
 @everyone
 def test_descent_goes_home(law):
     """Descending it moves what is made towards what is given."""
-    match = law.make()
+    discrepancy = law.make()
     q, p = samples(shift=1.0)
-    value(match, q, p)
+    value(discrepancy, q, p)
     q.requires_grad_()
-    (gradient,) = torch.autograd.grad(match(q, p), q)
+    (gradient,) = torch.autograd.grad(discrepancy(q, p), q)
     assert (gradient.mean(0) > 0).float().mean() > 0.9
 
 
 @everyone
 def test_critic(law):
     """With parameters it is a game, whose advantage a critic climbs; without it has no advantage."""
-    match = law.make()
+    discrepancy = law.make()
     q, p = samples()
-    if list(match.parameters()):
-        gradients = torch.autograd.grad(match.advantage(q, p), list(match.parameters()))
+    if list(discrepancy.parameters()):
+        gradients = torch.autograd.grad(discrepancy.critic_objective(q, p), list(discrepancy.parameters()))
         assert all(gradient.isfinite().all() and gradient.abs().sum() > 0 for gradient in gradients[:-1])
-        assert match.turns >= 1
+        assert discrepancy.n_critic >= 1
     else:
         with pytest.raises(NotImplementedError, match="no critic"):
-            match.advantage(q, p)
+            discrepancy.critic_objective(q, p)
 
 
 @everyone
 def test_samples_are_left_alone(law):
     """Neither sample is changed, nor is any global generator."""
-    match = law.make()
+    discrepancy = law.make()
     q, p = samples()
     copies, state = (q.clone(), p.clone()), torch.random.get_rng_state()
-    match(q, p)
+    discrepancy(q, p)
     assert torch.equal(q, copies[0])
     assert torch.equal(p, copies[1])
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -313,10 +321,12 @@ def test_repr(law):
 @everyone
 def test_autocast(law):
     """Under autocast the value stays within the precision of bfloat16, and finite."""
-    match = law.make()
+    discrepancy = law.make()
     q, p = samples(64, 0.5)
     with torch.autocast("cpu", torch.bfloat16):
-        assert match(q, p).float().item() == pytest.approx(match.float()(q, p).item(), rel=0.05, abs=0.02)
+        assert discrepancy(q, p).float().item() == pytest.approx(
+            discrepancy.float()(q, p).item(), rel=0.05, abs=0.02
+        )
 
 
 @pytest.mark.parametrize("sides", [(1, 5), (5, 1), (1, 1)])
@@ -343,7 +353,7 @@ def test_u_statistic_of_one_sample(sides, fast):
         lambda: GaussianKernel([1.0, -2.0]),
         lambda: MMD(IMQ(1.0), "w"),
         lambda: MMD(IMQ(1.0), "U"),
-        lambda: JensenShannon(nn.Linear(2, 1), turns=0),
+        lambda: JensenShannon(nn.Linear(2, 1), n_critic=0),
     ],
 )
 def test_impossible_settings(wrong):

@@ -23,29 +23,29 @@ from pushforward import (
 from pushforward.costs import L1
 from pushforward.data import Split
 from pushforward.discrepancies import (
-    Blocks,
+    BEGANEnergy,
+    Blockwise,
     Clipping,
+    DeepKernelMMD,
+    EBGANEnergy,
     Energy,
-    EnergyMargin,
-    Equilibrium,
     FDivergence,
     GradientPenalty,
     Hinge,
-    LearntMMD,
     LeastSquares,
-    Root,
+    SquareRoot,
     Wasserstein,
 )
 from pushforward.distributions import (
+    ConditionalEncoder,
     DeterministicEncoder,
     GaussianEncoder,
+    GeneratorPrior,
     ImplicitEncoder,
     NoisyInput,
     NormalPrior,
     OneHotPrior,
     ProductPrior,
-    PushedPrior,
-    ToldEncoder,
     UniformEncoder,
     UniformPrior,
     petals,
@@ -56,20 +56,20 @@ from pushforward.models import (
     ARAE,
     AVB,
     GAN,
-    FollowingAE,
-    Heads,
+    ClusterHeads,
+    CodePosterior,
     InfoGAN,
     InfoVAE,
     LabelRegularisedAAE,
+    LearntPriorAE,
     Model,
     RandomWAE,
-    Recogniser,
     ReductionAAE,
     SemiSupervisedAAE,
     TransferAE,
 )
 from pushforward.networks import mlp
-from pushforward.networks.conditional import Told
+from pushforward.networks.conditional import Conditional
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training import Loop, Training, adam
@@ -87,15 +87,15 @@ def both():
 
 
 def kernel(estimator="u"):
-    return MMD(IMQ(prior().spread), estimator)
+    return MMD(IMQ(prior().expected_sq_distance), estimator)
 
 
-def game(exchange=True, inputs=LATENT):
-    return JensenShannon(mlp(inputs, 1, [HIDDEN], norm=None), exchange)
+def game(non_saturating=True, inputs=LATENT):
+    return JensenShannon(mlp(inputs, 1, [HIDDEN], norm=None), non_saturating)
 
 
 def games():
-    return Blocks({"y": game(inputs=CLASSES), "z": game(inputs=2)}, {"y": CLASSES, "z": 2})
+    return Blockwise({"y": game(inputs=CLASSES), "z": game(inputs=2)}, {"y": CLASSES, "z": 2})
 
 
 def fixed(std=0.5, learnt=False):
@@ -106,12 +106,12 @@ def fixed(std=0.5, learnt=False):
 # unless both are named here
 PLAIN = {"model": ("encoder decoder cost", "cost")}
 WEIGHED = {"model": ("encoder decoder cost", "cost match")}
-CRITIC = {"critic": ("match", "critic")}
-CRITICS = {"critic": ("match", "critic_y critic_z")}
-IN_TURNS = PLAIN | CRITIC | {"encoder": ("encoder", "match")}
-IN_BLOCKS = PLAIN | CRITICS | {"encoder": ("encoder", "match_y match_z")}
+CRITIC = {"critic": ("discrepancy", "critic")}
+CRITICS = {"critic": ("discrepancy", "critic_y critic_z")}
+IN_TURNS = PLAIN | CRITIC | {"encoder": ("encoder", "discrepancy")}
+IN_BLOCKS = PLAIN | CRITICS | {"encoder": ("encoder", "discrepancy_y match_z")}
 LABELS = {"labels": ("encoder", "labels")}
-IN_DATA = {"model": ("decoder", "match")}
+IN_DATA = {"model": ("decoder", "discrepancy")}
 ANY = ("deterministic", "gaussian", "implicit", "noisy")
 ONE = ("deterministic", "implicit")
 
@@ -147,9 +147,9 @@ class Member(NamedTuple):
     prior: Callable[..., nn.Module] = prior
 
 
-def wae(match, says, players=WEIGHED):
+def wae(discrepancy, says, players=WEIGHED):
     return Member(
-        lambda G, E, n, w=10.0: WAE(prior(), G, E, match(), weight=w),
+        lambda G, E, n, w=10.0: WAE(prior(), G, E, discrepancy(), weight=w),
         players,
         says=("latent=3", "weight): Weight(10)", says),
     )
@@ -171,31 +171,36 @@ def info(alpha, encoders, at_zero=""):
     )
 
 
-def random(noise_weight, at_zero=""):
+def random(variance_weight, at_zero=""):
     return Member(
-        lambda G, E, n, w=10.0: RandomWAE(prior(), G, E, kernel(), weight=w, noise_weight=noise_weight),
+        lambda G, E, n, w=10.0: RandomWAE(prior(), G, E, kernel(), weight=w, variance_weight=variance_weight),
         {"model": ("encoder decoder cost", "cost match noise")},
         ("gaussian", "uniform"),
         at_zero,
-        says=(f"noise_weight={noise_weight:g}", "Weight(10)"),
+        says=(f"noise_weight={variance_weight:g}", "Weight(10)"),
     )
 
 
-def avb(contrast):
+def avb(adaptive_contrast):
     """Its critic sees the row and the code."""
 
     def make(G, E, n):
-        return AVB(prior(), G, E, mlp(n + LATENT, 1, [HIDDEN], norm=None), fixed(), contrast)
+        return AVB(prior(), G, E, mlp(n + LATENT, 1, [HIDDEN], norm=None), fixed(), adaptive_contrast)
 
     players = {"model": ("encoder decoder cost", "cost match contrast")} | CRITIC
     return Member(
-        make, players, ("gaussian", "implicit", "noisy"), "", False, says=("latent=3", f"contrast={contrast}")
+        make,
+        players,
+        ("gaussian", "implicit", "noisy"),
+        "",
+        False,
+        says=("latent=3", f"contrast={adaptive_contrast}"),
     )
 
 
-def in_turns(model, prior, match, players, encoders=ONE, **more):
+def in_turns(model, prior, discrepancy, players, encoders=ONE, **more):
     def make(G, E, n):
-        return model(prior(), G, E, match())
+        return model(prior(), G, E, discrepancy())
 
     return Member(make, players, encoders, "", False, prior=prior, **more)
 
@@ -216,10 +221,10 @@ def level(n):
     return values(n, bias=False)
 
 
-def in_data(match, says, players=CRITIC, paired=False):
+def in_data(discrepancy, says, players=CRITIC, paired=False):
     """A model whose samples meet data; ``match`` is made of the number of values of a row."""
     return Member(
-        lambda G, E, n: GAN(prior(), G, match(n)), IN_DATA | players, ("none",), "", False,
+        lambda G, E, n: GAN(prior(), G, discrepancy(n)), IN_DATA | players, ("none",), "", False,
         says=("latent=3", says), ordered=paired,
     )  # fmt: skip
 
@@ -245,9 +250,9 @@ def named_blocks():
 
 def infogan(G, E, n):
     trunk = nn.Sequential(nn.Flatten(), nn.Linear(n, HIDDEN), nn.Tanh())
-    head = nn.Linear(HIDDEN, sum(Recogniser.sizes(named_blocks(), "learnt")))
-    match = JensenShannon(nn.Sequential(trunk, nn.Linear(HIDDEN, 1)))
-    return InfoGAN(coded(), G, match, Recogniser(trunk, head, named_blocks(), "learnt"), 0.5)
+    head = nn.Linear(HIDDEN, sum(CodePosterior.sizes(named_blocks(), "learnt")))
+    discrepancy = JensenShannon(nn.Sequential(trunk, nn.Linear(HIDDEN, 1)))
+    return InfoGAN(coded(), G, discrepancy, CodePosterior(trunk, head, named_blocks(), "learnt"), 0.5)
 
 
 def coded():
@@ -255,11 +260,11 @@ def coded():
 
 
 def penalised(n):
-    return Wasserstein(level(n), GradientPenalty(1.0), turns=1)
+    return Wasserstein(level(n), GradientPenalty(1.0), n_critic=1)
 
 
 def pushed():
-    return PushedPrior(mlp(2, LATENT, [HIDDEN], norm=None), UniformPrior(2), LATENT)
+    return GeneratorPrior(mlp(2, LATENT, [HIDDEN], norm=None), UniformPrior(2), LATENT)
 
 
 FAMILY = {
@@ -313,7 +318,7 @@ FAMILY = {
     ),
     "AAE semi-supervised": in_blocks(SemiSupervisedAAE, IN_BLOCKS | LABELS, needs=("labels",)),
     "AAE reduction": in_blocks(
-        lambda prior, G, E, match: ReductionAAE(prior, Heads(G, CLASSES, 2, apart=2.0), E, match),
+        lambda prior, G, E, discrepancy: ReductionAAE(prior, ClusterHeads(G, CLASSES, 2, head_distance=2.0), E, discrepancy),
         IN_BLOCKS | LABELS | {"model": ("encoder decoder cost", "cost heads")},
         needs=("labels",),
         points=2,
@@ -324,34 +329,34 @@ FAMILY = {
     "LSGAN": in_data(lambda n: LeastSquares(values(n)), "targets=(0.0, 1.0, 1.0)"),
     "hinge GAN": in_data(lambda n: Hinge(level(n)), "Hinge"),
     "f-GAN": in_data(lambda n: FDivergence(values(n), "pearson"), "pearson"),
-    "WGAN": in_data(lambda n: Wasserstein(level(n), Clipping(0.3), turns=2), "Clipping(limit=0.3)"),
+    "WGAN": in_data(lambda n: Wasserstein(level(n), Clipping(0.3), n_critic=2), "Clipping(limit=0.3)"),
     "WGAN-GP": in_data(
-        lambda n: Wasserstein(level(n), GradientPenalty(10.0), turns=2), "GradientPenalty(weight=10.0",
-        {"critic": ("match", "critic penalty")}, paired=True,
+        lambda n: Wasserstein(level(n), GradientPenalty(10.0), n_critic=2), "GradientPenalty(weight=10.0",
+        {"critic": ("discrepancy", "critic penalty")}, paired=True,
     ),
-    "EBGAN": in_data(lambda n: EnergyMargin(Rebuilt(n), margin=1.0), "margin=1"),
-    "BEGAN": in_data(lambda n: Equilibrium(Rebuilt(n), 0.7), "gamma=0.7"),
+    "EBGAN": in_data(lambda n: EBGANEnergy(Rebuilt(n), margin=1.0), "margin=1"),
+    "BEGAN": in_data(lambda n: BEGANEnergy(Rebuilt(n), 0.7), "gamma=0.7"),
     "MMD-GAN": in_data(
-        lambda n: LearntMMD(values(n, 2), GaussianKernel([1.0]), order=1.0),
+        lambda n: DeepKernelMMD(values(n, 2), GaussianKernel([1.0]), order=1.0),
         "order=1",
     ),
-    "GMMN": in_data(lambda n: Root(MMD(IMQ(2.0 * n), "v")), "C=", players={}),
+    "GMMN": in_data(lambda n: SquareRoot(MMD(IMQ(2.0 * n), "v")), "C=", players={}),
     "InfoGAN": Member(
         infogan,
         {
             "model": ("decoder recogniser.head", "match code_class code_c"),
-            "critic": ("match", "critic code_class code_c"),
+            "critic": ("discrepancy", "critic code_class code_c"),
         },
         ("none",), "", False, says=("weight=0.5", "std=learnt"), prior=coded,
     ),
     "GMMN+AE": Member(
-        lambda G, E, n: FollowingAE(pushed(), G, E, Root(MMD(IMQ(2.0), "v"))),
-        PLAIN | {"prior": ("prior", "match")}, ONE, "", False, says=("PushedPrior", "C=2"), ordered=True,
+        lambda G, E, n: LearntPriorAE(pushed(), G, E, SquareRoot(MMD(IMQ(2.0), "v"))),
+        PLAIN | {"prior": ("prior", "discrepancy")}, ONE, "", False, says=("GeneratorPrior", "C=2"), ordered=True,
     ),
     "ARAE": Member(
         lambda G, E, n, w=10.0: ARAE(pushed(), G, E, penalised(LATENT), weight=w),
-        WEIGHED | {"prior": ("prior", "match"), "critic": ("match", "critic penalty")},
-        ONE, says=("PushedPrior", "GradientPenalty(weight=1", "Weight(10)"), ordered=True,
+        WEIGHED | {"prior": ("prior", "discrepancy"), "critic": ("discrepancy", "critic penalty")},
+        ONE, says=("GeneratorPrior", "GradientPenalty(weight=1", "Weight(10)"), ordered=True,
     ),
     "transfer": Member(
         lambda G, E, n, w=10.0: TransferAE(prior(), G, E, kernel(), game(), weight=w, style_weight=2.0),
@@ -364,15 +369,15 @@ FAMILY = {
 ENCODERS = {
     "none": lambda shape, norm, prior: None,
     "deterministic": lambda shape, norm, prior: DeterministicEncoder(
-        mlp(shape, prior.latent, [HIDDEN], norm), prior.onto
+        mlp(shape, prior.latent, [HIDDEN], norm), prior.to_support
     ),
     "gaussian": lambda shape, norm, prior: GaussianEncoder(mlp(shape, 2 * prior.latent, [HIDDEN], norm)),
     "uniform": lambda shape, norm, prior: UniformEncoder(mlp(shape, 2 * prior.latent, [HIDDEN], norm)),
     "implicit": lambda shape, norm, prior: ImplicitEncoder(
-        mlp(shape, HIDDEN, [HIDDEN], norm), mlp(HIDDEN + 2, prior.latent, [HIDDEN], norm), 2, prior.onto
+        mlp(shape, HIDDEN, [HIDDEN], norm), mlp(HIDDEN + 2, prior.latent, [HIDDEN], norm), 2, prior.to_support
     ),
     "noisy": lambda shape, norm, prior: NoisyInput(
-        DeterministicEncoder(mlp(shape, prior.latent, [HIDDEN], norm), prior.onto), std=0.05
+        DeterministicEncoder(mlp(shape, prior.latent, [HIDDEN], norm), prior.to_support), std=0.05
     ),
 }
 
@@ -396,10 +401,10 @@ def build(name, encoder, shape, norm=None, seed=0, **more):
     """A model whose encoder and decoder are functions of the seed, whatever the match."""
     torch.manual_seed(seed)
     member, law = FAMILY[name], FAMILY[name].prior()
-    seen, shown = (CLASSES * told for told in member.told)
+    seen, shown = (CLASSES * told for told in member.n_conditions)
     E = ENCODERS[encoder]((shape[0] + seen, *shape[1:]), norm, law)
     G = mlp((member.points or law.latent) + shown, shape, [HIDDEN], norm)
-    E, G = (ToldEncoder(E, CLASSES) if seen else E, Told(G, CLASSES) if shown else G)
+    E, G = (ConditionalEncoder(E, CLASSES) if seen else E, Conditional(G, CLASSES) if shown else G)
     return member.make(G, E, math.prod(shape), **more)
 
 
@@ -448,7 +453,7 @@ def test_players_share_out_the_parameters(name, encoder, shape):
         owned = [id(p) for p in players[player].parameters]
         assert len(owned) == len(set(owned)) > 0
         assert set(owned) == set(expected), player
-        assert players[player].turns >= 1
+        assert players[player].n_critic >= 1
         assert players[player].labelled == (player == "labels")
     owners = [{id(p) for p in player.parameters} for player in players.values()]
     assert set.union(*owners) == {id(p) for p in model.parameters()}
@@ -543,7 +548,7 @@ def test_weight_zero_is_the_plain_auto_encoder(name, encoder, shape):
     for _ in range(3):
         weighed, unweighed = (loop.advance()[0] for loop in loops)
         assert weighed["cost"] == unweighed["cost"]
-        assert weighed["match"] == 0
+        assert weighed["discrepancy"] == 0
     for label, value in plain.state_dict().items():
         assert torch.equal(value, model.state_dict()[label]), label
 
@@ -552,11 +557,11 @@ def test_weight_zero_is_the_plain_auto_encoder(name, encoder, shape):
 def test_weight_multiplies_the_match(name, encoder, shape):
     """Three times the weight is three times the match and the same of all else."""
     one, three = (build(name, encoder, shape, w=w).double() for w in (2.0, 6.0))
-    assert (one.factor, three.factor) == (pytest.approx(2), pytest.approx(6))
+    assert (one.discrepancy_weight, three.discrepancy_weight) == (pytest.approx(2), pytest.approx(6))
     three.load_state_dict(one.state_dict() | {"weight.log_value": three.weight.log_value})
     x, y = rows(shape).double(), labels()
     a, b = (m.formula(Square(m, x, Noise(0), y)) for m in (one, three))
-    torch.testing.assert_close(b.pop("match"), 3 * a.pop("match"))
+    torch.testing.assert_close(b.pop("discrepancy"), 3 * a.pop("discrepancy"))
     assert a.keys() == b.keys()
     assert all(torch.equal(value, b[label]) for label, value in a.items())
 
@@ -564,7 +569,7 @@ def test_weight_multiplies_the_match(name, encoder, shape):
 @these(lambda member: not member.weighed)
 def test_no_weight(name, encoder, shape):
     """A model whose match has no weight says so."""
-    assert build(name, encoder, shape).factor is None
+    assert build(name, encoder, shape).discrepancy_weight is None
 
 
 @everyone
@@ -579,8 +584,8 @@ def test_state(name, encoder, shape):
     expected = total(model, x)
     assert any(value != expected[label] for label, value in total(other, x).items())
     other.load_state_dict(model.state_dict())
-    twin = copy.deepcopy(model)
-    for m in (other, twin):
+    paired = copy.deepcopy(model)
+    for m in (other, paired):
         found = total(m, x)
         assert found.keys() == expected.keys()
         for label, value in found.items():
@@ -604,7 +609,7 @@ def test_encode_decode_sample(name, encoder, shape):
     model = build(name, encoder, shape, norm="batch").eval()
     x, y = rows(shape), labels()
     with torch.no_grad():
-        if model.encodes:
+        if model.has_encoder:
             codes = model.encode(x, y=y)
             assert codes.shape == (64, model.prior.latent)
             assert model.encode(x, Noise(0), y).shape == codes.shape
@@ -668,7 +673,7 @@ def test_double(name, encoder, shape):
 def test_labels_are_asked_for_by_who_needs_them(name, encoder, shape):
     """Without labels a model that is told any is refused by name; others have the same terms as with them."""
     model, member, x = build(name, encoder, shape), FAMILY[name], rows(shape)
-    assert model.told == CLASSES * member.told[1]
+    assert model.n_conditions == CLASSES * member.n_conditions[1]
     for player in model.players():
         without = Square(model, x, Noise(0))
         if player.name in member.needs:

@@ -8,16 +8,16 @@ from pushforward import IMQ, MMD, WAE, GaussianKernel, JensenShannon
 from pushforward.costs import SquaredError
 from pushforward.data import Split
 from pushforward.discrepancies import (
+    BEGANEnergy,
     Clipping,
+    DeepKernelMMD,
+    EBGANEnergy,
     Energy,
-    EnergyMargin,
-    Equilibrium,
     FDivergence,
     GradientPenalty,
     Hinge,
-    LearntMMD,
     LeastSquares,
-    Root,
+    SquareRoot,
     Wasserstein,
     spectral,
 )
@@ -41,20 +41,20 @@ def energy():
 
 EVERYWHERE = {
     "MMD": lambda: MMD(IMQ(4.0)),
-    "root of MMD": lambda: Root(MMD(GaussianKernel([1.0, 2.0]), "v")),
+    "root of MMD": lambda: SquareRoot(MMD(GaussianKernel([1.0, 2.0]), "v")),
     "Jensen-Shannon": lambda: JensenShannon(critic()),
-    "Jensen-Shannon min-max": lambda: JensenShannon(critic(), exchange=False),
+    "Jensen-Shannon min-max": lambda: JensenShannon(critic(), non_saturating=False),
     "least squares": lambda: LeastSquares(critic()),
     "least squares, Pearson": lambda: LeastSquares(critic(), (-1.0, 1.0, 0.0)),
     "hinge": lambda: Hinge(critic()),
     "hinge, spectral": lambda: Hinge(spectral(critic())),
     **{f"f: {name}": (lambda name=name: FDivergence(critic(), name)) for name in ROWS},
-    "W1, penalised": lambda: Wasserstein(critic(), GradientPenalty(10.0), turns=2),
-    "W1, clipped": lambda: Wasserstein(critic(), Clipping(0.3), turns=2),
-    "energies with a margin": lambda: EnergyMargin(energy(), margin=2.0, pull=0.01),
-    "energies in balance": lambda: Equilibrium(energy(), gamma=0.9, rate=0.1),
-    "learnt MMD": lambda: LearntMMD(
-        critic(4), GaussianKernel([1.0, 2.0]), back=0.0, order=0.0, estimator="u", root=False, turns=2,
+    "W1, penalised": lambda: Wasserstein(critic(), GradientPenalty(10.0), n_critic=2),
+    "W1, clipped": lambda: Wasserstein(critic(), Clipping(0.3), n_critic=2),
+    "energies with a margin": lambda: EBGANEnergy(energy(), margin=2.0, pulling_away_weight=0.01),
+    "energies in balance": lambda: BEGANEnergy(energy(), gamma=0.9, rate=0.1),
+    "learnt MMD": lambda: DeepKernelMMD(
+        critic(4), GaussianKernel([1.0, 2.0]), back=0.0, order=0.0, estimator="u", root=False, n_critic=2,
         constraint=GradientPenalty(1.0),
     ),
 }  # fmt: skip
@@ -71,15 +71,15 @@ class Shift(nn.Module):
         return x + self.by
 
 
-def in_data(match):
+def in_data(discrepancy):
     moved = Shift()
-    return GAN(NormalPrior(2), moved, match), moved
+    return GAN(NormalPrior(2), moved, discrepancy), moved
 
 
-def in_codes(match):
+def in_codes(discrepancy):
     moved = Shift()
     nothing = nn.Linear(2, 2).requires_grad_(False)
-    return WAE(NormalPrior(2), nothing, DeterministicEncoder(moved), match, weight=10.0), moved
+    return WAE(NormalPrior(2), nothing, DeterministicEncoder(moved), discrepancy, weight=10.0), moved
 
 
 @pytest.mark.parametrize("space", [in_data, in_codes])

@@ -91,19 +91,19 @@ def expected_kernel(kernel: Radial, d: int, distance2: float, variance: float) -
 
     if variance == 0:
         return k(distance2)
-    law = ncx2(d, distance2 / variance) if distance2 else chi2(d)
-    low, middle, high = (float(law.ppf(p)) for p in (1e-13, 0.5, 1 - 1e-13))
+    distribution = ncx2(d, distance2 / variance) if distance2 else chi2(d)
+    low, middle, high = (float(distribution.ppf(p)) for p in (1e-13, 0.5, 1 - 1e-13))
     inside = {"epsabs": 1e-10, "epsrel": 1e-9, "limit": 200}
     return sum(
-        quad(lambda u: k(variance * u) * law.pdf(u), a, b, **inside)[0]
+        quad(lambda u: k(variance * u) * distribution.pdf(u), a, b, **inside)[0]
         for a, b in ((low, middle), (middle, high))
     )
 
 
-def seven_scales(make: Callable[[float], Radial], d: int, law: str) -> None:
+def seven_scales(make: Callable[[float], Radial], d: int, distribution: str) -> None:
     """The kernel, told the prior's spread 2d, has the MMD² to N(0, I_d) that seven summed scales have."""
     kernel = make(2.0 * d)
-    variance, squared, printed = LAWS[law]
+    variance, squared, printed = LAWS[distribution]
     distance2 = squared * d
 
     def expected(away2: float, variance: float) -> float:
@@ -113,16 +113,16 @@ def seven_scales(make: Callable[[float], Radial], d: int, law: str) -> None:
     assert value == pytest.approx(printed[d], abs=1.5e-6)
 
 
-def far_is_worse(match: nn.Module) -> None:
+def far_is_worse(discrepancy: nn.Module) -> None:
     """Codes that are away from the prior cost more than codes that follow it."""
     made, given = torch.randn(200, 2), torch.randn(200, 2)
-    assert match(made + 2, given) > match(made, given) + 0.1
+    assert discrepancy(made + 2, given) > discrepancy(made, given) + 0.1
 
 
-def pulls_home(match: nn.Module) -> None:
+def pulls_home(discrepancy: nn.Module) -> None:
     """Descending the match brings codes towards the prior."""
     made, given = (torch.randn(200, 2) + 2).requires_grad_(), torch.randn(200, 2)
-    (gradient,) = torch.autograd.grad(match(made, given), made)
+    (gradient,) = torch.autograd.grad(discrepancy(made, given), made)
     assert (gradient.mean(0) > 0).all()
 
 
@@ -219,8 +219,8 @@ def one_draw_of_the_code(make: Callable[..., AutoEncoder]) -> None:
 def the_match_moves_the_encoder(make: Callable[..., AutoEncoder]) -> None:
     """The match has a gradient in the encoder: codes are not detached."""
     model = make(nn.Linear(2, 5), MMD(IMQ(4.0)))
-    match = model.formula(Square(model, torch.rand(8, 5), Noise(0)))["match"]
-    match.backward()
+    discrepancy = model.formula(Square(model, torch.rand(8, 5), Noise(0)))["discrepancy"]
+    discrepancy.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.encoder.parameters())
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from pushforward import IMQ, MMD, JensenShannon
 from pushforward.data import Split
-from pushforward.discrepancies import Blocks, Discrepancy
+from pushforward.discrepancies import Blockwise, Discrepancy
 from pushforward.distributions import (
     DeterministicEncoder,
     MixturePrior,
@@ -20,9 +20,9 @@ from pushforward.distributions import (
     petals,
 )
 from pushforward.errors import ConfigError, DataError
-from pushforward.models import AAE, Heads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
+from pushforward.models import AAE, ClusterHeads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
 from pushforward.networks import mlp
-from pushforward.networks.conditional import Told
+from pushforward.networks.conditional import Conditional
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training import Loop, Training
@@ -32,12 +32,12 @@ SIZES = {"y": 3, "z": 2}
 FEATURES = 6
 
 
-def game(inputs, exchange=True):
-    return JensenShannon(mlp(inputs, 1, [8], norm=None), exchange)
+def game(inputs, non_saturating=True):
+    return JensenShannon(mlp(inputs, 1, [8], norm=None), non_saturating)
 
 
-def games(exchange=True):
-    return Blocks({name: game(n, exchange) for name, n in SIZES.items()}, SIZES)
+def games(non_saturating=True):
+    return Blockwise({name: game(n, non_saturating) for name, n in SIZES.items()}, SIZES)
 
 
 def both():
@@ -54,38 +54,42 @@ def blocks_of(x):
 @pytest.mark.parametrize("make", [games, lambda: games(False)])
 def test_a_match_of_blocks_is_the_sum_of_theirs(make):
     """Σ_b D_b(q_b, p_b), for what the model descends and for what the critics climb."""
-    match, q, p = make(), torch.randn(20, 5), torch.randn(15, 5)
-    sides = list(zip(match.matches.values(), blocks_of(q), blocks_of(p), strict=True))
-    torch.testing.assert_close(match(q, p), sum(d(a, b) for d, a, b in sides))
-    torch.testing.assert_close(match.advantage(q, p), sum(d.advantage(a, b) for d, a, b in sides))
+    discrepancy, q, p = make(), torch.randn(20, 5), torch.randn(15, 5)
+    sides = list(zip(discrepancy.matches.values(), blocks_of(q), blocks_of(p), strict=True))
+    torch.testing.assert_close(discrepancy(q, p), sum(d(a, b) for d, a, b in sides))
+    torch.testing.assert_close(
+        discrepancy.critic_objective(q, p), sum(d.critic_objective(a, b) for d, a, b in sides)
+    )
 
 
 def test_blocks_without_a_critic_climb_nothing():
     """A kernel beside a game adds to the match, and leaves the climbing to the game."""
-    match = Blocks({"y": game(3), "z": MMD(IMQ(4.0))}, SIZES)
+    discrepancy = Blockwise({"y": game(3), "z": MMD(IMQ(4.0))}, SIZES)
     q, p = torch.randn(20, 5), torch.randn(20, 5)
     (qy, qz), (py, pz) = blocks_of(q), blocks_of(p)
-    torch.testing.assert_close(match(q, p), match.matches["y"](qy, py) + MMD(IMQ(4.0))(qz, pz))
-    torch.testing.assert_close(match.advantage(q, p), match.matches["y"].advantage(qy, py))
+    torch.testing.assert_close(discrepancy(q, p), discrepancy.matches["y"](qy, py) + MMD(IMQ(4.0))(qz, pz))
+    torch.testing.assert_close(
+        discrepancy.critic_objective(q, p), discrepancy.matches["y"].critic_objective(qy, py)
+    )
 
 
 def test_the_order_of_blocks_is_a_name():
     """Blocks, their columns and their sizes put into another order have the same value."""
-    match, q, p = games(), torch.randn(20, 5), torch.randn(20, 5)
-    other = Blocks({"z": match.matches["z"], "y": match.matches["y"]}, {"z": 2, "y": 3})
+    discrepancy, q, p = games(), torch.randn(20, 5), torch.randn(20, 5)
+    other = Blockwise({"z": discrepancy.matches["z"], "y": discrepancy.matches["y"]}, {"z": 2, "y": 3})
     turned = [torch.cat(blocks_of(x)[::-1], 1) for x in (q, p)]
-    torch.testing.assert_close(other(*turned), match(q, p))
-    torch.testing.assert_close(other.advantage(*turned), match.advantage(q, p))
+    torch.testing.assert_close(other(*turned), discrepancy(q, p))
+    torch.testing.assert_close(other.critic_objective(*turned), discrepancy.critic_objective(q, p))
 
 
 def test_critics_of_blocks_share_nothing():
     """The gradient of a block's critic does not depend on the other block; nor does that of its codes."""
-    match, q, p = games(), torch.randn(20, 5, requires_grad=True), torch.randn(20, 5)
-    mine = list(match.matches["y"].parameters())
+    discrepancy, q, p = games(), torch.randn(20, 5, requires_grad=True), torch.randn(20, 5)
+    mine = list(discrepancy.matches["y"].parameters())
     changed = torch.cat([q.detach()[:, :3], torch.randn(20, 2)], 1).requires_grad_()
-    one, other = (torch.autograd.grad(match.advantage(x, p), mine) for x in (q, changed))
+    one, other = (torch.autograd.grad(discrepancy.critic_objective(x, p), mine) for x in (q, changed))
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-    one, other = (torch.autograd.grad(match(x, p), x)[0][:, :3] for x in (q, changed))
+    one, other = (torch.autograd.grad(discrepancy(x, p), x)[0][:, :3] for x in (q, changed))
     assert torch.equal(one, other)
 
 
@@ -93,17 +97,17 @@ def test_critics_of_blocks_share_nothing():
 def test_blocks_have_names(sizes):
     """A block without a match, or names in another order, are refused."""
     with pytest.raises(ConfigError, match=f"a match for each of {', '.join(sizes)} is needed, got y, z"):
-        Blocks({"y": game(3), "z": game(2)}, sizes)
+        Blockwise({"y": game(3), "z": game(2)}, sizes)
 
 
 @pytest.mark.parametrize("turns", [0, -1])
-def test_critics_have_a_turn(turns):
+def test_critics_have_a_turn(n_critic):
     """Critics that never move are refused, of one block or of several."""
     for make in (
-        lambda: Blocks({"y": game(3)}, {"y": 3}, turns),
-        lambda: JensenShannon(nn.Linear(2, 1), True, turns),
+        lambda: Blockwise({"y": game(3)}, {"y": 3}, n_critic),
+        lambda: JensenShannon(nn.Linear(2, 1), True, n_critic),
     ):
-        with pytest.raises(ConfigError, match=f"turns must be at least 1, got {turns}"):
+        with pytest.raises(ConfigError, match=f"turns must be at least 1, got {n_critic}"):
             make()
 
 
@@ -116,13 +120,24 @@ def test_codes_of_other_widths_are_refused():
 def test_every_block_is_a_term():
     """Players' terms are named after the blocks, and their sum is the match of blocks."""
     model = AAE(
-        both(), nn.Linear(5, FEATURES), DeterministicEncoder(nn.Linear(FEATURES, 5), both().onto), games()
+        both(),
+        nn.Linear(5, FEATURES),
+        DeterministicEncoder(nn.Linear(FEATURES, 5), both().to_support),
+        games(),
     )
     square = Square(model, torch.randn(10, FEATURES), Noise(0))
-    matched, climbed = model.matched(model.match, square), model.climbed(model.match, square)
-    assert (list(matched), list(climbed)) == (["match_y", "match_z"], ["critic_y", "critic_z"])
-    torch.testing.assert_close(sum(matched.values()), model.match(square.Ex, square.z))
-    torch.testing.assert_close(sum(climbed.values()), -model.match.advantage(square.Ex, square.z))
+    discrepancy_terms, critic_loss = (
+        model.discrepancy_terms(model.discrepancy, square),
+        model.critic_loss(model.discrepancy, square),
+    )
+    assert (list(discrepancy_terms), list(critic_loss)) == (
+        ["discrepancy_y", "discrepancy_z"],
+        ["critic_y", "critic_z"],
+    )
+    torch.testing.assert_close(sum(discrepancy_terms.values()), model.discrepancy(square.Ex, square.z))
+    torch.testing.assert_close(
+        sum(critic_loss.values()), -model.discrepancy.critic_objective(square.Ex, square.z)
+    )
 
 
 # ------------------------------------------------------------------------------ labels of critics
@@ -190,7 +205,7 @@ def test_the_encoder_descends_what_the_critic_sees():
     """T32: cost and match of the formula are those of the pair with labels."""
     y = torch.tensor([0, 3, -1, 9])
     made, given, square = labelled(petals(), y)
-    assert square.model.formula(square)["match"] == (made - given).square().mean()
+    assert square.model.formula(square)["discrepancy"] == (made - given).square().mean()
     with pytest.raises(ConfigError, match="labels"):
         square.model.formula(Square(square.model, square.x, Noise(0)))
 
@@ -198,8 +213,8 @@ def test_the_encoder_descends_what_the_critic_sees():
 # --------------------------------------------------------------------------------------- heads
 
 
-def heads(*places, apart=2.0):
-    made = Heads(nn.Identity(), len(places), len(places[0]), apart)
+def heads(*places, head_distance=2.0):
+    made = ClusterHeads(nn.Identity(), len(places), len(places[0]), head_distance)
     made.heads.data = torch.tensor(places)
     return made
 
@@ -224,7 +239,7 @@ def test_crowding_is_nothing_iff_all_are_apart():
     places = torch.randn(5, 3)
     nearest = torch.pdist(places).min().item()
     for share, free in ((0.5, True), (0.999, True), (1.001, False), (3.0, False)):
-        assert (heads(*places.tolist(), apart=share * nearest).crowding() == 0) == free
+        assert (heads(*places.tolist(), head_distance=share * nearest).crowding() == 0) == free
 
 
 def test_crowded_heads_move_apart():
@@ -257,7 +272,7 @@ def test_crowded_heads_are_paid_for_with_the_reconstruction():
 
 
 def reduction(decoder):
-    encoder = DeterministicEncoder(nn.Linear(2, 5), both().onto)
+    encoder = DeterministicEncoder(nn.Linear(2, 5), both().to_support)
     return ReductionAAE(both(), decoder, encoder, games())
 
 
@@ -267,7 +282,7 @@ def reduction(decoder):
 def semi(encoder=None):
     encoder = encoder or nn.Linear(FEATURES, 5)
     return SemiSupervisedAAE(
-        both(), nn.Linear(5, FEATURES), DeterministicEncoder(encoder, both().onto), games()
+        both(), nn.Linear(5, FEATURES), DeterministicEncoder(encoder, both().to_support), games()
     )
 
 
@@ -333,18 +348,18 @@ def test_turns_come_in_order():
     optimizers = {name: sgd(lr) for name, lr in rates.items()}
     loop = Loop(model, Split(torch.randn(40, FEATURES), y), Training(10, optimizers), total=10)
     # the same step by hand
-    twin = semi()
-    twin.load_state_dict(model.state_dict())
+    paired = semi()
+    paired.load_state_dict(model.state_dict())
     noise = Noise(0, "step", 0)(0)
-    for player in twin.players():
+    for player in paired.players():
         batch = loop.rows(0, labelled=player.labelled)
-        losses = player.loss(Square(twin, batch.x, noise, batch.y))
+        losses = player.loss(Square(paired, batch.x, noise, batch.y))
         gradients = torch.autograd.grad(sum(losses.values()), player.parameters)
         with torch.no_grad():
             for parameter, gradient in zip(player.parameters, gradients, strict=True):
                 parameter -= rates[player.name] * gradient
     loop.advance()
-    for label, value in twin.state_dict().items():
+    for label, value in paired.state_dict().items():
         torch.testing.assert_close(model.state_dict()[label], value, rtol=1e-12, atol=1e-12)
 
 
@@ -352,7 +367,7 @@ def test_mixture_prior_of_a_supervised_model_is_drawn_whole():
     """A decoder that is told the label makes samples of any class from the whole of a prior with parts."""
     prior = MixturePrior(torch.tensor([[-9.0], [9.0]]), torch.zeros(2, 1, 1)).double()
 
-    model = AAE(prior, Told(nn.Identity(), 3), DeterministicEncoder(nn.Linear(4, 1)), game(1))
+    model = AAE(prior, Conditional(nn.Identity(), 3), DeterministicEncoder(nn.Linear(4, 1)), game(1))
     made = model.sample(400, Noise(0), torch.full((400,), 2))
     assert torch.equal(made[:, 1:], torch.tensor([0.0, 0.0, 1.0]).expand(400, 3))
     assert (made[:, 0] > 0).double().mean().item() == pytest.approx(0.5, abs=4 * 0.025)
@@ -361,7 +376,7 @@ def test_mixture_prior_of_a_supervised_model_is_drawn_whole():
 def test_a_decoder_that_is_told_the_label_leaves_the_prior_whole():
     """Told the label, the critic compares codes of a class with the whole prior, not with a part of it."""
     prior = petals(4)
-    decoder = Told(nn.Linear(2 + 3, 5), 3)
+    decoder = Conditional(nn.Linear(2 + 3, 5), 3)
     critic = JensenShannon(nn.Linear(2 + 4, 1))
     model = LabelRegularisedAAE(prior, decoder, DeterministicEncoder(nn.Linear(5, 2)), critic)
     y = torch.zeros(2000).long()

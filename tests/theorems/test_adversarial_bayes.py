@@ -80,7 +80,7 @@ def test_the_critic_finds_the_ratio(m, t):
 
     def closure():
         optimizer.zero_grad()
-        loss = -game.advantage(q, p)
+        loss = -game.critic_objective(q, p)
         loss.backward()
         return loss
 
@@ -125,8 +125,8 @@ def test_moving_the_sample_descends_the_divergence(m, t):
 def test_moments_that_are_known_are_exact():
     """T29: a Gaussian is its own law of moments; a box has that of its centre and variances."""
     center, log_var = torch.randn(4, 3), torch.randn(4, 3)
-    for law in (Gaussian(center, log_var), Uniform(center, log_var)):
-        found = moments(law, Noise(0))
+    for distribution in (Gaussian(center, log_var), Uniform(center, log_var)):
+        found = moments(distribution, Noise(0))
         assert isinstance(found, Gaussian)
         assert torch.equal(found.center, center)
         assert torch.equal(found.log_var, log_var)
@@ -135,13 +135,13 @@ def test_moments_that_are_known_are_exact():
 def test_moments_of_draws_converge():
     """T29: of z = e + η² they come to e + 1 and 2, up to the least variance, as 1/√draws."""
     e = torch.tensor([[-1.0], [4.0]])
-    law = Implicit(lambda noise: e + noise.normal(2, 1).to(e).square(), lambda: e)
+    distribution = Implicit(lambda noise: e + noise.normal(2, 1).to(e).square(), lambda: e)
     draws = 20_000
-    found = moments(law, Noise(0), draws)
+    found = moments(distribution, Noise(0), draws)
     assert ((found.center - e - 1).abs() < 4 * (2 / draws) ** 0.5).all()
     variance = found.log_var.exp() - LEAST
     assert ((variance - 2).abs() < 4 * (56 / draws) ** 0.5).all()
-    assert not torch.equal(found.center, moments(law, Noise(1), draws).center)
+    assert not torch.equal(found.center, moments(distribution, Noise(1), draws).center)
 
 
 def test_moments_of_a_point():
@@ -174,9 +174,9 @@ def gaussian(features=4, latent=2):
     return GaussianEncoder(nn.Linear(features, 2 * latent))
 
 
-def avb(encoder, critic=None, contrast=True, sigma=1.0):
+def avb(encoder, critic=None, adaptive_contrast=True, sigma=1.0):
     prior = NormalPrior(2, sigma)
-    return AVB(prior, nn.Linear(2, 4), encoder, critic or zero(6), GaussianLikelihood(0.8), contrast)
+    return AVB(prior, nn.Linear(2, 4), encoder, critic or zero(6), GaussianLikelihood(0.8), adaptive_contrast)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0])
@@ -185,7 +185,7 @@ def test_contrast_is_the_whole_divergence_of_a_gaussian(sigma):
     model = avb(gaussian(), sigma=sigma)
     square = Square(model, torch.randn(MANY, 4), Noise(0))
     terms = model.formula(square)
-    assert terms["match"] == 0
+    assert terms["discrepancy"] == 0
     rows = square.moments.log_prob(square.Ex) - square.p.log_prob(square.Ex)
     torch.testing.assert_close(terms["contrast"], rows.mean())
     near((rows - KL().rows(square.q, square.p)).detach(), 0.0)
@@ -198,24 +198,24 @@ def test_the_terms_are_those_of_the_formula():
     square = Square(model, torch.randn(30, 4), Noise(0))
     terms = model.formula(square)
     made, given = model.pair(square)
-    torch.testing.assert_close(terms["match"], -model.match.critic(made).mean())
+    torch.testing.assert_close(terms["discrepancy"], -model.discrepancy.critic(made).mean())
     torch.testing.assert_close(terms["cost"], model.cost(model.decoder(square.Ex), square.x))
-    assert set(terms) == {"cost", "match", "contrast"}
+    assert set(terms) == {"cost", "discrepancy", "contrast"}
     assert torch.equal(made[:, :4], square.x)
     assert torch.equal(given[:, :4], square.x)
 
 
 @pytest.mark.parametrize("contrast", [True, False])
-def test_the_critic_sees_standard_codes(contrast):
+def test_the_critic_sees_standard_codes(adaptive_contrast):
     """T29: given codes are N(0, I), independent of those made; with contrast a Gaussian's are N(0, I) too."""
-    model = avb(gaussian(), contrast=contrast, sigma=3.0)
+    model = avb(gaussian(), adaptive_contrast=adaptive_contrast, sigma=3.0)
     square = Square(model, torch.randn(MANY, 4), Noise(0))
     made, given = (side[:, 4:].detach() for side in model.pair(square))
     error = 4 / MANY**0.5
-    for z in (given, made) if contrast else (given,):
+    for z in (given, made) if adaptive_contrast else (given,):
         assert (z.mean(0).abs() < error).all()
         assert ((z.T.cov() - torch.eye(2)).abs() < 2**0.5 * error).all()
-    if not contrast:
+    if not adaptive_contrast:
         torch.testing.assert_close(made, square.Ex.detach() / 3)
     across = torch.cat([made, given], 1).T.corrcoef()[:2, 2:]
     assert (across.abs() < error).all()
@@ -225,7 +225,7 @@ def test_without_contrast_the_reference_is_the_prior():
     """T29: the contrast is then exactly 0, of any encoder."""
     encoder = ImplicitEncoder(nn.Linear(4, 3), nn.Linear(3 + 2, 2), noise=2)
     for sigma in (1.0, 2.5):
-        model = avb(encoder, contrast=False, sigma=sigma)
+        model = avb(encoder, adaptive_contrast=False, sigma=sigma)
         square = Square(model, torch.randn(30, 4), Noise(0))
         assert model.formula(square)["contrast"] == 0
         assert torch.equal(model.reference(square).log_var, square.p.log_var)
@@ -262,8 +262,8 @@ class Ratio(nn.Module):
 
     def forward(self, rows):
         x, z = rows[:, :4], rows[:, 4:]
-        law = self.encoder[0](x)
-        scaled = law.log_prob(self.sigma * z) + z.shape[1] * math.log(self.sigma)
+        distribution = self.encoder[0](x)
+        scaled = distribution.log_prob(self.sigma * z) + z.shape[1] * math.log(self.sigma)
         return Normal(0.0, 1.0).log_prob(z).sum(1) - scaled
 
 
@@ -271,25 +271,25 @@ class Ratio(nn.Module):
 def test_with_the_best_critic_it_is_the_vae(sigma):
     """T29: with T* the terms sum to the VAE's on average, the cost being that of the same draws."""
     encoder = gaussian()
-    model = avb(encoder, Ratio(encoder, sigma), contrast=False, sigma=sigma)
+    model = avb(encoder, Ratio(encoder, sigma), adaptive_contrast=False, sigma=sigma)
     vae = VAE(model.prior, model.decoder, encoder, model.cost)
     square = Square(model, torch.randn(MANY, 4), Noise(0))
     found, expected = model.formula(square), vae.formula(Square(vae, square.x, Noise(0)))
     assert torch.equal(found["cost"], expected["cost"])
     made, _ = model.pair(square)
-    rows = -model.match.critic(made) - KL().rows(square.q, square.p)
+    rows = -model.discrepancy.critic(made) - KL().rows(square.q, square.p)
     near(rows.detach(), 0.0)
-    torch.testing.assert_close(found["match"], -model.match.critic(made).mean())
-    assert (model.is_bound, model.claims_bound) == (False, True)
-    assert vae.is_bound
+    torch.testing.assert_close(found["discrepancy"], -model.discrepancy.critic(made).mean())
+    assert (model.is_elbo, model.estimates_elbo) == (False, True)
+    assert vae.is_elbo
 
 
 def test_contrast_and_critic_share_a_law_that_is_not_gaussian():
     """T29: E log r - log p plus KL(q̃, N(0, I)) is KL(q, p) whatever q is; here a box, by its entropy."""
     center, log_var = torch.tensor([[0.5]]), torch.tensor([[-1.0]])
-    law = Uniform(center.expand(MANY, 1), log_var.expand(MANY, 1))
-    z, p = law.rsample(Noise(0)), Gaussian(torch.zeros(1, 1), torch.zeros(1, 1))
-    r = moments(law, Noise(0))
+    distribution = Uniform(center.expand(MANY, 1), log_var.expand(MANY, 1))
+    z, p = distribution.rsample(Noise(0)), Gaussian(torch.zeros(1, 1), torch.zeros(1, 1))
+    r = moments(distribution, Noise(0))
     side = math.sqrt(12 * math.exp(-1.0))
     standard = (z - r.center) * (-r.log_var / 2).exp()
     ratio = -math.log(math.sqrt(12)) - Normal(0.0, 1.0).log_prob(standard).flatten()  # log q̃ - log N
@@ -301,5 +301,5 @@ def test_contrast_and_critic_share_a_law_that_is_not_gaussian():
 def test_codes_of_a_point_can_be_told_from_noise():
     """T29: a deterministic encoder has the contrast of the least variance, finite and far above 0."""
     model = avb(DeterministicEncoder(nn.Linear(4, 2)))
-    contrast = model.formula(Square(model, torch.randn(30, 4), Noise(0)))["contrast"]
-    assert 5 < contrast < 50
+    adaptive_contrast = model.formula(Square(model, torch.randn(30, 4), Noise(0)))["contrast"]
+    assert 5 < adaptive_contrast < 50

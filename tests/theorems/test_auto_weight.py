@@ -23,7 +23,9 @@ def linear_wae(weight):
     decoder, encoder = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
     decoder.weight.data, encoder.weight.data = A, torch.linalg.inv(A)
     decoder.requires_grad_(False)
-    return WAE(prior, decoder, DeterministicEncoder(encoder), MMD(IMQ(prior.spread)), weight=weight)
+    return WAE(
+        prior, decoder, DeterministicEncoder(encoder), MMD(IMQ(prior.expected_sq_distance)), weight=weight
+    )
 
 
 def test_one_result_from_a_tenth_to_a_thousand():
@@ -32,7 +34,9 @@ def test_one_result_from_a_tenth_to_a_thousand():
     x = whitened(512, 2).float() @ root(S)
     ends, gaps = [], []
     for start in (0.1, 1000.0):
-        weight = AutoWeight(NormalPrior(2), batch=64, start=start, up=0.05, down=0.02, memory=20, every=1)
+        weight = AutoWeight(
+            NormalPrior(2), batch_size=64, start=start, up=0.05, down=0.02, memory=20, every=1
+        )
         optimizers = {"model": adam(3e-2, (0.9, 0.95))}  # Adam at .999 remembers a thousand steps
         loop = Loop(linear_wae(weight), Split(x), Training(64, optimizers), total=650)
         logs, averages = [], []
@@ -49,12 +53,12 @@ def test_one_result_from_a_tenth_to_a_thousand():
 
 def batch(made):
     """A square of which only the codes matter."""
-    return SimpleNamespace(Ex=made, resting=made, z=torch.randn(64, 2), fresh=torch.randn(64, 2))
+    return SimpleNamespace(Ex=made, eval_codes=made, z=torch.randn(64, 2), fresh=torch.randn(64, 2))
 
 
 def settled(weight, made, steps):
     for step in range(steps):
-        weight.settle(batch(made(step)), 0, 1.0)
+        weight.update_state(batch(made(step)), 0, 1.0)
     return float(weight)
 
 
@@ -75,12 +79,12 @@ UP, DOWN = 0.01, 0.002
         (1.75, 8.0, 1.0, -DOWN * 0.5),
     ],
 )
-def test_the_multiplier_is_dual_ascent(average, longer, pace, step):
+def test_the_multiplier_is_dual_ascent(average, longer, lr_factor, step):
     """log λ moves by η √r clip(D/s - τ, -1, 1) with τ = 1/4 + 2 r²: η upwards, another η downwards."""
     weight = AutoWeight(NormalPrior(2), 64, start=3.0, up=UP, down=DOWN, memory=10**12, every=1)
     weight.average.fill_(average)
     weight.longer.fill_(longer)
-    weight.settle(batch(torch.randn(64, 2)), 0, pace)
+    weight.update_state(batch(torch.randn(64, 2)), 0, lr_factor)
     assert math.log(float(weight) / 3.0) == pytest.approx(step, abs=1e-9)
 
 
@@ -114,7 +118,7 @@ def test_fixed_weight_stays(value):
     """A fixed weight is the number it was told, before and after."""
     weight = Weight(value)
     assert float(weight) == pytest.approx(value, rel=1e-12)
-    weight.settle(batch(torch.randn(64, 2) + 9), 0, 1.0)
+    weight.update_state(batch(torch.randn(64, 2) + 9), 0, 1.0)
     assert float(weight) == pytest.approx(value, rel=1e-12)
 
 
@@ -137,6 +141,6 @@ def test_the_gauge_sees_no_gradient():
     """Settling leaves codes and their graph alone."""
     codes = torch.randn(64, 2, requires_grad=True)
     weight = AutoWeight(NormalPrior(2), 64, start=1.0)
-    weight.settle(batch(codes), 0, 1.0)
+    weight.update_state(batch(codes), 0, 1.0)
     assert codes.grad is None
     assert not weight.average.requires_grad

@@ -41,12 +41,14 @@ def test_kl():
 
 
 @pytest.mark.parametrize("exchange", [True, False])
-def test_games(exchange):
+def test_games(non_saturating):
     """T39: so are both sides of a game."""
-    game = JensenShannon(nn.Linear(3, 1), exchange)
+    game = JensenShannon(nn.Linear(3, 1), non_saturating)
     q, p = torch.randn(5, 3), torch.randn(7, 3)
     torch.testing.assert_close(game(q.repeat(2, 1), p.repeat(2, 1)), game(q, p))
-    torch.testing.assert_close(game.advantage(q.repeat(2, 1), p.repeat(2, 1)), game.advantage(q, p))
+    torch.testing.assert_close(
+        game.critic_objective(q.repeat(2, 1), p.repeat(2, 1)), game.critic_objective(q, p)
+    )
 
 
 @pytest.mark.usefixtures("float64")
@@ -75,7 +77,7 @@ def whole_models():
     decoder, gaussian = nn.Linear(2, features), GaussianEncoder(nn.Linear(features, 4))
     encoder = DeterministicEncoder(nn.Linear(features, 2))
     return {
-        "WAE-MMD": WAE(prior, decoder, encoder, MMD(IMQ(prior.spread)), weight=5.0),
+        "WAE-MMD": WAE(prior, decoder, encoder, MMD(IMQ(prior.expected_sq_distance)), weight=5.0),
         "WAE-GAN": WAE(prior, decoder, encoder, JensenShannon(nn.Linear(2, 1)), weight=5.0),
         "VAE": VAE(prior, decoder, gaussian, Bernoulli()),
     }

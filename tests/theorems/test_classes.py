@@ -6,7 +6,7 @@ from torch import nn
 
 from pushforward.costs import SquaredError
 from pushforward.data import Dataset, Split
-from pushforward.discrepancies import Blocks, JensenShannon
+from pushforward.discrepancies import Blockwise, JensenShannon
 from pushforward.distributions import (
     DeterministicEncoder,
     MixturePrior,
@@ -14,18 +14,18 @@ from pushforward.distributions import (
     OneHotPrior,
     ProductPrior,
 )
-from pushforward.evaluation import Evidence, judge
+from pushforward.evaluation import EvaluationContext, evaluate
 from pushforward.features.base import Features
 from pushforward.models import (
     AAE,
     AutoEncoder,
-    Heads,
+    ClusterHeads,
     LabelRegularisedAAE,
     Model,
     ReductionAAE,
     SemiSupervisedAAE,
 )
-from pushforward.networks.conditional import Told
+from pushforward.networks.conditional import Conditional
 
 K, STYLE = 4, 2
 
@@ -38,7 +38,7 @@ def rows(n, seed, classes=K):
 
 
 def data(train=None, test=None):
-    return Dataset("toy", train or rows(200, 1), test or rows(120, 2), unit=True)
+    return Dataset("toy", train or rows(200, 1), test or rows(120, 2), in_unit_interval=True)
 
 
 class Map(nn.Module):
@@ -70,19 +70,21 @@ def both(clusters=K):
 
 def games(clusters=K):
     sizes = {"y": clusters, "z": STYLE}
-    return Blocks({name: JensenShannon(nn.Linear(n, 1)) for name, n in sizes.items()}, sizes)
+    return Blockwise({name: JensenShannon(nn.Linear(n, 1)) for name, n in sizes.items()}, sizes)
 
 
 def coder(logits, model=AAE, clusters=K, decoder=None):
     """A model whose class block is the softmax of some numbers of a row."""
     prior = both(clusters)
     net = Map(lambda x: torch.cat([logits(x), x[:, K:]], 1))
-    encoder = DeterministicEncoder(net, prior.onto)
+    encoder = DeterministicEncoder(net, prior.to_support)
     return model(prior, decoder or Map(lambda codes: codes[:, : K + STYLE]), encoder, games(clusters))
 
 
 def found(model, given=None, rows=10_000):
-    return judge(Evidence(model.eval(), given or data(), Reader(), rows=rows), ["classes"]).get("classes")
+    return evaluate(EvaluationContext(model.eval(), given or data(), Reader(), rows=rows), ["classes"]).get(
+        "classes"
+    )
 
 
 def value(figure):
@@ -209,7 +211,7 @@ def test_neighbours_of_separable_codes():
 
 def test_neighbours_are_looked_for_where_codes_are_seen():
     """Points of heads that are all in one place hold the style alone, though the codes hold the class."""
-    decoder = Heads(Map(lambda z: z), K, STYLE, apart=1.0)
+    decoder = ClusterHeads(Map(lambda z: z), K, STYLE, apart=1.0)
     decoder.heads.data.zero_()
     model = coder(lambda x: 20 * x[:, :K], ReductionAAE, decoder=decoder)
     together = found(model)
@@ -229,7 +231,7 @@ def draws(columns):
 
 def told(decoder):
     return AutoEncoder(
-        NormalPrior(K), Told(decoder, K), DeterministicEncoder(Map(lambda x: x[:, :K])), SquaredError()
+        NormalPrior(K), Conditional(decoder, K), DeterministicEncoder(Map(lambda x: x[:, :K])), SquaredError()
     )
 
 
@@ -321,7 +323,7 @@ def test_who_cannot_answer():
     class Sampler(Model):
         def __init__(self):
             super().__init__()
-            self.prior, self.decoder, self.match, self.cost = (
+            self.prior, self.decoder, self.discrepancy, self.cost = (
                 NormalPrior(K),
                 Map(lambda z: z),
                 None,
@@ -340,6 +342,6 @@ def test_who_cannot_answer():
 def test_features_that_read_no_class():
     """With features that are no classifier's, what codes name is told, and what samples show is not."""
     model = coder(lambda x: 20 * x[:, :K], SemiSupervisedAAE).eval()
-    figures = judge(Evidence(model, data(), "pixels"), ["classes"])["classes"]
+    figures = evaluate(EvaluationContext(model, data(), "pixels"), ["classes"])["classes"]
     assert value(figures["error"]) == 0
     assert "asked" not in figures

@@ -21,7 +21,7 @@ from scipy.stats import norm
 from torch import nn
 
 from pushforward import KL, JensenShannon
-from pushforward.discrepancies import PriorDensity
+from pushforward.discrepancies import LogPriorCritic
 from pushforward.distributions import Gaussian, NormalPrior, SpherePrior
 from pushforward.errors import ConfigError
 
@@ -100,7 +100,7 @@ def test_kl_of_shifted_gaussians(shift):
 def test_best_critic_attains_the_divergence(shift):
     """T2: with T = log p/q the bound of the game equals -log 4 + 2 JS (Goodfellow et al., theorem 1)."""
     given = quantiles(200_000).unsqueeze(1)
-    value = JensenShannon(Logit(shift)).advantage(given + shift, given)
+    value = JensenShannon(Logit(shift)).critic_objective(given + shift, given)
     assert value.item() == pytest.approx(TABLE[shift][4], abs=3e-6)
     assert value.item() == pytest.approx(2 * jensen_shannon(shift) - math.log(4), abs=3e-6)
 
@@ -110,7 +110,7 @@ def test_best_critic_attains_the_divergence(shift):
 def test_any_other_critic_stays_below(shift, tilt):
     """T2: the value of the game is a lower bound for every critic."""
     given = quantiles(20_000).unsqueeze(1)
-    best, other = (JensenShannon(Logit(shift, t)).advantage(given + shift, given) for t in (0.0, tilt))
+    best, other = (JensenShannon(Logit(shift, t)).critic_objective(given + shift, given) for t in (0.0, tilt))
     assert other < best - 1e-4
 
 
@@ -124,7 +124,7 @@ def test_logistic_regression_is_the_best_critic(shift):
 
     def descend():
         optimizer.zero_grad()
-        loss = -game.advantage(made, given)
+        loss = -game.critic_objective(made, given)
         loss.backward()
         return loss
 
@@ -134,7 +134,7 @@ def test_logistic_regression_is_the_best_critic(shift):
     with torch.no_grad():
         terms = [nn.functional.logsigmoid(sign * game.critic(x)) for sign, x in ((1, given), (-1, made))]
         error = math.sqrt(sum(term.var().item() / n for term in terms))
-        assert abs(game.advantage(made, given).item() - TABLE[shift][4]) < 4 * error + 2 / n
+        assert abs(game.critic_objective(made, given).item() - TABLE[shift][4]) < 4 * error + 2 / n
 
 
 @pytest.mark.parametrize("logit", [-200.0, -30.0, -10.0, -1.0, 0.0, 2.0, 10.0, 30.0])
@@ -145,18 +145,22 @@ def test_slopes_of_the_game(logit):
 
 def test_a_sure_critic_leaves_a_slope_only_with_the_roles_exchanged():
     """T7: at a logit of -10 the slopes are -4.5398e-5 and -.99995460."""
-    slopes = [checks.slope(JensenShannon(nn.Identity(), exchange), -10.0) for exchange in (False, True)]
+    slopes = [
+        checks.slope(JensenShannon(nn.Identity(), non_saturating), -10.0) for non_saturating in (False, True)
+    ]
     assert slopes[0] == pytest.approx(-4.5398e-5, rel=1e-5)
     assert slopes[1] == pytest.approx(-0.99995460, abs=1e-8)
 
 
 @pytest.mark.parametrize("exchange", [True, False])
-def test_equilibrium(exchange):
+def test_equilibrium(non_saturating):
     """T7: an undecided critic loses log 4 = 1.386294, and so does the model with the roles exchanged."""
-    game = JensenShannon(nn.Identity(), exchange)
+    game = JensenShannon(nn.Identity(), non_saturating)
     undecided = torch.zeros(5, 1)
-    assert -game.advantage(undecided, undecided).item() == pytest.approx(1.386294, abs=5e-7)
-    assert game(undecided, undecided).item() == pytest.approx(1.386294 if exchange else -1.386294, abs=5e-7)
+    assert -game.critic_objective(undecided, undecided).item() == pytest.approx(1.386294, abs=5e-7)
+    assert game(undecided, undecided).item() == pytest.approx(
+        1.386294 if non_saturating else -1.386294, abs=5e-7
+    )
 
 
 class HalfSquare(nn.Module):
@@ -174,23 +178,23 @@ class HalfSquare(nn.Module):
 @pytest.mark.parametrize("sigma", [1.0, 2.0])
 def test_critic_told_the_prior(sigma):
     """T27: logits have shape (N, 1): one for each code, its own log-density added."""
-    checks.one_logit_for_each_code(PriorDensity, sigma)
+    checks.one_logit_for_each_code(LogPriorCritic, sigma)
 
 
 def test_critic_told_the_prior_at_home():
     """T27: for Q = P the best total logit is 0, so h(z) = ‖z‖²/2 + const; there the game is at rest."""
     z = torch.randn(50, 3)
-    game = JensenShannon(PriorDensity(HalfSquare(3), NormalPrior(3)))
+    game = JensenShannon(LogPriorCritic(HalfSquare(3), NormalPrior(3)))
     torch.testing.assert_close(game.critic(z), torch.zeros(50, 1), atol=1e-12, rtol=0)
-    value = game.advantage(z, z)
+    value = game.critic_objective(z, z)
     assert value.item() == pytest.approx(-math.log(4), abs=1e-12)
     for gradient in torch.autograd.grad(value, list(game.parameters())):
         assert gradient.abs() < 1e-12
     game.critic.net.scale.data += 0.1
-    assert game.advantage(z, z) < value
+    assert game.critic_objective(z, z) < value
 
 
 def test_critic_told_a_density_that_is_none():
     """T27: a prior without a density is refused by name."""
     with pytest.raises(ConfigError, match="SpherePrior"):
-        PriorDensity(nn.Linear(2, 1), SpherePrior(2))(torch.zeros(4, 2))
+        LogPriorCritic(nn.Linear(2, 1), SpherePrior(2))(torch.zeros(4, 2))

@@ -109,9 +109,9 @@ def test_noisy_input():
     encoder = NoisyInput(DeterministicEncoder(nn.Identity()), std=0.01)
     noise = (encoder(x).rsample(Noise(0)) - x).double() / 0.01
     assert 1.99 < noise.abs().max() < 2 + 1e-3
-    law = truncnorm(-2, 2)
-    assert noise.mean().item() == pytest.approx(0, abs=4 * law.std() / MANY**0.5)
-    assert noise.var().item() == pytest.approx(law.var(), rel=0.02)
+    distribution = truncnorm(-2, 2)
+    assert noise.mean().item() == pytest.approx(0, abs=4 * distribution.std() / MANY**0.5)
+    assert noise.var().item() == pytest.approx(distribution.var(), rel=0.02)
     encoder.eval()
     assert torch.equal(encoder(x).rsample(Noise(0)), x)
     assert torch.equal(encoder(x).center, x)
@@ -156,10 +156,12 @@ def test_spread_of_priors(make, sigma):
     """The spread of a prior is E|z - z'|²: 2dσ² for N(0, σ²I), 2dσ²/3 for the box, 2σ² for the sphere."""
     d = 3
     prior = make(d, sigma)
-    assert prior.spread == pytest.approx({"N": 2 * d, "U": 2 * d / 3, "S": 2}[make.__name__[0]] * sigma**2)
+    assert prior.expected_sq_distance == pytest.approx(
+        {"N": 2 * d, "U": 2 * d / 3, "S": 2}[make.__name__[0]] * sigma**2
+    )
     squares = [prior(MANY).rsample(Noise(seed)).double() for seed in (1, 2)]
     squares = (squares[0] - squares[1]).square().sum(1)
-    assert abs(squares.mean() - prior.spread) < 4 * squares.std() / MANY**0.5
+    assert abs(squares.mean() - prior.expected_sq_distance) < 4 * squares.std() / MANY**0.5
     assert torch.equal(prior(50).rsample(Noise(1)), prior.draw(50, Noise(1)))
 
 
@@ -167,7 +169,7 @@ def test_spread_of_priors(make, sigma):
 def test_codes_live_where_the_prior_lives(make):
     """Encoders end with the prior's map: codes lie in the box, each on the sphere, or anywhere."""
     prior = make(3, 2.0)
-    codes = DeterministicEncoder(nn.Linear(4, 3), prior.onto)(10 * torch.randn(50, 4)).center
+    codes = DeterministicEncoder(nn.Linear(4, 3), prior.to_support)(10 * torch.randn(50, 4)).center
     drawn = prior(50).rsample(Noise(0))
     for z in (codes, drawn):
         if make is UniformPrior:

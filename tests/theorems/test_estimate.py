@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from pushforward.errors import ConfigError
-from pushforward.evaluation.table import SAMPLES, TABLE, Figure, written
+from pushforward.evaluation.table import SAMPLES, TABLE, written
 from pushforward.metrics.uncertainty import jackknife, mean_interval
 
 
@@ -60,7 +60,7 @@ def test_digits_follow_the_error(value, error, text):
 
 
 def test_a_figure_that_is_not_there():
-    figure = Figure("x", ("a", "b"), "")
+    figure = MetricSpec("x", ("a", "b"), "")
     assert figure.of({"a": {"b": {"value": 2, "error": 1}}}) == (2, 1)
     assert figure.of({"a": {"b": 3}})[0] == 3
     assert figure.of({"a": {}}) is None

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pushforward.discrepancies import FDivergence, spectral
-from pushforward.discrepancies.f_divergences import ROWS, tame
+from pushforward.discrepancies.f_divergences import ROWS, soft_clip
 from pushforward.errors import ConfigError
 
 LOG4 = math.log(4)
@@ -87,9 +87,9 @@ class Logits(nn.Module):
 
 def bound(name, logits):
     """B_V(Q, P) with samples whose frequencies are exactly those of the laws."""
-    match = FDivergence(Logits(logits), name).double()
-    q, p = (torch.arange(2).repeat_interleave((law * 4).long())[:, None] for law in (Q, P))
-    return match.advantage(q, p)
+    discrepancy = FDivergence(Logits(logits), name).double()
+    q, p = (torch.arange(2).repeat_interleave((distribution * 4).long())[:, None] for distribution in (Q, P))
+    return discrepancy.critic_objective(q, p)
 
 
 @every
@@ -107,9 +107,9 @@ def test_a_game_reaches_the_divergence_of_laws_far_apart(name):
     p, q = torch.tensor([[0.5, 0.5], [0.005, 0.995]], dtype=torch.float64)
     row = ROWS[name]
     expected = (q * row.f(p / q)).sum()
-    match = FDivergence(Logits(row.optimum((p / q).log())), name).double()
+    discrepancy = FDivergence(Logits(row.optimum((p / q).log())), name).double()
     made, given = (torch.tensor([0] * count + [1] * (1000 - count))[:, None] for count in (5, 500))
-    assert match.advantage(made, given).item() == pytest.approx(expected.item(), rel=1e-9)
+    assert discrepancy.critic_objective(made, given).item() == pytest.approx(expected.item(), rel=1e-9)
 
 
 @every
@@ -137,20 +137,20 @@ def test_an_affine_critic_climbs_to_the_divergence_of_gaussians(name, shift):
     """log p/q of N(0, 1) and N(d, 1) is affine, and so is the best logit: the bound gets there."""
     p, q = torch.randn(2, 100_000, 1, dtype=torch.float64)
     q = q + shift
-    match = FDivergence(nn.Linear(1, 1).double(), name)
-    climber = torch.optim.LBFGS(match.parameters(), max_iter=60, line_search_fn="strong_wolfe")
+    discrepancy = FDivergence(nn.Linear(1, 1).double(), name)
+    climber = torch.optim.LBFGS(discrepancy.parameters(), max_iter=60, line_search_fn="strong_wolfe")
 
     def loss():
         climber.zero_grad()
-        value = -match.advantage(q, p)
+        value = -discrepancy.critic_objective(q, p)
         value.backward()
         return value
 
     climber.step(loss)
     expected = GAUSSIANS[name][shift]
     from_zero = expected - ROWS[name].at_one
-    assert match.advantage(q, p).item() - ROWS[name].at_one == pytest.approx(from_zero, rel=0.05)
-    assert match.critic.weight.item() < 0
+    assert discrepancy.critic_objective(q, p).item() - ROWS[name].at_one == pytest.approx(from_zero, rel=0.05)
+    assert discrepancy.critic.weight.item() < 0
 
 
 @pytest.mark.parametrize("apart", [0.5, 2.0])
@@ -158,38 +158,38 @@ def test_a_bounded_slope_makes_the_kl_of_points_their_distance(apart):
     """The KL of point masses is infinite; min over R of W1(P, R) + KL(R || Q) moves P to Q and pays r."""
     given, made = torch.full((8, 1), apart).double(), torch.zeros(8, 1).double()
 
-    def climbed(bound):
+    def critic_loss(bound):
         line = nn.Linear(1, 1).double()
         nn.init.constant_(line.weight, 0.3)  # one weight over its size keeps its sign
-        match = FDivergence(bound(line), "kl")
-        climber = torch.optim.Adam(match.parameters(), lr=0.1)
+        discrepancy = FDivergence(bound(line), "kl")
+        climber = torch.optim.Adam(discrepancy.parameters(), lr=0.1)
         for _ in range(300):
             climber.zero_grad()
-            (-match.advantage(made, given)).backward()
+            (-discrepancy.critic_objective(made, given)).backward()
             climber.step()
-        return match.advantage(made, given).item()
+        return discrepancy.critic_objective(made, given).item()
 
-    assert climbed(spectral) == pytest.approx(apart, abs=1e-3)
-    assert climbed(lambda critic: critic) > 5 * apart
+    assert critic_loss(spectral) == pytest.approx(apart, abs=1e-3)
+    assert critic_loss(lambda critic: critic) > 5 * apart
 
 
 @every
 def test_float32_stays_finite_for_logits_to_a_hundred(name):
     """Values and gradients of both players are finite for logits in [-100, 100]."""
     logits = torch.linspace(-100, 100, 401)
-    for exchange in (True, False):
-        match = FDivergence(Logits(logits), name, exchange)
+    for non_saturating in (True, False):
+        discrepancy = FDivergence(Logits(logits), name, non_saturating)
         rows = torch.arange(401)[:, None]
-        for value in (match.advantage(rows, rows), match(rows, rows)):
+        for value in (discrepancy.critic_objective(rows, rows), discrepancy(rows, rows)):
             assert value.isfinite()
-            (gradient,) = torch.autograd.grad(value, match.critic.values)
+            (gradient,) = torch.autograd.grad(value, discrepancy.critic.values)
             assert gradient.isfinite().all()
 
 
 def test_tame_logits_are_the_logits_up_to_thirty():
     """It changes nothing up to 30, rises everywhere, is odd, and has no corner."""
     v = torch.linspace(-100, 100, 2001, dtype=torch.float64, requires_grad=True)
-    t = tame(v)
+    t = soft_clip(v)
     inside = v.abs() <= 30
     assert torch.equal(t[inside], v[inside])
     assert (t.diff() > 0).all()
@@ -201,11 +201,11 @@ def test_tame_logits_are_the_logits_up_to_thirty():
 @every
 def test_the_exchange_descends_minus_g(name):
     """With the roles exchanged the model descends -E_Q g(V), as the paper's practical form has it."""
-    match = FDivergence(Logits(torch.zeros(2)), name).double()
+    discrepancy = FDivergence(Logits(torch.zeros(2)), name).double()
     logits = torch.tensor([0.3, -0.4], dtype=torch.float64)
-    match.critic.values.data = logits
+    discrepancy.critic.values.data = logits
     rows = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
-    difference = match(rows[:1], rows) - match(rows[1:], rows)
+    difference = discrepancy(rows[:1], rows) - discrepancy(rows[1:], rows)
     g = ROWS[name].activation(logits)
     assert difference.item() == pytest.approx((g[1] - g[0]).item())
 
@@ -224,5 +224,5 @@ def test_a_row_of_ones_own():
     )  # fmt: skip
     q, p = torch.randn(2, 50, 1)
     critic = nn.Linear(1, 1)
-    whole = FDivergence(critic, "pearson").advantage(q, p)
-    torch.testing.assert_close(FDivergence(critic, half).advantage(q, p), whole / 2)
+    whole = FDivergence(critic, "pearson").critic_objective(q, p)
+    torch.testing.assert_close(FDivergence(critic, half).critic_objective(q, p), whole / 2)

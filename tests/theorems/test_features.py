@@ -25,7 +25,9 @@ from pushforward.features.classifier import (
 def rows(n=60, d=5, classes=3):
     y = torch.arange(n) % classes
     x = torch.randn(n, d) + 3 * nn.functional.one_hot(y, d)
-    return Dataset("toy", Split(x[: n // 2], y[: n // 2]), Split(x[n // 2 :], y[n // 2 :]), unit=False)
+    return Dataset(
+        "toy", Split(x[: n // 2], y[: n // 2]), Split(x[n // 2 :], y[n // 2 :]), in_unit_interval=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def test_all_directions_keep_distances():
 def test_rows_without_variance():
     x = torch.ones(10, 3)
     with pytest.raises(DataError, match="all rows are equal"):
-        PCA.of(Dataset("flat", Split(x), Split(x), unit=True))
+        PCA.of(Dataset("flat", Split(x), Split(x), in_unit_interval=True))
 
 
 # ------------------------------------------------------------------------------------ classifier
@@ -147,8 +149,8 @@ def test_unknown_labels_are_left_out():
     data = rows(200)
     x, y = data.train.x.clone(), data.train.y.clone()
     x[::2], y[::2] = 1e3, -1
-    holed = Dataset("holed", Split(x, y), data.test, unit=False)
-    known = Dataset("known", Split(x[1::2], y[1::2]), data.test, unit=False)
+    holed = Dataset("holed", Split(x, y), data.test, in_unit_interval=False)
+    known = Dataset("known", Split(x[1::2], y[1::2]), data.test, in_unit_interval=False)
     assert train_classifier(holed, steps=50).about.accuracy > 0.8
     assert train_classifier(known, steps=50).about.accuracy > 0.8
 
@@ -207,13 +209,13 @@ def test_sorted_rows_are_mixed():
     x = torch.randn(20_000, 3) * 0.01
     x[:10_000, 0] += torch.randn(10_000)
     x[10_000:, 1] += 5 * torch.randn(10_000)
-    data = Dataset("sorted", Split(x), Split(x[:10]), unit=False)
+    data = Dataset("sorted", Split(x), Split(x[:10]), in_unit_interval=False)
     assert PCA.of(data, 1).directions.abs().argmax() == 1
 
 
 def test_labels_on_one_side_alone():
     x, y = torch.rand(20, 3), torch.arange(20) % 2
-    assert open_features("auto", Dataset("half", Split(x, y), Split(x), unit=True)).name == "pca"
+    assert open_features("auto", Dataset("half", Split(x, y), Split(x), in_unit_interval=True)).name == "pca"
 
 
 def test_inception_wants_images_of_a_known_range():

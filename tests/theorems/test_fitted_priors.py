@@ -76,7 +76,7 @@ def test_moments_are_those_of_the_codes(components, bent):
     fitted = fit_mixture(codes, Noise(0), components=components)
     torch.testing.assert_close(fitted.weights @ fitted.means, codes.mean(0), rtol=1e-4, atol=1e-4)
     variance = codes.var(0, correction=0).sum().item()
-    assert fitted.spread == pytest.approx(2 * variance, rel=1e-4)
+    assert fitted.expected_sq_distance == pytest.approx(2 * variance, rel=1e-4)
 
 
 # -------------------------------------------------------------------------------------- flows
@@ -86,13 +86,13 @@ def test_an_untrained_flow_is_normal():
     """Before training the flow is N(m, A Aᵀ), in density and draws."""
     mean, root = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([[2.0, 0, 0], [1, 0.5, 0], [0, 0.3, 1]])
     prior = FlowPrior(mean, root)
-    law = torch.distributions.MultivariateNormal(mean.double(), scale_tril=root.double())
-    z = law.sample((50,))
-    torch.testing.assert_close(prior.log_prob(z), law.log_prob(z))
+    distribution = torch.distributions.MultivariateNormal(mean.double(), scale_tril=root.double())
+    z = distribution.sample((50,))
+    torch.testing.assert_close(prior.log_prob(z), distribution.log_prob(z))
     noise = Noise(0)
     draws = prior.draw(50, noise)
     torch.testing.assert_close(draws, mean.double() + noise.normal(50, 3).double() @ root.double().T)
-    assert prior.spread == pytest.approx(2 * law.variance.sum().item())
+    assert prior.expected_sq_distance == pytest.approx(2 * distribution.variance.sum().item())
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_draws_cannot_be_told_from_fresh_codes(name, bent, flow):
     """A two-sample test of 400 rows at level 1 % sees nothing, and tells the prior and the codes apart."""
     codes, fresh = bent
     fitted = flow if name == "flow" else fit_mixture(codes, Noise(0))
-    mmd = MMD(IMQ(fitted.spread))
+    mmd = MMD(IMQ(fitted.expected_sq_distance))
     draws = fitted(400).rsample(Noise(5))
     assert draws.dtype == torch.float32
     assert permutation_test(mmd, draws, fresh[:400], Noise(0)) > 0.01
@@ -173,7 +173,7 @@ def test_what_was_saved_is_read_bit_for_bit(name, brief, tmp_path):
     save_sampler(tmp_path, name, fitted, KEY)
     read = read_sampler(tmp_path, name, KEY)
     assert torch.equal(read.draw(50, Noise(1)), fitted.draw(50, Noise(1)))
-    assert read.spread == fitted.spread
+    assert read.expected_sq_distance == fitted.expected_sq_distance
     assert repr(read) == repr(fitted)
     for other in (key_of(8, 0, "0123"), key_of(7, 1, "0123"), key_of(7, 0, "4567"), {**KEY, "version": 0}):
         assert read_sampler(tmp_path, name, other) is None

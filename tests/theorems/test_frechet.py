@@ -23,7 +23,7 @@ from pushforward.metrics.frechet import (
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-def law(mean, covariance, count=10**9):
+def distribution(mean, covariance, count=10**9):
     """Exact moments of a law."""
     mean, covariance = torch.as_tensor(mean), torch.as_tensor(covariance)
     return Moments(count, mean.double(), covariance.double() * (count - 1))
@@ -39,7 +39,9 @@ def some_covariance(d, rank=None):
 
 def test_one_dimension():
     """W2² of N(m, s²) and N(n, t²) is (m - n)² + (s - t)²."""
-    assert frechet_distance(law([1.0], [[4.0]]), law([4.0], [[25.0]])) == pytest.approx(9 + 9)
+    assert frechet_distance(distribution([1.0], [[4.0]]), distribution([4.0], [[25.0]])) == pytest.approx(
+        9 + 9
+    )
 
 
 def test_commuting_covariances():
@@ -47,7 +49,7 @@ def test_commuting_covariances():
     a, b = torch.tensor([1.0, 4.0, 0.25]), torch.tensor([9.0, 0.01, 1.0])
     axes = torch.linalg.qr(torch.randn(3, 3)).Q
     found = frechet_distance(
-        law([0.0] * 3, axes @ a.diag() @ axes.T), law([0.0] * 3, axes @ b.diag() @ axes.T)
+        distribution([0.0] * 3, axes @ a.diag() @ axes.T), distribution([0.0] * 3, axes @ b.diag() @ axes.T)
     )
     assert found == pytest.approx((a.sqrt() - b.sqrt()).square().sum().item())
 
@@ -58,8 +60,12 @@ def test_bures(d):
     A, B = some_covariance(d), some_covariance(d)
     root = sqrtm(A.numpy())
     expected = A.trace().item() + B.trace().item() - 2 * sqrtm(root @ B.numpy() @ root).trace().real
-    assert frechet_distance(law([0.0] * d, A), law([0.0] * d, B)) == pytest.approx(expected, rel=1e-9)
-    assert frechet_distance(law([0.0] * d, B), law([0.0] * d, A)) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(distribution([0.0] * d, A), distribution([0.0] * d, B)) == pytest.approx(
+        expected, rel=1e-9
+    )
+    assert frechet_distance(distribution([0.0] * d, B), distribution([0.0] * d, A)) == pytest.approx(
+        expected, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -188,7 +194,7 @@ def test_moments_are_those_of_torch():
 
 def test_standard_error():
     """The jackknife's error is the deviation over repeated samples."""
-    given_law = law([0.0] * 2, torch.eye(2))
+    given_law = distribution([0.0] * 2, torch.eye(2))
     found = [frechet(torch.randn(400, 2) * 1.3 + 0.2, given_law) for _ in range(150)]
     deviation = torch.tensor([one.value for one in found]).std().item()
     told = torch.tensor([one.error for one in found]).mean().item()

@@ -34,14 +34,14 @@ class Table(nn.Module):
         return self.values[x.long().flatten()]
 
 
-def rows(law):
+def rows(distribution):
     """A sample whose frequencies are exactly those of the law."""
-    return torch.arange(3).repeat_interleave((law * 10).round().long())[:, None]
+    return torch.arange(3).repeat_interleave((distribution * 10).round().long())[:, None]
 
 
 def on_tables(make, values):
-    match = make(Table(values)).double()
-    return match.advantage(rows(Q), rows(P)).item(), match(rows(Q), rows(P)).item()
+    discrepancy = make(Table(values)).double()
+    return discrepancy.critic_objective(rows(Q), rows(P)).item(), discrepancy(rows(Q), rows(P)).item()
 
 
 # ------------------------------------------------------------------------------------ least squares
@@ -71,19 +71,19 @@ def test_binary_targets_are_the_exchange_of_roles():
     """With (0, 1, 1) the model's loss is that of a critic with made and given exchanged."""
     values = torch.randn(3, dtype=torch.float64)
     q, p = rows(Q), rows(P)
-    match = LeastSquares(Table(values)).double()
-    torch.testing.assert_close(match(q, p), -match.advantage(p, q))
+    discrepancy = LeastSquares(Table(values)).double()
+    torch.testing.assert_close(discrepancy(q, p), -discrepancy.critic_objective(p, q))
 
 
 # ------------------------------------------------------------------------------------ saturation
 
 
 @pytest.mark.parametrize(("exchange", "slope"), [(False, -4.5398e-5), (True, -0.99995460)])
-def test_the_exchange_of_roles_keeps_a_slope(exchange, slope):
+def test_the_exchange_of_roles_keeps_a_slope(non_saturating, slope):
     """d/da at the logit a = -10: -σ(a) min-max, -(1 - σ(a)) exchanged (T7)."""
-    match = JensenShannon(nn.Identity(), exchange)
+    discrepancy = JensenShannon(nn.Identity(), non_saturating)
     q = torch.full((4, 1), -10.0, dtype=torch.float64, requires_grad=True)
-    (gradient,) = torch.autograd.grad(match(q, q.detach()), q)
+    (gradient,) = torch.autograd.grad(discrepancy(q, q.detach()), q)
     assert 4 * gradient[0].item() == pytest.approx(slope, rel=1e-4)
 
 
@@ -105,9 +105,9 @@ def test_the_hinge_s_best_critic_makes_it_the_total_variation():
 def test_wasserstein_does_not_know_saturation():
     """Exchanged or not, the model descends E_P T - E_Q T, the bound itself."""
     values = torch.randn(3, dtype=torch.float64)
-    advantage, descended = on_tables(Wasserstein, values)
-    assert descended == pytest.approx(advantage)
-    assert advantage == pytest.approx((values * (P - Q)).sum().item())
+    critic_objective, descended = on_tables(Wasserstein, values)
+    assert descended == pytest.approx(critic_objective)
+    assert critic_objective == pytest.approx((values * (P - Q)).sum().item())
 
 
 class Slope(nn.Module):
@@ -125,19 +125,21 @@ class Slope(nn.Module):
 def test_the_penalised_bound_is_not_w1(theta, weight, slope):
     """δ_0 given, δ_θ made, T = wx: |w*| = 1 + θ/2λ and the value is θ + θ²/4λ, above W1 = θ (T23)."""
     given, made = torch.zeros(4, 1, dtype=torch.float64), torch.full((4, 1), theta, dtype=torch.float64)
-    match = Wasserstein(Slope([-0.5]), GradientPenalty(weight))
-    climber = torch.optim.LBFGS(match.parameters(), max_iter=50, line_search_fn="strong_wolfe")
+    discrepancy = Wasserstein(Slope([-0.5]), GradientPenalty(weight))
+    climber = torch.optim.LBFGS(discrepancy.parameters(), max_iter=50, line_search_fn="strong_wolfe")
 
     def loss():
         climber.zero_grad()
-        value = match.prices(made, given, Noise(0))["penalty"] - match.advantage(made, given)
+        value = discrepancy.penalties(made, given, Noise(0))["penalty"] - discrepancy.critic_objective(
+            made, given
+        )
         value.backward()
         return value
 
     climber.step(loss)
-    assert abs(match.critic.w.item()) == pytest.approx(slope, rel=1e-5)
+    assert abs(discrepancy.critic.w.item()) == pytest.approx(slope, rel=1e-5)
     assert -loss().item() == pytest.approx(theta + theta**2 / (4 * weight), rel=1e-5)
-    assert match.advantage(made, given).item() == pytest.approx(theta * slope, rel=1e-5)
+    assert discrepancy.critic_objective(made, given).item() == pytest.approx(theta * slope, rel=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, 7, 64])
@@ -145,10 +147,10 @@ def test_the_penalty_is_on_each_row_s_own_slope(n):
     """T = a·x pays λ(‖a‖ - 1)², whatever the size of the batch (T25); ‖x‖ and a norm of 1 pay nothing."""
     a = [3.0, 0.0, 4.0, 0.0]
     q, p = torch.randn(2, n, 2, 2, dtype=torch.float64)
-    paid = GradientPenalty(10.0).prices(Slope(a), q, p, Noise(1))["penalty"]
+    paid = GradientPenalty(10.0).penalties(Slope(a), q, p, Noise(1))["penalty"]
     assert paid.item() == pytest.approx(10 * (5 - 1) ** 2)
-    assert GradientPenalty().prices(Slope([0.6, 0.0, 0.8, 0.0]), q, p, Noise(1))["penalty"].item() < 1e-20
-    norm = GradientPenalty().prices(lambda x: x.flatten(1).norm(dim=1), q + 5, p + 5, Noise(1))["penalty"]
+    assert GradientPenalty().penalties(Slope([0.6, 0.0, 0.8, 0.0]), q, p, Noise(1))["penalty"].item() < 1e-20
+    norm = GradientPenalty().penalties(lambda x: x.flatten(1).norm(dim=1), q + 5, p + 5, Noise(1))["penalty"]
     assert norm.item() < 1e-20
 
 
@@ -156,9 +158,9 @@ def test_one_sided_penalties_let_flat_critics_be():
     q, p = torch.randn(2, 8, 2, dtype=torch.float64)
     flat, steep = Slope([0.3, 0.4]), Slope([3.0, 4.0])
     one_sided = GradientPenalty(1.0, one_sided=True)
-    assert one_sided.prices(flat, q, p, Noise(0))["penalty"] == 0
-    assert one_sided.prices(steep, q, p, Noise(0))["penalty"].item() == pytest.approx(16)
-    towards_none = GradientPenalty(1.0, slope=0.0).prices(flat, q, p, Noise(0))["penalty"]
+    assert one_sided.penalties(flat, q, p, Noise(0))["penalty"] == 0
+    assert one_sided.penalties(steep, q, p, Noise(0))["penalty"].item() == pytest.approx(16)
+    towards_none = GradientPenalty(1.0, slope=0.0).penalties(flat, q, p, Noise(0))["penalty"]
     assert towards_none.item() == pytest.approx(0.25)
 
 
@@ -166,7 +168,7 @@ def test_a_flat_critic_has_a_finite_gradient():
     """Where the slope is exactly 0, the norm has no derivative; its gradient is 0 and not a NaN."""
     critic = Slope([0.0, 0.0])
     q, p = torch.randn(2, 8, 2, dtype=torch.float64)
-    paid = GradientPenalty(1.0).prices(critic, q, p, Noise(0))["penalty"]
+    paid = GradientPenalty(1.0).penalties(critic, q, p, Noise(0))["penalty"]
     assert paid == 1
     assert torch.autograd.grad(paid, critic.w)[0].isfinite().all()
 
@@ -181,7 +183,7 @@ def test_the_penalty_looks_at_one_point_on_each_segment():
 
     q, p = torch.zeros(500, 1, 2, 2), torch.ones(500, 1, 2, 2)
     for noise in (Noise(0), Noise(0), Noise(1)):
-        GradientPenalty().prices(critic, q, p, noise)
+        GradientPenalty().penalties(critic, q, p, noise)
     first, again, other = seen
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -196,23 +198,23 @@ def test_the_penalty_looks_at_one_point_on_each_segment():
 def test_the_penalty_moves_the_critic_alone():
     q = torch.randn(8, 2, dtype=torch.float64, requires_grad=True)
     critic = Slope([1.0, 2.0])
-    paid = GradientPenalty().prices(critic, q, torch.randn(8, 2, dtype=torch.float64), Noise(0))["penalty"]
+    paid = GradientPenalty().penalties(critic, q, torch.randn(8, 2, dtype=torch.float64), Noise(0))["penalty"]
     assert torch.autograd.grad(paid, (q, critic.w), allow_unused=True)[0] is None
 
 
 def test_clipping_bounds_the_linear_critic_by_the_gap_of_means():
     """Over |w_j| <= c the best linear critic has c ‖E x - E G‖₁ exactly (T24)."""
     q, p = torch.randn(50, 3, dtype=torch.float64), torch.randn(50, 3, dtype=torch.float64) + 1
-    match = Wasserstein(Slope([5.0, -5.0, 5.0]), Clipping(0.01))
-    assert match.critic.w.abs().max() <= 0.01  # from the start
-    climber = torch.optim.SGD(match.parameters(), lr=1.0)
+    discrepancy = Wasserstein(Slope([5.0, -5.0, 5.0]), Clipping(0.01))
+    assert discrepancy.critic.w.abs().max() <= 0.01  # from the start
+    climber = torch.optim.SGD(discrepancy.parameters(), lr=1.0)
     for _ in range(3):
         climber.zero_grad()
-        (-match.advantage(q, p)).backward()
+        (-discrepancy.critic_objective(q, p)).backward()
         climber.step()
-        match.project()
+        discrepancy.project()
     expected = 0.01 * (p.mean(0) - q.mean(0)).abs().sum()
-    torch.testing.assert_close(match.advantage(q, p), expected)
+    torch.testing.assert_close(discrepancy.critic_objective(q, p), expected)
 
 
 def test_spectral_normalisation_makes_a_critic_of_slope_one():
@@ -231,16 +233,19 @@ def test_spectral_normalisation_makes_a_critic_of_slope_one():
 def test_a_penalised_critic_comes_close_to_w1():
     """W1(N(0, 1), N(2, 1)) = 2, and the penalised critic comes close: its best slope is 1 + 2 / 2λ = 1.1, so
     that it sees 2.2 and pays λ / 100 = 0.1."""
-    match = Wasserstein(mlp(1, 1, [32, 32], norm=None, activation=nn.LeakyReLU), GradientPenalty(10.0))
-    climber = torch.optim.Adam(match.parameters(), lr=3e-3, betas=(0.5, 0.9))
+    discrepancy = Wasserstein(mlp(1, 1, [32, 32], norm=None, activation=nn.LeakyReLU), GradientPenalty(10.0))
+    climber = torch.optim.Adam(discrepancy.parameters(), lr=3e-3, betas=(0.5, 0.9))
     for step in range(300):
         made, given = Noise(0, step)("q").normal(256, 1) + 2, Noise(0, step)("p").normal(256, 1)
         climber.zero_grad()
-        (match.prices(made, given, Noise(1, step))["penalty"] - match.advantage(made, given)).backward()
+        (
+            discrepancy.penalties(made, given, Noise(1, step))["penalty"]
+            - discrepancy.critic_objective(made, given)
+        ).backward()
         climber.step()
     made, given = Noise(2).normal(20_000, 1) + 2, Noise(3).normal(20_000, 1)
-    seen = match.advantage(made, given).item()
-    paid = match.prices(made, given, Noise(4))["penalty"].item()
+    seen = discrepancy.critic_objective(made, given).item()
+    paid = discrepancy.penalties(made, given, Noise(4))["penalty"].item()
     assert seen == pytest.approx(2.2, rel=0.05)
     assert seen - paid == pytest.approx(2.1, rel=0.03)  # above W1, not below
 
@@ -264,7 +269,7 @@ def test_a_penalty_on_a_critic_with_batch_norm_is_refused(norm):
         lambda: GradientPenalty(1.0, slope=-1.0),
         lambda: Clipping(0.0),
         lambda: LeastSquares(nn.Linear(1, 1), (1.0, 1.0, 0.0)),
-        lambda: Wasserstein(nn.Linear(1, 1), turns=0),
+        lambda: Wasserstein(nn.Linear(1, 1), n_critic=0),
     ],
 )
 def test_impossible_settings(wrong):

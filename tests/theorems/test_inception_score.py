@@ -17,8 +17,8 @@ pytestmark = pytest.mark.usefixtures("float64")
 def test_extremes(K):
     """One sure row for each class: K. All rows alike, sure or not: 1. A sure row for half of them: K/2."""
     assert inception_score(torch.eye(K), 1) == (pytest.approx(K), 0)
-    law = torch.rand(K) + 0.01
-    assert inception_score((law / law.sum()).expand(40, K), 4) == (
+    distribution = torch.rand(K) + 0.01
+    assert inception_score((distribution / distribution.sum()).expand(40, K), 4) == (
         pytest.approx(1),
         pytest.approx(0, abs=1e-12),
     )
@@ -36,8 +36,11 @@ def test_decomposition():
 def test_the_mean_kl():
     """The exponential of the mean of KL(p(y|x) || p(y)), by torch's own KL; not the mean of exponentials."""
     rows = torch.randn(200, 6).mul(2).softmax(1)
-    laws = torch.distributions.Categorical(rows), torch.distributions.Categorical(rows.mean(0).expand(200, 6))
-    kl = torch.distributions.kl_divergence(*laws)
+    distributions = (
+        torch.distributions.Categorical(rows),
+        torch.distributions.Categorical(rows.mean(0).expand(200, 6)),
+    )
+    kl = torch.distributions.kl_divergence(*distributions)
     assert inception_score(rows, 1)[0] == pytest.approx(kl.mean().exp().item(), rel=1e-12)
     assert abs(kl.exp().mean() - kl.mean().exp()) > 0.1
 

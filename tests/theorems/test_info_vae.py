@@ -32,7 +32,7 @@ def parts(sigma=1.0, kind=GaussianEncoder):
 
 
 def matches(prior):
-    return MMD(IMQ(prior.spread))
+    return MMD(IMQ(prior.expected_sq_distance))
 
 
 def loss(model, x):
@@ -52,8 +52,8 @@ class TestInfoVAE:
         info = InfoVAE(*networks, matches(networks[0]), GaussianLikelihood(0.7))
         vae = VAE(*networks, GaussianLikelihood(0.7))
         assert torch.equal(loss(info, x), loss(vae, x))
-        assert info.is_bound
-        assert vae.is_bound
+        assert info.is_elbo
+        assert vae.is_elbo
 
     @pytest.mark.parametrize("beta", [0.0, 0.25, 1.0, 4.0, 4.994])
     def test_is_the_beta_vae(self, beta):
@@ -62,7 +62,7 @@ class TestInfoVAE:
         info = InfoVAE(*networks, matches(networks[0]), GaussianLikelihood(0.7), alpha=1 - beta, weight=beta)
         vae = VAE(*networks, GaussianLikelihood(0.7), beta)
         torch.testing.assert_close(loss(info, x), loss(vae, x), rtol=1e-14, atol=0)
-        assert info.is_bound == vae.is_bound == (beta == 1)
+        assert info.is_elbo == vae.is_elbo == (beta == 1)
 
     @pytest.mark.parametrize("kind", [GaussianEncoder, DeterministicEncoder])
     @pytest.mark.parametrize("weight", [0.0, 1.0, 30.0])
@@ -73,7 +73,7 @@ class TestInfoVAE:
         wae = WAE(*networks, matches(networks[0]), GaussianLikelihood(0.7), weight)
         torch.testing.assert_close(loss(info, x), loss(wae, x), rtol=1e-14, atol=0)
         assert "kl" not in info.formula(Square(info, x, Noise(0)))
-        assert not info.is_bound
+        assert not info.is_elbo
 
     @pytest.mark.parametrize(
         ("alpha", "weight"), [(0.3, 2.5), (0.0, 3.0), (-1.0, 2.0), (-2.0, 10.0), (0.5, 0.5)]
@@ -90,8 +90,8 @@ class TestInfoVAE:
         assert divergence > 0
         expected = cost + (1 - alpha) * divergence + (alpha + weight - 1) * distance
         torch.testing.assert_close(loss(info, x), expected)
-        assert info.factor == pytest.approx(alpha + weight - 1)
-        assert not info.is_bound
+        assert info.discrepancy_weight == pytest.approx(alpha + weight - 1)
+        assert not info.is_elbo
 
     @pytest.mark.parametrize(
         ("alpha", "weight"),
@@ -113,11 +113,13 @@ class TestInfoVAE:
 # ----------------------------------------------------------------------------- random encoders
 
 
-def kept_random(log_vars, sigma=1.0, noise_weight=1.0, kind=GaussianEncoder):
+def kept_random(log_vars, sigma=1.0, variance_weight=1.0, kind=GaussianEncoder):
     """A WAE whose codes have these log-variances on every row."""
     prior = NormalPrior(len(log_vars), sigma)
     encoder = kind(checks.Constant(*[0.5] * len(log_vars), *log_vars))
-    return RandomWAE(prior, nn.Linear(len(log_vars), 5), encoder, matches(prior), noise_weight=noise_weight)
+    return RandomWAE(
+        prior, nn.Linear(len(log_vars), 5), encoder, matches(prior), variance_weight=variance_weight
+    )
 
 
 @pytest.mark.usefixtures("float64")
@@ -147,28 +149,30 @@ class TestRandomWAE:
         log_vars = torch.tensor([0.3, -2.0, 2 * math.log(sigma)])
         prior = NormalPrior(3, sigma)
         encoder = GaussianEncoder(checks.Constant(0.5, -7.0, 3.0, *log_vars.tolist()))
-        model = RandomWAE(prior, nn.Linear(3, 5), encoder, matches(prior), noise_weight=2.0, keep="kl")
-        law = torch.distributions.Normal
+        model = RandomWAE(
+            prior, nn.Linear(3, 5), encoder, matches(prior), variance_weight=2.0, variance_penalty="kl"
+        )
+        distribution = torch.distributions.Normal
         wanted = torch.distributions.kl_divergence(
-            law(0.0, (log_vars / 2).exp()), law(0.0, torch.tensor(sigma))
+            distribution(0.0, (log_vars / 2).exp()), distribution(0.0, torch.tensor(sigma))
         )
         found = model.formula(Square(model, torch.randn(4, 5), Noise(0)))["noise"]
         assert found.item() == pytest.approx(2 * wanted.sum().item())
         with pytest.raises(ConfigError, match="unknown keep 'lg': did you mean 'log'"):
-            RandomWAE(*parts(), matches(NormalPrior(3)), noise_weight=1.0, keep="lg")
+            RandomWAE(*parts(), matches(NormalPrior(3)), variance_weight=1.0, variance_penalty="lg")
 
     def test_of_a_box(self):
         """σ_P² is the variance of a coordinate of the prior: σ²/3 of the box."""
         prior = UniformPrior(2, 1.5)
         encoder = UniformEncoder(checks.Constant(0.0, 0.0, *[math.log(1.5**2 / 3)] * 2))
-        model = RandomWAE(prior, nn.Linear(2, 5), encoder, matches(prior), noise_weight=1.0)
+        model = RandomWAE(prior, nn.Linear(2, 5), encoder, matches(prior), variance_weight=1.0)
         noise = model.formula(Square(model, torch.randn(4, 5), Noise(0)))["noise"]
         assert noise.item() == pytest.approx(0, abs=1e-12)
 
     def test_rows_are_averaged(self):
         """The penalty of a batch is the mean of its rows' own."""
         prior, decoder, encoder = parts()
-        model = RandomWAE(prior, decoder, encoder, matches(prior), noise_weight=1.0)
+        model = RandomWAE(prior, decoder, encoder, matches(prior), variance_weight=1.0)
         x = torch.randn(6, 5)
         found = model.formula(Square(model, x, Noise(0)))["noise"]
         torch.testing.assert_close(found, encoder(x).log_var.abs().sum(1).mean())
@@ -176,14 +180,14 @@ class TestRandomWAE:
     def test_unpaid_it_is_the_wae(self):
         """With λ₁ = 0 the loss is the WAE's."""
         networks, x = parts(), torch.randn(20, 5)
-        random = RandomWAE(*networks, matches(networks[0]), weight=4.0, noise_weight=0.0)
+        random = RandomWAE(*networks, matches(networks[0]), weight=4.0, variance_weight=0.0)
         wae = WAE(*networks, matches(networks[0]), weight=4.0)
         assert torch.equal(loss(random, x), loss(wae, x))
 
     def test_codes_must_be_random(self):
         """A deterministic encoder has no variance to be kept: it is refused by name."""
         networks = parts(kind=DeterministicEncoder)
-        model = RandomWAE(*networks, matches(networks[0]), noise_weight=1.0)
+        model = RandomWAE(*networks, matches(networks[0]), variance_weight=1.0)
         with pytest.raises(ConfigError, match="a random encoder with variances is needed, got Dirac codes"):
             loss(model, torch.randn(4, 5))
 
@@ -191,7 +195,7 @@ class TestRandomWAE:
     def test_impossible_prices(self, bad):
         """λ₁ below 0 would reward codes for being far from the prior's noise."""
         with pytest.raises(ConfigError, match="noise_weight"):
-            RandomWAE(*parts(), matches(NormalPrior(3)), noise_weight=bad)
+            RandomWAE(*parts(), matches(NormalPrior(3)), variance_weight=bad)
 
 
 def test_uniform_encoder():
@@ -199,10 +203,10 @@ def test_uniform_encoder():
     mean, variance = torch.tensor([0.5, -2.0, 1.0]), torch.tensor([0.25, 4.0, 1.0])
     encoder = UniformEncoder(checks.Constant(*mean.tolist(), *variance.log().tolist()))
     with torch.no_grad():
-        law = encoder(torch.zeros(MANY, 1))
-        z = law.rsample(Noise(0)).double()
-    assert isinstance(law, Uniform)
-    assert torch.equal(law.center[0], mean)
+        distribution = encoder(torch.zeros(MANY, 1))
+        z = distribution.rsample(Noise(0)).double()
+    assert isinstance(distribution, Uniform)
+    assert torch.equal(distribution.center[0], mean)
     assert ((z.mean(0) - mean).abs() < 4 * (variance / MANY).sqrt()).all()
     # the fourth central moment is 9/5 σ⁴, so that the variance of (z - μ)² is 4/5 σ⁴
     assert ((z.var(0) - variance).abs() < 4 * variance * (0.8 / MANY) ** 0.5).all()

@@ -10,7 +10,7 @@ from torch import nn
 from pushforward import JensenShannon
 from pushforward.distributions import NormalPrior, OneHotPrior, ProductPrior, UniformPrior
 from pushforward.errors import ConfigError
-from pushforward.models import InfoGAN, Recogniser
+from pushforward.models import CodePosterior, InfoGAN
 from pushforward.rng import Noise
 from pushforward.square import Square
 
@@ -29,7 +29,7 @@ class Fixed(nn.Module):
 
 
 def reader(make, blocks, std=1.0):
-    return Recogniser(nn.Identity(), Fixed(make), blocks, std)
+    return CodePosterior(nn.Identity(), Fixed(make), blocks, std)
 
 
 def test_of_ten_classes_a_sample_tells_at_most_log_ten():
@@ -87,9 +87,9 @@ def model(weight=1.0, std=1.0):
     blocks = {"class": OneHotPrior(3), "c": UniformPrior(2)}
     prior = ProductPrior(blocks | {"noise": NormalPrior(2)})
     trunk = nn.Sequential(nn.Linear(4, 8), nn.Tanh())
-    head = nn.Linear(8, sum(Recogniser.sizes(blocks, std)))
-    match = JensenShannon(nn.Sequential(*trunk, nn.Linear(8, 1)))
-    return InfoGAN(prior, nn.Linear(7, 4), match, Recogniser(trunk, head, blocks, std), weight)
+    head = nn.Linear(8, sum(CodePosterior.sizes(blocks, std)))
+    discrepancy = JensenShannon(nn.Sequential(*trunk, nn.Linear(8, 1)))
+    return InfoGAN(prior, nn.Linear(7, 4), discrepancy, CodePosterior(trunk, head, blocks, std), weight)
 
 
 def test_the_generator_feels_what_its_samples_tell():
@@ -105,11 +105,11 @@ def test_information_is_a_cost():
     """More information is a lower formula: the terms are negative log-likelihoods, times the weight."""
     m, double = model(), model(weight=2.0)
     terms, twice = (k.formula(Square(k, torch.zeros(16, 4), Noise(0))) for k in (m, double))
-    assert set(terms) == {"match", "code_class", "code_c"}
+    assert set(terms) == {"discrepancy", "code_class", "code_c"}
     assert terms["code_class"] > 0
     torch.testing.assert_close(twice["code_class"], 2 * terms["code_class"])
-    signs = m.signs(Square(m, torch.zeros(16, 4), Noise(0)))
-    assert signs["information_class"].item() == pytest.approx(math.log(3) - terms["code_class"].item())
+    diagnostics = m.diagnostics(Square(m, torch.zeros(16, 4), Noise(0)))
+    assert diagnostics["information_class"].item() == pytest.approx(math.log(3) - terms["code_class"].item())
 
 
 def test_the_trunk_serves_both_and_the_head_is_the_model_s():
@@ -121,7 +121,7 @@ def test_the_trunk_serves_both_and_the_head_is_the_model_s():
     assert head <= players["model"]
     assert not players["critic"] & players["model"]
     assert {"critic", "code_class", "code_c"} == set(
-        m.climbed(m.match, Square(m, torch.zeros(8, 4), Noise(0)))
+        m.critic_loss(m.discrepancy, Square(m, torch.zeros(8, 4), Noise(0)))
     )
 
 
@@ -132,12 +132,12 @@ def test_what_the_trunk_answers_once_has_the_gradients_of_two_answers(turn, monk
     def gradients():
         m = model().double()
         trunk = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh()).double()
-        m.recogniser.trunk, m.match.critic = trunk, nn.Sequential(*trunk, m.match.critic[-1])
+        m.recogniser.trunk, m.discrepancy.critic = trunk, nn.Sequential(*trunk, m.discrepancy.critic[-1])
         torch.manual_seed(1)
         for parameter in m.parameters():
             nn.init.normal_(parameter)
         s = Square(m, Noise(5).normal(16, 4).double(), Noise(0))
-        terms = m.formula(s) if turn == "formula" else m.climbed(m.match, s)
+        terms = m.formula(s) if turn == "formula" else m.critic_loss(m.discrepancy, s)
         return torch.autograd.grad(sum(terms.values()), list(m.parameters())), trunk[1].num_batches_tracked
 
     ours, once = gradients()

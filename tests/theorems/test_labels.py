@@ -5,19 +5,19 @@ import torch
 from torch import nn
 
 from pushforward.data import Split
-from pushforward.discrepancies import Blocks, JensenShannon
+from pushforward.discrepancies import Blockwise, JensenShannon
 from pushforward.distributions import (
+    ConditionalEncoder,
     DeterministicEncoder,
     GaussianEncoder,
     NormalPrior,
     OneHotPrior,
     ProductPrior,
-    ToldEncoder,
 )
 from pushforward.errors import DataError
 from pushforward.models import AutoEncoder, SemiSupervisedAAE
 from pushforward.networks import conv_decoder, conv_encoder, mlp
-from pushforward.networks.conditional import Told, one_hot
+from pushforward.networks.conditional import Conditional, one_hot
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training import Loop, Training, adam
@@ -42,19 +42,19 @@ def test_one_hot(unknown):
 def test_told_networks_see_the_label_beside_the_row(shape):
     """K more features of a vector, or K more channels of an image, each constant; of an unknown label 0."""
     x, y = torch.randn(3, *shape), torch.tensor([1, -1, 0])
-    seen = Told(nn.Identity(), 4)(x, y)
+    seen = Conditional(nn.Identity(), 4)(x, y)
     assert seen.shape == (3, shape[0] + 4, *shape[1:])
     assert torch.equal(seen[:, : shape[0]], x)
     for n in range(3):
         for k in range(4):
             assert (seen[n, shape[0] + k] == float(y[n] == k)).all()
-    assert Told(nn.Identity(), 4)(x.double(), y).dtype == torch.float64
+    assert Conditional(nn.Identity(), 4)(x.double(), y).dtype == torch.float64
 
 
 def test_told_decoders_and_encoders_of_images():
     """Networks of images take the label too, and what they make changes with it, and with nothing unknown."""
-    decoder = Told(conv_decoder(3 + 10, (1, 16, 16), [8, 8], 4, hidden=[16], last=False), 10).eval()
-    encoder = ToldEncoder(GaussianEncoder(conv_encoder((1 + 10, 16, 16), 2 * 3, [8, 8], 4)), 10).eval()
+    decoder = Conditional(conv_decoder(3 + 10, (1, 16, 16), [8, 8], 4, hidden=[16], last=False), 10).eval()
+    encoder = ConditionalEncoder(GaussianEncoder(conv_encoder((1 + 10, 16, 16), 2 * 3, [8, 8], 4)), 10).eval()
     x, z = torch.rand(2, 1, 16, 16), torch.randn(2, 3)
     with torch.no_grad():
         for call, shape in ((lambda y: decoder(z, y), x.shape), (lambda y: encoder(x, y).center, z.shape)):
@@ -67,7 +67,7 @@ def test_told_decoders_and_encoders_of_images():
 @pytest.mark.parametrize(("y", "found"), [(None, "none"), (torch.zeros(2).long(), "2")])
 def test_told_networks_need_labels(y, found):
     """No label, or another number of them than of rows, is refused by name."""
-    told = [Told(nn.Identity(), 3), ToldEncoder(DeterministicEncoder(nn.Identity()), 3)]
+    told = [Conditional(nn.Identity(), 3), ConditionalEncoder(DeterministicEncoder(nn.Identity()), 3)]
     for network in told:
         with pytest.raises(DataError, match=f"told labels: 4 are needed \\(-1 for unknown\\), got {found}"):
             network(torch.zeros(4, 5), y)
@@ -75,15 +75,15 @@ def test_told_networks_need_labels(y, found):
 
 def test_both_networks_are_told_the_same():
     """In the square, encoder and decoder see each row's own label beside the row and beside the code."""
-    encoder = ToldEncoder(DeterministicEncoder(nn.Linear(5 + 3, 2)), 3)
-    model = AutoEncoder(NormalPrior(2), Told(nn.Linear(2 + 3, 5), 3), encoder)
+    encoder = ConditionalEncoder(DeterministicEncoder(nn.Linear(5 + 3, 2)), 3)
+    model = AutoEncoder(NormalPrior(2), Conditional(nn.Linear(2 + 3, 5), 3), encoder)
     x, y = torch.randn(4, 5), torch.tensor([0, 1, -1, 2])
     square = Square(model, x, Noise(0), y)
     codes = encoder.encoder.net(torch.cat([x, one_hot(y, 3)], 1))
     torch.testing.assert_close(square.Ex, codes)
     torch.testing.assert_close(square.GEx, model.decoder.net(torch.cat([codes, one_hot(y, 3)], 1)))
     torch.testing.assert_close(square.Gz, model.decoder.net(torch.cat([square.z, one_hot(y, 3)], 1)))
-    assert (model.told, model.classes) == (3, 3)
+    assert (model.n_conditions, model.classes) == (3, 3)
 
 
 # ------------------------------------------------------------------------------- of a few rows
@@ -101,7 +101,7 @@ def rows(n=300, classes=5, hidden=0, seed=0):
 def test_labels_shown_are_balanced(labels, hidden):
     """Exactly so many labels are known, as many of every class within one; the rest is -1."""
     data = rows(hidden=hidden)
-    shown = data.showing(labels, Noise(3))
+    shown = data.keep_labels(labels, Noise(3))
     known = shown.y >= 0
     assert known.sum() == labels
     counts = shown.y[known].bincount(minlength=5)
@@ -115,33 +115,33 @@ def test_labels_shown_are_balanced(labels, hidden):
 def test_where_a_class_runs_out_the_others_give_more():
     """A class of few rows is shown whole, and the others stay even."""
     y = torch.tensor([0] * 3 + [1] * 40 + [2] * 50)
-    shown = Split(torch.zeros(93, 1), y).showing(33, Noise(0)).y
+    shown = Split(torch.zeros(93, 1), y).keep_labels(33, Noise(0)).y
     assert shown[shown >= 0].bincount().tolist() == [3, 15, 15]
-    assert torch.equal(Split(torch.zeros(93, 1), y).showing(93, Noise(0)).y, y)
+    assert torch.equal(Split(torch.zeros(93, 1), y).keep_labels(93, Noise(0)).y, y)
 
 
 def test_labels_shown_are_a_function_of_the_noise():
     """The same noise shows the same rows, another one others; a request for more shows those and more."""
     data = rows()
-    few, many = (data.showing(n, Noise(1)).y >= 0 for n in (20, 100))
-    assert torch.equal(few, data.showing(20, Noise(1)).y >= 0)
-    assert not torch.equal(few, data.showing(20, Noise(2)).y >= 0)
+    few, many = (data.keep_labels(n, Noise(1)).y >= 0 for n in (20, 100))
+    assert torch.equal(few, data.keep_labels(20, Noise(1)).y >= 0)
+    assert not torch.equal(few, data.keep_labels(20, Noise(2)).y >= 0)
     assert (many | ~few).all()
 
 
 def test_every_row_of_a_class_may_be_shown():
     """Over seeds, each row of a class is shown as often: the choice is not the first rows of a split."""
     data = Split(torch.zeros(20, 1), torch.arange(20) % 2)
-    often = sum((data.showing(4, Noise(seed)).y >= 0).double() for seed in range(2000)) / 2000
+    often = sum((data.keep_labels(4, Noise(seed)).y >= 0).double() for seed in range(2000)) / 2000
     assert ((often - 0.2).abs() < 5 * (0.16 / 2000) ** 0.5).all()
 
 
 def test_more_labels_than_there_are():
     """Showing more labels than are known is refused; of rows without labels any."""
     with pytest.raises(DataError, match="261 labels are to be shown, the rows to learn from have 260"):
-        rows(hidden=40).showing(261, Noise(0))
+        rows(hidden=40).keep_labels(261, Noise(0))
     with pytest.raises(DataError, match="the rows to learn from have 0"):
-        Split(torch.zeros(4, 1)).showing(1, Noise(0))
+        Split(torch.zeros(4, 1)).keep_labels(1, Noise(0))
 
 
 def test_rows_with_labels():
@@ -163,10 +163,12 @@ def semi(norm="batch"):
     """A semi-supervised model on rows that say their own number."""
     torch.manual_seed(0)
     prior = ProductPrior({"y": OneHotPrior(5), "z": NormalPrior(2)})
-    encoder = DeterministicEncoder(mlp(1, 7, [8], norm), prior.onto)
+    encoder = DeterministicEncoder(mlp(1, 7, [8], norm), prior.to_support)
     sizes = {"y": 5, "z": 2}
-    match = Blocks({name: JensenShannon(mlp(n, 1, [8], norm=None)) for name, n in sizes.items()}, sizes)
-    return SemiSupervisedAAE(prior, mlp(7, 1, [8], norm), encoder, match)
+    discrepancy = Blockwise(
+        {name: JensenShannon(mlp(n, 1, [8], norm=None)) for name, n in sizes.items()}, sizes
+    )
+    return SemiSupervisedAAE(prior, mlp(7, 1, [8], norm), encoder, discrepancy)
 
 
 def loop_of(model, data, labels=20, **more):
@@ -193,7 +195,7 @@ def test_only_the_labelled_player_plays_on_rows_with_labels():
     data = rows()
     loop = loop_of(semi(), data)
     seen = watched(loop)
-    shown = data.showing(20, Noise(0, "labels"))
+    shown = data.keep_labels(20, Noise(0, "labels"))
     for _ in range(40):
         loop.advance()
     plain = loop_of(

@@ -84,8 +84,8 @@ def test_dead_dimensions():
     prior = NormalPrior(4)
     center = codes_of(prior)
     center[:, 2] *= 0.05
-    laws = Gaussian(center, torch.zeros_like(center))
-    fit = latent_fit(laws.rsample(NOISE), prior, laws=laws)
+    distributions = Gaussian(center, torch.zeros_like(center))
+    fit = latent_fit(distributions.rsample(NOISE), prior, distributions=distributions)
     assert fit.dead == (2,)
     assert fit.active == 3
     scaled = latent_fit(0.05 * codes_of(UniformPrior(3)), UniformPrior(3))
@@ -133,8 +133,8 @@ def test_kl_is_information_and_mismatch():
     s, e, tau2, n = 1.5, 0.8, 0.4, 5000
     x = s * NOISE("x").normal(n, 1)
     v = e**2 * s**2 + tau2
-    laws = Gaussian(e * x, torch.full((n, 1), math.log(tau2)))
-    split = information_split(laws, NormalPrior(1), NOISE)
+    distributions = Gaussian(e * x, torch.full((n, 1), math.log(tau2)))
+    split = information_split(distributions, NormalPrior(1), NOISE)
     assert split["kl"] == pytest.approx(0.5 * (v - 1 - math.log(tau2)), abs=0.04)
     assert split["mutual_information"] == pytest.approx(0.5 * math.log(v / tau2), abs=0.03)
     assert split["marginal_kl"] == pytest.approx(0.5 * (v - 1 - math.log(v)), abs=0.04)
@@ -157,11 +157,11 @@ def test_only_densities_have_a_split():
     """Codes without a density have no KL, and say nothing of it."""
     prior = NormalPrior(2)
     codes = codes_of(prior)
-    assert latent_fit(codes, prior, laws=Dirac(codes)).kl is None
-    assert latent_fit(codes, prior, laws=Gaussian(codes, torch.zeros_like(codes))).kl > 0
+    assert latent_fit(codes, prior, distributions=Dirac(codes)).kl is None
+    assert latent_fit(codes, prior, distributions=Gaussian(codes, torch.zeros_like(codes))).kl > 0
     uniform = UniformPrior(2)
-    laws = Gaussian(codes_of(uniform), torch.zeros(2000, 2))
-    assert latent_fit(codes_of(uniform), uniform, laws=laws).kl is None
+    distributions = Gaussian(codes_of(uniform), torch.zeros(2000, 2))
+    assert latent_fit(codes_of(uniform), uniform, distributions=distributions).kl is None
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (5, 3), (5,)])

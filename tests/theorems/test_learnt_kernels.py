@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pushforward import IMQ, MMD, GaussianKernel
-from pushforward.discrepancies import Clipping, GradientPenalty, LearntMMD, Root
+from pushforward.discrepancies import Clipping, DeepKernelMMD, GradientPenalty, SquareRoot
 from pushforward.errors import ConfigError
 from pushforward.rng import Noise
 
@@ -17,7 +17,7 @@ def samples(n=40, shift=0.5):
 
 
 def plain(**settings):
-    return LearntMMD(nn.Identity(), KERNEL, back=0.0, order=0.0, **settings)
+    return DeepKernelMMD(nn.Identity(), KERNEL, back=0.0, order=0.0, **settings)
 
 
 def test_the_identity_is_plain_mmd():
@@ -34,7 +34,7 @@ def test_an_invertible_linear_map_moves_the_kernel():
     q, p = samples()
     double = nn.Linear(3, 3, bias=False).double()
     double.weight.data = 2 * torch.eye(3, dtype=torch.float64)
-    learnt = LearntMMD(double, KERNEL, back=0.0, order=0.0, root=False)
+    learnt = DeepKernelMMD(double, KERNEL, back=0.0, order=0.0, root=False)
     torch.testing.assert_close(learnt(q, p), MMD(GaussianKernel([0.5, 1.0]), "v")(q, p))
 
 
@@ -43,32 +43,32 @@ def test_the_order_of_means_is_paid_where_it_is_broken():
     q, p = samples()
     q, p = q - q.mean(0), p - p.mean(0)
     shift = torch.tensor([0.5, -2.0, 0.0], dtype=torch.float64)
-    ordered = LearntMMD(nn.Identity(), KERNEL, back=0.0, order=16.0)
+    ordered = DeepKernelMMD(nn.Identity(), KERNEL, back=0.0, order=16.0)
     gap = plain()(q + shift, p) - ordered(q + shift, p)
     assert gap.item() == pytest.approx(16 * 0.5 / 3)
-    assert ordered.advantage(q + shift, p) == ordered(q + shift, p)
+    assert ordered.critic_objective(q + shift, p) == ordered(q + shift, p)
 
 
 def test_a_decoder_that_inverts_costs_nothing():
     q, p = samples()
-    exact = LearntMMD(nn.Identity(), KERNEL, nn.Identity(), back=8.0, order=0.0)
-    assert exact.advantage(q, p) == plain()(q, p)
+    exact = DeepKernelMMD(nn.Identity(), KERNEL, nn.Identity(), back=8.0, order=0.0)
+    assert exact.critic_objective(q, p) == plain()(q, p)
     zero = nn.Linear(3, 3).double()
     nn.init.zeros_(zero.weight), nn.init.zeros_(zero.bias)
-    lost = LearntMMD(nn.Identity(), KERNEL, zero, back=8.0, order=0.0)
-    paid = plain()(q, p) - lost.advantage(q, p)
+    lost = DeepKernelMMD(nn.Identity(), KERNEL, zero, back=8.0, order=0.0)
+    paid = plain()(q, p) - lost.critic_objective(q, p)
     assert paid.item() == pytest.approx(8 * (q.square().mean() + p.square().mean()).item())
     assert lost(q, p) == plain()(q, p)  # the model does not pay for it
 
 
 def test_clipping_leaves_the_decoder_alone():
-    match = LearntMMD(nn.Linear(3, 2), KERNEL, nn.Linear(2, 3), constraint=Clipping(0.01))
-    before = match.decoder.weight.clone()
+    discrepancy = DeepKernelMMD(nn.Linear(3, 2), KERNEL, nn.Linear(2, 3), constraint=Clipping(0.01))
+    before = discrepancy.decoder.weight.clone()
     with torch.no_grad():
-        match.critic.weight.fill_(1.0)
-    match.project()
-    assert match.critic.weight.abs().max() <= 0.01
-    assert torch.equal(match.decoder.weight, before)
+        discrepancy.critic.weight.fill_(1.0)
+    discrepancy.project()
+    assert discrepancy.critic.weight.abs().max() <= 0.01
+    assert torch.equal(discrepancy.decoder.weight, before)
 
 
 def test_the_penalty_is_on_the_slope_of_the_witness():
@@ -76,10 +76,10 @@ def test_the_penalty_is_on_the_slope_of_the_witness():
     q, p = torch.zeros(1, 1, dtype=torch.float64), torch.full((1, 1), 2.0, dtype=torch.float64)
     scale = nn.Linear(1, 1, bias=False).double()
     nn.init.constant_(scale.weight, 1.0)
-    match = LearntMMD(
+    discrepancy = DeepKernelMMD(
         scale, GaussianKernel([1.0]), back=0.0, order=0.0, constraint=GradientPenalty(1.0, slope=0.0)
     )
-    paid = match.prices(q, p, Noise(0))["penalty"]
+    paid = discrepancy.penalties(q, p, Noise(0))["penalty"]
     t = 2 * (1 - Noise(0).uniform(1).double())  # lerp(p, q, α)
     slope = -(t - 2) * (-((t - 2) ** 2) / 2).exp() + t * (-(t**2) / 2).exp()
     torch.testing.assert_close(paid, slope.square().squeeze())
@@ -90,27 +90,29 @@ def test_the_root_is_finite_where_the_samples_are_one():
     """GMMN's loss of a batch with itself is 0, with a finite gradient; below 0 an estimate counts as 0."""
     q, _ = samples()
     q.requires_grad_()
-    root = Root(MMD(KERNEL, "v"))
+    root = SquareRoot(MMD(KERNEL, "v"))
     value = root(q, q.detach().clone())
     assert value.item() == pytest.approx(0, abs=1e-4)
     assert torch.autograd.grad(value, q)[0].isfinite().all()
-    below = Root(MMD(IMQ(1.0)), eps=1e-4)(torch.full((2, 1), 0.0), torch.tensor([[1.0], [-1.0]]))
+    below = SquareRoot(MMD(IMQ(1.0)), eps=1e-4)(torch.full((2, 1), 0.0), torch.tensor([[1.0], [-1.0]]))
     assert below >= 0
 
 
 def test_the_root_s_value():
     q, p = samples()
-    torch.testing.assert_close(Root(MMD(KERNEL, "v"))(q, p), MMD(KERNEL, "v")(q, p).sqrt(), rtol=0, atol=2e-4)
+    torch.testing.assert_close(
+        SquareRoot(MMD(KERNEL, "v"))(q, p), MMD(KERNEL, "v")(q, p).sqrt(), rtol=0, atol=2e-4
+    )
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: Root(MMD(KERNEL), eps=0.0),
-        lambda: LearntMMD(nn.Identity(), KERNEL, back=-1.0),
-        lambda: LearntMMD(nn.Identity(), KERNEL, order=-1.0),
-        lambda: LearntMMD(nn.Identity(), KERNEL, turns=0),
-        lambda: LearntMMD(nn.BatchNorm1d(3), KERNEL, constraint=GradientPenalty()),
+        lambda: SquareRoot(MMD(KERNEL), eps=0.0),
+        lambda: DeepKernelMMD(nn.Identity(), KERNEL, back=-1.0),
+        lambda: DeepKernelMMD(nn.Identity(), KERNEL, order=-1.0),
+        lambda: DeepKernelMMD(nn.Identity(), KERNEL, n_critic=0),
+        lambda: DeepKernelMMD(nn.BatchNorm1d(3), KERNEL, constraint=GradientPenalty()),
     ],
 )
 def test_impossible_settings(wrong):

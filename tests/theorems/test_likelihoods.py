@@ -118,7 +118,7 @@ def test_bernoulli_is_stable(dtype, pixel):
 )  # fmt: skip
 def test_deviation_at_the_door(recipe, cost, learnt):
     """A recipe's ``deviation`` is that of its Gaussian cost, the first one if learnt; without it s² = 1/2."""
-    data = Dataset("toy", Split(torch.rand(20, 3)), Split(torch.rand(20, 3)), unit=True)
+    data = Dataset("toy", Split(torch.rand(20, 3)), Split(torch.rand(20, 3)), in_unit_interval=True)
     found = RECIPES[recipe](data, cost=cost, deviation=0.3).model.cost
     assert found.std.item() == pytest.approx(0.3)
     assert found.learnt == learnt

@@ -30,7 +30,11 @@ def covariance(d):
 def wae(A, E, weight=0.0):
     prior = NormalPrior(E.shape[0])
     return WAE(
-        prior, linear(A), DeterministicEncoder(linear(E)), match=MMD(IMQ(prior.spread)), weight=weight
+        prior,
+        linear(A),
+        DeterministicEncoder(linear(E)),
+        discrepancy=MMD(IMQ(prior.expected_sq_distance)),
+        weight=weight,
     ).to(A)
 
 
@@ -105,7 +109,7 @@ class TestWasserstein:
         found = []
         for weight in (0.0, 1.0, 10.0, 100.0, 1e5):
             encoder = DeterministicEncoder(linear(torch.linalg.inv(A) + 0.1))
-            model = WAE(NormalPrior(2), linear(A), encoder, match=GaussianLaws(h=1.5), weight=weight)
+            model = WAE(NormalPrior(2), linear(A), encoder, discrepancy=GaussianLaws(h=1.5), weight=weight)
             optimizer = torch.optim.LBFGS(encoder.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
             def descend(model=model, optimizer=optimizer):
@@ -145,7 +149,7 @@ def test_trained_wae_meets_the_bures_number():
     for weight in (0.0, 300.0):
         model = wae(A, torch.linalg.inv(A), weight)
         model.decoder.requires_grad_(False)
-        loop = checks.looping(model, x, batch=200, lr=3e-2, schedule="cosine")
+        loop = checks.looping(model, x, batch_size=200, lr=3e-2, schedule="cosine")
         loop.total = 500
         for _ in range(500):
             loop.advance()
@@ -248,7 +252,7 @@ class TestVariational:
         v = (1 / s) ** 2 * s**2
         assert gaussian_kl(v) == pytest.approx(0, abs=1e-12)
         made = x @ model.encoder.net.weight.T
-        assert abs(model.match(made, whitened(200, 1)).item()) < 0.02
+        assert abs(model.discrepancy(made, whitened(200, 1)).item()) < 0.02
         shrunk = linear_vae(2.0, 0.5, 1.0)[1]
         assert cost(wae(torch.tensor([[shrunk]]), torch.tensor([[1 / s]])), x).item() == pytest.approx(
             (s - shrunk) ** 2

@@ -44,7 +44,7 @@ class Linear:
         decoder.weight.data, decoder.bias.data = W, b
         net.weight.data = torch.cat([to_mean, torch.zeros_like(to_mean)])
         net.bias.data = torch.cat([shift / precision.sqrt() - to_mean @ b, (wider / precision).log()])
-        self.law = MultivariateNormal(b, sigma**2 * W @ W.T + std**2 * torch.eye(features))
+        self.distribution = MultivariateNormal(b, sigma**2 * W @ W.T + std**2 * torch.eye(features))
         self.posterior = lambda x: Independent(Normal((x - b) @ to_mean.T, precision**-0.5), 1)
         self.model = VAE(
             NormalPrior(latent, sigma), decoder, GaussianEncoder(net), GaussianLikelihood(std), 1.0
@@ -61,7 +61,7 @@ def mean_and_error(values):
 
 def second_moment(p, q):
     """E_q (p/q)² of diagonal Gaussians; finite where 2 Var q > Var p in every dimension."""
-    (m, v), (a, w) = ((law.mean, law.variance) for law in (p, q))
+    (m, v), (a, w) = ((distribution.mean, distribution.variance) for distribution in (p, q))
     return (w / (v * (2 * w - v)).sqrt() * ((m - a).square() / (2 * w - v)).exp()).prod(-1)
 
 
@@ -106,14 +106,14 @@ def test_exact_posterior_has_no_variance(samples):
     x = 3 * torch.randn(9, 5)
     values = importance_weighted(linear.model, x, samples, Noise(0))
     assert values.dtype == torch.float64
-    torch.testing.assert_close(values, linear.law.log_prob(x), rtol=1e-12, atol=1e-11)
+    torch.testing.assert_close(values, linear.distribution.log_prob(x), rtol=1e-12, atol=1e-11)
 
 
 def test_one_sample_is_the_evidence_lower_bound():
     """K = 1 averages to log p(x) - KL(q(z | x), p(z | x)), and its deviation is not 0."""
     linear = Linear(shift=0.7, wider=0.4)
-    x = linear.law.sample((1,))
-    exact = linear.law.log_prob(x) - kl_divergence(linear.encoder(x), linear.posterior(x))
+    x = linear.distribution.sample((1,))
+    exact = linear.distribution.log_prob(x) - kl_divergence(linear.encoder(x), linear.posterior(x))
     mean, error = mean_and_error(importance_weighted(linear.model, x.repeat(20_000, 1), 1, Noise(0)))
     assert 0 < error < 0.02
     assert abs(mean - exact.item()) < 4 * error
@@ -122,8 +122,8 @@ def test_one_sample_is_the_evidence_lower_bound():
 def test_bound_rises_to_the_likelihood():
     """With a wrong posterior the mean bound rises with K, never above log p(x), and meets it."""
     linear = Linear(shift=0.5, wider=1.5)
-    x = linear.law.sample((1,))
-    exact = linear.law.log_prob(x).item()
+    x = linear.distribution.sample((1,))
+    exact = linear.distribution.log_prob(x).item()
     repeated = x.repeat(4000, 1)
     means, errors = zip(
         *(mean_and_error(importance_weighted(linear.model, repeated, K, Noise(0))) for K in (1, 4, 16, 64)),
@@ -139,11 +139,11 @@ def test_bound_rises_to_the_likelihood():
 def test_gap_at_many_samples():
     """log p(x) - E IWAE_K is Var(w / p(x)) / 2K for large K, and the variance is a closed form."""
     linear = Linear(shift=0.3, wider=1.5)
-    x = linear.law.sample((1,))
+    x = linear.distribution.sample((1,))
     variance = second_moment(linear.posterior(x).base_dist, linear.encoder(x).base_dist).item() - 1
     K = 32
     values = importance_weighted(linear.model, x.repeat(20_000, 1), K, Noise(0))
-    gap, error = mean_and_error(linear.law.log_prob(x) - values)
+    gap, error = mean_and_error(linear.distribution.log_prob(x) - values)
     assert gap > 6 * error
     assert abs(gap - variance / (2 * K)) < 4 * error
 
@@ -201,7 +201,7 @@ def test_decoder_that_ignores_its_code(reverse, temperatures):
     x, z = torch.randn(6, 5), torch.randn(6, 2) if reverse else None
     values = annealed(linear.model, x, Noise(0), temperatures, 3, 2, reverse, z)
     assert values.dtype == torch.float64
-    torch.testing.assert_close(values, linear.law.log_prob(x), rtol=1e-12, atol=1e-11)
+    torch.testing.assert_close(values, linear.distribution.log_prob(x), rtol=1e-12, atol=1e-11)
 
     constant = SimpleNamespace(prior=NormalPrior(2), decoder=Constant())
     values = annealed(
@@ -213,8 +213,8 @@ def test_decoder_that_ignores_its_code(reverse, temperatures):
 def test_one_temperature_is_importance_sampling_from_the_prior():
     """No transition is seen by a weight: E w = p(x), E w² as of draws of the prior, whatever the leapfrog."""
     linear = Linear(lengths=(0.4, 0.8), sigma=1.2, std=1.4)
-    x = (linear.law.mean + 1.0).unsqueeze(0)
-    exact = linear.law.log_prob(x)
+    x = (linear.distribution.mean + 1.0).unsqueeze(0)
+    exact = linear.distribution.log_prob(x)
     values = annealed(linear.model, x.repeat(20_000, 1), Noise(0), 1, leapfrog=1, chains=1, chunk=20_000)
     prior = Normal(torch.zeros(2), 1.2 * torch.ones(2))
     second = second_moment(linear.posterior(x).base_dist, prior).item()
@@ -232,12 +232,12 @@ def test_weights_are_unbiased_at_any_pace(reverse, temperatures, leapfrog):
     """E w = p(x) forwards and E 1/w = 1/p(x) backwards, even for a few rough transitions."""
     linear = Linear(lengths=(0.5, 1.0), sigma=1.3, std=1.4)  # inverse weights have a variance: s > |w| σ
     n = 15_000
-    x = (linear.law.mean + 1.0).unsqueeze(0)
+    x = (linear.distribution.mean + 1.0).unsqueeze(0)
     start = linear.posterior(x).sample((n,)).squeeze(1) if reverse else None
     values = annealed(
         linear.model, x.repeat(n, 1), Noise(1), temperatures, leapfrog, 1, reverse, start, chunk=4 * n
     )
-    gaps = values - linear.law.log_prob(x)
+    gaps = values - linear.distribution.log_prob(x)
     assert gaps.std() > 0.1  # so that the bounds, not exactness, are tested
     mean, error = mean_and_error((-gaps if reverse else gaps).exp())
     assert abs(mean - 1) < 4 * error
@@ -252,7 +252,7 @@ def test_both_directions_meet_at_the_likelihood():
     n, gaps = 60, {}
     z = 1.5 * torch.randn(n, 3)
     x = linear.model.decoder(z).detach() + 0.7 * torch.randn(n, 6)
-    exact = linear.law.log_prob(x)
+    exact = linear.distribution.log_prob(x)
     for temperatures in (25, 200):
         lower = annealed(linear.model, x, Noise(0), temperatures, 4, 10) - exact
         upper = annealed(linear.model, x, Noise(0), temperatures, 4, 10, reverse=True, start=z) - exact
@@ -270,7 +270,7 @@ def test_more_chains_tighten_both_bounds():
     n = 400
     z = 1.3 * torch.randn(n, 2)
     x = linear.model.decoder(z).detach() + 0.9 * torch.randn(n, 5)
-    exact = linear.law.log_prob(x)
+    exact = linear.distribution.log_prob(x)
     for start in (None, z):
         sign = 1 if start is None else -1
         one, many = (
@@ -285,7 +285,7 @@ def test_steps_are_accepted_two_times_in_three():
     """The pilot's sizes at β = 1 make 65 % of proposals acceptable, in wide and in narrow posteriors."""
     for std in (0.05, 1.0):
         linear = Linear(lengths=(1.0, 1.0, 1.0, 1.0), features=8, std=std, sigma=1.0)
-        x = linear.law.sample((50,))
+        x = linear.distribution.sample((50,))
         path = ais.Path(joint(linear.model), x, Noise(0), sigmoid(150).tolist(), 5)
         size = path.pilot(lambda _: None)[-1]
         state = path._state(linear.posterior(x).sample((40,)).transpose(0, 1))
@@ -297,7 +297,7 @@ def test_steps_are_accepted_two_times_in_three():
 def test_trajectories_keep_their_energy(beta):
     """Small steps follow the flow of prior and likelihood: over one unit of time hardly any is refused."""
     linear = Linear(sigma=2.0)
-    x = linear.law.sample((20,))
+    x = linear.distribution.sample((20,))
     path = ais.Path(joint(linear.model), x, Noise(0), [0.0, 1.0], 50)
     start = path._state(torch.randn(20, 30, 3))
     end, chance = path._move(start, beta, torch.full((20, 1), 0.02), Noise("test"))
@@ -374,7 +374,7 @@ def test_bidirectional_encloses_the_entropy():
     n = 300
     both = bidirectional(linear.model, n, Noise(0), temperatures=100, leapfrog=4, chains=5)
     chance = 3 * math.sqrt(4 / 2 / n)  # log p(x) is -χ²/2 plus a constant, with variance D/2
-    assert both.lower - chance < -linear.law.entropy().item() < both.upper + chance
+    assert both.lower - chance < -linear.distribution.entropy().item() < both.upper + chance
     assert -3 * both.error < both.gap < 0.3
     assert both.gap == pytest.approx(both.upper - both.lower, abs=1e-12)
     assert both.rows == n
@@ -429,9 +429,9 @@ def test_networks_are_judged_at_rest_and_left_as_they_were():
     assert torch.equal(torch.get_rng_state(), generator)
     model.eval()
     with torch.inference_mode():
-        at_rest = importance_weighted(model, x, 4, Noise(0)), annealed(model, x, Noise(0), 5, 2, 3)
+        eval_mode = importance_weighted(model, x, 4, Noise(0)), annealed(model, x, Noise(0), 5, 2, 3)
         bidirectional(model, 2, Noise(0), 2, 2, 2)
-    for one, other in zip(in_training, at_rest, strict=True):
+    for one, other in zip(in_training, eval_mode, strict=True):
         assert torch.equal(one, other)
         assert not one.requires_grad
 
@@ -439,9 +439,9 @@ def test_networks_are_judged_at_rest_and_left_as_they_were():
 def test_single_precision_models():
     """A float32 model gives the figures of its float64 twin but for rounding."""
     linear = Linear()
-    x = linear.law.sample((4,))
+    x = linear.distribution.sample((4,))
     values = importance_weighted(linear.model.double(), x, 20, Noise(0))
-    exact = linear.law.log_prob(x)
+    exact = linear.distribution.log_prob(x)
     torch.testing.assert_close(
         importance_weighted(linear.model.float(), x, 20, Noise(0)), values, atol=1e-4, rtol=0
     )
@@ -563,8 +563,8 @@ def test_a_law_without_density_gives_way_to_its_moments(samples):
     Those of 64 draws cost (1/2)(1/64 + 1/63) nats a dimension in KL at most, and nothing in log p(x).
     """
     linear = Linear()
-    x = linear.law.sample((400,))
-    exact = linear.law.log_prob(x)
+    x = linear.distribution.sample((400,))
+    exact = linear.distribution.log_prob(x)
     torch.testing.assert_close(importance_weighted(linear.model, x, samples, Noise(0)), exact)
     mean, error = mean_and_error(importance_weighted(implicit(linear), x, samples, Noise(0)) - exact)
     assert -3 * 0.5 * (1 / 64 + 1 / 63) - 4 * error < mean < 4 * error
@@ -574,8 +574,8 @@ def test_a_law_without_density_gives_way_to_its_moments(samples):
 def test_a_skewed_law_still_bounds_the_likelihood():
     """Of a law that is not Gaussian the weights are those of its moments: a bound that K draws tighten."""
     linear = Linear()
-    x = linear.law.sample((400,))
-    exact = linear.law.log_prob(x)
+    x = linear.distribution.sample((400,))
+    exact = linear.distribution.log_prob(x)
     gaps = []
     for samples in (1, 50, 2000):
         mean, error = mean_and_error(importance_weighted(implicit(linear, 0.7), x, samples, Noise(0)) - exact)

@@ -91,27 +91,27 @@ def test_expected_imq_kernel(d, distance2, variance):
 
 @pytest.mark.parametrize("d", [2, 8, 64])
 @pytest.mark.parametrize("law", LAWS)
-def test_table_of_mmd(law, d):
+def test_table_of_mmd(distribution, d):
     """T20: the table of seven-scale MMD² to N(0, I_d), from the integral of T19."""
-    variance, squared, printed = LAWS[law]
+    variance, squared, printed = LAWS[distribution]
     value = mmd_squared(lambda away2, v: seven_imq(d, away2, v), variance, squared * d)
     assert value == pytest.approx(printed[d], abs=1.5e-6)
 
 
 @pytest.mark.parametrize("d", [2, 8, 64])
 @pytest.mark.parametrize("law", LAWS)
-def test_table_of_mmd_by_the_library_s_kernel(law, d):
+def test_table_of_mmd_by_the_library_s_kernel(distribution, d):
     """T20: the same table from the library's kernel, told the prior's spread, and the law of r²."""
-    assert NormalPrior(d).spread == 2 * d
-    checks.seven_scales(IMQ, d, law)
+    assert NormalPrior(d).expected_sq_distance == 2 * d
+    checks.seven_scales(IMQ, d, distribution)
 
 
 @pytest.mark.parametrize("d", [2, 8, 64])
 @pytest.mark.parametrize("law", LAWS)
-def test_table_of_mmd_by_samples(law, d):
+def test_table_of_mmd_by_samples(distribution, d):
     """T20: the library's U-statistic on samples meets the table within 4 standard errors."""
-    variance, squared, printed = LAWS[law]
-    mmd = MMD(IMQ(NormalPrior(d).spread))
+    variance, squared, printed = LAWS[distribution]
+    mmd = MMD(IMQ(NormalPrior(d).expected_sq_distance))
     mean, error = repeated(
         mmd, lambda: (squared**0.5 + variance**0.5 * torch.randn(400, d), torch.randn(400, d)), times=12
     )
@@ -142,9 +142,9 @@ def test_paired_u_statistic_is_unbiased_too():
 
 def test_v_statistic_exceeds_by_its_diagonal():
     """T21: for P = Q the mean of V is (2/n)(k(0) - E k)."""
-    kernel, law, n = IMQ(2.0, [0.5, 1.0]), checks.ONE_LAW, 3
-    expected = kernel(torch.cdist(law, law).square()).mean().item()
-    mean = checks.mean_over_all_samples(MMD(kernel, "v"), n, law, law)
+    kernel, distribution, n = IMQ(2.0, [0.5, 1.0]), checks.ONE_LAW, 3
+    expected = kernel(torch.cdist(distribution, distribution).square()).mean().item()
+    mean = checks.mean_over_all_samples(MMD(kernel, "v"), n, distribution, distribution)
     assert mean == pytest.approx(2 / n * (kernel.peak - expected), abs=1e-12)
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy, mse_loss
 
 from pushforward import IMQ, KL, MMD, WAE, Bernoulli, JensenShannon, SquaredError
-from pushforward.discrepancies import PriorDensity
+from pushforward.discrepancies import LogPriorCritic
 from pushforward.distributions import (
     DeterministicEncoder,
     Gaussian,
@@ -116,11 +116,11 @@ class MeanOfScales(IMQ):
         lambda C: IMQ(C, (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)),
     ],
 )
-def test_kernels_that_are_not_seven_scales(mutant, law):
+def test_kernels_that_are_not_seven_scales(mutant, distribution):
     """T20 sees a single scale, a mean of scales, a missing one and a wrong constant."""
-    checks.seven_scales(IMQ, 8, law)
+    checks.seven_scales(IMQ, 8, distribution)
     with caught():
-        checks.seven_scales(mutant, 8, law)
+        checks.seven_scales(mutant, 8, distribution)
 
 
 class Flipped(MMD):
@@ -152,13 +152,13 @@ def test_roles_of_the_game():
 
     class Ally(JensenShannon):
         def forward(self, q, p):
-            return -self.advantage(q, p)
+            return -self.critic_objective(q, p)
 
     torch.manual_seed(0)
     critic = nn.Linear(2, 1)
     critic.weight.data, critic.bias.data = torch.tensor([[-2.0, -2.0]]), torch.tensor([4.0])
-    for exchange in (True, False):
-        checks.pulls_home(JensenShannon(critic, exchange))
+    for non_saturating in (True, False):
+        checks.pulls_home(JensenShannon(critic, non_saturating))
     with caught():
         checks.pulls_home(Ally(critic))
 
@@ -256,15 +256,15 @@ def test_games_whose_slopes_are_wrong(mutant, logit):
 def test_prior_density_that_broadcasts():
     """T27 sees the official gan_p_trick, whose logits are N x N; and a density without its σ."""
 
-    class Official(PriorDensity):
+    class Official(LogPriorCritic):
         def forward(self, z):
             return self.net(z) + self.prior(len(z)).log_prob(z)
 
-    class UnitPrior(PriorDensity):
+    class UnitPrior(LogPriorCritic):
         def forward(self, z):
             return self.net(z) + NormalPrior(3)(len(z)).log_prob(z).unsqueeze(-1)
 
-    checks.one_logit_for_each_code(PriorDensity, 2.0)
+    checks.one_logit_for_each_code(LogPriorCritic, 2.0)
     for mutant in (Official, UnitPrior):
         with caught():
             checks.one_logit_for_each_code(mutant, 2.0)
@@ -304,10 +304,10 @@ def test_sphere_normalised_over_the_batch():
     """The official sphere branch normalises over axis 0; codes then leave the sphere."""
 
     def on_the_sphere(prior):
-        torch.testing.assert_close(prior.onto(torch.randn(20, 3)).norm(dim=1), torch.ones(20))
+        torch.testing.assert_close(prior.to_support(torch.randn(20, 3)).norm(dim=1), torch.ones(20))
 
     class Official(SpherePrior):
-        def onto(self, codes):
+        def to_support(self, codes):
             return nn.functional.normalize(codes, dim=0)
 
     on_the_sphere(SpherePrior(3))
@@ -349,7 +349,9 @@ def test_two_draws_of_the_code():
             pass
 
         Model.formula = formula
-        return lambda decoder, match: Model(NormalPrior(2), decoder, GaussianEncoder(nn.Linear(5, 4)), match)
+        return lambda decoder, discrepancy: Model(
+            NormalPrior(2), decoder, GaussianEncoder(nn.Linear(5, 4)), discrepancy
+        )
 
     checks.one_draw_of_the_code(make(WAE.formula))
     with caught():
@@ -364,7 +366,9 @@ def test_detached_codes():
             return s.Ex.detach().requires_grad_(), s.z
 
     def make(kind):
-        return lambda decoder, match: kind(NormalPrior(2), decoder, GaussianEncoder(nn.Linear(5, 4)), match)
+        return lambda decoder, discrepancy: kind(
+            NormalPrior(2), decoder, GaussianEncoder(nn.Linear(5, 4)), discrepancy
+        )
 
     checks.the_match_moves_the_encoder(make(WAE))
     with caught():
@@ -395,7 +399,7 @@ def test_critic_that_moves_the_encoder():
             model, critic = super().players()
             yield model
             both = (*critic.parameters, *self.encoder.parameters())
-            yield Player(critic.name, critic.loss, both, critic.turns)
+            yield Player(critic.name, critic.loss, both, critic.n_critic)
 
     def shared_out(model):
         owned = [id(p) for player in model.players() for p in player.parameters]
@@ -461,7 +465,7 @@ def test_weights_that_forget_their_scale():
 
     class Ignored(WAE):
         def formula(self, s):
-            return {"cost": self.cost(s.GEx, s.x), "match": self.match(*self.pair(s))}
+            return {"cost": self.cost(s.GEx, s.x), "discrepancy": self.discrepancy(*self.pair(s))}
 
     def weighs(kind):
         values = []
@@ -477,7 +481,7 @@ def test_weights_that_forget_their_scale():
             torch.manual_seed(0)
             square = Square(model, torch.rand(16, 6), checks.Given(prior=torch.zeros(16, 2)))
             square.__dict__["z"] = torch.randn(16, 2)
-            values.append(model.formula(square)["match"].item())
+            values.append(model.formula(square)["discrepancy"].item())
         assert values[1] == pytest.approx(10 * values[0], rel=1e-5)
 
     weighs(WAE)

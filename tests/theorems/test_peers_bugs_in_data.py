@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from pushforward.discrepancies import (
+    BEGANEnergy,
+    EBGANEnergy,
     Energy,
-    EnergyMargin,
-    Equilibrium,
     FDivergence,
     GradientPenalty,
     LeastSquares,
@@ -20,7 +20,7 @@ from pushforward.discrepancies import (
 )
 from pushforward.discrepancies.f_divergences import ROWS
 from pushforward.distributions import NormalPrior, OneHotPrior, ProductPrior
-from pushforward.models import GAN, InfoGAN, Recogniser
+from pushforward.models import GAN, CodePosterior, InfoGAN
 from pushforward.models.base import Player
 from pushforward.rng import Noise
 from pushforward.square import Square
@@ -45,7 +45,7 @@ def the_same_at_every_batch_size(penalty, critic=linear):
     """T25: λ(5 - 1)² = 160 of any number of rows."""
     for n in (4, 64):
         q, p = Noise(0)("q").normal(n, 1, 2, 2), Noise(0)("p").normal(n, 1, 2, 2)
-        assert penalty.prices(critic, q, p, Noise(1))["penalty"].item() == pytest.approx(160, rel=1e-4)
+        assert penalty.penalties(critic, q, p, Noise(1))["penalty"].item() == pytest.approx(160, rel=1e-4)
 
 
 class OfSlopes(GradientPenalty):
@@ -54,7 +54,7 @@ class OfSlopes(GradientPenalty):
     def norm(self, slopes):
         raise NotImplementedError
 
-    def prices(self, critic, q, p, noise):
+    def penalties(self, critic, q, p, noise):
         between = torch.lerp(p, q, noise.uniform(len(p)).view(-1, 1, 1, 1)).requires_grad_()
         (slopes,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
         return {"penalty": self.weight * (self.norm(slopes) - self.slope).square().mean()}
@@ -94,14 +94,14 @@ def test_a_critic_that_returns_a_mean():
 class Detached(GradientPenalty):
     """mlpack: a penalty that has a value and no gradient."""
 
-    def prices(self, critic, q, p, noise):
-        return {name: value.detach() for name, value in super().prices(critic, q, p, noise).items()}
+    def penalties(self, critic, q, p, noise):
+        return {name: value.detach() for name, value in super().penalties(critic, q, p, noise).items()}
 
 
 def moves_the_critic(penalty):
     critic = nn.Linear(2, 1)
     q, p = Noise(0)("q").normal(8, 2), Noise(0)("p").normal(8, 2)
-    paid = penalty.prices(critic, q, p, Noise(1))["penalty"]
+    paid = penalty.penalties(critic, q, p, Noise(1))["penalty"]
     assert paid.requires_grad
     assert torch.autograd.grad(paid, critic.weight)[0].abs().sum() > 0
 
@@ -155,8 +155,8 @@ class OnSigmoids(LeastSquares):
 def pays_by_the_square(make):
     """Its slope in the critic's value is the distance from the target: 9 at T = 10 with target 1."""
     p = torch.full((1, 1), 10.0, requires_grad=True)
-    match = make(nn.Identity())
-    (slope,) = torch.autograd.grad(-match.advantage(torch.zeros(1, 1), p), p)
+    discrepancy = make(nn.Identity())
+    (slope,) = torch.autograd.grad(-discrepancy.critic_objective(torch.zeros(1, 1), p), p)
     assert slope.item() == pytest.approx(9)
 
 
@@ -178,9 +178,9 @@ def has_the_value_of_kl(make):
     rows = torch.tensor([[0.5, 0.5], [0.25, 0.75]], dtype=torch.float64)
     logits = ROWS["kl"].optimum((rows[0] / rows[1]).log())
     table = nn.Embedding.from_pretrained(logits.unsqueeze(1))
-    match = make(nn.Sequential(nn.Flatten(0), table), "kl")
+    discrepancy = make(nn.Sequential(nn.Flatten(0), table), "kl")
     q, p = torch.tensor([[0], [1], [1], [1]]), torch.tensor([[0], [0], [1], [1]])
-    assert match.advantage(q, p).item() == pytest.approx(0.143841, abs=1e-6)
+    assert discrepancy.critic_objective(q, p).item() == pytest.approx(0.143841, abs=1e-6)
 
 
 def test_a_divergence_the_other_way_round():
@@ -242,41 +242,41 @@ def test_a_detached_copy():
         feels_both_arguments(OneArgument)
 
 
-class NoHinge(EnergyMargin):
+class NoHinge(EBGANEnergy):
     """The margin without its hinge: energies of samples rise without end."""
 
-    def advantage(self, q, p):
+    def critic_objective(self, q, p):
         return -self.critic(p).mean() - (self.margin - self.critic(q)).mean()
 
 
 def stops_at_the_margin(kind):
     q = torch.full((1, 1), 9.0, requires_grad=True)
-    (slope,) = torch.autograd.grad(kind(nn.Identity(), 3.0).advantage(q, torch.zeros(1, 1)), q)
+    (slope,) = torch.autograd.grad(kind(nn.Identity(), 3.0).critic_objective(q, torch.zeros(1, 1)), q)
     assert slope == 0
 
 
 def test_a_margin_without_a_hinge():
-    stops_at_the_margin(EnergyMargin)
+    stops_at_the_margin(EBGANEnergy)
     with caught():
         stops_at_the_margin(NoHinge)
 
 
-class Backwards(Equilibrium):
+class Backwards(BEGANEnergy):
     """k pushed the wrong way: it runs to 0 or 1 and stays."""
 
-    def settle(self, q, p):
+    def update_state(self, q, p):
         surplus = self.gamma * self.critic(p).mean() - self.critic(q).mean()
-        self.k.sub_(self.rate * surplus).clamp_(0, 1)
+        self.k.sub_(self.k_lr * surplus).clamp_(0, 1)
 
 
 def raises_k_where_samples_are_too_good(kind):
-    match = kind(nn.Identity(), 0.5, rate=0.1)
-    match.settle(torch.full((1, 1), 0.1), torch.ones(1, 1))
-    assert match.k > 0
+    discrepancy = kind(nn.Identity(), 0.5, k_lr=0.1)
+    discrepancy.update_state(torch.full((1, 1), 0.1), torch.ones(1, 1))
+    assert discrepancy.k > 0
 
 
 def test_k_the_wrong_way():
-    raises_k_where_samples_are_too_good(Equilibrium)
+    raises_k_where_samples_are_too_good(BEGANEnergy)
     with caught():
         raises_k_where_samples_are_too_good(Backwards)
 
@@ -284,7 +284,7 @@ def test_k_the_wrong_way():
 # ------------------------------------------------------------------------------------ information
 
 
-class SoftmaxFirst(Recogniser):
+class SoftmaxFirst(CodePosterior):
     """PyTorch-GAN: a softmax before the cross-entropy that has one of its own."""
 
     def read(self, x):
@@ -301,7 +301,7 @@ def can_be_sure(kind):
 
 def test_a_softmax_too_many():
     """Its loss cannot fall below 1.4612."""
-    can_be_sure(Recogniser)
+    can_be_sure(CodePosterior)
     with caught():
         can_be_sure(SoftmaxFirst)
 
@@ -325,8 +325,8 @@ def tells_its_code(kind):
     blocks = {"class": OneHotPrior(3)}
     prior = ProductPrior(blocks | {"noise": NormalPrior(2)})
     critic = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
-    reader = Recogniser(critic[:-1], nn.Linear(8, 3), blocks)
-    model = kind(prior, nn.Linear(5, 4), Wasserstein(critic, turns=1), reader)
+    reader = CodePosterior(critic[:-1], nn.Linear(8, 3), blocks)
+    model = kind(prior, nn.Linear(5, 4), Wasserstein(critic, n_critic=1), reader)
     before = sum(model.information(Square(model, torch.zeros(64, 4), Noise(0))).values())
     assert before.requires_grad
     assert before > 0
@@ -355,11 +355,11 @@ class NotDetached(GAN):
     def players(self):
         first, critic = super().players()
         yield first
-        yield Player("critic", critic.loss, (*critic.parameters, *first.parameters), critic.turns)
+        yield Player("critic", critic.loss, (*critic.parameters, *first.parameters), critic.n_critic)
 
 
 def each_moves_its_own(kind):
-    model = kind(NormalPrior(2), nn.Linear(2, 4), Wasserstein(nn.Linear(4, 1), turns=1))
+    model = kind(NormalPrior(2), nn.Linear(2, 4), Wasserstein(nn.Linear(4, 1), n_critic=1))
     first, critic = model.players()
     assert not {id(p) for p in first.parameters} & {id(p) for p in critic.parameters}
 

@@ -65,7 +65,7 @@ def drawn(prior, n=MANY, y=None, seed=0):
 def test_spread(make):
     """The spread is E|z - z'|² of two draws, whatever the shares and shapes of the parts."""
     prior = make()
-    near((drawn(prior, seed=1) - drawn(prior, seed=2)).square().sum(1), prior.spread)
+    near((drawn(prior, seed=1) - drawn(prior, seed=2)).square().sum(1), prior.expected_sq_distance)
 
 
 @everyone
@@ -195,11 +195,11 @@ def test_codes_of_classes_lie_on_the_simplex():
     """Encoders of classes end with a softmax: rows are probabilities, and the belief is they."""
     prior = OneHotPrior(5)
     logits = 5 * torch.randn(40, 5)
-    codes = prior.onto(logits)
+    codes = prior.to_support(logits)
     torch.testing.assert_close(codes.sum(1), torch.ones(40))
     assert (codes >= 0).all()
     torch.testing.assert_close(codes.log() - codes.log()[:, :1], logits - logits[:, :1], atol=1e-4, rtol=1e-4)
-    assert torch.equal(prior.belief(codes), codes)
+    assert torch.equal(prior.class_probabilities(codes), codes)
 
 
 def test_blocks_of_a_product():
@@ -213,8 +213,8 @@ def test_blocks_of_a_product():
     across = torch.cat([y[:, :3], style], 1).T.corrcoef()[:3, 3:]
     assert across.abs().max() < 4 / MANY**0.5
     logits = torch.randn(30, 7)
-    torch.testing.assert_close(prior.onto(logits)[:, :4], logits[:, :4].softmax(1))
-    assert torch.equal(prior.onto(logits)[:, 4:], logits[:, 4:])
+    torch.testing.assert_close(prior.to_support(logits)[:, :4], logits[:, :4].softmax(1))
+    assert torch.equal(prior.to_support(logits)[:, 4:], logits[:, 4:])
 
 
 def test_blocks_of_one_law_are_independent():
@@ -245,10 +245,10 @@ def test_classes_of_a_product_are_those_of_one_block():
 def test_belief_is_that_of_the_block_of_classes():
     """The probabilities of classes are read off their block; laws without any hold none."""
     codes = torch.rand(6, 7)
-    assert torch.equal(product().belief(codes), codes[:, :4])
-    assert ProductPrior({"a": NormalPrior(3), "b": NormalPrior(4)}).belief(codes) is None
+    assert torch.equal(product().class_probabilities(codes), codes[:, :4])
+    assert ProductPrior({"a": NormalPrior(3), "b": NormalPrior(4)}).class_probabilities(codes) is None
     for prior in (NormalPrior(2), petals(), SwissRollPrior()):
-        assert prior.belief(torch.rand(3, 2)) is None
+        assert prior.class_probabilities(torch.rand(3, 2)) is None
 
 
 @pytest.mark.parametrize("classes", [1, 0, -2, 2.5])

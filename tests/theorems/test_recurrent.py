@@ -10,7 +10,7 @@ from pushforward.text.recurrent import GRU
 SIZES = [[3, 5, 1, 5, 2], [4, 4], [1], [1, 1, 7]]
 
 
-def twins(bidirectional):
+def paired_rows(bidirectional):
     torch.manual_seed(0)
     net = GRU(3, 4, bidirectional)
     own = nn.GRU(3, 4, batch_first=True, bidirectional=bidirectional)
@@ -23,7 +23,7 @@ def twins(bidirectional):
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_it_is_torchs_own(sizes, started, bidirectional):
     found = []
-    for net in twins(bidirectional):
+    for net in paired_rows(bidirectional):
         torch.manual_seed(1)
         x = torch.randn(len(sizes), max(sizes), 3, dtype=torch.float64, requires_grad=True)
         first = torch.randn(1 + bidirectional, len(sizes), 4, dtype=torch.float64, requires_grad=True)
@@ -37,7 +37,7 @@ def test_it_is_torchs_own(sizes, started, bidirectional):
 
 
 def test_without_gradients_it_is_torchs_very_network():
-    net, own = twins(True)
+    net, own = paired_rows(True)
     rows = torch.randn(2, 5, 3, dtype=torch.float64)
     assert net(rows)[0].equal(own(rows)[0])
     packed = pack_padded_sequence(rows, torch.tensor([5, 2]), batch_first=True)
@@ -46,7 +46,7 @@ def test_without_gradients_it_is_torchs_very_network():
 
 
 def test_it_says_that_gradients_cannot_be_differentiated_again():
-    net, _ = twins(False)
+    net, _ = paired_rows(False)
     x = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
     made, _ = net(pack_padded_sequence(x, torch.tensor([5, 2]), batch_first=True))
     (slope,) = torch.autograd.grad(made.data.square().sum(), x, create_graph=True)

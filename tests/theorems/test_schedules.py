@@ -56,7 +56,7 @@ def test_schedules_are_finite_and_at_most_one(name):
 def test_the_loop_follows_the_schedule():
     """T37: at every step the loop's learning rate is the first one times the schedule at its epoch."""
     model = AutoEncoder(NormalPrior(2), *checks.networks(norm=None))
-    loop = checks.looping(model, torch.rand(32, 6), batch=16, lr=0.5, schedule="manual")
+    loop = checks.looping(model, torch.rand(32, 6), batch_size=16, lr=0.5, schedule="manual")
     loop.total = 220
     seen = []
     for _ in range(220):

@@ -12,15 +12,15 @@ from pushforward.costs import Tokens
 from pushforward.errors import ConfigError, DataError
 from pushforward.evaluation.text import StyleJudge, bleu, distinct, self_bleu
 from pushforward.metrics.ngram_lm import KneserNey
-from pushforward.networks.conditional import Told
+from pushforward.networks.conditional import Conditional
 from pushforward.rng import Noise
-from pushforward.text.distribution import Leaning
+from pushforward.text.distribution import Guided
 from pushforward.text.networks import (
+    DecoderPerClass,
     GRULineDecoder,
     GRULineEncoder,
     TransformerLineDecoder,
     TransformerLineEncoder,
-    WriterOfEach,
 )
 from pushforward.text.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths, swapped
 
@@ -43,7 +43,7 @@ def lines(rows=12, longest=9):
 DECODERS = {
     "gru": lambda: GRULineDecoder(4, PIECES, longest=9, width=16, embedding=8),
     "transformer": lambda: TransformerLineDecoder(4, PIECES, longest=9, width=16),
-    "writers": lambda: WriterOfEach(
+    "writers": lambda: DecoderPerClass(
         [GRULineDecoder(2, PIECES, longest=9, width=16, embedding=8) for _ in "ab"]
     ),
 }
@@ -131,20 +131,20 @@ def test_greedy_equals_batched_greedy_and_is_the_best_step(decoder):
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
-def test_a_law_that_leans_is_the_normalised_product_of_powers(decoder, strength):
+def test_a_law_that_leans_is_the_normalised_product_of_powers(decoder, guidance_scale):
     """p_s(x_t) ∝ p(x_t)^s p̃(x_t)^(1-s) at every step; with s = 1 and 0 the two laws themselves."""
     x, z, other = lines(), codes(12), codes(12)
-    law, away = decoder(z), decoder(other)
-    leaning = Leaning(law, away, strength)
+    distribution, away = decoder(z), decoder(other)
+    guided = Guided(distribution, away, guidance_scale)
     kept = torch.arange(x.shape[1]) < lengths(x).unsqueeze(1)
     before = F.pad(x[:, :-1], (1, 0), value=BEGIN)
-    own, theirs = (one.told(before, lengths(x), kept).softmax(-1) for one in (law, away))
-    product = own**strength * theirs ** (1 - strength)
+    own, theirs = (one.logits(before, lengths(x), kept).softmax(-1) for one in (distribution, away))
+    product = own**guidance_scale * theirs ** (1 - guidance_scale)
     by_hand = (product / product.sum(-1, keepdim=True)).log()[torch.arange(len(own)), x[kept]]
-    torch.testing.assert_close(leaning.log_probs(x)[0], by_hand, rtol=1e-9, atol=1e-9)
-    if strength in (0.0, 1.0):
-        torch.testing.assert_close(leaning.log_prob(x), (law if strength else away).log_prob(x))
-        assert leaning.greedy().equal((law if strength else away).greedy())
+    torch.testing.assert_close(guided.log_probs(x)[0], by_hand, rtol=1e-9, atol=1e-9)
+    if guidance_scale in (0.0, 1.0):
+        torch.testing.assert_close(guided.log_prob(x), (distribution if guidance_scale else away).log_prob(x))
+        assert guided.greedy().equal((distribution if guidance_scale else away).greedy())
 
 
 def test_beyond_the_law_only_plausible_tokens_are_said():
@@ -152,16 +152,16 @@ def test_beyond_the_law_only_plausible_tokens_are_said():
     decoder = DECODERS["gru"]().double()
     with torch.no_grad():
         decoder.bias.copy_(3 * torch.randn(PIECES))
-    leaning = Leaning(decoder(codes(12)), decoder(codes(12)), 4.0)
+    guided = Guided(decoder(codes(12)), decoder(codes(12)), 4.0)
     own, theirs = torch.randn(2, 500, PIECES, dtype=torch.float64) * 2
-    found = leaning.mixed(own, theirs)
+    found = guided.mixed(own, theirs)
     p, other = own.softmax(-1), theirs.softmax(-1)
     plausible = p >= 0.01 * p[:, END].unsqueeze(1).maximum(p[:, BEGIN + 1 :].amax(-1, keepdim=True))
     assert found.isfinite().equal(plausible)
     leant = p * (p / other) ** 3
     assert found.argmax(-1).equal(torch.where(plausible, leant, 0 * leant).argmax(-1))
     assert not found.argmax(-1).equal(leant.argmax(-1))  # or the rule would not matter
-    assert ((leaning.greedy() == END).sum(1) == 1).all()
+    assert ((guided.greedy() == END).sum(1) == 1).all()
 
 
 def test_a_law_that_would_not_know_what_to_say_leans_all_the_same():
@@ -169,7 +169,7 @@ def test_a_law_that_would_not_know_what_to_say_leans_all_the_same():
     decoder = DECODERS["gru"]().double()
     with torch.no_grad():
         decoder.bias[UNKNOWN] = 20.0
-    x = Leaning(decoder(codes(12)), decoder(codes(12)), 2.0).greedy()
+    x = Guided(decoder(codes(12)), decoder(codes(12)), 2.0).greedy()
     inside = torch.arange(x.shape[1]) < lengths(x).unsqueeze(1)
     assert not torch.isin(x[inside], torch.tensor([PAD, UNKNOWN, BEGIN])).any()
 
@@ -178,7 +178,7 @@ def test_each_label_has_its_writer_and_all_have_the_same_words():
     both = DECODERS["writers"]().double().eval()
     z, x = torch.randn(12, 2, dtype=torch.float64), lines()
     y = torch.arange(12) % 3 - 1  # -1 is unknown
-    told = Told(both, 2)(z, y)
+    told = Conditional(both, 2)(z, y)
     for label, writer in enumerate(both.writers):
         rows = y.clamp(min=0) == label
         assert torch.allclose(told.log_prob(x)[rows], writer(z[rows]).log_prob(x[rows]), rtol=1e-10)
@@ -354,5 +354,5 @@ def test_distinct_counts_n_grams_once():
 
 def test_the_style_judge_learns_words():
     plain, old = ["you are here"] * 20 + ["you go"] * 20, ["thou art here"] * 20 + ["thou goest"] * 20
-    judge = StyleJudge(plain + old, torch.arange(80) // 40)
-    assert judge.accuracy(["you run", "thou runnest"], torch.tensor([0, 1])) == 1
+    evaluate = StyleJudge(plain + old, torch.arange(80) // 40)
+    assert evaluate.accuracy(["you run", "thou runnest"], torch.tensor([0, 1])) == 1

@@ -8,11 +8,11 @@ from torch import nn
 
 from pushforward.costs import KL, SquaredError
 from pushforward.discrepancies import IMQ, MMD, GradientPenalty, JensenShannon, Wasserstein
-from pushforward.distributions import DeterministicEncoder, Gaussian, NormalPrior, PushedPrior
+from pushforward.distributions import DeterministicEncoder, Gaussian, GeneratorPrior, NormalPrior
 from pushforward.errors import ConfigError, DataError
-from pushforward.models import ARAE, VAE, WAE, AutoEncoder, RisingWeight, TransferAE
+from pushforward.models import ARAE, VAE, WAE, AutoEncoder, TransferAE, WarmUp
 from pushforward.networks import mlp
-from pushforward.networks.conditional import Told
+from pushforward.networks.conditional import Conditional
 from pushforward.recipes import RECIPES
 from pushforward.recipes.text import on_sphere
 from pushforward.rng import Noise
@@ -35,12 +35,22 @@ def phrases():
 # ------------------------------------------------------------------------------------------- ARAE
 
 
-def arae(noise=0.0, calm=1.0, weight=1.0, critic=None, turns=1):
+def arae(noise=0.0, latent_noise_decay=1.0, weight=1.0, critic=None, n_critic=1):
     """Codes in the plane, on the circle; the prior is a linear map of plane noise."""
-    prior = PushedPrior(nn.Linear(2, 2), NormalPrior(2), 2)
+    prior = GeneratorPrior(nn.Linear(2, 2), NormalPrior(2), 2)
     encoder = DeterministicEncoder(nn.Linear(3, 2), on_sphere)
-    match = Wasserstein(critic or mlp(2, 1, [32], norm=None), turns=turns, constraint=GradientPenalty(1.0))
-    return ARAE(prior, nn.Linear(2, 3), encoder, match, weight=weight, noise=noise, calm=calm)
+    discrepancy = Wasserstein(
+        critic or mlp(2, 1, [32], norm=None), n_critic=n_critic, constraint=GradientPenalty(1.0)
+    )
+    return ARAE(
+        prior,
+        nn.Linear(2, 3),
+        encoder,
+        discrepancy,
+        weight=weight,
+        noise=noise,
+        latent_noise_decay=latent_noise_decay,
+    )
 
 
 def test_codes_lie_on_the_sphere_where_numbers_have_mean_square_one(phrases):
@@ -54,7 +64,7 @@ def test_the_papers_noise_and_weight_are_theirs_in_units_of_the_sphere(phrases):
     """Noise 0.2 of a code of length 1; and λ W₁, since W₁ grows as the radius does."""
     chosen = RECIPES["arae"](phrases, settings="paper").settings
     radius = chosen.latent**0.5
-    assert chosen.code_noise / radius == pytest.approx(0.2)
+    assert chosen.latent_noise / radius == pytest.approx(0.2)
     assert chosen.weight * radius == pytest.approx(12.0)
 
 
@@ -62,23 +72,23 @@ def test_with_prior_and_critic_frozen_and_no_weight_it_is_a_denoising_auto_encod
     """min E c(G(E(x) + ε), x): the same losses as noise put on codes by hand, and the same bits."""
     model = arae(noise=0.3, weight=0.0)
     model.prior.requires_grad_(False)
-    model.match.requires_grad_(False)
+    model.discrepancy.requires_grad_(False)
     x = torch.randn(16, 3)
     s = Square(model.train(), x, Noise(3))
     by_hand = model.decoder(s.Ex + 0.3 * Noise(3)("code").normal(16, 2))
     terms = model.formula(s)
     assert torch.equal(terms["cost"], SquaredError()(by_hand, x))
-    assert terms["match"] == 0
+    assert terms["discrepancy"] == 0
     plain = AutoEncoder(model.prior, model.decoder, model.encoder)
-    at_rest = model.eval().formula(Square(model, x, Noise(3)))
-    assert torch.equal(at_rest["cost"], plain.formula(Square(plain, x, Noise(3)))["cost"])
+    eval_mode = model.eval().formula(Square(model, x, Noise(3)))
+    assert torch.equal(eval_mode["cost"], plain.formula(Square(plain, x, Noise(3)))["cost"])
 
 
 def test_noise_calms_every_hundred_steps_and_is_saved():
-    model = arae(noise=0.4, calm=0.5)
+    model = arae(noise=0.4, latent_noise_decay=0.5)
     s = Square(model, torch.randn(4, 3), Noise(0))
     for step in range(250):
-        model.settle(s, step, 1.0)
+        model.update_state(s, step, 1.0)
     assert model.noise.item() == pytest.approx(0.1)
     assert "noise" in model.state_dict()
 
@@ -94,16 +104,16 @@ def test_signs_on_a_plane():
         critic.weight.copy_(torch.tensor([[1.0, 0.0]]))
     model = arae(critic=critic)
     s = Square(model, torch.randn(64, 3), Noise(0))
-    advantage = model.match.advantage(*model.pair(s))
-    assert advantage.item() == pytest.approx((s.Ex[:, 0].mean() - s.z[:, 0].mean()).item(), abs=1e-6)
-    codes, draws = torch.autograd.grad(model.met(s)["match"], (s.Ex, s.z))
+    critic_objective = model.discrepancy.critic_objective(*model.pair(s))
+    assert critic_objective.item() == pytest.approx((s.Ex[:, 0].mean() - s.z[:, 0].mean()).item(), abs=1e-6)
+    codes, draws = torch.autograd.grad(model.prior_terms(s)["discrepancy"], (s.Ex, s.z))
     assert (codes[:, 0] > 0).all()  # descending it lowers T at codes
     assert (draws[:, 0] < 0).all()  # and raises it at the prior's draws
 
 
 def test_the_prior_learns_where_codes_are():
     """Codes fixed at one point of the circle: the prior's mean comes to it."""
-    model = arae(turns=5)
+    model = arae(n_critic=5)
     with torch.no_grad():
         model.encoder.net.weight.zero_()
         model.encoder.net.bias.copy_(torch.tensor([0.0, 1.0]))  # whose code is (0, √2)
@@ -125,7 +135,7 @@ def test_noise_that_cannot_be():
     with pytest.raises(ConfigError, match=r"noise must be at least 0 and calm in \(0, 1\], got -1 and 1"):
         arae(noise=-1)
     with pytest.raises(ConfigError, match=r"got 0 and 1\.5"):
-        arae(noise=0, calm=1.5)
+        arae(noise=0, latent_noise_decay=1.5)
 
 
 # ------------------------------------------------------------------------------------------ styles
@@ -133,11 +143,17 @@ def test_noise_that_cannot_be():
 
 def styled(styles=None, style_weight=1.0):
     prior = NormalPrior(2)
-    decoder = Told(mlp(4, 3, [8], norm=None), 2)
+    decoder = Conditional(mlp(4, 3, [8], norm=None), 2)
     encoder = DeterministicEncoder(nn.Linear(3, 2))
     styles = styles or JensenShannon(mlp(2, 1, [8], norm=None))
     return TransferAE(
-        prior, decoder, encoder, MMD(IMQ(prior.spread)), styles, weight=2.0, style_weight=style_weight
+        prior,
+        decoder,
+        encoder,
+        MMD(IMQ(prior.expected_sq_distance)),
+        styles,
+        weight=2.0,
+        style_weight=style_weight,
     )
 
 
@@ -176,20 +192,20 @@ def test_rows_without_labels_are_refused():
 def test_a_known_twin_costs_what_it_costs_to_tell_it_and_a_share_weighs_its_share():
     """Σ c(G(E(x), 1 - y), twin) over rows with a twin, over all rows of the batch."""
     model = styled()
-    twin = torch.randn(40, 3).abs()
-    twin[10:] = -1
-    s = Square(model, ROWS, Noise(0), LABELS, twin)
+    paired = torch.randn(40, 3).abs()
+    paired[10:] = -1
+    s = Square(model, ROWS, Noise(0), LABELS, paired)
     told = model.generate(s.Ex[:10], 1 - LABELS[:10])
-    wanted = (told - twin[:10]).square().sum() / 40
+    wanted = (told - paired[:10]).square().sum() / 40
     assert torch.allclose(model.formula(s)["pairs"], wanted)
-    none = Square(model, ROWS, Noise(0), LABELS, torch.full_like(twin, -1))
+    none = Square(model, ROWS, Noise(0), LABELS, torch.full_like(paired, -1))
     assert model.formula(none)["pairs"] == 0
     assert "pairs" not in model.formula(Square(model, ROWS, Noise(0), LABELS))
 
 
 def test_the_other_terms_are_those_of_a_wae():
     model = styled()
-    plain = WAE(model.prior, model.decoder, model.encoder, model.match, weight=2.0)
+    plain = WAE(model.prior, model.decoder, model.encoder, model.discrepancy, weight=2.0)
     ours, theirs = (m.formula(Square(m, ROWS, Noise(0), LABELS)) for m in (model, plain))
     for name, value in theirs.items():
         assert torch.equal(value, ours[name])
@@ -243,19 +259,19 @@ def test_recipes_that_cannot_be(phrases):
 
 
 def test_a_rising_weight_is_a_straight_line_that_ends():
-    weight = RisingWeight(4.0, 8)
+    weight = WarmUp(4.0, 8)
     found = [float(weight)]
     for step in range(12):
-        weight.settle(None, step, 1.0)
+        weight.update_state(None, step, 1.0)
         found.append(float(weight))
     assert found == pytest.approx([4 * min(1, step / 8) for step in range(13)])
 
 
 def test_a_rising_weight_charges_nothing_at_first():
-    model = VAE(NormalPrior(2), nn.Linear(2, 3), _gaussian(), SquaredError(), RisingWeight(1.0, 10))
+    model = VAE(NormalPrior(2), nn.Linear(2, 3), _gaussian(), SquaredError(), WarmUp(1.0, 10))
     terms = model.formula(Square(model, ROWS, Noise(0)))
-    assert terms["match"] == 0
-    assert terms["match"].isfinite()
+    assert terms["discrepancy"] == 0
+    assert terms["discrepancy"].isfinite()
 
 
 def test_free_nats_of_each_dimension_are_not_charged():
@@ -276,10 +292,10 @@ def test_with_free_nats_or_a_warm_up_the_sum_is_no_bound():
     made = [NormalPrior(2), nn.Linear(2, 3), _gaussian()]
     from pushforward.costs import GaussianLikelihood
 
-    assert VAE(*made, GaussianLikelihood()).is_bound
-    assert not VAE(*made, GaussianLikelihood(), free=0.1).is_bound
-    assert not VAE(*made, GaussianLikelihood(), RisingWeight(1.0, 10)).is_bound
-    assert math.isfinite(float(RisingWeight(1.0, 10)))
+    assert VAE(*made, GaussianLikelihood()).is_elbo
+    assert not VAE(*made, GaussianLikelihood(), free=0.1).is_elbo
+    assert not VAE(*made, GaussianLikelihood(), WarmUp(1.0, 10)).is_elbo
+    assert math.isfinite(float(WarmUp(1.0, 10)))
 
 
 def _gaussian():
@@ -295,25 +311,25 @@ def _gaussian():
 def test_swapped_words_cost_and_do_not_match(phrases, recipe):
     """In training the cost is of rehearsed lines, told back as they were shown; the match is of the data."""
     options = {"latent": 6} | ({"code_noise": 0.0} if recipe == "arae" else {})
-    model = RECIPES[recipe](phrases, word_swap=0.5, **options).model
-    plain = RECIPES[recipe](phrases, word_swap=0.0, **options).model
+    model = RECIPES[recipe](phrases, token_replacement=0.5, **options).model
+    plain = RECIPES[recipe](phrases, token_replacement=0.0, **options).model
     plain.load_state_dict(model.state_dict())
     x, y = phrases.train.batch(slice(0, 32))
     found, usual = (m.train().formula(Square(m, x, Noise(0), y)) for m in (model, plain))
     assert all(found[name].equal(usual[name]) for name in usual if name != "cost")
-    shown = Square(plain, model.rehearse(x, Noise(0)("rehearse")), Noise(0), y)
+    shown = Square(plain, model.augment(x, Noise(0)("rehearse")), Noise(0), y)
     assert not shown.x.equal(x)
     assert found["cost"].item() == pytest.approx(plain.formula(shown)["cost"].item(), rel=1e-5)
     assert found["cost"].item() != pytest.approx(usual["cost"].item(), rel=1e-5)
-    at_rest = (m.eval().formula(Square(m, x, Noise(0), y)) for m in (model, plain))
-    assert len({terms["cost"].item() for terms in at_rest}) == 1
+    eval_mode = (m.eval().formula(Square(m, x, Noise(0), y)) for m in (model, plain))
+    assert len({terms["cost"].item() for terms in eval_mode}) == 1
 
 
 def test_only_text_has_words_to_swap():
     from pushforward.data import open_dataset
 
     with pytest.raises(ConfigError, match="word_swap is for auto-encoders of text"):
-        RECIPES["wae-mmd"](open_dataset("digits"), word_swap=0.3)
+        RECIPES["wae-mmd"](open_dataset("digits"), token_replacement=0.3)
 
 
 # ------------------------------------------------------------------------------------- two writers

@@ -56,7 +56,7 @@ def overfitting(system, latent=16):
         case "ae":
             return AutoEncoder(prior, decoder, encoder)
         case "wae-mmd":
-            return WAE(prior, decoder, encoder, MMD(IMQ(prior.spread)), weight=10.0)
+            return WAE(prior, decoder, encoder, MMD(IMQ(prior.expected_sq_distance)), weight=10.0)
         case "wae-gan":
             critic = JensenShannon(mlp(latent, 1, [64], norm=None))
             return WAE(prior, decoder, encoder, critic, weight=1.0)
@@ -72,7 +72,7 @@ def test_one_batch_is_learnt_by_heart(system):
     x = digits(16)
     assert x.var(0).sum() > 15  # what the best constant image would pay
     model = overfitting(system)
-    loop = checks.looping(model, x, batch=16, lr=2e-3)
+    loop = checks.looping(model, x, batch_size=16, lr=2e-3)
     for _ in range(500):
         loop.advance()
     assert squared_error(model.eval(), x) < 1
@@ -81,25 +81,25 @@ def test_one_batch_is_learnt_by_heart(system):
 # --------------------------------------------------------------------------------- T35: turns
 
 
-def game(norm="batch", exchange=True, turns=1):
+def game(norm="batch", non_saturating=True, n_critic=1):
     """A WAE-GAN whose decoder, encoder and critic all have BatchNorm."""
     decoder, encoder = checks.networks(norm)
-    critic = JensenShannon(mlp(2, 1, [8], norm=norm), exchange, turns)
+    critic = JensenShannon(mlp(2, 1, [8], norm=norm), non_saturating, n_critic)
     return WAE(NormalPrior(2), decoder, encoder, critic, weight=3.0)
 
 
 @pytest.mark.parametrize("exchange", [True, False])
-def test_own_turn(exchange):
+def test_own_turn(non_saturating):
     """T35: sleepers keep every bit, have no gradient, and their BatchNorms keep their statistics."""
-    checks.own_turn(checks.looping(game(exchange=exchange), torch.randn(64, 6)))
+    checks.own_turn(checks.looping(game(non_saturating=non_saturating), torch.randn(64, 6)))
 
 
 def test_the_critic_s_step_does_not_move_the_model():
     """T35: with the model's learning rate at 0 its weights stay bit-identical, and the other way round."""
-    for still, prefix in (("model", ("decoder", "encoder")), ("critic", ("match",))):
+    for frozen_batch_stats, prefix in (("model", ("decoder", "encoder")), ("critic", ("discrepancy",))):
         loop = checks.looping(game(norm=None), torch.randn(64, 6))
         for seat in loop.seats:
-            if seat.player.name == still:
+            if seat.player.name == frozen_batch_stats:
                 seat.optimizer.param_groups[0]["initial_lr"] = 0.0
         before = checks.tensors(loop.model)
         for _ in range(3):
@@ -128,7 +128,7 @@ def test_the_critic_answers_the_model_s_step():
 
 def test_turns():
     """T35: a critic with three turns moves three times, each time on another batch."""
-    loop = checks.looping(game(turns=3), torch.randn(96, 6))
+    loop = checks.looping(game(n_critic=3), torch.randn(96, 6))
     loop.advance()
     steps = {
         seat.player.name: {int(state["step"]) for state in seat.optimizer.state.values()}
@@ -171,14 +171,14 @@ def everything():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
         encoder = NoisyInput(DeterministicEncoder(Dropping(6, 2)), std=0.1)
-        critic = JensenShannon(mlp(2, 1, [8], norm="batch"), turns=2)
+        critic = JensenShannon(mlp(2, 1, [8], norm="batch"), n_critic=2)
         return WAE(
             prior,
             Dropping(2, 6),
             encoder,
             critic,
             GaussianLikelihood(0.5, learnt=True),
-            AutoWeight(prior, batch=16, start=3.0, every=1),
+            AutoWeight(prior, batch_size=16, start=3.0, every=1),
         )
 
 
@@ -203,7 +203,7 @@ def test_same_seed_same_losses():
     first, second, other = (losses(checks.looping(everything(), X, seed=s), 8) for s in (0, 0, 1))
     assert first == second
     assert all(a != b for a, b in zip(first, other, strict=True))
-    assert set(first[0]) == {"cost", "match", "critic"}
+    assert set(first[0]) == {"cost", "discrepancy", "critic"}
 
 
 def test_stopping_anywhere_changes_nothing():
@@ -270,7 +270,7 @@ def test_a_number_that_is_not_finite_stops_the_step():
     model = game()
     x = torch.randn(16, 6)
     x[3, 2] = float("nan")
-    loop = checks.looping(model, x, batch=16)
+    loop = checks.looping(model, x, batch_size=16)
     before = checks.tensors(model)
     with pytest.raises(DivergedError, match=r"step 0: the model's loss is not finite: cost = nan"):
         loop.advance()
@@ -283,7 +283,9 @@ def test_a_critic_that_is_not_finite_does_not_move():
     model = game(norm=None)
     loop = checks.looping(model, torch.randn(64, 6))
     critic = loop.seats[1]
-    critic.player = replace(critic.player, loss=lambda s: {"critic": model.match(s.Ex, s.z) * float("nan")})
+    critic.player = replace(
+        critic.player, loss=lambda s: {"critic": model.discrepancy(s.Ex, s.z) * float("nan")}
+    )
     before = [parameter.detach().clone() for parameter in critic.parameters]
     with pytest.raises(DivergedError, match="the critic's loss is not finite: critic = nan"):
         loop.advance()
@@ -348,8 +350,8 @@ def test_moment_gap():
 def test_one_draw_of_the_code():
     """Appendix B: the same draw of the code feeds decoder and match."""
 
-    def make(decoder, match):
-        return WAE(NormalPrior(2), decoder, GaussianEncoder(nn.Linear(5, 4)), match)
+    def make(decoder, discrepancy):
+        return WAE(NormalPrior(2), decoder, GaussianEncoder(nn.Linear(5, 4)), discrepancy)
 
     checks.one_draw_of_the_code(make)
     checks.the_match_moves_the_encoder(make)
@@ -376,14 +378,14 @@ def test_codes_at_rest():
     Square(model, x, Noise(0)).Ex.sum().backward()
     before = checks.tensors(model)
     s = Square(model, x + 1, Noise(0))
-    resting = s.resting
+    eval_codes = s.eval_codes
     assert model.encoder.training
-    assert not resting.requires_grad
+    assert not eval_codes.requires_grad
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
-    assert torch.equal(resting, model.eval().encode(x + 1))
+    assert torch.equal(eval_codes, model.eval().encode(x + 1))
     model.train()
-    assert not torch.equal(resting, s.Ex)
+    assert not torch.equal(eval_codes, s.Ex)
 
 
 def test_looking_at_codes_at_rest_wakes_nobody():
@@ -391,7 +393,7 @@ def test_looking_at_codes_at_rest_wakes_nobody():
     model = game()
     norm = next(module for module in model.encoder.modules() if isinstance(module, nn.BatchNorm1d))
     norm.eval()
-    assert Square(model, torch.randn(16, 6), Noise(0)).resting.isfinite().all()
+    assert Square(model, torch.randn(16, 6), Noise(0)).eval_codes.isfinite().all()
     assert not norm.training
     assert all(module.training for module in model.modules() if module is not norm)
 
@@ -400,14 +402,14 @@ def test_a_single_player_is_always_awake():
     """With one player nobody sleeps: its turn is the plain gradient step."""
     model = AutoEncoder(NormalPrior(2), *checks.networks(norm="batch"))
     loop = checks.looping(model, torch.randn(64, 6), lr=0.1)
-    twin = copy.deepcopy(model)
-    optimizer = torch.optim.Adam(twin.parameters(), lr=0.1, fused=True)
+    paired = copy.deepcopy(model)
+    optimizer = torch.optim.Adam(paired.parameters(), lr=0.1, fused=True)
     for step in range(3):
         x, _ = loop.rows(step)
-        loss = SquaredError()(twin.decoder(twin.encoder(x).center), x)
+        loss = SquaredError()(paired.decoder(paired.encoder(x).center), x)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         loop.advance()
     for name, value in model.state_dict().items():
-        assert torch.equal(value, twin.state_dict()[name]), name
+        assert torch.equal(value, paired.state_dict()[name]), name
