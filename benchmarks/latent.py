@@ -28,11 +28,11 @@ GROUPS: dict[str, Group] = {
     "gaussian": Group(("vae:cost=gaussian", "vae:cost=gaussian-learnt"), 3000, SAMPLES),
     "info": Group(("info-vae:alpha=0", "info-vae:alpha=0.5", "info-vae:alpha=1"), 3000, SAMPLES),
     "fading": Group(
-        ("wae-random:latent=2,weight=20", "wae-random:latent=2,weight=20,noise_weight=0"),
+        ("wae-random:latent_dim=2,weight=20", "wae-random:latent_dim=2,weight=20,noise_weight=0"),
         3000, CODES, "fading-squares",
     ),
     "sprites": Group(
-        ("wae-random:latent=10", "beta-vae:latent=10"),
+        ("wae-random:latent_dim=10", "beta-vae:latent_dim=10"),
         3000, ("reconstruction", "latent", "disentanglement"), "sprites", 32,
     ),
 }  # fmt: skip

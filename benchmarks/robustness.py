@@ -140,7 +140,7 @@ def main() -> None:
             try:
                 out = arguments.out / kind / f"{pair}-{game}"
                 run = pf.train(
-                    recipe, data, out=out, seed=arguments.seed, latent=LATENT,
+                    recipe, data, out=out, seed=arguments.seed, latent_dim=LATENT,
                     steps=arguments.steps, decoder=nn.Sequential(decoder, nn.Sigmoid()), critic=critic,
                     device=arguments.device, progress=False, batch_size=64, **settings,
                 )  # fmt: skip

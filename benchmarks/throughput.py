@@ -44,7 +44,7 @@ def by_hand(built: Recipe, data: Tensor, recipe: str, device: torch.device) -> I
     own = [*model.encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(own, lr=1e-3, fused=True)
     other = torch.optim.Adam(critic, lr=1e-3, fused=True) if critic else None
-    latent = model.prior.latent
+    latent = model.prior.latent_dim
     while True:
         order = torch.randperm(len(data), device=device)
         for place in range(len(data) // batch):

@@ -93,11 +93,11 @@ def reconstruct(run: Path, *, n: int = 32, out: Path | None = None, json: JSON =
         n: How many rows.
         out: The file, .png or .npy; reconstructions.png in the run's folder by default.
     """
-    from pushforward.errors import whole
+    from pushforward.errors import check_int
     from pushforward.runs.api import load
 
     loaded = load(run)
-    x, y = loaded.data.test.batch(slice(0, whole("n", n, least=1)))
+    x, y = loaded.data.test.batch(slice(0, check_int("n", n, least=1)))
     write_beside(loaded, "reconstructions", out, x, loaded.reconstruct(x, y), json)
 
 
@@ -120,17 +120,17 @@ def interpolate(
         path: "linear" or "spherical"; by default what suits the prior.
         out: The file, .png or .npy; interpolations.png in the run's folder by default.
     """
-    from pushforward.errors import whole
+    from pushforward.errors import check_int
     from pushforward.runs.api import load
 
     loaded = load(run)
     if loaded.model.has_encoder:
-        x, y = loaded.data.test.batch(slice(0, 2 * whole("n", n, least=1)))
+        x, y = loaded.data.test.batch(slice(0, 2 * check_int("n", n, least=1)))
         half = len(x) // 2
         labels = None if y is None else y[:half]
         decoded = loaded.interpolate(x[:half], x[half : 2 * half], steps, path, labels)
     else:
-        ends = loaded.draw(2 * whole("n", n, least=1))
+        ends = loaded.draw(2 * check_int("n", n, least=1))
         decoded = loaded.walk(ends[:n], ends[n:], steps, path)
     write(loaded, "interpolations", out, decoded.flatten(0, 1), json, columns=steps)
 
@@ -156,7 +156,7 @@ def transfer(
         n: How many held-out rows.
         out: The file, .txt, .png or .npy; transfer.txt (or .png, .npy) in the run's folder by default.
     """
-    from pushforward.errors import whole
+    from pushforward.errors import check_int
     from pushforward.runs.api import load
 
     loaded = load(run)
@@ -166,7 +166,7 @@ def transfer(
         if note:
             print(note, file=sys.stderr)
     else:
-        given, y = loaded.others(to, whole("n", n, least=1))
+        given, y = loaded.others(to, check_int("n", n, least=1))
     write_beside(loaded, "transfer", out, given, loaded.transfer(given, to, y, guidance_scale), json)
 
 
@@ -278,7 +278,7 @@ def compare(
     epochs: float | None = None,
     minutes: float | None = None,
     settings: str | None = None,
-    latent: int | None = None,
+    latent_dim: int | None = None,
     data_dir: Path | None = None,
     size: int | None = None,
     device: str | None = None,
@@ -290,7 +290,7 @@ def compare(
     What is finished is not done again: the same command goes on where it was stopped.
 
     Arguments:
-        what: Recipes, with settings of their own as in wae-mmd:weight=auto,latent=16; or folders of runs.
+        what: Recipes, with settings of their own as in wae-mmd:weight=auto,latent_dim=16; or folders of runs.
         data: What to learn from; several are compared one by one.
         seeds: One run for each; 0 1 2 by default.
         out: The folder of tables, page and runs.
@@ -299,7 +299,7 @@ def compare(
         epochs: Budget of each run in passes over the data.
         minutes: Budget of each run in time.
         settings: Which row of defaults, for all recipes.
-        latent: Dimensions of a code, for all recipes.
+        latent_dim: Dimensions of a code, for all recipes.
         data_dir: Where catalogue data lie or are downloaded to.
         size: Side that images are brought to.
         device: Where to train: auto, cpu, cuda, ...
@@ -308,7 +308,7 @@ def compare(
     from pushforward.runs.compare import compare
 
     options: dict[str, Any] = dict(
-        steps=steps, epochs=epochs, minutes=minutes, settings=settings, latent=latent, data_dir=data_dir,
+        steps=steps, epochs=epochs, minutes=minutes, settings=settings, latent_dim=latent_dim, data_dir=data_dir,
         size=size, device=device, threads=threads,
     )  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}

@@ -3,7 +3,7 @@
 A discrepancy that is not a mean over samples (MMD, any moment or order of the batch) must see
 the whole batch: averaged over processes that each saw a part, it is another objective, with
 more noise and a gradient that is off by tens of percent. Every such discrepancy therefore
-passes its samples through :func:`whole`, and nothing else in the house knows about processes.
+passes its samples through :func:`all_gather`, and nothing else in the house knows about processes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 
-def whole(x: Tensor) -> Tensor:
+def all_gather(x: Tensor) -> Tensor:
     """The rows of ``x`` of all processes, differentiable; ``x`` itself in a single process.
 
     Raises:

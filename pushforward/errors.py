@@ -53,13 +53,13 @@ class InterruptedRunError(PushforwardError):
     exit_code = 75
 
 
-def whole(name: str, value: object, least: int) -> int:
+def check_int(name: str, value: object, least: int) -> int:
     """A whole number of at least ``least``.
 
     Raises:
         ConfigError: If it is not one.
 
-    >>> whole("n", 64, least=1)
+    >>> check_int("n", 64, least=1)
     64
     """
     if isinstance(value, bool) or not isinstance(value, Integral):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split, hold_out
-from pushforward.errors import DataError, reason, whole
+from pushforward.errors import DataError, check_int, reason
 from pushforward.text.tokens import padded
 from pushforward.text.vocabulary import PIECES, Vocabulary
 
@@ -204,7 +204,7 @@ def as_dataset(
         ConfigError: If ``longest`` is less than 4.
         DataError: If too few lines are left.
     """
-    longest = LONGEST if longest is None else whole("size", longest, least=4)
+    longest = LONGEST if longest is None else check_int("size", longest, least=4)
     styles = tuple(learnt)
     if words is None:
         said = [line for lines in learnt.values() for line in lines.said if line]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pushforward.data.dataset import Centres, Dataset, Split
 from pushforward.distributions import Prior, SwissRollPrior, petals
-from pushforward.errors import whole
+from pushforward.errors import check_int
 from pushforward.rng import Noise
 
 LEARNT, HELD = 50_000, 10_000
@@ -30,7 +30,7 @@ def ring(modes: int = 8, radius: float = 2.0) -> Tensor:
     tensor([[1., 0.], [0., 1.], [1., 0.], [0., 1.]])
     """
     # K steps of 2π/K: K points from 0 to 2π inclusive would hold the first mode twice.
-    angles = torch.arange(whole("modes", modes, least=1), dtype=torch.float64) * (2 * math.pi / modes)
+    angles = torch.arange(check_int("modes", modes, least=1), dtype=torch.float64) * (2 * math.pi / modes)
     centres = radius * torch.stack([angles.cos(), angles.sin()], dim=1)
     return centres.to(torch.get_default_dtype())
 
@@ -41,7 +41,7 @@ def grid(side: int = 5, spacing: float = 2.0) -> Tensor:
     >>> grid(2)
     tensor([[-1., -1.], [-1.,  1.], [ 1., -1.], [ 1.,  1.]])
     """
-    middle = (whole("side", side, least=1) - 1) / 2
+    middle = (check_int("side", side, least=1) - 1) / 2
     steps = (torch.arange(side, dtype=torch.float64) - middle) * spacing
     return torch.cartesian_prod(steps, steps).to(torch.get_default_dtype())
 

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.discrepancies.constraints import Constraint
-from pushforward.errors import ConfigError
-from pushforward.errors import whole as integer
+from pushforward.errors import ConfigError, check_int
 from pushforward.rng import Noise
 
 
@@ -77,7 +76,7 @@ class Game(Discrepancy):
     def __init__(self, critic: nn.Module, n_critic: int = 1, constraint: Constraint | None = None) -> None:
         super().__init__()
         self.critic = critic
-        self.n_critic = integer("turns", n_critic, least=1)
+        self.n_critic = check_int("n_critic", n_critic, least=1)
         self.constraint = constraint
         if constraint:
             constraint.validate(critic)
@@ -126,7 +125,7 @@ class Blockwise(Discrepancy):
             raise ConfigError(f"a match for each of {', '.join(sizes)} is needed, got {', '.join(matches)}")
         self.matches = nn.ModuleDict(matches)
         self.sizes = list(sizes.values())
-        self.n_critic = integer("turns", n_critic, least=1)
+        self.n_critic = check_int("n_critic", n_critic, least=1)
 
     def parts(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
         columns = zip(q.split(self.sizes, dim=-1), p.split(self.sizes, dim=-1), strict=True)

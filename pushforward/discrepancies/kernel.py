@@ -19,9 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.discrepancies.base import Discrepancy
-from pushforward.distributed import whole
-from pushforward.errors import ConfigError
-from pushforward.errors import whole as integer
+from pushforward.distributed import all_gather
+from pushforward.errors import ConfigError, check_int
 
 SEVEN = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 TILE = 512  # rows of a block of the kernel matrix
@@ -92,7 +91,7 @@ class Polynomial(Kernel):
 
     def __init__(self, degree: int = 3) -> None:
         super().__init__()
-        self.degree = integer("degree", degree, least=1)
+        self.degree = check_int("degree", degree, least=1)
 
     def extra_repr(self) -> str:
         return f"degree={self.degree}"
@@ -220,7 +219,7 @@ class MMD(Discrepancy):
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
         with torch.autocast(q.device.type, enabled=False):  # bfloat16 distances are wrong by 100 %
-            q, p = (whole(sample.flatten(1)) for sample in (q, p))
+            q, p = (all_gather(sample.flatten(1)) for sample in (q, p))
             q, p = (sample if sample.dtype == torch.float64 else sample.float() for sample in (q, p))
             if self.kernel.shift_invariant:  # matrix products are exact to rounding only near 0
                 middle = torch.cat([q, p]).detach().mean(0)

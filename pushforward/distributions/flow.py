@@ -60,17 +60,17 @@ class FlowPrior(Prior):
         self.register_buffer("root", root.double())
         # Two passes: half of the coordinates given the other half, so that both directions are fast.
         self.flow = _zuko().flows.NSF(
-            self.latent, transforms=transforms, hidden_features=hidden, bins=bins, passes=2, randperm=True
+            self.latent_dim, transforms=transforms, hidden_features=hidden, bins=bins, passes=2, randperm=True
         )
         self.flow.double()
         for layer in self.flow.transform.transforms:  # knots on the diagonal, slopes 1
-            knots = layer.hyper[-1] if self.latent > 1 else layer  # a single coordinate has no other half
+            knots = layer.hyper[-1] if self.latent_dim > 1 else layer  # a single coordinate has no other half
             for value in knots.parameters():
                 torch.nn.init.zeros_(value)
 
     def extra_repr(self) -> str:
         return ", ".join(
-            f"{name}={value}" for name, value in {"latent": self.latent, **self.settings}.items()
+            f"{name}={value}" for name, value in {"latent": self.latent_dim, **self.settings}.items()
         )
 
     @property
@@ -88,7 +88,7 @@ class FlowPrior(Prior):
     @torch.no_grad()
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
         inverse = self.flow().transform.inv
-        parts = noise.normal(n, self.latent).to(self.mean).split(BLOCK)
+        parts = noise.normal(n, self.latent_dim).to(self.mean).split(BLOCK)
         return torch.cat([self.mean + inverse(part) @ self.root.T for part in parts])
 
 

@@ -15,22 +15,22 @@ class GeneratorPrior(Prior):
     Arguments:
         net: g, maps draws of ``base`` (N, M) to codes (N, L).
         base: The plain law :math:`P_0`.
-        latent: Dimensions L of a code.
+        latent_dim: Dimensions L of a code.
 
     Example:
         >>> from pushforward.distributions import NormalPrior
-        >>> prior = GeneratorPrior(nn.Linear(2, 5), NormalPrior(2), latent=5)
+        >>> prior = GeneratorPrior(nn.Linear(2, 5), NormalPrior(2), latent_dim=5)
         >>> prior(3).rsample(Noise(0)).shape
         torch.Size([3, 5])
     """
 
-    def __init__(self, net: nn.Module, base: Prior, latent: int) -> None:
-        super().__init__(latent)
+    def __init__(self, net: nn.Module, base: Prior, latent_dim: int) -> None:
+        super().__init__(latent_dim)
         self.net = net
         self.base = base
 
     def extra_repr(self) -> str:
-        return f"latent={self.latent}"
+        return f"latent_dim={self.latent_dim}"
 
     @property
     @torch.no_grad()

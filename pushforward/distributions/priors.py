@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pushforward.distributions.base import Distribution, Gaussian, Implicit
-from pushforward.errors import ConfigError, whole
+from pushforward.errors import ConfigError, check_int
 from pushforward.networks.conditional import one_hot
 from pushforward.rng import Noise
 
@@ -22,7 +22,7 @@ class Prior(nn.Module, ABC):
     A prior with classes can be asked for rows of given ones: ``prior(n, y)``, with -1 for any.
 
     Attributes:
-        latent: Number of dimensions L of a code.
+        latent_dim: Number of dimensions L of a code.
         path: The path between two codes, "linear" or "spherical", that stays where the mass is.
         classes: Number of classes that can be asked for; 0 of most priors.
     """
@@ -30,11 +30,11 @@ class Prior(nn.Module, ABC):
     path = "linear"
     classes = 0
 
-    def __init__(self, latent: int) -> None:
+    def __init__(self, latent_dim: int) -> None:
         super().__init__()
-        if latent < 1:
-            raise ConfigError(f"latent must be at least 1, got {latent}")
-        self.latent = latent
+        if latent_dim < 1:
+            raise ConfigError(f"latent_dim must be at least 1, got {latent_dim}")
+        self.latent_dim = latent_dim
         self.device_buffer: Tensor
         self.register_buffer("anchor", torch.zeros(()), persistent=False)  # knows device and dtype
 
@@ -46,7 +46,7 @@ class Prior(nn.Module, ABC):
     @property
     def variance(self) -> float:
         """The mean variance of a dimension."""
-        return self.expected_sq_distance / (2 * self.latent)
+        return self.expected_sq_distance / (2 * self.latent_dim)
 
     @abstractmethod
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
@@ -55,7 +55,7 @@ class Prior(nn.Module, ABC):
     def forward(self, n: int, y: Tensor | None = None) -> Distribution:
         return Implicit(
             lambda noise: self.draw(n, noise, y).to(self.device_buffer),
-            lambda: torch.zeros(n, self.latent).to(self.device_buffer),
+            lambda: torch.zeros(n, self.latent_dim).to(self.device_buffer),
         )
 
     def to_support(self, codes: Tensor) -> Tensor:
@@ -69,95 +69,95 @@ class Prior(nn.Module, ABC):
     @property
     def continuous_dims(self) -> list[int]:
         """The dimensions that can be walked along: those of a one-hot class cannot."""
-        return list(range(self.latent))
+        return list(range(self.latent_dim))
 
 
 class NormalPrior(Prior):
     r""":math:`N(0, \sigma^2 I)`.
 
     Example:
-        >>> prior = NormalPrior(2, sigma=3.0)
+        >>> prior = NormalPrior(2, std=3.0)
         >>> prior(5).rsample(Noise(0)).shape, prior.spread
         (torch.Size([5, 2]), 36.0)
     """
 
-    def __init__(self, latent: int, sigma: float = 1.0) -> None:
-        super().__init__(latent)
-        if not sigma > 0:
-            raise ConfigError(f"sigma must be above 0, got {sigma}")
-        self.sigma = sigma
-        self.path = "spherical" if latent >= 8 else "linear"  # few dimensions have no shell
+    def __init__(self, latent_dim: int, std: float = 1.0) -> None:
+        super().__init__(latent_dim)
+        if not std > 0:
+            raise ConfigError(f"std must be above 0, got {std}")
+        self.std = std
+        self.path = "spherical" if latent_dim >= 8 else "linear"  # few dimensions have no shell
 
     def extra_repr(self) -> str:
-        return f"latent={self.latent}, sigma={self.sigma:g}"
+        return f"latent_dim={self.latent_dim}, std={self.std:g}"
 
     @property
     def expected_sq_distance(self) -> float:
-        return 2 * self.latent * self.sigma**2
+        return 2 * self.latent_dim * self.std**2
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        return self.sigma * noise.normal(n, self.latent)
+        return self.std * noise.normal(n, self.latent_dim)
 
     def forward(self, n: int, y: Tensor | None = None) -> Gaussian:
-        center = torch.zeros(n, self.latent).to(self.device_buffer)
-        return Gaussian(center, torch.full_like(center, 2 * math.log(self.sigma)))
+        center = torch.zeros(n, self.latent_dim).to(self.device_buffer)
+        return Gaussian(center, torch.full_like(center, 2 * math.log(self.std)))
 
 
 class UniformPrior(Prior):
-    """Uniform on the box [-1, 1]^L, scaled by ``sigma``; codes reach it through tanh."""
+    """Uniform on the box [-1, 1]^L, scaled by ``std``; codes reach it through tanh."""
 
-    def __init__(self, latent: int, sigma: float = 1.0) -> None:
-        super().__init__(latent)
-        if not sigma > 0:
-            raise ConfigError(f"sigma must be above 0, got {sigma}")
-        self.sigma = sigma
+    def __init__(self, latent_dim: int, std: float = 1.0) -> None:
+        super().__init__(latent_dim)
+        if not std > 0:
+            raise ConfigError(f"std must be above 0, got {std}")
+        self.std = std
 
     def extra_repr(self) -> str:
-        return f"latent={self.latent}, sigma={self.sigma:g}"
+        return f"latent_dim={self.latent_dim}, std={self.std:g}"
 
     @property
     def expected_sq_distance(self) -> float:
-        return 2 * self.latent * self.sigma**2 / 3
+        return 2 * self.latent_dim * self.std**2 / 3
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        return self.sigma * (2 * noise.uniform(n, self.latent) - 1)
+        return self.std * (2 * noise.uniform(n, self.latent_dim) - 1)
 
     def to_support(self, codes: Tensor) -> Tensor:
-        return self.sigma * codes.tanh()
+        return self.std * codes.tanh()
 
 
 class SpherePrior(Prior):
-    """Uniform on the sphere of radius ``sigma`` in R^L; codes are normalised onto it."""
+    """Uniform on the sphere of radius ``std`` in R^L; codes are normalised onto it."""
 
     path = "spherical"
 
-    def __init__(self, latent: int, sigma: float = 1.0) -> None:
-        super().__init__(latent)
-        if latent < 2:
-            raise ConfigError(f"a sphere needs latent of at least 2, got {latent}")
-        if not sigma > 0:
-            raise ConfigError(f"sigma must be above 0, got {sigma}")
-        self.sigma = sigma
+    def __init__(self, latent_dim: int, std: float = 1.0) -> None:
+        super().__init__(latent_dim)
+        if latent_dim < 2:
+            raise ConfigError(f"a sphere needs latent of at least 2, got {latent_dim}")
+        if not std > 0:
+            raise ConfigError(f"std must be above 0, got {std}")
+        self.std = std
 
     def extra_repr(self) -> str:
-        return f"latent={self.latent}, sigma={self.sigma:g}"
+        return f"latent_dim={self.latent_dim}, std={self.std:g}"
 
     @property
     def expected_sq_distance(self) -> float:
-        return 2 * self.sigma**2
+        return 2 * self.std**2
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        return self.sigma * F.normalize(noise.normal(n, self.latent), dim=-1)
+        return self.std * F.normalize(noise.normal(n, self.latent_dim), dim=-1)
 
     def to_support(self, codes: Tensor) -> Tensor:
-        return self.sigma * F.normalize(codes, dim=-1)
+        return self.std * F.normalize(codes, dim=-1)
 
 
 class OneHotPrior(Prior):
     """One of K classes, all equally likely, as a one-hot row; codes reach the simplex by softmax."""
 
     def __init__(self, classes: int) -> None:
-        super().__init__(whole("classes", classes, least=2))
+        super().__init__(check_int("classes", classes, least=2))
         self.classes = classes
 
     def extra_repr(self) -> str:
@@ -205,7 +205,7 @@ class MixturePrior(Prior):
             self.register_buffer(name, value)
 
     def extra_repr(self) -> str:
-        return f"latent={self.latent}, components={self.classes}"
+        return f"latent_dim={self.latent_dim}, components={self.classes}"
 
     @property
     def expected_sq_distance(self) -> float:
@@ -214,7 +214,7 @@ class MixturePrior(Prior):
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
         k = some_class(n, noise, y, self.classes, self.weights).to(self.means.device)
-        standard = noise("place").normal(n, self.latent).to(self.means)
+        standard = noise("place").normal(n, self.latent_dim).to(self.means)
         return self.means[k] + torch.einsum("nij,nj->ni", self.factors[k], standard)
 
 
@@ -233,7 +233,7 @@ def petals(
         | Adversarial Autoencoders (Makhzani et al., 2015), figure 4; the sizes are those of public code
         | https://arxiv.org/abs/1511.05644
     """
-    angle = 2 * math.pi * torch.arange(whole("components", components, least=1)) / components
+    angle = 2 * math.pi * torch.arange(check_int("components", components, least=1)) / components
     ray = torch.stack([angle.cos(), angle.sin()], dim=1)
     across = torch.stack([-angle.sin(), angle.cos()], dim=1)
     return MixturePrior(radius * ray, torch.stack([length * ray, width * across], dim=2))
@@ -255,7 +255,7 @@ class SwissRollPrior(Prior):
 
     def __init__(self, classes: int = 10, thickness: float = 0.1) -> None:
         super().__init__(2)
-        self.classes = whole("classes", classes, least=1)
+        self.classes = check_int("classes", classes, least=1)
         self.thickness = thickness
 
     def extra_repr(self) -> str:
@@ -290,9 +290,9 @@ class ProductPrior(Prior):
     """
 
     def __init__(self, blocks: Mapping[str, Prior]) -> None:
-        super().__init__(sum(block.latent for block in blocks.values()))
+        super().__init__(sum(block.latent_dim for block in blocks.values()))
         self.blocks = nn.ModuleDict(blocks)
-        self.sizes = {name: block.latent for name, block in blocks.items()}
+        self.sizes = {name: block.latent_dim for name, block in blocks.items()}
         self.asked = next((name for name, block in blocks.items() if block.classes), None)
         self.classes = 0 if self.asked is None else blocks[self.asked].classes
 
@@ -327,7 +327,7 @@ class ProductPrior(Prior):
         found, start = [], 0
         for _, block in self._named():
             found += [start + place for place in block.continuous_dims]
-            start += block.latent
+            start += block.latent_dim
         return found
 
     def _named(self) -> list[tuple[str, Prior]]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from pushforward.costs import SquaredError
 from pushforward.data.dataset import Batch, Dataset, Split
 from pushforward.distributions import Distribution, Gaussian, Implicit, Prior
-from pushforward.errors import whole
+from pushforward.errors import check_int
 from pushforward.features.base import Features, Progress, extract, open_features
 from pushforward.metrics.latent_fit import TEST_SIZES
 from pushforward.metrics.sharpness import can_be_judged, sharpness
@@ -89,7 +89,7 @@ class EvaluationContext:
     ) -> None:
         self.model = model
         self.data = data
-        self.rows = min(whole("rows", rows, least=2), len(data.test))
+        self.rows = min(check_int("rows", rows, least=2), len(data.test))
         self.seed = seed
         self.noise = Noise(seed, "evaluate")
         self.test_sizes = tuple(test_sizes)

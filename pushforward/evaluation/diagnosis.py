@@ -240,7 +240,7 @@ class Diagnosis:
                 "late fall": self.late_fall,
                 "mmd": self.fit.mmd,
                 "mmd/null": self.gauge,
-                "active": self.fit.active / self.model.prior.latent,
+                "active": self.fit.active / self.model.prior.latent_dim,
                 "holes": (self.fit.coverage or 0.0) / max(self.fit.coverage_prior or 0.0, 1e-9),
                 "radius": self.fit.radius / self.fit.radius_prior,
             }
@@ -294,7 +294,7 @@ def too_few_steps(c: Diagnosis) -> Finding | None:
 def posterior_collapse(c: Diagnosis) -> Finding | None:
     """Codes that say nothing about the data, while their law may fit the prior perfectly."""
     fit = c.fit
-    if fit is None or fit.active > c.model.prior.latent / 4 or fit.active >= 2:
+    if fit is None or fit.active > c.model.prior.latent_dim / 4 or fit.active >= 2:
         return None
     said = (
         "" if fit.mutual_information is None else f" (they carry {max(fit.mutual_information, 0):.2g} nats)"
@@ -408,15 +408,15 @@ def dead_dimensions(c: Diagnosis) -> Finding | None:
     fit = c.fit
     # A posterior with a density switches off what it does not need, and its dead dimensions follow the prior.
     least = 8 if fit is None or fit.kl is None else 2
-    if fit is None or not fit.dead or len(fit.dead) <= c.model.prior.latent / least:
+    if fit is None or not fit.dead or len(fit.dead) <= c.model.prior.latent_dim / least:
         return None
     named = ", ".join(str(number) for number in fit.dead[:8]) + (", …" if len(fit.dead) > 8 else "")
     return Finding(
         "dead dimensions",
         f"{len(fit.dead)} of {c.model.prior.latent} latent dimensions say nothing about the data: number "
         f"{named}",
-        f"take latent={max(fit.active, 1)}; what is left out was not used",
-        {"dead": len(fit.dead), "latent": c.model.prior.latent},
+        f"take latent_dim={max(fit.active, 1)}; what is left out was not used",
+        {"dead": len(fit.dead), "latent": c.model.prior.latent_dim},
     )
 
 

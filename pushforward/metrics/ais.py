@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pushforward.costs import Bernoulli, Cost, GaussianLikelihood
 from pushforward.distributions import Gaussian
-from pushforward.errors import ConfigError, DataError, whole
+from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.metrics.likelihood import Generative, Joint, joint, log_mean_exp, parts_of, rows_of
 from pushforward.rng import Noise
 from pushforward.utils import eval_mode
@@ -114,17 +114,17 @@ def annealed(
         tensor([-2.2...], dtype=torch.float64)
     """
     p = joint(model, observation)
-    betas = schedule(whole("temperatures", temperatures, least=1)).tolist()
+    betas = schedule(check_int("temperatures", temperatures, least=1)).tolist()
     if betas[0] != 0 or betas[-1] != 1 or any(b <= a for a, b in pairwise(betas)):
         raise ConfigError("a schedule must rise from 0 to 1")
-    chains, leapfrog = whole("chains", chains, least=1), whole("leapfrog", leapfrog, least=1)
+    chains, leapfrog = check_int("chains", chains, least=1), check_int("leapfrog", leapfrog, least=1)
     if reverse != (start is not None):
         raise ConfigError("reverse=True needs start, draws of the posterior, and start needs reverse=True")
     # Leave inference mode, if we are in it: the transitions need gradients.
     with torch.inference_mode(False), torch.enable_grad(), eval_mode(p.decoder):
         x = rows_of(model, x).clone()
         u = torch.empty(0) if start is None else _whitened(p.prior, start.to(x), len(x))
-        parts = list(parts_of(len(x), max(1, whole("chunk", chunk, least=1) // max(chains, PILOTS))))
+        parts = list(parts_of(len(x), max(1, check_int("chunk", chunk, least=1) // max(chains, PILOTS))))
         result = []
         for number, rows in enumerate(parts):
 
@@ -312,7 +312,7 @@ def bidirectional(
         True
     """
     p = joint(model, observation)
-    n = whole("n", n, least=2)
+    n = check_int("n", n, least=2)
     with torch.no_grad(), eval_mode(p.decoder):
         codes = noise("codes").normal(n, p.prior.center.shape[-1]).to(p.prior.center)
         z = p.prior.center + (p.prior.log_var / 2).exp() * codes
@@ -320,7 +320,7 @@ def bidirectional(
         x = torch.cat(
             [
                 observe(p.observation, p.point(p.decoder(z[part])), data.rows(noise.start + part.start))
-                for part in parts_of(n, whole("chunk", chunk, least=1))
+                for part in parts_of(n, check_int("chunk", chunk, least=1))
             ]
         )
 

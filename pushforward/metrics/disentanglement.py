@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from pushforward.errors import ConfigError, DataError, whole
+from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.rng import Noise
 
 DEAD = 0.05  # a standard deviation below which a dimension holds nothing, where the prior's is 1
@@ -147,9 +147,9 @@ def beta_vae_score(
     z, v = _table(codes, factors, least=2)
     z, K = _standardised(z), v.shape[1]
     pairs, train, evaluate = (
-        whole("pairs", pairs, 1),
-        whole("train", train, 1),
-        whole("evaluate", evaluate, 1),
+        check_int("pairs", pairs, 1),
+        check_int("train", train, 1),
+        check_int("evaluate", evaluate, 1),
     )
     noise = Noise(seed, "beta-VAE score")
 
@@ -205,8 +205,10 @@ def factor_vae_score(
     z, v = _table(codes, factors, least=2)
     noise, active = Noise(seed, "FactorVAE score"), _active(z, dead)
     fit, held_out = _split(v, len(v), len(v), noise)
-    chosen = factor_votes(z, v, fit, active, noise("train"), batch, whole("train", train, 1)).argmax(0)
-    judged = factor_votes(z, v, held_out, active, noise("evaluate"), batch, whole("evaluate", evaluate, 1))
+    chosen = factor_votes(z, v, fit, active, noise("train"), batch, check_int("train", train, 1)).argmax(0)
+    judged = factor_votes(
+        z, v, held_out, active, noise("evaluate"), batch, check_int("evaluate", evaluate, 1)
+    )
     return judged.gather(0, chosen[None]).sum().item() / max(judged.sum().item(), 1)
 
 
@@ -221,7 +223,7 @@ def factor_votes(
     if not active.any():
         return votes
     numbers, z = active.nonzero()[:, 0], _standardised(z[:, active])
-    share, batch = -(-count // len(votes)), whole("batch", batch, least=2)
+    share, batch = -(-count // len(votes)), check_int("batch", batch, least=2)
     for k, winners in enumerate(votes):
         group = Groups.of(v[:, k], rows, k)
         for start in range(0, share, BLOCK):
@@ -296,7 +298,9 @@ def mig(codes: Tensor, factors: Tensor, bins: int = 20) -> float:
     z = _standardised(z)
     width = z.amax(0) - z.amin(0)
     cut = (
-        ((z - z.amin(0)) / width.clamp_min(1e-300) * whole("bins", bins, least=2)).long().clamp_max(bins - 1)
+        ((z - z.amin(0)) / width.clamp_min(1e-300) * check_int("bins", bins, least=2))
+        .long()
+        .clamp_max(bins - 1)
     )
     known = mutual_information(cut, v)
     entropy = torch.cat([mutual_information(one[:, None], one[:, None])[0] for one in v.T])
@@ -431,7 +435,7 @@ def dci(
 
     z, v = _table(codes, factors, least=2)
     fit, held_out = _split(v, train, evaluate, Noise(seed, "DCI"))
-    z, rounds = _standardised(z), whole("rounds", rounds, least=1)
+    z, rounds = _standardised(z), check_int("rounds", rounds, least=1)
     R, accuracies = [], []
     for k, values in enumerate(v.T):
         trees = GradientBoostingClassifier(n_estimators=rounds, random_state=0)
@@ -505,7 +509,7 @@ def _standardised(z: Tensor) -> Tensor:
 
 def _split(v: Tensor, train: int, evaluate: int, noise: Noise) -> tuple[Tensor, Tensor]:
     """Rows that fit and rows that judge, at random, in the proportion of the two numbers."""
-    train, evaluate = whole("train", train, least=1), whole("evaluate", evaluate, least=1)
+    train, evaluate = check_int("train", train, least=1), check_int("evaluate", evaluate, least=1)
     kept = noise("rows").permutation(len(v))[: train + evaluate]
     cut = min(max(len(kept) * train // (train + evaluate), 2), len(kept) - 2)
     for k, values in enumerate(v[kept[:cut]].T):

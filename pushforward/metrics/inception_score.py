@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.errors import DataError, whole
+from pushforward.errors import DataError, check_int
 
 
 def inception_score(probabilities: Tensor, splits: int = 10) -> tuple[float, float]:
@@ -37,7 +37,7 @@ def inception_score(probabilities: Tensor, splits: int = 10) -> tuple[float, flo
         >>> inception_score(torch.eye(4), splits=1)
         (4.0, 0.0)
     """
-    whole("splits", splits, least=1)
+    check_int("splits", splits, least=1)
     if probabilities.ndim != 2 or not probabilities.shape[1]:
         raise DataError(f"probabilities must have shape (N, K), got {tuple(probabilities.shape)}")
     if len(probabilities) < splits:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pushforward.discrepancies import MMD, Kernel, Polynomial
-from pushforward.errors import whole
+from pushforward.errors import check_int
 from pushforward.metrics.two_sample import pair
 from pushforward.metrics.uncertainty import Estimate, jackknife
 from pushforward.rng import Noise
@@ -64,7 +64,7 @@ def kid_of_subsets(
 
     The deviation says how much one subset's value scatters, not how far the mean may be off.
     """
-    whole("size", size, least=2)
+    check_int("size", size, least=2)
     size = min(size, len(made), len(given))
     mmd = MMD(Polynomial())
     made, given = (sample.double() for sample in pair(made, given, least=2))
@@ -74,7 +74,7 @@ def kid_of_subsets(
                 made[noise("made", i).permutation(len(made))[:size]],
                 given[noise("given", i).permutation(len(given))[:size]],
             )
-            for i in range(whole("subsets", subsets, least=2))
+            for i in range(check_int("subsets", subsets, least=2))
         ]
     )
     return values.mean().item(), values.std().item()

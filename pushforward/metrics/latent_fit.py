@@ -109,7 +109,7 @@ def latent_fit(
         | A Kernel Two-Sample Test (Gretton et al., 2012)
         | https://jmlr.org/papers/v13/gretton12a.html
     """
-    if codes.ndim != 2 or codes.shape[1] != prior.latent or len(codes) < 2:
+    if codes.ndim != 2 or codes.shape[1] != prior.latent_dim or len(codes) < 2:
         raise DataError(
             f"codes must have shape (N, {prior.latent}) with N of at least 2, got {tuple(codes.shape)}"
         )

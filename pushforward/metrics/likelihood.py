@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from pushforward.costs import Cost
 from pushforward.distributions import Dirac, Distribution, Encoder, Gaussian, Prior, moments
-from pushforward.errors import ConfigError, DataError, whole
+from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.rng import Noise
 from pushforward.utils import eval_mode
 
@@ -155,7 +155,7 @@ def importance_weighted(
         tensor([-2.2655], dtype=torch.float64)
     """
     p = joint(model, observation)
-    samples, chunk = whole("samples", samples, least=1), whole("chunk", chunk, least=1)
+    samples, chunk = check_int("samples", samples, least=1), check_int("chunk", chunk, least=1)
     x = rows_of(model, x)
     result = []
     with eval_mode(model.encoder), eval_mode(p.decoder):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward.data.points import grid, ring
 from pushforward.discrepancies.kernel import squared_distances
-from pushforward.errors import ConfigError, DataError, whole
+from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.metrics.two_sample import pair
 
 CELLS = 2**22  # numbers of a block of distances
@@ -107,7 +107,7 @@ def label_modes(labels: Tensor, classes: int, least: float = 0.0) -> Modes:
         >>> label_modes(torch.tensor([0, 0, 2, 2]), classes=4)
         Modes(captured=2, held=2, high_quality=1.0, kl=0.693..., counts=(2, 0, 2, 0))
     """
-    whole("classes", classes, least=1)
+    check_int("classes", classes, least=1)
     if labels.ndim not in (1, 2) or not labels.numel():
         raise DataError(f"labels must have shape (N,) or (N, L), got {tuple(labels.shape)}")
     if labels.is_floating_point() or labels.is_complex():

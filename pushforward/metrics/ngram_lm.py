@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward.errors import DataError, whole
+from pushforward.errors import DataError, check_int
 from pushforward.text.tokens import BEGIN, lengths
 
 Numbers = NDArray[np.int64]
@@ -64,7 +64,7 @@ class KneserNey:
             raise DataError("a language model needs at least one line")
         self.pieces = pieces
         self.bits = max(1, math.ceil(math.log2(pieces)))
-        self.order = min(whole("order", order, least=1), 63 // self.bits)
+        self.order = min(check_int("order", order, least=1), 63 // self.bits)
         self.levels: list[Level] = []
         grams = windows(x, self.order, self.bits)
         keys, counts = np.unique(grams, return_counts=True)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from pushforward.discrepancies.kernel import squared_distances
-from pushforward.errors import ConfigError, DataError, whole
+from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.rng import Noise
 
 WIDTHS = tuple(10 ** (i / 9 - 1) for i in range(10))  # those of the first papers, for pixels in [0, 1]
@@ -140,7 +140,7 @@ def parzen_with_baselines(
         [('samples', 20), ('training rows', 20), ('centroids', 20)]
     """
     samples, train, validation, test = _flat(samples=samples, train=train, validation=validation, test=test)
-    count = min(len(samples), len(train)) if centroids is None else whole("centroids", centroids, least=1)
+    count = min(len(samples), len(train)) if centroids is None else check_int("centroids", centroids, least=1)
     if count > len(train):
         raise ConfigError(f"centroids must be at most the number of training rows, {len(train)}, got {count}")
     noise = Noise(seed, "parzen")

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from pushforward.discrepancies.kernel import squared_distances
-from pushforward.errors import DataError, whole
+from pushforward.errors import DataError, check_int
 from pushforward.metrics.two_sample import pair
 from pushforward.rng import Noise
 
@@ -94,7 +94,7 @@ def prdc(made: Tensor, given: Tensor, k: int = 5, progress: Callable[[int, int],
         >>> prdc(given + 100, given).coverage
         0.0
     """
-    whole("k", k, least=1)
+    check_int("k", k, least=1)
     made, given = pair(made, given, least=k + 1)
     middle = torch.cat([made, given]).mean(0)
     made, given = made - middle, given - middle
@@ -185,8 +185,8 @@ def prd(
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    whole("clusters", clusters, least=1)
-    whole("runs", runs, least=1)
+    check_int("clusters", clusters, least=1)
+    check_int("runs", runs, least=1)
     made, given = pair(made, given)
     rows = torch.cat([made, given])
     if len(rows) < clusters:
@@ -241,7 +241,9 @@ def prd_curve(q: Tensor, p: Tensor, angles: int = 1001) -> Tensor:
         tensor([[0.0000, 0.5000], [0.5000, 0.5000], [1.0000, 0.0000]], dtype=torch.float64)
     """
     q, p = _histograms(q, p)
-    angle = torch.linspace(0, math.pi / 2, whole("angles", angles, least=2), dtype=torch.float64)[1:-1, None]
+    angle = torch.linspace(0, math.pi / 2, check_int("angles", angles, least=2), dtype=torch.float64)[
+        1:-1, None
+    ]
     sine, cosine = angle.sin(), angle.cos()
     common = torch.minimum(sine * p, cosine * q).sum(1, keepdim=True)
     inner = torch.cat([common / cosine, common / sine], dim=1)  # no λ, which has no end

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from pushforward.discrepancies.kernel import squared_distances
-from pushforward.errors import ConfigError, DataError, whole
+from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.metrics.two_sample import pair
 from pushforward.rng import Noise
 
@@ -103,7 +103,7 @@ def sliced_wasserstein(
         3.0
     """
     _check(power)
-    whole("directions", directions, least=1)
+    check_int("directions", directions, least=1)
     q, p = (sample.double() for sample in pair(q, p))
     noise = noise or Noise(0, "sliced wasserstein")
     sphere = normalize(noise.normal(directions, q.shape[1]).to(q), dim=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pushforward.errors import DataError, whole
+from pushforward.errors import DataError, check_int
 from pushforward.rng import Noise
 
 FEWEST = 10  # distinct rows of a sample; below, no p-value is small and a half may lack a sample
@@ -101,7 +101,7 @@ def classifier_test(
     from scipy.stats import hypergeom
     from sklearn.metrics import roc_auc_score
 
-    whole("hidden", hidden, least=0)
+    check_int("hidden", hidden, least=0)
     q, p = (sample.cpu() for sample in pair(q, p, FEWEST))
     if distinct:
         q, p = q.unique(dim=0), p.unique(dim=0)

@@ -142,7 +142,7 @@ class ReductionAAE(SemiSupervisedAAE):
         return self.decoder.point(codes)
 
 
-def spaced(points: int, latent: int) -> Tensor:
+def spaced(points: int, latent_dim: int) -> Tensor:
     r"""Points (K, L) at the corners of a regular polygon of side 1, in the first plane of L dimensions.
 
     Where they begin is where they stay: to change places, heads would have to pass through each other.
@@ -153,7 +153,9 @@ def spaced(points: int, latent: int) -> Tensor:
     angle = 2 * math.pi * torch.arange(points) / points
     corners = torch.stack([angle.cos(), angle.sin()], dim=1) / (2 * math.sin(math.pi / points))
     return (
-        nn.functional.pad(corners, (0, latent - 2)) if latent >= 2 else torch.arange(float(points))[:, None]
+        nn.functional.pad(corners, (0, latent_dim - 2))
+        if latent_dim >= 2
+        else torch.arange(float(points))[:, None]
     )
 
 
@@ -163,15 +165,15 @@ class ClusterHeads(nn.Module):
     Arguments:
         net: Maps points (N, L) to data.
         classes: Number of heads K.
-        latent: Dimensions L of a point.
+        latent_dim: Dimensions L of a point.
         head_distance: The distance :math:`\eta`.
     """
 
-    def __init__(self, net: nn.Module, classes: int, latent: int, head_distance: float) -> None:
+    def __init__(self, net: nn.Module, classes: int, latent_dim: int, head_distance: float) -> None:
         super().__init__()
         self.net = net
         self.head_distance = head_distance
-        self.heads = nn.Parameter(head_distance * spaced(classes, latent))
+        self.heads = nn.Parameter(head_distance * spaced(classes, latent_dim))
 
     def extra_repr(self) -> str:
         return f"classes={len(self.heads)}, apart={self.apart:g}"

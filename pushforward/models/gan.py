@@ -106,7 +106,8 @@ class CodePosterior(nn.Module):
         """How many numbers the head makes for each block."""
         pairs = std == "learnt"
         return [
-            block.latent * (1 + (pairs and not isinstance(block, OneHotPrior))) for block in blocks.values()
+            block.latent_dim * (1 + (pairs and not isinstance(block, OneHotPrior)))
+            for block in blocks.values()
         ]
 
     def read(self, x: Tensor) -> dict[str, Tensor]:

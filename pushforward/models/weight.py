@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pushforward.discrepancies import IMQ, MMD
 from pushforward.distributions import Prior
-from pushforward.errors import ConfigError, whole
+from pushforward.errors import ConfigError, check_int
 from pushforward.rng import Noise
 from pushforward.square import Square
 
@@ -54,7 +54,7 @@ class WarmUp(Weight):
     def __init__(self, value: float, steps: int) -> None:
         super().__init__(value)
         self.value = value
-        self.steps = whole("warmup", steps, least=1)
+        self.steps = check_int("warmup", steps, least=1)
         self.log_value.fill_(-math.inf)
 
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:

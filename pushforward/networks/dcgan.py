@@ -130,7 +130,7 @@ def conv_encoder(
 
 
 def conv_decoder(
-    latent: int,
+    latent_dim: int,
     shape: Sequence[int],
     channels: Sequence[int],
     kernel: int,
@@ -143,7 +143,7 @@ def conv_decoder(
     """Linear layers to a small image of ``channels[0]``, then stages of (:class:`Up`, BatchNorm, ReLU).
 
     Arguments:
-        latent: Numbers that come in.
+        latent_dim: Numbers that come in.
         shape: (C, H, W) of an image.
         channels: Channels of the small image and after each stage but the last.
         kernel: Side of the filters.
@@ -162,7 +162,7 @@ def conv_decoder(
     stages = len(channels) - 1 if last else len(channels)
     path = sizes((size[0], size[1]), stages)[::-1]
     layers: list[nn.Module] = []
-    units = latent
+    units = latent_dim
     for width in hidden:
         layers += [nn.Linear(units, width), *in_vector(norm, width), activation()]
         units = width

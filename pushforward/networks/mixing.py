@@ -17,7 +17,7 @@ class Mixing(nn.Module):
     :class:`~pushforward.distributions.ImplicitEncoder`.
 
     Arguments:
-        latent: Dimensions L of a code.
+        latent_dim: Dimensions L of a code.
         noise: Dimensions of the noise of each.
         basis: Number M of functions v; the trunk makes (1 + M) L numbers.
 
@@ -29,17 +29,17 @@ class Mixing(nn.Module):
     torch.Size([5, 2])
     """
 
-    def __init__(self, latent: int, noise: int, basis: int) -> None:
+    def __init__(self, latent_dim: int, noise: int, basis: int) -> None:
         super().__init__()
-        self.latent, self.noise, self.count = latent, noise, basis
+        self.latent_dim, self.noise, self.count = latent_dim, noise, basis
         self.basis = mlp(noise, basis, [64, 64], norm=None, activation=nn.ELU)
 
     def forward(self, rows: Tensor) -> Tensor:
         mean, factors, eta = rows.split(
-            [self.latent, self.latent * self.count, self.latent * self.noise], dim=1
+            [self.latent_dim, self.latent_dim * self.count, self.latent_dim * self.noise], dim=1
         )
-        bent = self.basis(eta.unflatten(1, (self.latent, self.noise)))
-        return mean + (factors.unflatten(1, (self.latent, self.count)) * bent).sum(2)
+        bent = self.basis(eta.unflatten(1, (self.latent_dim, self.noise)))
+        return mean + (factors.unflatten(1, (self.latent_dim, self.count)) * bent).sum(2)
 
 
 class Squares(nn.Module):

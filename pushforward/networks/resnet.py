@@ -62,12 +62,12 @@ class Bottleneck(nn.Module):
 
 
 def resnet_generator(
-    latent: int, shape: Sequence[int], width: int, blocks: int = 6, norm: str | None = "batch"
+    latent_dim: int, shape: Sequence[int], width: int, blocks: int = 6, norm: str | None = "batch"
 ) -> nn.Sequential:
     """From codes (N, L) to images, not squashed: at 64x64 with 6 blocks a stage it has 101 layers.
 
     Arguments:
-        latent: Numbers that come in.
+        latent_dim: Numbers that come in.
         shape: (C, H, W) of an image.
         width: Channels at half the full size; twice as many at each size below, at most eight times.
         blocks: Blocks of each stage; the last, at full size, has one less.
@@ -81,7 +81,7 @@ def resnet_generator(
     path = sizes((height, wide), halvings(max(height, wide), LEAST))[::-1]
     here = width * 2 ** (len(path) - 2)
     layers: list[nn.Module] = [
-        nn.Linear(latent, here * math.prod(path[0])),
+        nn.Linear(latent_dim, here * math.prod(path[0])),
         nn.Unflatten(1, (here, *path[0])),
     ]
     for size in path[1:]:

@@ -17,7 +17,7 @@ from torch import nn
 from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import Blockwise, JensenShannon
 from pushforward.distributions import NormalPrior, OneHotPrior, Prior, ProductPrior
-from pushforward.errors import ConfigError, whole
+from pushforward.errors import ConfigError, check_int
 from pushforward.models import AAE, ClusterHeads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
 from pushforward.networks import GaussianNoise, NormFirst, mlp, official_init
 from pushforward.recipes.build import finish, price
@@ -49,7 +49,7 @@ def in_noise(data: Dataset, **changes: Any) -> AdversarialSettings:
 def printed(**changes: Any) -> AdversarialSettings:
     """What the paper prints for MNIST: two layers of 1000, SGD with momentum, ten times slower later on."""
     row = AdversarialSettings(
-        latent=8, network="mlp-1000", critic_widths=(1000, 1000), official_init=True, schedule="tenths",
+        latent_dim=8, network="mlp-1000", critic_widths=(1000, 1000), official_init=True, schedule="tenths",
         epochs=5000,
         lr=0.01, critic_lr=0.1, encoder_lr=0.1, label_lr=0.1, sgd=True, truncated=False,
     )  # fmt: skip
@@ -87,7 +87,7 @@ def blocks(
     """Classes and style: a prior of both, and a game for each."""
     parts: dict[str, Prior] = {
         "y": OneHotPrior(chosen.classes),
-        "z": NormalPrior(chosen.latent, chosen.sigma),
+        "z": NormalPrior(chosen.latent_dim, chosen.prior_std),
     }
     prior = ProductPrior(parts)
     games = {name: JensenShannon(critic_of(n, chosen), non_saturating) for name, n in prior.sizes.items()}
@@ -103,7 +103,7 @@ def labelled_classes(data: Dataset, labels: int | None, what: str) -> int:
     classes = len(data.labels)
     if classes < 2:
         raise ConfigError(f"{what} needs data with labels of at least 2 classes; {data.name} has {classes}")
-    if labels is not None and whole("labels", labels, least=1) < classes:
+    if labels is not None and check_int("labels", labels, least=1) < classes:
         raise ConfigError(
             f"labels must be at least {classes}, one of each class of {data.name}, got {labels}"
         )
@@ -128,7 +128,7 @@ def aae(
     data: Dataset,
     *,
     settings: Rows = "small",
-    latent: int | None = None,
+    latent_dim: int | None = None,
     non_saturating: bool = True,
     n_critic: int = 1,
     prior: PriorName | None = None,
@@ -144,7 +144,7 @@ def aae(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        latent: Dimensions of a code.
+        latent_dim: Dimensions of a code.
         non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         n_critic: Turns of the critics at each step.
         prior: The law that codes are to follow.
@@ -166,14 +166,14 @@ def aae(
     """
     chosen = pick(AAE_TABLE, "aae", settings, data, entries(locals() | options, AdversarialSettings))
     parts = assemble(chosen, data, options)
-    discrepancy = JensenShannon(critic or critic_of(parts.prior.latent, chosen), non_saturating, n_critic)
+    discrepancy = JensenShannon(critic or critic_of(parts.prior.latent_dim, chosen), non_saturating, n_critic)
     model = AAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
     return finish(model, chosen, data, words(chosen, data, f"codes meet {parts.prior}"), in_turns(chosen))
 
 
 LABEL_TABLE: Table = {
-    "small": lambda data: quick(data, latent=2, prior="mixture"),
-    "paper": lambda data: printed(latent=2, prior="mixture"),
+    "small": lambda data: quick(data, latent_dim=2, prior="mixture"),
+    "paper": lambda data: printed(latent_dim=2, prior="mixture"),
 }
 
 
@@ -215,7 +215,7 @@ def aae_label_regularised(
     Example:
         >>> from pushforward.data import open_dataset
         >>> aae_label_regularised(open_dataset("digits")).model.prior
-        MixturePrior(latent=2, components=10)
+        MixturePrior(latent_dim=2, components=10)
     """
     chosen = pick(
         LABEL_TABLE, "aae-label-regularised", settings, data, entries(locals() | options, AdversarialSettings)
@@ -226,7 +226,7 @@ def aae_label_regularised(
         raise ConfigError(
             f"{parts.prior} has parts for {parts.prior.classes} classes, {data.name} has {classes}"
         )
-    seen = parts.prior.latent + parts.prior.classes + 1
+    seen = parts.prior.latent_dim + parts.prior.classes + 1
     discrepancy = JensenShannon(critic or critic_of(seen, chosen), non_saturating, n_critic)
     model = LabelRegularisedAAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
     meaning = words(chosen, data, f"codes meet {parts.prior}, each class its own part; {shown(labels)}")
@@ -234,8 +234,8 @@ def aae_label_regularised(
 
 
 SUPERVISED_TABLE: Table = {
-    "small": lambda data: quick(data, latent=15, label=True, encoder_lr=1e-3),
-    "paper": lambda data: printed(latent=15, label=True),
+    "small": lambda data: quick(data, latent_dim=15, label=True, encoder_lr=1e-3),
+    "paper": lambda data: printed(latent_dim=15, label=True),
 }
 
 
@@ -244,7 +244,7 @@ def aae_supervised(
     data: Dataset,
     *,
     settings: Rows = "small",
-    latent: int | None = None,
+    latent_dim: int | None = None,
     conditional_critic: bool | None = None,
     non_saturating: bool = True,
     n_critic: int = 1,
@@ -260,7 +260,7 @@ def aae_supervised(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        latent: Dimensions of a style.
+        latent_dim: Dimensions of a style.
         conditional_critic: Whether the critic sees the label too, so that styles say nothing of it. It does not in
             the paper, nor with settings "paper".
         non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
@@ -287,7 +287,7 @@ def aae_supervised(
     labelled_classes(data, None, "aae-supervised")
     parts = assemble(chosen, data, options, tell_encoder=False)
     together = settings == "small" if conditional_critic is None else conditional_critic
-    seen = parts.prior.latent + (len(data.labels) + 1 if together else 0)
+    seen = parts.prior.latent_dim + (len(data.labels) + 1 if together else 0)
     discrepancy = JensenShannon(critic or critic_of(seen, chosen), non_saturating, n_critic)
     kind = LabelRegularisedAAE if together else AAE
     model = kind(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
@@ -297,8 +297,8 @@ def aae_supervised(
 
 
 SEMI_TABLE: Table = {
-    "small": lambda data: in_noise(data, latent=10),
-    "paper": lambda data: printed(latent=10, input_noise=0.3),
+    "small": lambda data: in_noise(data, latent_dim=10),
+    "paper": lambda data: printed(latent_dim=10, input_noise=0.3),
 }
 
 
@@ -308,7 +308,7 @@ def aae_semi_supervised(
     *,
     settings: Rows = "small",
     labels: int | None = None,
-    latent: int | None = None,
+    latent_dim: int | None = None,
     non_saturating: bool = True,
     n_critic: int = 1,
     label_lr: float | None = None,
@@ -324,7 +324,7 @@ def aae_semi_supervised(
         data: What to learn from.
         settings: Which row of defaults.
         labels: How many labels are shown, as many of each class; all by default.
-        latent: Dimensions of a style.
+        latent_dim: Dimensions of a style.
         non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         n_critic: Turns of the critics at each step.
         label_lr: Learning rate of the encoder with the labels.
@@ -349,17 +349,19 @@ def aae_semi_supervised(
     prior, discrepancy = blocks(chosen, non_saturating, n_critic)
     parts = assemble(chosen, data, options, prior)
     model = SemiSupervisedAAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
-    meaning = words(chosen, data, f"{chosen.classes} classes and a style of {chosen.latent}; {shown(labels)}")
+    meaning = words(
+        chosen, data, f"{chosen.classes} classes and a style of {chosen.latent_dim}; {shown(labels)}"
+    )
     return finish(model, chosen, data, meaning, in_turns(chosen), labels)
 
 
 CLUSTER_TABLE: Table = {
     # A weaker encoder leaves classes soft, and the decoder reads them as more style.
     "small": lambda data: in_noise(
-        data, latent=10, classes=16, encoder_lr=1.5e-3,
+        data, latent_dim=10, classes=16, encoder_lr=1.5e-3,
         **({"network": "conv-mlp-bare"} if data.kind == "images" else {}),
     ),
-    "paper": lambda data: printed(latent=10, classes=16, input_noise=0.3),
+    "paper": lambda data: printed(latent_dim=10, classes=16, input_noise=0.3),
 }  # fmt: skip
 
 
@@ -369,7 +371,7 @@ def aae_clustering(
     *,
     settings: Rows = "small",
     classes: int | None = None,
-    latent: int | None = None,
+    latent_dim: int | None = None,
     non_saturating: bool = True,
     n_critic: int = 1,
     critic_noise: float | None = None,
@@ -384,7 +386,7 @@ def aae_clustering(
         data: What to learn from.
         settings: Which row of defaults.
         classes: Clusters K.
-        latent: Dimensions of a style.
+        latent_dim: Dimensions of a style.
         non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         n_critic: Turns of the critics at each step.
         critic_noise: Deviation of noise on what the critics see, in training.
@@ -409,15 +411,15 @@ def aae_clustering(
     parts = assemble(chosen, data, options, prior, last=NormFirst(chosen.classes))
     model = AAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
     meaning = words(
-        chosen, data, f"{chosen.classes} clusters and a style of {chosen.latent}; no label is seen"
+        chosen, data, f"{chosen.classes} clusters and a style of {chosen.latent_dim}; no label is seen"
     )
     return finish(model, chosen, data, meaning, in_turns(chosen))
 
 
 REDUCTION_TABLE: Table = {
     # Styles are N(0, I): heads 8 apart leave room between them. The paper prints no distance, public code 2.
-    "small": lambda data: in_noise(data, latent=2, head_distance=8.0, encoder_lr=1.5e-3),
-    "paper": lambda data: printed(latent=2, input_noise=0.3),
+    "small": lambda data: in_noise(data, latent_dim=2, head_distance=8.0, encoder_lr=1.5e-3),
+    "paper": lambda data: printed(latent_dim=2, input_noise=0.3),
 }
 
 
@@ -427,7 +429,7 @@ def aae_reduction(
     *,
     settings: Rows = "small",
     labels: int | None = None,
-    latent: int | None = None,
+    latent_dim: int | None = None,
     head_distance: float | None = None,
     non_saturating: bool = True,
     n_critic: int = 1,
@@ -443,7 +445,7 @@ def aae_reduction(
         data: What to learn from.
         settings: Which row of defaults.
         labels: How many labels are shown, as many of each class; all by default.
-        latent: Dimensions of a point.
+        latent_dim: Dimensions of a point.
         head_distance: The distance η that cluster heads keep.
         non_saturating: Whether the encoder plays with the roles exchanged (non-saturating) or min-max.
         n_critic: Turns of the critics at each step.
@@ -468,8 +470,8 @@ def aae_reduction(
     )
     chosen = replace(chosen, classes=labelled_classes(data, labels, "aae-reduction"))
     prior, discrepancy = blocks(chosen, non_saturating, n_critic)
-    parts = assemble(chosen, data, options, prior, points=chosen.latent)
-    heads = ClusterHeads(parts.decoder, chosen.classes, chosen.latent, chosen.head_distance)
+    parts = assemble(chosen, data, options, prior, points=chosen.latent_dim)
+    heads = ClusterHeads(parts.decoder, chosen.classes, chosen.latent_dim, chosen.head_distance)
     model = ReductionAAE(prior, heads, parts.encoder, discrepancy, parts.cost)
-    rest = f"{chosen.classes} heads {chosen.head_distance:g} apart in {chosen.latent} dimensions; {shown(labels)}"
+    rest = f"{chosen.classes} heads {chosen.head_distance:g} apart in {chosen.latent_dim} dimensions; {shown(labels)}"
     return finish(model, chosen, data, words(chosen, data, rest), in_turns(chosen), labels)

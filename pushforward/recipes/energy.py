@@ -7,7 +7,7 @@ from typing import Literal, Unpack
 from pushforward.costs import L1, L2, SquaredError
 from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import BEGANEnergy, EBGANEnergy
-from pushforward.errors import ConfigError, DataError, whole
+from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.models import GAN
 from pushforward.networks.norms import AT_HAND
 from pushforward.recipes.in_data import (
@@ -76,7 +76,7 @@ def ebgan(
     if not chosen.margin > 0:
         raise DataError(f"{data.name}: all rows are equal, so energies have no scale; give a margin")
     made = pieces(chosen, data, options, norm_of(data, AT_HAND))
-    critic = options.get("critic") or rebuilder(made, whole("code", code, least=1), L2())
+    critic = options.get("critic") or rebuilder(made, check_int("code", code, least=1), L2())
     discrepancy = EBGANEnergy(critic, chosen.margin, pulling_away_weight, chosen.n_critic)
     words = f"energies, with a margin of {chosen.margin:g}"
     return meeting(GAN(made.prior, made.decoder, discrepancy), chosen, data, words)
@@ -89,7 +89,7 @@ BEGAN_TABLE: Table = {
         else quick(data, lr=5e-4, critic_lr=5e-4, gamma=0.5, k_lr=0.02)
     ),
     "paper": lambda data: published(
-        latent=64, batch_size=16, lr=1e-4, critic_lr=1e-4, std=0.0, gamma=0.5, k_lr=1e-3
+        latent_dim=64, batch_size=16, lr=1e-4, critic_lr=1e-4, std=0.0, gamma=0.5, k_lr=1e-3
     ),
 }
 
@@ -123,7 +123,7 @@ def began(
         power: The power η of an energy, 1 or 2: 1, of images 2, with "paper" 1. Of mostly black images a
             black one has a small absolute error.
         pulling_away_weight: The factor of a pulling-away term as in ``ebgan``, which the paper does not have.
-        code: Dimensions of the critic's code: by default 32, and with "paper" as many as ``latent``.
+        code: Dimensions of the critic's code: by default 32, and with "paper" as many as ``latent_dim``.
 
     Raises:
         ConfigError: If a setting cannot be, or a module of your own does not fit the data.
@@ -142,8 +142,8 @@ def began(
         raise ConfigError(f"power must be 1 or 2, got {chosen.power}")
     paper = settings == "paper"
     made = pieces(chosen, data, options, None if paper else norm_of(data, AT_HAND))
-    usual = chosen.latent if paper else 32
-    width = usual if code is None else whole("code", code, least=1)
+    usual = chosen.latent_dim if paper else 32
+    width = usual if code is None else check_int("code", code, least=1)
     cost = L1() if chosen.power == 1 else SquaredError()
     critic = options.get("critic") or rebuilder(made, width, cost, mean=True)
     discrepancy = BEGANEnergy(critic, chosen.gamma, chosen.k_lr, chosen.n_critic, pulling_away_weight)

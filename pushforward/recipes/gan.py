@@ -45,7 +45,7 @@ GAN_TABLE: Table = {
         batch_size=100,
         epochs=250,
         std=0.0,
-        sigma=3**0.5,
+        prior_std=3**0.5,
     ),
 }
 
@@ -72,8 +72,8 @@ def gan(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> gan(open_dataset("digits"), latent=8).model.prior
-        NormalPrior(latent=8, sigma=1)
+        >>> gan(open_dataset("digits"), latent_dim=8).model.prior
+        NormalPrior(latent_dim=8, std=1)
     """
     return game(
         "gan", GAN_TABLE, data, settings, options, norm_of(data),
@@ -115,7 +115,7 @@ def dcgan(data: Dataset, *, settings: Rows = "small", **options: Unpack[Options]
 
 LSGAN_TABLE: Table = {
     "small": quick,
-    "paper": lambda data: published(latent=1024, lr=1e-3, critic_lr=1e-3, batch_size=64),
+    "paper": lambda data: published(latent_dim=1024, lr=1e-3, critic_lr=1e-3, batch_size=64),
 }
 TARGETS = {"binary": (0.0, 1.0, 1.0), "pearson": (-1.0, 1.0, 0.0)}
 
@@ -164,7 +164,7 @@ SN_TABLE: Table = {
         else quick(data, n_critic=5, loss="hinge")
     ),
     "paper": lambda data: published(
-        latent=128, prior="normal", batch_size=64, schedule="constant", loss="hinge"
+        latent_dim=128, prior="normal", batch_size=64, schedule="constant", loss="hinge"
     ),
 }
 SN_GAMES: dict[str, Callable[[nn.Module, int], Discrepancy]] = {
@@ -319,7 +319,7 @@ def wgan(
 GP_TABLE: Table = {
     "small": lambda data: quick(data, n_critic=5, beta2=0.9),
     "paper": lambda data: published(
-        latent=128,
+        latent_dim=128,
         prior="normal",
         batch_size=64,
         n_critic=5,

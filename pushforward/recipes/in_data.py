@@ -30,9 +30,9 @@ class Options(TypedDict, total=False):
     """What every model in data space can be told. Networks are ours, with settings "paper" too.
 
     Arguments:
-        latent: Dimensions of a draw of the prior.
+        latent_dim: Dimensions of a draw of the prior.
         prior: The law that is pushed forward.
-        sigma: Scale of the prior.
+        prior_std: Scale of the prior.
         network: Kind of generator and critic networks.
         n_critic: Updates of the critic for each update of the model.
         batch_size: Rows in a batch.
@@ -43,9 +43,9 @@ class Options(TypedDict, total=False):
         critic: A module of your own, from data to (N, 1), or to features where the match compares those.
     """
 
-    latent: int | None
+    latent_dim: int | None
     prior: Literal["normal", "uniform", "sphere"] | None
-    sigma: float | None
+    prior_std: float | None
     network: PairName | None
     n_critic: int | None
     batch_size: int | None
@@ -79,7 +79,7 @@ def quick(data: Dataset, **changes: Any) -> GANSettings:
     rows = len(data.train)
     batch_size = min(64 if images else 256, max(2, rows // 4))
     row = GANSettings(
-        latent=64 if images else max(2, min(16, data.train.x[0].numel())),
+        latent_dim=64 if images else max(2, min(16, data.train.x[0].numel())),
         network="conv" if images else "mlp",
         batch_size=batch_size,
         lr=1e-3,
@@ -95,7 +95,7 @@ def quick(data: Dataset, **changes: Any) -> GANSettings:
 def published(**changes: Any) -> GANSettings:
     """Settings as DCGAN prints them; other papers take most over, epochs too where theirs are not known."""
     row = GANSettings(
-        latent=100, prior="uniform", network="dcgan", batch_size=128, lr=2e-4, critic_lr=2e-4, beta1=0.5,
+        latent_dim=100, prior="uniform", network="dcgan", batch_size=128, lr=2e-4, critic_lr=2e-4, beta1=0.5,
         schedule="constant", epochs=25, std=0.02,
     )  # fmt: skip
     return replace(row, **changes)
@@ -145,11 +145,11 @@ def pieces(
     chosen: GANSettings, data: Dataset, options: Options, norm: str | None, prior: Prior | None = None
 ) -> Pieces:
     """Prior, generator and critic as the settings say; given modules stand for ours."""
-    prior = prior or named("prior", chosen.prior, PRIORS)(chosen.latent, chosen.sigma)
+    prior = prior or named("prior", chosen.prior, PRIORS)(chosen.latent_dim, chosen.prior_std)
     pair = fitting(chosen.network, PAIRS, data)
     decoder = options.get("decoder")
     if decoder is None:
-        decoder = pair.generator(prior.latent, data.shape, "batch")
+        decoder = pair.generator(prior.latent_dim, data.shape, "batch")
         if chosen.std:
             start(decoder, chosen.std)
         if data.in_unit_interval:

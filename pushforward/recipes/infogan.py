@@ -9,7 +9,7 @@ from torch import nn
 from pushforward.data.dataset import Dataset
 from pushforward.discrepancies import JensenShannon
 from pushforward.distributions import OneHotPrior, Prior, ProductPrior, UniformPrior
-from pushforward.errors import ConfigError, whole
+from pushforward.errors import ConfigError, check_int
 from pushforward.models import CodePosterior, InfoGAN
 from pushforward.networks import mlp
 from pushforward.recipes.build import finish
@@ -20,10 +20,10 @@ from pushforward.recipes.settings import GANSettings
 
 INFO_TABLE: Table = {
     "small": lambda data: quick(
-        data, latent=62, prior="uniform", weight=0.1, lr=2e-3, critic_lr=4e-4, schedule="constant"
+        data, latent_dim=62, prior="uniform", weight=0.1, lr=2e-3, critic_lr=4e-4, schedule="constant"
     ),
     "paper": lambda data: published(
-        latent=62, lr=1e-3, critic_lr=2e-4, epochs=5000 * 128 / len(data.train), std=0.0
+        latent_dim=62, lr=1e-3, critic_lr=2e-4, epochs=5000 * 128 / len(data.train), std=0.0
     ),
 }
 
@@ -43,14 +43,14 @@ def infogan(
 
     .. math:: \min_{G, r} \max_T\; B_T(G_\# P_Z, P_X) - w\, E \log r(c \mid G(c, z))
 
-    A draw of the prior is a class, the numbers that are read back, and ``latent`` more that are not. The head
+    A draw of the prior is a class, the numbers that are read back, and ``latent_dim`` more that are not. The head
     that reads them moves with the generator; in the paper's code it moves with the critic.
 
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
         classes: Classes of the categorical code.
-        continuous: Uniform numbers in [-1, 1] that are read back, beside ``latent`` ones that are not.
+        continuous: Uniform numbers in [-1, 1] that are read back, beside ``latent_dim`` ones that are not.
         continuous_std: Deviation of the recogniser's law of those: 1 as in the paper's code, or "learnt".
         weight: The factor w of the information: 0.1, with "paper" 1. At 1 samples tell their class before
             they look like data, and classes become what is drawn first, not what data fall into.
@@ -64,7 +64,7 @@ def infogan(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> infogan(open_dataset("digits"), latent=8).model.prior.sizes
+        >>> infogan(open_dataset("digits"), latent_dim=8).model.prior.sizes
         {'class': 10, 'continuous': 2, 'noise': 8}
     """
     chosen = chosen_of(
@@ -73,9 +73,9 @@ def infogan(
     if isinstance(chosen.weight, str):
         raise ConfigError(f"the weight of infogan must be a number, got {chosen.weight!r}")
     blocks: dict[str, Prior] = {"class": OneHotPrior(classes)}
-    if whole("continuous", continuous, least=0):
+    if check_int("continuous", continuous, least=0):
         blocks["continuous"] = UniformPrior(continuous)
-    noise = named("prior", chosen.prior, PRIORS)(chosen.latent, chosen.sigma)
+    noise = named("prior", chosen.prior, PRIORS)(chosen.latent_dim, chosen.prior_std)
     prior = ProductPrior(blocks | {"noise": noise})
     made = pieces(chosen, data, options, "batch", prior)
     critic = options.get("critic") or made.critic(1)

@@ -18,7 +18,7 @@ from pushforward.discrepancies import (
     SquareRoot,
 )
 from pushforward.distributions import DeterministicEncoder, GeneratorPrior, UniformPrior
-from pushforward.errors import DataError, whole
+from pushforward.errors import DataError, check_int
 from pushforward.models import GAN, LearntPriorAE
 from pushforward.networks import Concatenated, mlp
 from pushforward.recipes.build import finish, price
@@ -54,11 +54,11 @@ def many(data: Dataset) -> int:
 
 GMMN_TABLE: Table = {
     "small": lambda data: quick(
-        data, batch_size=many(data), latent=10, lr=1e-3, scale=apart(data)
+        data, batch_size=many(data), latent_dim=10, lr=1e-3, scale=apart(data)
     ),
     "paper": lambda data: GANSettings(
         # the code has rate 2 on 1000 times the loss
-        latent=10, prior="uniform", network="mlp", batch_size=1000, optimizer="sgd", lr=2000.0, beta1=0.9,
+        latent_dim=10, prior="uniform", network="mlp", batch_size=1000, optimizer="sgd", lr=2000.0, beta1=0.9,
         schedule="constant", epochs=700, scale=apart(data),
     ),
 }  # fmt: skip
@@ -102,7 +102,7 @@ def gmmn(
 MMD_TABLE: Table = {
     "small": lambda data: quick(data, n_critic=3, beta2=0.9),
     "paper": lambda data: published(
-        prior="normal", latent=10 if data.shape[0] == 1 else 128, batch_size=64, n_critic=5, optimizer="rmsprop",
+        prior="normal", latent_dim=10 if data.shape[0] == 1 else 128, batch_size=64, n_critic=5, optimizer="rmsprop",
         lr=5e-5, critic_lr=5e-5, std=0.0,
     ),
 }  # fmt: skip
@@ -130,7 +130,7 @@ def mmd_gan(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        features: Numbers that the critic makes of a row: by default 16, with "paper" as many as ``latent``.
+        features: Numbers that the critic makes of a row: by default 16, with "paper" as many as ``latent_dim``.
         back: The factor of the mean squared error of decoding the features, which keeps them injective: by
             default none, and with "paper" 32 on data in [0, 1], which is the 8 of the code on [-1, 1].
         penalty: The factor of the penalty on the witness's slope; None for 1, and for clipping with "paper".
@@ -152,7 +152,11 @@ def mmd_gan(
     chosen = chosen_of(MMD_TABLE, "mmd-gan", settings, data, entries(options, GANSettings))
     made = pieces(chosen, data, options, None)
     printed = settings == "paper"
-    width = (chosen.latent if printed else 16) if features is None else whole("features", features, least=1)
+    width = (
+        (chosen.latent_dim if printed else 16)
+        if features is None
+        else check_int("features", features, least=1)
+    )
     own = options.get("critic")
     encoder = own or (made.critic(width) if printed else Concatenated(made.critic(width)))
     scales = GaussianKernel([1.0, 2.0, 4.0, 8.0, 16.0])
@@ -172,7 +176,7 @@ def mmd_gan(
 
 AE_TABLE: dict[str, Callable[[Dataset], Settings]] = {
     "small": lambda data: small(
-        data, None, latent=12 if data.kind == "images" else 2, batch_size=many(data),
+        data, None, latent_dim=12 if data.kind == "images" else 2, batch_size=many(data),
         epochs=6000 * many(data) / len(data.train),
     ),
 }  # fmt: skip
@@ -181,7 +185,7 @@ AE_TABLE: dict[str, Callable[[Dataset], Settings]] = {
 def gmmn_ae(
     data: Dataset,
     *,
-    latent: int | None = None,
+    latent_dim: int | None = None,
     noise: int = 10,
     network: NetworkName | None = None,
     batch_size: int | None = None,
@@ -199,7 +203,7 @@ def gmmn_ae(
 
     Arguments:
         data: What to learn from.
-        latent: Dimensions of a code.
+        latent_dim: Dimensions of a code.
         noise: Dimensions of the noise that the prior pushes forward.
         network: Kind of encoder and decoder networks.
         batch_size: Rows in a batch.
@@ -218,15 +222,15 @@ def gmmn_ae(
     Example:
         >>> from pushforward.data import open_dataset
         >>> gmmn_ae(open_dataset("digits")).model.prior
-        GeneratorPrior(...latent=12...)
+        GeneratorPrior(...latent_dim=12...)
     """
     chosen = pick(AE_TABLE, "gmmn-ae", "small", data, entries(locals(), Settings))
-    net = mlp(whole("noise", noise, least=1), chosen.latent, [256, 256, 256], norm=None)
-    prior = GeneratorPrior(net, UniformPrior(noise), chosen.latent)
+    net = mlp(check_int("noise", noise, least=1), chosen.latent_dim, [256, 256, 256], norm=None)
+    prior = GeneratorPrior(net, UniformPrior(noise), chosen.latent_dim)
     parts = assemble(chosen, data, {"encoder": encoder, "decoder": decoder}, prior)
     assert isinstance(parts.encoder, DeterministicEncoder)
     parts.encoder.to_support = torch.sigmoid
-    kernel = mixture_of_widths((chosen.latent / 6) ** 0.5, WIDE)
+    kernel = mixture_of_widths((chosen.latent_dim / 6) ** 0.5, WIDE)
     model = LearntPriorAE(prior, parts.decoder, parts.encoder, SquareRoot(MMD(kernel, "v")), parts.cost)
     meaning = f"no weight: a prior of its own follows the codes in MMD; the cost is {price(chosen, data)}"
     optimizers = {name: adam(chosen.lr, (chosen.beta1, 0.999)) for name in ("model", "prior")}

@@ -64,14 +64,14 @@ class AutoEncoderOptions(NetworkOptions, total=False):
     """What auto-encoders whose codes have a weight, or nothing, to hold them can be told.
 
     Arguments:
-        latent: Dimensions of a code.
-        sigma: Scale of the prior.
+        latent_dim: Dimensions of a code.
+        prior_std: Scale of the prior.
         cost: What is compared between data and reconstruction.
         label: Whether encoder and decoder are told the label, so that samples can be asked for by class.
     """
 
-    latent: int | None
-    sigma: float | None
+    latent_dim: int | None
+    prior_std: float | None
     cost: CostName | None
     label: bool | None
 
@@ -80,14 +80,14 @@ class AdversarialOptions(NetworkOptions, total=False):
     """What adversarial auto-encoders can be told, everyone of whom has a turn and a learning rate.
 
     Arguments:
-        sigma: Scale of the prior.
+        prior_std: Scale of the prior.
         input_noise: Deviation of noise on the encoder's input, in training.
         cost: What is compared between data and reconstruction.
         critic_lr: Learning rate of the critics.
         encoder_lr: Learning rate of the encoder against the critics.
     """
 
-    sigma: float | None
+    prior_std: float | None
     input_noise: float | None
     cost: CostName | None
     critic_lr: float | None

@@ -62,10 +62,10 @@ COSTS: dict[str, Callable[[], Cost]] = {
 def planar(name: str, prior: Callable[[float], Prior]) -> Callable[[int, float], Prior]:
     """A prior that lies in the plane."""
 
-    def made(latent: int, sigma: float) -> Prior:
-        if latent != 2:
-            raise ConfigError(f"prior {name!r} lies in the plane: latent must be 2, got {latent}")
-        return prior(sigma)
+    def made(latent_dim: int, prior_std: float) -> Prior:
+        if latent_dim != 2:
+            raise ConfigError(f"prior {name!r} lies in the plane: latent_dim must be 2, got {latent_dim}")
+        return prior(prior_std)
 
     return made
 
@@ -74,8 +74,10 @@ PRIORS: dict[str, Callable[[int, float], Prior]] = {
     "normal": NormalPrior,
     "uniform": UniformPrior,
     "sphere": SpherePrior,
-    "mixture": planar("mixture", lambda sigma: petals(10, 1.4 * sigma, 0.5 * sigma, 0.05 * sigma)),
-    "swiss-roll": planar("swiss-roll", lambda sigma: SwissRollPrior(10, 0.1 * sigma)),
+    "mixture": planar(
+        "mixture", lambda prior_std: petals(10, 1.4 * prior_std, 0.5 * prior_std, 0.05 * prior_std)
+    ),
+    "swiss-roll": planar("swiss-roll", lambda prior_std: SwissRollPrior(10, 0.1 * prior_std)),
 }
 KERNELS: dict[str, Callable[[Prior], Kernel]] = {
     "imq": lambda prior: IMQ(prior.expected_sq_distance),
@@ -210,14 +212,14 @@ def uniform(net: nn.Module, prior: Prior) -> Encoder:
 
 def implicit(net: nn.Module, prior: Prior) -> Encoder:
     """An implicit encoder whose trunk makes L numbers and whose head mixes them with noise."""
-    head = mlp(prior.latent + IMPLICIT_NOISE, prior.latent, [64], norm=None)
+    head = mlp(prior.latent_dim + IMPLICIT_NOISE, prior.latent_dim, [64], norm=None)
     return ImplicitEncoder(net, head, IMPLICIT_NOISE, prior.to_support)
 
 
 def mixing(net: nn.Module, prior: Prior) -> Encoder:
     """An implicit encoder that says of every dimension how much of which noise it takes."""
-    head = Mixing(prior.latent, MIXED_NOISE, MIXED)
-    return ImplicitEncoder(net, head, prior.latent * MIXED_NOISE, prior.to_support)
+    head = Mixing(prior.latent_dim, MIXED_NOISE, MIXED)
+    return ImplicitEncoder(net, head, prior.latent_dim * MIXED_NOISE, prior.to_support)
 
 
 POSTERIORS: dict[str, tuple[int, Callable[[nn.Module, Prior], Encoder]]] = {
@@ -274,7 +276,7 @@ def assemble(
     ``tell_encoder`` is false. Our encoder ends with the layer ``last``.
     """
     encoder, decoder = given.get("encoder"), given.get("decoder")
-    prior = prior or named("prior", settings.prior, PRIORS)(settings.latent, settings.sigma)
+    prior = prior or named("prior", settings.prior, PRIORS)(settings.latent_dim, settings.prior_std)
     cost = cost_of(settings)
     if isinstance(cost, Tokens) != (data.kind == "text"):
         raise ConfigError(f"cost 'tokens' is for text and text for it; {data.name} has {settings.cost!r}")
@@ -294,10 +296,10 @@ def assemble(
     ours = [net for net, given in (("encoder", encoder), ("decoder", decoder)) if given is None]
     if encoder is None:
         seen = (shape[0] + told, *shape[1:]) if tell_encoder else shape
-        encoder = network.encoder(seen, numbers * prior.latent)
+        encoder = network.encoder(seen, numbers * prior.latent_dim)
         encoder = encoder if last is None else nn.Sequential(encoder, last)
     if decoder is None:
-        decoder = network.decoder((points or prior.latent) + told, shape)
+        decoder = network.decoder((points or prior.latent_dim) + told, shape)
         if settings.official_init:
             official_init(decoder)
         if data.in_unit_interval and not cost.logits:
@@ -389,7 +391,7 @@ def check_fit(model: Model, data: Dataset) -> None:
             raise ConfigError(f"the {name} should make {wanted} from two rows, it makes {found}")
 
     if model.has_encoder:
-        check("encoder", (2, model.prior.latent), lambda: square.Ex)
+        check("encoder", (2, model.prior.latent_dim), lambda: square.Ex)
     made = partial(lambda: model.cost.point(square.GEx if model.has_encoder else square.Gz))
     check("decoder", tuple(x.shape), made)
     if isinstance(model.discrepancy, Discrepancy):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from pushforward.data.dataset import Dataset
-from pushforward.errors import ConfigError, nearest, whole
+from pushforward.errors import ConfigError, check_int, nearest
 from pushforward.text.tokens import PAD
 
 
@@ -20,14 +20,14 @@ class Settings:
     """Everything a run of an auto-encoder can be told, apart from its parts.
 
     Attributes:
-        latent: Dimensions of a code.
+        latent_dim: Dimensions of a code.
         weight: Factor of the match, against a cost summed over features; or ``"auto"`` or
             ``"auto:START"``.
         cost: A name in :data:`pushforward.recipes.parts.COSTS`.
         prior: A name in :data:`pushforward.recipes.parts.PRIORS`.
         alpha: How much of the price of information an InfoVAE remits.
         deviation: Deviation of a Gaussian cost, or its first value if learnt; None for the cost's own.
-        sigma: Scale of the prior.
+        prior_std: Scale of the prior.
         posterior: A name in :data:`pushforward.recipes.parts.POSTERIORS`: the encoder's kind.
         network: A name in :data:`pushforward.recipes.parts.NETWORKS`.
         input_noise: Deviation of noise on the encoder's input, in training.
@@ -52,13 +52,13 @@ class Settings:
         meaning: What the weight means here, in one sentence.
     """
 
-    latent: int
+    latent_dim: int
     weight: float | str
     cost: str = "squared"
     alpha: float = 0.0
     deviation: float | None = None
     prior: str = "normal"
-    sigma: float = 1.0
+    prior_std: float = 1.0
     posterior: str = "deterministic"
     network: str = "mlp"
     input_noise: float = 0.0
@@ -82,14 +82,14 @@ class Settings:
     meaning: str = ""
 
     def __post_init__(self) -> None:
-        whole("latent", self.latent, least=1)
-        whole("batch", self.batch_size, least=1)
+        check_int("latent_dim", self.latent_dim, least=1)
+        check_int("batch", self.batch_size, least=1)
         for name in ("lr", "critic_lr", "sigma", "epochs"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
         if not 0 <= self.input_noise < math.inf:
             raise ConfigError(f"input_noise must be at least 0, got {self.input_noise}")
-        whole("warmup", self.warmup, least=0)
+        check_int("warmup", self.warmup, least=0)
         for name in ("beta1", "word_dropout", "word_noise", "word_swap"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}")
@@ -169,7 +169,7 @@ class GANSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole("turns", self.n_critic, least=1)
+        check_int("n_critic", self.n_critic, least=1)
         if not 0 <= self.beta2 < 1:
             raise ConfigError(f"beta2 must be in [0, 1), got {self.beta2}")
 
@@ -200,8 +200,8 @@ class LearntPriorSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole("noise", self.noise, least=1)
-        whole("turns", self.n_critic, least=1)
+        check_int("noise", self.noise, least=1)
+        check_int("n_critic", self.n_critic, least=1)
         if not 0 <= self.penalty < math.inf:
             raise ConfigError(f"penalty must be at least 0, got {self.penalty}")
 
@@ -256,11 +256,11 @@ def small(data: Dataset, share: float | None, **changes: Any) -> Settings:
     if data.words:
         batch_size = min(64, max(2, rows // 4))
         return Settings(
-            latent=128, weight=weight, cost="tokens", network="gru", batch_size=batch_size, lr=4e-3, beta1=0.9,
+            latent_dim=128, weight=weight, cost="tokens", network="gru", batch_size=batch_size, lr=4e-3, beta1=0.9,
             token_replacement=0.3, schedule="cosine", epochs=8000 * batch_size / rows, meaning=meaning,
         ).changed(changes)  # fmt: skip
     return Settings(
-        latent=8 if is_digit(data) else 64,
+        latent_dim=8 if is_digit(data) else 64,
         weight=weight,
         network="mlp" if is_digit(data) else "conv",
         batch_size=batch_size,
@@ -276,7 +276,7 @@ def mnist(**changes: Any) -> Settings:
     """The nets and schedule of the WAE paper's experiments on MNIST."""
     return replace(
         Settings(
-            latent=8, weight=10.0, network="official-mnist", input_noise=0.01, official_init=True,
+            latent_dim=8, weight=10.0, network="official-mnist", input_noise=0.01, official_init=True,
             pretrain=1000, critic_widths=(512, 512, 512, 512), critic_lr=5e-4,
         ),
         **changes,
@@ -290,7 +290,7 @@ def celeba(**changes: Any) -> Settings:
     """
     return replace(
         Settings(
-            latent=64, weight=100.0, network="official-celeba", input_noise=0.005, official_init=True,
+            latent_dim=64, weight=100.0, network="official-celeba", input_noise=0.005, official_init=True,
             pretrain=256, critic_widths=(512, 512, 512, 512), add_log_prior=True, epochs=55,
         ),
         **changes,
@@ -324,7 +324,7 @@ def pick(
         raise ConfigError(f"{recipe} has no settings {settings!r}: {nearest(settings, table)}")
     row = table[settings](data)
     if changes.get("prior") in PLANAR and changes.get("latent") is None:
-        row = replace(row, latent=2)
+        row = replace(row, latent_dim=2)
     changed = row.changed(changes)
     changed = replace(changed, batch_size=min(changed.batch_size, len(data.train)))
     return changed if changed.weight == row.weight else replace(changed, meaning="")

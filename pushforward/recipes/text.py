@@ -32,13 +32,13 @@ class TextOptions(NetworkOptions, total=False):
     """What auto-encoders of text can be told.
 
     Arguments:
-        latent: Dimensions of a code.
+        latent_dim: Dimensions of a code.
         weight: The factor λ, against a cost summed over tokens.
         critic_lr: Learning rate of the critic.
         critic: A module of your own, from (N, latent) to (N, 1).
     """
 
-    latent: int | None
+    latent_dim: int | None
     weight: float | None
     critic_lr: float | None
     critic: nn.Module | None
@@ -53,12 +53,12 @@ UNIT = 300**0.5  # papers put codes of 300 numbers on the sphere of radius 1, we
 ARAE_TABLE: dict[str, Callable[[Dataset], LearntPriorSettings]] = {
     "small": sphered,
     "paper": lambda data: sphered(
-        data, latent=300, weight=12.0 / UNIT, critic_lr=1e-5, critic_widths=(300, 300), epochs=15,
+        data, latent_dim=300, weight=12.0 / UNIT, critic_lr=1e-5, critic_widths=(300, 300), epochs=15,
         latent_noise=0.2 * UNIT, latent_noise_decay=0.995, n_critic=5, penalty=0.0, prior_widths=(300, 300), prior_lr=5e-5,
         play_beta1=0.9,
     ),
     "official": lambda data: sphered(
-        data, latent=300, weight=1.2 / UNIT, critic_lr=1e-4, critic_widths=(300, 300), epochs=15,
+        data, latent_dim=300, weight=1.2 / UNIT, critic_lr=1e-4, critic_widths=(300, 300), epochs=15,
         latent_noise=0.05 * UNIT, n_critic=5, prior_widths=(300, 300), prior_lr=1e-4,
     ),
 }  # fmt: skip
@@ -110,7 +110,7 @@ def arae(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> [player.name for player in arae(open_dataset("digits"), latent=8).model.players()]
+        >>> [player.name for player in arae(open_dataset("digits"), latent_dim=8).model.players()]
         ['model', 'prior', 'critic']
     """
     own = {
@@ -123,13 +123,13 @@ def arae(
     chosen = pick(ARAE_TABLE, "arae", settings, data, entries(options) | own)
     # An epoch counts what the critic sees as well.
     chosen = replace(chosen, epochs=chosen.epochs * chosen.n_critic)
-    net = mlp(chosen.noise, chosen.latent, chosen.prior_widths, activation=nn.ReLU)
-    prior = GeneratorPrior(net, NormalPrior(chosen.noise), chosen.latent)
+    net = mlp(chosen.noise, chosen.latent_dim, chosen.prior_widths, activation=nn.ReLU)
+    prior = GeneratorPrior(net, NormalPrior(chosen.noise), chosen.latent_dim)
     prior.path = "spherical"
     parts = assemble(chosen, data, options, prior)
     assert isinstance(parts.encoder, DeterministicEncoder)
     parts.encoder.to_support = on_sphere
-    critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=None)
+    critic = options.get("critic") or mlp(chosen.latent_dim, 1, chosen.critic_widths, norm=None)
     constraint = GradientPenalty(chosen.penalty) if chosen.penalty else Clipping(0.01)
     discrepancy = Wasserstein(critic, n_critic=chosen.n_critic, constraint=constraint)
     model = ARAE(
@@ -144,7 +144,7 @@ def arae(
     )
     meaning = (
         f"weight {float(parts.weight):g} times the critic's Wasserstein bound, of codes on the sphere of "
-        f"radius {math.sqrt(chosen.latent):.3g} from a prior that learns; the cost is {price(chosen, data)}"
+        f"radius {math.sqrt(chosen.latent_dim):.3g} from a prior that learns; the cost is {price(chosen, data)}"
     )
     optimizers = {
         "model": adam(chosen.lr, (chosen.beta1, 0.999)),
@@ -200,7 +200,7 @@ def transfer_ae(
         >>> import torch
         >>> from pushforward.data import open_dataset
         >>> rows = torch.rand(100, 3)
-        >>> built = transfer_ae(open_dataset((rows, torch.arange(100) % 2)), latent=2)
+        >>> built = transfer_ae(open_dataset((rows, torch.arange(100) % 2)), latent_dim=2)
         >>> [player.name for player in built.model.players()]
         ['model', 'style']
     """
@@ -218,7 +218,7 @@ def transfer_ae(
             raise ConfigError("two writers are ours: give a decoder of your own, or writers='two', not both")
         options["decoder"] = two_writers(chosen, data)
     parts = assemble(chosen, data, options, tell_encoder=False)
-    critic = options.get("critic") or mlp(chosen.latent, 1, chosen.critic_widths, norm=None)
+    critic = options.get("critic") or mlp(chosen.latent_dim, 1, chosen.critic_widths, norm=None)
     discrepancy = MMD(IMQ(parts.prior.expected_sq_distance))
     model = TransferAE(
         parts.prior, parts.decoder, parts.encoder, discrepancy, JensenShannon(critic), parts.cost, parts.weight,
@@ -240,7 +240,7 @@ def two_writers(chosen: Settings, data: Dataset) -> nn.Module:
     if not data.words:
         raise ConfigError(f"two writers are for text, the rows of {data.name} are {data.kind}")
     network = fitting(chosen.network, NETWORKS, data)
-    made = [network.decoder(chosen.latent, (*data.shape, len(data.words))) for label in range(2)]
+    made = [network.decoder(chosen.latent_dim, (*data.shape, len(data.words))) for label in range(2)]
     return DecoderPerClass([writer for writer in made if isinstance(writer, LineDecoder)])
 
 

@@ -35,7 +35,7 @@ VAE_TABLE: Table = {
     "paper": lambda data: (
         mnist(**_VAE_BASE, cost="bernoulli")
         if is_digit(data)
-        else celeba(**_VAE_BASE, cost="bernoulli", lr=1e-4, epochs=68, sigma=2**0.5)
+        else celeba(**_VAE_BASE, cost="bernoulli", lr=1e-4, epochs=68, prior_std=2**0.5)
     ),
 }  # fmt: skip
 VAE_TABLE["official"] = VAE_TABLE["paper"]  # they do not differ
@@ -87,7 +87,7 @@ def vae(
 BETA_VAE: Table = {
     "small": lambda data: replace(VAE_TABLE["small"](data), weight=4.0),
     "paper": lambda data: Settings(
-        latent=10, weight=4.0, cost="bernoulli", posterior="gaussian", network="mlp-1200", lr=1e-2,
+        latent_dim=10, weight=4.0, cost="bernoulli", posterior="gaussian", network="mlp-1200", lr=1e-2,
         schedule="constant",
     ),
 }  # fmt: skip
@@ -149,7 +149,7 @@ def _small_info(data: Dataset) -> Settings:
 INFO_VAE: Table = {
     "small": _small_info,
     "paper": lambda data: Settings(
-        latent=20, weight=784.0, alpha=1.0, network="mmd-vae", batch_size=200, beta1=0.9, schedule="constant",
+        latent_dim=20, weight=784.0, alpha=1.0, network="mmd-vae", batch_size=200, beta1=0.9, schedule="constant",
         epochs=33,
         meaning="the authors' code averages the squared error over pixels, so its λ = 1 is 784",
     ),
@@ -224,11 +224,11 @@ def avb(
     data: Dataset,
     *,
     settings: Literal["small"] = "small",
-    latent: int | None = None,
+    latent_dim: int | None = None,
     adaptive_contrast: bool = True,
     n_critic: int = 1,
     posterior: Literal["gaussian", "implicit", "mixing"] | None = None,
-    sigma: float | None = None,
+    prior_std: float | None = None,
     cost: CostName | None = None,
     deviation: float | None = None,
     network: NetworkName | None = None,
@@ -247,11 +247,11 @@ def avb(
     Arguments:
         data: What to learn from.
         settings: Which row of defaults.
-        latent: Dimensions of a code.
+        latent_dim: Dimensions of a code.
         adaptive_contrast: Whether the critic starts from the moments of each row's codes (adaptive contrast).
         n_critic: Updates of the critic for each update of encoder and decoder.
         posterior: Kind of encoder.
-        sigma: Scale of the prior.
+        prior_std: Scale of the prior.
         cost: The negative log-likelihood.
         deviation: Deviation of a Gaussian likelihood, fixed or (gaussian-learnt) the first one.
         network: Kind of encoder and decoder networks.
@@ -282,8 +282,8 @@ def avb(
     if not isinstance(parts.prior, NormalPrior):
         raise ConfigError(f"avb needs the density of a normal prior, got {parts.prior}")
     if critic is None:
-        joint = data.train.x[0].numel() + 2 * chosen.latent
-        critic = Squares(mlp(joint, 1, chosen.critic_widths, norm=None), chosen.latent)
+        joint = data.train.x[0].numel() + 2 * chosen.latent_dim
+        critic = Squares(mlp(joint, 1, chosen.critic_widths, norm=None), chosen.latent_dim)
     model = AVB(parts.prior, parts.decoder, parts.encoder, critic, parts.cost, adaptive_contrast, n_critic)
     meaning = f"KL(Q(Z | x), P_Z) in nats, as a critic sees it; the cost is {price(chosen, data)}"
     return finish(model, chosen, data, meaning)

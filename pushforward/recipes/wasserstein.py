@@ -43,7 +43,7 @@ WAE_MMD: Table = {
     "paper": lambda data: (
         mnist(meaning=AS_PRINTED)
         if is_digit(data)
-        else celeba(sigma=2**0.5, meaning="λ as the paper prints it; " + CELEBA_SCALE)
+        else celeba(prior_std=2**0.5, meaning="λ as the paper prints it; " + CELEBA_SCALE)
     ),
     "official": lambda data: (
         mnist(weight=200.0, meaning=MNIST_SCALE)
@@ -56,7 +56,7 @@ WAE_GAN: Table = {
     "paper": lambda data: (
         mnist(meaning=AS_PRINTED)
         if is_digit(data)
-        else celeba(weight=1.0, sigma=2**0.5, lr=3e-4, meaning="λ as the paper prints it; " + CELEBA_SCALE)
+        else celeba(weight=1.0, prior_std=2**0.5, lr=3e-4, meaning="λ as the paper prints it; " + CELEBA_SCALE)
     ),
     "official": lambda data: (
         mnist(weight=200.0, meaning=MNIST_SCALE)
@@ -112,7 +112,7 @@ def wae_mmd(
         >>> from pushforward.data import open_dataset
         >>> built = wae_mmd(open_dataset("digits"), weight=20.0)
         >>> built.model.prior, built.model.match.kernel
-        (NormalPrior(latent=8, sigma=1), IMQ(C=16, scales=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)))
+        (NormalPrior(latent_dim=8, std=1), IMQ(C=16, scales=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)))
         >>> built.meaning
         'weight 20 times MMD² (imq kernel, U-statistic); the cost is the squared error, summed over 64 values
         in [0, 1], mean over the batch'
@@ -185,7 +185,7 @@ def wae_gan(
     chosen = pick(WAE_GAN, "wae-gan", settings, data, entries(locals() | options))
     parts = assemble(chosen, data, options)
     if critic is None:
-        critic = mlp(chosen.latent, 1, chosen.critic_widths, norm=None)
+        critic = mlp(chosen.latent_dim, 1, chosen.critic_widths, norm=None)
         if chosen.official_init:
             official_init(critic)
     if chosen.add_log_prior:
@@ -206,11 +206,11 @@ WAE_RANDOM: Table = {
         cost=likelihood(data) if data.in_unit_interval or data.words else "squared",
     ),
     "paper": lambda data: replace(
-        mnist(latent=16, weight=400.0, meaning="λ of the published command line for dSprites", **_RANDOM),
+        mnist(latent_dim=16, weight=400.0, meaning="λ of the published command line for dSprites", **_RANDOM),
         input_noise=0.0, official_init=False, pretrain=0, beta1=0.9, schedule="constant",
     ),
     "official": lambda data: replace(
-        mnist(latent=16, weight=20.0, meaning="λ of the published configuration for dSprites", **_RANDOM),
+        mnist(latent_dim=16, weight=20.0, meaning="λ of the published configuration for dSprites", **_RANDOM),
         input_noise=0.0, official_init=False, pretrain=0, beta1=0.9, schedule="constant",
     ),
 }  # fmt: skip
@@ -292,7 +292,7 @@ def ae(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> ae(open_dataset("digits"), latent=2).meaning
+        >>> ae(open_dataset("digits"), latent_dim=2).meaning
         'no match: the cost is the squared error, summed over 64 values in [0, 1], mean over the batch;
         codes will not follow the prior'
     """

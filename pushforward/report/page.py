@@ -66,7 +66,7 @@ def run_page(
         warnings=warnings,
         samples=_samples(album),
         through=_through(album),
-        latent=_latent(album),
+        latent_dim=_latent(album),
         extractor=extractor(results),
         lines=list(lines(results)),
         curves=curves("the formula's terms and the codes' MMD² over steps", album.history),

@@ -20,7 +20,7 @@ from torch import nn
 from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.fetch import VARIABLE
-from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, whole
+from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest
 from pushforward.files import replace_text
 from pushforward.recipes import RECIPES, Recipe
 from pushforward.report.pictures import are_images, picture
@@ -50,7 +50,7 @@ class Budget:
         if len(given) > 1:
             raise ConfigError(f"one budget is enough, got {' and '.join(given)}")
         if self.steps is not None:
-            whole("steps", self.steps, least=1)
+            check_int("steps", self.steps, least=1)
         for name, value in given.items():
             if not (math.isfinite(value) and value > 0):
                 raise ConfigError(f"{name} must be above 0, got {value}")
@@ -103,14 +103,14 @@ def train(
     Example:
         >>> import tempfile
         >>> folder = tempfile.mkdtemp()
-        >>> run = train("wae-mmd", "digits", out=f"{folder}/run", steps=20, latent=2, progress=False)
+        >>> run = train("wae-mmd", "digits", out=f"{folder}/run", steps=20, latent_dim=2, progress=False)
         >>> run.sample(3).shape, run.encode(run.data.test.batch(slice(0, 5)).x).shape
         (torch.Size([3, 1, 8, 8]), torch.Size([5, 2]))
     """
     budget = Budget(steps, epochs, minutes)
     arguments = _told(recipe, arguments)
-    seed = whole("seed", seed, least=0)
-    threads = whole("threads", torch.get_num_threads() if threads is None else threads, least=1)
+    seed = check_int("seed", seed, least=0)
+    threads = check_int("threads", torch.get_num_threads() if threads is None else threads, least=1)
     device = _device(device)
     with bar("reading", progress) as show:
         dataset = open_dataset(data, data_dir=data_dir, size=size, progress=show)
@@ -430,7 +430,7 @@ def _summary(built: Recipe, dataset: Dataset) -> str:
     parameters = sum(parameter.numel() for parameter in built.model.parameters())
     rows = f"{len(dataset.train)} rows to learn from, {len(dataset.test)} held out"
     return (
-        f"{dataset.name}: {rows}, shape {dataset.shape}, {dataset.range}; latent {built.settings.latent}, "
+        f"{dataset.name}: {rows}, shape {dataset.shape}, {dataset.range}; latent {built.settings.latent_dim}, "
         f"{built.settings.network} networks, {parameters / 1e6:.3g} million parameters, "
         f"batches of {built.settings.batch_size}"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.data import open_dataset
-from pushforward.errors import ConfigError, InterruptedRunError, nearest, whole
+from pushforward.errors import ConfigError, InterruptedRunError, check_int, nearest
 from pushforward.evaluation.sections import USUAL, check_sections
 from pushforward.evaluation.table import FLOOR, SAMPLES, TABLE, MetricSpec, extractor, written
 from pushforward.features.base import open_features
@@ -32,7 +32,7 @@ LINES = 16  # of text that are shown of each run
 
 @dataclass(frozen=True)
 class Case:
-    """A recipe with arguments of its own, as in ``wae-mmd`` or ``wae-mmd:weight=auto,latent=16``."""
+    """A recipe with arguments of its own, as in ``wae-mmd`` or ``wae-mmd:weight=auto,latent_dim=16``."""
 
     recipe: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Case:
         Raises:
             ConfigError: If what follows the colon is no list of settings.
 
-        >>> Case.parse("wae-mmd:weight=auto,latent=16")
+        >>> Case.parse("wae-mmd:weight=auto,latent_dim=16")
         Case(recipe='wae-mmd', arguments={'weight': 'auto', 'latent': 16})
         """
         recipe, _, rest = text.partition(":")
@@ -220,7 +220,7 @@ def compare(
     recipe trains that one alone.
 
     Arguments:
-        what: Names of recipes, with settings of their own as in ``"wae-mmd:weight=auto,latent=16"``; or runs
+        what: Names of recipes, with settings of their own as in ``"wae-mmd:weight=auto,latent_dim=16"``; or runs
             and folders of runs, which are judged as they are.
         data: What to learn from, as in :func:`pushforward.train`; a list is several data sets. Not needed for
             runs.
@@ -250,7 +250,7 @@ def compare(
         raise ConfigError("nothing to compare: name recipes, or folders of runs")
     if not seeds:
         raise ConfigError("a comparison needs at least one seed")
-    seeds = [whole("seed", seed, least=0) for seed in seeds]
+    seeds = [check_int("seed", seed, least=0) for seed in seeds]
     if len({*seeds}) < len(seeds):
         raise ConfigError(f"every seed is wanted once, got {', '.join(map(str, seeds))}")
     jobs = [one if _is_run(one) else Case.parse(str(one)) for one in what]

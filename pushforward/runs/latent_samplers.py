@@ -75,7 +75,7 @@ def fit_mixture(
     Example:
         >>> codes = torch.cat([Noise(0).normal(500, 2), Noise(1).normal(500, 2) + 9])
         >>> fit_mixture(codes, Noise(0))
-        MixturePrior(latent=2, components=10)
+        MixturePrior(latent_dim=2, components=10)
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture

@@ -19,7 +19,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.data.lines import fitting, read_lines
 from pushforward.distributions import Prior
 from pushforward.distributions.interpolation import PATHS
-from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, reason, whole
+from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest, reason
 from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.diagnosis import ROWS, Diagnosis, Finding, diagnose
 from pushforward.evaluation.sections import USUAL, evaluate
@@ -120,7 +120,7 @@ class Run:
         Raises:
             ConfigError: If there is no such class or sampler, or no class can be asked for.
         """
-        n = whole("n", n, least=1)
+        n = check_int("n", n, least=1)
         noise = Noise(seed, "sample")
         y = torch.arange(n) % self.model.n_conditions if self.model.n_conditions else None
         if label is not None:
@@ -183,7 +183,7 @@ class Run:
     def decode(self, z: Any, y: Any = None) -> Tensor:
         """Data (N, \\*) that codes (N, L) stand for, with labels ``y`` (N,) if the model is told any."""
         z = torch.as_tensor(z, dtype=torch.float32)
-        if z.ndim != 2 or z.shape[1] != self.model.prior.latent:
+        if z.ndim != 2 or z.shape[1] != self.model.prior.latent_dim:
             raise DataError(f"codes must have shape (N, {self.model.prior.latent}), got {tuple(z.shape)}")
         return self._map(self.model.decode, z, y)
 
@@ -202,7 +202,7 @@ class Run:
 
     def draw(self, n: int, seed: int = 0) -> Tensor:
         """n codes (n, L): draws of the prior."""
-        n = whole("n", n, least=1)
+        n = check_int("n", n, least=1)
         return self.model.distribution(n).rsample(Noise(seed, "sample")).detach().cpu()
 
     def interpolate(self, a: Any, b: Any, steps: int = 8, path: str | None = None, y: Any = None) -> Tensor:
@@ -219,7 +219,7 @@ class Run:
         path = path or self.model.prior.path
         if path not in PATHS:
             raise ConfigError(f"unknown path {path!r}: {nearest(path, PATHS)}")
-        codes = PATHS[path](a, b, whole("steps", steps, least=2))
+        codes = PATHS[path](a, b, check_int("steps", steps, least=2))
         along = None if y is None else torch.as_tensor(y).repeat_interleave(steps)
         return self.decode(codes.flatten(0, 1), along).unflatten(0, (len(codes), steps))
 
@@ -374,7 +374,7 @@ class Run:
         """The same from a code (1, L), such as a draw of the prior; needs no encoder."""
         draws = self.model.prior(10_000).rsample(Noise(0, "traverse")).detach().cpu()
         ends = draws.quantile(torch.tensor([0.001, 0.999]), dim=0)
-        t = torch.linspace(0, 1, whole("steps", steps, least=2)).view(-1, 1)
+        t = torch.linspace(0, 1, check_int("steps", steps, least=2)).view(-1, 1)
         places = self.model.prior.continuous_dims
         codes = code.repeat(len(places), len(t), 1)
         for row, place in enumerate(places):
@@ -383,7 +383,7 @@ class Run:
         walks = self.decode(codes.flatten(0, 1), transferred).unflatten(0, (len(places), len(t)))
         moved = (walks[:, 1:] != walks[:, :-1]).flatten(1).sum(1)
         change = moved if self.words else walks.flatten(2).var(1).sum(1)
-        best = change.argsort(descending=True)[: whole("dimensions", dimensions, least=1)]
+        best = change.argsort(descending=True)[: check_int("dimensions", dimensions, least=1)]
         return walks[best], [places[i] for i in best.tolist()]
 
     def lines(self, x: Tensor) -> list[str]:

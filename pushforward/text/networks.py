@@ -180,7 +180,7 @@ class GRULineDecoder(LineDecoder):
     """A recurrent writer, to which the code is fed at every step.
 
     Arguments:
-        latent: Dimensions of a code.
+        latent_dim: Dimensions of a code.
         pieces: Size of the vocabulary.
         longest: Tokens of a line at most, its end included.
         width: Units of the hidden state.
@@ -196,7 +196,7 @@ class GRULineDecoder(LineDecoder):
 
     def __init__(
         self,
-        latent: int,
+        latent_dim: int,
         pieces: int,
         longest: int,
         width: int = WIDTH,
@@ -204,8 +204,8 @@ class GRULineDecoder(LineDecoder):
         blank: float = 0.0,
     ) -> None:
         super().__init__(pieces, longest, width, embedding, blank)
-        self.first = nn.Linear(latent, width)
-        self.writer = GRU(embedding + latent, width)
+        self.first = nn.Linear(latent_dim, width)
+        self.writer = GRU(embedding + latent_dim, width)
 
     def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
         fed = torch.cat([self.embedding(before), z.unsqueeze(1).expand(-1, before.shape[1], -1)], dim=-1)
@@ -226,7 +226,7 @@ class TransformerLineDecoder(LineDecoder):
     """A small transformer: each place attends to those before it, and the code is added to every token.
 
     Arguments:
-        latent: Dimensions of a code.
+        latent_dim: Dimensions of a code.
         pieces: Size of the vocabulary.
         longest: Tokens of a line at most, its end included.
         width: Numbers of a state.
@@ -240,7 +240,7 @@ class TransformerLineDecoder(LineDecoder):
 
     def __init__(
         self,
-        latent: int,
+        latent_dim: int,
         pieces: int,
         longest: int,
         width: int = EMBEDDING,
@@ -248,7 +248,7 @@ class TransformerLineDecoder(LineDecoder):
         blank: float = 0.0,
     ) -> None:
         super().__init__(pieces, longest, width, width, blank)
-        self.code = nn.Linear(latent, width)
+        self.code = nn.Linear(latent_dim, width)
         self.places = nn.Parameter(torch.randn(longest, width) * width**-0.5)
         self.blocks = _blocks(width, layers)
 

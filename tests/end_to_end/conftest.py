@@ -16,7 +16,7 @@ def digits():
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "wae-mmd-digits"
-    return pf.train("wae-mmd", "digits", out=folder, latent=4, steps=300, progress=False)
+    return pf.train("wae-mmd", "digits", out=folder, latent_dim=4, steps=300, progress=False)
 
 
 @pytest.fixture

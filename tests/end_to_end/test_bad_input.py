@@ -38,7 +38,7 @@ def test_unknown_option(bad):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--latent", 0], "latent must be at least 1, got 0"),
+        (["--latent-dim", 0], "latent_dim must be at least 1, got 0"),
         (["--weight", -1], "weight must be a number of at least 0, got -1"),
         (["--weight", "heavy"], "weight must be a number, 'auto' or 'auto:START', got 'heavy'"),
         (["--weight", "auto:0"], "weight='auto' must start above 0, got 0"),
@@ -48,14 +48,14 @@ def test_unknown_option(bad):
         (["--batch", 1, "--estimator", "v"], "batch must be at least 2, got 1"),
         (["--lr", 0], "lr must be above 0, got 0"),
         (["--lr", "nan"], "lr must be above 0, got nan"),
-        (["--sigma", -1], "sigma must be above 0, got -1"),
+        (["--sigma", -1], "std must be above 0, got -1"),
         (["--input-noise", -1], "input_noise must be at least 0, got -1"),
         (["--steps", 0], "steps must be at least 1, got 0"),
         (["--steps", 5, "--epochs", 1], "one budget is enough, got steps and epochs"),
         (["--seed", -1], "seed must be at least 0, got -1"),
         (["--threads", 0], "threads must be at least 1, got 0"),
         (["--posterior", "gaussian", "--prior", "sphere"], "posterior 'gaussian' needs prior 'normal'"),
-        (["--latent", 1, "--prior", "sphere"], "a sphere needs latent of at least 2, got 1"),
+        (["--latent-dim", 1, "--prior", "sphere"], "a sphere needs latent of at least 2, got 1"),
         (["--device", "gpu"], "device"),
     ],
 )

@@ -16,12 +16,12 @@ QUICK = {"steps": 5, "features": "pca", "progress": False}
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     out = tmp_path_factory.mktemp("compared")
-    return compare(["ae", "wae-mmd:weight=auto,latent=2"], "digits", seeds=[0, 1], out=out, **QUICK)
+    return compare(["ae", "wae-mmd:weight=auto,latent_dim=2"], "digits", seeds=[0, 1], out=out, **QUICK)
 
 
 def test_every_case_and_seed_is_there(found):
     assert [(one.case, one.seed) for one in found.runs] == [
-        ("ae", 0), ("ae", 1), ("wae-mmd:weight=auto,latent=2", 0), ("wae-mmd:weight=auto,latent=2", 1)
+        ("ae", 0), ("ae", 1), ("wae-mmd:weight=auto,latent_dim=2", 0), ("wae-mmd:weight=auto,latent_dim=2", 1)
     ]  # fmt: skip
     assert {one.run.step for one in found.runs} == {5}
     assert found.runs[2].run.config["arguments"] == {"weight": "auto", "latent": 2}
@@ -30,7 +30,7 @@ def test_every_case_and_seed_is_there(found):
 
 def test_a_table_has_means_intervals_and_the_floor(found):
     shown = found.tables["digits"]
-    assert [row[0].text for row in shown.rows] == ["ae", "wae-mmd:weight=auto,latent=2", "training rows"]
+    assert [row[0].text for row in shown.rows] == ["ae", "wae-mmd:weight=auto,latent_dim=2", "training rows"]
     assert [row[1].text for row in shown.rows] == ["2", "2", ""]
     column = shown.head.index("Fréchet")
     assert "±" in shown.rows[0][column].text
@@ -46,7 +46,7 @@ def test_a_table_has_means_intervals_and_the_floor(found):
 def test_what_is_finished_is_not_done_again(found):
     before = {one.run.path: (one.run.path / "evaluation.json").stat().st_mtime_ns for one in found.runs}
     again = compare(
-        ["ae", "wae-mmd:weight=auto,latent=2", "vae"], "digits", seeds=[0, 1], out=found.path, **QUICK
+        ["ae", "wae-mmd:weight=auto,latent_dim=2", "vae"], "digits", seeds=[0, 1], out=found.path, **QUICK
     )
     assert len(again.runs) == 6
     for path, time in before.items():
@@ -57,12 +57,16 @@ def test_what_is_finished_is_not_done_again(found):
 
 def test_runs_are_judged_as_they_are(found, trained, tmp_path):
     other = compare([trained, found.runs[0].run.path, str(found.runs[1].run.path)], out=tmp_path, **QUICK)
-    assert [one.case for one in other.runs] == ["wae-mmd:latent=4, 300 steps", "ae, 5 steps", "ae, 5 steps"]
+    assert [one.case for one in other.runs] == [
+        "wae-mmd:latent_dim=4, 300 steps",
+        "ae, 5 steps",
+        "ae, 5 steps",
+    ]
     assert [one.run.step for one in other.runs] == [300, 5, 5]
 
 
 def test_a_case_goes_before_what_all_share(tmp_path):
-    made = compare(["ae:latent=3", "ae"], "digits", seeds=[0], latent=2, out=tmp_path, **QUICK)
+    made = compare(["ae:latent_dim=3", "ae"], "digits", seeds=[0], latent_dim=2, out=tmp_path, **QUICK)
     assert [one.run.config["resolved"]["latent"] for one in made.runs] == [3, 2]
 
 

@@ -183,7 +183,9 @@ def test_collapsed_samples_are_complained_of(points, tmp_path):
         def forward(self, z):
             return 0 * z[:, :2] + self.shift
 
-    run = pf.train("gan", points, out=tmp_path / "run", decoder=Point(), latent=2, steps=20, progress=False)
+    run = pf.train(
+        "gan", points, out=tmp_path / "run", decoder=Point(), latent_dim=2, steps=20, progress=False
+    )
     said = [words for line in run.history for words in line.get("warnings", [])]
     assert len(said) == 1
     assert "samples have collapsed" in said[0]

@@ -206,7 +206,7 @@ def test_reconstructions_are_not_compared_with_their_own_rows():
 
 
 def test_likelihood_and_parzen_on_demand(tmp_path):
-    run = pf.train("vae", "digits", out=tmp_path / "run", latent=2, steps=100, progress=False)
+    run = pf.train("vae", "digits", out=tmp_path / "run", latent_dim=2, steps=100, progress=False)
     found = run.evaluate(features="pixels", metrics=["objective", "likelihood", "parzen"])
     bound = found["likelihood"]["log_likelihood"]["value"]
     assert found["likelihood"]["rows"] == 359
@@ -218,7 +218,7 @@ def test_likelihood_and_parzen_on_demand(tmp_path):
 @pytest.mark.parametrize("recipe", ["avb", "vae"])
 def test_a_critic_s_claim_stands_beside_the_bound(recipe, tmp_path):
     """Beside AVB's importance-weighted bound stands what its critic claims; that is never called a bound."""
-    run = pf.train(recipe, "digits", out=tmp_path / "run", latent=2, steps=20, progress=False)
+    run = pf.train(recipe, "digits", out=tmp_path / "run", latent_dim=2, steps=20, progress=False)
     found = run.evaluate(features="pixels", metrics=["objective", "likelihood"])
     terms = found["objective"]["terms"]
     assert math.isfinite(found["likelihood"]["log_likelihood"]["value"])

@@ -11,13 +11,13 @@ from pushforward.rng import Noise
 from pushforward.training.monitor import CodesMonitor
 
 
-def codes(made, n=200, latent=3):
-    given = torch.randn(n, latent, generator=torch.Generator().manual_seed(1))
-    return SimpleNamespace(eval_codes=made, fresh=given)
+def codes(made, n=200, latent_dim=3):
+    given = torch.randn(n, latent_dim, generator=torch.Generator().manual_seed(1))
+    return SimpleNamespace(eval_codes=made, fresh_prior=given)
 
 
-def draws(n=200, latent=3):
-    return torch.randn(n, latent, generator=torch.Generator().manual_seed(0))
+def draws(n=200, latent_dim=3):
+    return torch.randn(n, latent_dim, generator=torch.Generator().manual_seed(0))
 
 
 def test_healthy_codes_draw_no_warning():
@@ -39,8 +39,8 @@ def test_a_collapsed_code_is_seen_early_and_said_once():
 
 
 def test_collapse_is_measured_against_the_prior():
-    assert CodesMonitor(NormalPrior(3, sigma=0.05), batch_size=200).scale == 0.05
-    health = CodesMonitor(NormalPrior(3, sigma=0.05), batch_size=200)
+    assert CodesMonitor(NormalPrior(3, std=0.05), batch_size=200).scale == 0.05
+    health = CodesMonitor(NormalPrior(3, std=0.05), batch_size=200)
     assert not health.warnings(health.diagnostics(codes(0.05 * draws())), done=0.1)
 
 
@@ -53,7 +53,7 @@ def test_codes_far_from_the_prior_are_warned_about_once_they_had_time():
 
 
 def test_the_progress_line_shows_the_signs_and_the_warning(tmp_path, capsys):
-    run = pf.train("ae", "digits", out=tmp_path / "run", steps=60, latent=8)
+    run = pf.train("ae", "digits", out=tmp_path / "run", steps=60, latent_dim=8)
     shown = capsys.readouterr().err
     assert "std" in shown
     assert "mmd" in shown

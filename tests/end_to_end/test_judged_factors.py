@@ -37,9 +37,9 @@ class Codes(torch.nn.Module):
         return self.code(x)
 
 
-def model(code, latent=3, shape=3):
-    prior = NormalPrior(latent)
-    return pf.AutoEncoder(prior, mlp(latent, shape, [4]), DeterministicEncoder(Codes(code))).eval()
+def model(code, latent_dim=3, shape=3):
+    prior = NormalPrior(latent_dim)
+    return pf.AutoEncoder(prior, mlp(latent_dim, shape, [4]), DeterministicEncoder(Codes(code))).eval()
 
 
 def asked(judged, data, **settings):
@@ -125,7 +125,9 @@ def test_it_is_printed_with_its_factors():
 
 def test_a_run_on_a_world(tmp_path):
     """Asked for by name of a run; the verdict is kept."""
-    run = pf.train("ae", world(300), out=tmp_path / "run", latent=2, steps=5, batch_size=20, progress=False)
+    run = pf.train(
+        "ae", world(300), out=tmp_path / "run", latent_dim=2, steps=5, batch_size=20, progress=False
+    )
     found = run.evaluate(features="pixels", metrics=["disentanglement"])
     assert found["sections"] == ["disentanglement"]
     assert found["disentanglement"]["factors"] == ["a", "b", "c"]

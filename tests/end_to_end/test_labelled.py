@@ -42,7 +42,7 @@ def few():
 
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory):
-    return train("vae", tmp_path_factory.mktemp("told") / "vae", label=True, latent=3)
+    return train("vae", tmp_path_factory.mktemp("told") / "vae", label=True, latent_dim=3)
 
 
 # ------------------------------------------------------------------------------------- told labels

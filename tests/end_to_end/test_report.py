@@ -24,7 +24,7 @@ def table_page(tmp_path_factory):
     """A run on rows that are no images and have no labels, whose name wants to be markup."""
     folder = tmp_path_factory.mktemp("table")
     noise = torch.randn(60, 5, generator=torch.Generator().manual_seed(0)).numpy()
-    run = pf.train("vae", {"x": noise}, out=folder / "<b>run", latent=1, steps=5, progress=False)
+    run = pf.train("vae", {"x": noise}, out=folder / "<b>run", latent_dim=1, steps=5, progress=False)
     return run.report()
 
 
@@ -32,7 +32,13 @@ def table_page(tmp_path_factory):
 def comparison_page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("comparison")
     found = pf.compare(
-        ["ae", "vae:latent=2"], "digits", seeds=[0, 1], steps=5, out=folder, features="pca", progress=False
+        ["ae", "vae:latent_dim=2"],
+        "digits",
+        seeds=[0, 1],
+        steps=5,
+        out=folder,
+        features="pca",
+        progress=False,
     )
     return found.path / "report.html"
 

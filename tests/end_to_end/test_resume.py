@@ -66,7 +66,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(recipe, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_command_is_stopped_by_sigterm_and_resumed_in_another_process(tmp_path):
-    words = ["train", "wae-mmd", "digits", "--latent", "3", "--steps", "400", "--seed", "3"]
+    words = ["train", "wae-mmd", "digits", "--latent-dim", "3", "--steps", "400", "--seed", "3"]
     command = [sys.executable, "-m", "pushforward"]
 
     def environment(hash_seed):
@@ -90,20 +90,20 @@ def test_the_command_is_stopped_by_sigterm_and_resumed_in_another_process(tmp_pa
 def test_the_same_command_again_trains_nothing_anew(trained, monkeypatch):
     before = fingerprint(trained.path)
     monkeypatch.setattr(pf.verbs.Loop, "advance", None)
-    again = pf.train("wae-mmd", "digits", out=trained.path, latent=4, steps=300, progress=False)
+    again = pf.train("wae-mmd", "digits", out=trained.path, latent_dim=4, steps=300, progress=False)
     assert again.step == 300
     assert fingerprint(trained.path) == before
 
 
 def test_a_folder_of_another_run_is_refused_by_what_differs(trained):
     with pytest.raises(OutputError, match=r"holds another run \(its arguments: .*4.*now: .*5"):
-        pf.train("wae-mmd", "digits", out=trained.path, latent=5, steps=300, progress=False)
+        pf.train("wae-mmd", "digits", out=trained.path, latent_dim=5, steps=300, progress=False)
     with pytest.raises(OutputError, match=r"holds another run \(its recipe"):
-        pf.train("vae", "digits", out=trained.path, latent=4, steps=300, progress=False)
+        pf.train("vae", "digits", out=trained.path, latent_dim=4, steps=300, progress=False)
 
 
 def test_a_flipped_bit_is_found_and_the_checkpoint_before_it_is_used(tmp_path):
-    run = pf.train("ae", "digits", out=tmp_path / "run", latent=2, steps=20, progress=False)
+    run = pf.train("ae", "digits", out=tmp_path / "run", latent_dim=2, steps=20, progress=False)
     folder = tmp_path / "run" / "checkpoints"
     older, newer = sorted(checkpoints.steps(folder))
     weights = folder / f"{newer:08d}" / "model.safetensors"
@@ -121,7 +121,7 @@ def test_a_flipped_bit_is_found_and_the_checkpoint_before_it_is_used(tmp_path):
 
 def test_data_that_changed_are_refused(tmp_path, digits):
     x = digits.train.x
-    run = pf.train("ae", x, out=tmp_path / "run", latent=2, steps=5, progress=False)
+    run = pf.train("ae", x, out=tmp_path / "run", latent_dim=2, steps=5, progress=False)
     with pytest.raises(DataError, match="in memory"):
         pf.resume(run.path, progress=False)
     with pytest.raises(DataError, match="is not what the run learnt from: sha256"):
@@ -133,14 +133,14 @@ def test_a_diverged_run_stops_before_the_step_and_names_the_term(tmp_path):
     from pushforward.errors import DivergedError
 
     with pytest.raises(DivergedError, match=r"step \d+: the model's loss is not finite: cost = (nan|inf)"):
-        pf.train("ae", "digits", out=tmp_path / "run", latent=2, lr=1e30, steps=200, progress=False)
+        pf.train("ae", "digits", out=tmp_path / "run", latent_dim=2, lr=1e30, steps=200, progress=False)
 
 
 def test_minutes_become_steps_and_the_rehearsal_leaves_no_trace(tmp_path):
-    run = pf.train("ae", "digits", out=tmp_path / "timed", latent=2, minutes=0.01, progress=False)
+    run = pf.train("ae", "digits", out=tmp_path / "timed", latent_dim=2, minutes=0.01, progress=False)
     steps = run.config["total_steps"]
     assert run.step == steps >= 1
-    other = pf.train("ae", "digits", out=tmp_path / "counted", latent=2, steps=steps, progress=False)
+    other = pf.train("ae", "digits", out=tmp_path / "counted", latent_dim=2, steps=steps, progress=False)
     assert all((a == b).all() for a, b in zip(run.model.parameters(), other.model.parameters(), strict=True))
 
 
@@ -176,7 +176,7 @@ def test_a_sheet_that_is_missing_is_drawn_again(trained):
 
 
 def test_another_version_s_settings_are_not_gone_on_with(tmp_path):
-    run = pf.train("ae", "digits", out=tmp_path / "run", latent=2, steps=5, progress=False)
+    run = pf.train("ae", "digits", out=tmp_path / "run", latent_dim=2, steps=5, progress=False)
     config = run.path / "config.json"
     config.write_text(config.read_text().replace('"schedule": "cosine"', '"schedule": "linear"'))
     with pytest.raises(

@@ -25,7 +25,7 @@ def fewer_lines():
 def styled(tmp_path_factory):
     """A model that is told the style, long enough to say something."""
     folder = tmp_path_factory.mktemp("runs") / "transfer"
-    return pf.train("transfer-ae", "phrases", out=folder, steps=60, latent=16, pairs=1.0, **QUICK)
+    return pf.train("transfer-ae", "phrases", out=folder, steps=60, latent_dim=16, pairs=1.0, **QUICK)
 
 
 def test_a_run_on_text_says_lines(styled):
@@ -124,7 +124,7 @@ def test_resuming_text_is_exact(tmp_path, monkeypatch):
     ],
 )
 def test_recipes_take_text(recipe, more, tmp_path):
-    run = pf.train(recipe, "phrases", out=tmp_path / "run", steps=3, latent=8, **more, **QUICK)
+    run = pf.train(recipe, "phrases", out=tmp_path / "run", steps=3, latent_dim=8, **more, **QUICK)
     assert len(run.lines(run.sample(4))) == 4
     back = run.reconstruct(run.data.test.x[:3])
     assert back.shape == (3, 32)
@@ -137,7 +137,7 @@ def test_the_command_line_reads_and_writes_text(command, tmp_path):
     path.write_text("".join(f"{line}\n" for pair in phrases(200) for line in pair))
     folder = tmp_path / "run"
     code, out, err = command(
-        "train", "arae", path, "--steps", 4, "--latent", 8, "--batch", 16, "--out", folder, "--threads", 1
+        "train", "arae", path, "--steps", 4, "--latent-dim", 8, "--batch", 16, "--out", folder, "--threads", 1
     )
     assert code == 0, err
     assert "BLEU" in out
@@ -199,7 +199,7 @@ def test_what_told_codes_leak_is_measured(styled):
 
 def test_the_likelihood_of_text(tmp_path):
     """The importance-weighted bound is above the evidence lower bound, and below 0."""
-    run = pf.train("vae", "phrases", out=tmp_path / "run", steps=5, latent=4, **QUICK)
+    run = pf.train("vae", "phrases", out=tmp_path / "run", steps=5, latent_dim=4, **QUICK)
     found = run.evaluate(rows=60, metrics=("objective", "likelihood"))
     bound = found["likelihood"]["log_likelihood"]["value"]
     assert -found["objective"]["negative_elbo"] - 1 < bound < 0
@@ -207,7 +207,7 @@ def test_the_likelihood_of_text(tmp_path):
 
 def test_a_comparison_of_text_takes_a_size(tmp_path):
     found = pf.compare(
-        ["ae", "wae-mmd"], "phrases", seeds=[0], out=tmp_path, steps=2, size=24, latent=4, progress=False,
+        ["ae", "wae-mmd"], "phrases", seeds=[0], out=tmp_path, steps=2, size=24, latent_dim=4, progress=False,
         metrics=("objective", "text"),
     )  # fmt: skip
     table = found.tables["phrases"]

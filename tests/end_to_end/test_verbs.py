@@ -114,7 +114,7 @@ class Halves(torch.nn.Module):
 def test_modules_of_ones_own(tmp_path):
     torch.manual_seed(0)
     run = pf.train(
-        "wae-mmd", "digits", out=tmp_path / "run", latent=3, encoder=Halves(), steps=10, progress=False
+        "wae-mmd", "digits", out=tmp_path / "run", latent_dim=3, encoder=Halves(), steps=10, progress=False
     )
     with pytest.raises(ConfigError, match=r"modules of your own; hand them over: encoder=\.\.\."):
         pf.load(run.path)
@@ -122,7 +122,7 @@ def test_modules_of_ones_own(tmp_path):
     with pytest.raises(
         ConfigError, match=r"the encoder should make \(2, 5\) from two rows, it makes \(2, 3\)"
     ):
-        pf.train("wae-mmd", "digits", out=tmp_path / "other", latent=5, encoder=Halves(), progress=False)
+        pf.train("wae-mmd", "digits", out=tmp_path / "other", latent_dim=5, encoder=Halves(), progress=False)
     with pytest.raises(ConfigError, match="the encoder fails on rows of shape"):
         pf.train("wae-mmd", "digits", out=tmp_path / "other", encoder=torch.nn.Linear(3, 3), progress=False)
     assert not (tmp_path / "other").exists()
@@ -154,7 +154,7 @@ def test_settings_say_what_the_weight_means(settings, recipe, digits):
 @pytest.mark.parametrize("recipe", ["wae-mmd", "wae-gan", "vae"])
 def test_every_recipe_with_a_weight_can_find_its_own(recipe, tmp_path):
     run = pf.train(
-        recipe, "digits", out=tmp_path / "run", weight="auto:0.1", steps=120, latent=4, progress=False
+        recipe, "digits", out=tmp_path / "run", weight="auto:0.1", steps=120, latent_dim=4, progress=False
     )
     weights = [line["weight"] for line in run.history]
     assert weights[-1] > weights[0] > 0.1  # codes are far from the prior at first
@@ -172,10 +172,10 @@ def test_codes_are_features_that_a_probe_can_learn_from(trained):
 
 def test_rows_are_read_as_the_data_were(tmp_path):
     x = torch.randint(0, 256, (40, 10, 10), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    run = pf.train("ae", x, out=tmp_path / "grey", steps=2, latent=2, progress=False)
+    run = pf.train("ae", x, out=tmp_path / "grey", steps=2, latent_dim=2, progress=False)
     assert run.encode(x).allclose(run.encode(x[:, None].float() / 255))
     colour = x.view(40, 10, 10, 1).expand(40, 10, 10, 3)
-    run = pf.train("ae", colour, out=tmp_path / "colour", steps=2, latent=2, size=8, progress=False)
+    run = pf.train("ae", colour, out=tmp_path / "colour", steps=2, latent_dim=2, size=8, progress=False)
     data = pf.open_dataset(colour, size=8)
     assert pf.load(run.path, data=colour).data.fingerprint == data.fingerprint
     assert run.encode(data.test.x).allclose(run.encode(data.test.x.permute(0, 2, 3, 1)))
@@ -212,8 +212,8 @@ def test_counts_are_checked(trained, command, words):
 
 def test_python_and_the_command_line_make_the_same_run(trained, figures):
     """What is told and equals the default is the same as what is not told."""
-    again = figures("train", "wae-mmd", "digits", "--out", trained.path, "--latent", 4, "--steps", 300)
+    again = figures("train", "wae-mmd", "digits", "--out", trained.path, "--latent-dim", 4, "--steps", 300)
     assert again["step"] == 300
     assert pf.train(
-        "wae-mmd", "digits", out=trained.path, latent=4, steps=300, kernel="imq", lr=None, progress=False
+        "wae-mmd", "digits", out=trained.path, latent_dim=4, steps=300, kernel="imq", lr=None, progress=False
     )

@@ -117,7 +117,9 @@ FAMILY = {
         -LOG4,
         ("exchange=False", "turns=3"),
     ),
-    "JensenShannon told the prior": Law(lambda: JensenShannon(told()), LOG4, ("exchange=True", "latent=12")),
+    "JensenShannon told the prior": Law(
+        lambda: JensenShannon(told()), LOG4, ("exchange=True", "latent_dim=12")
+    ),
     "Blocks of kernels": Law(
         lambda: in_blocks(MMD(IMQ(2.0)), MMD(IMQ(6.0), "v")), 0, ("C=2", "C=6"), columns=True
     ),

@@ -143,7 +143,7 @@ class Member(NamedTuple):
     needs: tuple[str, ...] = ()
     points: int | None = None
     ordered: bool = False
-    says: tuple[str, ...] = ("latent=3",)
+    says: tuple[str, ...] = ("latent_dim=3",)
     prior: Callable[..., nn.Module] = prior
 
 
@@ -151,7 +151,7 @@ def wae(discrepancy, says, players=WEIGHED):
     return Member(
         lambda G, E, n, w=10.0: WAE(prior(), G, E, discrepancy(), weight=w),
         players,
-        says=("latent=3", "weight): Weight(10)", says),
+        says=("latent_dim=3", "weight): Weight(10)", says),
     )
 
 
@@ -194,7 +194,7 @@ def avb(adaptive_contrast):
         ("gaussian", "implicit", "noisy"),
         "",
         False,
-        says=("latent=3", f"contrast={adaptive_contrast}"),
+        says=("latent_dim=3", f"contrast={adaptive_contrast}"),
     )
 
 
@@ -206,7 +206,7 @@ def in_turns(model, prior, discrepancy, players, encoders=ONE, **more):
 
 
 def in_blocks(model, players, **more):
-    says = more.pop("says", (f"classes={CLASSES}", "latent=2", "exchange=True"))
+    says = more.pop("says", (f"classes={CLASSES}", "latent_dim=2", "exchange=True"))
     return in_turns(model, both, games, players, says=says, **more)
 
 
@@ -225,7 +225,7 @@ def in_data(discrepancy, says, players=CRITIC, paired=False):
     """A model whose samples meet data; ``match`` is made of the number of values of a row."""
     return Member(
         lambda G, E, n: GAN(prior(), G, discrepancy(n)), IN_DATA | players, ("none",), "", False,
-        says=("latent=3", says), ordered=paired,
+        says=("latent_dim=3", says), ordered=paired,
     )  # fmt: skip
 
 
@@ -303,7 +303,7 @@ FAMILY = {
         encoders=("deterministic", "gaussian"), told=(True, True), needs=("model",), at_zero="told AE"
     ),
     "told VAE": vae(Bernoulli)._replace(told=(True, True), needs=("model",), at_zero="told AE"),
-    "AAE": in_turns(AAE, prior, game, IN_TURNS, ANY, says=("latent=3", "exchange=True")),
+    "AAE": in_turns(AAE, prior, game, IN_TURNS, ANY, says=("latent_dim=3", "exchange=True")),
     "AAE clustering": in_blocks(AAE, IN_BLOCKS),
     "AAE supervised": in_turns(
         AAE, prior, game, IN_TURNS, told=(False, True), needs=("model",), says=("Told",)
@@ -322,7 +322,7 @@ FAMILY = {
         IN_BLOCKS | LABELS | {"model": ("encoder decoder cost", "cost heads")},
         needs=("labels",),
         points=2,
-        says=("apart=2", "latent=2"),
+        says=("apart=2", "latent_dim=2"),
     ),
     "GAN": in_data(lambda n: JensenShannon(values(n)), "exchange=True"),
     "GAN saturating": in_data(lambda n: JensenShannon(values(n), False), "exchange=False"),
@@ -362,22 +362,25 @@ FAMILY = {
         lambda G, E, n, w=10.0: TransferAE(prior(), G, E, kernel(), game(), weight=w, style_weight=2.0),
         {"model": ("encoder decoder cost", "cost match style"), "style": ("styles", "critic_style")},
         ("deterministic", "gaussian"), "", told=(False, True), needs=("model", "style"),
-        says=("latent=3", "Weight(10)", "C=6", "exchange=True"),
+        says=("latent_dim=3", "Weight(10)", "C=6", "exchange=True"),
     ),
 }  # fmt: skip
 
 ENCODERS = {
     "none": lambda shape, norm, prior: None,
     "deterministic": lambda shape, norm, prior: DeterministicEncoder(
-        mlp(shape, prior.latent, [HIDDEN], norm), prior.to_support
+        mlp(shape, prior.latent_dim, [HIDDEN], norm), prior.to_support
     ),
-    "gaussian": lambda shape, norm, prior: GaussianEncoder(mlp(shape, 2 * prior.latent, [HIDDEN], norm)),
-    "uniform": lambda shape, norm, prior: UniformEncoder(mlp(shape, 2 * prior.latent, [HIDDEN], norm)),
+    "gaussian": lambda shape, norm, prior: GaussianEncoder(mlp(shape, 2 * prior.latent_dim, [HIDDEN], norm)),
+    "uniform": lambda shape, norm, prior: UniformEncoder(mlp(shape, 2 * prior.latent_dim, [HIDDEN], norm)),
     "implicit": lambda shape, norm, prior: ImplicitEncoder(
-        mlp(shape, HIDDEN, [HIDDEN], norm), mlp(HIDDEN + 2, prior.latent, [HIDDEN], norm), 2, prior.to_support
+        mlp(shape, HIDDEN, [HIDDEN], norm),
+        mlp(HIDDEN + 2, prior.latent_dim, [HIDDEN], norm),
+        2,
+        prior.to_support,
     ),
     "noisy": lambda shape, norm, prior: NoisyInput(
-        DeterministicEncoder(mlp(shape, prior.latent, [HIDDEN], norm), prior.to_support), std=0.05
+        DeterministicEncoder(mlp(shape, prior.latent_dim, [HIDDEN], norm), prior.to_support), std=0.05
     ),
 }
 
@@ -403,7 +406,7 @@ def build(name, encoder, shape, norm=None, seed=0, **more):
     member, law = FAMILY[name], FAMILY[name].prior()
     seen, shown = (CLASSES * told for told in member.n_conditions)
     E = ENCODERS[encoder]((shape[0] + seen, *shape[1:]), norm, law)
-    G = mlp((member.points or law.latent) + shown, shape, [HIDDEN], norm)
+    G = mlp((member.points or law.latent_dim) + shown, shape, [HIDDEN], norm)
     E, G = (ConditionalEncoder(E, CLASSES) if seen else E, Conditional(G, CLASSES) if shown else G)
     return member.make(G, E, math.prod(shape), **more)
 
@@ -611,7 +614,7 @@ def test_encode_decode_sample(name, encoder, shape):
     with torch.no_grad():
         if model.has_encoder:
             codes = model.encode(x, y=y)
-            assert codes.shape == (64, model.prior.latent)
+            assert codes.shape == (64, model.prior.latent_dim)
             assert model.encode(x, Noise(0), y).shape == codes.shape
             assert torch.equal(codes, model.encode(x, y=y))
         else:

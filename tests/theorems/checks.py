@@ -248,7 +248,9 @@ def own_turn(loop: Loop) -> None:
         assert all(p.requires_grad for p in loop.model.parameters())
 
 
-def networks(norm: bool = True, features: int = 6, latent: int = 2) -> tuple[nn.Module, DeterministicEncoder]:
+def networks(
+    norm: bool = True, features: int = 6, latent_dim: int = 2
+) -> tuple[nn.Module, DeterministicEncoder]:
     """A small decoder and a deterministic encoder."""
-    decoder = mlp(latent, features, [12], norm=norm)
-    return decoder, DeterministicEncoder(mlp(features, latent, [12], norm=norm))
+    decoder = mlp(latent_dim, features, [12], norm=norm)
+    return decoder, DeterministicEncoder(mlp(features, latent_dim, [12], norm=norm))

@@ -107,7 +107,7 @@ def test_critics_have_a_turn(n_critic):
         lambda: Blockwise({"y": game(3)}, {"y": 3}, n_critic),
         lambda: JensenShannon(nn.Linear(2, 1), True, n_critic),
     ):
-        with pytest.raises(ConfigError, match=f"turns must be at least 1, got {n_critic}"):
+        with pytest.raises(ConfigError, match=f"n_critic must be at least 1, got {n_critic}"):
             make()
 
 
@@ -153,8 +153,8 @@ class Seen(Discrepancy):
 
 def labelled(prior, y, x=None):
     """What the critic of a label-regularised model is shown: codes made, and given."""
-    encoder = DeterministicEncoder(nn.Linear(FEATURES, prior.latent))
-    model = LabelRegularisedAAE(prior, nn.Linear(prior.latent, FEATURES), encoder, Seen()).double()
+    encoder = DeterministicEncoder(nn.Linear(FEATURES, prior.latent_dim))
+    model = LabelRegularisedAAE(prior, nn.Linear(prior.latent_dim, FEATURES), encoder, Seen()).double()
     x = torch.randn(len(y), FEATURES) if x is None else x
     square = Square(model, x, Noise(0), y)
     return (*model.pair(square), square)

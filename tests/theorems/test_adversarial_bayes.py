@@ -170,8 +170,8 @@ def zero(inputs):
     return critic
 
 
-def gaussian(features=4, latent=2):
-    return GaussianEncoder(nn.Linear(features, 2 * latent))
+def gaussian(features=4, latent_dim=2):
+    return GaussianEncoder(nn.Linear(features, 2 * latent_dim))
 
 
 def avb(encoder, critic=None, adaptive_contrast=True, sigma=1.0):

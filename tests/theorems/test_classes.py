@@ -198,8 +198,8 @@ def test_no_label_is_known(side):
 # --------------------------------------------------------------------------------- neighbours
 
 
-def plain(function, latent):
-    return AutoEncoder(NormalPrior(latent), Map(lambda z: z), DeterministicEncoder(Map(function)))
+def plain(function, latent_dim):
+    return AutoEncoder(NormalPrior(latent_dim), Map(lambda z: z), DeterministicEncoder(Map(function)))
 
 
 def test_neighbours_of_separable_codes():

@@ -166,10 +166,10 @@ def test_equilibrium(non_saturating):
 class HalfSquare(nn.Module):
     """h(z) = scale ‖z‖²/2 + bias: -log of a Gaussian density."""
 
-    def __init__(self, latent):
+    def __init__(self, latent_dim):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))
-        self.bias = nn.Parameter(torch.tensor(latent / 2 * math.log(2 * math.pi)))
+        self.bias = nn.Parameter(torch.tensor(latent_dim / 2 * math.log(2 * math.pi)))
 
     def forward(self, z):
         return self.scale * z.square().sum(1, keepdim=True) / 2 + self.bias

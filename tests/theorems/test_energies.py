@@ -191,7 +191,7 @@ def test_k_holds_what_is_reported():
 def test_on_images_energies_at_rest_are_those_of_the_game(recipe):
     """The critic's BatchNorm goes by the batch at hand, whatever it has seen: else the ratio that k holds in
     training is not the one that is reported, nor the one that the generator descends."""
-    discrepancy = recipe(open_dataset("digits"), latent=4).model.discrepancy.train()
+    discrepancy = recipe(open_dataset("digits"), latent_dim=4).model.discrepancy.train()
     seen, others = torch.rand(2, 16, 1, 8, 8)
     with torch.no_grad():
         for _ in range(20):

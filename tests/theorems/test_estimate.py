@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from pushforward.errors import ConfigError
-from pushforward.evaluation.table import SAMPLES, TABLE, written
+from pushforward.evaluation.table import SAMPLES, TABLE, MetricSpec, written
 from pushforward.metrics.uncertainty import jackknife, mean_interval
 
 

@@ -71,7 +71,7 @@ def test_log_density_agrees_with_torch():
 def test_kl_is_the_mean_log_ratio():
     """T1: KL = E_q [log q - log p], by Monte Carlo within 4 standard errors."""
     q = Gaussian(torch.full((1, 2), 0.7), torch.tensor([[-1.0, 0.5]]))
-    p = NormalPrior(2, sigma=1.5).double()(1)
+    p = NormalPrior(2, std=1.5).double()(1)
     z = q.center + (q.log_var / 2).exp() * torch.randn(100_000, 2)
     ratio = q.log_prob(z) - p.log_prob(z)
     assert abs(KL()(q, p) - ratio.mean()) < 4 * ratio.std() / len(z) ** 0.5

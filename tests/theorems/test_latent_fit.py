@@ -36,7 +36,7 @@ def test_draws_of_the_prior_fit_it(prior):
     assert fit.radius == pytest.approx(fit.radius_prior, rel=0.05)
     assert fit.coverage == pytest.approx(fit.coverage_prior, abs=0.03)
     assert fit.least_gaussian < 20 * fit.least_gaussian_prior + 0.01
-    assert fit.active == prior.latent
+    assert fit.active == prior.latent_dim
     assert fit.dead == ()
 
 

@@ -35,11 +35,11 @@ class Linear:
 
     def __init__(self, lengths=(0.5, 1.0, 2.0), features=5, std=0.7, sigma=1.5, shift=0.0, wider=1.0):
         lengths = torch.tensor(lengths)
-        latent = len(lengths)
-        W = torch.linalg.qr(torch.randn(features, latent))[0] * lengths
+        latent_dim = len(lengths)
+        W = torch.linalg.qr(torch.randn(features, latent_dim))[0] * lengths
         b = torch.randn(features)
         precision = 1 / sigma**2 + lengths.square() / std**2
-        decoder, net = nn.Linear(latent, features), nn.Linear(features, 2 * latent)
+        decoder, net = nn.Linear(latent_dim, features), nn.Linear(features, 2 * latent_dim)
         to_mean = W.T / std**2 / precision.unsqueeze(1)
         decoder.weight.data, decoder.bias.data = W, b
         net.weight.data = torch.cat([to_mean, torch.zeros_like(to_mean)])
@@ -47,7 +47,7 @@ class Linear:
         self.distribution = MultivariateNormal(b, sigma**2 * W @ W.T + std**2 * torch.eye(features))
         self.posterior = lambda x: Independent(Normal((x - b) @ to_mean.T, precision**-0.5), 1)
         self.model = VAE(
-            NormalPrior(latent, sigma), decoder, GaussianEncoder(net), GaussianLikelihood(std), 1.0
+            NormalPrior(latent_dim, sigma), decoder, GaussianEncoder(net), GaussianLikelihood(std), 1.0
         )
 
     def encoder(self, x):
@@ -549,10 +549,10 @@ def implicit(linear, bend=0.0):
     """The model of ``linear`` with an encoder that has no density; unless bent, it has the same law."""
     own = linear.model
     weight, bias = own.encoder.net.weight, own.encoder.net.bias
-    latent = own.prior.latent
-    trunk = nn.Linear(weight.shape[1], latent)
-    trunk.weight.data, trunk.bias.data = weight.data[:latent], bias.data[:latent]
-    encoder = ImplicitEncoder(trunk, Skewed((bias.data[latent:] / 2).exp(), bend), noise=latent)
+    latent_dim = own.prior.latent_dim
+    trunk = nn.Linear(weight.shape[1], latent_dim)
+    trunk.weight.data, trunk.bias.data = weight.data[:latent_dim], bias.data[:latent_dim]
+    encoder = ImplicitEncoder(trunk, Skewed((bias.data[latent_dim:] / 2).exp(), bend), noise=latent_dim)
     return SimpleNamespace(prior=own.prior, decoder=own.decoder, cost=own.cost, encoder=encoder)
 
 

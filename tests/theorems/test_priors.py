@@ -76,7 +76,7 @@ def test_draws_are_functions_of_their_row(make):
     y[::3] = -1
     for labels in (None, y):
         whole = prior(600, labels).rsample(Noise(4))
-        assert whole.shape == (600, prior.latent)
+        assert whole.shape == (600, prior.latent_dim)
         for start, stop in ((0, 100), (100, 411), (411, 600)):
             some = None if labels is None else labels[start:stop]
             part = prior(stop - start, some).rsample(Noise(4).rows(start))
@@ -207,7 +207,7 @@ def test_blocks_of_a_product():
     prior = product()
     z = drawn(prior)
     y, style = prior.split(z).values()
-    assert (y.shape[1], style.shape[1], prior.latent) == (4, 3, 7)
+    assert (y.shape[1], style.shape[1], prior.latent_dim) == (4, 3, 7)
     near(y, torch.full((4,), 0.25).double())
     assert kstest(style[:20_000].flatten().numpy() / 2, "norm").pvalue > 1e-3
     across = torch.cat([y[:, :3], style], 1).T.corrcoef()[:3, 3:]

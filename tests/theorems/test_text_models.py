@@ -54,7 +54,7 @@ def arae(noise=0.0, latent_noise_decay=1.0, weight=1.0, critic=None, n_critic=1)
 
 
 def test_codes_lie_on_the_sphere_where_numbers_have_mean_square_one(phrases):
-    model = RECIPES["arae"](phrases, latent=6).model.eval()
+    model = RECIPES["arae"](phrases, latent_dim=6).model.eval()
     z = model.encode(phrases.test.x[:50])
     assert torch.allclose(z.square().mean(1), torch.ones(50), atol=1e-6)
     assert torch.allclose(z.norm(dim=1), torch.full((50,), 6**0.5), atol=1e-5)
@@ -63,7 +63,7 @@ def test_codes_lie_on_the_sphere_where_numbers_have_mean_square_one(phrases):
 def test_the_papers_noise_and_weight_are_theirs_in_units_of_the_sphere(phrases):
     """Noise 0.2 of a code of length 1; and λ W₁, since W₁ grows as the radius does."""
     chosen = RECIPES["arae"](phrases, settings="paper").settings
-    radius = chosen.latent**0.5
+    radius = chosen.latent_dim**0.5
     assert chosen.latent_noise / radius == pytest.approx(0.2)
     assert chosen.weight * radius == pytest.approx(12.0)
 
@@ -337,7 +337,7 @@ def test_only_text_has_words_to_swap():
 
 def test_each_style_may_have_its_own_writer(phrases):
     """Lines of one label teach nothing to the writer of the other, and everybody shares the words."""
-    model = RECIPES["transfer-ae"](phrases, latent=6, writers="two", pairs=0.0).model
+    model = RECIPES["transfer-ae"](phrases, latent_dim=6, writers="two", pairs=0.0).model
     mine, other = model.decoder.net.writers
     x, y = phrases.train.batch(slice(0, 64))
     s = Square(model.train(), x[y == 0], Noise(0), y[y == 0])
@@ -352,4 +352,4 @@ def test_two_writers_write_text():
 
     rows = torch.rand(100, 3)
     with pytest.raises(ConfigError, match=r"two writers are for text, the rows of .* are vectors"):
-        RECIPES["transfer-ae"](open_dataset((rows, torch.arange(100) % 2)), latent=2, writers="two")
+        RECIPES["transfer-ae"](open_dataset((rows, torch.arange(100) % 2)), latent_dim=2, writers="two")

@@ -48,17 +48,17 @@ def squared_error(model, x):
 # ------------------------------------------------------------------------------ T34: overfitting
 
 
-def overfitting(system, latent=16):
-    prior, decoder = NormalPrior(latent), mlp(latent, SHAPE, [128], norm=None)
-    encoder = DeterministicEncoder(mlp(SHAPE, latent, [128], norm=None))
-    gaussian = GaussianEncoder(mlp(SHAPE, 2 * latent, [128], norm=None))
+def overfitting(system, latent_dim=16):
+    prior, decoder = NormalPrior(latent_dim), mlp(latent_dim, SHAPE, [128], norm=None)
+    encoder = DeterministicEncoder(mlp(SHAPE, latent_dim, [128], norm=None))
+    gaussian = GaussianEncoder(mlp(SHAPE, 2 * latent_dim, [128], norm=None))
     match system:
         case "ae":
             return AutoEncoder(prior, decoder, encoder)
         case "wae-mmd":
             return WAE(prior, decoder, encoder, MMD(IMQ(prior.expected_sq_distance)), weight=10.0)
         case "wae-gan":
-            critic = JensenShannon(mlp(latent, 1, [64], norm=None))
+            critic = JensenShannon(mlp(latent_dim, 1, [64], norm=None))
             return WAE(prior, decoder, encoder, critic, weight=1.0)
         case "vae":
             return VAE(prior, decoder, gaussian, GaussianLikelihood(0.5, learnt=True))
