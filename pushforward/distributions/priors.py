@@ -36,7 +36,7 @@ class Prior(nn.Module, ABC):
             raise ConfigError(f"latent_dim must be at least 1, got {latent_dim}")
         self.latent_dim = latent_dim
         self.device_buffer: Tensor
-        self.register_buffer("anchor", torch.zeros(()), persistent=False)  # knows device and dtype
+        self.register_buffer("device_buffer", torch.zeros(()), persistent=False)  # knows device and dtype
 
     @property
     @abstractmethod

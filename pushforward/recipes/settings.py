@@ -84,7 +84,7 @@ class Settings:
     def __post_init__(self) -> None:
         check_int("latent_dim", self.latent_dim, least=1)
         check_int("batch", self.batch_size, least=1)
-        for name in ("lr", "critic_lr", "sigma", "epochs"):
+        for name in ("lr", "critic_lr", "prior_std", "epochs"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
         if not 0 <= self.input_noise < math.inf:
@@ -323,7 +323,7 @@ def pick(
     if settings not in table:
         raise ConfigError(f"{recipe} has no settings {settings!r}: {nearest(settings, table)}")
     row = table[settings](data)
-    if changes.get("prior") in PLANAR and changes.get("latent") is None:
+    if changes.get("prior") in PLANAR and changes.get("latent_dim") is None:
         row = replace(row, latent_dim=2)
     changed = row.changed(changes)
     changed = replace(changed, batch_size=min(changed.batch_size, len(data.train)))

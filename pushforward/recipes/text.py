@@ -117,7 +117,7 @@ def arae(
         "noise": noise,
         "code_noise": latent_noise,
         "calm": latent_noise_decay,
-        "turns": n_critic,
+        "n_critic": n_critic,
         "penalty": penalty,
     }
     chosen = pick(ARAE_TABLE, "arae", settings, data, entries(options) | own)

@@ -347,7 +347,7 @@ def test_steps_do_not_depend_on_the_turns(digits):
     from pushforward.training.loop import Loop
 
     steps = set()
-    for changes in ({}, {"turns": 1}, {"batch": 16}):
+    for changes in ({}, {"n_critic": 1}, {"batch_size": 16}):
         built = RECIPES["wgan"](digits, **changes)
         loop = Loop(built.model, digits.train, built.training, total=1)
         steps.add(round(built.training.epochs * loop.per_epoch, -2))

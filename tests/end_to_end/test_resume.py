@@ -25,7 +25,7 @@ RECIPES = {
     "aae-label-regularised": {"labels": 30},
     "aae-supervised": {},
     "aae-reduction": {"labels": 30},
-    "aae-clustering": {"turns": 2},
+    "aae-clustering": {"n_critic": 2},
 }
 
 

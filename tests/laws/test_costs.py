@@ -150,7 +150,7 @@ def test_formulas():
         torch.testing.assert_close(make().rows(made, given), rows)
 
 
-@pytest.mark.parametrize("strength", [0.0, 0.4, 1.0, 3.0])
+@pytest.mark.parametrize("guidance_scale", [0.0, 0.4, 1.0, 3.0])
 def test_what_leans_away_is_the_normalised_product_of_powers(guidance_scale):
     """Up to a constant, log p_s = s log p + (1 - s) log p̃, p the likelihood of any data x."""
     cost = Bernoulli()

@@ -40,7 +40,7 @@ def test_kl():
     torch.testing.assert_close(KL()(twice, p(10)), KL()(q, p(5)))
 
 
-@pytest.mark.parametrize("exchange", [True, False])
+@pytest.mark.parametrize("non_saturating", [True, False])
 def test_games(non_saturating):
     """T39: so are both sides of a game."""
     game = JensenShannon(nn.Linear(3, 1), non_saturating)

@@ -152,7 +152,7 @@ def test_a_sure_critic_leaves_a_slope_only_with_the_roles_exchanged():
     assert slopes[1] == pytest.approx(-0.99995460, abs=1e-8)
 
 
-@pytest.mark.parametrize("exchange", [True, False])
+@pytest.mark.parametrize("non_saturating", [True, False])
 def test_equilibrium(non_saturating):
     """T7: an undecided critic loses log 4 = 1.386294, and so does the model with the roles exchanged."""
     game = JensenShannon(nn.Identity(), non_saturating)

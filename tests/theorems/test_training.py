@@ -88,7 +88,7 @@ def game(norm="batch", non_saturating=True, n_critic=1):
     return WAE(NormalPrior(2), decoder, encoder, critic, weight=3.0)
 
 
-@pytest.mark.parametrize("exchange", [True, False])
+@pytest.mark.parametrize("non_saturating", [True, False])
 def test_own_turn(non_saturating):
     """T35: sleepers keep every bit, have no gradient, and their BatchNorms keep their statistics."""
     checks.own_turn(checks.looping(game(non_saturating=non_saturating), torch.randn(64, 6)))

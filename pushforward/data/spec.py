@@ -1,0 +1,85 @@
+"""What recipes and stored runs know of a data set: its description, without its rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from pushforward.data.dataset import Batch
+from pushforward.text.tokens import END, PAD
+from pushforward.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    r"""The description of a data set that a model is built from.
+
+    Attributes:
+        name: Name of the data set.
+        shape: Shape of one row: (C, H, W) of an image, (D,) of a vector, (T,) of a line of T tokens.
+        modality: "image", "vector" or "text".
+        in_unit_interval: Whether every value lies in [0, 1].
+        classes: Name of every class; empty without labels.
+        n_train: Number of training rows.
+        n_test: Number of held-out rows.
+        variance: Total variance of the training rows, the squared error of the mean row; of text the nats of
+            a line whose tokens are independent.
+        vocabulary: The vocabulary of text, else None.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    modality: str
+    in_unit_interval: bool
+    classes: tuple[str, ...]
+    n_train: int
+    n_test: int
+    variance: float
+    vocabulary: Vocabulary | None = None
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, 0 without labels."""
+        return len(self.classes)
+
+    @property
+    def n_values(self) -> int:
+        """Numbers in one row."""
+        return math.prod(self.shape)
+
+    @property
+    def network_shape(self) -> tuple[int, ...]:
+        """The shape that networks are built for: that of a row, of text (T, V) with V tokens."""
+        return self.shape if self.vocabulary is None else (*self.shape, len(self.vocabulary))
+
+    @property
+    def distance(self) -> float:
+        """Root of the mean squared distance of two rows, to three digits."""
+        return float(f"{(2 * self.variance) ** 0.5:.3g}")
+
+    def example(self, n: int = 2) -> Batch:
+        """n rows of zeros (of text: empty lines), labelled 0 where there are classes, to try networks on."""
+        if self.vocabulary is None:
+            x = torch.zeros(n, *self.shape)
+        else:
+            x = torch.full((n, *self.shape), PAD)
+            x[:, 0] = END
+        return Batch(x, torch.zeros(n, dtype=torch.int64) if self.classes else None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the vocabulary, which is kept in a file of its own, as plain values."""
+        return {name: value for name, value in asdict(self).items() if name != "vocabulary"}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], vocabulary: Vocabulary | None = None) -> DataSpec:
+        """The inverse of :meth:`as_json`."""
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name != "vocabulary"}
+        known |= {"shape": tuple(known["shape"]), "classes": tuple(known["classes"])}
+        return cls(**known, vocabulary=vocabulary)
+
+
+__all__ = ["DataSpec"]
