@@ -197,12 +197,12 @@ def agreed(told: Sequence[Sequence[str]], drawn: Sequence[Sequence[str]]) -> lis
 def learn(data: Dataset, seed: int, steps: int) -> Translator:
     """A translator between both styles, in both directions."""
     train = data.train
-    assert data.words is not None
+    assert data.vocabulary is not None
     assert train.y is not None
     assert train.paired is not None
     rows = (train.paired[:, 0] >= 0).nonzero().flatten()
     torch.manual_seed(seed)
-    model, noise = Translator(len(data.words)), Noise(seed, "translator")
+    model, noise = Translator(len(data.vocabulary)), Noise(seed, "translator")
     optimizer = torch.optim.Adam(model.parameters(), LR)
     per_epoch = len(rows) // BATCH
     for step in range(steps):
@@ -254,9 +254,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     arguments = parser.parse_args()
     data = open_dataset(arguments.data, data_dir=arguments.data_dir)
-    if data.words is None or data.train.paired is None or data.test.y is None:
+    if data.vocabulary is None or data.train.paired is None or data.test.y is None:
         raise SystemExit(f"{data.name} has no pairs to learn from")
-    words = Vocabulary.of(data.words.lines(data.train.x), PIECES, lower=True)
+    words = Vocabulary.of(data.vocabulary.lines(data.train.x), PIECES, lower=True)
     data = open_dataset(arguments.data, data_dir=arguments.data_dir, words=words)
     test = data.test
     assert data.train.y is not None

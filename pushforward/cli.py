@@ -450,7 +450,7 @@ def write(
     from pushforward.errors import ConfigError, OutputError
     from pushforward.report.pictures import are_images, picture
 
-    usual = ".png" if are_images(run.shape) else ".txt" if run.words else ".npy"
+    usual = ".png" if are_images(run.shape) else ".txt" if run.vocabulary else ".npy"
     out = out or run.path / f"{name}{usual}"
     if out.suffix not in (usual, ".npy"):
         raise ConfigError(f"out must end in {' or '.join(sorted({usual, '.npy'}))}, got {out}")
@@ -477,7 +477,7 @@ def write_beside(run: Run, name: str, out: Path | None, given: Tensor, made: Ten
     """Writes rows, each beside what became of it."""
     from pushforward.report.pictures import pairs
 
-    write(run, name, out, pairs(given, made), as_json, 2 if run.words else 8)
+    write(run, name, out, pairs(given, made), as_json, 2 if run.vocabulary else 8)
 
 
 def show_json(result: dict[str, Any]) -> None:

@@ -197,7 +197,7 @@ def open_dataset(
     if isinstance(source, (str, os.PathLike)):
         return _open_path(os.fspath(source), wanted, progress, words)
     if isinstance(source, Dataset):
-        return source if source.words else resized(source, wanted)
+        return source if source.vocabulary else resized(source, wanted)
     return resized(from_arrays(_named(source)), wanted)
 
 

@@ -220,7 +220,7 @@ def as_dataset(
         classes=styles if len(styles) > 1 else None,
         notes=tuple(note for note in (*notes, *more) if note),
         source=source,
-        words=words,
+        vocabulary=words,
     )
 
 

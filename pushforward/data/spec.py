@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pushforward.data.dataset import Batch
+from pushforward.data.split import Batch
 from pushforward.text.tokens import END, PAD
 from pushforward.text.vocabulary import Vocabulary
 

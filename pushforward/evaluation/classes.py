@@ -39,7 +39,7 @@ def classes(evidence: EvaluationContext) -> dict[str, Any] | None:
     elif model.has_encoder and not isinstance(model.encoder, ConditionalEncoder):
         near = known(evidence).get("neighbours_error")
         found |= {} if near is None else {"leak": {"value": 1 - near["value"], "error": near["error"]}}
-    if model.classes_are_labels and model.classes == len(data.labels) and not data.words:
+    if model.classes_are_labels and model.classes == len(data.labels) and not data.vocabulary:
         found |= obeyed(evidence)
     return found or None
 

@@ -152,7 +152,7 @@ class EvaluationContext:
         codes: list[Tensor] = []
         errors: list[Tensor] = []
         lines: list[Tensor] = []
-        words = self.data.words is not None
+        words = self.data.vocabulary is not None
 
         def returned() -> Iterator[Tensor]:
             for _, square in self.squares():

@@ -92,7 +92,7 @@ def text(evidence: EvaluationContext) -> dict[str, Any] | None:
     lines under a model of samples (reverse: is everything there?), and ``floor`` the same of training lines
     in the place of samples.
     """
-    words = evidence.data.words
+    words = evidence.data.vocabulary
     if words is None:
         return None
     result: dict[str, Any] = {"settings": SETTINGS, "pieces": len(words)}
@@ -171,7 +171,7 @@ def transfer(evidence: EvaluationContext) -> dict[str, Any] | None:
     their own style. ``judge`` is the share of real held-out lines that the judge takes for what they are.
     """
     data, model = evidence.data, evidence.model
-    words, train = data.words, data.train
+    words, train = data.vocabulary, data.train
     if (
         words is None
         or model.n_conditions != 2
@@ -208,8 +208,8 @@ def moved(
     ``told`` has what they became by the name of each way; ``paired`` (N, T) are the same lines in the other
     style, -1 where none is known.
     """
-    assert data.words is not None
-    say = data.words.lines
+    assert data.vocabulary is not None
+    say = data.vocabulary.lines
     given = say(x)
     ways = {**told, "copied": given}
     result: dict[str, Any] = {"settings": SETTINGS, "judge": style_classifier.accuracy(given, y)}

@@ -134,10 +134,10 @@ class Words(Features):
         Raises:
             DataError: If the data are no text.
         """
-        if data.words is None:
-            raise DataError(f"features 'words' are those of text, the rows of {data.name} are {data.kind}")
-        bag = bagged(data.train.subsample(PCA_ROWS, Noise("pca")).x, len(data.words))
-        return cls(len(data.words), PCA.fit(bag, dimensions, data.name))
+        if data.vocabulary is None:
+            raise DataError(f"features 'words' are those of text, {data.name} is {data.modality} data")
+        bag = bagged(data.train.subsample(PCA_ROWS, Noise("pca")).x, len(data.vocabulary))
+        return cls(len(data.vocabulary), PCA.fit(bag, dimensions, data.name))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.inner(bagged(x, self.pieces))
@@ -210,7 +210,7 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
         return what
     if isinstance(what, nn.Module):
         return Module(what)
-    if data.words and isinstance(what, (str, Path)) and what not in ("auto", "words"):
+    if data.vocabulary and isinstance(what, (str, Path)) and what not in ("auto", "words"):
         raise ConfigError(f"rows of {data.name} are text: features must be 'words' or a module, got {what!r}")
     labelled = data.train.y is not None and data.test.y is not None and int(data.train.y.max()) > 0
 
@@ -221,7 +221,7 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
 
     table: dict[str, Callable[[], Features]] = {
         "auto": lambda: (
-            Words.of(data) if data.words else classifier_of(data, progress) if labelled else PCA.of(data)
+            Words.of(data) if data.vocabulary else classifier_of(data, progress) if labelled else PCA.of(data)
         ),
         "pixels": Pixels,
         "pca": lambda: PCA.of(data),

@@ -42,7 +42,7 @@ def quick(data: Dataset, **changes: Any) -> AdversarialSettings:
 
 def in_noise(data: Dataset, **changes: Any) -> AdversarialSettings:
     """The same for codes with classes: noise on the input, and convolutions, which tell digits apart."""
-    usual = {"network": "gru" if data.words else "conv-mlp" if data.kind == "images" else "mlp"}
+    usual = {"network": "gru" if data.vocabulary else "conv-mlp" if data.modality == "image" else "mlp"}
     return quick(data, input_noise=0.3 if data.in_unit_interval else 0.0, **(usual | changes))
 
 
@@ -359,7 +359,7 @@ CLUSTER_TABLE: Table = {
     # A weaker encoder leaves classes soft, and the decoder reads them as more style.
     "small": lambda data: in_noise(
         data, latent_dim=10, classes=16, encoder_lr=1.5e-3,
-        **({"network": "conv-mlp-bare"} if data.kind == "images" else {}),
+        **({"network": "conv-mlp-bare"} if data.modality == "image" else {}),
     ),
     "paper": lambda data: printed(latent_dim=10, classes=16, input_noise=0.3),
 }  # fmt: skip

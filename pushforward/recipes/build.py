@@ -29,7 +29,7 @@ COST_WORDS = {
 def price(chosen: Settings, data: Dataset) -> str:
     """What the cost is, in words."""
     features = data.train.x[0].numel()
-    if data.words:
+    if data.vocabulary:
         return f"{COST_WORDS[chosen.cost]}, summed over the tokens of a line, mean over the batch"
     return f"{COST_WORDS[chosen.cost]}, summed over {features} values in {data.range}, mean over the batch"
 
@@ -65,7 +65,7 @@ def finish(
             f"batch must be at least 2, got {chosen.batch_size}: rows of a batch are compared with each other"
         )
     if chosen.token_replacement:
-        if not isinstance(model, AutoEncoder) or not data.words:
+        if not isinstance(model, AutoEncoder) or not data.vocabulary:
             raise ConfigError(
                 f"word_swap is for auto-encoders of text, got {chosen.token_replacement:g} for {data.name}"
             )

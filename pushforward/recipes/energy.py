@@ -24,10 +24,10 @@ from pushforward.recipes.in_data import (
 )
 from pushforward.recipes.options import entries, unfolded
 from pushforward.recipes.parts import Recipe
-from pushforward.recipes.settings import GANSettings, apart
+from pushforward.recipes.settings import GANSettings
 
 EBGAN_TABLE: Table = {
-    "small": lambda data: quick(data, margin=apart(data) / 4),
+    "small": lambda data: quick(data, margin=data.spec.distance / 4),
     "paper": lambda data: published(
         prior="normal", lr=1e-3, critic_lr=1e-3, network="mlp", std=0.0, margin=10.0
     ),
@@ -85,7 +85,7 @@ def ebgan(
 BEGAN_TABLE: Table = {
     "small": lambda data: (
         quick(data, gamma=0.85, k_lr=0.1, power=2)
-        if data.kind == "images"
+        if data.modality == "image"
         else quick(data, lr=5e-4, critic_lr=5e-4, gamma=0.5, k_lr=0.02)
     ),
     "paper": lambda data: published(

@@ -160,7 +160,7 @@ def lsgan(
 SN_TABLE: Table = {
     "small": lambda data: (
         quick(data, n_critic=3, loss="wasserstein")
-        if data.kind == "images"
+        if data.modality == "image"
         else quick(data, n_critic=5, loss="hinge")
     ),
     "paper": lambda data: published(
@@ -216,7 +216,7 @@ def sngan(
 
 
 F_TABLE: Table = {
-    "small": lambda data: quick(data) if data.kind == "images" else quick(data, n_critic=5, bounded=True),
+    "small": lambda data: quick(data) if data.modality == "image" else quick(data, n_critic=5, bounded=True),
     "paper": lambda data: published(network="mlp", batch_size=4096, std=0.0),
 }
 DivergenceName = Literal["kl", "reverse-kl", "pearson", "squared-hellinger", "jensen-shannon", "gan"]
@@ -362,7 +362,7 @@ def wgan_gp(
         >>> wgan_gp(open_dataset("digits")).model.match.constraint
         GradientPenalty(weight=10.0, slope=1.0, one_sided=False)
     """
-    factor = (10.0 if data.kind == "images" else 0.1) if penalty is None else penalty
+    factor = (10.0 if data.modality == "image" else 0.1) if penalty is None else penalty
     return game(
         "wgan-gp", GP_TABLE, data, settings, options, None,
         lambda critic, chosen: Wasserstein(critic, GradientPenalty(factor), chosen.n_critic),

@@ -75,7 +75,7 @@ class Pieces:
 
 def quick(data: Dataset, **changes: Any) -> GANSettings:
     """Settings that are done in minutes on two cores: Adam with little momentum, rates that fall."""
-    images = data.kind == "images"
+    images = data.modality == "image"
     rows = len(data.train)
     batch_size = min(64 if images else 256, max(2, rows // 4))
     row = GANSettings(
@@ -207,4 +207,4 @@ def rebuilder(made: Pieces, width: int, cost: Cost, mean: bool = False) -> Energ
 
 def norm_of(data: Dataset, kind: str = "batch") -> str | None:
     """What normalises a critic that nothing else restrains: on images it would win."""
-    return kind if data.kind == "images" else None
+    return kind if data.modality == "image" else None

@@ -34,7 +34,7 @@ from pushforward.recipes.in_data import (
 )
 from pushforward.recipes.options import NetworkName, ScheduleName, entries, unfolded
 from pushforward.recipes.parts import Recipe, assemble
-from pushforward.recipes.settings import GANSettings, Settings, apart, pick, small
+from pushforward.recipes.settings import GANSettings, Settings, pick, small
 from pushforward.training import adam
 
 
@@ -54,12 +54,12 @@ def many(data: Dataset) -> int:
 
 GMMN_TABLE: Table = {
     "small": lambda data: quick(
-        data, batch_size=many(data), latent_dim=10, lr=1e-3, scale=apart(data)
+        data, batch_size=many(data), latent_dim=10, lr=1e-3, scale=data.spec.distance
     ),
     "paper": lambda data: GANSettings(
         # the code has rate 2 on 1000 times the loss
         latent_dim=10, prior="uniform", network="mlp", batch_size=1000, optimizer="sgd", lr=2000.0, beta1=0.9,
-        schedule="constant", epochs=700, scale=apart(data),
+        schedule="constant", epochs=700, scale=data.spec.distance,
     ),
 }  # fmt: skip
 
@@ -93,7 +93,7 @@ def gmmn(
     made = pieces(chosen, data, options, None)
     if not chosen.scale > 0:
         raise DataError(f"{data.name}: all rows are equal, so kernels have no width; give one by scale=")
-    kernel = mixture_of_widths(chosen.scale, WIDE if data.kind == "images" else FINE)
+    kernel = mixture_of_widths(chosen.scale, WIDE if data.modality == "image" else FINE)
     discrepancy = SquareRoot(MMD(kernel, "v"))
     words = f"MMD, Gaussian kernels of bandwidths {', '.join(f'{h:g}' for h in kernel.bandwidths)}"
     return meeting(GAN(made.prior, made.decoder, discrepancy), chosen, data, words)
@@ -176,7 +176,7 @@ def mmd_gan(
 
 AE_TABLE: dict[str, Callable[[Dataset], Settings]] = {
     "small": lambda data: small(
-        data, None, latent_dim=12 if data.kind == "images" else 2, batch_size=many(data),
+        data, None, latent_dim=12 if data.modality == "image" else 2, batch_size=many(data),
         epochs=6000 * many(data) / len(data.train),
     ),
 }  # fmt: skip

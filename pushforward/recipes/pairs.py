@@ -29,7 +29,7 @@ class Pair:
 
     generator: Callable[[int, Shape, str | None], nn.Sequential]
     critic: Callable[[Shape, int, str | None], nn.Sequential]
-    kinds: tuple[str, ...] = ("images",)
+    kinds: tuple[str, ...] = ("image",)
 
 
 def _stages(shape: Shape, first: int, least: int) -> list[int]:
@@ -59,7 +59,7 @@ PAIRS: dict[str, Pair] = {
     "mlp": Pair(
         generator=lambda n, s, norm: mlp(n, s, _plain(s), norm=None),
         critic=lambda s, n, norm: mlp(s, n, _plain(s), norm=norm, activation=leaky),
-        kinds=("images", "vectors"),
+        kinds=("image", "vector"),
     ),
     "conv": _conv(32, kernel=4, least=8, hidden=(512,)),
     "dcgan": _conv(64, kernel=5, least=4),

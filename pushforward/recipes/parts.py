@@ -89,7 +89,7 @@ MIXED_NOISE = 2  # dimensions of the noise of each dimension of an encoder of ki
 MIXED = 8  # functions of noise that an encoder of kind "mixing" mixes
 
 
-NUMBERS = ("images", "vectors")
+NUMBERS = ("image", "vector")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Network:
 
     encoder: Callable[[Shape, int], nn.Module]
     decoder: Callable[[int, Shape], nn.Module]
-    kinds: tuple[str, ...] = ("images",)
+    kinds: tuple[str, ...] = ("image",)
 
 
 def _widths(shape: Shape) -> list[int]:
@@ -188,10 +188,10 @@ def fitting(name: str, table: Mapping[str, K], data: Dataset) -> K:
         ConfigError: If there are none, or they need other rows.
     """
     found: K = named("network", name, table)
-    if data.kind not in found.kinds:
+    if data.modality not in found.kinds:
         needed = " or ".join(found.kinds)
         raise ConfigError(
-            f"network {name!r} needs {needed}, the rows of {data.name} are {data.kind} of shape {data.shape}"
+            f"network {name!r} needs {needed} data, {data.name} is {data.modality} data of shape {data.shape}"
         )
     return found
 
@@ -278,7 +278,7 @@ def assemble(
     encoder, decoder = given.get("encoder"), given.get("decoder")
     prior = prior or named("prior", settings.prior, PRIORS)(settings.latent_dim, settings.prior_std)
     cost = cost_of(settings)
-    if isinstance(cost, Tokens) != (data.kind == "text"):
+    if isinstance(cost, Tokens) != (data.modality == "text"):
         raise ConfigError(f"cost 'tokens' is for text and text for it; {data.name} has {settings.cost!r}")
     if isinstance(cost, Bernoulli) and not data.in_unit_interval:
         raise ConfigError(
@@ -286,11 +286,11 @@ def assemble(
         )
     network = fitting(settings.network, NETWORKS, data)
     numbers, around = named("posterior", settings.posterior, POSTERIORS)
-    if data.words and settings.input_noise:
+    if data.vocabulary and settings.input_noise:
         raise ConfigError("noise on tokens is no noise on words: use word_noise in the place of input_noise")
-    shape = (*data.shape, len(data.words)) if data.words else data.shape
+    shape = (*data.shape, len(data.vocabulary)) if data.vocabulary else data.shape
     told = len(data.labels) if settings.label else 0
-    tell_encoder = tell_encoder and not data.words
+    tell_encoder = tell_encoder and not data.vocabulary
     if settings.label and not told:
         raise ConfigError(f"{data.name} has no labels that networks could be told")
     ours = [net for net, given in (("encoder", encoder), ("decoder", decoder)) if given is None]

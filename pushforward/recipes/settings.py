@@ -12,7 +12,6 @@ from typing import Any, Self, TypeVar
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, check_int, nearest
-from pushforward.text.tokens import PAD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,27 +214,9 @@ def is_digit(data: Dataset) -> bool:
     return len(data.shape) != 3 or (data.shape[0] == 1 and max(data.shape[1:]) <= SMALL_GREY)
 
 
-def total_variance(data: Dataset) -> float:
-    """The squared error of the mean row: what an encoder that knows nothing pays.
-
-    Of text it is the nats of a line whose tokens are drawn each for itself.
-    """
-    x = data.train.batch(slice(0, 10_000)).x
-    if data.words:
-        counts = x[x != PAD].bincount()
-        share = counts[counts > 0] / counts.sum()
-        return float(-(share * share.log()).sum() * counts.sum() / len(x))
-    return float(x.flatten(1).var(0, correction=0).sum())
-
-
 def likelihood(data: Dataset) -> str:
     """The cost that is a negative log-likelihood of such data."""
-    return "tokens" if data.words else "bernoulli" if data.in_unit_interval else "gaussian-learnt"
-
-
-def apart(data: Dataset) -> float:
-    """The distance of two rows of data, as the root of the mean square."""
-    return float(f"{(2 * total_variance(data)) ** 0.5:.3g}")
+    return "tokens" if data.vocabulary else "bernoulli" if data.in_unit_interval else "gaussian-learnt"
 
 
 def small(data: Dataset, share: float | None, **changes: Any) -> Settings:
@@ -249,11 +230,11 @@ def small(data: Dataset, share: float | None, **changes: Any) -> Settings:
     weight: float | str = 1.0
     meaning = ""
     if share is not None:
-        variance = total_variance(data)
+        variance = data.spec.variance
         weight = float(f"{share * variance:.3g}") or share
-        what = "nats of a line without context" if data.words else "data's total variance"
+        what = "nats of a line without context" if data.vocabulary else "data's total variance"
         meaning = f"the default is {share:g} times the {what}, {variance:.3g}"
-    if data.words:
+    if data.vocabulary:
         batch_size = min(64, max(2, rows // 4))
         return Settings(
             latent_dim=128, weight=weight, cost="tokens", network="gru", batch_size=batch_size, lr=4e-3, beta1=0.9,

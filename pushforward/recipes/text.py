@@ -237,10 +237,10 @@ def transfer_ae(
 
 def two_writers(chosen: Settings, data: Dataset) -> nn.Module:
     """A decoder of lines for each of two labels."""
-    if not data.words:
-        raise ConfigError(f"two writers are for text, the rows of {data.name} are {data.kind}")
+    if not data.vocabulary:
+        raise ConfigError(f"two writers are for text, {data.name} is {data.modality} data")
     network = fitting(chosen.network, NETWORKS, data)
-    made = [network.decoder(chosen.latent_dim, (*data.shape, len(data.words))) for label in range(2)]
+    made = [network.decoder(chosen.latent_dim, (*data.shape, len(data.vocabulary))) for label in range(2)]
     return DecoderPerClass([writer for writer in made if isinstance(writer, LineDecoder)])
 
 

@@ -275,7 +275,7 @@ def avb(
         >>> [player.name for player in avb(open_dataset("digits")).model.players()]
         ['model', 'critic']
     """
-    if data.words:
+    if data.vocabulary:
         raise ConfigError("the critic of avb sees rows beside codes, and cannot read text: take vae")
     chosen = pick(AVB_TABLE, "avb", settings, data, entries(locals()))
     parts = assemble(chosen, data, {"encoder": encoder, "decoder": decoder})

@@ -39,7 +39,7 @@ from pushforward.recipes.settings import (
 )
 
 WAE_MMD: Table = {
-    "small": lambda data: small(data, share=0.5 if data.words else 4),
+    "small": lambda data: small(data, share=0.5 if data.vocabulary else 4),
     "paper": lambda data: (
         mnist(meaning=AS_PRINTED)
         if is_digit(data)
@@ -203,7 +203,7 @@ _RANDOM: dict[str, Any] = {"posterior": "gaussian", "cost": "bernoulli", "networ
 WAE_RANDOM: Table = {
     "small": lambda data: small(
         data, None, weight=100.0, posterior="gaussian",
-        cost=likelihood(data) if data.in_unit_interval or data.words else "squared",
+        cost=likelihood(data) if data.in_unit_interval or data.vocabulary else "squared",
     ),
     "paper": lambda data: replace(
         mnist(latent_dim=16, weight=400.0, meaning="λ of the published command line for dSprites", **_RANDOM),

@@ -266,8 +266,8 @@ def _prepare(
         show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
     loop.total = config["total_steps"] or _steps(budget, loop, built.training.epochs, show)
     config["total_steps"] = loop.total
-    if dataset.words:
-        replace_text(folder / "vocabulary.json", dataset.words.text)
+    if dataset.vocabulary:
+        replace_text(folder / "vocabulary.json", dataset.vocabulary.text)
     replace_text(folder / "config.json", json.dumps(config, indent=1) + "\n")
 
 
@@ -298,13 +298,13 @@ def _steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
 
 def _samples(run: Run, step: int) -> None:
     """A sheet of samples from the same noise at every step: a picture, or lines."""
-    if not (are_images(run.shape) or run.words):
+    if not (are_images(run.shape) or run.vocabulary):
         return
     place = run.path / "samples"
     place.mkdir(exist_ok=True)
     with eval_mode(run.model):
         made = run.sample(64)
-    if run.words:
+    if run.vocabulary:
         replace_text(place / f"{step:08d}.txt", "".join(f"{line}\n" for line in run.lines(made)))
     else:
         picture(made, columns=8).save(place / f"{step:08d}.png")

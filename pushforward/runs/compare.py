@@ -387,7 +387,7 @@ def _sheet(one: Compared) -> Any:
     caption = f"{one.case}: samples, seed {one.seed}"
     if one.run.drawable:
         return image_plate(caption, picture(rows, 8))
-    if one.run.words:
+    if one.run.vocabulary:
         return line_plate(caption, one.run.lines(rows[:LINES]))
     given = one.run.data.test.subsample(1000, Noise(0, "album")).x
     made = one.run.sample(len(given))
@@ -400,7 +400,7 @@ def _data_sheet(run: Run) -> Any:
     given = run.data.test.subsample(1000, Noise(0, "album")).x
     if run.drawable:
         return image_plate("held-out data", picture(given[:64], 8))
-    if run.words:
+    if run.vocabulary:
         return line_plate("held-out data", run.lines(given[:LINES]))
     return plot_plate("held-out data", lambda axes: show_vectors(axes, "", [("held-out data", given)]))
 

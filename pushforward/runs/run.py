@@ -68,7 +68,7 @@ class Run:
         self.config = config
         self.model = model.eval()
         self._data = data
-        self.words = read_words(path) if data is None else data.words
+        self.vocabulary = read_words(path) if data is None else data.vocabulary
 
     def __repr__(self) -> str:
         name = self.config["data"]["name"]
@@ -101,7 +101,7 @@ class Run:
         about = self.config["data"]
         if about["source"] is None:
             raise DataError(f"{self.path} learnt from data in memory; hand them to load or resume as data=")
-        return reopened(about["source"], self.config, self.words)
+        return reopened(about["source"], self.config, self.vocabulary)
 
     def sample(
         self,
@@ -308,12 +308,12 @@ class Run:
         about = self.config["data"]
         whole_story = RunPlots(
             title=f"{self.config['recipe']} on {about['name']}: step {self.step}, {self.config['meaning']}",
-            samples=self.sample(96 if self.drawable or self.words else len(test.x)),
+            samples=self.sample(96 if self.drawable or self.vocabulary else len(test.x)),
             originals=test.x,
             prior=self.model.prior(len(test.x)).rsample(Noise(0, "sheet")).detach().cpu(),
             history=self.history,
             labels=test.y,
-            read=self.lines if self.words else None,
+            read=self.lines if self.vocabulary else None,
         )
         if self.model.classes and self.drawable:
             whole_story = replace(whole_story, by_class=self.by_class())
@@ -382,7 +382,7 @@ class Run:
         transferred = None if y is None else torch.as_tensor(y)[:1].repeat(len(places) * len(t))
         walks = self.decode(codes.flatten(0, 1), transferred).unflatten(0, (len(places), len(t)))
         moved = (walks[:, 1:] != walks[:, :-1]).flatten(1).sum(1)
-        change = moved if self.words else walks.flatten(2).var(1).sum(1)
+        change = moved if self.vocabulary else walks.flatten(2).var(1).sum(1)
         best = change.argsort(descending=True)[: check_int("dimensions", dimensions, least=1)]
         return walks[best], [places[i] for i in best.tolist()]
 
@@ -392,9 +392,9 @@ class Run:
         Raises:
             ConfigError: If the run is not one on text.
         """
-        if self.words is None:
+        if self.vocabulary is None:
             raise ConfigError(f"{self.path} is no run on text: its rows have shape {self.shape}")
-        return self.words.lines(x.reshape(-1, x.shape[-1]))
+        return self.vocabulary.lines(x.reshape(-1, x.shape[-1]))
 
     def read(self, path: str | os.PathLike[str]) -> tuple[Tensor, str]:
         """The lines of a text file that fit as rows (N, T) of tokens, and a note on those left out, or "".
@@ -403,9 +403,9 @@ class Run:
             ConfigError: If the run is not one on text.
             DataError: If the file cannot be read, or no line is left.
         """
-        if self.words is None:
+        if self.vocabulary is None:
             raise ConfigError(f"{self.path} is no run on text: its rows have shape {self.shape}")
-        found = fitting(self.words, read_lines(Path(path)).said, self.shape[0], f"of {path}")
+        found = fitting(self.vocabulary, read_lines(Path(path)).said, self.shape[0], f"of {path}")
         if not found.places:
             raise DataError(f"{path}: no line has 1 to {self.shape[0] - 1} tokens")
         return found.x, found.note
@@ -456,11 +456,11 @@ class Run:
         """
         x = [x] if isinstance(x, str) else x
         if isinstance(x, (list, tuple)) and all(isinstance(line, str) for line in x):
-            if self.words is None or not x:
+            if self.vocabulary is None or not x:
                 raise DataError(f"rows must have shape {self.shape}, got {len(x)} lines of text")
-            return self.words.tokens(x, self.shape[0])
+            return self.vocabulary.tokens(x, self.shape[0])
         x = torch.as_tensor(x)
-        if self.words is not None and x.shape[1:] == self.shape and not x.is_floating_point():
+        if self.vocabulary is not None and x.shape[1:] == self.shape and not x.is_floating_point():
             return x
         if x.ndim == 3 and self.shape == (1, *x.shape[1:]):
             x = x.unsqueeze(1)

@@ -33,11 +33,11 @@ def file(tmp_path):
 
 def test_a_file_of_lines_becomes_rows_of_tokens(file):
     data = open_dataset(file(SAID))
-    assert data.kind == "text"
+    assert data.modality == "text"
     assert (len(data.train), len(data.test)) == (18, 2)
     assert data.shape == (32,)
-    assert data.range == f"tokens of {len(data.words)}"
-    said = data.words.lines(torch.cat([data.train.x, data.test.x]))
+    assert data.range == f"tokens of {len(data.vocabulary)}"
+    said = data.vocabulary.lines(torch.cat([data.train.x, data.test.x]))
     assert sorted(said) == sorted(SAID)
     x = data.train.x
     assert ((x == END).sum(1) == 1).all()
@@ -151,7 +151,7 @@ OLD = [line.replace("the", "thy") for line in SAID]
 def test_each_text_file_of_a_folder_is_a_style(folder):
     data = open_dataset(folder(modern_txt=SAID, original_txt=OLD))
     assert data.labels == ("modern", "original")
-    said = data.words.lines(data.train.x)
+    said = data.vocabulary.lines(data.train.x)
     assert all(line.startswith("thy") == bool(y) for line, y in zip(said, data.train.y, strict=True))
     assert data.train.paired is None
 
@@ -172,7 +172,7 @@ def test_files_to_learn_from_and_held_out_are_no_styles(folder):
     data = open_dataset(folder(train_txt=SAID, test_txt=held))
     assert data.labels == ()
     assert (len(data.train), len(data.test)) == (len(SAID), 4)
-    assert data.words.lines(data.test.x) == held
+    assert data.vocabulary.lines(data.test.x) == held
 
 
 def test_held_out_pairs_are_those_of_their_table(folder):
@@ -181,7 +181,11 @@ def test_held_out_pairs_are_those_of_their_table(folder):
     data = open_dataset(folder(**{"test-pairs_tsv": table}))
     known = data.test.paired[:, 0] >= 0
     both = list(
-        zip(data.words.lines(data.test.x[known]), data.words.lines(data.test.paired[known]), strict=True)
+        zip(
+            data.vocabulary.lines(data.test.x[known]),
+            data.vocabulary.lines(data.test.paired[known]),
+            strict=True,
+        )
     )
     there = list(zip(SAID[:3], OLD[:3], strict=True))
     assert both == [pair for one, other in there for pair in ((one, other), (other, one))]
@@ -189,7 +193,7 @@ def test_held_out_pairs_are_those_of_their_table(folder):
 
 def test_copies_of_a_line_are_all_on_one_side(file):
     data = open_dataset(file(SAID * 5))
-    sides = [set(data.words.lines(split.x)) for split in (data.train, data.test)]
+    sides = [set(data.vocabulary.lines(split.x)) for split in (data.train, data.test)]
     assert not sides[0] & sides[1]
     assert len(data.train) + len(data.test) == 5 * len(SAID)
 
@@ -200,8 +204,8 @@ def test_pairs_are_learnt_from_in_both_styles(folder):
     known = data.train.paired[:, 0] >= 0
     assert known.sum() == 2 * len(SAID)
     for line, paired, y in zip(
-        data.words.lines(data.train.x[known]),
-        data.words.lines(data.train.paired[known]),
+        data.vocabulary.lines(data.train.x[known]),
+        data.vocabulary.lines(data.train.paired[known]),
         data.train.y[known],
         strict=True,
     ):
@@ -268,8 +272,8 @@ def test_words_that_look_like_marks_of_ours_are_words():
 def test_a_known_vocabulary_is_not_learnt_again(file):
     words = Vocabulary.of(SAID, 60)
     data = open_dataset(file(SAID), words=words)
-    assert data.words is words
-    assert data.words.lines(data.train.x[:1])[0] in SAID
+    assert data.vocabulary is words
+    assert data.vocabulary.lines(data.train.x[:1])[0] in SAID
 
 
 def test_a_byte_order_mark_counts_among_the_bytes(file):
@@ -294,14 +298,14 @@ def test_lines_in_memory():
 def test_models_in_data_space_refuse_text(recipe):
     from pushforward.recipes import RECIPES
 
-    with pytest.raises(ConfigError, match="needs images or vectors, the rows of phrases are text"):
+    with pytest.raises(ConfigError, match="needs image or vector data, phrases is text data"):
         RECIPES[recipe](open_dataset("phrases"))
 
 
 def test_networks_of_images_refuse_text_and_those_of_text_images():
     from pushforward.recipes import RECIPES
 
-    with pytest.raises(ConfigError, match="network 'mlp' needs images or vectors"):
+    with pytest.raises(ConfigError, match="network 'mlp' needs image or vector data"):
         RECIPES["ae"](open_dataset("phrases"), network="mlp")
     with pytest.raises(ConfigError, match="cost 'tokens' is for text"):
         RECIPES["ae"](open_dataset("phrases"), cost="squared")

@@ -209,7 +209,7 @@ def test_wrong_names_are_refused(points, tmp_path):
             pf.train(recipe, points, out=tmp_path / "run", steps=1, progress=False, **wrong)
     with pytest.raises(ConfigError, match="has no argument 'nets'"):
         pf.train("gan", points, out=tmp_path / "run", steps=1, progress=False, nets="mlp")
-    with pytest.raises(ConfigError, match="needs images"):
+    with pytest.raises(ConfigError, match="needs image data"):
         pf.train("gan", points, out=tmp_path / "run", steps=1, progress=False, network="dcgan")
 
 

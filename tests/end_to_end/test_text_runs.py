@@ -58,7 +58,7 @@ def test_lines_can_be_handed_over_as_lines(styled):
 
 def test_it_opens_again_with_its_vocabulary(styled):
     again = pf.load(styled.path)
-    assert again.words == styled.words
+    assert again.vocabulary == styled.vocabulary
     assert torch.equal(again.sample(4), styled.sample(4))
     assert list((styled.path / "samples").glob("*.txt"))
 

@@ -351,5 +351,5 @@ def test_two_writers_write_text():
     from pushforward.data import open_dataset
 
     rows = torch.rand(100, 3)
-    with pytest.raises(ConfigError, match=r"two writers are for text, the rows of .* are vectors"):
+    with pytest.raises(ConfigError, match=r"two writers are for text, .* is vector data"):
         RECIPES["transfer-ae"](open_dataset((rows, torch.arange(100) % 2)), latent_dim=2, writers="two")
