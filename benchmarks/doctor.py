@@ -1,8 +1,9 @@
-"""How often the doctor is right: runs broken on purpose in every way, and healthy ones for false alarms.
+"""How often the doctor is right: runs with planted faults, and healthy runs for false alarms.
 
-    python -m benchmarks.doctor [--out RUNS] [--steps 2000] [--signs]
+    python -m benchmarks.doctor [--out RUNS] [--steps 2000] [--diagnostics]
 
-Prints a table for the ledger (docs/results). Everything is offline: digits and a table.
+Prints two tables for docs/results. Data are the digits and a table, both from scikit-learn; nothing is
+downloaded.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from pushforward.training.loop import Loop
 
 
 def table(scale: float = 1.0) -> Dataset:
-    """Measurements of 569 tumours, 30 columns of mean 0 and deviation ``scale``; comes with scikit-learn."""
+    """Measurements of 569 tumours, 30 columns of mean 0 and standard deviation ``scale``, from scikit-learn."""
     from sklearn.datasets import load_breast_cancer
 
     x, y = load_breast_cancer(return_X_y=True)
@@ -41,7 +42,7 @@ def table(scale: float = 1.0) -> Dataset:
 
 
 def few() -> Dataset:
-    """Fifty digits to learn from."""
+    """Digits with fifty training rows."""
     data = open_dataset("digits")
     return Dataset("few", data.train.rows(torch.arange(50)), data.test, in_unit_interval=True)
 
@@ -51,7 +52,7 @@ def _split(name: str, x: Tensor, y: Tensor) -> Dataset:
     return Dataset(name, Split(x[train], y[train]), Split(x[test], y[test]), in_unit_interval=False)
 
 
-# ------------------------------------------------------------------------ what no recipe can break
+# ---------------------------------------------------------------- faults that no recipe can be given
 
 
 class Half(nn.Module):
@@ -72,10 +73,10 @@ class Scale(nn.Module):
 
     def __init__(self, factor: float) -> None:
         super().__init__()
-        self.discrepancy_weight = factor
+        self.factor = factor
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.discrepancy_weight * z
+        return self.factor * z
 
 
 class Circle(nn.Module):
@@ -86,7 +87,7 @@ class Circle(nn.Module):
 
 
 class Sampler(Model):
-    """The smallest model without an encoder: samples meet data in some discrepancy."""
+    """The smallest model without an encoder: a discrepancy between samples and data."""
 
     def __init__(self, prior: NormalPrior, decoder: nn.Module, discrepancy: Discrepancy) -> None:
         super().__init__()
@@ -102,14 +103,14 @@ class Sampler(Model):
 
 
 class OneMode(Discrepancy):
-    """The squared error of all samples to the mean of the given rows: a match that wants one mode alone."""
+    """The mean squared error of samples to the mean of the given rows: its minimum is a single mode."""
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
         return (q - p.mean(0)).square().flatten(1).sum(1).mean()
 
 
 def built(data: Dataset, discrepancy: Discrepancy, latent: int, weight: float) -> Model:
-    """A WAE with a match that no recipe offers."""
+    """A WAE with a discrepancy that no recipe offers."""
     prior = NormalPrior(latent)
     decoder = mlp(latent, data.shape, [256, 256])
     encoder = DeterministicEncoder(mlp(data.shape, latent, [256, 256]))
@@ -117,12 +118,12 @@ def built(data: Dataset, discrepancy: Discrepancy, latent: int, weight: float) -
 
 
 def narrow(data: Dataset) -> Model:
-    """A kernel far narrower than the distances of codes."""
+    """A WAE whose kernel is far narrower than the distances between codes."""
     return built(data, pf.MMD(pf.GaussianKernel([0.1])), 64, 20.0)
 
 
 def one_mode(data: Dataset) -> Model:
-    """A sampler that is paid for making the mean row."""
+    """A generator whose loss is smallest if all samples are the mean row."""
     return Sampler(NormalPrior(8), mlp(8, data.shape, [256]), OneMode())
 
 
@@ -132,7 +133,7 @@ Case = Callable[[Path, int, int], Diagnosis]
 
 
 def by_hand(model: Callable[[Dataset], Model]) -> Case:
-    """A model that is trained on digits by a loop alone."""
+    """A model that is trained on digits by the loop alone, without a recipe."""
 
     def case(folder: Path, steps: int, seed: int) -> Diagnosis:
         data = digits()
@@ -151,7 +152,7 @@ def by_hand(model: Callable[[Dataset], Model]) -> Case:
 
 
 def recipe(name: str, data: Callable[[], Any], **options: Any) -> Case:
-    """A run of a recipe, as a user would make it."""
+    """A run of a recipe, as a user would train it."""
 
     def case(folder: Path, steps: int, seed: int) -> Diagnosis:
         source = data()
@@ -167,26 +168,26 @@ def recipe(name: str, data: Callable[[], Any], **options: Any) -> Case:
 
 
 def digits() -> Dataset:
-    """Real digits."""
+    """The digits of scikit-learn."""
     return open_dataset("digits")
 
 
 def half() -> nn.Module:
-    """Eight codes of digits, of which four are 0."""
+    """An encoder of digits with eight outputs, of which four are 0."""
     return Half((1, 8, 8), 8)
 
 
 def far() -> nn.Module:
-    """Codes of digits that begin thirty times as far out as the prior."""
+    """An encoder of digits whose codes start thirty times as far out as the prior."""
     return nn.Sequential(mlp((1, 8, 8), 8, [256, 256]), Scale(30.0))
 
 
 def circle() -> nn.Module:
-    """Codes of digits on the circle of radius √2, which has the moments of N(0, I)."""
+    """An encoder of digits onto the circle of radius √2, which has the moments of N(0, I)."""
     return nn.Sequential(mlp((1, 8, 8), 2, [256, 256]), Circle())
 
 
-# Thresholds were set while looking at seeds 0 to 2; rates are those of seeds that nobody had looked at.
+# Thresholds were set while looking at seeds 0 to 2; the rates are those of other seeds.
 SEEDS = (10, 11, 12)
 
 HEALTHY: list[tuple[str, Case, int]] = [
@@ -207,7 +208,7 @@ BROKEN: list[tuple[str, str, Case]] = [
     ("too few steps", "40 steps of wae-mmd", recipe("wae-mmd", digits, steps=40)),
     ("too few steps", "40 steps of vae", recipe("vae", digits, steps=40)),
     ("posterior collapse", "vae with weight 50", recipe("vae", digits, weight=50.0)),
-    ("learnt by heart", "fifty digits to learn from", recipe("ae", few)),
+    ("learnt by heart", "fifty training digits", recipe("ae", few)),
     ("dead dimensions", "half the encoder's outputs are 0", recipe("wae-mmd", digits, encoder=half)),
     ("dead dimensions", "vae with 32 dimensions", recipe("vae", digits, latent_dim=32)),
     ("weight too small", "wae-mmd with weight 0.001", recipe("wae-mmd", digits, weight=1e-3)),
@@ -216,20 +217,20 @@ BROKEN: list[tuple[str, str, Case]] = [
     ("weight too large", "wae-gan with weight 10,000", recipe("wae-gan", digits, weight=1e4)),
     ("codes do not follow the prior", "ae", recipe("ae", digits)),
     ("kernel blind", "a Gaussian kernel of width 0.1 in 64 dimensions", by_hand(narrow)),
-    ("critic saturated", "wae-gan, min-max, with codes that begin far out",
+    ("critic saturated", "wae-gan, min-max, with codes that start far from the prior",
      recipe("wae-gan", digits, non_saturating=False, n_critic=5, encoder=far)),
-    ("holes", "an encoder that reaches a circle only", recipe("wae-mmd", digits, latent_dim=2, encoder=circle)),
-    ("mode collapse", "a sampler whose match wants one mode", by_hand(one_mode)),
+    ("holes", "an encoder whose codes lie on a circle", recipe("wae-mmd", digits, latent_dim=2, encoder=circle)),
+    ("mode collapse", "a generator whose discrepancy rewards a single mode", by_hand(one_mode)),
 ]  # fmt: skip
 
 
 def main() -> None:
-    """Trains everything, and prints what the doctor says of it."""
+    """Train all runs and print what the doctor says of each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/doctor"))
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS), help="of the broken runs")
-    parser.add_argument("--signs", action="store_true", help="print all numbers")
+    parser.add_argument("--diagnostics", action="store_true", help="print all diagnostics")
     parser.add_argument("--only", choices=("healthy", "broken"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -254,7 +255,7 @@ def main() -> None:
 
     if arguments.only != "healthy":
         first = among = 0
-        print("| broken on purpose | how | said first | among the reasons |\n|---|---|---|---|")
+        print("| planted fault | how | named first | among the reasons |\n|---|---|---|---|")
         for wanted, name, case in BROKEN:
             found = [examined(case, name, seed)[0] for seed in arguments.seeds]
             firsts = sum(names[:1] == [wanted] for names in found)
@@ -267,10 +268,12 @@ def main() -> None:
                 flush=True,
             )
         total = len(BROKEN) * len(arguments.seeds)
-        print(f"\n{first} of {total} said first, {among} of {total} among the reasons\n")
+        print(f"\n{first} of {total} named first, {among} of {total} among the reasons\n")
     if arguments.only != "broken":
         alarms = 0
-        print("| healthy | seed | least of precision, recall, coverage over training rows' | false alarms |")
+        print(
+            "| healthy | seed | smallest ratio to the train reference (precision, recall, coverage) | false alarms |"
+        )
         print("|---|---|---|---|")
         for name, case, seed in HEALTHY:
             names, reached = examined(case, name, seed)

@@ -1,4 +1,4 @@
-"""Groups of recipes on one data set with one budget, compared and printed."""
+"""Groups of recipes, each compared on one data set with one budget."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import pushforward as pf
 
 CODES = ("objective", "reconstruction", "latent", "classes")
-AUTO = ("mnist", "shakespeare", "bible")  # whose own features say something of samples
+AUTO = ("mnist", "shakespeare", "bible")  # data sets with features of their own for sample metrics
 
 
 @dataclass(frozen=True)
 class Group:
-    """Recipes on one data set with one budget, and what is asked of them."""
+    """Recipes to compare on one data set with one budget, and the metrics to compute."""
 
     cases: tuple[str, ...]
     steps: int
@@ -26,7 +26,7 @@ class Group:
 
 
 def run(words: str | None, groups: Mapping[str, Group]) -> None:
-    """Trains what is not there yet, and prints the tables."""
+    """Train the runs that are missing and print the tables."""
     parser = argparse.ArgumentParser(description=words)
     parser.add_argument("--data-dir")
     parser.add_argument("--out", type=Path, default=Path("runs"))

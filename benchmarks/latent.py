@@ -1,8 +1,8 @@
-"""Every system that matches codes, on MNIST and on generated data, by the library's one judge.
+"""Auto-encoders that compare codes with a prior, on MNIST and on generated data, evaluated alike.
 
     python -m benchmarks.latent --data-dir DATA --out RUNS [--only labels clusters] [--seeds 0 1 2]
 
-Prints a table for each group (docs/results). Runs that are finished are not trained again.
+Prints a table for each group (docs/results). Finished runs are not trained again.
 """
 
 from __future__ import annotations

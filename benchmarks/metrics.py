@@ -1,8 +1,8 @@
-"""The metrics' own figures: exactness, speed and memory of the Fréchet distance and of KID.
+"""Accuracy, speed and memory of the Fréchet distance and of KID.
 
     python -m benchmarks.metrics [--threads 2] [--rows 10000] [--features 2048]
 
-Prints tables for the ledger (docs/results). Ratios are taken in one process, in turns.
+Prints tables for docs/results. Alternatives are timed in the same process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pushforward.rng import Noise
 
 
 def features(name: str, rows: int, columns: int) -> Tensor:
-    """Correlated rows that are no Gaussians, as features of images are."""
+    """Correlated, rectified rows: like features of images they are not Gaussian."""
     noise = Noise("benchmark", "metrics")
     mixing = noise("mixing").normal(columns, columns) / columns**0.5
     scale = torch.logspace(0, -2, columns) * (1.1 if name == "made" else 1.0)
@@ -42,21 +42,21 @@ def seconds(work: Callable[[], object], times: int) -> tuple[float, object]:
 
 
 def general_root(q: Moments, p: Moments) -> float:
-    """The formula as the field's code has it: scipy's general matrix square root of the product, float64."""
+    """The usual implementation: scipy's general matrix square root of the product, float64."""
     Q, P = q.covariance.numpy(), p.covariance.numpy()
     root = sqrtm(Q @ P)
     return float(((q.mean - p.mean) ** 2).sum()) + float(Q.trace() + P.trace() - 2 * root.real.trace())
 
 
 def eigenvalues(q: Moments, p: Moments) -> float:
-    """The formula of torchmetrics: eigenvalues of the product."""
+    """The implementation of torchmetrics: eigenvalues of the product."""
     Q, P = q.covariance, p.covariance
     root = torch.linalg.eigvals(Q @ P).sqrt().real.sum()
     return ((q.mean - p.mean).square().sum() + Q.trace() + P.trace() - 2 * root).item()
 
 
 def reference(q: Moments, p: Moments) -> float:
-    """By the symmetric root of one covariance, all in float64."""
+    """The distance by the symmetric square root of one covariance, all in float64."""
     Q, P = q.covariance, p.covariance
     values, vectors = torch.linalg.eigh(Q)
     root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
@@ -65,7 +65,7 @@ def reference(q: Moments, p: Moments) -> float:
 
 
 def share(job: tuple[int, int, int, int]) -> MomentTree:
-    """One worker's blocks of the made features: every so-many-th one."""
+    """One worker's blocks of the made features: every ``workers``-th one."""
     worker, workers, rows, columns = job
     torch.set_num_threads(1)
     x, tree = features("made", rows, columns), MomentTree()
@@ -75,12 +75,12 @@ def share(job: tuple[int, int, int, int]) -> MomentTree:
 
 
 def megabytes() -> float:
-    """The most memory this process has used."""
+    """Peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rows", type=int, default=10_000)
@@ -92,7 +92,7 @@ def main() -> None:
 
     size = 256
     before = megabytes()
-    print(f"| rows of {size} features | peak memory, MB above the start | seconds |\n|---|---|---|")
+    print(f"| rows of {size} features | peak memory, MB above that at the start | seconds |\n|---|---|---|")
     noise = Noise("benchmark", "stream")
     for length in (arguments.stream // 10, arguments.stream):
         begun = time.perf_counter()
@@ -129,7 +129,7 @@ def main() -> None:
         f"\n{columns // 2} rows of {columns} features (singular): {spent:.2f} s, relative error {error:.1e}\n"
     )
 
-    print("| workers | processes' moments are the same bits | distance |\n|---|---|---|")
+    print("| workers | moments are bitwise equal | distance |\n|---|---|---|")
     torch.set_num_threads(1)
     alone = share((0, 1, rows, columns)).total()
     for workers in (1, 2, 4):
@@ -149,7 +149,7 @@ def main() -> None:
     spent, found = seconds(lambda: MMD(Polynomial())(made.double(), given.double()).item(), 1)
     print(f"| MMD with the polynomial kernel, float64 | {spent:.1f} | {found} |", flush=True)
     spent, found = seconds(lambda: kid_of_subsets(made, given, Noise(0)), 1)
-    print(f"| 100 subsets of 1000: mean, deviation | {spent:.1f} | {found} |", flush=True)
+    print(f"| 100 subsets of 1000: mean, standard deviation | {spent:.1f} | {found} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The auto-encoders on MNIST, each within minutes on two cores, by the library's one judge.
+"""Auto-encoders on MNIST, each trained for minutes on two CPU cores.
 
     python -m benchmarks.mnist --data-dir DATA --out RUNS [--only auto] [--seeds 0 1 2]
 
-Prints a table for the ledger (docs/results). Runs that are finished are not trained again.
+Prints a table for docs/results. Finished runs are not trained again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
 
 
 def main() -> None:
-    """Trains what is not there yet, and prints the table."""
+    """Train the runs that are missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/mnist"))
@@ -33,9 +33,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    print(
-        "| recipe | seed | steps | squared error | MMD² of codes | p at batch / 1000 | objective | weight |"
-    )
+    print("| recipe | seed | steps | squared error | latent MMD² | p at batch / 1000 | objective | weight |")
     print("|---|---|---|---|---|---|---|---|")
     for case in arguments.only:
         errors = []

@@ -1,4 +1,4 @@
-"""Several runs side by side: codes of held-out rows on draws of the prior, or samples.
+"""One figure of several runs: codes of held-out rows on top of draws from the prior, or samples.
 
 python -m benchmarks.pictures RUN RUN RUN --out docs/images/codes.png
 python -m benchmarks.pictures RUN RUN RUN --samples --out docs/images/data-space.png
@@ -18,9 +18,9 @@ SAMPLES, COLUMNS = 40, 20
 
 
 def named(run: Run) -> str:
-    """A run's recipe and what it was told."""
-    told = ", ".join(f"{name}={value}" for name, value in run.config["arguments"].items())
-    return f"{run.config['recipe']} {told}"
+    """A run's recipe and its arguments."""
+    options = ", ".join(f"{name}={value}" for name, value in run.config["arguments"].items())
+    return f"{run.config['recipe']} {options}"
 
 
 def codes(runs: list[Run], out: Path) -> None:
@@ -37,7 +37,7 @@ def codes(runs: list[Run], out: Path) -> None:
 
 
 def samples(runs: list[Run], out: Path) -> None:
-    """Two rows of samples for each run, the first ones drawn, and as many held-out images."""
+    """Two rows with the first samples of each run, and as many held-out images."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 1.25 * (len(runs) + 1)), layout="constrained")
@@ -49,6 +49,7 @@ def samples(runs: list[Run], out: Path) -> None:
 
 
 def main() -> None:
+    """Draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--samples", action="store_true")

@@ -1,10 +1,9 @@
-"""Seven pairs of generator and critic, four games, one setting each: which of them train at all?
+"""Seven pairs of generator and critic networks, four losses, one setting each: which of them train at all?
 
     python -m benchmarks.robustness DATA_SET --data-dir DATA --out RUNS [--full] [--only gp] [--steps 1000]
 
-Small by default: 32 pixels, 16 channels and residual nets of 32 layers; ``--full`` has 64 pixels, 64 channels
-and the 101 layers of the paper, and wants an accelerator. Prints the Fréchet distance of samples in each
-cell.
+Small by default: 32 pixels, 16 channels and residual networks of 32 layers; ``--full`` uses 64 pixels, 64
+channels and the 101 layers of the paper, and needs an accelerator. Prints the FD of samples in each cell.
 
 References:
     | Improved Training of Wasserstein GANs (Gulrajani et al., 2017), figure 2
@@ -35,7 +34,7 @@ LATENT = 128
 
 @dataclass(frozen=True)
 class Scale:
-    """How large everything is."""
+    """Size of images and networks."""
 
     side: int
     width: int
@@ -59,7 +58,7 @@ def dcgan(scale: Scale, shape: Shape, norm: str | None) -> tuple[nn.Module, nn.M
 
 
 def crippled(scale: Scale, shape: Shape, norm: str | None) -> tuple[nn.Module, nn.Module]:
-    """A generator without normalisation and with as many filters in every stage."""
+    """A generator without normalisation and with the same number of filters in every stage."""
     flat = [scale.width] * len(scale.channels)
     return conv_decoder(LATENT, shape, flat, 5, last=False, norm=None), dcgan(scale, shape, norm)[1]
 
@@ -84,7 +83,7 @@ def gated(scale: Scale, shape: Shape, norm: str | None) -> tuple[nn.Module, nn.M
 
 
 def tanh(scale: Scale, shape: Shape, norm: str | None) -> tuple[nn.Module, nn.Module]:
-    """Activations that saturate."""
+    """Saturating activations."""
     return (
         conv_decoder(LATENT, shape, scale.channels[::-1], 5, last=False, activation=nn.Tanh),
         conv_encoder(shape, 1, scale.channels, 5, norm=norm, activation=nn.Tanh),
@@ -92,7 +91,7 @@ def tanh(scale: Scale, shape: Shape, norm: str | None) -> tuple[nn.Module, nn.Mo
 
 
 def resnet(scale: Scale, shape: Shape, norm: str | None) -> tuple[nn.Module, nn.Module]:
-    """Residual nets, 101 layers each at full scale."""
+    """Residual networks, 101 layers each at full scale."""
     return (
         resnet_generator(LATENT, shape, scale.width, scale.blocks),
         resnet_critic(shape, 1, scale.width, scale.blocks, norm),
@@ -103,18 +102,18 @@ PAIRS: dict[str, Make] = {
     "dcgan": dcgan, "crippled": crippled, "connected": connected, "bare": bare, "gated": gated, "tanh": tanh,
     "resnet": resnet,
 }  # fmt: skip
-# recipe, normalisation of the critic, and rates and turns as the paper's code has them; Adam with our momenta
-# moves all but the clipped one, and rates fall along a cosine
-GAMES: dict[str, tuple[str, str, dict[str, Any]]] = {
+# recipe, normalisation of the critic, and learning rates and n_critic as in the paper's code; all but the
+# clipped one use Adam with our momenta, and learning rates follow a cosine schedule
+LOSSES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "dcgan": ("dcgan", "batch", {"lr": 2e-4, "critic_lr": 2e-4}),
     "lsgan": ("lsgan", "batch", {"lr": 1e-4, "critic_lr": 1e-4}),
-    "clip": ("wgan", "batch", {"lr": 5e-5, "critic_lr": 5e-5, "turns": 5}),
-    "gp": ("wgan-gp", "layer", {"lr": 1e-4, "critic_lr": 1e-4, "turns": 5}),
+    "clip": ("wgan", "batch", {"lr": 5e-5, "critic_lr": 5e-5, "n_critic": 5}),
+    "gp": ("wgan-gp", "layer", {"lr": 1e-4, "critic_lr": 1e-4, "n_critic": 5}),
 }
 
 
 def main() -> None:
-    """Trains every cell and prints the table."""
+    """Train every cell and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
     parser.add_argument("--data-dir")
@@ -123,34 +122,34 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--only", choices=GAMES, nargs="*", default=list(GAMES))
+    parser.add_argument("--only", choices=LOSSES, nargs="*", default=list(LOSSES))
     parser.add_argument("--pairs", choices=PAIRS, nargs="*", default=list(PAIRS))
     arguments = parser.parse_args()
     scale = Scale(64, 64, 6) if arguments.full else Scale(32, 16, 2)
     data = pf.open_dataset(arguments.data, data_dir=arguments.data_dir, size=scale.side)
     kind = f"{data.name}-{'full' if arguments.full else 'small'}-{arguments.steps}-{arguments.seed}"
-    about = floor = ""
+    about = reference = ""
     print("| pair | " + " | ".join(arguments.only) + " |\n" + "|---" * (1 + len(arguments.only)) + "|")
     for pair in arguments.pairs:
         cells = []
-        for game in arguments.only:
-            recipe, norm, settings = GAMES[game]
-            torch.manual_seed(Noise(arguments.seed, pair, game).integer())
+        for loss in arguments.only:
+            recipe, norm, settings = LOSSES[loss]
+            torch.manual_seed(Noise(arguments.seed, pair, loss).integer())
             decoder, critic = PAIRS[pair](scale, data.shape, norm)
             try:
-                out = arguments.out / kind / f"{pair}-{game}"
+                out = arguments.out / kind / f"{pair}-{loss}"
                 run = pf.train(
                     recipe, data, out=out, seed=arguments.seed, latent_dim=LATENT,
                     steps=arguments.steps, decoder=nn.Sequential(decoder, nn.Sigmoid()), critic=critic,
                     device=arguments.device, progress=False, batch_size=64, **settings,
                 )  # fmt: skip
                 found = run.evaluate(metrics=("samples", "floor"))
-                about, floor = extractor(found), f"{found['floor']['frechet']['value']:.3g}"
+                about, reference = extractor(found), f"{found['floor']['frechet']['value']:.3g}"
                 cells.append(f"{found['samples']['frechet']['value']:.1f}")
             except DivergedError:
                 cells.append("diverged")
         print(f"| {pair} | " + " | ".join(cells) + " |", flush=True)
-    print(f"Fréchet distance; {about}; training rows {floor}; seed {arguments.seed}, {arguments.steps} steps")
+    print(f"FD; {about}; train reference {reference}; seed {arguments.seed}, {arguments.steps} steps")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Models of text: lines that come back and samples that read like lines, and lines moved to another style.
+"""Models of text: reconstructions, samples, and style transfer.
 
     python -m benchmarks.text --data-dir DATA --out RUNS [--only shakespeare] [--seeds 0 1 2]
 
-Prints a table for each group (docs/results). Runs that are finished are not trained again. The upper baseline
-of the transfers, which is told all pairs and sees every word, is ``benchmarks.translator``.
+Prints a table for each group (docs/results). Finished runs are not trained again. An upper baseline of style
+transfer, trained on all pairs, is ``benchmarks.translator``.
 """
 
 from __future__ import annotations

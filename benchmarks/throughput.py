@@ -1,10 +1,10 @@
-"""Is the general loop as fast as a loop written by hand? Same networks, same data, one process.
+"""Speed of the library's training loop relative to a loop written by hand, for the same networks and data.
 
     python -m benchmarks.throughput --threads 2 [--device cuda]
 
-The two loops take turns in short rounds, so that whatever else the machine does falls on both;
-what is printed is the ratio of their speeds, its median and its range over rounds. Both use the
-library's MMD and fused Adam: it is the loop that is compared, not the objective.
+The two loops alternate in short rounds of one process, so that other load on the machine affects both. The
+median and the range of the ratio over rounds are printed. Both loops use the library's MMD and fused Adam:
+the loops are compared, not the objectives.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from pushforward.training import Loop
 
 
 def rows(shape: tuple[int, ...], n: int = 10_000) -> Dataset:
-    """Random bytes of the shape of images; a network is as fast on them as on photographs."""
+    """Random bytes in the shape of images."""
     x = torch.randint(0, 256, (n, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return Dataset("noise", Split(x), Split(x[:2]), in_unit_interval=True)
 
 
 def by_hand(built: Recipe, data: Tensor, recipe: str, device: torch.device) -> Iterator[None]:
-    """The loop one would write for these networks and no others: all rows lie on the device."""
+    """A loop written for these networks only, with all rows on the device."""
     model, data = built.model.to(device), data.to(device)
     batch, weight = built.training.batch_size, float(getattr(model, "weight", 0))
     encoder: nn.Module = model.encoder.get_submodule("net")
     decoder, discrepancy = model.decoder, model.discrepancy
     assert discrepancy is not None
-    game = discrepancy if isinstance(discrepancy, Discrepancy) else None
+    adversarial = discrepancy if isinstance(discrepancy, Discrepancy) else None
     critic = list(discrepancy.parameters())
     own = [*model.encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(own, lr=1e-3, fused=True)
@@ -62,10 +62,10 @@ def by_hand(built: Recipe, data: Tensor, recipe: str, device: torch.device) -> I
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            if other is not None and game is not None:
+            if other is not None and adversarial is not None:
                 with torch.no_grad():
                     code = encoder(x)
-                loss = -game.critic_objective(code, z)
+                loss = -adversarial.critic_objective(code, z)
                 other.zero_grad()
                 loss.backward()
                 other.step()
@@ -81,20 +81,20 @@ def general(built: Recipe, data: Dataset, device: torch.device) -> Iterator[None
 
 
 def seconds(steps: Iterator[None], n: int) -> float:
-    """How long n steps take, until the device has done them."""
-    update_state: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    update_state()
+    """Seconds that n steps take, including the work queued on the device."""
+    synchronize: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    synchronize()
     begun = time.perf_counter()
     for _ in range(n):
         next(steps)
-    update_state()
+    synchronize()
     return time.perf_counter() - begun
 
 
 def compare(
     recipe: str, shape: tuple[int, ...], rounds: int, network: str | None, device: torch.device
 ) -> dict[str, object]:
-    """Speeds of both loops in images a second, and their ratio."""
+    """Speeds of both loops in images per second, and their ratio."""
     data = rows(shape)
 
     def build() -> Recipe:
@@ -111,7 +111,7 @@ def compare(
     seconds(loops["by hand"], 5)
     took: dict[str, list[float]] = {name: [] for name in loops}
     for i in range(rounds):
-        for name in sorted(loops, reverse=bool(i % 2)):  # neither always goes first
+        for name in sorted(loops, reverse=bool(i % 2)):  # alternate which one goes first
             took[name].append(seconds(loops[name], steps))
     ratios = sorted(a / b for a, b in zip(took["by hand"], took["library"], strict=True))
     speed: Callable[[str], float] = lambda name: (  # noqa: E731
@@ -130,7 +130,7 @@ def compare(
 
 
 def main() -> None:
-    """Prints one JSON object a line."""
+    """Print one JSON object per line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=11)

@@ -1,10 +1,10 @@
-"""A translator that is told all pairs, attends to every word and may copy it: an upper baseline.
+"""An upper baseline of style transfer: a sequence-to-sequence model with attention and copying, trained on pairs.
 
     python -m benchmarks.translator --data shakespeare --data-dir DATA --out RUNS [--steps 5000]
 
-What a code of a hundred numbers must squeeze through, it sees whole. It prints the figures of the section
-``transfer``, by a judge that learns from its training lines, and keeps its weights and its lines under RUNS;
-what is there is not learnt again.
+Unlike an auto-encoder it is not limited to a code of a hundred dimensions. It prints the metrics of ``transfer``,
+with a style classifier trained on its training lines, and stores its weights and its lines under RUNS. Stored
+models are not trained again.
 
 References:
     | Shakespearizing Modern Language Using Copy-Enriched Sequence-to-Sequence Models (Jhamtani et al., 2017)
@@ -38,18 +38,18 @@ from pushforward.text.tokens import BEGIN, END, PAD, lengths, told_before
 from pushforward.text.vocabulary import Vocabulary
 
 WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.3
-POOL = 20  # batches
-PIECES = 4000  # of the plays larger ones than auto-encoders take: a word is copied or changed at once
+POOL = 20  # batches that are sorted by length together
+PIECES = 4000  # tokens in the vocabulary: larger than those of auto-encoders, so that words are copied whole
 WIDTHS = {"greedy": 1, "beam of 5": 5}
-DRAWN = 40  # lines, to choose the one that agrees with them
+SAMPLES = 40  # lines sampled for minimum Bayes risk decoding
 
-# from scores (N, W) and nats (N, W, V) of what may follow to new scores, and of each line (N, W) which one it
-# goes on from and with what token
+# Maps scores (N, W) and log-probabilities (N, W, V) of next tokens to new scores (N, W), and for each line to the
+# index of the line that it continues and the token that it appends, (N, W) both.
 Pick = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 class Source(NamedTuple):
-    """A line as it is looked at: tokens (N, T), the states (N, T, 2H) there, and keys (N, H, T) to them."""
+    """An encoded source line: tokens (N, T), states (N, T, 2H), and attention keys (N, H, T)."""
 
     x: Tensor
     states: Tensor
@@ -57,12 +57,12 @@ class Source(NamedTuple):
 
 
 class Translator(nn.Module):
-    r"""Reads a line both ways, and writes each word from the vocabulary or from where it looks.
+    r"""A bidirectional GRU encoder and a GRU decoder that generates from the vocabulary or copies from the source.
 
     .. math:: p(w) = g\, \mathrm{softmax}(o)_w + (1 - g) \sum_{i : x_i = w} a_i
 
-    It begins as one that copies: of places it prefers those after the word just written, and the gate is
-    nearly shut.
+    It is initialised to copy: attention prefers the place after the token just written, and the gate g is
+    nearly closed.
     """
 
     def __init__(self, pieces: int) -> None:
@@ -81,7 +81,7 @@ class Translator(nn.Module):
         self.drop = nn.Dropout(DROPOUT)
 
     def read(self, x: Tensor) -> tuple[Source, Tensor]:
-        """What is looked at, and the writer's first state."""
+        """The encoded source, and the first state of the decoder."""
         states, _ = self.reader(packed(self.drop(self.embedding(x)), lengths(x)))
         states = pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])[0]
         kept = (x != PAD).unsqueeze(-1)
@@ -92,13 +92,13 @@ class Translator(nn.Module):
     def forward(
         self, source: Source, state: Tensor, before: Tensor, sizes: Tensor, style: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Probabilities (N, S, V) of what follows the tokens ``before`` (N, S), and the state after them.
+        """Probabilities (N, S, V) of the tokens after each of ``before`` (N, S), and the state after the last.
 
-        Of each row the first ``sizes`` (N,) places are written.
+        Only the first ``sizes`` (N,) places of each row are computed.
         """
         fed = self.drop(self.embedding(before))
-        told = self.style(style).unsqueeze(1).expand(-1, before.shape[1], -1)
-        states, state = self.writer(packed(torch.cat([fed, told], dim=-1), sizes), state)
+        wanted = self.style(style).unsqueeze(1).expand(-1, before.shape[1], -1)
+        states, state = self.writer(packed(torch.cat([fed, wanted], dim=-1), sizes), state)
         states = self.drop(pad_packed_sequence(states, batch_first=True, total_length=before.shape[1])[0])
         scores = states @ source.keys / math.sqrt(WIDTH)
         scores = scores + self.follow * (before.unsqueeze(2) == told_before(source.x).unsqueeze(1))
@@ -110,7 +110,7 @@ class Translator(nn.Module):
         return (gate * written).scatter_add(2, place, (1 - gate) * look), state
 
     def loss(self, x: Tensor, given: Tensor, style: Tensor) -> Tensor:
-        """Nats of a token of the lines that are wanted, a mean."""
+        """Mean negative log-likelihood per token of the target lines ``given``, in nats."""
         sizes = lengths(given)
         p, _ = self(*self.read(x), told_before(given), sizes, style)
         kept = torch.arange(given.shape[1]) < sizes.unsqueeze(1)
@@ -120,9 +120,9 @@ class Translator(nn.Module):
     def write(
         self, x: Tensor, style: Tensor, longest: int, score: Tensor, pick: Pick
     ) -> tuple[Tensor, Tensor]:
-        """W lines (N, W, longest) of each row (N, T) in the style that is wanted, and their scores (N, W).
+        """W lines (N, W, longest) for each row (N, T) in the wanted style, and their scores (N, W).
 
-        ``score`` is what they begin with; ``pick`` says at each place which lines go on, and how.
+        Scores start at ``score``; ``pick`` chooses at each place which lines to continue, and with which token.
         """
         n, width = score.shape
         source, state = self.read(x)
@@ -147,22 +147,22 @@ class Translator(nn.Module):
         return made.view(n, width, longest), score
 
     def search(self, x: Tensor, style: Tensor, longest: int, width: int) -> Tensor:
-        """Lines (N, longest), the likeliest a token of ``width`` followed at once.
+        """Lines (N, longest) by beam search: of ``width`` lines the one with the highest log-probability per token.
 
-        A width of 1 takes the most likely token at each place.
+        A width of 1 is greedy decoding.
         """
 
         def pick(score: Tensor, nats: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             best, at = (score.unsqueeze(2) + nats).flatten(1).topk(width)
             return best, at // nats.shape[2], at % nats.shape[2]
 
-        alone = torch.tensor([0.0] + [-torch.inf] * (width - 1))  # lines begin alike: one speaks for all
+        alone = torch.tensor([0.0] + [-torch.inf] * (width - 1))  # all lines start equal: keep one of them
         made, score = self.write(x, style, longest, alone.expand(len(x), -1), pick)
         likeliest = (score / lengths(made.flatten(0, 1)).view(score.shape)).argmax(1)
         return made[torch.arange(len(x)), likeliest]
 
     def sample(self, x: Tensor, style: Tensor, longest: int, count: int) -> Tensor:
-        """Lines (N, C, longest), ``count`` of each row, as likely as the model says; all end in time."""
+        """Lines (N, C, longest): ``count`` samples for each row, all terminated within ``longest``."""
 
         def pick(score: Tensor, nats: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             token = nats.exp().flatten(0, 1).multinomial(1).view(score.shape)
@@ -172,30 +172,30 @@ class Translator(nn.Module):
 
 
 def trimmed(x: Tensor) -> Tensor:
-    """Lines without columns of padding alone."""
+    """Lines without the columns that hold only padding."""
     return x[:, : int(lengths(x).max())]
 
 
-def agreed(told: Sequence[Sequence[str]], drawn: Sequence[Sequence[str]]) -> list[str]:
-    """Of lines told in several ways, those that BLEU expects most of: its mean over drawn lines.
+def minimum_bayes_risk(candidates: Sequence[Sequence[str]], samples: Sequence[Sequence[str]]) -> list[str]:
+    """For each row, the candidate with the highest mean BLEU against sampled lines.
 
     References:
         | Minimum Bayes-Risk Decoding for Statistical Machine Translation (Kumar & Byrne, 2004)
         | https://aclanthology.org/N04-1022
 
-    >>> agreed([["a b c d", "a b c e"]], [["a b c e", "a b c e", "a b c d"]])
+    >>> minimum_bayes_risk([["a b c d", "a b c e"]], [["a b c e", "a b c e", "a b c d"]])
     ['a b c e']
     """
 
     def expected(line: str, answers: Sequence[str]) -> float:
         return sum(sentence_bleu(line, [answer]) for answer in answers)
 
-    pairs = zip(told, drawn, strict=True)
-    return [max(dict.fromkeys(ways), key=lambda line: expected(line, answers)) for ways, answers in pairs]
+    rows = zip(candidates, samples, strict=True)
+    return [max(dict.fromkeys(lines), key=lambda line: expected(line, answers)) for lines, answers in rows]
 
 
-def learn(data: Dataset, seed: int, steps: int) -> Translator:
-    """A translator between both styles, in both directions."""
+def fit(data: Dataset, seed: int, steps: int) -> Translator:
+    """Train a translator between both styles, in both directions."""
     train = data.train
     assert data.vocabulary is not None
     assert train.y is not None
@@ -209,7 +209,7 @@ def learn(data: Dataset, seed: int, steps: int) -> Translator:
         epoch, place = divmod(step, per_epoch)
         if place == 0:
             order = rows[noise(epoch).permutation(len(rows))[: per_epoch * BATCH]]
-            pools = order.split(POOL * BATCH)  # of which rows of like length share a batch
+            pools = order.split(POOL * BATCH)  # rows of similar length share a batch
             order = torch.cat([pool[lengths(train.x[pool]).argsort()] for pool in pools])
             deal = noise(epoch, "deal").permutation(per_epoch)
         start = int(deal[place]) * BATCH
@@ -221,31 +221,33 @@ def learn(data: Dataset, seed: int, steps: int) -> Translator:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         if step % 200 == 0:
-            print(f"step {step}: {loss.item():.3f} nats a token", flush=True)
+            print(f"step {step}: {loss.item():.3f} nats per token", flush=True)
     return model
 
 
-def tell(model: Translator, words: Vocabulary, x: Tensor, style: Tensor) -> dict[str, list[str]]:
-    """What lines (N, T) become in the styles that are wanted, by each way of choosing.
+def rewrite(model: Translator, words: Vocabulary, x: Tensor, style: Tensor) -> dict[str, list[str]]:
+    """Lines (N, T) rewritten in the wanted styles (N,), by each decoding method.
 
-    To copy is one of the ways that are agreed on.
+    The copied line is one of the candidates of minimum Bayes risk decoding.
     """
-    told: dict[str, list[str]] = {}
-    short = lengths(x).argsort()  # lines of like length are done at once
+    rewritten: dict[str, list[str]] = {}
+    short = lengths(x).argsort()  # lines of similar length are decoded together
     for rows in short.split(64):
         part = (trimmed(x[rows]), style[rows], x.shape[1])
-        drawn = model.sample(*part, DRAWN)
+        samples = model.sample(*part, SAMPLES)
         ways = {name: words.lines(model.search(*part, width)) for name, width in WIDTHS.items()}
         every = zip(words.lines(part[0]), *ways.values(), strict=True)
-        ways["most agreed"] = agreed(list(every), [words.lines(lines) for lines in drawn])
+        ways["minimum Bayes risk"] = minimum_bayes_risk(
+            list(every), [words.lines(lines) for lines in samples]
+        )
         for name, lines in ways.items():
-            told.setdefault(name, []).extend(lines)
+            rewritten.setdefault(name, []).extend(lines)
     back = short.argsort().tolist()
-    return {name: [lines[place] for place in back] for name, lines in told.items()}
+    return {name: [lines[place] for place in back] for name, lines in rewritten.items()}
 
 
 def main() -> None:
-    """Learns, tells the lines that were held out in their other style, and prints figures."""
+    """Train, rewrite held-out lines in the other style, and print metrics."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="shakespeare")
     parser.add_argument("--data-dir")
@@ -255,7 +257,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data = open_dataset(arguments.data, data_dir=arguments.data_dir)
     if data.vocabulary is None or data.train.paired is None or data.test.y is None:
-        raise SystemExit(f"{data.name} has no pairs to learn from")
+        raise SystemExit(f"{data.name} has no pairs to train on")
     words = Vocabulary.of(data.vocabulary.lines(data.train.x), PIECES, lower=True)
     data = open_dataset(arguments.data, data_dir=arguments.data_dir, words=words)
     test = data.test
@@ -267,14 +269,14 @@ def main() -> None:
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             part = kept.with_suffix(".part")
-            save_model(learn(data, seed, arguments.steps), part)
+            save_model(fit(data, seed, arguments.steps), part)
             part.replace(kept)
         model = Translator(len(words)).eval()
         load_model(model, kept)
         torch.manual_seed(seed)
-        told = tell(model, words, test.x, 1 - test.y)
-        replace_text(kept.with_suffix(".json"), json.dumps(told, indent=1))
-        found = moved(data, style_classifier, test.x, test.y, test.paired, told)
+        rewritten = rewrite(model, words, test.x, 1 - test.y)
+        replace_text(kept.with_suffix(".json"), json.dumps(rewritten, indent=1))
+        found = moved(data, style_classifier, test.x, test.y, test.paired, rewritten)
         print(json.dumps({"seed": seed, "steps": arguments.steps, **found}, indent=1), flush=True)
 
 

@@ -1,14 +1,14 @@
-"""Why the distance matters: two laws on parallel lines, and the table of f-divergences.
+"""Divergences of two distributions on parallel segments, and the table of f-divergences.
 
     python examples/divergences.py [divergences.png]
 
-P is uniform on the segment {0} x [0, 1], Q on {θ} x [0, 1]. They do not overlap unless θ = 0: the KL is
-infinite, the Jensen-Shannon divergence log 2 and the total variation 1 however near they are; only W1 and MMD
-have a slope that says where to go. Lines are closed forms, dots are what the library says of samples.
+P is uniform on the segment {0} x [0, 1], Q on {θ} x [0, 1]. Their supports are disjoint unless θ = 0: the KL
+is infinite, the Jensen-Shannon divergence is log 2 and the total variation 1 at every other θ; only W1 and MMD
+have a gradient in θ. Lines are closed forms, dots are computed by the library from samples.
 
-The f-divergences are drawn as the table has them: f of the ratio p/q, its conjugate, and what makes a
-critic's logit a number that the conjugate knows. With the best critic the bound is the divergence, as the
-printed table shows.
+The f-divergences are drawn as in the paper's table: f as a function of the ratio p/q, its conjugate, and the
+activation that maps a critic's logit into the domain of the conjugate. With the optimal critic the bound
+equals the divergence, as the printed table shows.
 
 References:
     | Wasserstein GAN (Arjovsky et al., 2017), example 1 and figure 1
@@ -31,14 +31,14 @@ from pushforward.metrics.transport import wasserstein
 
 WIDTH = 0.5  # bandwidth of the Gaussian kernel
 ROWS_OF_EACH = 200
-P, Q = (0.5, 0.5), (0.25, 0.75)  # two laws on two points, for the table
+P, Q = (0.5, 0.5), (0.25, 0.75)  # two distributions on two points, for the table
 
 
 def closed_forms(theta: float) -> dict[str, float]:
     """Every divergence of the two segments at distance θ."""
     apart = theta != 0
     h = WIDTH
-    # E k(u, u') of two uniform numbers, by which both segments' own kernels and their cross term are known
+    # E k(u, u') of two uniform numbers: both terms within the segments, and a factor of the cross term
     line = h * math.sqrt(2 * math.pi) * math.erf(1 / (math.sqrt(2) * h)) - 2 * h * h * (
         1 - math.exp(-1 / (2 * h * h))
     )
@@ -52,13 +52,13 @@ def closed_forms(theta: float) -> dict[str, float]:
 
 
 def segments(theta: float, n: int = ROWS_OF_EACH) -> tuple[Tensor, Tensor]:
-    """Evenly spaced points of Q and P, (n, 2): samples without noise."""
+    """Evenly spaced points of Q and P, (n, 2)."""
     height = (torch.arange(n, dtype=torch.float64) + 0.5) / n
     return torch.stack([torch.full_like(height, theta), height], 1), torch.stack([0 * height, height], 1)
 
 
 def of_samples(theta: float) -> dict[str, float]:
-    """What the library says of samples of both."""
+    """W1 and MMD² as the library computes them from points of both segments."""
     q, p = segments(theta)
     return {
         "W1": wasserstein(q, p, power=1),
@@ -67,8 +67,8 @@ def of_samples(theta: float) -> dict[str, float]:
 
 
 def divergences() -> dict[str, tuple[float, float]]:
-    """Every f-divergence of P and Q: by its definition, and as the bound with the best critic."""
-    p, q = (torch.tensor(law, dtype=torch.float64) for law in (P, Q))
+    """Every f-divergence of P and Q: by its definition, and as the bound with the optimal critic."""
+    p, q = (torch.tensor(weights, dtype=torch.float64) for weights in (P, Q))
     found = {}
     for name, row in ROWS.items():
         logit = row.optimum((p / q).log())
@@ -78,7 +78,7 @@ def divergences() -> dict[str, tuple[float, float]]:
 
 
 def main(path: str = "divergences.png") -> None:
-    """Draws the pictures and prints the table."""
+    """Draw the figure and print the table."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(16, 4.5), layout="constrained")
@@ -109,10 +109,10 @@ def main(path: str = "divergences.png") -> None:
     slopes.set_title("the critic's output g(v) for a logit v", fontsize=10)
     slopes.set_ylim(-6, 4)
     figure.savefig(path, dpi=120)
-    print(f"P = {P}, Q = {Q}\n{'':<18} {'divergence':>10} {'best bound':>10}")
+    print(f"P = {P}, Q = {Q}\n{'':<18} {'divergence':>10} {'bound':>10}")
     for name, (value, bound) in divergences().items():
         print(f"{name:<18} {value:>10.6f} {bound:>10.6f}")
-    print(f"the picture lies in {path}")
+    print(f"figure written to {path}")
 
 
 if __name__ == "__main__":

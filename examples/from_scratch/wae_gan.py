@@ -1,7 +1,7 @@
 """WAE-GAN in plain PyTorch, from top to bottom, on scikit-learn's handwritten digits.
 
-It trains the same model as ``pushforward train wae-gan digits``, step for step: only the data
-and the random numbers are the library's. A test holds the library to the numbers printed here.
+It trains the same model as ``pushforward train wae-gan digits``, step for step; only the data and the random
+numbers come from the library. A test compares the library with the numbers computed here.
 
 Wasserstein Auto-Encoders (Tolstikhin et al., 2018), algorithm 1, https://arxiv.org/abs/1711.01558
 """
@@ -20,7 +20,7 @@ SEED, LATENT, BATCH, WEIGHT, RATE = 0, 8, 100, 0.938, 1e-3
 
 
 def layers(*widths: int, norm: bool = True) -> list[nn.Module]:
-    """Linear layers, each with ReLU and, unless it is a critic's, BatchNorm before it."""
+    """Linear layers, each followed by BatchNorm (if ``norm``) and ReLU."""
     built: list[nn.Module] = []
     for a, b in pairwise(widths):
         built += [nn.Linear(a, b, bias=not norm), *([nn.BatchNorm1d(b)] if norm else []), nn.ReLU()]
@@ -28,7 +28,7 @@ def layers(*widths: int, norm: bool = True) -> list[nn.Module]:
 
 
 def train(steps: int, planned: int = 6000) -> list[tuple[float, float, float]]:
-    """The first ``steps`` of a run of ``planned``: cost, weighted match and critic's loss of each."""
+    """Reconstruction, weighted discrepancy and critic loss of the first ``steps`` of a run of ``planned``."""
     data = open_dataset("digits").train
     torch.manual_seed(Noise(SEED, "weights").integer())
     encoder = nn.Sequential(nn.Flatten(), *layers(64, 256, 256), nn.Linear(256, LATENT))
@@ -50,18 +50,18 @@ def train(steps: int, planned: int = 6000) -> list[tuple[float, float, float]]:
         for optimizer in (model, player):
             optimizer.param_groups[0]["lr"] = RATE * (done / 0.05 if done < 0.05 else cosine)
 
-        # Encoder and decoder: the roles are exchanged, codes want to be taken for draws of the
-        # prior. The critic's view of the prior is a constant here, kept so that the value is a bound.
+        # Encoder and decoder, non-saturating: the encoder makes the critic classify codes as draws of the
+        # prior. The critic's term on the prior is a constant here, kept so that the value is a bound.
         codes = encoder(x)
-        cost = (decoder(codes) - x).square().flatten(1).sum(1).mean()
+        reconstruction = (decoder(codes) - x).square().flatten(1).sum(1).mean()
         discrepancy = WEIGHT * (F.softplus(-critic(codes)).mean() + F.softplus(critic(z)).mean())
         model.zero_grad()
-        (cost + discrepancy).backward()
+        (reconstruction + discrepancy).backward()
         model.step()
 
         # The critic: codes of the same rows, encoded again, against the same draws of the prior.
         for norm in (part for part in encoder if isinstance(part, nn.BatchNorm1d)):
-            norm.track_running_stats = False  # statistics are kept in the encoder's own turn
+            norm.track_running_stats = False  # only the encoder's own update changes them
         codes = encoder(x).detach()
         for norm in (part for part in encoder if isinstance(part, nn.BatchNorm1d)):
             norm.track_running_stats = True
@@ -69,11 +69,14 @@ def train(steps: int, planned: int = 6000) -> list[tuple[float, float, float]]:
         player.zero_grad()
         loss.backward()
         player.step()
-        terms.append((cost.item(), discrepancy.item(), loss.item()))
+        terms.append((reconstruction.item(), discrepancy.item(), loss.item()))
     return terms
 
 
 if __name__ == "__main__":
-    for step, (cost, discrepancy, loss) in enumerate(train(1000)):
+    for step, (reconstruction, discrepancy, loss) in enumerate(train(1000)):
         if step % 100 == 99:
-            print(f"step {step + 1:4}: cost {cost:.4f}, match {discrepancy:.4f}, critic {loss:.4f}")
+            print(
+                f"step {step + 1:4}: reconstruction {reconstruction:.4f}, discrepancy {discrepancy:.4f}, "
+                f"critic {loss:.4f}"
+            )

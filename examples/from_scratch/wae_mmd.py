@@ -1,7 +1,7 @@
 """WAE-MMD in plain PyTorch, from top to bottom, on scikit-learn's handwritten digits.
 
-It trains the same model as ``pushforward train wae-mmd digits``, step for step: only the data
-and the random numbers are the library's. A test holds the library to the numbers printed here.
+It trains the same model as ``pushforward train wae-mmd digits``, step for step; only the data and the random
+numbers come from the library. A test compares the library with the numbers computed here.
 
 Wasserstein Auto-Encoders (Tolstikhin et al., 2018), algorithm 2, https://arxiv.org/abs/1711.01558
 """
@@ -20,7 +20,7 @@ SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def kernel(x: Tensor, y: Tensor) -> Tensor:
-    """The inverse multiquadric of all pairs, summed over seven scales."""
+    """The inverse multiquadric kernel of all pairs, summed over seven scales."""
     squares = (x[:, None] - y[None]).square().sum(-1)
     return sum((s * 2 * LATENT / (s * 2 * LATENT + squares) for s in SCALES), torch.zeros_like(squares))
 
@@ -34,13 +34,13 @@ def mmd(q: Tensor, p: Tensor) -> Tensor:
 
 
 def layers(*widths: int) -> list[nn.Module]:
-    """Linear layers, each with BatchNorm and ReLU."""
+    """Linear layers, each followed by BatchNorm and ReLU."""
     pairs = pairwise(widths)
     return [part for a, b in pairs for part in (nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), nn.ReLU())]
 
 
 def train(steps: int, planned: int = 6000) -> list[tuple[float, float]]:
-    """The first ``steps`` of a run of ``planned``: cost and weighted match of each."""
+    """Reconstruction and weighted discrepancy of the first ``steps`` of a run of ``planned``."""
     data = open_dataset("digits").train
     torch.manual_seed(Noise(SEED, "weights").integer())
     encoder = nn.Sequential(nn.Flatten(), *layers(64, 256, 256), nn.Linear(256, LATENT))
@@ -57,20 +57,20 @@ def train(steps: int, planned: int = 6000) -> list[tuple[float, float]]:
         z = Noise(SEED, "step", step, 0, "prior").normal(BATCH, LATENT)
 
         codes = encoder(x)
-        cost = (decoder(codes) - x).square().flatten(1).sum(1).mean()
+        reconstruction = (decoder(codes) - x).square().flatten(1).sum(1).mean()
         discrepancy = WEIGHT * mmd(codes, z)
 
         done = step / planned
         cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95))
         optimizer.param_groups[0]["lr"] = RATE * (done / 0.05 if done < 0.05 else cosine)
         optimizer.zero_grad()
-        (cost + discrepancy).backward()
+        (reconstruction + discrepancy).backward()
         optimizer.step()
-        terms.append((cost.item(), discrepancy.item()))
+        terms.append((reconstruction.item(), discrepancy.item()))
     return terms
 
 
 if __name__ == "__main__":
-    for step, (cost, discrepancy) in enumerate(train(1000)):
+    for step, (reconstruction, discrepancy) in enumerate(train(1000)):
         if step % 100 == 99:
-            print(f"step {step + 1:4}: cost {cost:.4f}, match {discrepancy:+.4f}")
+            print(f"step {step + 1:4}: reconstruction {reconstruction:.4f}, discrepancy {discrepancy:+.4f}")

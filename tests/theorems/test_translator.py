@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import chi2
 
-from benchmarks.translator import Translator, agreed, tell, trimmed
+from benchmarks.translator import Translator, minimum_bayes_risk, rewrite, trimmed
 from pushforward.text.tokens import BEGIN, END, PAD, lengths, told_before
 
 PIECES, WORDS = 7, (4, 5, 6)
@@ -88,10 +88,10 @@ def test_lines_are_drawn_as_often_as_the_model_says(translator):
 
 def test_what_is_agreed_on_is_what_bleu_expects_most_of():
     drawn = [["to be or not"] * 3 + ["to be or so"]]
-    assert agreed([["to be or so", "to be or not"]], drawn) == ["to be or not"]
-    assert agreed([["to be or so", "not to be"]], drawn) == ["to be or so"]
+    assert minimum_bayes_risk([["to be or so", "to be or not"]], drawn) == ["to be or not"]
+    assert minimum_bayes_risk([["to be or so", "not to be"]], drawn) == ["to be or so"]
     never = ["a b c d x y z w", "a b"]  # neither was drawn
-    assert agreed([never], [["a b c d", "a b c e"]]) == ["a b"]
+    assert minimum_bayes_risk([never], [["a b c d", "a b c e"]]) == ["a b"]
 
 
 class Words:
@@ -110,7 +110,7 @@ def test_every_line_comes_back_to_its_place(translator):
         row[:words] = torch.randint(4, 7, (words,))
         row[words] = END
     style = torch.arange(70) % 2
-    told = tell(translator, Words(), x, style)["greedy"]
+    told = rewrite(translator, Words(), x, style)["greedy"]
     alone = [
         Words().lines(translator.search(trimmed(line), one, 4, 1))[0]
         for line, one in zip(x.split(1), style.split(1), strict=True)
