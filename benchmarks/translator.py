@@ -1,10 +1,10 @@
-"""An upper baseline of style transfer: a sequence-to-sequence model with attention and copying, trained on pairs.
+"""An upper baseline of style transfer: sequence to sequence with attention and copying, trained on pairs.
 
     python -m benchmarks.translator --data shakespeare --data-dir DATA --out RUNS [--steps 5000]
 
-Unlike an auto-encoder it is not limited to a code of a hundred dimensions. It prints the metrics of ``transfer``,
-with a style classifier trained on its training lines, and stores its weights and its lines under RUNS. Stored
-models are not trained again.
+Unlike an auto-encoder it is not limited to a code of a hundred dimensions. It prints the metrics of
+``transfer``, with a style classifier trained on its training lines, and stores its weights and its lines under
+RUNS. Stored models are not trained again.
 
 References:
     | Shakespearizing Modern Language Using Copy-Enriched Sequence-to-Sequence Models (Jhamtani et al., 2017)
@@ -43,8 +43,8 @@ PIECES = 4000  # tokens in the vocabulary: larger than those of auto-encoders, s
 WIDTHS = {"greedy": 1, "beam of 5": 5}
 SAMPLES = 40  # lines sampled for minimum Bayes risk decoding
 
-# Maps scores (N, W) and log-probabilities (N, W, V) of next tokens to new scores (N, W), and for each line to the
-# index of the line that it continues and the token that it appends, (N, W) both.
+# Maps scores (N, W) and log-probabilities (N, W, V) of next tokens to new scores (N, W), and for each line to
+# the index of the line that it continues and the token that it appends, (N, W) both.
 Pick = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
@@ -57,7 +57,7 @@ class Source(NamedTuple):
 
 
 class Translator(nn.Module):
-    r"""A bidirectional GRU encoder and a GRU decoder that generates from the vocabulary or copies from the source.
+    r"""A bidirectional GRU encoder and a GRU decoder that writes words of the vocabulary or copies the source.
 
     .. math:: p(w) = g\, \mathrm{softmax}(o)_w + (1 - g) \sum_{i : x_i = w} a_i
 
@@ -92,7 +92,7 @@ class Translator(nn.Module):
     def forward(
         self, source: Source, state: Tensor, before: Tensor, sizes: Tensor, style: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Probabilities (N, S, V) of the tokens after each of ``before`` (N, S), and the state after the last.
+        """Probabilities (N, S, V) of the token after each of ``before`` (N, S), and the state after the last.
 
         Only the first ``sizes`` (N,) places of each row are computed.
         """
@@ -122,7 +122,7 @@ class Translator(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """W lines (N, W, longest) for each row (N, T) in the wanted style, and their scores (N, W).
 
-        Scores start at ``score``; ``pick`` chooses at each place which lines to continue, and with which token.
+        Scores start at ``score``; ``pick`` chooses at each place which lines to continue, and how.
         """
         n, width = score.shape
         source, state = self.read(x)
@@ -147,7 +147,7 @@ class Translator(nn.Module):
         return made.view(n, width, longest), score
 
     def search(self, x: Tensor, style: Tensor, longest: int, width: int) -> Tensor:
-        """Lines (N, longest) by beam search: of ``width`` lines the one with the highest log-probability per token.
+        """Lines (N, longest) by beam search: of ``width`` lines the one most probable per token.
 
         A width of 1 is greedy decoding.
         """

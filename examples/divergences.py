@@ -2,9 +2,9 @@
 
     python examples/divergences.py [divergences.png]
 
-P is uniform on the segment {0} x [0, 1], Q on {θ} x [0, 1]. Their supports are disjoint unless θ = 0: the KL
-is infinite, the Jensen-Shannon divergence is log 2 and the total variation 1 at every other θ; only W1 and MMD
-have a gradient in θ. Lines are closed forms, dots are computed by the library from samples.
+P is uniform on the segment {0} x [0, 1], Q on {θ} x [0, 1]. Unless θ = 0 their supports are disjoint: the KL
+is infinite, the Jensen-Shannon divergence is log 2 and the total variation is 1, whatever θ is; only W1 and
+MMD have a gradient in θ. Lines are closed forms, dots are computed by the library from samples.
 
 The f-divergences are drawn as in the paper's table: f as a function of the ratio p/q, its conjugate, and the
 activation that maps a critic's logit into the domain of the conjugate. With the optimal critic the bound

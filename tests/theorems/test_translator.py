@@ -1,4 +1,4 @@
-"""The upper baseline of transfers: it begins by copying, and its search finds what it should."""
+"""The upper baseline of style transfer: its initialisation copies, and its beam search finds the best line."""
 
 from itertools import product
 
@@ -86,7 +86,7 @@ def test_lines_are_drawn_as_often_as_the_model_says(translator):
     assert misses.item() < chi2.ppf(0.999, int(often.sum()))
 
 
-def test_what_is_agreed_on_is_what_bleu_expects_most_of():
+def test_minimum_bayes_risk_has_the_highest_mean_bleu():
     drawn = [["to be or not"] * 3 + ["to be or so"]]
     assert minimum_bayes_risk([["to be or so", "to be or not"]], drawn) == ["to be or not"]
     assert minimum_bayes_risk([["to be or so", "not to be"]], drawn) == ["to be or so"]
@@ -102,7 +102,7 @@ class Words:
 
 
 def test_every_line_comes_back_to_its_place(translator):
-    """Lines are told together with others of like length, and come back in the order in which they went."""
+    """Lines are decoded together with others of similar length, and returned in the order of the input."""
     torch.manual_seed(3)
     x = torch.full((70, 4), PAD)
     for row in x:
@@ -110,13 +110,13 @@ def test_every_line_comes_back_to_its_place(translator):
         row[:words] = torch.randint(4, 7, (words,))
         row[words] = END
     style = torch.arange(70) % 2
-    told = rewrite(translator, Words(), x, style)["greedy"]
+    rewritten = rewrite(translator, Words(), x, style)["greedy"]
     alone = [
         Words().lines(translator.search(trimmed(line), one, 4, 1))[0]
         for line, one in zip(x.split(1), style.split(1), strict=True)
     ]
-    assert told == alone
-    assert len(set(told)) > 10
+    assert rewritten == alone
+    assert len(set(rewritten)) > 10
 
 
 @torch.no_grad()
