@@ -3,7 +3,7 @@
     python -m benchmarks.translator --data shakespeare --data-dir DATA --out RUNS [--steps 5000]
 
 Unlike an auto-encoder it is not limited to a code of a hundred dimensions. It prints the metrics of
-``transfer``, with a style classifier trained on its training lines, and stores its weights and its lines under
+``transfer``, with a style classifier trained on its training lines, and stores its weights and its lines in
 RUNS. Stored models are not trained again.
 
 References:
@@ -57,7 +57,7 @@ class Source(NamedTuple):
 
 
 class Translator(nn.Module):
-    r"""A bidirectional GRU encoder and a GRU decoder that writes words of the vocabulary or copies the source.
+    r"""A bidirectional GRU encoder and a GRU decoder that writes words of the vocabulary or copies them.
 
     .. math:: p(w) = g\, \mathrm{softmax}(o)_w + (1 - g) \sum_{i : x_i = w} a_i
 

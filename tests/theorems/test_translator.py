@@ -1,4 +1,4 @@
-"""The upper baseline of style transfer: its initialisation copies, and its beam search finds the best line."""
+"""The upper baseline of style transfer: its initialisation copies, and beam search finds the best line."""
 
 from itertools import product
 
@@ -101,7 +101,7 @@ class Words:
         return [" ".join(map(str, row[: int((row == END).int().argmax())].tolist())) for row in x]
 
 
-def test_every_line_comes_back_to_its_place(translator):
+def test_lines_are_returned_in_the_order_of_the_input(translator):
     """Lines are decoded together with others of similar length, and returned in the order of the input."""
     torch.manual_seed(3)
     x = torch.full((70, 4), PAD)
@@ -120,8 +120,8 @@ def test_every_line_comes_back_to_its_place(translator):
 
 
 @torch.no_grad()
-def test_it_begins_by_copying():
-    """Before a step is taken the likeliest line is the one that is read."""
+def test_its_initialisation_copies():
+    """Before training the most probable line is the source itself."""
     torch.manual_seed(0)
     x = torch.stack([4 + torch.randperm(46)[:12] for _ in range(20)])
     x[:, -1] = END
