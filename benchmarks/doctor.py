@@ -162,7 +162,7 @@ def recipe(name: str, data: Callable[[], Any], **options: Any) -> Case:
             arguments["encoder"] = arguments["encoder"]()
         run = pf.train(name, source, out=folder, seed=seed, progress=False, **arguments)
         run = pf.load(folder, source, **{k: v for k, v in arguments.items() if k == "encoder"})
-        return Diagnosis(run.evidence(2000), run.history, run.step, run.config["resolved"]["batch_size"])
+        return Diagnosis(run.evaluation_context(2000), run.history, run.step, run.config["resolved"]["batch_size"])
 
     return case
 

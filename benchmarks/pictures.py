@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 import pushforward as pf
-from pushforward.report.pictures import show_codes, show_images
+from pushforward.report.axes import show_codes, show_images
 from pushforward.runs.run import Run
 
 ROWS = 3000
@@ -31,7 +31,7 @@ def codes(runs: list[Run], out: Path) -> None:
     panels = figure.subplots(1, len(runs), squeeze=False)[0]
     for axes, run in zip(panels, runs, strict=True):
         x, y = run.data.test.batch(slice(0, ROWS))
-        show_codes(axes, run.view(run.encode(x)), y, run.view(run.draw(ROWS)))
+        show_codes(axes, run.view(run.encode(x)), y, run.view(run.sample_codes(ROWS)))
         axes.set_title(named(run), fontsize=9, loc="left")
     figure.savefig(out, dpi=80)
 

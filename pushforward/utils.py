@@ -1,15 +1,25 @@
-"""Helpers of no room in particular: a lazy attribute, and a module in evaluation mode."""
+"""Helpers of the whole package: discovery of modules, a lazy attribute, and a module in evaluation mode."""
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar, overload
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from torch import nn
+if TYPE_CHECKING:  # the command line answers --help without loading torch
+    from torch import nn
 
 T = TypeVar("T")
-M = TypeVar("M", bound=nn.Module)
+M = TypeVar("M", bound="nn.Module")
+
+
+def import_submodules(package: str) -> list[ModuleType]:
+    """Imports every module of a package, so that what they register is known; in the order of their names."""
+    path = import_module(package).__path__
+    return [import_module(f"{package}.{found.name}") for found in pkgutil.iter_modules(path)]
 
 
 class lazy(Generic[T]):  # noqa: N801

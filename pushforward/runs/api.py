@@ -17,17 +17,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from pushforward._version import __version__
 from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.fetch import VARIABLE
 from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest
 from pushforward.files import replace_text
 from pushforward.recipes import RECIPES, Recipe
-from pushforward.report.pictures import are_images, picture
 from pushforward.report.progress import Bar, bar
 from pushforward.rng import Noise
 from pushforward.runs.directory import SCHEMA, claim, continued, probe, read_config, read_words
-from pushforward.runs.run import Run, reopened
+from pushforward.runs.run import Run
+from pushforward.runs.trained_model import reopened
 from pushforward.training import checkpoints
 from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
@@ -240,8 +241,8 @@ def _drive(
         session.run()
         run.step = loop.step
         built.model.eval()
-        if unfinished or not (folder / "sheet.png").exists():
-            run.sheet()
+        if unfinished or not (folder / "overview.png").exists():
+            run.overview()
     return run
 
 
@@ -297,17 +298,14 @@ def _steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
 
 
 def _samples(run: Run, step: int) -> None:
-    """A sheet of samples from the same noise at every step: a picture, or lines."""
-    if not (are_images(run.shape) or run.vocabulary):
+    """Writes samples of the same noise at every step: a picture of images, or lines of text."""
+    if not run.renderer.has_previews:
         return
     place = run.path / "samples"
     place.mkdir(exist_ok=True)
     with eval_mode(run.model):
         made = run.sample(64)
-    if run.vocabulary:
-        replace_text(place / f"{step:08d}.txt", "".join(f"{line}\n" for line in run.lines(made)))
-    else:
-        picture(made, columns=8).save(place / f"{step:08d}.png")
+    run.renderer.save(made, place / f"{step:08d}{run.renderer.suffix}")
 
 
 def _build(recipe: str, dataset: Dataset, seed: int, arguments: Mapping[str, Any]) -> Recipe:
@@ -353,8 +351,6 @@ def _config(
     size: int | tuple[int, int] | None,
 ) -> dict[str, Any]:
     """Everything a run is a function of, and what it ran on."""
-    from pushforward import __version__
-
     data_dir = data_dir or os.environ.get(VARIABLE)
     known = inspect.signature(RECIPES[recipe]).parameters
     plain = {name: value for name, value in arguments.items() if not isinstance(value, nn.Module)}

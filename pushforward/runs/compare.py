@@ -1,140 +1,48 @@
-"""A fair comparison: recipes, data sets and seeds on equal budgets, by one judge, with intervals."""
+"""Comparisons: recipes on the same data, with the same budget and evaluation, and intervals over seeds."""
 
 from __future__ import annotations
 
-import inspect
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from pushforward.data import open_dataset
-from pushforward.errors import ConfigError, InterruptedRunError, check_int, nearest
+from pushforward.data.dataset import Dataset
+from pushforward.errors import ConfigError, InterruptedRunError, check_int
 from pushforward.evaluation.sections import USUAL, check_sections
-from pushforward.evaluation.table import FLOOR, SAMPLES, TABLE, MetricSpec, extractor, written
+from pushforward.evaluation.table import TABLE
 from pushforward.features.base import open_features
 from pushforward.files import replace_text
-from pushforward.metrics.uncertainty import mean_interval
-from pushforward.recipes import RECIPES
-from pushforward.report.page import curves, image_plate, line_plate, plot_plate, render
-from pushforward.report.pictures import picture, show_vectors
+from pushforward.report.page import render
+from pushforward.report.panels import Panel, curves_panel
 from pushforward.report.progress import bar
 from pushforward.rng import Noise
 from pushforward.runs.api import load, train
-from pushforward.runs.run import Run
-
-LINES = 16  # of text that are shown of each run
-
-
-@dataclass(frozen=True)
-class Case:
-    """A recipe with arguments of its own, as in ``wae-mmd`` or ``wae-mmd:weight=auto,latent_dim=16``."""
-
-    recipe: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, text: str) -> Case:
-        """A case from its name.
-
-        Raises:
-            ConfigError: If what follows the colon is no list of settings.
-
-        >>> Case.parse("wae-mmd:weight=auto,latent_dim=16")
-        Case(recipe='wae-mmd', arguments={'weight': 'auto', 'latent': 16})
-        """
-        recipe, _, rest = text.partition(":")
-        arguments = {}
-        for part in rest.split(",") if rest else []:
-            name, equals, value = part.partition("=")
-            if not (name and equals and value):
-                raise ConfigError(f"{text!r}: expected recipe:name=value,name=value, found {part!r}")
-            arguments[name.strip().replace("-", "_")] = _value(value.strip())
-        return cls(recipe, arguments)
-
-    def check(self) -> None:
-        """Refuses what is no setting of the recipe: seeds, budgets and data are the same for all.
-
-        Raises:
-            ConfigError: If there is no such recipe, or it has no such setting.
-        """
-        if self.recipe not in RECIPES:
-            raise ConfigError(
-                f"{self.recipe!r} is no recipe and no folder of a run: {nearest(self.recipe, RECIPES)}"
-            )
-        known = [name for name in inspect.signature(RECIPES[self.recipe]).parameters if name != "data"]
-        for name in self.arguments:
-            if name not in known:
-                raise ConfigError(f"{self.recipe} has no setting {name!r}: {nearest(name, known)}")
-
-    def __str__(self) -> str:
-        rest = ",".join(f"{name}={value}" for name, value in self.arguments.items())
-        return f"{self.recipe}:{rest}" if rest else self.recipe
+from pushforward.runs.cases import Case
+from pushforward.runs.run import SHOWN, Run
+from pushforward.runs.tables import ComparedRun, Table, table
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell of a table: its text, and whether no other row is clearly better."""
-
-    text: str
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """Figures of cases, with means and 95 % intervals over seeds."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    note: str
-
-    def markdown(self) -> str:
-        """The table as Markdown."""
-        lines = [
-            self.head,
-            tuple("---" for _ in self.head),
-            *(tuple(c.text for c in row) for row in self.rows),
-        ]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-    def text(self) -> str:
-        """The table in columns of even width."""
-        lines = [self.head, *(tuple(cell.text for cell in row) for row in self.rows)]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.head))]
-        return "\n".join(
-            "  ".join(f"{word:<{w}}" for word, w in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One run of a comparison: which case and seed, and what the judge said."""
-
-    case: str
-    data: str
-    seed: int
-    run: Run
-    results: Mapping[str, Any]
-
-
-class Comparison:
-    """Judged runs side by side.
+class RunComparison:
+    """The result of :func:`compare`: evaluated runs side by side.
 
     Attributes:
         path: The folder of ``comparison.json``, ``comparison.md`` and ``report.html``.
-        runs: What was compared, in order.
+        runs: The compared runs, in order.
     """
 
-    def __init__(self, path: Path, runs: Sequence[Compared]) -> None:
+    def __init__(self, path: Path, runs: Sequence[ComparedRun]) -> None:
         self.path = path
         self.runs = tuple(runs)
 
     def __repr__(self) -> str:
-        return f"Comparison({str(self.path)!r}: {len(self.runs)} runs)"
+        return f"RunComparison({str(self.path)!r}: {len(self.runs)} runs)"
 
     @property
     def tables(self) -> dict[str, Table]:
@@ -142,8 +50,8 @@ class Comparison:
         return {name: table(runs) for name, runs in self.groups.items()}
 
     @property
-    def groups(self) -> dict[str, list[Compared]]:
-        """The runs on every data set, by its name; sets of one name are told apart by their sha256."""
+    def groups(self) -> dict[str, list[ComparedRun]]:
+        """The runs on every data set, by its name; data sets with the same name get their sha256 in it."""
         sets = {one.run.config["data"]["sha256"]: one.data for one in self.runs}
         named = {
             sha: name if [*sets.values()].count(name) == 1 else f"{name} (sha256 {sha[:8]})"
@@ -155,14 +63,14 @@ class Comparison:
         }
 
     def save(self) -> None:
-        """Writes figures, tables and the page."""
+        """Writes ``comparison.json``, ``comparison.md`` and ``report.html``."""
         about = [
             {
                 "case": one.case,
                 "data": one.data,
                 "seed": one.seed,
                 "run": str(one.run.path),
-                "verdict": one.results,
+                "results": one.results,
             }
             for one in self.runs
         ]
@@ -181,8 +89,8 @@ class Comparison:
                 {
                     "data": name,
                     "table": found,
-                    "sheets": [_data_sheet(first[0].run), *(_sheet(one) for one in first)],
-                    "curves": [curves(one.case, one.run.history) for one in first],
+                    "samples": [_data_panel(first[0].run), *(_samples_panel(one) for one in first)],
+                    "curves": [curves_panel(one.case, one.run.history) for one in first],
                 }
             )
         shown = {name for found in self.tables.values() for name in found.head}
@@ -191,10 +99,10 @@ class Comparison:
         return render(
             "comparison.html",
             title="Comparison of " + ", ".join(dict.fromkeys(one.case for one in self.runs)),
-            meaning=f"{len(self.runs)} runs, {budget}. In bold: the best mean of a column, and means that "
-            "both intervals do not tell from it.",
+            meaning=f"{len(self.runs)} runs, {budget}. In bold: the best mean of each column, and means "
+            "that do not differ from it significantly.",
             groups=groups,
-            words=[(figure.name, figure.words) for figure in TABLE if figure.name in shown],
+            words=[(metric.name, metric.words) for metric in TABLE if metric.name in shown],
             runs=[
                 {"path": one.run.path.name, "step": one.run.step, "meaning": one.run.config["meaning"]}
                 for one in self.runs
@@ -208,30 +116,30 @@ def compare(
     *,
     seeds: Sequence[int] = (0, 1, 2),
     out: str | os.PathLike[str] = "runs/comparison",
-    rows: int = 10_000,
+    n_samples: int = 10_000,
     features: Any = "auto",
     metrics: Sequence[str] = USUAL,
     progress: bool = True,
     **arguments: Any,
-) -> Comparison:
-    """Trains every recipe on every data set with every seed, judges all alike, and puts them side by side.
+) -> RunComparison:
+    """Trains every recipe on every data set with every seed, and evaluates all runs alike.
 
-    What is finished is not done again: the same call goes on where it was stopped, and a call with one more
-    recipe trains that one alone.
+    Finished runs are not trained again: the same call continues a comparison that was stopped, and a call
+    with one more recipe trains only that one.
 
     Arguments:
-        what: Names of recipes, with settings of their own as in ``"wae-mmd:weight=auto,latent_dim=16"``; or runs
-            and folders of runs, which are judged as they are.
-        data: What to learn from, as in :func:`pushforward.train`; a list is several data sets. Not needed for
-            runs.
-        seeds: One run for each. At least three, for an interval worth the name.
-        out: The folder of the comparison, and of the runs it trains.
-        rows: At most so many held-out rows, and as many samples, in every judgement.
-        features: What samples are compared by, as in :meth:`pushforward.Run.evaluate`; one for all.
-        sections: Which questions are asked.
+        what: Names of recipes, with options of their own as in ``"wae-mmd:weight=auto,latent_dim=16"``; or
+            runs and folders of runs, which are evaluated as they are.
+        data: The data, as in :func:`pushforward.train`; a list is several data sets. Not needed for runs.
+        seeds: One run is trained with each. Use at least three for a meaningful interval.
+        out: The folder of the comparison and of the runs that it trains.
+        n_samples: Number of held-out rows, at most, and of samples in every evaluation.
+        features: The features in which samples are compared with data, as in
+            :meth:`pushforward.Run.evaluate`; the same for all runs.
+        metrics: Names of groups of metrics.
         progress: Whether to show progress on standard error.
-        arguments: Everything else that :func:`pushforward.train` takes, the same for all: above all the
-            budget, ``steps``, ``epochs`` or ``minutes``.
+        arguments: Other arguments of :func:`pushforward.train`, the same for all runs: above all ``preset``
+            and the budget, ``steps``, ``epochs`` or ``minutes``.
 
     Raises:
         ConfigError: If there is nothing to compare, or a recipe is given without data.
@@ -241,140 +149,92 @@ def compare(
         >>> found = compare(["wae-mmd", "ae"], "digits", seeds=[0], steps=10, out=tempfile.mkdtemp(),
         ...                 features="pca", progress=False)
         >>> [row[0].text for row in found.tables["digits"].rows]
-        ['wae-mmd', 'ae', 'training rows']
+        ['wae-mmd', 'ae', 'train reference']
     """
     folder = Path(out)
     what = [what] if isinstance(what, (str, os.PathLike, Run)) else what
     check_sections(metrics)
-    if not what:
-        raise ConfigError("nothing to compare: name recipes, or folders of runs")
-    if not seeds:
-        raise ConfigError("a comparison needs at least one seed")
-    seeds = [check_int("seed", seed, least=0) for seed in seeds]
-    if len({*seeds}) < len(seeds):
-        raise ConfigError(f"every seed is wanted once, got {', '.join(map(str, seeds))}")
-    jobs = [one if _is_run(one) else Case.parse(str(one)) for one in what]
-    cases = [job for job in jobs if isinstance(job, Case)]
-    for case in cases:
-        case.check()
-    if cases and data is None:
-        raise ConfigError(f"{str(cases[0])!r} is no folder of a run; to train the recipe, say on which data")
+    jobs = _jobs(what, data)
+    seeds = _checked_seeds(seeds)
     opened = {name: arguments.get(name) for name in ("data_dir", "size")}
     with bar("reading", progress) as show:
-        sources = data if isinstance(data, list) else [data] if cases else []
+        sources = data if isinstance(data, list) else [data]
+        if not any(isinstance(job, Case) for job in jobs):
+            sources = []
         sets = [open_dataset(source, **opened, progress=show) for source in sources]
-        for dataset in sets:  # what cannot be had is said before anything is trained
+        for dataset in sets:  # an error of the features is raised before anything is trained
             open_features(features, dataset, show)
-    total = len(what) - len(cases) + len(cases) * len(sets) * len(seeds)
-    runs: list[Compared] = []
-
-    def add(run: Run, case: str) -> None:
-        results = run.judged(rows, 0, features, metrics, progress)
-        runs.append(Compared(case, run.config["data"]["name"], run.config["seed"], run, results))
-
-    def begin(words: str) -> None:
-        with bar("comparing", progress) as show:
-            show.say(f"{len(runs) + 1} of {total}: {words}")
-
+    planned: list[tuple[str, Callable[[], Run], str | None]] = []
     for job in jobs:
         if isinstance(job, Run):
-            add(job, _label(job))
-        elif not isinstance(job, Case):
-            begin(str(job))
-            run = load(job)
-            add(run, _label(run))
+            planned.append((str(job.path), partial(_same, job), None))
+        elif isinstance(job, Path):
+            planned.append((str(job), partial(load, job), None))
         else:
             for dataset in sets:
                 for seed in seeds:
-                    begin(f"{job} on {dataset.name}, seed {seed}")
-                    slug = re.sub(r"[^\w.=,-]+", "-", f"{dataset.name}-{job}-{seed}")
-                    options = {**arguments, **job.arguments, "seed": seed, "out": folder / slug}
-                    try:
-                        run = train(job.recipe, dataset, progress=progress, **options)
-                    except InterruptedRunError as error:
-                        words = f"stopped in {folder / slug}; the same comparison again goes on there"
-                        raise InterruptedRunError(words) from error
-                    add(run, str(job))
+                    words = f"{job} on {dataset.name}, seed {seed}"
+                    options = {"progress": progress, **arguments, **job.arguments, "seed": seed}
+                    planned.append((words, partial(_train, job, dataset, folder, options), str(job)))
+    runs: list[ComparedRun] = []
+    for number, (words, obtain, case) in enumerate(planned, start=1):
+        with bar("comparing", progress) as show:
+            show.say(f"{number} of {len(planned)}: {words}")
+        run = obtain()
+        results = run.evaluate_once(n_samples, 0, features, metrics, progress)
+        name, seed = run.config["data"]["name"], run.config["seed"]
+        runs.append(ComparedRun(case or _label(run), name, seed, run, results))
     folder.mkdir(parents=True, exist_ok=True)
-    found = Comparison(folder, runs)
+    found = RunComparison(folder, runs)
     found.save()
     return found
 
 
-ALIKE: Mapping[str, Callable[[Compared], Any]] = {
-    "features": lambda one: one.results["features"],
-    "rows": lambda one: one.results["rows"],
-    "range": lambda one: one.results["range"],
-}
-"""What must be the same for all runs of a table."""
-
-
-def table(runs: Sequence[Compared]) -> Table:
-    """Means and 95 % intervals over seeds of runs on one data set, and training rows in the place of samples.
-
-    In bold on the page: the best mean of a column, and every mean that is no further from it than the root
-    of the sum of both intervals' squares.
+def _jobs(what: Sequence[str | os.PathLike[str] | Run], data: Any) -> list[Run | Path | Case]:
+    """What is compared: runs, folders of runs, and recipes to train.
 
     Raises:
-        ConfigError: If the runs were not judged alike, or one of them is there twice.
+        ConfigError: If there is nothing to compare, an unknown recipe or option, or a recipe without data.
     """
-    for what, read in ALIKE.items():
-        if len({str(read(one)) for one in runs}) > 1:
-            raise ConfigError(f"the runs cannot stand in one table: they differ in {what}")
-    if len({(one.case, one.seed) for one in runs}) < len(runs):
-        raise ConfigError("the runs cannot stand in one table: a recipe is there twice with one seed")
-    cases = list(dict.fromkeys(one.case for one in runs))
-    columns = [figure for figure in TABLE if any(figure.of(one.results) for one in runs)]
-    means: dict[tuple[str, str], tuple[float, float]] = {}
+    if not what:
+        raise ConfigError("compare needs at least one recipe or folder of a run")
+    jobs: list[Run | Path | Case] = []
+    for one in what:
+        if isinstance(one, Run):
+            jobs.append(one)
+        elif isinstance(one, os.PathLike) or (Path(one) / "config.json").exists():
+            jobs.append(Path(one))
+        else:
+            jobs.append(Case.parse(one))
+    cases = [job for job in jobs if isinstance(job, Case)]
     for case in cases:
-        for figure in columns:
-            values = [found[0] for one in runs if one.case == case and (found := figure.of(one.results))]
-            if values:
-                means[case, figure.name] = mean_interval(values)
-    seeds = {case: sum(one.case == case for one in runs) for case in cases}
-    rows = [
-        (Cell(case), Cell(str(seeds[case])), *(_cell(means, case, figure, cases) for figure in columns))
-        for case in cases
-    ]
-    results = runs[0].results
-    few = results.get("floor", results)["rows"]
-    named = "training rows" if few == results["rows"] else f"only {few} training rows"
-    rows.append(
-        (Cell(named), Cell(""), *(_reference(figure, "training lines", results) for figure in columns))
-    )
-    copied = [_reference(figure, "copying", results) for figure in columns]
-    last = "the last row: training rows in the place of samples"
-    if any(cell.text for cell in copied):
-        rows.append((Cell("copying"), Cell(""), *copied))
-        last = "the last rows: training rows in the place of samples, and copies in that of moved lines"
-    interval = "± is a 95 % interval over seeds (Student's t)" if max(seeds.values()) > 1 else "one seed"
-    note = f"{extractor(runs[0].results)}; {interval}; {last}."
-    return Table(("recipe", "seeds", *(figure.name for figure in columns)), tuple(rows), note)
+        case.check()
+    if cases and data is None:
+        raise ConfigError(f"{str(cases[0])!r} is not the folder of a run; to train the recipe, give data")
+    return jobs
 
 
-def _cell(
-    means: Mapping[tuple[str, str], tuple[float, float]], case: str, figure: MetricSpec, cases: Sequence[str]
-) -> Cell:
-    if (case, figure.name) not in means:
-        return Cell("")
-    value, half = means[case, figure.name]
-    others = [means[other, figure.name] for other in cases if (other, figure.name) in means]
-    best, best_half = min(others, key=lambda other: figure.worse(other[0]))
-    gap = figure.worse(value) - figure.worse(best)
-    near = gap <= math.hypot(half, best_half) if math.isfinite(half + best_half) else gap == 0
-    return Cell(written(value, half), figure.better != 0 and len(others) > 1 and near)
+def _checked_seeds(seeds: Sequence[int]) -> list[int]:
+    if not seeds:
+        raise ConfigError("seeds must have at least one seed")
+    checked = [check_int("seed", seed, least=0) for seed in seeds]
+    if len({*checked}) < len(checked):
+        raise ConfigError(f"seeds must differ from each other, got {', '.join(map(str, checked))}")
+    return checked
 
 
-def _reference(figure: MetricSpec, word: str, results: Mapping[str, Any]) -> Cell:
-    """What training rows in the place of samples, or whatever the word says, score by a figure."""
-    at_best = dict(zip(SAMPLES, FLOOR, strict=True))
-    found = at_best[figure].of(results) if figure in at_best and word != "copying" else None
-    value = figure.next_to(word, results) if found is None else found[0]
-    return Cell("" if value is None else f"{value:.3g}")
+def _same(run: Run) -> Run:
+    return run
 
 
-def _is_run(one: str | os.PathLike[str] | Run) -> bool:
-    return isinstance(one, (Run, os.PathLike)) or (Path(one) / "config.json").exists()
+def _train(case: Case, dataset: Dataset, folder: Path, options: Mapping[str, Any]) -> Run:
+    """A trained run of a case, in a folder of its own within the folder of the comparison."""
+    slug = re.sub(r"[^\w.=,-]+", "-", f"{dataset.name}-{case}-{options['seed']}")
+    try:
+        return train(case.recipe, dataset, out=folder / slug, **options)
+    except InterruptedRunError as error:
+        words = f"stopped in {folder / slug}; run the same comparison again to continue"
+        raise InterruptedRunError(words) from error
 
 
 def _label(run: Run) -> str:
@@ -382,36 +242,20 @@ def _label(run: Run) -> str:
     return f"{Case(run.config['recipe'], run.config['arguments'])}, {run.step} steps"
 
 
-def _sheet(one: Compared) -> Any:
-    rows = one.run.sample(64)
+def _samples_panel(one: ComparedRun) -> Panel:
+    renderer = one.run.renderer
+    held_out = _held_out(one.run)
+    samples = one.run.sample(renderer.count(64, len(held_out)))
     caption = f"{one.case}: samples, seed {one.seed}"
-    if one.run.drawable:
-        return image_plate(caption, picture(rows, 8))
-    if one.run.vocabulary:
-        return line_plate(caption, one.run.lines(rows[:LINES]))
-    given = one.run.data.test.subsample(1000, Noise(0, "album")).x
-    made = one.run.sample(len(given))
-    return plot_plate(
-        caption, lambda axes: show_vectors(axes, "", [("held-out data", given), ("samples", made)])
-    )
+    return renderer.tile(caption, [("held-out data", held_out), ("samples", samples)])
 
 
-def _data_sheet(run: Run) -> Any:
-    given = run.data.test.subsample(1000, Noise(0, "album")).x
-    if run.drawable:
-        return image_plate("held-out data", picture(given[:64], 8))
-    if run.vocabulary:
-        return line_plate("held-out data", run.lines(given[:LINES]))
-    return plot_plate("held-out data", lambda axes: show_vectors(axes, "", [("held-out data", given)]))
+def _data_panel(run: Run) -> Panel:
+    return run.renderer.tile("held-out data", [("held-out data", _held_out(run))])
 
 
-def _value(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return {"true": True, "false": False}.get(text.lower(), text)
+def _held_out(run: Run) -> Tensor:
+    return run.data.test.subsample(SHOWN, Noise(0, "album")).x
 
 
-__all__ = ["Case", "Cell", "Compared", "Comparison", "Table", "compare", "table"]
+__all__ = ["RunComparison", "compare"]

@@ -19,9 +19,9 @@ OURS = (
     "checkpoints",
     "samples",
     "samplers",
-    "sheet.png",
+    "overview.png",
     "evaluation.json",
-    "evaluation-mixture.json",
+    "evaluation-gmm.json",
     "evaluation-flow.json",
     "report.html",
 )

@@ -64,7 +64,7 @@ def drawn_codes(model: Model, rows: Split, noise: Noise) -> Tensor:
     return found
 
 
-def fit_mixture(
+def fit_gmm(
     codes: Tensor, noise: Noise, progress: Progress | None = None, components: int = COMPONENTS
 ) -> MixturePrior:
     """A mixture of normal laws with full covariances, by expectation and maximisation.
@@ -74,7 +74,7 @@ def fit_mixture(
 
     Example:
         >>> codes = torch.cat([Noise(0).normal(500, 2), Noise(1).normal(500, 2) + 9])
-        >>> fit_mixture(codes, Noise(0))
+        >>> fit_gmm(codes, Noise(0))
         MixturePrior(latent_dim=2, components=10)
     """
     from sklearn.exceptions import ConvergenceWarning
@@ -149,7 +149,7 @@ def _floor(codes: Tensor) -> float:
 
 
 SAMPLERS: Mapping[str, Callable[[Tensor, Noise, Progress | None], Prior]] = {
-    "mixture": fit_mixture,
+    "gmm": fit_gmm,
     "flow": fit_flow,
 }
 
@@ -203,7 +203,7 @@ def read_sampler(folder: Path, name: str, key: Mapping[str, Any]) -> Prior | Non
         if found != about["sha256"]:
             raise ValueError(f"sha256 should be {about['sha256'][:12]}…, is {found[:12]}…")
         parts = load(weights)
-        if name == "mixture":
+        if name == "gmm":
             return MixturePrior(parts["means"], parts["factors"], parts["weights"])
         with torch.random.fork_rng():  # first weights are drawn, and overwritten
             prior = FlowPrior(parts["mean"], parts["root"], **about["settings"])
@@ -221,7 +221,7 @@ __all__ = [
     "check_sampler",
     "drawn_codes",
     "fit_flow",
-    "fit_mixture",
+    "fit_gmm",
     "key_of",
     "read_sampler",
     "save_sampler",

@@ -1,7 +1,7 @@
-"""What a judge has said of a run, kept in its folder as ``evaluation.json``.
+"""The results of evaluations, kept in the run's folder as ``evaluation.json``.
 
-A run with another sampler is judged in a file of its own, ``evaluation-<sampler>.json``: what reports and
-comparisons read as the run's verdict is always that of the model's own prior.
+Each sampler other than the prior has a file of its own, ``evaluation-<sampler>.json``: reports and
+comparisons always read the results of the model's own prior.
 """
 
 from __future__ import annotations
@@ -17,56 +17,61 @@ from pushforward.files import replace_text
 from pushforward.runs.latent_samplers import PRIOR
 
 
-def verdict_name(sampler: str) -> str:
-    """The file of a sampler's verdict.
+def results_name(sampler: str) -> str:
+    """The name of the file that holds the results of a sampler.
 
-    >>> verdict_name("prior"), verdict_name("mixture")
-    ('evaluation.json', 'evaluation-mixture.json')
+    >>> results_name("prior"), results_name("gmm")
+    ('evaluation.json', 'evaluation-gmm.json')
     """
     return "evaluation.json" if sampler == PRIOR else f"evaluation-{sampler}.json"
 
 
-def question(step: int, seed: int, rows: int, features: Any, sampler: str = PRIOR) -> dict[str, Any]:
-    """All that a figure depends on besides its section; kept figures answer the same question or none."""
+def evaluation_key(
+    step: int, seed: int, n_samples: int, features: Any, sampler: str = PRIOR
+) -> dict[str, Any]:
+    """Everything that the value of a metric depends on; results of equal keys can be kept together."""
     named = features if isinstance(features, str) else type(features).__name__
-    asked = {"rows": rows, "features": named}
-    return {"judge": VERSION, "step": step, "seed": seed, "sampler": sampler, "asked": asked}
+    asked = {"n_samples": n_samples, "features": named}
+    return {"version": VERSION, "step": step, "seed": seed, "sampler": sampler, "arguments": asked}
 
 
-def read_verdict(folder: Path, sampler: str = PRIOR) -> dict[str, Any]:
-    """The last verdict of a folder and a sampler; empty if there is none that can be read."""
+def read_results(folder: Path, sampler: str = PRIOR) -> dict[str, Any]:
+    """The results of the last evaluation of a sampler; empty if there are none that can be read."""
     try:
-        kept = json.loads((folder / verdict_name(sampler)).read_text())
-        whole = isinstance(kept["sections"], list) and isinstance(kept["features"]["sha256"], str)
+        kept = json.loads((folder / results_name(sampler)).read_text())
+        complete = isinstance(kept["metrics"], list) and isinstance(kept["features"]["sha256"], str)
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return kept if whole else {}
+    return kept if complete else {}
 
 
-def answers(kept: Mapping[str, Any], asked: Mapping[str, Any], metrics: Iterable[str]) -> bool:
-    """Whether a kept verdict answers a question in all these sections."""
-    known = {*metrics} <= {*kept.get("sections", ())}
-    return known and all(kept.get(name) == value for name, value in asked.items())
+def holds(kept: Mapping[str, Any], key: Mapping[str, Any], metrics: Iterable[str]) -> bool:
+    """Whether results have this key and all these groups of metrics."""
+    known = {*metrics} <= {*kept.get("metrics", ())}
+    return known and all(kept.get(name) == value for name, value in key.items())
 
 
-def write_verdict(
-    folder: Path, asked: Mapping[str, Any], metrics: Iterable[str], found: Mapping[str, Any]
+def write_results(
+    folder: Path, key: Mapping[str, Any], metrics: Iterable[str], results: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Keeps what was found; sections found before by the same question and the same features stay."""
-    sampler = asked["sampler"]
-    kept = read_verdict(folder, sampler)
-    if not (answers(kept, asked, ()) and kept["features"] == found["features"]):
-        kept = {"sections": []}
-    names = sorted({*kept["sections"], *metrics}, key=list(SECTIONS).index)
-    before = {name: kept[name] for name in kept["sections"] if name in kept}
-    results = finite({"run": str(folder), **asked, "sections": names, **before, **found})
-    replace_text(folder / verdict_name(sampler), json.dumps(results, indent=1, allow_nan=False) + "\n")
-    result: dict[str, Any] = json.loads(json.dumps(results))  # as it will be read
-    return result
+    """Writes results; kept groups of metrics stay if they have the same key and the same features.
+
+    Returns:
+        What was written, as it will be read.
+    """
+    kept = read_results(folder, key["sampler"])
+    if not (holds(kept, key, ()) and kept["features"] == results["features"]):
+        kept = {"metrics": []}
+    names = sorted({*kept["metrics"], *metrics}, key=list(SECTIONS).index)
+    before = {name: kept[name] for name in kept["metrics"] if name in kept}
+    written = finite({"run": str(folder), **key, "metrics": names, **before, **results})
+    text = json.dumps(written, indent=1, allow_nan=False)
+    replace_text(folder / results_name(key["sampler"]), text + "\n")
+    return json.loads(text)
 
 
 def finite(value: Any) -> Any:
-    """The same with None in the place of numbers that are none: JSON has no NaN.
+    """The same with None in place of NaN and infinity, which JSON does not have.
 
     >>> finite({"error": math.nan, "values": (1.0, math.inf)})
     {'error': None, 'values': [1.0, None]}
@@ -76,3 +81,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+__all__ = ["evaluation_key", "finite", "holds", "read_results", "results_name", "write_results"]

@@ -8,7 +8,9 @@ import torch
 
 import pushforward as pf
 from pushforward.errors import ConfigError, DataError, InterruptedRunError
-from pushforward.runs.compare import Case, Compared, compare, table
+from pushforward.runs.compare import compare
+from pushforward.runs.cases import Case
+from pushforward.runs.tables import ComparedRun, table
 
 QUICK = {"steps": 5, "features": "pca", "progress": False}
 
@@ -30,7 +32,7 @@ def test_every_case_and_seed_is_there(found):
 
 def test_a_table_has_means_intervals_and_the_floor(found):
     shown = found.tables["digits"]
-    assert [row[0].text for row in shown.rows] == ["ae", "wae-mmd:weight=auto,latent_dim=2", "training rows"]
+    assert [row[0].text for row in shown.rows] == ["ae", "wae-mmd:weight=auto,latent_dim=2", "train reference"]
     assert [row[1].text for row in shown.rows] == ["2", "2", ""]
     column = shown.head.index("Fréchet")
     assert "±" in shown.rows[0][column].text
@@ -92,7 +94,7 @@ def fake(case, seed, error, tmp):
         "features": {"name": "pca", "sha256": "0" * 64, "resize": "none", "dimensions": 3},
         "reconstruction": {"squared_error": {"value": error, "error": 0.1}},
     }  # fmt: skip
-    return Compared(case, "toy", seed, tmp, results)
+    return ComparedRun(case, "toy", seed, tmp, results)
 
 
 def test_best_is_who_cannot_be_told_from_the_best(trained):
@@ -134,17 +136,17 @@ def test_cases(text, arguments):
 
 
 def test_bad_comparisons(tmp_path):
-    with pytest.raises(ConfigError, match="nothing to compare"):
+    with pytest.raises(ConfigError, match="at least one recipe or folder of a run"):
         compare([], "digits", out=tmp_path)
     with pytest.raises(
-        ConfigError, match="'ae' is no folder of a run; to train the recipe, say on which data"
+        ConfigError, match="'ae' is not the folder of a run; to train the recipe, give data"
     ):
         compare(["ae"], out=tmp_path)
-    with pytest.raises(ConfigError, match="every seed is wanted once, got 0, 0"):
+    with pytest.raises(ConfigError, match="seeds must differ from each other, got 0, 0"):
         compare(["ae"], "digits", seeds=[0, 0], out=tmp_path)
-    with pytest.raises(ConfigError, match="ae has no setting 'steps': known: batch"):
+    with pytest.raises(ConfigError, match="ae has no option 'steps': known: "):
         compare(["ae:steps=9"], "digits", out=tmp_path)
-    with pytest.raises(ConfigError, match=r"'wea' is no recipe and no folder of a run: known: .*, arae, avb"):
+    with pytest.raises(ConfigError, match=r"'wea' is neither a recipe nor the folder of a run: known: .*, arae, avb"):
         compare(["wea"], "digits", out=tmp_path)
     with pytest.raises(
         ConfigError, match=r"'ae:latent': expected recipe:name=value,name=value, found 'latent'"
@@ -166,7 +168,7 @@ def test_a_stopped_comparison_says_how_to_go_on(tmp_path, monkeypatch):
         raise InterruptedRunError("stopped at step 3; go on with: pushforward resume somewhere")
 
     monkeypatch.setattr("pushforward.runs.compare.train", stopped)
-    with pytest.raises(InterruptedRunError, match="the same comparison again goes on there"):
+    with pytest.raises(InterruptedRunError, match="run the same comparison again to continue"):
         compare(["ae"], "digits", seeds=[0], out=tmp_path, **QUICK)
 
 
@@ -176,12 +178,12 @@ def test_on_the_command_line(figures, command, tmp_path):
     assert [one["case"] for one in told] == ["ae", "vae"]
     code, out, _ = command(*words, "--out", tmp_path / "c")
     assert code == 0
-    assert "training rows" in out
+    assert "train reference" in out
     assert "one seed" in out
-    assert f"lie in {tmp_path / 'c'}" in out
+    assert f"tables and report: {tmp_path / 'c'}" in out
     code, _, err = command("compare", "ae", "--out", tmp_path / "d")
     assert code == 78
-    assert err.startswith("error: 'ae' is no folder of a run")
+    assert err.startswith("error: 'ae' is not the folder of a run")
 
 
 def test_in_the_front_door():

@@ -39,18 +39,18 @@ def points():
 
 def checked(run, shape):
     assert run.sample(5).shape == (5, *shape)
-    assert torch.equal(run.draw(5), run.draw(9)[:5])
+    assert torch.equal(run.sample_codes(5), run.sample_codes(9)[:5])
     # the product of five rows may be summed in another order than that of nine
     torch.testing.assert_close(run.sample(5), run.sample(9)[:5])
     assert run.sample(5).isfinite().all()
-    ends = run.draw(4)
-    paths = run.walk(ends[:2], ends[2:], steps=3)
+    ends = run.sample_codes(4)
+    paths = run.interpolate_codes(ends[:2], ends[2:], steps=3)
     assert paths.shape == (2, 3, *shape)
     torch.testing.assert_close(paths[:, 0], run.decode(ends[:2]), rtol=1e-4, atol=1e-5)
-    walks, places = run.stroll(ends[:1], dimensions=2, steps=3)
+    walks, places = run.traverse(code=ends[:1], dimensions=2, steps=3)
     assert walks.shape == (2, 3, *shape)
     assert set(places) <= set(run.model.prior.continuous_dims)
-    assert (run.path / "sheet.png").exists()
+    assert (run.path / "overview.png").exists()
 
 
 @pytest.mark.parametrize("recipe", ON_POINTS)

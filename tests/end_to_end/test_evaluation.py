@@ -18,7 +18,7 @@ from pushforward.features.base import Features
 from pushforward.models import Model
 from pushforward.networks import mlp
 from pushforward.rng import Noise
-from pushforward.runs.results import read_verdict
+from pushforward.runs.results import read_results
 
 
 class Nothing(Discrepancy):
@@ -173,7 +173,7 @@ def test_what_was_found_before_still_holds(trained):
     both = trained.evaluate(features="pca", metrics=["latent"])
     assert both["sections"] == ["samples", "latent"]
     assert {"samples", "latent"} <= set(both)
-    assert json.loads((trained.path / "evaluation.json").read_text()) == both == read_verdict(trained.path)
+    assert json.loads((trained.path / "evaluation.json").read_text()) == both == read_results(trained.path)
     other = trained.evaluate(features="pixels", metrics=["latent"])
     assert other["sections"] == ["latent"]
     assert "samples" not in other
@@ -182,14 +182,14 @@ def test_what_was_found_before_still_holds(trained):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"sections": null}', '{"sections": [], "features": 3}'])
 def test_a_damaged_verdict_is_made_again(text, trained):
     (trained.path / "evaluation.json").write_text(text)
-    assert trained.judged(features="pca", metrics=["objective"])["sections"] == ["objective"]
+    assert trained.evaluate_once(features="pca", metrics=["objective"])["sections"] == ["objective"]
 
 
 def test_an_older_judge_is_not_believed(trained, monkeypatch):
     trained.evaluate(features="pca", metrics=["objective"])
-    assert trained.judged(features="pca", metrics=["objective"]) == read_verdict(trained.path)
+    assert trained.evaluate_once(features="pca", metrics=["objective"]) == read_results(trained.path)
     monkeypatch.setattr("pushforward.runs.results.VERSION", 99)
-    assert trained.judged(features="pca", metrics=["objective"])["judge"] == 99
+    assert trained.evaluate_once(features="pca", metrics=["objective"])["judge"] == 99
 
 
 def test_reconstructions_are_not_compared_with_their_own_rows():

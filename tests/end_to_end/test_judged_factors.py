@@ -131,4 +131,4 @@ def test_a_run_on_a_world(tmp_path):
     found = run.evaluate(features="pixels", metrics=["disentanglement"])
     assert found["sections"] == ["disentanglement"]
     assert found["disentanglement"]["factors"] == ["a", "b", "c"]
-    assert run.judged(features="pixels", metrics=["disentanglement"]) == found
+    assert run.evaluate_once(features="pixels", metrics=["disentanglement"]) == found

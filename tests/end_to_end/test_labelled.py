@@ -12,7 +12,7 @@ from pushforward.data import Dataset, Split
 from pushforward.errors import ConfigError, DataError
 from pushforward.recipes import RECIPES
 from pushforward.rng import Noise
-from pushforward.runs.results import read_verdict
+from pushforward.runs.results import read_results
 
 TOLD = ["wae-mmd", "wae-gan", "wae-random", "vae", "beta-vae", "info-vae", "ae", "aae"]
 ADVERSARIAL = [
@@ -80,7 +80,7 @@ def test_told_runs(recipe, few, tmp_path):
     assert run.interpolate(x[:2], x[2:4], 3, y=y[:2]).shape == (2, 3, 1, 8, 8)
     assert run.by_class(4).shape == (10, 4, 1, 8, 8)
     assert run.report().exists()  # of an evaluation and the doctor's findings
-    assert set(read_verdict(run.path)["classes"]) == {"asked", "swapped"}
+    assert set(read_results(run.path)["classes"]) == {"asked", "swapped"}
     config = json.loads((run.path / "config.json").read_text())
     assert config["settings"]["label"] is True
 
@@ -145,7 +145,7 @@ def test_a_prior_with_parts_is_drawn_whole_for_a_class(tmp_path):
 
 def test_a_sampler_of_a_told_run(vae):
     """A law fitted to codes takes the label beside it."""
-    one, other = (vae.sample(4, label=label, sampler="mixture") for label in (1, 2))
+    one, other = (vae.sample(4, label=label, sampler="gmm") for label in (1, 2))
     assert one.shape == (4, 1, 8, 8)
     assert not torch.equal(one, other)
 
@@ -164,11 +164,11 @@ def test_adversarial_runs(recipe, few, tmp_path):
     assert classes == (16 if recipe == "aae-clustering" else 10)
     assert run.sample(4, label=2).shape == (4, 1, 8, 8)
     assert not torch.equal(run.sample(4, label=2), run.sample(4, label=5))
-    album = run.album()
+    album = run.plots()
     assert album.by_class.shape == (classes, 10, 1, 8, 8)
-    assert (run.path / "sheet.png").exists()
+    assert (run.path / "overview.png").exists()
     assert run.report().exists()
-    results = read_verdict(run.path)["classes"]
+    results = read_results(run.path)["classes"]
     expected = {
         "aae-label-regularised": {"neighbours_error", "neighbours_among", "asked"},
         "aae-supervised": {"asked", "swapped", "leak"},

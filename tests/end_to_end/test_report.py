@@ -74,14 +74,14 @@ def test_a_page_says_everything(page, trained):
     for words in (
         "wae-mmd on digits",
         trained.config["meaning"].replace("'", "&#39;"),
-        "What the doctor says",
+        "Findings of the doctor",
         "of the data&#39;s neighbourhoods, training rows",
         "features: classifier (64 numbers, sha256",
         "each beside its reconstruction",
-        "walks along one latent dimension each",
+        "traversals of one latent dimension each",
         "draws of the prior in grey",
         "coloured by label",
-        "Everything the run is a function of",
+        "Configuration of the run",
     ):
         assert words in text, words
 

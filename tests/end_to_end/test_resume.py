@@ -151,7 +151,7 @@ def test_session_writes_history_pictures_and_checkpoints(trained):
     assert set(lines[-1]["diagnostics"]) == {"std", "mmd"}
     assert len(list((trained.path / "samples").glob("*.png"))) == 10
     assert len(checkpoints.steps(trained.path / "checkpoints")) == checkpoints.KEEP
-    assert (trained.path / "sheet.png").stat().st_size > 10_000
+    assert (trained.path / "overview.png").stat().st_size > 10_000
     assert Trainer is pf.verbs.Trainer
 
 
@@ -170,9 +170,9 @@ def test_pretraining_is_derived_too(tmp_path):
 
 
 def test_a_sheet_that_is_missing_is_drawn_again(trained):
-    (trained.path / "sheet.png").unlink()
+    (trained.path / "overview.png").unlink()
     pf.resume(trained.path, progress=False)
-    assert (trained.path / "sheet.png").exists()
+    assert (trained.path / "overview.png").exists()
 
 
 def test_another_version_s_settings_are_not_gone_on_with(tmp_path):

@@ -14,7 +14,7 @@ from pushforward.evaluation import EvaluationContext
 from pushforward.rng import Noise
 from pushforward.runs.directory import OURS
 from pushforward.runs.latent_samplers import SAMPLERS, drawn_codes
-from pushforward.runs.results import answers, question, read_verdict, verdict_name
+from pushforward.runs.results import evaluation_key, holds, read_results, results_name
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def frechet(results):
 def test_an_auto_encoder_can_be_sampled_from(plain):
     """The claim: draws from where codes are come to less than a third of the prior's distance."""
     prior, mixture, flow = (
-        frechet(plain.evaluate(sampler=name, metrics=["samples"])) for name in ("prior", "mixture", "flow")
+        frechet(plain.evaluate(sampler=name, metrics=["samples"])) for name in ("prior", "gmm", "flow")
     )
     for value, error in (mixture, flow):
         assert value + 4 * error < (prior[0] - 4 * prior[1]) / 3
@@ -67,36 +67,36 @@ def test_a_sampler_is_a_function_of_the_run(name, plain, brief):
 
 
 def test_another_step_is_another_sampler(plain):
-    plain.sample(1, sampler="mixture")
+    plain.sample(1, sampler="gmm")
     config = {**plain.config, "seed": 5}
-    other = pf.run.Run(plain.path, config, plain.model, plain.data, plain.step)
-    with_other_seed = other.sampler("mixture")
-    assert not torch.equal(with_other_seed.means, plain.sampler("mixture").means)
+    other = pf.Run(plain.path, config, plain.model, plain.data, plain.step)
+    with_other_seed = other.sampler("gmm")
+    assert not torch.equal(with_other_seed.means, plain.sampler("gmm").means)
 
 
 def test_verdicts_of_samplers_stand_apart(plain):
     """The prior's verdict is in its own file, and a kept one answers for its own sampler only."""
     mine = plain.evaluate(features="pca", metrics=["samples"])
-    other = plain.evaluate(features="pca", metrics=["samples"], sampler="mixture")
-    assert (mine["sampler"], other["sampler"]) == ("prior", "mixture")
-    assert read_verdict(plain.path) == mine == json.loads((plain.path / "evaluation.json").read_text())
-    assert read_verdict(plain.path, "mixture") == other
+    other = plain.evaluate(features="pca", metrics=["samples"], sampler="gmm")
+    assert (mine["sampler"], other["sampler"]) == ("prior", "gmm")
+    assert read_results(plain.path) == mine == json.loads((plain.path / "evaluation.json").read_text())
+    assert read_results(plain.path, "gmm") == other
     assert mine["samples"] != other["samples"]
-    asked = [question(plain.step, 0, 10_000, "pca", name) for name in ("prior", "mixture")]
-    assert [[answers(kept, one, ["samples"]) for one in asked] for kept in (mine, other)] == [
+    asked = [evaluation_key(plain.step, 0, 10_000, "pca", name) for name in ("prior", "gmm")]
+    assert [[holds(kept, one, ["samples"]) for one in asked] for kept in (mine, other)] == [
         [True, False],
         [False, True],
     ]
-    assert plain.judged(features="pca", metrics=["samples"]) == mine
+    assert plain.evaluate_once(features="pca", metrics=["samples"]) == mine
 
 
 def test_all_that_is_written_may_be_removed():
-    assert {"samplers", *(verdict_name(name) for name in ("prior", *SAMPLERS))} <= set(OURS)
+    assert {"samplers", *(results_name(name) for name in ("prior", *SAMPLERS))} <= set(OURS)
 
 
 def test_evidence_shows_what_the_prior_stands_for(plain):
     """Samples come from the law that is given; codes and their judgement do not change."""
-    fitted = plain.sampler("mixture")
+    fitted = plain.sampler("gmm")
     ours, theirs = (
         EvaluationContext(plain.model, plain.data, "pixels", 100, prior=distribution)
         for distribution in (None, fitted)
@@ -125,22 +125,22 @@ def test_on_the_command_line(name, plain, figures, command, brief):
     out = plain.path / "drawn.npy"
     figures("sample", plain.path, "--n", 5, "--sampler", name, "--out", out)
     assert np.array_equal(np.load(out), plain.sample(5, sampler=name).numpy())
-    told = figures("evaluate", plain.path, "--features", "pca", "--sections", "samples", "--sampler", name)
+    told = figures("evaluate", plain.path, "--features", "pca", "--metrics", "samples", "--sampler", name)
     assert told["sampler"] == name
-    words = ("evaluate", plain.path, "--features", "pca", "--sections", "samples")
+    words = ("evaluate", plain.path, "--features", "pca", "--metrics", "samples")
     assert f"samples decoded from a {name} fitted to codes" in command(*words, "--sampler", name)[1]
     assert "fitted to codes" not in command(*words)[1]
 
 
 def test_bad_samplers(plain, command, monkeypatch):
-    with pytest.raises(ConfigError, match="unknown sampler 'mixtur': did you mean 'mixture'"):
-        plain.sample(sampler="mixtur")
+    with pytest.raises(ConfigError, match="unknown sampler 'gmmm': did you mean 'gmm'"):
+        plain.sample(sampler="gmmm")
     code, _, err = command("sample", plain.path, "--sampler", "flaw")
     assert code == 78
-    assert err == "error: unknown sampler 'flaw': did you mean 'flow'? known: flow, mixture, prior\n"
-    monkeypatch.setattr(type(plain.model), "encodes", False)
-    with pytest.raises(ConfigError, match="ae has no encoder: there are no codes to fit a mixture to"):
-        plain.evaluate(sampler="mixture")
+    assert err == "error: unknown sampler 'flaw': did you mean 'flow'? known: flow, gmm, prior\n"
+    monkeypatch.setattr(type(plain.model), "has_encoder", False)
+    with pytest.raises(ConfigError, match="ae has no encoder: there are no codes to fit a gmm to"):
+        plain.evaluate(sampler="gmm")
 
 
 def test_without_zuko(plain, command, monkeypatch):

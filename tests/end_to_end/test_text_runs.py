@@ -48,7 +48,7 @@ def test_lines_can_be_handed_over_as_lines(styled):
     # of two labels the line was of the other one
     assert torch.equal(strong, styled.transfer([line], "old", [0], guidance_scale=3))
     assert torch.equal(styled.transfer([line], "old", guidance_scale=0), styled.reconstruct([line], [0]))
-    with pytest.raises(ConfigError, match="strength must be at least 0, got -1"):
+    with pytest.raises(ConfigError, match="guidance_scale must be at least 0, got -1"):
         styled.transfer([line], "old", guidance_scale=-1)
     with pytest.raises(ConfigError, match="unknown label 'olde': did you mean 'old'"):
         styled.transfer([line], "olde")
@@ -64,7 +64,7 @@ def test_it_opens_again_with_its_vocabulary(styled):
 
 
 def test_it_is_judged_beside_copying(styled):
-    found = styled.evaluate(rows=200)
+    found = styled.evaluate(n_samples=200)
     text, moved = found["text"], found["transfer"]
     assert 0 <= text["reconstruction"]["bleu"] <= 100
     assert text["floor"]["reverse"] < text["samples"]["reverse"]
@@ -84,24 +84,24 @@ def test_the_report_shows_lines(styled):
     line = styled.lines(styled.sample(1))[0]
     assert line in page
     assert "held-out lines, each with its reconstruction" in page
-    assert (styled.path / "sheet.png").exists()
+    assert (styled.path / "overview.png").exists()
 
 
 def test_resuming_text_is_exact(tmp_path, monkeypatch):
     """Stopped half way and resumed, with word dropout and a warm-up, the weights are the same bits."""
     more = {"steps": 12, "latent": 8, "word_dropout": 0.3, "warmup": 8, **QUICK}
     whole = pf.train("vae", "phrases", out=tmp_path / "whole", **more)
-    advance = pf.verbs.Loop.advance
+    advance = api.Loop.advance
 
     def interrupted(loop):
         if loop.step == 5:
             signal.raise_signal(signal.SIGTERM)
         return advance(loop)
 
-    monkeypatch.setattr(pf.verbs.Loop, "advance", interrupted)
+    monkeypatch.setattr(api.Loop, "advance", interrupted)
     with pytest.raises(InterruptedRunError):
         pf.train("vae", "phrases", out=tmp_path / "half", **more)
-    monkeypatch.setattr(pf.verbs.Loop, "advance", advance)
+    monkeypatch.setattr(api.Loop, "advance", advance)
     half = pf.resume(tmp_path / "half", progress=False)
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, half.model.state_dict()[name]), name
@@ -128,7 +128,7 @@ def test_recipes_take_text(recipe, more, tmp_path):
     assert len(run.lines(run.sample(4))) == 4
     back = run.reconstruct(run.data.test.x[:3])
     assert back.shape == (3, 32)
-    found = run.evaluate(rows=40, metrics=("objective", "reconstruction", "latent"))
+    found = run.evaluate(n_samples=40, metrics=("objective", "reconstruction", "latent"))
     assert found["objective"]["terms"]["cost"] > 0
 
 
@@ -169,7 +169,7 @@ def test_transfer_from_the_command_line(command, styled, tmp_path):
     mine, told = tmp_path / "mine.txt", tmp_path / "out.txt"
     mine.write_text("i love the sea .\n\nwe fear my heart .\n")
     code, _, err = command(
-        "transfer", styled.path, "--to", "old", "--strength", 2, "--lines", mine, "--out", told
+        "transfer", styled.path, "--to", "old", "--guidance-scale", 2, "--lines", mine, "--out", told
     )
     assert code == 0, err
     assert "left out 1 empty of 3 lines" in err
@@ -193,14 +193,14 @@ def test_the_doctor_measures_text_in_features(styled):
 
 
 def test_what_told_codes_leak_is_measured(styled):
-    found = styled.evaluate(rows=300, metrics=("classes",))["classes"]
+    found = styled.evaluate(n_samples=300, metrics=("classes",))["classes"]
     assert 0.4 < found["leak"]["value"] <= 1
 
 
 def test_the_likelihood_of_text(tmp_path):
     """The importance-weighted bound is above the evidence lower bound, and below 0."""
     run = pf.train("vae", "phrases", out=tmp_path / "run", steps=5, latent_dim=4, **QUICK)
-    found = run.evaluate(rows=60, metrics=("objective", "likelihood"))
+    found = run.evaluate(n_samples=60, metrics=("objective", "likelihood"))
     bound = found["likelihood"]["log_likelihood"]["value"]
     assert -found["objective"]["negative_elbo"] - 1 < bound < 0
 

@@ -15,7 +15,7 @@ from pushforward.recipes import RECIPES
 
 
 def test_samples_do_not_depend_on_how_many_are_asked_for(trained):
-    assert torch.equal(trained.draw(10), trained.draw(700)[:10])
+    assert torch.equal(trained.sample_codes(10), trained.sample_codes(700)[:10])
     # the product of ten rows may be summed in another order than that of 700
     torch.testing.assert_close(trained.sample(10), trained.sample(700)[:10])
     assert not (trained.sample(10, seed=1) == trained.sample(10)).all()
@@ -44,7 +44,7 @@ def test_paths_begin_and_end_at_reconstructions(trained):
 def test_a_loaded_run_is_the_run(trained):
     loaded = pf.load(trained.path)
     assert (loaded.sample(5) == trained.sample(5)).all()
-    assert loaded.evaluate(rows=100) == trained.evaluate(rows=100)
+    assert loaded.evaluate(n_samples=100) == trained.evaluate(n_samples=100)
     assert repr(loaded) == repr(trained)
 
 
@@ -201,13 +201,13 @@ def test_a_critic_that_does_not_fit(critic, line, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["reconstruct", "--n", "-1"], ["interpolate", "--n", "0"], ["evaluate", "--rows", "1"]]
+    "words", [["reconstruct", "--n", "-1"], ["interpolate", "--n", "0"], ["evaluate", "--n-samples", "1"]]
 )
 def test_counts_are_checked(trained, command, words):
     verb, option, value = words
     code, _, err = command(verb, trained.path, option, value)
     assert code == 78
-    assert f"{option[2:]} must be at least" in err
+    assert f"{option[2:].replace('-', '_')} must be at least" in err
 
 
 def test_python_and_the_command_line_make_the_same_run(trained, figures):

@@ -15,7 +15,7 @@ from pushforward.rng import Noise
 from pushforward.runs.latent_samplers import (
     SAMPLERS,
     fit_flow,
-    fit_mixture,
+    fit_gmm,
     key_of,
     read_sampler,
     save_sampler,
@@ -56,7 +56,7 @@ def test_a_mixture_is_recovered():
     factors = torch.tensor([[[1.0, 0.0], [0.5, 1.0]], [[2.0, 0.0], [0.0, 0.3]], [[1.0, 0.0], [-1.0, 0.5]]])
     weights = torch.tensor([0.2, 0.3, 0.5])
     n = 6000
-    fitted = fit_mixture(MixturePrior(means, factors, weights).draw(n, Noise(0)), Noise(0), components=3)
+    fitted = fit_gmm(MixturePrior(means, factors, weights).draw(n, Noise(0)), Noise(0), components=3)
     order = torch.cdist(means, fitted.means).argmin(1)
     assert sorted(order.tolist()) == [0, 1, 2]
     share = (weights * (1 - weights) / n).sqrt()
@@ -73,7 +73,7 @@ def test_a_mixture_is_recovered():
 def test_moments_are_those_of_the_codes(components, bent):
     """Every M-step gives the mixture the mean and the covariance of the codes, converged or not."""
     codes, _ = bent
-    fitted = fit_mixture(codes, Noise(0), components=components)
+    fitted = fit_gmm(codes, Noise(0), components=components)
     torch.testing.assert_close(fitted.weights @ fitted.means, codes.mean(0), rtol=1e-4, atol=1e-4)
     variance = codes.var(0, correction=0).sum().item()
     assert fitted.expected_sq_distance == pytest.approx(2 * variance, rel=1e-4)
@@ -148,7 +148,7 @@ def test_flows_are_a_function_of_codes_and_noise(brief):
 def test_draws_cannot_be_told_from_fresh_codes(name, bent, flow):
     """A two-sample test of 400 rows at level 1 % sees nothing, and tells the prior and the codes apart."""
     codes, fresh = bent
-    fitted = flow if name == "flow" else fit_mixture(codes, Noise(0))
+    fitted = flow if name == "flow" else fit_gmm(codes, Noise(0))
     mmd = MMD(IMQ(fitted.expected_sq_distance))
     draws = fitted(400).rsample(Noise(5))
     assert draws.dtype == torch.float32
@@ -210,7 +210,7 @@ def test_without_zuko(monkeypatch):
     monkeypatch.setitem(sys.modules, "zuko", None)
     with pytest.raises(ConfigError, match=r"a flow needs zuko \(pip install 'pushforward\[flows\]'\)"):
         fit_flow(Noise(0).normal(50, 2), Noise(0))
-    fit_mixture(Noise(0).normal(50, 2), Noise(0))
+    fit_gmm(Noise(0).normal(50, 2), Noise(0))
 
 
 def test_codes_must_be_finite():

@@ -1,0 +1,26 @@
+"""``pushforward doctor``."""
+
+from __future__ import annotations
+
+from pushforward.cli.application import app
+from pushforward.cli.options import Features, JsonFlag, RunFolder
+from pushforward.cli.output import print_json
+
+
+@app.command
+def doctor(run: RunFolder, *, features: Features = "auto", json: JsonFlag = False) -> None:
+    """Say why samples are bad, with the number that shows each reason and the one thing to try next."""
+    from dataclasses import asdict
+
+    from pushforward.runs.api import load
+
+    findings = load(run).doctor(features=features, progress=True)
+    if json:
+        print_json({"run": str(run), "findings": [asdict(finding) for finding in findings]})
+        return
+    for finding in findings:
+        print(f"{finding.name}: {finding.words}")
+    if findings:
+        print(f"try next: {findings[0].advice}")
+    else:
+        print("nothing was found that would explain bad samples")

@@ -1,0 +1,33 @@
+"""``pushforward evaluate``."""
+
+from __future__ import annotations
+
+from pushforward.cli.application import app
+from pushforward.cli.options import Features, JsonFlag, RunFolder, Sampler, Words
+from pushforward.cli.output import print_results
+
+
+@app.command
+def evaluate(
+    run: RunFolder,
+    *,
+    n_samples: int = 10_000,
+    seed: int = 0,
+    features: Features = "auto",
+    metrics: Words = None,
+    sampler: Sampler = "prior",
+    json: JsonFlag = False,
+) -> None:
+    """Compute the metrics of a run on held-out data: of samples, reconstructions, sharpness and codes.
+
+    Arguments:
+        n_samples: Number of held-out rows, at most, and of samples.
+        seed: Seed of the choice of rows, and of samples and codes.
+        metrics: Names of groups of metrics: objective, reconstruction, samples, reference, sharpness, latent,
+            classes, modes, text, transfer; and, only if they are named, likelihood, annealing, parzen and
+            disentanglement.
+    """
+    from pushforward.evaluation import USUAL
+    from pushforward.runs.api import load
+
+    print_results(load(run).evaluate(n_samples, seed, features, metrics or USUAL, True, sampler), json)

@@ -1,0 +1,43 @@
+"""``pushforward interpolate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pushforward.cli.application import app
+from pushforward.cli.options import JsonFlag, RunFolder
+from pushforward.cli.output import write_rows
+
+
+@app.command
+def interpolate(
+    run: RunFolder,
+    *,
+    n: int = 8,
+    steps: int = 10,
+    path: str | None = None,
+    out: Path | None = None,
+    json: JsonFlag = False,
+) -> None:
+    """Write decoded paths between codes of held-out rows or, without an encoder, between draws of the prior.
+
+    Arguments:
+        n: Number of paths.
+        steps: Points on each path.
+        path: "linear" or "spherical"; by default the one that suits the prior.
+        out: The file; interpolations.png (.txt, .npy) in the run's folder by default.
+    """
+    from pushforward.errors import check_int
+    from pushforward.runs.api import load
+
+    loaded = load(run)
+    check_int("n", n, least=1)
+    if loaded.model.has_encoder:
+        x, y = loaded.data.test.batch(slice(0, 2 * n))
+        half = len(x) // 2
+        labels = None if y is None else y[:half]
+        decoded = loaded.interpolate(x[:half], x[half : 2 * half], steps, path, labels)
+    else:
+        ends = loaded.sample_codes(2 * n)
+        decoded = loaded.interpolate_codes(ends[:n], ends[n:], steps, path)
+    write_rows(loaded, "interpolations", out, decoded.flatten(0, 1), json, columns=steps)

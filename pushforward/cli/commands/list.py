@@ -1,0 +1,31 @@
+"""``pushforward list``."""
+
+from __future__ import annotations
+
+from pushforward.cli.application import app
+from pushforward.cli.options import JsonFlag
+from pushforward.cli.output import print_json
+
+
+@app.command(name="list")
+def list_(*, json: JsonFlag = False) -> None:
+    """List the recipes by family, and the data sets of the catalogue."""
+    from pushforward.cli.commands.train import summary
+    from pushforward.data import CATALOGUE
+    from pushforward.recipes import RECIPES
+
+    data = {name: entry.about for name, entry in CATALOGUE.items()}
+    if json:
+        print_json({"recipes": {name: summary(recipe) for name, recipe in RECIPES.items()}, "data": data})
+        return
+    families: dict[str, dict[str, str]] = {}
+    for name, recipe in RECIPES.items():
+        families.setdefault("all", {})[name] = summary(recipe)
+    width = max(len(name) for name in (*RECIPES, *data))
+    for title, entries in (
+        {f"recipes: {family}": names for family, names in families.items()} | {"data": data}
+    ).items():
+        print(f"{title}")
+        for name, words in entries.items():
+            print(f"  {name:<{width}}  {words}")
+    print("data may also be a folder of images or of text files, or a .npy, .npz or .txt file")

@@ -1,0 +1,19 @@
+"""``pushforward report``."""
+
+from __future__ import annotations
+
+from pushforward.cli.application import app
+from pushforward.cli.options import Features, JsonFlag, RunFolder
+from pushforward.cli.output import print_json
+
+
+@app.command
+def report(run: RunFolder, *, features: Features = "auto", json: JsonFlag = False) -> None:
+    """Write one self-contained HTML page of a whole run; it opens without a network, and on a phone."""
+    from pushforward.runs.api import load
+
+    page = load(run).report(features, progress=True)
+    if json:
+        print_json({"run": str(run), "file": str(page)})
+    else:
+        print(f"report of {run}: {page}")

@@ -1,0 +1,45 @@
+"""Runs a command, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import CycloptsError
+
+from pushforward.cli.application import app
+from pushforward.cli.commands import train
+from pushforward.errors import PushforwardError
+from pushforward.utils import import_submodules
+
+import_submodules("pushforward.cli.commands")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command; an error of the user ends in one line on standard error and a non-zero exit code.
+
+    Arguments:
+        arguments: The words of the command line, those of the process by default.
+    """
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if tokens[:1] == ["train"]:
+            train.register_recipes(tokens[1:])
+        app(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        fail(" ".join(str(error).split()), 2)
+    except PushforwardError as error:
+        fail(str(error), error.exit_code)
+    except OSError as error:  # such as a full disk
+        fail(" ".join(str(error).split()), 74)
+    except KeyboardInterrupt:
+        fail("stopped", 130)
+
+
+def fail(message: str, code: int) -> None:
+    """Prints one line on standard error and exits with a code."""
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+__all__ = ["fail", "main"]

@@ -1,0 +1,31 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+RunFolder = Annotated[Path, Parameter(help="The folder of the run.")]
+JsonFlag = Annotated[
+    bool, Parameter(name="--json", help="Print the results as JSON on standard output.", negative=())
+]
+Features = Annotated[
+    str,
+    Parameter(
+        help="The features in which samples are compared with data: auto, pixels, pca, classifier, "
+        "inception, the folder of a classifier, or a .safetensors file of Inception weights."
+    ),
+]
+Sampler = Annotated[
+    str,
+    Parameter(
+        help="Distribution of the codes that samples are decoded from: prior; or gmm or flow, fitted to "
+        "the codes of training rows."
+    ),
+]
+Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
+Numbers = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]
+
+__all__ = ["Features", "JsonFlag", "Numbers", "RunFolder", "Sampler", "Words"]

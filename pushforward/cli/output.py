@@ -1,0 +1,97 @@
+"""What commands print and write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pushforward.runs.run import Run
+
+SHOWN = 12  # lines of text that are printed as well as written
+
+
+def print_json(result: Any) -> None:
+    """Prints a result for programs."""
+    print(json.dumps(result, indent=1))
+
+
+def finish(run: Run, as_json: bool) -> None:
+    """Evaluates a trained run, and prints the results and where the run is."""
+    results = run.evaluate(progress=True)
+    overview = str(run.path / "overview.png")
+    if as_json:
+        print_json(results | {"overview": overview})
+        return
+    print_results(results, False)
+    print(f"run: {run.path}, overview: {overview}")
+
+
+def write_rows(
+    run: Run, name: str, out: Path | None, rows: Tensor, as_json: bool, columns: int | None = None
+) -> None:
+    """Writes rows to a file: a picture of images, lines of text, an array of vectors.
+
+    Arguments:
+        run: The run that made the rows.
+        name: Name of the file in the run's folder if ``out`` is not given.
+        out: The file.
+        rows: The rows.
+        as_json: Whether to print the result as JSON.
+        columns: Rows to a line of the picture, or to a block of lines.
+    """
+    out = out or run.path / f"{name}{run.renderer.suffix}"
+    run.renderer.save(rows, out, columns)
+    if as_json:
+        print_json({"run": str(run.path), "file": str(out), "shape": list(rows.shape)})
+        return
+    print(f"{name} of {run.path}: {tuple(rows.shape)} in {out}")
+    if out.suffix == run.renderer.suffix:
+        print(run.renderer.text(rows[:SHOWN], columns), end="")
+
+
+def write_pairs(run: Run, name: str, out: Path | None, first: Tensor, second: Tensor, as_json: bool) -> None:
+    """Writes rows, each next to what it became: such as held-out rows and their reconstructions."""
+    from pushforward.report.images import interleave
+
+    write_rows(run, name, out, interleave(first, second), as_json, run.renderer.pair_columns)
+
+
+def print_results(results: dict[str, Any], as_json: bool) -> None:
+    """Prints the results of an evaluation."""
+    if as_json:
+        print_json(results)
+        return
+    from pushforward.evaluation.table import extractor, lines
+
+    found = list(lines(results))
+    print(extractor(results))
+    for name in results["metrics"]:
+        if name not in results:
+            print(f"{name}: this model or its data cannot answer")
+    names, values = (max((len(line[i]) for line in found), default=0) for i in (0, 1))
+    for name, value, words in found:
+        print(f"{name:<{names}}  {value:<{values}}  {words}")
+    terms = " + ".join(
+        f"{name} {value:.4g}" for name, value in results.get("objective", {}).get("terms", {}).items()
+    )
+    if terms:
+        print(f"objective = {terms}, codes drawn")
+    for test in results.get("latent", {}).get("tests", ()):
+        chance = f"the chance of such an MMD² of {test['rows']} codes if codes followed the prior"
+        print(f"p = {test['p_value']:.3g}: {chance}")
+    moved = results.get("transfer", {})
+    for name in (key for key in moved if key.startswith("to_")):
+        for who, row in moved[name].items():
+            shown = ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in row.items())
+            print(f"{name.replace('_', ' ')}, {who}: {shown}")
+    if moved:
+        print(f"the judge of style is right on {moved['judge']:.1%} of real lines; BLEU: {moved['settings']}")
+    for name, score in results.get("parzen", {}).items():
+        print(f"Parzen, {name}: {score['mean']:.1f} ± {score['error']:.1f} nats (never to be ranked by)")
+
+
+__all__ = ["finish", "print_json", "print_results", "write_pairs", "write_rows"]

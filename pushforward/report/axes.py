@@ -1,0 +1,116 @@
+"""What is drawn on the axes of matplotlib: images, lines of text, vectors, codes and training curves."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from pushforward.report.images import mosaic
+
+NamedSamples = list[tuple[str, Tensor]]
+"""Samples with the name that the legend gives them."""
+
+
+def show_images(axes: Any, caption: str, images: Tensor, columns: int) -> None:
+    """A grid of images under a caption."""
+    axes.imshow(mosaic(images, columns), interpolation="nearest")
+    _title(axes, caption)
+    axes.axis("off")
+
+
+def show_lines(axes: Any, caption: str, lines: Sequence[str], every: int = 1) -> None:
+    """Lines of text under a caption, with a gap after every ``every`` lines if that is more than 1."""
+    gaps = [place + (place // every) * (every > 1) for place in range(len(lines))]
+    for gap, line in zip(gaps, lines, strict=True):
+        shown = textwrap.shorten(line, 95, placeholder=" …") or "(nothing)"
+        # matplotlib reads a dollar as the start of a formula.
+        axes.text(0, -gap, shown.replace("$", r"\$"), fontsize=7, va="top")
+    axes.set_ylim(-gaps[-1] - 1, 0.5)
+    _title(axes, caption)
+    axes.axis("off")
+
+
+def show_vectors(axes: Any, caption: str, samples: NamedSamples) -> None:
+    """Samples of vectors as points in the first two principal directions of the first sample."""
+    for (name, _), points in zip(samples, _principal_plane(*(rows for _, rows in samples)), strict=True):
+        axes.scatter(points[:, 0], points[:, 1], s=6, alpha=0.5, label=name)
+    where = " (first two principal directions)" if samples[0][1][0].numel() > 2 else ""
+    _title(axes, (caption + where).lstrip())
+    axes.legend(fontsize=8)
+
+
+def show_codes(
+    axes: Any, codes: Tensor, labels: Tensor | None, prior: Tensor, plane: Tensor | None = None
+) -> None:
+    """Codes, coloured by label, over draws of the prior.
+
+    Arguments:
+        axes: Where to draw.
+        codes: The codes, (N, L).
+        labels: Their labels (N,), or None.
+        prior: Draws of the prior, (M, L).
+        plane: Axes (L, 2) of the plane to project on; by default the prior's principal directions.
+    """
+    if plane is None:
+        drawn, encoded = _principal_plane(prior, codes)
+        where = "in two directions"
+    else:
+        drawn, encoded = (_second_axis((sample.double() @ plane).numpy()) for sample in (prior, codes))
+        where = "in the plane where they differ most"
+    axes.scatter(drawn[:, 0], drawn[:, 1], s=5, color="0.8", label="draws of the prior")
+    if labels is None:
+        axes.scatter(encoded[:, 0], encoded[:, 1], s=5, color="C0", label="codes of held-out data")
+    else:
+        for label in labels.unique().tolist()[:20]:
+            points = encoded[(labels == label).cpu().numpy()]
+            axes.scatter(points[:, 0], points[:, 1], s=5, color=f"C{label % 10}", label=str(label))
+    _title(axes, f"codes and prior, {where}")
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.legend(fontsize=7, loc="upper right", markerscale=2, labelspacing=0.2)
+
+
+def show_curves(axes: Any, history: list[dict[str, Any]]) -> None:
+    """The terms of the loss over training steps, and the latent MMD² where it is logged."""
+    logged = [line for line in history if "terms" in line]
+    if not logged:
+        axes.axis("off")
+        return
+    steps = [line["step"] for line in logged]
+    curves = {name: [line["terms"].get(name, math.nan) for line in logged] for name in logged[-1]["terms"]}
+    if "mmd" in logged[-1].get("diagnostics", {}):
+        curves["latent MMD²"] = [line["diagnostics"].get("mmd", math.nan) for line in logged]
+    for name, values in curves.items():
+        axes.plot(steps, values, label=name, linewidth=1)
+    axes.set_yscale("symlog", linthresh=0.01)
+    axes.set_xlabel("step", fontsize=9)
+    _title(axes, ", ".join(curves))
+    axes.legend(fontsize=8, ncols=4)
+
+
+def _title(axes: Any, caption: str) -> None:
+    axes.set_title(caption, fontsize=10, loc="left")
+
+
+def _principal_plane(*samples: Tensor) -> list[np.ndarray]:
+    """Samples in the first two principal directions of the first; in one dimension the second is 0."""
+    flat = [sample.flatten(1).double().cpu().numpy() for sample in samples]
+    mean = flat[0].mean(0)
+    if flat[0].shape[1] == 1:
+        return [_second_axis(values) for values in flat]
+    directions = (
+        np.eye(2) if flat[0].shape[1] == 2 else np.linalg.svd(flat[0] - mean, full_matrices=False)[2][:2].T
+    )
+    return [(values - mean) @ directions for values in flat]
+
+
+def _second_axis(values: np.ndarray) -> np.ndarray:
+    """Points (N, 2) from values (N, 1) or (N, 2)."""
+    return np.hstack([values, np.zeros_like(values)]) if values.shape[1] == 1 else values
+
+
+__all__ = ["NamedSamples", "show_codes", "show_curves", "show_images", "show_lines", "show_vectors"]

@@ -1,0 +1,58 @@
+"""Images side by side in one picture."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PAD = 2  # white pixels between two images
+
+
+def mosaic(images: Tensor, columns: int | None = None, scale: int | None = None) -> np.ndarray:
+    """Images (N, C, H, W) in [0, 1] on a grid: an array (H', W', 3) of bytes.
+
+    Small images are enlarged by a whole factor, so that they can be recognised on a screen.
+
+    Arguments:
+        images: The images; of 1 channel, or of 3 or more, whose first 3 are red, green and blue.
+        columns: Images in a row; about the square root of N by default.
+        scale: The factor of enlargement; by default the shown images are about 32 pixels wide or high.
+
+    >>> mosaic(Tensor(6, 1, 8, 8).zero_(), columns=3, scale=1).shape
+    (22, 32, 3)
+    """
+    n, channels, height, width = images.shape
+    columns = columns or min(n, math.ceil(math.sqrt(n)))
+    scale = scale or max(1, round(32 / max(height, width)))
+    pixels = images.detach().cpu().clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
+    pixels = np.repeat(pixels[..., :1], 3, axis=3) if channels < 3 else pixels[..., :3]
+    pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
+    rows = math.ceil(n / columns)
+    tall, wide = height * scale + PAD, width * scale + PAD
+    grid = np.full((rows * tall + PAD, columns * wide + PAD, 3), 255, dtype=np.uint8)
+    for i, image in enumerate(pixels):
+        top, left = PAD + i // columns * tall, PAD + i % columns * wide
+        grid[top : top + tall - PAD, left : left + wide - PAD] = image
+    return grid
+
+
+def picture(images: Tensor, columns: int | None = None) -> Image:
+    """Images (N, C, H, W) in [0, 1] on a grid, as one PIL image."""
+    from PIL import Image
+
+    return Image.fromarray(mosaic(images, columns))
+
+
+def interleave(first: Tensor, second: Tensor) -> Tensor:
+    """The rows of two tensors in alternation, (2N, \\*): such as originals and their reconstructions."""
+    return torch.stack([first, second], dim=1).flatten(0, 1)
+
+
+__all__ = ["interleave", "mosaic", "picture"]

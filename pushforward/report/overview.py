@@ -1,0 +1,33 @@
+"""The overview: one picture of a whole run."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from pushforward.report.axes import show_codes, show_curves
+from pushforward.report.plots import RunPlots
+from pushforward.report.renderers import Renderer
+
+
+def overview(path: Path, plots: RunPlots, renderer: Renderer) -> Path:
+    """Writes samples, reconstructions, interpolations, codes and training curves as one PNG file."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 10), layout="constrained")
+    figure.suptitle("\n".join(textwrap.wrap(plots.title, 130)), fontsize=11, x=0.01, ha="left")
+    left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1))  # type: ignore[misc]
+    renderer.draw_rows(left, plots)
+    shown = [plots.interpolations is not None, plots.codes is not None, True]
+    heights = [height for height, there in zip((1.2, 1, 0.8), shown, strict=True) if there]
+    places = iter(right.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
+    if plots.interpolations is not None:
+        renderer.draw_interpolations(next(places), plots.interpolations, plots)
+    if plots.codes is not None:
+        show_codes(next(places), plots.codes, plots.labels, plots.prior)
+    show_curves(next(places), plots.history)
+    figure.savefig(path, dpi=110, format="png")
+    return path
+
+
+__all__ = ["overview"]

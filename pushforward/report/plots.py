@@ -1,0 +1,52 @@
+"""What a report shows of a run, as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.report.images import interleave
+
+
+@dataclass(frozen=True)
+class RunPlots:
+    """What there is to plot of a run; what a model or its data cannot give is None.
+
+    Attributes:
+        title: The title of the overview.
+        samples: Decoded draws of the prior, (N, \\*).
+        held_out: Held-out data, (M, \\*).
+        prior: Draws of the prior, (M, L).
+        history: The training history.
+        reconstructions: Reconstructions of ``held_out``.
+        interpolations: Decoded paths between codes, (K, steps, \\*).
+        traversals: Decoded traversals of single latent dimensions, (D, steps, \\*), and their dimensions.
+        codes: Codes of ``held_out``, (M, L).
+        labels: Labels of ``held_out``, (M,).
+        by_class: Samples of every class, (classes, columns, \\*).
+        plane: Axes (L, 2) of the plane in which codes and prior differ most.
+    """
+
+    title: str
+    samples: Tensor
+    held_out: Tensor
+    prior: Tensor
+    history: list[dict[str, Any]]
+    reconstructions: Tensor | None = None
+    interpolations: Tensor | None = None
+    traversals: tuple[Tensor, list[int]] | None = None
+    codes: Tensor | None = None
+    labels: Tensor | None = None
+    by_class: Tensor | None = None
+    plane: Tensor | None = None
+
+    def pairs(self, n: int) -> Tensor | None:
+        """The first n held-out rows in alternation with their reconstructions; None without those."""
+        if self.reconstructions is None:
+            return None
+        return interleave(self.held_out[:n], self.reconstructions[:n])
+
+
+__all__ = ["RunPlots"]

@@ -1,0 +1,262 @@
+"""How rows of data are shown and written: one renderer for each modality."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from pushforward.errors import ConfigError, OutputError
+from pushforward.report.axes import NamedSamples, show_images, show_lines, show_vectors
+from pushforward.report.images import picture
+from pushforward.report.panels import Panel, image_panel, line_panel, plot_panel
+from pushforward.report.plots import RunPlots
+from pushforward.text.vocabulary import Vocabulary
+
+HELD_OUT = "held-out data"
+SAMPLES = "decoded draws of the prior"
+
+
+class Renderer(ABC):
+    """Shows rows of one modality in figures, pages and files.
+
+    Attributes:
+        suffix: Ending of the file that rows are written to by default; ``.npy`` can always be written.
+        shows_grids: Whether samples by class and latent traversals are shown.
+        has_previews: Whether samples are written during training.
+        pair_columns: Rows to a line of a file that holds pairs of rows.
+    """
+
+    suffix: ClassVar[str]
+    shows_grids: ClassVar[bool] = False
+    has_previews: ClassVar[bool] = True
+    pair_columns: ClassVar[int] = 8
+
+    def count(self, shown: int, n_held_out: int) -> int:
+        """Number of samples to draw where ``shown`` are shown beside ``n_held_out`` held-out rows."""
+        return shown
+
+    @abstractmethod
+    def draw_rows(self, figure: Any, plots: RunPlots) -> None:
+        """Draws samples, and held-out rows with their reconstructions, in a figure."""
+
+    @abstractmethod
+    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: RunPlots) -> None:
+        """Draws decoded paths (K, steps, \\*) between codes."""
+
+    @abstractmethod
+    def sample_panels(self, plots: RunPlots) -> list[Panel]:
+        """Panels of samples."""
+
+    @abstractmethod
+    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: RunPlots) -> list[Panel]:
+        """Panels of what passes through the codes: reconstructions, interpolations, traversals."""
+
+    @abstractmethod
+    def tile(self, caption: str, samples: NamedSamples) -> Panel:
+        """A small panel of the last of the samples; a scatter plot shows the others too."""
+
+    def text(self, rows: Tensor, columns: int | None = None) -> str:
+        """What is printed of rows besides the name of their file."""
+        return ""
+
+    def save(self, rows: Tensor, path: Path, columns: int | None = None) -> None:
+        """Writes rows to a file, as the modality's own kind of file or as an array.
+
+        Raises:
+            ConfigError: If the path ends in neither ``suffix`` nor ``.npy``.
+            OutputError: If the file cannot be written.
+        """
+        if path.suffix not in (self.suffix, ".npy"):
+            raise ConfigError(f"out must end in {' or '.join(sorted({self.suffix, '.npy'}))}, got {path}")
+        try:
+            if path.suffix == ".npy":
+                np.save(path, rows.numpy())
+            else:
+                self._write(rows, path, columns)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+    @abstractmethod
+    def _write(self, rows: Tensor, path: Path, columns: int | None) -> None: ...
+
+
+class ImageRenderer(Renderer):
+    """Shows images (N, C, H, W) of 1 or 3 channels in grids."""
+
+    suffix = ".png"
+    shows_grids = True
+
+    def draw_rows(self, figure: Any, plots: RunPlots) -> None:
+        """Draws a grid of samples above a grid of held-out images beside their reconstructions."""
+        above, below = figure.subplots(2, 1)
+        if plots.by_class is None:
+            show_images(above, f"samples: {SAMPLES}", plots.samples[:96], 12)
+        else:
+            caption = "samples: one class in each row, one draw of the other code dimensions in each column"
+            show_images(above, caption, plots.by_class.flatten(0, 1), plots.by_class.shape[1])
+        pairs = plots.pairs(48)
+        if pairs is None:
+            show_images(below, HELD_OUT, plots.held_out[:96], 12)
+        else:
+            show_images(below, "held-out data, each beside its reconstruction", pairs, 12)
+
+    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: RunPlots) -> None:
+        """Draws each path as a row of images."""
+        ends = "one draw of the prior" if plots.codes is None else "one held-out image"
+        caption = f"from {ends} to another, through their codes"
+        show_images(axes, caption, interpolations.flatten(0, 1), interpolations.shape[1])
+
+    def sample_panels(self, plots: RunPlots) -> list[Panel]:
+        """A grid of samples, and a grid of samples by class."""
+        panels = [image_panel(f"{SAMPLES}, the first ones drawn", picture(plots.samples[:96], 12))]
+        if plots.by_class is not None:
+            grid = picture(plots.by_class.flatten(0, 1), plots.by_class.shape[1])
+            caption = "one class in each row, one draw of the other code dimensions in each column"
+            panels.append(image_panel(caption, grid))
+        return panels
+
+    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: RunPlots) -> list[Panel]:
+        """Grids of reconstructions, interpolations and latent traversals."""
+        pairs = plots.pairs(48)
+        assert pairs is not None
+        steps = interpolations.shape[1]
+        paths = interpolations.flatten(0, 1)[: 8 * steps]
+        panels = [
+            image_panel("held-out data, each beside its reconstruction", picture(pairs, 12)),
+            image_panel("from one held-out image to another", picture(paths, steps)),
+        ]
+        if plots.traversals is not None:
+            images, dimensions = plots.traversals
+            numbers = ", ".join(map(str, dimensions))
+            caption = f"traversals of one latent dimension each: dimensions {numbers}"
+            panels.append(image_panel(caption, picture(images.flatten(0, 1), images.shape[1])))
+        return panels
+
+    def tile(self, caption: str, samples: NamedSamples) -> Panel:
+        """A grid of the first 64 images."""
+        return image_panel(caption, picture(samples[-1][1][:64], 8))
+
+    def _write(self, rows: Tensor, path: Path, columns: int | None) -> None:
+        picture(rows, columns).save(path)
+
+
+class VectorRenderer(Renderer):
+    """Shows vectors (N, D) as points in two principal directions of the held-out data."""
+
+    suffix = ".npy"
+    has_previews = False
+
+    def count(self, shown: int, n_held_out: int) -> int:
+        """As many samples as held-out rows."""
+        return n_held_out
+
+    def draw_rows(self, figure: Any, plots: RunPlots) -> None:
+        """Draws samples and reconstructions, each over the held-out data."""
+        shown = [("samples", plots.samples)]
+        if plots.reconstructions is not None:
+            shown.append(("reconstructions", plots.reconstructions))
+        places = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
+        for axes, (name, rows) in zip(places, shown, strict=True):
+            show_vectors(axes, f"data and {name}", [(HELD_OUT, plots.held_out), (name, rows)])
+
+    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: RunPlots) -> None:
+        """Draws the points of all paths over the held-out data."""
+        samples = [(HELD_OUT, plots.held_out), ("interpolations", interpolations.flatten(0, 1))]
+        show_vectors(axes, "interpolations", samples)
+
+    def sample_panels(self, plots: RunPlots) -> list[Panel]:
+        """A scatter plot of samples over held-out data."""
+        return [self._panel(f"{SAMPLES}, the first ones drawn", SAMPLES, plots.samples, plots)]
+
+    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: RunPlots) -> list[Panel]:
+        """Scatter plots of reconstructions and interpolations over held-out data."""
+        return [
+            self._panel("reconstructions", "reconstructions", reconstructions, plots),
+            self._panel("interpolations", "interpolations", interpolations.flatten(0, 1), plots),
+        ]
+
+    def tile(self, caption: str, samples: NamedSamples) -> Panel:
+        """A scatter plot of all the samples."""
+        return plot_panel(caption, lambda axes: show_vectors(axes, "", samples))
+
+    def _panel(self, caption: str, name: str, rows: Tensor, plots: RunPlots) -> Panel:
+        samples = [(HELD_OUT, plots.held_out), (name, rows)]
+        return plot_panel(caption, lambda axes: show_vectors(axes, "", samples))
+
+    def _write(self, rows: Tensor, path: Path, columns: int | None) -> None:
+        raise AssertionError("vectors are written as .npy")
+
+
+class TextRenderer(Renderer):
+    """Shows rows (N, T) of tokens as lines of text."""
+
+    suffix = ".txt"
+    pair_columns = 2
+    shown: ClassVar[int] = 24  # table rows of lines in a panel
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+
+    def lines(self, rows: Tensor) -> list[str]:
+        """The line that each row (N, T) of tokens stands for."""
+        return self.vocabulary.lines(rows.reshape(-1, rows.shape[-1]))
+
+    def draw_rows(self, figure: Any, plots: RunPlots) -> None:
+        """Draws lines of samples above held-out lines, each above its reconstruction."""
+        above, below = figure.subplots(2, 1)
+        show_lines(above, f"samples: {SAMPLES}", self.lines(plots.samples[:22]))
+        pairs = plots.pairs(12)
+        if pairs is None:
+            show_lines(below, "held-out lines", self.lines(plots.held_out[:22]))
+        else:
+            show_lines(below, "held-out lines, each above its reconstruction", self.lines(pairs), every=2)
+
+    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: RunPlots) -> None:
+        """Draws the lines of the first two paths."""
+        caption = "from one line to another, through their codes"
+        lines = self.lines(interpolations[:2].flatten(0, 1))
+        show_lines(axes, caption, lines, every=interpolations.shape[1])
+
+    def sample_panels(self, plots: RunPlots) -> list[Panel]:
+        """A table of samples."""
+        return [self._panel(f"{SAMPLES}, the first ones drawn", plots.samples)]
+
+    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: RunPlots) -> list[Panel]:
+        """Tables of reconstructions and interpolations."""
+        pairs = plots.pairs(self.shown)
+        assert pairs is not None
+        steps = interpolations.shape[1]
+        return [
+            self._panel("held-out lines, each with its reconstruction", pairs, 2),
+            self._panel("from one held-out line to another", interpolations.flatten(0, 1), steps),
+        ]
+
+    def tile(self, caption: str, samples: NamedSamples) -> Panel:
+        """The first 16 lines."""
+        return line_panel(caption, self.lines(samples[-1][1][:16]))
+
+    def text(self, rows: Tensor, columns: int | None = None) -> str:
+        """The lines, with an empty line after every ``columns`` of them."""
+        ends = ["\n\n" if columns and place % columns == 0 else "\n" for place in range(1, len(rows) + 1)]
+        return "".join(line + end for line, end in zip(self.lines(rows), ends, strict=True))
+
+    def _panel(self, caption: str, rows: Tensor, columns: int = 1) -> Panel:
+        return line_panel(caption, self.lines(rows[: self.shown * columns]), columns)
+
+    def _write(self, rows: Tensor, path: Path, columns: int | None) -> None:
+        path.write_text(self.text(rows, columns), encoding="utf-8")
+
+
+def renderer_for(modality: str, vocabulary: Vocabulary | None = None) -> Renderer:
+    """The renderer of a modality: "image", "vector" or "text"; of text with its vocabulary."""
+    if modality == "text":
+        assert vocabulary is not None
+        return TextRenderer(vocabulary)
+    return {"image": ImageRenderer, "vector": VectorRenderer}[modality]()
+
+
+__all__ = ["ImageRenderer", "Renderer", "TextRenderer", "VectorRenderer", "renderer_for"]

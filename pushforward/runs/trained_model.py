@@ -1,0 +1,280 @@
+"""A trained model in its folder: sampling, encoding and decoding."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.data import open_dataset
+from pushforward.data.dataset import Dataset
+from pushforward.distributions import Prior
+from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest, reason
+from pushforward.models import Model
+from pushforward.report.progress import bar
+from pushforward.rng import Noise
+from pushforward.runs.directory import read_words
+from pushforward.runs.latent_samplers import (
+    PRIOR,
+    SAMPLERS,
+    check_sampler,
+    drawn_codes,
+    key_of,
+    read_sampler,
+    save_sampler,
+)
+from pushforward.runs.rows import as_rows
+from pushforward.text.vocabulary import Vocabulary
+from pushforward.training.trainer import read_history
+
+CHUNK = 512  # rows that pass through the model at once
+
+
+class TrainedModel:
+    """A model, its folder and its data.
+
+    Attributes:
+        path: The folder.
+        config: The configuration, as written in ``config.json``.
+        model: The model, in evaluation mode.
+        step: Number of training steps taken.
+        vocabulary: The vocabulary of the tokens of runs on text; else None.
+    """
+
+    def __init__(
+        self, path: Path, config: dict[str, Any], model: Model, data: Dataset | None, step: int = 0
+    ) -> None:
+        self.path = path
+        self.step = step
+        self.config = config
+        self.model = model.eval()
+        self._data = data
+        self.vocabulary = read_words(path) if data is None else data.vocabulary
+
+    def __repr__(self) -> str:
+        name = self.config["data"]["name"]
+        return f"Run({str(self.path)!r}: {self.config['recipe']} on {name} {self.shape}, step {self.step})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one row of data."""
+        return tuple(self.config["data"]["shape"])
+
+    @property
+    def modality(self) -> str:
+        """What a row of data is: "image", "vector" or "text"."""
+        if self.vocabulary is not None:
+            return "text"
+        return "image" if len(self.shape) == 3 else "vector"
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The logged lines of training: step, terms of the loss, diagnostics, warnings."""
+        return read_history(self.path / "history.jsonl")
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The training and held-out data, opened again from where they were.
+
+        Raises:
+            DataError: If they were given in memory, cannot be found, or have changed.
+        """
+        if self._data is not None:
+            return self._data
+        about = self.config["data"]
+        if about["source"] is None:
+            raise DataError(f"{self.path} was trained on data in memory; pass them as data=")
+        return reopened(about["source"], self.config, self.vocabulary)
+
+    def sample(
+        self,
+        n: int = 64,
+        seed: int = 0,
+        label: int | str | None = None,
+        sampler: str = PRIOR,
+        progress: bool = False,
+    ) -> Tensor:
+        """n decoded draws of the prior, (n, \\*).
+
+        The first 10 samples of 64 equal the first 10 of 1000, except for rounding.
+
+        Arguments:
+            n: Number of samples.
+            seed: Seed of the draws.
+            label: Number or name of a class, for models with classes: conditional models (trained with
+                ``conditional=True``) and adversarial auto-encoders with class codes. By default the samples
+                of a conditional model go through all classes in turn.
+            sampler: Distribution of the codes: see :meth:`sampler`.
+            progress: Whether to show progress on standard error.
+
+        Raises:
+            ConfigError: If the class or sampler is unknown, or the model has no classes.
+        """
+        n = check_int("n", n, least=1)
+        noise = Noise(seed, "sample")
+        y = torch.arange(n) % self.model.n_conditions if self.model.n_conditions else None
+        if label is not None:
+            y = torch.full((n,), self._class_number(label))
+            if sampler != PRIOR and not self.model.n_conditions:
+                raise ConfigError(f"label is available with sampler 'prior' only, got sampler {sampler!r}")
+        given = sampler == PRIOR
+        codes = self.model.distribution(n, y) if given else self.sampler(sampler, progress)(n)
+        return self.decode(codes.rsample(noise), y)
+
+    def sample_codes(self, n: int, seed: int = 0) -> Tensor:
+        """n codes (n, L), drawn from the prior."""
+        n = check_int("n", n, least=1)
+        return self.model.distribution(n).rsample(Noise(seed, "sample")).detach().cpu()
+
+    def sampler(self, name: str = PRIOR, progress: bool = False) -> Prior:
+        """The distribution of the codes that samples are decoded from.
+
+        A sampler other than the prior is a density fitted to the codes of training rows. It is a function of
+        the run and its step; it is fitted once and kept in the folder ``samplers/``.
+
+        Arguments:
+            name: "prior", the model's own; "gmm", a Gaussian mixture; or "flow", which needs zuko.
+            progress: Whether to show the progress of fitting on standard error.
+
+        Raises:
+            ConfigError: If the sampler is unknown, the model has no encoder, or zuko is not installed.
+        """
+        check_sampler(name)
+        if name == PRIOR:
+            return self.model.prior
+        if not self.model.has_encoder:
+            raise ConfigError(
+                f"{self.config['recipe']} has no encoder: there are no codes to fit a {name} to"
+            )
+        folder, seed = self.path / "samplers", self.config["seed"]
+        key = key_of(self.step, seed, self.config["data"]["sha256"])
+        try:
+            kept = read_sampler(folder, name, key)
+        except CheckpointError as error:
+            warnings.warn(f"{error}; fitting it again", stacklevel=2)
+            kept = None
+        if kept is not None:
+            return kept
+        noise = Noise(seed, "sampler")
+        with bar(f"fitting a {name}", progress) as show:
+            fitted = SAMPLERS[name](drawn_codes(self.model, self.data.train, noise), noise, show)
+        try:
+            save_sampler(folder, name, fitted, key)
+        except OSError as error:
+            warnings.warn(f"the {name} cannot be written to {folder}: {reason(error)}", stacklevel=2)
+        return fitted
+
+    def encode(self, x: Any, y: Any = None) -> Tensor:
+        """The codes (N, L) of rows (N, \\*): the means of their posteriors.
+
+        Arguments:
+            x: Rows in the range that the run was trained on, or lines of text.
+            y: Labels (N,), for conditional models.
+
+        Raises:
+            ConfigError: If the model has no encoder.
+        """
+        self._need_encoder()
+        return self._map(lambda x, y: self.model.encode(x, y=y), self.rows(x), y)
+
+    def decode(self, z: Any, y: Any = None) -> Tensor:
+        """The rows (N, \\*) that codes (N, L) are decoded to; conditional models need labels ``y`` (N,).
+
+        Raises:
+            DataError: If the codes have another shape.
+        """
+        z = torch.as_tensor(z, dtype=torch.float32)
+        if z.ndim != 2 or z.shape[1] != self.model.prior.latent_dim:
+            raise DataError(f"codes must have shape (N, {self.model.prior.latent_dim}), got {tuple(z.shape)}")
+        return self._map(self.model.decode, z, y)
+
+    def reconstruct(self, x: Any, y: Any = None) -> Tensor:
+        """The reconstructions of rows (N, \\*): encoded, then decoded."""
+        x = self.rows(x)
+        return self.decode(self.encode(x, y), y)
+
+    def classify(self, x: Any) -> Tensor:
+        """The most probable class (N,) of each row, for models that infer one.
+
+        Raises:
+            ConfigError: If the model infers no class.
+        """
+        return self._map(self._most_probable, self.rows(x))
+
+    def rows(self, x: Any) -> Tensor:
+        """Rows in the form that the model takes: channels first, bytes scaled to [0, 1], lines as tokens.
+
+        Raises:
+            DataError: If they have another shape, or a line is too long.
+        """
+        return as_rows(x, self.shape, self.vocabulary)
+
+    def _most_probable(self, x: Tensor, y: Tensor | None) -> Tensor:
+        probabilities = self.model.class_probabilities(x)
+        if probabilities is None:
+            raise ConfigError(f"{self.config['recipe']} infers no class: its codes hold none")
+        return probabilities.argmax(1)
+
+    def _need_encoder(self) -> None:
+        if not self.model.has_encoder:
+            raise ConfigError(f"{self.config['recipe']} has no encoder: its data have no codes")
+
+    def _class_number(self, label: int | str) -> int:
+        """The number of a class, from its number or name."""
+        count = self.model.classes
+        if not count:
+            raise ConfigError(
+                f"{self.config['recipe']} has no classes to sample from; most recipes have if trained with "
+                "conditional=True"
+            )
+        names = (self.config["data"]["classes"] or []) if self.model.classes_are_labels else []
+        if label in names:
+            return names.index(label)
+        if str(label).isdecimal() and int(label) < count:
+            return int(label)
+        known = names if len(names) == count else [str(i) for i in range(count)]
+        raise ConfigError(f"unknown label {label!r}: {nearest(str(label), known)}")
+
+    @torch.no_grad()
+    def _map(
+        self, function: Callable[[Tensor, Tensor | None], Tensor], rows: Tensor, y: Any = None
+    ) -> Tensor:
+        """The function of all rows and their labels, computed in parts on the model's device."""
+        device = self.model.prior.device_buffer.device
+        labels = None if y is None else torch.as_tensor(y)
+        if labels is not None and labels.shape != rows.shape[:1]:
+            raise DataError(
+                f"y must have one label for each of the {len(rows)} rows, got shape {tuple(labels.shape)}"
+            )
+        results = []
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, start + CHUNK)
+            results.append(
+                function(rows[part].to(device), None if labels is None else labels[part].to(device))
+            )
+        return torch.cat([result.cpu() for result in results])
+
+
+def reopened(source: Any, config: dict[str, Any], vocabulary: Vocabulary | None) -> Dataset:
+    """The data that a run was trained on, in the vocabulary of the run.
+
+    Raises:
+        DataError: If the source cannot be read, or holds other data.
+    """
+    about = config["data"]
+    data = open_dataset(source, data_dir=about["data_dir"], size=about["size"], words=vocabulary)
+    wanted = config["data"]["sha256"]
+    if data.fingerprint != wanted:
+        raise DataError(
+            f"{data.name} is not what the run was trained on: "
+            f"sha256 should be {wanted[:12]}…, is {data.fingerprint[:12]}…"
+        )
+    return data
+
+
+__all__ = ["TrainedModel", "reopened"]
