@@ -22,7 +22,7 @@ class Group:
     steps: int
     sections: tuple[str, ...] = CODES
     data: str = "mnist"
-    size: int | None = None
+    max_length: int | None = None
 
 
 def run(words: str | None, groups: Mapping[str, Group]) -> None:
@@ -39,7 +39,7 @@ def run(words: str | None, groups: Mapping[str, Group]) -> None:
         group = groups[name]
         found = pf.compare(
             group.cases, group.data, seeds=arguments.seeds, out=arguments.out / name, steps=group.steps,
-            metrics=group.sections, size=group.size, **common,
+            metrics=group.sections, max_length=group.max_length, **common,
             features="auto" if group.data in AUTO else "pca",
         )  # fmt: skip
         for table in found.tables.values():

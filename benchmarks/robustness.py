@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--pairs", choices=PAIRS, nargs="*", default=list(PAIRS))
     arguments = parser.parse_args()
     scale = Scale(64, 64, 6) if arguments.full else Scale(32, 16, 2)
-    data = pf.open_dataset(arguments.data, data_dir=arguments.data_dir, size=scale.side)
+    data = pf.open_dataset(arguments.data, data_dir=arguments.data_dir, image_size=scale.side)
     kind = f"{data.name}-{'full' if arguments.full else 'small'}-{arguments.steps}-{arguments.seed}"
     about = reference = ""
     print("| pair | " + " | ".join(arguments.only) + " |\n" + "|---" * (1 + len(arguments.only)) + "|")

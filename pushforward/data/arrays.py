@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.formats import OpenOptions, data_format
 from pushforward.data.values import on_one_scale
 from pushforward.errors import DataError, reason
 
@@ -31,7 +32,8 @@ FOUND = {
 }
 
 
-def open_array_file(path: Path) -> Dataset:
+@data_format("a .npy or .npz file", suffixes=(".npy", ".npz"))
+def open_array_file(path: Path, options: OpenOptions) -> Dataset:
     """The data set in a ``.npy`` or ``.npz`` file, laid out as :func:`from_arrays` says.
 
     Raises:
@@ -58,6 +60,26 @@ def _load(path: Path) -> dict[str, Array]:
         known = [key for key in loaded.files if key.lower() in KEYS]
         wanted = known if any(key.lower() in DATA for key in known) else loaded.files
         return {key: loaded[key] for key in wanted}
+
+
+def _holds_arrays(source: object) -> bool:
+    return isinstance(source, (Mapping, tuple, list)) or hasattr(source, "__array__")
+
+
+@data_format("an array, a tuple (x, y) or a dict of arrays", accepts=_holds_arrays)
+def open_arrays(source: Any, options: OpenOptions) -> Dataset:
+    """The data set in an array or tensor, a tuple ``(x,)`` or ``(x, y)``, or a dict of arrays.
+
+    Raises:
+        DataError: As :func:`from_arrays`, or if the tuple has another length.
+    """
+    if isinstance(source, Mapping):
+        return from_arrays(source)
+    if isinstance(source, tuple):
+        if len(source) not in (1, 2):
+            raise DataError(f"expected a tuple (x,) or (x, y), found one of {len(source)}")
+        return from_arrays(dict(zip(("x", "y"), source, strict=False)))
+    return from_arrays({"x": source})
 
 
 def from_arrays(arrays: Mapping[str, Any], name: str = "array", source: str | None = None) -> Dataset:

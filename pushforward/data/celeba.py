@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushforward.data.dataset import Dataset, Split
-from pushforward.data.images import Progress, decode_all
-from pushforward.data.sizes import Size, parse_size
+from pushforward.data.formats import OpenOptions, named_dataset
+from pushforward.data.images import decode_all
+from pushforward.data.sizes import Size
 from pushforward.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,20 +31,17 @@ CROP = 140
 TRAIN, VALID, TEST = "0", "1", "2"
 
 
-def open_celeba(folder: Path, size: int | Size | None = None, progress: Progress | None = None) -> Dataset:
+@named_dataset("celeba", "182732 photographs of faces, 3x64x64; download by hand", modality="image")
+def open_celeba(options: OpenOptions) -> Dataset:
     """CelebA's official partition: 0 to train on, 2 held out, 1 (for validation) not used.
 
-    Arguments:
-        folder: Where data sets are kept; the files are in its sub-folder ``celeba``.
-        size: Height and width; 64 x 64 by default.
-        progress: Called with (done, total).
+    The files are in the sub-folder ``celeba`` of the folder of data sets. Images are 64 x 64 by default.
 
     Raises:
-        ConfigError: If ``size`` is none.
         DataError: If the files are absent, or one is damaged or no image of CelebA.
     """
-    wanted = parse_size(size) or (64, 64)
-    place = folder / "celeba"
+    wanted = options.image_size or (64, 64)
+    place = options.folder / "celeba"
     images = place / IMAGES
     partition = next(
         (path for path in (place / PARTITION, place / "Eval" / PARTITION) if path.is_file()), None
@@ -63,7 +61,7 @@ def open_celeba(folder: Path, size: int | Size | None = None, progress: Progress
         )
     # Both splits are decoded as one, so that they agree in their channels.
     names = [[name for name, number in part.items() if number == split] for split in (TRAIN, TEST)]
-    x, notes = decode_all([images / name for name in chain(*names)], wanted, _Face(wanted), progress)
+    x, notes = decode_all([images / name for name in chain(*names)], wanted, _Face(wanted), options.progress)
     counts = Counter(part.values())
     notes.append(
         f"faces: the inner {CROP}x{CROP} pixels, resized; {counts[VALID]} of partition 1 are not used"

@@ -16,6 +16,7 @@ import torch
 
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.fetch import content, download, find, verify
+from pushforward.data.formats import OpenOptions, named_dataset
 from pushforward.errors import DataError, reason
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -29,17 +30,17 @@ PIXELS = 3 * 32 * 32
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def open_cifar(folder: Path) -> Dataset:
+@named_dataset("cifar10", "60000 photographs, 3x32x32, 10 classes; 170 MB, downloaded", modality="image")
+def open_cifar(options: OpenOptions) -> Dataset:
     """CIFAR-10, from the user's files or from the network.
 
-    Arguments:
-        folder: Where data sets are kept. The ``.bin`` files are looked for in ``cifar10/``,
-            ``cifar-10-batches-bin/`` and ``cifar10/cifar-10-batches-bin/``; the archive in ``cifar10/`` and
-            the folder itself.
+    In the folder of data sets, the ``.bin`` files are looked for in ``cifar10/``, ``cifar-10-batches-bin/``
+    and ``cifar10/cifar-10-batches-bin/``; the archive in ``cifar10/`` and the folder itself.
 
     Raises:
         DataError: If it is absent and cannot be downloaded, or is damaged.
     """
+    folder = options.folder
     places = (folder / "cifar10", folder / FOLDER, folder / "cifar10" / FOLDER)
     place = next((place for place in places if all((place / name).is_file() for name in TRAIN + TEST)), None)
     if place is not None:

@@ -124,7 +124,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """The sha256 of shapes, values and labels of both splits, and of their factors if they have any."""
         digest = hashlib.sha256()
-        # Without factors or a vocabulary nothing is added: runs on such data keep the fingerprint they began with.
+        # Factors and vocabularies came later: without them the fingerprint is what it was before.
         factors = () if self.factors is None else (self.train.factors, self.test.factors)
         paired_rows = (self.train.paired, self.test.paired) if self.vocabulary is not None else ()
         if self.vocabulary is not None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.fetch import find
+from pushforward.data.formats import OpenOptions, named_dataset
 from pushforward.data.sprites import FACTORS, SHAPES, SIDE
 from pushforward.errors import DataError, reason
 
@@ -30,18 +31,23 @@ IMAGES, CLASSES = "imgs", "latents_classes"  # latents_values say the same, and 
 CHUNK = 4096  # images read at once
 
 
-def open_dsprites(folder: Path) -> Dataset:
+@named_dataset(
+    "dsprites",
+    "737280 sprites, 1x64x64, 5 known factors; download by hand, 3 GB in memory",
+    modality="image",
+)
+def open_dsprites(options: OpenOptions) -> Dataset:
     """All 737,280 images, 3 GB in memory; a tenth is held out, at random.
 
     The factors are the file's ``latents_classes`` without the constant colour, the labels the shapes. The
     first and the last orientation of the file are one angle, 0 and 2π.
 
-    Arguments:
-        folder: Where data sets are kept. The file is looked for in ``dsprites/`` and the folder itself.
+    The file is looked for in ``dsprites/`` of the folder of data sets, and in that folder itself.
 
     Raises:
         DataError: If the file is absent or damaged, or does not hold all combinations in their order.
     """
+    folder = options.folder
     path = find([FILE], [folder / "dsprites", folder])
     if path is None:
         raise DataError(

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.fetch import content, download, find, verify
+from pushforward.data.formats import OpenOptions, named_dataset
 from pushforward.errors import DataError
 
 UNSIGNED_BYTES = 0x08
@@ -93,8 +94,22 @@ FASHION = Source(
 )
 
 
+@named_dataset("mnist", "70000 handwritten digits, 1x28x28, 10 classes; 12 MB, downloaded", modality="image")
+def open_mnist(options: OpenOptions) -> Dataset:
+    """MNIST."""
+    return open_idx(MNIST, options.folder)
+
+
+@named_dataset(
+    "fashion-mnist", "70000 pieces of clothing, 1x28x28, 10 classes; 31 MB, downloaded", modality="image"
+)
+def open_fashion_mnist(options: OpenOptions) -> Dataset:
+    """Fashion-MNIST."""
+    return open_idx(FASHION, options.folder)
+
+
 def open_idx(source: Source, folder: Path) -> Dataset:
-    """The set of a source, from the user's files or from the network.
+    """A data set in MNIST's format, from the user's files or from the network.
 
     Arguments:
         source: Which one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,48 +17,50 @@ from torch import Tensor
 
 from pushforward.data import pixels
 from pushforward.data.dataset import Dataset, Split, hold_out
-from pushforward.data.sizes import Size, common_size, parse_size, shown
+from pushforward.data.formats import OpenOptions, Progress, data_format
+from pushforward.data.sizes import Size, common_size, shown
 from pushforward.errors import DataError, reason
-
-Progress = Callable[[int, int], None]
 
 TRAIN = "train"
 HELD_OUT = ("test", "val", "valid", "validation")  # the first that stands beside "train" is held out
-MANY = 2000  # files from which on progress is told, as often as
+MANY = 2000  # number of files from which on progress is reported, every so many files
 OFTEN = 200
 
 
-def open_image_folder(
-    folder: Path, size: int | Size | None = None, progress: Progress | None = None
-) -> Dataset:
+def has_images(source: object) -> bool:
+    """Whether a source is a folder with an image anywhere below it."""
+    return isinstance(source, Path) and source.is_dir() and next(_images_below(source), None) is not None
+
+
+@data_format(
+    "a folder of images",
+    accepts=has_images,
+    modality="image",
+    contents=f"images ({' '.join(pixels.SUFFIXES)})",
+)
+def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
     """All images below a folder, in the order of their paths.
 
     Sub-folders that hold images, when there are at least two, name the labels. Sub-folders ``train``
     and ``test`` (or ``val``) are the two splits; otherwise rows are held out. Images that are all grey
-    have one channel. What was converted or resized is counted in the notes.
+    have one channel. What was converted or resized is counted in the notes. Names that begin with a dot are
+    ignored, and links to folders.
 
-    Arguments:
-        folder: The folder. Names that begin with a dot are passed over, and links to folders.
-        size: Height and width, or one number for both. By default the common size if all share it and
-            it is at most 128; else the most common one, scaled down to at most 64 on its longer side.
-        progress: Called with (done, total) when there are more than 2000 files.
+    By default the size is the common one if all images share it and it is at most 128; else the most common
+    one, scaled down to at most 64 on its longer side.
 
     Raises:
-        ConfigError: If ``size`` is none.
         DataError: If there are fewer than 4 images, or any that cannot be read to its end, has more than
             64 megapixels, or values without a known range.
     """
-    wanted = parse_size(size)
-    paths = list(_image_paths(folder))
-    if not paths:
-        raise DataError(f"{folder}: expected images ({' '.join(pixels.SUFFIXES)}), found none")
+    paths = sorted(_images_below(folder), key=lambda path: path.parts)
     with warnings.catch_warnings():
         # Pillow warns of large images as it opens them; the limit here is lower, and an error.
         warnings.simplefilter("ignore")
         sizes = [_measured(path) for path in paths]
         readable = Counter(size for size in sizes if size is not None)
-        target = wanted or (common_size(readable) if readable else (1, 1))
-        x, notes = decode_all(paths, target, progress=progress)
+        target = options.image_size or (common_size(readable) if readable else (1, 1))
+        x, notes = decode_all(paths, target, progress=options.progress)
     other = len(paths) - readable[target]
     if other:
         how = "centre-cropped and resized"
@@ -140,20 +142,12 @@ def _unreadable(failed: dict[Path, Exception], total: int) -> str:
     return f"{str(path)!r} cannot be read: {why}{more}"
 
 
-def has_images(folder: Path) -> bool:
-    """Whether there is an image anywhere below a folder."""
-    return bool(_image_paths(folder))
-
-
-def _image_paths(folder: Path) -> Sequence[Path]:
-    found = []
+def _images_below(folder: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(folder, onerror=_refuse):
         # What file managers leave behind: ._photo.jpg, .thumbnails, __MACOSX.
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        found += [Path(root, name) for name in files if not name.startswith(".")]
-    return sorted(
-        (path for path in found if path.suffix.lower() in pixels.SUFFIXES), key=lambda path: path.parts
-    )
+        paths = (Path(root, name) for name in files if not name.startswith("."))
+        yield from (path for path in paths if path.suffix.lower() in pixels.SUFFIXES)
 
 
 def _refuse(error: OSError) -> None:
@@ -163,7 +157,7 @@ def _refuse(error: OSError) -> None:
 def _measured(path: Path) -> Size | None:
     try:
         return pixels.measure(path)
-    except Exception:  # told when it is decoded
+    except Exception:  # reported when it is decoded
         return None
 
 
@@ -184,7 +178,7 @@ def _splits(parts: Sequence[tuple[str, ...]]) -> tuple[Tensor, Tensor, str]:
     )
     unused = total - len(train) - len(test)
     rest = f"; {unused} images in other folders are not used" if unused else ""
-    return train, test, f"learnt from: {TRAIN}/, held out: {other}/{rest}"
+    return train, test, f"trained on: {TRAIN}/, held out: {other}/{rest}"
 
 
 def _labels(parts: Sequence[tuple[str, ...]]) -> tuple[Tensor | None, tuple[str, ...] | None]:

@@ -1,4 +1,4 @@
-"""Plain text as a data set: a line is a row, and a file may be a style."""
+"""Plain text as a data set: each line is a row, and each file may be a style."""
 
 from __future__ import annotations
 
@@ -12,38 +12,41 @@ import torch
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split, hold_out
-from pushforward.errors import DataError, check_int, reason
+from pushforward.data.formats import OpenOptions, data_format
+from pushforward.data.images import has_images
+from pushforward.errors import DataError, reason
 from pushforward.text.tokens import padded
-from pushforward.text.vocabulary import PIECES, Vocabulary
+from pushforward.text.vocabulary import DEFAULT_VOCAB_SIZE, Vocabulary
 
-LONGEST = 32  # tokens of a line, its end included
-CHARACTERS = 1_000_000  # of one line
+MAX_LENGTH = 32  # default number of tokens of a line, its end included
+MAX_CHARACTERS = 1_000_000  # of one line
 SUFFIXES = (".txt", ".text", ".lines")
 SPLITS = {"train": "train", "test": "test", "valid": "valid", "dev": "valid"}
-ASIDE = ("readme", "license", "licence")  # files that are no style
+IGNORED = ("readme", "license", "licence")  # files that are not data
 BOM = b"\xef\xbb\xbf"
 Pairs = Sequence[Mapping[str, str]]
+DEFAULTS = OpenOptions()
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """Lines of one style, empty ones too, so that a line's place is its number; and where they come from."""
+    """The lines of one style, empty ones included so that an index is a line number, and their source."""
 
-    said: Sequence[str]
+    lines: Sequence[str]
     source: str = "the text"
 
 
 @dataclass(frozen=True)
-class Fitting:
-    """Lines that fit: their tokens (N, T), their places among all, and what is to be said of the others."""
+class Tokenised:
+    """Tokens (N, T) of the lines that are kept, their indices among all lines, and a note on the others."""
 
     x: Tensor
-    places: list[int]
+    rows: list[int]
     note: str
 
 
 def read_lines(path: Path, encoding: str = "utf-8") -> TextFile:
-    """The lines of a file, blanks within them single and none at their ends.
+    """The lines of a file, with single blanks inside and none at the ends.
 
     Raises:
         DataError: If the file cannot be read, is not UTF-8 (the message names the byte), or holds a NUL or a
@@ -53,10 +56,10 @@ def read_lines(path: Path, encoding: str = "utf-8") -> TextFile:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Those columns of a table of tabs with a header, row by row.
+    """Columns of a tab-separated table with a header, row by row.
 
     Raises:
-        DataError: If it cannot be read, as of :func:`read_lines`, or has no such columns.
+        DataError: If it cannot be read, as in :func:`read_lines`, or lacks a column.
     """
     head, *rows = [line.split("\t") for line in _raw(path)] or [[]]
     missing = [column for column in columns if column not in head]
@@ -89,31 +92,45 @@ def _raw(path: Path, encoding: str = "utf-8") -> list[str]:
         raise DataError(f"{path}: expected text, found a NUL in line {number}: is this a text file?")
     lines = text.split("\n")
     for number, line in enumerate(lines, start=1):
-        if len(line) > CHARACTERS:
+        if len(line) > MAX_CHARACTERS:
             raise DataError(
                 f"{path}: expected a sentence a line, found {len(line)} characters in line {number}; "
-                f"at most {CHARACTERS} are read"
+                f"at most {MAX_CHARACTERS} are read"
             )
     return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
 
 
-def open_lines(path: Path, longest: int | None = None, words: Vocabulary | None = None) -> Dataset:
-    """A text file, a line a row; every tenth is held out at random.
+@data_format("a text file", suffixes=SUFFIXES, modality="text")
+def open_lines(path: Path, options: OpenOptions) -> Dataset:
+    """A text file whose rows are its lines; a tenth is held out at random.
 
     Raises:
         DataError: If it cannot be read or has too few lines.
     """
-    learnt, held = cut({"": read_lines(path)})
-    return as_dataset(path.stem, learnt, held, (), (), longest, source=str(path), words=words)
+    train, test = split_lines({"": read_lines(path)})
+    return text_dataset(path.stem, train, test, options=options, source=str(path))
 
 
-def open_styles(folder: Path, longest: int | None = None, words: Vocabulary | None = None) -> Dataset:
+def has_texts(source: object) -> bool:
+    """Whether a source is a folder that directly holds text files, and no image."""
+    is_folder = isinstance(source, Path) and source.is_dir()
+    return isinstance(source, Path) and is_folder and not has_images(source) and bool(_files(source))
+
+
+@data_format(
+    "a folder of text files",
+    accepts=has_texts,
+    modality="text",
+    contents=f"text files ({' '.join(SUFFIXES)})",
+)
+def open_styles(folder: Path, options: OpenOptions) -> Dataset:
     """A folder of text files, one for each style.
 
     Files are ``modern.txt`` and ``original.txt``, of which rows are held out at random; or ``train.modern``,
-    ``train.original``, ``test.modern`` and ``test.original``, with or without ``.txt`` behind; or
-    ``train.txt`` and ``test.txt``, of no style. Lines of ``pairs.tsv`` and ``test-pairs.tsv``, whose headers
-    name the styles, say the same in each: they are learnt from, or held out, as well.
+    ``train.original``, ``test.modern`` and ``test.original``, each with or without the suffix ``.txt``; or
+    ``train.txt`` and ``test.txt``, without styles. The tables ``pairs.tsv`` and ``test-pairs.tsv``, whose
+    headers name the styles, hold pairs of lines of the same meaning: they become training rows, or held-out
+    rows, as well.
 
     Raises:
         DataError: If the files are not of this kind, or one cannot be read.
@@ -122,32 +139,27 @@ def open_styles(folder: Path, longest: int | None = None, words: Vocabulary | No
     parts = {part for part, _ in found}
     styles = sorted({style for part, style in found if part == "train"})
     if not styles:
-        raise DataError(f"{folder}: expected text files ({' '.join(SUFFIXES)}), found none to learn from")
-    learnt = {style: read_lines(found["train", style]) for style in styles}
+        raise DataError(f"{folder}: expected text files ({' '.join(SUFFIXES)}), found none to train on")
+    train = {style: read_lines(found["train", style]) for style in styles}
     if part := next((part for part in ("test", "valid") if part in parts), None):
         missing = [f"{part}.{style}" for style in styles if (part, style) not in found]
         if missing:
             raise DataError(f"{folder}: expected {', '.join(missing)} beside the other files, found none")
-        held = {style: read_lines(found[part, style]) for style in styles}
+        test = {style: read_lines(found[part, style]) for style in styles}
     else:
-        learnt, held = cut(learnt)
+        train, test = split_lines(train)
     tables = [folder / name for name in ("pairs.tsv", "test-pairs.tsv")]
-    pairs, tested = (read_table(path, styles) if path.exists() else [] for path in tables)
-    return as_dataset(folder.name, learnt, held, pairs, tested, longest, source=str(folder), words=words)
-
-
-def has_texts(folder: Path) -> bool:
-    """Whether a folder holds text files right inside it."""
-    return bool(_files(folder))
+    pairs, test_pairs = (read_table(path, styles) if path.exists() else [] for path in tables)
+    return text_dataset(folder.name, train, test, pairs, test_pairs, options=options, source=str(folder))
 
 
 def _files(folder: Path) -> dict[tuple[str, str], Path]:
-    """Text files by split and style; without a split they are to learn from, without a style theirs is ""."""
+    """Text files by split and style: the split is "train" if none is named, the style "" if there is none."""
     found = {}
     for path in sorted(folder.iterdir()):
         name = path.name[: -len(path.suffix)] if path.suffix in SUFFIXES else path.name
         part, _, style = name.partition(".")
-        if not path.is_file() or name.startswith(".") or name.lower() in ASIDE:
+        if not path.is_file() or name.startswith(".") or name.lower() in IGNORED:
             continue
         if part in SPLITS and (style or path.suffix in SUFFIXES):
             found[SPLITS[part], style] = path
@@ -156,126 +168,125 @@ def _files(folder: Path) -> dict[tuple[str, str], Path]:
     return found
 
 
-def cut(learnt: Mapping[str, TextFile]) -> tuple[dict[str, TextFile], dict[str, TextFile]]:
-    """A tenth of the lines of each style, for later; copies of a line are all on one side.
+def split_lines(files: Mapping[str, TextFile]) -> tuple[dict[str, TextFile], dict[str, TextFile]]:
+    """Splits each style into training lines and a tenth held out; copies of a line are in the same part.
 
     Raises:
         DataError: If a style has fewer than 4 different lines.
     """
     train, test = {}, {}
-    for style, lines in learnt.items():
-        different = list(dict.fromkeys(line for line in lines.said if line))
+    for style, file in files.items():
+        different = list(dict.fromkeys(line for line in file.lines if line))
         if len(different) < 4:
-            raise DataError(f"{lines.source}: at least 4 lines with words are needed, found {len(different)}")
-        held = {different[place] for place in hold_out(len(different))[1].tolist()}
-        train[style] = TextFile([line for line in lines.said if line not in held], lines.source)
-        test[style] = TextFile([line for line in lines.said if line in held], lines.source)
+            raise DataError(f"{file.source}: at least 4 lines with words are needed, found {len(different)}")
+        held_out = {different[row] for row in hold_out(len(different))[1].tolist()}
+        train[style] = TextFile([line for line in file.lines if line not in held_out], file.source)
+        test[style] = TextFile([line for line in file.lines if line in held_out], file.source)
     return train, test
 
 
-def as_dataset(
+def text_dataset(
     name: str,
-    learnt: Mapping[str, TextFile],
-    held: Mapping[str, TextFile],
+    train: Mapping[str, TextFile],
+    test: Mapping[str, TextFile],
     pairs: Pairs = (),
-    held_pairs: Pairs = (),
-    longest: int | None = None,
+    test_pairs: Pairs = (),
     *,
+    options: OpenOptions = DEFAULTS,
     source: str | None = None,
-    words: Vocabulary | None = None,
-    pieces: int = PIECES,
+    vocab_size: int = DEFAULT_VOCAB_SIZE,
     lower: bool = False,
 ) -> Dataset:
-    """Lines by style as a data set; lines that are empty or too long are left out and counted in its notes.
+    """A data set of lines by style; lines that are empty or too long are left out and counted in its notes.
 
     Arguments:
-        name: What runs are called after.
-        learnt: Lines to learn from, by style; one style for none.
-        held: Lines held out, of the same styles.
-        pairs: What says the same in every style, to learn from.
-        held_pairs: The same, held out.
-        longest: Tokens of a line, its end included.
-        source: What opens it again.
-        words: The vocabulary, if it is known; else it is learnt.
-        pieces: The most there may be in a vocabulary that is learnt.
-        lower: Whether it makes capitals small.
+        name: Name of the data set.
+        train: Training lines by style; a single style stands for none.
+        test: Held-out lines of the same styles.
+        pairs: Training lines of the same meaning, one of each style.
+        test_pairs: Held-out lines of the same meaning.
+        options: The maximum length, 32 tokens by default, and the vocabulary, learnt by default.
+        source: The source that opens it again.
+        vocab_size: Maximum number of tokens of a vocabulary that is learnt.
+        lower: Whether such a vocabulary converts text to lower case.
 
     Raises:
-        ConfigError: If ``longest`` is less than 4.
         DataError: If too few lines are left.
     """
-    longest = LONGEST if longest is None else check_int("size", longest, least=4)
-    styles = tuple(learnt)
-    if words is None:
-        said = [line for lines in learnt.values() for line in lines.said if line]
-        said += [line for pair in pairs for line in pair.values() if line]
-        words = Vocabulary.of(said, pieces, lower)
-    train, *notes = _split(words, learnt, pairs, styles, longest, "to learn from")
-    test, *more = _split(words, held, held_pairs, styles, longest, "held out")
+    max_length = options.max_length or MAX_LENGTH
+    styles = tuple(train)
+    vocabulary = options.vocabulary
+    if vocabulary is None:
+        lines = [line for file in train.values() for line in file.lines if line]
+        lines += [line for pair in pairs for line in pair.values() if line]
+        vocabulary = Vocabulary.of(lines, vocab_size, lower)
+    train_rows, train_note = _split(vocabulary, train, pairs, styles, max_length, "of the training split")
+    test_rows, test_note = _split(vocabulary, test, test_pairs, styles, max_length, "held out")
     return Dataset(
         name,
-        train,
-        test,
+        train_rows,
+        test_rows,
         in_unit_interval=False,
         classes=styles if len(styles) > 1 else None,
-        notes=tuple(note for note in (*notes, *more) if note),
+        notes=tuple(note for note in (train_note, test_note) if note),
         source=source,
-        vocabulary=words,
+        vocabulary=vocabulary,
     )
 
 
-def fitting(words: Vocabulary, said: Sequence[str], longest: int, what: str) -> Fitting:
-    """Those lines that have words, and no more than so many tokens with their end."""
-    rows = words.pieces(said)
-    places = [place for place, row in enumerate(rows) if 1 < len(row) <= longest]
-    empty = sum(len(row) == 1 for row in rows)
-    long = len(rows) - empty - len(places)
-    counts = [f"{empty} empty"] * bool(empty) + [f"{long} of more than {longest - 1} tokens"] * bool(long)
-    note = f"left out {' and '.join(counts)} of {len(rows)} lines {what}" if counts else ""
-    return Fitting(padded([rows[place] for place in places], longest), places, note)
+def tokenise(vocabulary: Vocabulary, lines: Sequence[str], max_length: int, what: str) -> Tokenised:
+    """The tokens of the lines that are neither empty nor longer than ``max_length`` with their end."""
+    encoded = vocabulary.encode(lines)
+    kept = [row for row, tokens in enumerate(encoded) if 1 < len(tokens) <= max_length]
+    empty = sum(len(tokens) == 1 for tokens in encoded)
+    long = len(encoded) - empty - len(kept)
+    counts = [f"{empty} empty"] * bool(empty) + [f"{long} of more than {max_length - 1} tokens"] * bool(long)
+    note = f"left out {' and '.join(counts)} of {len(encoded)} lines {what}" if counts else ""
+    return Tokenised(padded([encoded[row] for row in kept], max_length), kept, note)
 
 
 def _split(
-    words: Vocabulary,
-    lines: Mapping[str, TextFile],
+    vocabulary: Vocabulary,
+    files: Mapping[str, TextFile],
     pairs: Pairs,
     styles: tuple[str, ...],
-    longest: int,
+    max_length: int,
     what: str,
 ) -> tuple[Split, str]:
-    """Rows of the lines that fit, and a note; pairs of which one does not fit are no pairs."""
-    said = [(line, style, -1) for style in styles for line in lines[style].said]
-    said += [(pair[style], style, number) for number, pair in enumerate(pairs) for style in styles]
-    kept = fitting(words, [line for line, _, _ in said], longest, what)
+    """The rows of the lines that are kept, and a note; a pair is one only if both of its lines are kept."""
+    lines = [(line, style, -1) for style in styles for line in files[style].lines]
+    lines += [(pair[style], style, number) for number, pair in enumerate(pairs) for style in styles]
+    kept = tokenise(vocabulary, [line for line, _, _ in lines], max_length, what)
     y = paired = None
     if len(styles) > 1:
-        y = torch.tensor([styles.index(said[place][1]) for place in kept.places])
+        y = torch.tensor([styles.index(lines[row][1]) for row in kept.rows])
     if len(styles) == 2:
-        paired = _twins(kept.x, [said[place][2] for place in kept.places])
+        paired = _paired_rows(kept.x, [lines[row][2] for row in kept.rows])
     return Split(kept.x, y, paired=paired), kept.note
 
 
-def _twins(x: Tensor, pairs: Iterable[int]) -> Tensor | None:
+def _paired_rows(x: Tensor, pairs: Iterable[int]) -> Tensor | None:
     """The other row of each row's pair, or -1 where it has none; None if there are no pairs."""
-    places: dict[int, list[int]] = {}
-    for place, pair in enumerate(pairs):
+    rows: dict[int, list[int]] = {}
+    for row, pair in enumerate(pairs):
         if pair >= 0:
-            places.setdefault(pair, []).append(place)
+            rows.setdefault(pair, []).append(row)
     paired = torch.full_like(x, -1)
-    there = [both for both in places.values() if len(both) == 2]
-    for first, second in there:
+    complete = [both for both in rows.values() if len(both) == 2]
+    for first, second in complete:
         paired[first], paired[second] = x[second], x[first]
-    return paired if there else None
+    return paired if complete else None
 
 
 __all__ = [
     "TextFile",
-    "as_dataset",
-    "cut",
-    "fitting",
+    "Tokenised",
     "has_texts",
     "open_lines",
     "open_styles",
     "read_lines",
     "read_table",
+    "split_lines",
+    "text_dataset",
+    "tokenise",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import product
 
 from pushforward.data.dataset import Dataset
-from pushforward.data.styles import paired
+from pushforward.data.formats import OpenOptions, named_dataset
+from pushforward.data.styles import paired_dataset
 from pushforward.rng import Noise
-from pushforward.text.vocabulary import Vocabulary
 
 ROWS = 4000  # pairs of phrases
 WHO = ("you", "i", "we", "the king", "my brother", "her old mother", "the two men", "your friend")
@@ -50,17 +50,22 @@ def olden(line: str) -> str:
     >>> olden("you never again see your house .")
     'thou nevermore behold thy dwelling .'
     """
-    said = f" {line} "
+    text = f" {line} "
     for plain in sorted(OLD, key=len, reverse=True):
-        said = said.replace(f" {plain} ", f" {OLD[plain]} ")
-    return said.strip()
+        text = text.replace(f" {plain} ", f" {OLD[plain]} ")
+    return text.strip()
 
 
-def open_phrases(longest: int | None = None, words: Vocabulary | None = None) -> Dataset:
-    """Nine tenths to learn from and the rest held out, all of them pairs."""
+@named_dataset(
+    "phrases",
+    "4000 phrases of a small grammar in plain and in old English, 2 styles, paired; generated, works offline",
+    modality="text",
+)
+def open_phrases(options: OpenOptions) -> Dataset:
+    """Nine tenths are training rows and the rest is held out; all of them are pairs."""
     pairs = [dict(zip(("plain", "old"), pair, strict=True)) for pair in phrases()]
     share = len(pairs) * 9 // 10
-    return paired("phrases", pairs[:share], pairs[share:], longest, words, pieces=300)
+    return paired_dataset("phrases", pairs[:share], pairs[share:], options, vocab_size=300)
 
 
 __all__ = ["open_phrases", "phrases"]

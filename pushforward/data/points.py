@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pushforward.data.dataset import Centres, Dataset, Split
+from pushforward.data.formats import OpenOptions, named_dataset
 from pushforward.distributions import Prior, SwissRollPrior, petals
 from pushforward.errors import check_int
 from pushforward.rng import Noise
@@ -54,16 +55,18 @@ def around(name: str, centres: Tensor, sigma: float) -> Dataset:
     return split(name, points, Centres(centres, sigma))
 
 
-def open_ring() -> Dataset:
+@named_dataset("ring", "60000 points of 8 Gaussians on a circle; generated, works offline", modality="vector")
+def open_ring(options: OpenOptions) -> Dataset:
     """Eight normal laws of deviation 0.02 around a circle of radius 2.
 
-    >>> open_ring().shape
+    >>> open_ring(OpenOptions()).shape
     (2,)
     """
     return around("ring", ring(), SIGMA)
 
 
-def open_grid() -> Dataset:
+@named_dataset("grid", "60000 points of 25 Gaussians on a grid; generated, works offline", modality="vector")
+def open_grid(options: OpenOptions) -> Dataset:
     """Twenty-five normal laws of deviation 0.05 on a square grid of step 2."""
     return around("grid", grid(), 0.05)
 
@@ -73,12 +76,18 @@ def drawn_from(name: str, distribution: Prior) -> Dataset:
     return split(name, distribution.draw(LEARNT + HELD, Noise(name)))
 
 
-def open_roll() -> Dataset:
+@named_dataset("swiss-roll", "60000 points of a spiral; generated, works offline", modality="vector")
+def open_roll(options: OpenOptions) -> Dataset:
     """A swiss roll: two turns of a spiral in the plane."""
     return drawn_from("swiss-roll", SwissRollPrior())
 
 
-def open_petals() -> Dataset:
+@named_dataset(
+    "petals",
+    "60000 points of 10 stretched Gaussians; generated, works offline",
+    modality="vector",
+)
+def open_petals(options: OpenOptions) -> Dataset:
     """A mixture of ten normal laws, drawn out along rays: narrow modes of another shape than round."""
     return drawn_from("petals", petals())
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pushforward.data.dataset import Dataset, Stacked
-from pushforward.errors import ConfigError, DataError
+from pushforward.errors import ConfigError
 
 Size = tuple[int, int]  # (H, W), as in the shape of a batch
 
@@ -34,7 +34,9 @@ def parse_size(size: int | Size | None) -> Size | None:
     sides = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, (tuple, list)) else ()
     whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
     if len(sides) != 2 or not whole or not all(1 <= side <= LONGEST for side in sides):
-        raise ConfigError(f"size: expected a whole number or (height, width), 1 to {LONGEST}, got {size!r}")
+        raise ConfigError(
+            f"image_size: expected a whole number or (height, width), 1 to {LONGEST}, got {size!r}"
+        )
     return sides[0], sides[1]
 
 
@@ -68,20 +70,19 @@ def resized(data: Dataset, size: int | Size | None) -> Dataset:
     """The same images centre-cropped to the aspect ratio of ``size`` and resized to it.
 
     Raises:
-        ConfigError: If ``size`` is none.
-        DataError: If the rows are no images.
+        ConfigError: If ``size`` is out of range, or the rows are not images.
 
     >>> from pushforward.data import Split
     >>> images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
-    >>> resized(Dataset("toy", Split(images[:2]), Split(images[2:]), unit=True), 16).shape
+    >>> resized(Dataset("toy", Split(images[:2]), Split(images[2:]), in_unit_interval=True), 16).shape
     (1, 16, 16)
     """
     wanted = parse_size(size)
     if wanted is None:
         return data
     if len(data.shape) != 3:
-        raise DataError(
-            f"{data.name}: size={shown(wanted)} is for images, but its rows have shape {data.shape}"
+        raise ConfigError(
+            f"image_size={shown(wanted)} is for images, but the rows of {data.name} have shape {data.shape}"
         )
     if data.shape[1:] == wanted:
         return data

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split
+from pushforward.data.formats import OpenOptions, named_dataset
 from pushforward.errors import DataError
 from pushforward.rng import Noise
 
@@ -47,11 +48,16 @@ TRAIN, TEST = 60_000, 10_000
 CHUNK = 4096  # images painted at once
 
 
-def open_sprites() -> Dataset:
-    """A fixed sample of the 737,280 combinations: 60,000 images to learn from, 10,000 held out.
+@named_dataset(
+    "sprites",
+    "70000 squares, ellipses and hearts, 1x64x64, 5 known factors; generated, works offline",
+    modality="image",
+)
+def open_sprites(options: OpenOptions) -> Dataset:
+    """A fixed sample of the 737,280 combinations: 60,000 training images and 10,000 held-out ones.
 
-    No combination comes twice, and no held-out picture is learnt from under another orientation. The images
-    are bytes, 0 and 255, 287 MB in all; the labels are the shapes.
+    No combination comes twice, and no held-out picture is a training image under another orientation. The
+    images are bytes, 0 and 255, 287 MB in all; the labels are the shapes.
     """
     order = Noise("sprites").permutation(math.prod(SIZES))
     factors = torch.stack(torch.unravel_index(order, SIZES), 1)

@@ -10,19 +10,25 @@ from __future__ import annotations
 import torch
 
 from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.formats import OpenOptions, named_dataset
 
 SIDE = 32
 SQUARE = 16  # our choice
 LEVELS = 1001  # 0, 1/1000, ..., 1: more than bytes can hold
 
 
-def open_fading_squares() -> Dataset:
+@named_dataset(
+    "fading-squares",
+    "1001 grey levels of one square, 1x32x32, 1 known factor; generated, works offline",
+    modality="image",
+)
+def open_fading_squares(options: OpenOptions) -> Dataset:
     """Black images with a centred square, one for each of the grey levels 0, 0.001, ..., 1.
 
     The square is 16 pixels wide, which is our choice. The images lie on a line: their intrinsic dimension is
     1, whatever the number of pixels. The one factor, ``grey``, counts thousandths. A tenth is held out.
 
-    >>> data = open_fading_squares()
+    >>> data = open_fading_squares(OpenOptions())
     >>> data.shape, len(data.train), len(data.test), data.factors
     ((1, 32, 32), 901, 100, ('grey',))
     """

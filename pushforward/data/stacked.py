@@ -8,12 +8,12 @@ References:
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from pushforward.data.dataset import Dataset, Split, Stacked
-from pushforward.data.idx import MNIST, open_idx
+from pushforward.data.formats import OpenOptions, named_dataset
+from pushforward.data.idx import open_mnist
 from pushforward.rng import Noise
 
 
@@ -40,9 +40,14 @@ def stacked(digits: Dataset, name: str = "stacked-mnist") -> Dataset:
     )
 
 
-def open_stacked(folder: Path) -> Dataset:
-    """Of MNIST."""
-    return stacked(open_idx(MNIST, folder))
+@named_dataset(
+    "stacked-mnist",
+    "70000 stacks of three digits in red, green and blue, 3x28x28, 1000 modes; made of MNIST, downloaded",
+    modality="image",
+)
+def open_stacked(options: OpenOptions) -> Dataset:
+    """Stacked MNIST."""
+    return stacked(open_mnist(options))
 
 
 __all__ = ["open_stacked", "stacked"]

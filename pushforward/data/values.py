@@ -39,7 +39,7 @@ def on_one_scale(parts: dict[str, Array], images: bool) -> Values:
 
     >>> on_one_scale({"x": np.array([[0, 255], [7, 3]], dtype=np.uint8)}, images=False).parts[0].dtype
     torch.uint8
-    >>> on_one_scale({"x": np.array([[0.0, 255.0], [7.0, 3.0]])}, images=False).unit
+    >>> on_one_scale({"x": np.array([[0.0, 255.0], [7.0, 3.0]])}, images=False).in_unit_interval
     False
     """
     kind = next(iter(parts.values())).dtype

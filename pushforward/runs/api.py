@@ -67,7 +67,8 @@ def train(
     epochs: float | None = None,
     minutes: float | None = None,
     data_dir: str | os.PathLike[str] | None = None,
-    size: int | tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    max_length: int | None = None,
     device: str = "auto",
     threads: int | None = None,
     overwrite: bool = False,
@@ -88,7 +89,8 @@ def train(
         epochs: Budget in passes over the data.
         minutes: Budget in time: a rehearsal measures the speed, then the steps are fixed.
         data_dir: Where catalogue data lie or are downloaded to.
-        size: Side, or height and width, that images are brought to.
+        image_size: Height and width to which images are resized, or one number for both.
+        max_length: Maximum number of tokens of a line of text, its end included.
         device: "auto", "cpu", "cuda", ...
         threads: Threads of a CPU.
         overwrite: Whether another run in the folder may be replaced.
@@ -114,11 +116,14 @@ def train(
     threads = check_int("threads", torch.get_num_threads() if threads is None else threads, least=1)
     device = _device(device)
     with bar("reading", progress) as show:
-        dataset = open_dataset(data, data_dir=data_dir, size=size, progress=show)
+        dataset = open_dataset(
+            data, data_dir=data_dir, image_size=image_size, max_length=max_length, progress=show
+        )
     folder = Path(out) if out is not None else Path("runs") / f"{recipe}-{dataset.name}"
     built = _build(recipe, dataset, seed, arguments)
     built.training.shown(dataset.train, seed)  # too few labels are refused before a folder is made
-    config = _config(recipe, built, dataset, seed, budget, arguments, device, threads, data_dir, size)
+    reading = {"data_dir": data_dir, "image_size": image_size, "max_length": max_length}
+    config = _config(recipe, built, dataset, seed, budget, arguments, device, threads, reading)
     if not overwrite and (folder / "config.json").exists():
         fresh, config = config, continued(folder, config)
         if config.get("defaults", fresh["defaults"]) != fresh["defaults"]:
@@ -189,7 +194,7 @@ def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **
         Split(rows[2:], labels),
         in_unit_interval=about["unit"],
         classes=None if about["classes"] is None else tuple(about["classes"]),
-        words=words,
+        vocabulary=words,
     )
     arguments = {**_begun(config), **config["resolved"], **_given_modules(config, modules)}
     built = _build(config["recipe"], blank, config["seed"], arguments)
@@ -347,11 +352,10 @@ def _config(
     arguments: Mapping[str, Any],
     device: str,
     threads: int,
-    data_dir: str | os.PathLike[str] | None,
-    size: int | tuple[int, int] | None,
+    reading: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything a run is a function of, and what it ran on."""
-    data_dir = data_dir or os.environ.get(VARIABLE)
+    data_dir = reading["data_dir"] or os.environ.get(VARIABLE)
     known = inspect.signature(RECIPES[recipe]).parameters
     plain = {name: value for name, value in arguments.items() if not isinstance(value, nn.Module)}
     entries = {name: value for name, value in asdict(built.settings).items() if name in known}
@@ -375,7 +379,8 @@ def _config(
             "name": dataset.name,
             "source": dataset.source,
             "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
-            "size": size,
+            "image_size": reading["image_size"],
+            "max_length": reading["max_length"],
             "shape": list(dataset.shape),
             "unit": dataset.in_unit_interval,
             "classes": None if dataset.train.y is None else list(dataset.labels),

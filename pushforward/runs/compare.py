@@ -156,7 +156,7 @@ def compare(
     check_sections(metrics)
     jobs = _jobs(what, data)
     seeds = _checked_seeds(seeds)
-    opened = {name: arguments.get(name) for name in ("data_dir", "size")}
+    opened = {name: arguments.get(name) for name in ("data_dir", "image_size", "max_length")}
     with bar("reading", progress) as show:
         sources = data if isinstance(data, list) else [data]
         if not any(isinstance(job, Case) for job in jobs):

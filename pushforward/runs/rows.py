@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.data.lines import fitting, read_lines
+from pushforward.data.lines import read_lines, tokenise
 from pushforward.errors import DataError
 from pushforward.text.vocabulary import Vocabulary
 
@@ -48,8 +48,8 @@ def read_text_rows(path: Path, length: int, vocabulary: Vocabulary) -> tuple[Ten
     Raises:
         DataError: If the file cannot be read, or no line fits.
     """
-    found = fitting(vocabulary, read_lines(path).said, length, f"of {path}")
-    if not found.places:
+    found = tokenise(vocabulary, read_lines(path).lines, length, f"of {path}")
+    if not found.rows:
         raise DataError(f"{path}: no line has 1 to {length - 1} tokens")
     return found.x, found.note
 

@@ -267,7 +267,13 @@ def reopened(source: Any, config: dict[str, Any], vocabulary: Vocabulary | None)
         DataError: If the source cannot be read, or holds other data.
     """
     about = config["data"]
-    data = open_dataset(source, data_dir=about["data_dir"], size=about["size"], words=vocabulary)
+    data = open_dataset(
+        source,
+        data_dir=about["data_dir"],
+        image_size=about["image_size"],
+        max_length=about["max_length"],
+        vocabulary=vocabulary,
+    )
     wanted = config["data"]["sha256"]
     if data.fingerprint != wanted:
         raise DataError(

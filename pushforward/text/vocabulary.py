@@ -1,4 +1,4 @@
-"""What tokens stand for: pieces of words, learnt from the lines to be learnt from."""
+"""The vocabulary of text: subword tokens, learnt from the training lines."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch import Tensor
 from pushforward.errors import ConfigError, DataError
 from pushforward.text.tokens import END, SPECIAL, UNKNOWN, padded
 
-PIECES = 4000
+DEFAULT_VOCAB_SIZE = 4000
 
 
 class Vocabulary:
-    """Lines to tokens and back.
+    """Converts lines of text to tokens and back.
 
     Arguments:
         text: The tokenizer as JSON, in the format of the tokenizers library.
 
     Raises:
         ConfigError: If the tokenizers library is not installed.
-        DataError: If that is no tokenizer of ours.
+        DataError: If ``text`` is not such a tokenizer.
 
     Example:
-        >>> words = Vocabulary.of(["the cat sat", "the hat"], pieces=40)
-        >>> words.lines(words.tokens(["the cat", "a hat"], longest=12))
+        >>> vocabulary = Vocabulary.of(["the cat sat", "the hat"], vocab_size=40)
+        >>> vocabulary.lines(vocabulary.tokens(["the cat", "a hat"], max_length=12))
         ['the cat', 'a hat']
     """
 
@@ -35,23 +35,25 @@ class Vocabulary:
         self.text = text
         try:
             self._tokenizer = _library().Tokenizer.from_str(text)
-            self._tokenizer.encode_special_tokens = True  # "<end>" in a user's line is five letters, no end
+            self._tokenizer.encode_special_tokens = True  # "<end>" in a user's line is text, not a token
         except ConfigError:
             raise
-        except Exception as error:  # whatever the library says of a damaged file
+        except Exception as error:  # the library raises several types on a damaged file
             raise DataError(f"the vocabulary cannot be read: {error}") from error
         found = tuple(self._tokenizer.id_to_token(place) for place in range(len(SPECIAL)))
         if found != SPECIAL:
             raise DataError(f"a vocabulary must begin with {' '.join(SPECIAL)}, this one with {found}")
 
     @classmethod
-    def of(cls, lines: Iterable[str], pieces: int = PIECES, lower: bool = False) -> Vocabulary:
-        """At most so many pieces, by byte-pair encoding; a function of the lines and not of their order.
+    def of(
+        cls, lines: Iterable[str], vocab_size: int = DEFAULT_VOCAB_SIZE, lower: bool = False
+    ) -> Vocabulary:
+        """A vocabulary learnt by byte-pair encoding; it does not depend on the order of the lines.
 
         Arguments:
-            lines: What the pieces are learnt from.
-            pieces: The most there may be, the special ones included.
-            lower: Whether capitals are made small.
+            lines: The lines to learn it from.
+            vocab_size: Maximum number of tokens, the special ones included.
+            lower: Whether text is converted to lower case.
 
         References:
             | Neural Machine Translation of Rare Words with Subword Units (Sennrich et al., 2016)
@@ -64,7 +66,7 @@ class Vocabulary:
         made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
         made.decoder = tokenizers.decoders.Metaspace()
         trainer = tokenizers.trainers.BpeTrainer(
-            vocab_size=pieces, special_tokens=list(SPECIAL), show_progress=False, min_frequency=2
+            vocab_size=vocab_size, special_tokens=list(SPECIAL), show_progress=False, min_frequency=2
         )
         made.train_from_iterator(sorted(lines), trainer)
         return cls(made.to_str())
@@ -73,7 +75,7 @@ class Vocabulary:
         return int(self._tokenizer.get_vocab_size())
 
     def __repr__(self) -> str:
-        return f"Vocabulary({len(self)} pieces)"
+        return f"Vocabulary({len(self)} tokens)"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and other.text == self.text
@@ -83,29 +85,29 @@ class Vocabulary:
 
     @cached_property
     def sha256(self) -> str:
-        """Of the JSON."""
+        """The sha256 of the JSON."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def pieces(self, lines: Sequence[str]) -> list[list[int]]:
-        """The pieces of every line, ``END`` last."""
+    def encode(self, lines: Sequence[str]) -> list[list[int]]:
+        """The tokens of every line, ``END`` last."""
         found = self._tokenizer.encode_batch(list(lines), add_special_tokens=False)
         return [[*one.ids, END] for one in found]
 
-    def tokens(self, lines: Sequence[str], longest: int) -> Tensor:
-        """Rows (N, longest) of tokens, int64.
+    def tokens(self, lines: Sequence[str], max_length: int) -> Tensor:
+        """Rows (N, max_length) of tokens, int64.
 
         Raises:
-            DataError: If a line has no words, or more tokens than that.
+            DataError: If a line is empty, or has more tokens than that.
         """
-        rows = self.pieces(lines)
+        rows = self.encode(lines)
         for place, row in enumerate(rows):
-            if not 1 < len(row) <= longest:
+            if not 1 < len(row) <= max_length:
                 found = "none" if len(row) == 1 else f"{len(row)} with its end"
-                raise DataError(f"line {place + 1}: expected 1 to {longest - 1} tokens, found {found}")
-        return padded(rows, longest)
+                raise DataError(f"line {place + 1}: expected 1 to {max_length - 1} tokens, found {found}")
+        return padded(rows, max_length)
 
     def lines(self, x: Tensor) -> list[str]:
-        """What rows (N, T) of tokens say; all after ``END`` is silent."""
+        """The text of rows (N, T) of tokens; what comes after ``END`` is ignored."""
         kept = [row[: row.index(END)] if END in row else row for row in x.long().tolist()]
         return [line.strip() for line in self._tokenizer.decode_batch(kept, skip_special_tokens=False)]
 
@@ -118,4 +120,4 @@ def _library() -> Any:
     return tokenizers
 
 
-__all__ = ["PIECES", "Vocabulary"]
+__all__ = ["DEFAULT_VOCAB_SIZE", "Vocabulary"]

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pushforward.data import CATALOGUE, catalogue, cifar, hold_out, idx, open_dataset
+from pushforward.data import CATALOGUE, cifar, hold_out, idx, open_dataset
 
 RNG = np.random.default_rng(0)
 
@@ -24,7 +24,7 @@ def test_every_entry_has_one_line():
     read |= {"shakespeare", "bible", "captions"}
     made = {"fading-squares", "sprites", "ring", "grid", "swiss-roll", "petals", "phrases"}
     assert set(CATALOGUE) == read | made
-    assert all(entry.about and "\n" not in entry.about for entry in CATALOGUE.values())
+    assert all(entry.description and "\n" not in entry.description for entry in CATALOGUE.values())
 
 
 # Digits
@@ -49,7 +49,7 @@ def test_digits():
 
 
 def test_digits_of_another_size():
-    assert open_dataset("digits", size=16).shape == (1, 16, 16)
+    assert open_dataset("digits", image_size=16).shape == (1, 16, 16)
 
 
 # Sources that are none
@@ -108,16 +108,14 @@ def tiny(monkeypatch):
     files = {name: idx_file(x) for name, x in zip(names, arrays, strict=True)}
     within = tuple(hashlib.md5(content).hexdigest() for content in files.values())
     monkeypatch.setattr(idx, "FILES", tuple(zip(names, shapes, strict=True)))
-    entries = dict(catalogue.CATALOGUE)
     for source in (idx.MNIST, idx.FASHION):
-        small = replace(source, within=within)
-        entries[source.name] = replace(entries[source.name], open=catalogue._fixed(small_idx(small)))
-    monkeypatch.setattr(catalogue, "CATALOGUE", entries)
+        small = replace(CATALOGUE[source.name], open=small_idx(replace(source, within=within)))
+        monkeypatch.setitem(CATALOGUE, source.name, small)
     return files, arrays
 
 
 def small_idx(source):
-    return lambda folder: idx.open_idx(source, folder)
+    return lambda options: idx.open_idx(source, options.folder)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -383,7 +381,7 @@ def test_celeba(tmp_path, celeba):
 
 
 def test_celeba_of_another_size(tmp_path, celeba):
-    assert open_dataset("celeba", data_dir=tmp_path, size=32).shape == (3, 32, 32)
+    assert open_dataset("celeba", data_dir=tmp_path, image_size=32).shape == (3, 32, 32)
 
 
 def test_the_crop_is_exact(tmp_path, celeba):

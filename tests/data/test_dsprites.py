@@ -66,7 +66,7 @@ def test_dsprites(tmp_path, arrays, place, monkeypatch):
 
 def test_of_another_size(tmp_path, arrays):
     put(tmp_path, arrays)
-    data = open_dataset("dsprites", data_dir=tmp_path, size=32)
+    data = open_dataset("dsprites", data_dir=tmp_path, image_size=32)
     assert (data.shape, data.train.factors.shape) == ((1, 32, 32), (130, 5))
 
 

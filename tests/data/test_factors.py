@@ -34,7 +34,7 @@ def test_factors_follow_their_rows():
 
 @pytest.mark.parametrize("size", [2, 4, 8, (3, 6)])
 def test_factors_survive_resizing_and_notes(size):
-    data = open_dataset(world(), size=size).noted("a note")
+    data = open_dataset(world(), image_size=size).noted("a note")
     assert data.factors == ("a", "b")
     assert_belong(data.train)
     assert_belong(data.test)

@@ -204,7 +204,7 @@ def test_resizing_averages(tmp_path):
 def only_sized(tmp_path, image, size):
     for name in "abcd":
         image.save(tmp_path / f"{name}.png")
-    return open_dataset(tmp_path, size=size)
+    return open_dataset(tmp_path, image_size=size)
 
 
 def test_large_jpegs_are_resized_alike(tmp_path):
@@ -219,31 +219,31 @@ def test_large_jpegs_are_resized_alike(tmp_path):
 @pytest.mark.parametrize(("size", "shape"), [(16, (3, 16, 16)), ((4, 6), (3, 4, 6)), ([4, 6], (3, 4, 6))])
 def test_a_size_of_ones_own(tmp_path, size, shape):
     fill(tmp_path)
-    assert open_dataset(tmp_path, size=size).shape == shape
-    assert open_dataset(RNG.random((5, 10, 12, 3)), size=size).shape == shape
-    assert open_dataset(open_dataset(RNG.random((5, 3, 10, 12))), size=size).shape == shape
+    assert open_dataset(tmp_path, image_size=size).shape == shape
+    assert open_dataset(RNG.random((5, 10, 12, 3)), image_size=size).shape == shape
+    assert open_dataset(open_dataset(RNG.random((5, 3, 10, 12))), image_size=size).shape == shape
 
 
 def test_resized_arrays_keep_range_and_type():
     x = RNG.integers(0, 256, (5, 10, 12), dtype=np.uint8)
-    data = open_dataset(x, size=64)
+    data = open_dataset(x, image_size=64)
     assert data.train.x.dtype == torch.uint8
     assert noted(data, "resized from 10x12 to 64x64")
-    exact = open_dataset(x / 255, size=64).train.x * 255
+    exact = open_dataset(x / 255, image_size=64).train.x * 255
     assert (data.train.x - exact).abs().max() <= 0.501
-    constant = open_dataset(np.full((5, 9, 9), 201, np.uint8), size=(20, 7))
+    constant = open_dataset(np.full((5, 9, 9), 201, np.uint8), image_size=(20, 7))
     assert (constant.train.x == 201).all()
 
 
 @pytest.mark.parametrize("size", [0, -1, 5000, 1.5, "32", (3,), (3, 4, 5), (0, 3), True, (3.0, 3)])
 def test_bad_sizes(size):
-    with pytest.raises(ConfigError, match="size: expected a whole number or"):
-        open_dataset(RNG.random((5, 8, 8)), size=size)
+    with pytest.raises(ConfigError, match="image_size: expected a whole number or"):
+        open_dataset(RNG.random((5, 8, 8)), image_size=size)
 
 
 def test_vectors_have_no_size(refused):
-    with refused("size=8x8", "is for images", "(4,)"):
-        open_dataset(RNG.random((5, 4)), size=8)
+    with pytest.raises(ConfigError, match=r"image_size=8x8 is for images, but .*\(4,\)"):
+        open_dataset(RNG.random((5, 4)), image_size=8)
 
 
 # Labels and splits

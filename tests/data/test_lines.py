@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pushforward.data import open_dataset
-from pushforward.data.lines import CHARACTERS, TextFile, as_dataset, read_table
+from pushforward.data.lines import MAX_CHARACTERS, TextFile, read_table, text_dataset
 from pushforward.errors import ConfigError, DataError
 from pushforward.rng import Noise
 from pushforward.text.tokens import END, PAD, SPECIAL, UNKNOWN, lengths
@@ -64,13 +64,25 @@ def test_empty_and_long_lines_are_left_out_and_counted(file):
     assert len(data.train) + len(data.test) == 2 * len(SAID)
 
 
-def test_a_size_is_the_most_tokens_of_a_line(file):
+def test_the_maximum_length_of_a_line(file):
     path = file(SAID)
-    assert open_dataset(path, size=40).shape == (40,)
-    with pytest.raises(ConfigError, match="size must be at least 4, got 2"):
-        open_dataset(path, size=2)
-    with pytest.raises(ConfigError, match="the size of text is one number"):
-        open_dataset(path, size=(3, 4))
+    assert open_dataset(path, max_length=40).shape == (40,)
+    with pytest.raises(ConfigError, match="max_length must be at least 4, got 2"):
+        open_dataset(path, max_length=2)
+    with pytest.raises(ConfigError, match=r"image_size is for images, .* is text; use max_length"):
+        open_dataset(path, image_size=16)
+    with pytest.raises(ConfigError, match="image_size is for images, phrases is text"):
+        open_dataset("phrases", image_size=(3, 4))
+
+
+def test_a_maximum_length_is_for_text():
+    for source in ("digits", torch.rand(9, 1, 4, 4)):
+        with pytest.raises(ConfigError, match=r"max_length is for text, .* is image data; use image_size"):
+            open_dataset(source, max_length=8)
+    with pytest.raises(ConfigError, match="max_length is for text, array is vector data"):
+        open_dataset(torch.rand(9, 4), max_length=8)
+    with pytest.raises(ConfigError, match="phrases is a Dataset"):
+        open_dataset(open_dataset("phrases"), max_length=8)
 
 
 BAD = {
@@ -81,7 +93,8 @@ BAD = {
     "a NUL": (b"good line\n\nb\0d\n", r"expected text, found a NUL in line 3"),
     "one line of 10 MB": (
         b"short\n" + b"x" * 10_000_000,
-        rf"expected a sentence a line, found 10000000 characters in line 2; at most {CHARACTERS} are read",
+        r"expected a sentence a line, found 10000000 characters in line 2; "
+        rf"at most {MAX_CHARACTERS} are read",
     ),
     "nothing": (b"", r"at least 4 lines with words are needed, found 0"),
     "blanks alone": (b"\n \n\t\n\n\n", r"at least 4 lines with words are needed, found 0"),
@@ -99,27 +112,27 @@ def test_the_order_of_lines_does_not_change_the_vocabulary():
     one, other = Vocabulary.of(SAID, 60), Vocabulary.of(SAID[::-1], 60)
     assert one == other
     assert one.sha256 == other.sha256
-    assert one.pieces(["the cat"]) == Vocabulary(one.text).pieces(["the cat"])
+    assert one.encode(["the cat"]) == Vocabulary(one.text).encode(["the cat"])
 
 
 def test_what_was_never_seen_is_unknown_and_is_said_to_be():
     words = Vocabulary.of(SAID, 60)
-    x = words.tokens(["the ☃ cat"], longest=12)
+    x = words.tokens(["the ☃ cat"], max_length=12)
     assert (x == UNKNOWN).sum() == 1
     assert words.lines(x) == [f"the {SPECIAL[UNKNOWN]} cat"]
 
 
 def test_capitals_can_be_made_small():
     words = Vocabulary.of(["The Cat SAT"] * 3, 60, lower=True)
-    assert words.lines(words.tokens(["THE cat"], longest=12)) == ["the cat"]
+    assert words.lines(words.tokens(["THE cat"], max_length=12)) == ["the cat"]
 
 
 def test_lines_that_do_not_fit_are_named():
     words = Vocabulary.of(SAID, 60)
     with pytest.raises(DataError, match="line 2: expected 1 to 3 tokens, found none"):
-        words.tokens(["cat", ""], longest=4)
+        words.tokens(["cat", ""], max_length=4)
     with pytest.raises(DataError, match="line 1: expected 1 to 3 tokens, found"):
-        words.tokens(["the red cat is number 9"], longest=4)
+        words.tokens(["the red cat is number 9"], max_length=4)
 
 
 def test_a_damaged_vocabulary_is_refused():
@@ -264,14 +277,14 @@ def test_words_that_look_like_marks_of_ours_are_words():
     """A user's "<end>" does not end a line."""
     words = Vocabulary.of([*SAID, "the <end> of <pad> it"] * 3, 200)
     line = "the <end> of <pad> it"
-    x = words.tokens([line], longest=40)
+    x = words.tokens([line], max_length=40)
     assert words.lines(x) == [line]
     assert (x == END).sum() == 1
 
 
 def test_a_known_vocabulary_is_not_learnt_again(file):
     words = Vocabulary.of(SAID, 60)
-    data = open_dataset(file(SAID), words=words)
+    data = open_dataset(file(SAID), vocabulary=words)
     assert data.vocabulary is words
     assert data.vocabulary.lines(data.train.x[:1])[0] in SAID
 
@@ -290,7 +303,7 @@ def test_a_damaged_compressed_table_is_refused(tmp_path):
 
 
 def test_lines_in_memory():
-    data = as_dataset("toy", {"": TextFile(SAID)}, {"": TextFile(SAID[:3])}, pieces=60)
+    data = text_dataset("toy", {"": TextFile(SAID)}, {"": TextFile(SAID[:3])}, vocab_size=60)
     assert (data.source, len(data.train), len(data.test)) == (None, len(SAID), 3)
 
 

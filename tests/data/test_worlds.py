@@ -193,7 +193,7 @@ def test_sprites_of_another_size(world, monkeypatch):
     """Halving is a blur: grey levels, the brightness kept where nothing was cut, the factors as before."""
     monkeypatch.setattr(sprites, "TRAIN", 50)
     monkeypatch.setattr(sprites, "TEST", 10)
-    large, small = open_dataset("sprites"), open_dataset("sprites", size=32)
+    large, small = open_dataset("sprites"), open_dataset("sprites", image_size=32)
     assert small.shape == (1, 32, 32)
     assert len(small.train.x.unique()) > 2
     means = [data.train.x.float().mean((1, 2, 3)) for data in (large, small)]

@@ -207,7 +207,7 @@ def test_the_likelihood_of_text(tmp_path):
 
 def test_a_comparison_of_text_takes_a_size(tmp_path):
     found = pf.compare(
-        ["ae", "wae-mmd"], "phrases", seeds=[0], out=tmp_path, steps=2, size=24, latent_dim=4, progress=False,
+        ["ae", "wae-mmd"], "phrases", seeds=[0], out=tmp_path, steps=2, max_length=24, latent_dim=4, progress=False,
         metrics=("objective", "text"),
     )  # fmt: skip
     table = found.tables["phrases"]

@@ -175,8 +175,8 @@ def test_rows_are_read_as_the_data_were(tmp_path):
     run = pf.train("ae", x, out=tmp_path / "grey", steps=2, latent_dim=2, progress=False)
     assert run.encode(x).allclose(run.encode(x[:, None].float() / 255))
     colour = x.view(40, 10, 10, 1).expand(40, 10, 10, 3)
-    run = pf.train("ae", colour, out=tmp_path / "colour", steps=2, latent_dim=2, size=8, progress=False)
-    data = pf.open_dataset(colour, size=8)
+    run = pf.train("ae", colour, out=tmp_path / "colour", steps=2, latent_dim=2, image_size=8, progress=False)
+    data = pf.open_dataset(colour, image_size=8)
     assert pf.load(run.path, data=colour).data.fingerprint == data.fingerprint
     assert run.encode(data.test.x).allclose(run.encode(data.test.x.permute(0, 2, 3, 1)))
 

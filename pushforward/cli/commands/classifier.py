@@ -35,7 +35,7 @@ def classifier(
     from pushforward.report.progress import bar
 
     with bar("reading", True) as show:
-        dataset = open_dataset(data, data_dir=data_dir, size=image_size, progress=show)
+        dataset = open_dataset(data, data_dir=data_dir, image_size=image_size, progress=show)
     with bar(f"classifier of {dataset.name}", True) as show:
         found = classifier_of(dataset, show)
     folder, about = classifier_folder(dataset), found.about

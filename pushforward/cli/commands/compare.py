@@ -63,7 +63,8 @@ def compare(
         "preset": preset,
         "latent_dim": latent_dim,
         "data_dir": data_dir,
-        "size": image_size or max_length,
+        "image_size": image_size,
+        "max_length": max_length,
         "device": device,
         "threads": threads,
     }

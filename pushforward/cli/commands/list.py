@@ -14,7 +14,7 @@ def list_(*, json: JsonFlag = False) -> None:
     from pushforward.data import CATALOGUE
     from pushforward.recipes import RECIPES
 
-    data = {name: entry.about for name, entry in CATALOGUE.items()}
+    data = {name: entry.description for name, entry in CATALOGUE.items()}
     if json:
         print_json({"recipes": {name: summary(recipe) for name, recipe in RECIPES.items()}, "data": data})
         return

@@ -23,7 +23,7 @@ app.command(train_app)
 
 OF_PYTHON_ONLY = {"encoder", "decoder", "critic"}  # modules: a command line cannot name them
 OF_TRAINING = ("out", "seed", "steps", "epochs", "minutes")
-OF_MACHINE = ("data_dir", "size", "device", "threads", "overwrite")
+OF_MACHINE = ("data_dir", "image_size", "max_length", "device", "threads", "overwrite")
 
 
 def summary(function: Callable[..., Any]) -> str:
@@ -59,7 +59,9 @@ def trainer(name: str, recipe: Callable[..., Any], verb: Callable[..., Run]) -> 
         words, hints = helps(function), get_type_hints(function)
         for key in names:
             default = inspect.signature(function).parameters[key].default
-            hint = {"out": Path | None, "data_dir": Path | None, "size": int | None}.get(key, hints[key])
+            hint = {"out": Path | None, "data_dir": Path | None, "image_size": int | None}.get(
+                key, hints[key]
+            )
             parameters.append(inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default))
             annotations[key] = Annotated[hint, Parameter(help=words.get(key), group=Group(group))]
     parameters.append(inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False))

@@ -1,0 +1,171 @@
+"""The registry of data formats and of named data sets: how a reader joins, in its own file.
+
+A module of this package that defines a reader is found by itself: nothing else has to name it. A *format*
+opens sources of one kind, such as a file of a suffix or an array in memory. An *entry* of the catalogue opens
+one data set by its name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pushforward.data.dataset import Dataset
+from pushforward.data.fetch import data_folder
+from pushforward.data.sizes import Size
+from pushforward.errors import ConfigError
+from pushforward.text.vocabulary import Vocabulary
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenOptions:
+    """What was asked of a reader, besides the source.
+
+    Attributes:
+        data_dir: Where the files of the catalogue are kept; None for the default.
+        image_size: Height and width of the images.
+        max_length: Maximum number of tokens of a line of text, its end included.
+        vocabulary: The vocabulary of text; None to learn one.
+        progress: Called with (done, total) while many files are read.
+    """
+
+    data_dir: str | os.PathLike[str] | None = None
+    image_size: Size | None = None
+    max_length: int | None = None
+    vocabulary: Vocabulary | None = None
+    progress: Progress | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the catalogue's files."""
+        return data_folder(self.data_dir)
+
+    def check(self, name: str, modality: str) -> None:
+        """Refuses options that are for data of another modality.
+
+        Raises:
+            ConfigError: If there are such options.
+
+        >>> OpenOptions(max_length=8).check("digits", "image")
+        Traceback (most recent call last):
+        pushforward.errors.ConfigError: max_length is for text, digits is image data; use image_size
+        """
+        text = modality == "text"
+        if text and self.image_size is not None:
+            raise ConfigError(f"image_size is for images, {name} is text; use max_length")
+        for option in ("max_length", "vocabulary"):
+            if not text and getattr(self, option) is not None:
+                hint = "; use image_size" if modality == "image" and option == "max_length" else ""
+                raise ConfigError(f"{option} is for text, {name} is {modality} data{hint}")
+
+
+@dataclass(frozen=True)
+class Format:
+    """Sources of one kind.
+
+    Attributes:
+        description: What such a source is, for messages: "a .npy or .npz file".
+        accepts: Whether a source is of this kind; paths come as absolute paths of what exists.
+        open: Opens a source.
+        modality: Modality of the rows, if it is the same for all sources of this kind.
+        suffixes: Suffixes of the files, in lower case.
+        contents: The files that a folder of this kind holds, for messages: "images (.png .jpg)".
+    """
+
+    description: str
+    accepts: Callable[[object], bool]
+    open: Callable[[Any, OpenOptions], Dataset]
+    modality: str | None = None
+    suffixes: tuple[str, ...] = ()
+    contents: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set of the catalogue.
+
+    Attributes:
+        description: One line about it.
+        modality: "image", "vector" or "text".
+        open: Opens it.
+    """
+
+    description: str
+    modality: str
+    open: Callable[[OpenOptions], Dataset]
+
+
+FORMATS: list[Format] = []
+CATALOGUE: dict[str, Entry] = {}
+
+Opener = TypeVar("Opener", bound=Callable[[Any, OpenOptions], Dataset])
+NamedOpener = TypeVar("NamedOpener", bound=Callable[[OpenOptions], Dataset])
+
+
+def data_format(
+    description: str,
+    *,
+    suffixes: tuple[str, ...] = (),
+    accepts: Callable[[object], bool] | None = None,
+    modality: str | None = None,
+    contents: str | None = None,
+) -> Callable[[Opener], Opener]:
+    """Registers an opener ``(source, options) -> Dataset`` of a format.
+
+    Arguments:
+        description: What such a source is, for messages.
+        suffixes: Suffixes, in lower case, of the files that it opens.
+        accepts: In place of suffixes, whether it opens a source.
+        modality: Modality of the rows, if it is the same for all sources.
+        contents: Of a format of folders, the files that such a folder holds, for messages.
+
+    Example:
+        >>> @data_format("a .tensor file", suffixes=(".tensor",))
+        ... def open_tensor(path: Path, options: OpenOptions) -> Dataset: ...
+        >>> FORMATS.pop()
+        Format(description='a .tensor file', ...)
+    """
+
+    def has_suffix(source: object) -> bool:
+        return isinstance(source, Path) and source.suffix.lower() in suffixes and source.is_file()
+
+    def register(opener: Opener) -> Opener:
+        FORMATS.append(Format(description, accepts or has_suffix, opener, modality, suffixes, contents))
+        return opener
+
+    return register
+
+
+def named_dataset(name: str, description: str, *, modality: str) -> Callable[[NamedOpener], NamedOpener]:
+    """Registers an opener ``(options) -> Dataset`` of one data set under a name of the catalogue.
+
+    Images are resized to ``options.image_size`` afterwards, unless the opener has done so.
+
+    Arguments:
+        name: Its name.
+        description: One line about it: how many rows of what, their shape, and where they come from.
+        modality: "image", "vector" or "text".
+    """
+
+    def register(opener: NamedOpener) -> NamedOpener:
+        CATALOGUE[name] = Entry(description, modality, opener)
+        return opener
+
+    return register
+
+
+__all__ = [
+    "CATALOGUE",
+    "FORMATS",
+    "Entry",
+    "Format",
+    "OpenOptions",
+    "Progress",
+    "data_format",
+    "named_dataset",
+]
