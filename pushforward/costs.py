@@ -39,15 +39,6 @@ class Cost(nn.Module, ABC):
         """The data that a decoder's output stands for."""
         return made
 
-    def guided(self, made: Any, away: Any, guidance_scale: float) -> Any:
-        r"""The output of the law :math:`p^s \tilde p^{1-s}`, that leans away from another; s is the strength.
-
-        Raises:
-            ConfigError: If such a law might lie outside the range of data: of costs other than tokens and
-                Bernoulli's.
-        """
-        raise ConfigError(f"strength must be 1 with the cost {self}: others are for tokens and Bernoulli")
-
 
 class SquaredError(Cost):
     r""":math:`\|x - \hat x\|^2`, the cost of W2 and of every experiment of the WAE paper.

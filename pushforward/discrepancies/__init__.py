@@ -9,7 +9,7 @@ from pushforward.discrepancies.adversarial import (
     LogPriorCritic,
     Wasserstein,
 )
-from pushforward.discrepancies.base import Blockwise, Discrepancy, Game
+from pushforward.discrepancies.base import Blockwise, Discrepancy, CriticDiscrepancy
 from pushforward.discrepancies.constraints import Clipping, Constraint, GradientPenalty, spectral
 from pushforward.discrepancies.deep_kernel import DeepKernelMMD, SquareRoot
 from pushforward.discrepancies.energy import BEGANEnergy, EBGANEnergy, Energy, pulling_away
@@ -30,7 +30,7 @@ __all__ = [
     "EBGANEnergy",
     "Energy",
     "FDivergence",
-    "Game",
+    "CriticDiscrepancy",
     "GaussianKernel",
     "GradientPenalty",
     "Hinge",

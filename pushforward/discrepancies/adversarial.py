@@ -7,13 +7,13 @@ from abc import abstractmethod
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.discrepancies.base import Game
+from pushforward.discrepancies.base import CriticDiscrepancy
 from pushforward.discrepancies.constraints import Constraint
 from pushforward.distributions import Gaussian, Prior
 from pushforward.errors import ConfigError
 
 
-class Adversarial(Game):
+class Adversarial(CriticDiscrepancy):
     r"""A bound :math:`B_T(Q, P)` on a divergence, tight for the best critic T.
 
     The critic ascends :math:`B_T(Q, P)`. The model descends it or, with the roles exchanged,
@@ -42,7 +42,7 @@ class Adversarial(Game):
         self.non_saturating = non_saturating
 
     def extra_repr(self) -> str:
-        return f"exchange={self.non_saturating}, {super().extra_repr()}"
+        return f"non_saturating={self.non_saturating}, {super().extra_repr()}"
 
     @abstractmethod
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class JensenShannon(Adversarial):
         >>> import math, torch
         >>> undecided = JensenShannon(nn.Linear(2, 1).requires_grad_(False))
         >>> _ = undecided.critic.weight.zero_(), undecided.critic.bias.zero_()
-        >>> bool(undecided.advantage(torch.ones(3, 2), torch.zeros(3, 2)).isclose(torch.tensor(-math.log(4))))
+        >>> bool(undecided.critic_objective(torch.ones(3, 2), torch.zeros(3, 2)).isclose(torch.tensor(-math.log(4))))
         True
     """
 
@@ -109,7 +109,7 @@ class LeastSquares(Adversarial):
         >>> import torch
         >>> home = LeastSquares(nn.Linear(2, 1).requires_grad_(False), (-1, 1, 0))
         >>> _ = home.critic.weight.zero_(), home.critic.bias.zero_()
-        >>> home.advantage(torch.ones(3, 2), torch.ones(3, 2)), home(torch.ones(3, 2), torch.ones(3, 2))
+        >>> home.critic_objective(torch.ones(3, 2), torch.ones(3, 2)), home(torch.ones(3, 2), torch.ones(3, 2))
         (tensor(-1.), tensor(0.))
     """
 

@@ -27,7 +27,7 @@ class Discrepancy(nn.Module, ABC):
     """
 
     n_critic = 1  # updates of the critic for each update of the model
-    stateful = False  # whether :meth:`settle` moves anything
+    stateful = False  # whether :meth:`update_state` moves anything
 
     @abstractmethod
     def forward(self, q: Tensor, p: Tensor) -> Tensor: ...
@@ -50,18 +50,18 @@ class Discrepancy(nn.Module, ABC):
         """What is worth watching beside the value, by name, each of shape ()."""
         return {}
 
-    def parts(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
+    def components(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
         """The comparisons that this one is the sum of, by what is put behind their names."""
         return {"": (self, q, p)}
 
-    def games(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
+    def critic_components(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
         """Those of the parts that have a critic."""
         return {
-            name: part for name, part in self.parts(q, p).items() if any(True for _ in part[0].parameters())
+            name: part for name, part in self.components(q, p).items() if any(True for _ in part[0].parameters())
         }
 
 
-class Game(Discrepancy):
+class CriticDiscrepancy(Discrepancy):
     """A discrepancy that a critic learns, and what keeps the critic in bounds.
 
     Arguments:
@@ -83,7 +83,7 @@ class Game(Discrepancy):
             constraint.project(critic)
 
     def extra_repr(self) -> str:
-        return f"turns={self.n_critic}" + (f", {self.constraint}" if self.constraint else "")
+        return f"n_critic={self.n_critic}" + (f", {self.constraint}" if self.constraint else "")
 
     def witness(self, q: Tensor, p: Tensor) -> Callable[[Tensor], Tensor]:
         """The function of rows whose slope a gradient penalty is put on; of most games the critic."""
@@ -111,7 +111,7 @@ class Blockwise(Discrepancy):
     Example:
         >>> import torch
         >>> from pushforward.discrepancies import IMQ, MMD
-        >>> both = Blocks({"y": MMD(IMQ(1.0)), "z": MMD(IMQ(2.0))}, {"y": 10, "z": 4})
+        >>> both = Blockwise({"y": MMD(IMQ(1.0)), "z": MMD(IMQ(2.0))}, {"y": 10, "z": 4})
         >>> x = torch.rand(8, 14)
         >>> bool(both(x, x) == MMD(IMQ(1.0))(x[:, :10], x[:, :10]) + MMD(IMQ(2.0))(x[:, 10:], x[:, 10:]))
         True
@@ -127,7 +127,7 @@ class Blockwise(Discrepancy):
         self.sizes = list(sizes.values())
         self.n_critic = check_int("n_critic", n_critic, least=1)
 
-    def parts(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
+    def components(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
         columns = zip(q.split(self.sizes, dim=-1), p.split(self.sizes, dim=-1), strict=True)
         named = zip(self.matches.items(), columns, strict=True)
         return {
@@ -137,10 +137,10 @@ class Blockwise(Discrepancy):
         }
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
-        return torch.stack([discrepancy(a, b) for discrepancy, a, b in self.parts(q, p).values()]).sum()
+        return torch.stack([discrepancy(a, b) for discrepancy, a, b in self.components(q, p).values()]).sum()
 
     def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
-        games = self.games(q, p)
+        games = self.critic_components(q, p)
         if not games:
             return super().critic_objective(q, p)
         return torch.stack([discrepancy.critic_objective(a, b) for discrepancy, a, b in games.values()]).sum()

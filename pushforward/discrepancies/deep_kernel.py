@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pushforward.costs import SquaredError
-from pushforward.discrepancies.base import Discrepancy, Game
+from pushforward.discrepancies.base import Discrepancy, CriticDiscrepancy
 from pushforward.discrepancies.constraints import Constraint
 from pushforward.discrepancies.kernel import MMD, Kernel
 from pushforward.errors import ConfigError
@@ -41,7 +41,7 @@ class SquareRoot(Discrepancy):
         return (self.square(q, p).relu() + self.eps).sqrt() - self.eps**0.5
 
 
-class DeepKernelMMD(Game):
+class DeepKernelMMD(CriticDiscrepancy):
     r"""MMD of features that a critic makes as different as it can: the game of MMD-GAN.
 
     .. math:: B_f(Q, P) = M_f - o\, h_f - \tfrac{b}{d}\,\big(E_P + E_Q\big) \|x - g(f(x))\|^2, \qquad

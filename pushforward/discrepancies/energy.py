@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pushforward.costs import Cost
-from pushforward.discrepancies.base import Game
+from pushforward.discrepancies.base import CriticDiscrepancy
 from pushforward.errors import ConfigError
 
 
@@ -64,7 +64,7 @@ def pulling_away(codes: Tensor) -> Tensor:
     return (squares.sum() - squares.diagonal().sum()) / (n * (n - 1))
 
 
-class EnergyGame(Game):
+class EnergyDiscrepancy(CriticDiscrepancy):
     r"""A game of energies: the model's samples go where the critic's energy is low, and keep apart.
 
     .. math:: D_D(Q, P) = E_Q\, D - E_P\, D + w\, \mathrm{PT}(\mathrm{Enc}(q))
@@ -72,7 +72,7 @@ class EnergyGame(Game):
     The gradient goes through both arguments of :math:`c(\hat x, x)`.
 
     Arguments:
-        critic: An :class:`Energy`; with ``pull=0`` any module from (N, \*) to energies (N, 1) of at least 0.
+        critic: An :class:`Energy`; with ``pulling_away_weight=0`` any module from (N, \*) to energies (N, 1) of at least 0.
         pulling_away_weight: The factor w of the pulling-away term on the critic's codes of what is made.
         n_critic: Updates of the critic for each update of the model.
 
@@ -89,7 +89,7 @@ class EnergyGame(Game):
         self.pulling_away_weight = pulling_away_weight
 
     def extra_repr(self) -> str:
-        return f"pull={self.pull:g}, {super().extra_repr()}"
+        return f"pulling_away_weight={self.pulling_away_weight:g}, {super().extra_repr()}"
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
         gap = self.critic(q).mean() - self.critic(p).mean()
@@ -99,7 +99,7 @@ class EnergyGame(Game):
         return gap + self.pulling_away_weight * pulling_away(self.critic.encoder(q))
 
 
-class EBGANEnergy(EnergyGame):
+class EBGANEnergy(EnergyDiscrepancy):
     r"""The game of EBGAN: energy falls on what is given and rises on what is made, up to a margin.
 
     .. math:: B_D(Q, P) = -E_P\, D - E_Q (m - D)_+, \qquad
@@ -109,7 +109,7 @@ class EBGANEnergy(EnergyGame):
     game is the total variation. The gradient goes through both arguments of :math:`c(\hat x, x)`.
 
     Arguments:
-        critic: An :class:`Energy`; with ``pull=0`` any module from (N, \*) to energies (N, 1) of at least 0.
+        critic: An :class:`Energy`; with ``pulling_away_weight=0`` any module from (N, \*) to energies (N, 1) of at least 0.
         margin: The energy m at which made rows are left alone, on the scale of the critic's energies.
         pulling_away_weight: The factor w of the pulling-away term on the critic's codes of what is made.
         n_critic: Updates of the critic for each update of the model.
@@ -141,7 +141,7 @@ class EBGANEnergy(EnergyGame):
         return {"made": self.critic(q).mean(), "given": self.critic(p).mean()}
 
 
-class BEGANEnergy(EnergyGame):
+class BEGANEnergy(EnergyDiscrepancy):
     r"""The game of BEGAN: the energy of what is made is kept at a share of that of what is given.
 
     .. math:: B_D(Q, P) = -E_P\, D + k\, E_Q\, D, \qquad
@@ -151,7 +151,7 @@ class BEGANEnergy(EnergyGame):
     k is a buffer: saved and resumed with the model.
 
     Arguments:
-        critic: An :class:`Energy`; with ``pull=0`` any module from (N, \*) to energies (N, 1).
+        critic: An :class:`Energy`; with ``pulling_away_weight=0`` any module from (N, \*) to energies (N, 1).
         gamma: The ratio :math:`\gamma = E_Q D / E_P D` that k holds: less is sharper and less diverse.
         k_lr: The pace r of k, on the scale of the energies.
         n_critic: Updates of the critic for each update of the model.
@@ -187,7 +187,7 @@ class BEGANEnergy(EnergyGame):
         self.register_buffer("k", torch.zeros(()))
 
     def extra_repr(self) -> str:
-        return f"gamma={self.gamma:g}, rate={self.rate:g}, {super().extra_repr()}"
+        return f"gamma={self.gamma:g}, k_lr={self.k_lr:g}, {super().extra_repr()}"
 
     def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
         return self.k * self.critic(q).mean() - self.critic(p).mean()

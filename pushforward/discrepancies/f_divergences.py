@@ -114,7 +114,7 @@ def soft_clip(v: Tensor) -> Tensor:
 
     Any function of the rows may be a critic, so the bound stays one; float32 stays finite.
 
-    >>> tame(torch.tensor([-3.0, 30.0, 100.0])).round(decimals=3)
+    >>> soft_clip(torch.tensor([-3.0, 30.0, 100.0])).round(decimals=3)
     tensor([-3.0000, 30.0000, 34.2630])
     """
     over = v.abs() - TAME
@@ -147,7 +147,7 @@ class FDivergence(Adversarial):
     Example:
         >>> even = FDivergence(nn.Linear(2, 1).requires_grad_(False), "pearson")
         >>> _ = even.critic.weight.zero_(), even.critic.bias.zero_()
-        >>> even.advantage(torch.ones(3, 2), torch.zeros(3, 2))
+        >>> even.critic_objective(torch.ones(3, 2), torch.zeros(3, 2))
         tensor(0.)
     """
 

@@ -40,7 +40,7 @@ class FlowPrior(Prior):
 
     Example:
         >>> prior = FlowPrior(torch.zeros(2), 3 * torch.eye(2))
-        >>> prior(5).rsample(Noise(0)).shape, prior.spread
+        >>> prior(5).rsample(Noise(0)).shape, prior.expected_sq_distance
         (torch.Size([5, 2]), 36.0)
     """
 

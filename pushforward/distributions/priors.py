@@ -77,7 +77,7 @@ class NormalPrior(Prior):
 
     Example:
         >>> prior = NormalPrior(2, std=3.0)
-        >>> prior(5).rsample(Noise(0)).shape, prior.spread
+        >>> prior(5).rsample(Noise(0)).shape, prior.expected_sq_distance
         (torch.Size([5, 2]), 36.0)
     """
 

@@ -203,7 +203,7 @@ class Diagnosis:
         right: dict[str, float] = {}
         with torch.inference_mode():
             for part, square in self.evidence.squares():
-                for name, (game, q, p) in discrepancy.parts(*self.model.pair(square)).items():
+                for name, (game, q, p) in discrepancy.components(*self.model.pair(square)).items():
                     if isinstance(game, JensenShannon):
                         sides = (game.critic(q) < 0).double().mean() + (game.critic(p) > 0).double().mean()
                         share = (part.stop - part.start) / self.evidence.rows
@@ -213,7 +213,7 @@ class Diagnosis:
     @lazy
     def late_fall(self) -> float:
         """Which share of all that the cost has fallen it fell in the last quarter of the run."""
-        costs = [line["terms"]["cost"] for line in self.history if "cost" in line["terms"]]
+        costs = [line["terms"]["reconstruction"] for line in self.history if "reconstruction" in line["terms"]]
         if len(costs) < 16:
             return 0.0
         eighth = len(costs) // 8

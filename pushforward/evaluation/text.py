@@ -103,8 +103,8 @@ def text(evidence: EvaluationContext) -> dict[str, Any] | None:
         back = words.lines(evidence.coded.lines)
         exact = sum(a == b for a, b in zip(back, given, strict=True)) / len(given)
         result["reconstruction"] = {"bleu": bleu(back, given), "exact": exact}
-        if "cost" in evidence.objective:
-            nats = evidence.objective["cost"] * len(held) / int(lengths(held).sum())
+        if "reconstruction" in evidence.objective:
+            nats = evidence.objective["reconstruction"] * len(held) / int(lengths(held).sum())
             result["reconstruction"]["nats_per_token"] = nats
     train = evidence.data.train
     reader = KneserNey(train.x, len(words))
@@ -188,7 +188,7 @@ def transfer(evidence: EvaluationContext) -> dict[str, Any] | None:
             codes = model.encode(x[part].to(evidence.device), y=own)
             for guidance_scale in STRENGTHS:
                 name = "made" if guidance_scale == 1 else f"strength {guidance_scale}"
-                parts.setdefault(name, []).append(model.retell(codes, own, 1 - own, guidance_scale).cpu())
+                parts.setdefault(name, []).append(decode_as(model, codes, own, 1 - own, guidance_scale).cpu())
     paired = None if data.test.paired is None else data.test.paired[evidence.order]
     style_classifier = StyleJudge(words.lines(train.x), train.y)
     told = {name: words.lines(torch.cat(lines)) for name, lines in parts.items()}

@@ -1,4 +1,4 @@
-"""Who meets whom, and the formula."""
+"""Models: networks, a formula, and the discrepancies that it compares two samples by."""
 
 from pushforward.models.adversarial import (
     AAE,
@@ -8,10 +8,10 @@ from pushforward.models.adversarial import (
     SemiSupervisedAAE,
 )
 from pushforward.models.autoencoder import VAE, WAE, AutoEncoder
-from pushforward.models.base import Model, Player, Terms
+from pushforward.models.base import Comparison, Model, Player, Terms
 from pushforward.models.gan import GAN, CodePosterior, InfoGAN
 from pushforward.models.learnt_prior import ARAE, LearntPriorAE
-from pushforward.models.transfer import TransferAE
+from pushforward.models.transfer import TransferAE, decode_as, transfer
 from pushforward.models.variational import AVB, InfoVAE, RandomWAE
 from pushforward.models.weight import AutoWeight, WarmUp, Weight
 
@@ -26,6 +26,7 @@ __all__ = [
     "AutoWeight",
     "ClusterHeads",
     "CodePosterior",
+    "Comparison",
     "InfoGAN",
     "InfoVAE",
     "LabelRegularisedAAE",
@@ -39,4 +40,6 @@ __all__ = [
     "TransferAE",
     "WarmUp",
     "Weight",
+    "decode_as",
+    "transfer",
 ]

@@ -1,7 +1,7 @@
-r"""Adversarial auto-encoders: reconstruction and match take turns instead of being one sum.
+r"""Adversarial auto-encoders: reconstruction and discrepancy have updates of their own, instead of being one sum.
 
-At every step encoder and decoder descend the cost, the critics climb, and the encoder alone descends
-the match, each with an optimizer of its own: no weight, but learning rates.
+At every step encoder and decoder descend the cost, the critics ascend their objectives, and the encoder alone
+descends the discrepancy, each with an optimizer of its own: learning rates stand in the place of a weight.
 
 .. math:: \text{(i)} \min_{E, G} E\,c(G(E(x)), x), \quad
     \text{(ii)} \max_T B_T(Q_Z, P_Z), \quad \text{(iii)} \min_E D_T(Q_Z, P_Z)
@@ -14,7 +14,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,24 +23,25 @@ from pushforward.costs import Cost
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior, ProductPrior
 from pushforward.errors import ConfigError, DataError
-from pushforward.models.autoencoder import AutoEncoder
-from pushforward.models.base import Player, Terms
+from pushforward.models.autoencoder import Augment, AutoEncoder
+from pushforward.models.base import Comparison, Player, Terms
 from pushforward.networks.conditional import one_hot
 from pushforward.square import Square
 
 
 class AAE(AutoEncoder):
-    r"""The basic adversarial auto-encoder; with a decoder that is told labels, the supervised one.
+    r"""The basic adversarial auto-encoder; with a conditional decoder, the supervised one.
 
-    With a :class:`~pushforward.distributions.ProductPrior` of classes and style, and a match for each
-    block, it is the clustering one: codes :math:`(\hat y, z)` whose first block has learnt to be one-hot.
+    With a :class:`~pushforward.distributions.ProductPrior` of classes and style, and a discrepancy for each
+    block, it is the clustering one: codes :math:`(\hat y, z)` whose first block learns to be one-hot.
 
     Arguments:
-        prior: The law :math:`P_Z`.
+        prior: The distribution :math:`P_Z`.
         decoder: Maps codes (N, L) to data (N, \*).
-        encoder: Maps data to laws of codes.
-        discrepancy: A game between codes and draws of the prior.
-        cost: Compares data, sample by sample.
+        encoder: Maps data to distributions of codes.
+        discrepancy: An adversarial discrepancy between codes and draws of the prior.
+        cost: Compares data, row by row.
+        augment: See :class:`AutoEncoder`.
     """
 
     def __init__(
@@ -50,42 +51,33 @@ class AAE(AutoEncoder):
         encoder: Encoder,
         discrepancy: Discrepancy,
         cost: Cost | None = None,
+        *,
+        augment: Augment | None = None,
     ) -> None:
-        super().__init__(prior, decoder, encoder, cost)
+        super().__init__(prior, decoder, encoder, cost, augment=augment)
         self.discrepancy: Discrepancy = discrepancy
 
     @property
     def strength_option(self) -> str:
         return "encoder_lr"
 
-    def reconstruction(self, s: Square) -> Terms:
-        """What encoder and decoder descend together."""
-        return super().formula(s)
-
-    def formula(self, s: Square) -> Terms:
-        return self.reconstruction(s) | self.discrepancy_terms(self.discrepancy, s)
-
-    def players(self) -> Iterator[Player]:
-        encoder = tuple(self.encoder.parameters())
-        whole = (*encoder, *self.decoder.parameters(), *self.cost.parameters())
-        yield Player("model", self.reconstruction, whole)
-        yield from self.critics(self.discrepancy)
-        yield Player("encoder", lambda s: self.discrepancy_terms(self.discrepancy, s), encoder)
+    def comparisons(self) -> Sequence[Comparison]:
+        return [Comparison("discrepancy", self.pair, self.discrepancy, players=("encoder",))]
 
 
 class LabelRegularisedAAE(AAE):
-    r"""Codes whose critic sees the label: each class goes to its own part of the prior.
+    r"""An AAE whose critic sees the label: each class is matched with its own part of the prior.
 
     .. math:: (E(x), \ell), \qquad (z, \ell), \; z \sim P_Z(\cdot \mid y)
 
-    with :math:`\ell` the one-hot label of K + 1 classes, the last for "unknown"; there z is drawn from the
-    whole prior. Sections 2.3 and 3 of the paper.
+    with :math:`\ell` the one-hot label of K + 1 classes, the last for "unknown"; for those rows z is drawn from
+    the whole prior. Sections 2.3 and 3 of the paper.
 
-    Where the decoder is told the label, z does not depend on it: codes then follow the prior within every
-    class, so that they say nothing of the class, and the decoder has to heed what it is told.
+    With a conditional decoder z does not depend on the label: codes then follow the prior within every class,
+    so that they hold no information about it, and the decoder has to use the label that it is given.
 
     Arguments:
-        prior: A prior of K classes, such as a mixture; any prior with a decoder that is told the label.
+        prior: A prior of K classes, such as a mixture; any prior with a conditional decoder.
     """
 
     @property
@@ -94,16 +86,16 @@ class LabelRegularisedAAE(AAE):
 
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
         if s.y is None:
-            raise ConfigError("this critic is told labels, and the data have none")
+            raise ConfigError("the critic of a label-regularised AAE needs labels, and the data have none")
         label = one_hot(s.y, self.classes, unknown=True).to(s.Ex)
         z = self.distribution(len(s.x), s.y).rsample(s.noise("prior"))
         return torch.cat([s.Ex, label], dim=1), torch.cat([z, label], dim=1)
 
 
 class SemiSupervisedAAE(AAE):
-    r"""Codes :math:`(\hat y, z)` of a class and a style, with the class told of a few rows.
+    r"""An AAE with codes :math:`(\hat y, z)` of a class and a style, where the labels of a few rows are known.
 
-    A fourth turn: the encoder descends the cross-entropy of :math:`\hat y` on rows whose label is known.
+    It has one more player: the encoder descends the cross-entropy of :math:`\hat y` on rows with a known label.
     Section 2.4 of the paper.
 
     Arguments:
@@ -115,7 +107,7 @@ class SemiSupervisedAAE(AAE):
     def labels(self, s: Square) -> Terms:
         """The cross-entropy of the class block, in nats, over rows with a label."""
         if s.y is None:
-            raise DataError("rows with labels are needed, and there is none")
+            raise DataError("a semi-supervised model needs rows with labels, and the data have none")
         known = s.y >= 0
         likelihood = self.prior.split(s.Ex)["y"][known].gather(1, s.y[known].unsqueeze(1))
         return {"labels": -likelihood.clamp_min(1e-30).log().mean()}
@@ -126,17 +118,17 @@ class SemiSupervisedAAE(AAE):
 
 
 class ReductionAAE(SemiSupervisedAAE):
-    r"""Codes :math:`(\hat y, z)` that the decoder sees as one point :math:`W \hat y + z` of few dimensions.
+    r"""An AAE whose decoder sees codes :math:`(\hat y, z)` as one point :math:`W \hat y + z` of few dimensions.
 
     .. math:: \text{(i)} \min E\,c(G(W \hat y + z), x) + \textstyle\sum_{i<j} (\eta - \|w_i - w_j\|)_+
 
-    Section 6 of the paper. The point is what :meth:`view` shows; the decoder is :class:`ClusterHeads`.
+    Section 6 of the paper. The point is what :meth:`view` returns; the decoder is :class:`ClusterHeads`.
     """
 
     decoder: ClusterHeads
 
-    def reconstruction(self, s: Square) -> Terms:
-        return super().reconstruction(s) | {"heads": self.decoder.crowding()}
+    def reconstruction_terms(self, s: Square) -> Terms:
+        return super().reconstruction_terms(s) | {"heads": self.decoder.crowding()}
 
     def view(self, codes: Tensor) -> Tensor:
         return self.decoder.point(codes)
@@ -145,7 +137,7 @@ class ReductionAAE(SemiSupervisedAAE):
 def spaced(points: int, latent_dim: int) -> Tensor:
     r"""Points (K, L) at the corners of a regular polygon of side 1, in the first plane of L dimensions.
 
-    Where they begin is where they stay: to change places, heads would have to pass through each other.
+    Heads keep the order in which they begin: to change places they would have to pass through each other.
 
     >>> round(float(nn.functional.pdist(spaced(10, 2)).min()), 4)
     1.0
@@ -160,7 +152,7 @@ def spaced(points: int, latent_dim: int) -> Tensor:
 
 
 class ClusterHeads(nn.Module):
-    r"""A decoder of points :math:`W y + z`: each class has a head :math:`w_k`, some :math:`\eta` from others.
+    r"""A decoder of points :math:`W y + z`: class k has a head :math:`w_k`, :math:`\eta` away from the others.
 
     Arguments:
         net: Maps points (N, L) to data.
@@ -176,7 +168,7 @@ class ClusterHeads(nn.Module):
         self.heads = nn.Parameter(head_distance * spaced(classes, latent_dim))
 
     def extra_repr(self) -> str:
-        return f"classes={len(self.heads)}, apart={self.apart:g}"
+        return f"classes={len(self.heads)}, head_distance={self.head_distance:g}"
 
     def point(self, codes: Tensor) -> Tensor:
         """Points (N, L) of codes (N, K + L)."""
@@ -184,8 +176,11 @@ class ClusterHeads(nn.Module):
         return codes[:, :classes] @ self.heads + codes[:, classes:]
 
     def crowding(self) -> Tensor:
-        """By how much pairs of heads are too near, summed, shape (); 0 iff all are far enough apart."""
+        """The penalty on pairs of heads that are too near, shape (); 0 iff all are far enough apart."""
         return (self.head_distance - nn.functional.pdist(self.heads)).relu().sum()
 
     def forward(self, codes: Tensor) -> Tensor:
         return self.net(self.point(codes))
+
+
+__all__ = ["AAE", "ClusterHeads", "LabelRegularisedAAE", "ReductionAAE", "SemiSupervisedAAE"]

@@ -2,13 +2,13 @@ r"""Auto-encoders: one formula, three pairs.
 
 .. math:: \min_{E, G}\; E\,c(G(E(x)), x) + \lambda\, D(\text{made}, \text{given})
 
-A WAE compares the codes of a batch with draws of the prior; a VAE compares each code's own law
-with the prior's; a plain auto-encoder compares nothing, and cannot be sampled from.
+A WAE compares the codes of a batch with draws of the prior; a VAE compares the distribution of each code with
+the prior; a plain auto-encoder compares nothing, and cannot be sampled from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,62 +16,77 @@ from torch import Tensor, nn
 from pushforward.costs import KL, Cost, SquaredError
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Encoder, Prior
-from pushforward.models.base import Model, Terms
+from pushforward.models.base import Comparison, Model, Terms
 from pushforward.models.weight import Weight
 from pushforward.rng import Noise
 from pushforward.square import Square
 
+Augment = Callable[[Tensor, Noise], Tensor]
+
 
 class AutoEncoder(Model):
-    r"""The plain auto-encoder, :math:`\min E\,c(G(E(x)), x)`, and what all auto-encoders can do.
+    r"""The plain auto-encoder, :math:`\min E\,c(G(E(x)), x)`, and what all auto-encoders have in common.
 
-    Its codes go where they like: it is the baseline that shows what the match buys.
+    Nothing constrains its codes: it is the baseline that shows what a discrepancy adds.
+
+    Arguments:
+        prior: The distribution :math:`P_Z`.
+        decoder: Maps codes (N, L) to data (N, \*).
+        encoder: Maps data to distributions of codes.
+        cost: Compares data, row by row; the squared error by default.
+        augment: Maps a batch and noise to the batch that is reconstructed in training. The codes that a
+            discrepancy compares remain those of the original batch.
     """
 
-    def __init__(self, prior: Prior, decoder: nn.Module, encoder: Encoder, cost: Cost | None = None) -> None:
+    def __init__(
+        self,
+        prior: Prior,
+        decoder: nn.Module,
+        encoder: Encoder,
+        cost: Cost | None = None,
+        *,
+        augment: Augment | None = None,
+    ) -> None:
         super().__init__()
         self.prior = prior
         self.decoder = decoder
         self.encoder = encoder
         self.cost = cost or SquaredError()
         self.discrepancy = None
-        self.augment: Callable[[Tensor, Noise], Tensor] | None = None
+        self.augment = augment
 
     def augmented(self, s: Square) -> Square:
-        """What the cost is paid for: the batch, or in training what ``rehearse`` makes of it.
-
-        Codes that meet the prior are those of the batch itself, so that samples are like data, whatever
-        else the networks must be able to say.
-        """
+        """The square whose reconstruction is scored: in training that of the augmented batch."""
         if self.augment is None or not self.training:
             return s
         return Square(self, self.augment(s.x, s.noise("rehearse")), s.noise, s.y)
 
-    def reconstruction_output(self, s: Square) -> Any:
-        """What the decoder makes of the codes, for the cost to compare with the data."""
+    def reconstruction(self, s: Square) -> Any:
+        """The decoder's output for the codes of the batch, which the cost compares with the data."""
         return s.GEx
 
     def pair(self, s: Square) -> tuple[Any, Any]:
         return s.Ex, s.z
 
-    def formula(self, s: Square) -> Terms:
+    def reconstruction_terms(self, s: Square) -> Terms:
         shown = self.augmented(s)
-        return {"cost": self.cost(self.reconstruction_output(shown), shown.x)}
+        return {"reconstruction": self.cost(self.reconstruction(shown), shown.x)}
 
 
 class WAE(AutoEncoder):
     r"""The Wasserstein auto-encoder, :math:`\min E\,c(G(E(x)), x) + \lambda\, D(Q_Z, P_Z)`.
 
-    With D an MMD it is WAE-MMD, with a game it is WAE-GAN. For :math:`\lambda \to \infty` the
-    value is the transport cost :math:`W_c(P_X, P_G)`.
+    With an MMD for D it is WAE-MMD, with an adversarial discrepancy WAE-GAN. For :math:`\lambda \to \infty`
+    the value is the transport cost :math:`W_c(P_X, P_G)`.
 
     Arguments:
-        prior: The law :math:`P_Z`.
+        prior: The distribution :math:`P_Z`.
         decoder: Maps codes (N, L) to data (N, \*).
-        encoder: Maps data to laws of codes.
+        encoder: Maps data to distributions of codes.
         discrepancy: Compares a sample of codes with a sample of the prior.
-        cost: Compares data, sample by sample.
+        cost: Compares data, row by row.
         weight: The factor :math:`\lambda`, against a cost that is summed over features.
+        augment: See :class:`AutoEncoder`.
 
     References:
         | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), equation 4
@@ -83,9 +98,9 @@ class WAE(AutoEncoder):
         >>> from pushforward.rng import Noise
         >>> prior = NormalPrior(2)
         >>> model = WAE(prior, nn.Linear(2, 5), DeterministicEncoder(nn.Linear(5, 2)),
-        ...             match=pf.MMD(pf.IMQ(prior.spread)), weight=10.0)
-        >>> sorted(model.formula(Square(model, torch.rand(8, 5), Noise(0))))
-        ['cost', 'match']
+        ...             discrepancy=pf.MMD(pf.IMQ(prior.expected_sq_distance)), weight=10.0)
+        >>> list(model.formula(Square(model, torch.rand(8, 5), Noise(0))))
+        ['reconstruction', 'discrepancy']
     """
 
     def __init__(
@@ -96,13 +111,15 @@ class WAE(AutoEncoder):
         discrepancy: Discrepancy | KL,
         cost: Cost | None = None,
         weight: float | Weight = 10.0,
+        *,
+        augment: Augment | None = None,
     ) -> None:
-        super().__init__(prior, decoder, encoder, cost)
+        super().__init__(prior, decoder, encoder, cost, augment=augment)
         self.discrepancy: Discrepancy | KL = discrepancy
         self.weight = weight if isinstance(weight, Weight) else Weight(weight)
 
-    def formula(self, s: Square) -> Terms:
-        return super().formula(s) | {"discrepancy": float(self.weight) * self.discrepancy(*self.pair(s))}
+    def comparisons(self) -> Sequence[Comparison]:
+        return [Comparison("discrepancy", self.pair, self.discrepancy, self.weight)]
 
     @property
     def discrepancy_weight(self) -> float | None:
@@ -116,16 +133,17 @@ class WAE(AutoEncoder):
 class VAE(WAE):
     r"""The variational auto-encoder, :math:`\min E\,c(G(z), x) + \lambda\,\mathrm{KL}(Q(Z \mid x), P_Z)`.
 
-    With a likelihood as cost and :math:`\lambda = 1` the value is the negative evidence lower
+    With a negative log-likelihood as cost and :math:`\lambda = 1` the value is the negative evidence lower
     bound in nats; other weights make it a beta-VAE.
 
     Arguments:
         prior: A normal prior.
         decoder: Maps codes (N, L) to data (N, \*).
-        encoder: Maps data to Gaussian laws of codes.
+        encoder: Maps data to Gaussian distributions of codes.
         cost: The negative log-likelihood of data.
         weight: The factor of the KL.
-        free: Nats of each dimension that cost nothing; with any the value is no bound.
+        free: Free nats of each dimension (see :class:`~pushforward.costs.KL`); with any the value is no bound.
+        augment: See :class:`AutoEncoder`.
 
     References:
         | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), equation 7
@@ -140,8 +158,10 @@ class VAE(WAE):
         cost: Cost,
         weight: float | Weight = 1.0,
         free: float = 0.0,
+        *,
+        augment: Augment | None = None,
     ) -> None:
-        super().__init__(prior, decoder, encoder, KL(free), cost, weight)
+        super().__init__(prior, decoder, encoder, KL(free), cost, weight, augment=augment)
 
     def pair(self, s: Square) -> tuple[Any, Any]:
         return s.q, s.p
@@ -150,3 +170,6 @@ class VAE(WAE):
     def is_elbo(self) -> bool:
         assert isinstance(self.discrepancy, KL)
         return self.cost.likelihood and float(self.weight) == 1 and not self.discrepancy.free
+
+
+__all__ = ["VAE", "WAE", "Augment", "AutoEncoder"]

@@ -1,10 +1,11 @@
-"""Who meets whom, and the formula. A model answers two questions, and says who moves."""
+"""What a model is: networks, a formula, and the list of its comparisons, from which its players follow."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from pushforward.costs import KL, Cost
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Distribution, Encoder, Prior
-from pushforward.errors import ConfigError
+from pushforward.models.weight import Weight
 from pushforward.networks.conditional import Conditional
 from pushforward.rng import Noise
 from pushforward.square import Square
@@ -24,34 +25,115 @@ Terms = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Player:
-    """Someone who takes turns at moving some of the parameters.
+    """An optimizer's share of a step: a loss and the parameters that descend it.
 
     Attributes:
-        name: Who it is: ``"model"``, ``"critic"``, ...
-        loss: Named terms whose sum it descends.
-        parameters: What it may move, and nothing else. Two players may move the same.
-        n_critic: Updates at each step.
-        labelled: Whether it plays on rows whose label is known, in batches of their own.
-        project: Puts its parameters back to where they must stay, after each update.
+        name: ``"model"``, ``"critic"``, ``"encoder"``, ``"prior"``, ...
+        loss: Maps a square to named terms; the player descends their sum.
+        parameters: The parameters that it updates. Two players may update the same ones.
+        updates: Updates at each step, each on a batch of its own.
+        labelled: Whether its batches consist of rows with a known label.
+        project: Called after each update, to put the parameters back into a set that they must stay in.
     """
 
     name: str
     loss: Callable[[Square], Terms]
     parameters: tuple[nn.Parameter, ...]
-    n_critic: int = 1
+    updates: int = 1
     labelled: bool = False
     project: Callable[[], None] | None = None
 
 
-class Model(nn.Module, ABC):
-    """What is made, what is given, and the price of their difference.
+@dataclass(frozen=True)
+class Comparison:
+    """One discrepancy of a model: what it compares, its weight, and which players descend it.
 
     Attributes:
-        prior: The law of codes.
+        name: The name of its term. A critic is called ``critic`` for the name ``discrepancy``, and
+            ``critic_<name>`` for any other.
+        pair: Maps a square to the two samples (or, for a :class:`~pushforward.costs.KL`, distributions) in the
+            order made, given; None for a batch that has nothing to compare, whose term is then 0.
+        discrepancy: Compares them. If it has parameters, they are those of its critic.
+        weight: The factor of the discrepancy.
+        players: The players that descend it: ``"model"``, ``"encoder"`` (the encoder alone, in an update of its
+            own) or ``"prior"`` (a prior that is learnt).
+    """
+
+    name: str
+    pair: Callable[[Square], tuple[Any, Any] | None]
+    discrepancy: Discrepancy | KL
+    weight: float | Weight = 1.0
+    players: tuple[str, ...] = ("model",)
+
+    @property
+    def suffix(self) -> str:
+        """What is appended to the names of critics, penalties and diagnostics."""
+        return "" if self.name == "discrepancy" else f"_{self.name}"
+
+    def components(self, s: Square) -> dict[str, tuple[Discrepancy | KL, Any, Any]]:
+        """The discrepancies that this one is the sum of, each with its two samples, by name."""
+        pair = self.pair(s)
+        if pair is None:
+            return {}
+        if isinstance(self.discrepancy, KL):
+            return {"": (self.discrepancy, *pair)}
+        return {**self.discrepancy.components(*pair)}
+
+    def terms(self, s: Square) -> Terms:
+        """The weighted discrepancy: one term for each component."""
+        components = self.components(s)
+        if not components:
+            return {self.name: s.model.prior.device_buffer.new_zeros(())}
+        weight = float(self.weight)
+        return {f"{self.name}{part}": weight * D(q, p) for part, (D, q, p) in components.items()}
+
+    def critic_loss(self, s: Square) -> Terms:
+        """What the critics descend: minus the objective of each, and each penalty."""
+        pair = self.pair(s)
+        if pair is None:
+            sums = torch.stack([parameter.sum() for parameter in self.discrepancy.parameters()])
+            return {f"critic{self.suffix}": 0.0 * sums.sum()}
+        assert isinstance(self.discrepancy, Discrepancy)
+        terms = {}
+        for part, (D, q, p) in self.discrepancy.critic_components(*pair).items():
+            name = f"{part}{self.suffix}"
+            terms[f"critic{name}"] = -D.critic_objective(q, p)
+            penalties = D.penalties(q, p, s.noise(f"critic{name}"))
+            terms |= {f"{penalty}{name}": value for penalty, value in penalties.items()}
+        return terms
+
+    def diagnostics(self, s: Square) -> Terms:
+        """The diagnostics of each component."""
+        return {
+            f"{name}{part}{self.suffix}": value
+            for part, (D, q, p) in self.components(s).items()
+            if isinstance(D, Discrepancy)
+            for name, value in D.diagnostics(q, p).items()
+        }
+
+    def update_state(self, s: Square) -> None:
+        """Updates what is state but no parameter, such as k of BEGAN, at the end of a step."""
+        if any(isinstance(D, Discrepancy) and D.stateful for D in self.discrepancy.modules()):
+            # in evaluation mode, as diagnostics and evaluations read these values
+            with torch.no_grad(), eval_mode(self.discrepancy):
+                for D, q, p in self.components(s).values():
+                    assert isinstance(D, Discrepancy)
+                    D.update_state(q, p)
+
+
+class Model(nn.Module, ABC):
+    """A prior, a decoder, perhaps an encoder, and what is minimised.
+
+    A subclass says which two samples are compared (:meth:`pair`) and, if it has terms beside the discrepancy,
+    which (:meth:`reconstruction_terms`, :meth:`regularisers`, or :meth:`formula` itself). A model with another
+    list of discrepancies overrides :meth:`comparisons`; its players follow from the list.
+
+    Attributes:
+        prior: The distribution of codes that samples are decoded from.
         decoder: Maps codes (N, L) to data (N, \\*).
-        encoder: Maps data to laws of codes; models without one leave it out.
-        cost: What is compared sample by sample, and what a decoder's output stands for.
-        discrepancy: What compares made with given, if anything does.
+        encoder: Maps data to distributions of codes; models without an encoder leave it out.
+        cost: Compares data row by row, and says what a decoder's output stands for.
+        discrepancy: Compares the two samples of :meth:`pair`; None if nothing is compared.
     """
 
     prior: Prior
@@ -62,17 +144,17 @@ class Model(nn.Module, ABC):
 
     @property
     def has_encoder(self) -> bool:
-        """Whether data have codes: models of samples alone have no encoder."""
+        """Whether the model has an encoder."""
         return hasattr(self, "encoder")
 
     @property
     def discrepancy_weight(self) -> float | None:
-        """The weight of the match at this moment; None of a model whose match has none."""
+        """The current weight of the discrepancy; None of a model without one."""
         return None
 
     @property
     def strength_option(self) -> str | None:
-        """The setting that pulls codes harder towards the prior; None of models whose codes go anywhere."""
+        """The option that pulls codes harder towards the prior; None if there is none."""
         return None if self.discrepancy_weight is None else "weight"
 
     @property
@@ -82,39 +164,39 @@ class Model(nn.Module, ABC):
 
     @property
     def estimates_elbo(self) -> bool:
-        """Whether the terms add up to what a critic takes for the negative evidence lower bound, in nats."""
+        """Whether the terms add up to an estimate, by a critic, of the negative evidence lower bound."""
         return False
 
     @property
     def n_conditions(self) -> int:
-        """How many classes its networks are told of; 0 of models that see no labels."""
+        """Number of labels that the decoder is conditioned on; 0 of unconditional models."""
         return self.decoder.classes if isinstance(self.decoder, Conditional) else 0
 
     @property
     def classes(self) -> int:
-        """How many classes samples can be asked for; 0 if none."""
+        """Number of classes that samples can be requested of; 0 if none."""
         return self.n_conditions or self.prior.classes
 
     @property
     def classes_are_labels(self) -> bool:
-        """Whether its classes are those of the data's labels, and not clusters that no label was seen for."""
+        """Whether the classes are the labels of the data, rather than clusters found without labels."""
         return bool(self.n_conditions) or any(player.labelled for player in self.players())
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """The decoder's output for codes (N, L), and for their labels (N,) if it is told any."""
+        """The decoder's output for codes (N, L), given labels (N,) if the decoder is conditional."""
         return self.decoder(z, y) if self.n_conditions else self.decoder(z)
 
     def distribution(self, n: int, y: Tensor | None = None) -> Distribution:
-        """The prior's law of n codes, of the classes ``y`` (n,) where it is codes that hold the class."""
+        """The prior of n codes, of the classes ``y`` (n,) if codes hold the class."""
         return self.prior(n, None if self.n_conditions else y)
 
     def encode(self, x: Tensor, noise: Noise | None = None, y: Tensor | None = None) -> Tensor:
-        """Codes (N, L) of data (N, \\*): the centres of their laws, or draws if ``noise`` is given."""
+        """Codes (N, L) of data (N, \\*): centres of their distributions, or draws if ``noise`` is given."""
         q = self.encoder(x, y)
         return q.center if noise is None else q.rsample(noise)
 
     def class_probabilities(self, x: Tensor) -> Tensor | None:
-        """The probabilities (N, K) of classes that rows (N, \\*) show; None of models without classes."""
+        """The probabilities (N, K) of the classes of rows (N, \\*); None of models without classes."""
         return (
             self.prior.class_probabilities(self.encode(x))
             if self.has_encoder and not self.n_conditions
@@ -122,35 +204,13 @@ class Model(nn.Module, ABC):
         )
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Data (N, \\*) that codes (N, L) stand for."""
+        """Data (N, \\*) of codes (N, L)."""
         return self.cost.point(self.generate(z, y))
 
-    def transfer(self, x: Tensor, y: Tensor | None, to: Tensor, guidance_scale: float = 1.0) -> Tensor:
-        """Rows (N, \\*) of labels ``y`` (N,) with what their codes say, told under the labels ``to`` (N,).
-
-        See :meth:`retell`.
-        """
-        return self.retell(self.encode(x, y=y), y, to, guidance_scale)
-
-    def retell(self, codes: Tensor, y: Tensor | None, to: Tensor, guidance_scale: float = 1.0) -> Tensor:
-        """Data (N, \\*) that codes (N, L) of labels ``y`` (N,) stand for under the labels ``to`` (N,).
-
-        With a strength above 1 they lean away from what the codes stand for under ``y``.
-
-        Raises:
-            ConfigError: If labels are not given with a strength other than 1, or the cost knows no such law.
-        """
-        made = self.generate(codes, to)
-        if guidance_scale != 1:
-            if y is None:
-                raise ConfigError("rows can lean away from their own labels alone: give them, or strength 1")
-            made = self.cost.guided(made, self.generate(codes, y), guidance_scale)
-        return self.cost.point(made)
-
     def sample(self, n: int, noise: Noise, y: Tensor | None = None, prior: Prior | None = None) -> Tensor:
-        """n decoded draws of the prior, of the classes ``y`` (n,) where those can be asked for.
+        """n decoded draws of the prior, of the classes ``y`` (n,) if the model has classes.
 
-        Another law may stand for the prior; it knows nothing of classes.
+        Another distribution of codes may be given in the place of the prior; it has no classes.
         """
         if self.n_conditions and y is None:
             y = (noise("label").uniform(n) * self.n_conditions).long()
@@ -158,73 +218,87 @@ class Model(nn.Module, ABC):
         return self.decode(distribution.rsample(noise).to(self.prior.device_buffer), y)
 
     def view(self, codes: Tensor) -> Tensor:
-        """Where codes (N, L) lie in the space to be looked at, (N, M)."""
+        """The coordinates (N, M) at which codes (N, L) are plotted."""
         return codes
 
     @abstractmethod
     def pair(self, s: Square) -> tuple[Any, Any]:
-        """Made and given: the two sides that shall meet."""
+        """The two samples that the discrepancy compares: made, given."""
 
-    @abstractmethod
+    def comparisons(self) -> Sequence[Comparison]:
+        """All discrepancies of the model, in the order of their terms."""
+        return [] if self.discrepancy is None else [Comparison("discrepancy", self.pair, self.discrepancy)]
+
+    def reconstruction_terms(self, s: Square) -> Terms:
+        """Named terms that are minimised beside the discrepancies; they come first."""
+        return {}
+
+    def regularisers(self, s: Square) -> Terms:
+        """Named terms that are minimised beside the discrepancies; they come last."""
+        return {}
+
+    def discrepancy_terms(self, s: Square, player: str | None = None) -> Terms:
+        """The terms of all comparisons, or of those that one player descends."""
+        terms: Terms = {}
+        for comparison in self.comparisons():
+            if player is None or player in comparison.players:
+                terms |= comparison.terms(s)
+        return terms
+
     def formula(self, s: Square) -> Terms:
-        """The named terms whose sum the model descends, each of shape ()."""
+        """The named terms whose sum is minimised, each of shape ()."""
+        return self.reconstruction_terms(s) | self.discrepancy_terms(s) | self.regularisers(s)
+
+    def model_loss(self, s: Square) -> Terms:
+        """The terms that the player "model" descends: the formula, but for what other players descend."""
+        if all("model" in comparison.players for comparison in self.comparisons()):
+            return self.formula(s)
+        return self.reconstruction_terms(s) | self.discrepancy_terms(s, "model") | self.regularisers(s)
+
+    def critic_loss(self, comparison: Comparison, s: Square) -> Terms:
+        """The terms that the critics of a comparison descend."""
+        return comparison.critic_loss(s)
 
     def players(self) -> Iterator[Player]:
-        """Who moves, in order. A match with parameters is a game; they are its critic's."""
-        game = self.discrepancy if isinstance(self.discrepancy, Discrepancy) else None
-        others = {id(parameter) for parameter in game.parameters()} if game else set()
-        yield Player("model", self.formula, tuple(p for p in self.parameters() if id(p) not in others))
-        if game:
-            yield from self.critics(game)
+        """The players, in the order of their updates; they follow from :meth:`comparisons`.
 
-    def critics(self, game: Discrepancy) -> Iterator[Player]:
-        """The player who climbs a match, if it is a game."""
-        parameters = tuple(game.parameters())
-        if parameters:
-            yield Player(
-                "critic", lambda s: self.critic_loss(game, s), parameters, game.n_critic, project=game.project
-            )
-
-    def discrepancy_terms(self, game: Discrepancy, s: Square) -> Terms:
-        """What the model descends of a match: one term for each comparison it is made of."""
-        parts = game.parts(*self.pair(s))
-        return {f"discrepancy{name}": part(q, p) for name, (part, q, p) in parts.items()}
-
-    def critic_loss(self, game: Discrepancy, s: Square) -> Terms:
-        """What the critics of a match descend: one term for each critic, and one for each of its prices."""
-        return critic_terms(game, *self.pair(s), s.noise)
+        The model updates all parameters but those of critics and of a prior that learns by itself; then come
+        the prior, the critics, and the encoder if it descends a discrepancy in an update of its own.
+        """
+        comparisons = self.comparisons()
+        descending = {name for comparison in comparisons for name in comparison.players}
+        critics = [tuple(comparison.discrepancy.parameters()) for comparison in comparisons]
+        prior = tuple(self.prior.parameters()) if "prior" in descending else ()
+        others = {id(parameter) for group in (*critics, prior) for parameter in group}
+        yield Player("model", self.model_loss, tuple(p for p in self.parameters() if id(p) not in others))
+        if "prior" in descending:
+            yield Player("prior", partial(self.discrepancy_terms, player="prior"), prior)
+        for comparison, parameters in zip(comparisons, critics, strict=True):
+            if parameters:
+                assert isinstance(comparison.discrepancy, Discrepancy)
+                yield Player(
+                    f"critic{comparison.suffix}",
+                    partial(self.critic_loss, comparison),
+                    parameters,
+                    comparison.discrepancy.n_critic,
+                    project=comparison.discrepancy.project,
+                )
+        if "encoder" in descending:
+            encoder = tuple(self.encoder.parameters())
+            yield Player("encoder", partial(self.discrepancy_terms, player="encoder"), encoder)
 
     @torch.no_grad()
     def diagnostics(self, s: Square) -> Terms:
-        """What is worth watching beside the terms, by name, each of shape ()."""
-        if not isinstance(self.discrepancy, Discrepancy):
-            return {}
-        parts = self.discrepancy.parts(*self.pair(s))
-        return {
-            f"{sign}{name}": value
-            for name, (part, q, p) in parts.items()
-            for sign, value in part.diagnostics(q, p).items()
-        }
+        """Numbers worth watching beside the terms, by name, each of shape ()."""
+        found: Terms = {}
+        for comparison in self.comparisons():
+            found |= comparison.diagnostics(s)
+        return found
 
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:
-        """Moves what is neither a parameter nor derived, once at the end of every step.
+        """Updates what is state but no parameter, once at the end of every step.
 
-        ``pace`` is the schedule's factor of the learning rate at this step.
+        ``lr_factor`` is the schedule's factor of the learning rate at this step.
         """
-        if isinstance(self.discrepancy, Discrepancy) and any(
-            isinstance(part, Discrepancy) and part.stateful for part in self.discrepancy.modules()
-        ):
-            with torch.no_grad(), eval_mode(self.discrepancy):  # what is held is what signs and judges report
-                for part, q, p in self.discrepancy.parts(*self.pair(s)).values():
-                    part.update_state(q, p)
-
-
-def critic_terms(game: Discrepancy, q: Tensor, p: Tensor, noise: Noise, suffix: str = "") -> Terms:
-    """What the critics of a game between two samples descend, their names with so much behind them."""
-    terms = {}
-    for part_name, (part, made, given) in game.games(q, p).items():
-        name = part_name + suffix
-        terms[f"critic{name}"] = -part.critic_objective(made, given)
-        penalties = part.penalties(made, given, noise(f"critic{name}"))
-        terms |= {f"{price}{name}": value for price, value in penalties.items()}
-    return terms
+        for comparison in self.comparisons():
+            comparison.update_state(s)

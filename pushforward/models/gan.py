@@ -17,7 +17,7 @@ from pushforward.costs import SquaredError
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import OneHotPrior, Prior, ProductPrior
 from pushforward.errors import ConfigError
-from pushforward.models.base import Model, Terms
+from pushforward.models.base import Comparison, Model, Terms
 from pushforward.networks import once
 from pushforward.square import Square
 
@@ -47,7 +47,7 @@ class GAN(Model):
         >>> [player.name for player in model.players()]
         ['model', 'critic']
         >>> sorted(model.formula(Square(model, torch.rand(8, 5), Noise(0))))
-        ['match']
+        ['discrepancy']
     """
 
     def __init__(self, prior: Prior, decoder: nn.Module, discrepancy: Discrepancy) -> None:
@@ -59,9 +59,6 @@ class GAN(Model):
 
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
         return s.Gz, s.x
-
-    def formula(self, s: Square) -> Terms:
-        return self.discrepancy_terms(self.discrepancy, s)
 
 
 class CodePosterior(nn.Module):
@@ -90,7 +87,7 @@ class CodePosterior(nn.Module):
     ) -> None:
         super().__init__()
         if not blocks:
-            raise ConfigError("a recogniser needs a block to read")
+            raise ConfigError("a code_posterior needs a block to read")
         if std != "learnt" and (isinstance(std, str) or not 0 < std < math.inf):
             raise ConfigError(f"std must be above 0 or 'learnt', got {std}")
         self.trunk = trunk
@@ -151,14 +148,14 @@ class InfoGAN(GAN):
     both have make of a sample is made once.
 
     Arguments:
-        prior: Blocks side by side; those that ``recogniser`` names are to be read back.
+        prior: Blocks side by side; those that ``code_posterior`` names are to be read back.
         decoder: G, maps codes (N, L) to data (N, \*).
         discrepancy: Compares a sample of what is made with a sample of data.
-        recogniser: Reads codes off data.
+        code_posterior: Reads codes off data.
         weight: The factor w.
 
     Raises:
-        ConfigError: If the weight is below 0, or the recogniser reads a block that the prior does not have.
+        ConfigError: If the weight is below 0, or the code_posterior reads a block that the prior does not have.
 
     References:
         | InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets
@@ -173,46 +170,46 @@ class InfoGAN(GAN):
         prior: ProductPrior,
         decoder: nn.Module,
         discrepancy: Discrepancy,
-        recogniser: CodePosterior,
+        code_posterior: CodePosterior,
         weight: float = 1.0,
     ) -> None:
         super().__init__(prior, decoder, discrepancy)
         if not 0 <= weight < math.inf:
             raise ConfigError(f"the weight of information must be at least 0, got {weight}")
-        unknown = [name for name in recogniser.blocks if name not in prior.sizes]
+        unknown = [name for name in code_posterior.blocks if name not in prior.sizes]
         if unknown:
             raise ConfigError(f"the prior has blocks {', '.join(prior.sizes)}, not {', '.join(unknown)}")
-        self.recogniser = recogniser
+        self.code_posterior = code_posterior
         self.weight = weight
 
     def extra_repr(self) -> str:
         return f"weight={self.weight:g}"
 
-    def information(self, s: Square) -> Terms:
-        """What it costs to read each block off what was made of it, in nats, times the weight."""
-        likelihood = self.recogniser.log_prob(self.prior.split(s.z), s.Gz)
+    def regularisers(self, s: Square) -> Terms:
+        """The negative log-likelihood of each block given the sample made from it, in nats, times the weight."""
+        likelihood = self.code_posterior.log_prob(self.prior.split(s.z), s.Gz)
         return {f"code_{name}": -self.weight * value.mean() for name, value in likelihood.items()}
 
     def formula(self, s: Square) -> Terms:
-        with once(self.recogniser.trunk):
-            return super().formula(s) | self.information(s)
+        with once(self.code_posterior.trunk):
+            return super().formula(s)
 
-    def critic_loss(self, game: Discrepancy, s: Square) -> Terms:
-        with once(self.recogniser.trunk):
-            return super().critic_loss(game, s) | self.information(s)
+    def critic_loss(self, comparison: Comparison, s: Square) -> Terms:
+        with once(self.code_posterior.trunk):
+            return super().critic_loss(comparison, s) | self.regularisers(s)
 
     @torch.no_grad()
     def diagnostics(self, s: Square) -> Terms:
         """``information_<block>``: the bound on what samples tell of a class, at most its entropy; nats."""
         found = super().diagnostics(s)
-        for name, block in self.recogniser.blocks.items():
+        for name, block in self.code_posterior.blocks.items():
             if isinstance(block, OneHotPrior):
-                read = self.recogniser.log_prob(self.prior.split(s.z), s.Gz)[name].mean()
+                read = self.code_posterior.log_prob(self.prior.split(s.z), s.Gz)[name].mean()
                 found[f"information_{name}"] = read + math.log(block.classes)
         return found
 
     def class_probabilities(self, x: Tensor) -> Tensor | None:
-        return self.recogniser.class_probabilities(x)
+        return self.code_posterior.class_probabilities(x)
 
 
 __all__ = ["GAN", "CodePosterior", "InfoGAN"]

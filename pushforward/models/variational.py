@@ -3,7 +3,7 @@ r"""Relatives of the VAE: another price of information, or a KL without densitie
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from pushforward.discrepancies import DensityRatio, Discrepancy
 from pushforward.distributions import Encoder, Gaussian, NormalPrior, Prior
 from pushforward.errors import ConfigError, nearest
 from pushforward.models.autoencoder import WAE
-from pushforward.models.base import Terms
+from pushforward.models.base import Comparison, Terms
 from pushforward.square import Square
 
 
@@ -67,11 +67,11 @@ class InfoVAE(WAE):
     def extra_repr(self) -> str:
         return f"alpha={self.alpha:g}"
 
-    def formula(self, s: Square) -> Terms:
-        terms = super().formula(s)
-        if self.alpha < 1:
-            terms["kl"] = (1 - self.alpha) * self.kl(s.q, s.p)
-        return terms
+    def comparisons(self) -> Sequence[Comparison]:
+        both = super().comparisons()
+        if self.alpha == 1:
+            return both
+        return [*both, Comparison("kl", lambda s: (s.q, s.p), self.kl, 1 - self.alpha)]
 
     @property
     def is_elbo(self) -> bool:
@@ -79,7 +79,7 @@ class InfoVAE(WAE):
 
 
 # What noise costs in each dimension, of the logarithm of its variance over the prior's.
-KEPT: dict[str, Callable[[Tensor], Tensor]] = {
+VARIANCE_PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {
     "log": lambda ratio: ratio.abs(),
     "kl": lambda ratio: 0.5 * (ratio.exp() - 1 - ratio),
 }
@@ -116,22 +116,22 @@ class RandomWAE(WAE):
         self, *parts: Any, variance_weight: float, variance_penalty: str = "log", **more: Any
     ) -> None:
         super().__init__(*parts, **more)
-        if variance_penalty not in KEPT:
-            raise ConfigError(f"unknown keep {variance_penalty!r}: {nearest(variance_penalty, KEPT)}")
+        if variance_penalty not in VARIANCE_PENALTIES:
+            raise ConfigError(f"unknown keep {variance_penalty!r}: {nearest(variance_penalty, VARIANCE_PENALTIES)}")
         self.variance_penalty = variance_penalty
         if not 0 <= variance_weight < math.inf:
             raise ConfigError(f"noise_weight must be a number of at least 0, got {variance_weight}")
         self.variance_weight = variance_weight
 
     def extra_repr(self) -> str:
-        return f"noise_weight={self.noise_weight:g}, keep={self.keep}"
+        return f"variance_weight={self.variance_weight:g}, variance_penalty={self.variance_penalty}"
 
-    def formula(self, s: Square) -> Terms:
+    def regularisers(self, s: Square) -> Terms:
         log_var = getattr(s.q, "log_var", None)
         if log_var is None:
             raise ConfigError(f"a random encoder with variances is needed, got {type(s.q).__name__} codes")
-        price = KEPT[self.variance_penalty](log_var - math.log(self.prior.variance)).sum(dim=1).mean()
-        return super().formula(s) | {"noise": self.variance_weight * price}
+        penalty = VARIANCE_PENALTIES[self.variance_penalty](log_var - math.log(self.prior.variance)).sum(dim=1).mean()
+        return {"noise": self.variance_weight * penalty}
 
 
 class AVB(WAE):
@@ -176,7 +176,7 @@ class AVB(WAE):
         self.adaptive_contrast = adaptive_contrast
 
     def extra_repr(self) -> str:
-        return f"contrast={self.contrast}"
+        return f"adaptive_contrast={self.adaptive_contrast}"
 
     def reference(self, s: Square) -> Gaussian:
         """The law r that the critic starts from: each row's own moments, or the prior without contrast."""
@@ -190,10 +190,10 @@ class AVB(WAE):
         made, given = (torch.cat([s.x.flatten(1), z], dim=1) for z in codes)
         return made, given
 
-    def formula(self, s: Square) -> Terms:
+    def regularisers(self, s: Square) -> Terms:
         r, p = self.reference(s), s.p
         assert isinstance(p, Gaussian)
-        return super().formula(s) | {"contrast": (r.log_prob(s.Ex) - p.log_prob(s.Ex)).mean()}
+        return {"contrast": (r.log_prob(s.Ex) - p.log_prob(s.Ex)).mean()}
 
     @property
     def estimates_elbo(self) -> bool:

@@ -29,7 +29,7 @@ class NormFirst(nn.Module):
 class Concatenated(nn.Module):
     """What a net makes of rows (N, \\*), beside the rows themselves: features that lose nothing.
 
-    >>> Beside(nn.Linear(2, 3))(torch.zeros(5, 2)).shape
+    >>> Concatenated(nn.Linear(2, 3))(torch.zeros(5, 2)).shape
     torch.Size([5, 5])
     """
 

@@ -34,7 +34,7 @@ class Conditional(nn.Module):
     Raises:
         DataError: When called without labels.
 
-    >>> Told(nn.Flatten(), 10)(torch.zeros(2, 1, 4, 4), torch.tensor([3, -1])).shape
+    >>> Conditional(nn.Flatten(), 10)(torch.zeros(2, 1, 4, 4), torch.tensor([3, -1])).shape
     torch.Size([2, 176])
     """
 

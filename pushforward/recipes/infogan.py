@@ -85,9 +85,9 @@ def infogan(
         )
     numbers = sum(CodePosterior.sizes(blocks, continuous_std))
     head = mlp(critic[-1].in_features, numbers, [128], norm=None, activation=nn.ReLU)
-    recogniser = CodePosterior(critic[:-1], head, blocks, continuous_std)
+    code_posterior = CodePosterior(critic[:-1], head, blocks, continuous_std)
     discrepancy = JensenShannon(critic, True, chosen.n_critic)
-    model = InfoGAN(prior, made.decoder, discrepancy, recogniser, float(chosen.weight))
+    model = InfoGAN(prior, made.decoder, discrepancy, code_posterior, float(chosen.weight))
     meaning = (
         f"weight {float(chosen.weight):g} times the nats it costs to read the code off a sample; "
         "samples meet data in a Jensen-Shannon game"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, SquaredError, Tokens
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import IMQ, DeepKernelMMD, Discrepancy, Game, GaussianKernel, Kernel
+from pushforward.discrepancies import IMQ, DeepKernelMMD, Discrepancy, CriticDiscrepancy, GaussianKernel, Kernel
 from pushforward.distributions import (
     ConditionalEncoder,
     DeterministicEncoder,
@@ -396,13 +396,13 @@ def check_fit(model: Model, data: Dataset) -> None:
     check("decoder", tuple(x.shape), made)
     if isinstance(model.discrepancy, Discrepancy):
         with eval_mode(model), torch.no_grad():
-            games = model.discrepancy.parts(*model.pair(square))
+            games = model.discrepancy.components(*model.pair(square))
         for name, (game, _, p) in games.items():
             if isinstance(game, DeepKernelMMD):
                 found = attempt(f"critic{name}", partial(_read, game, p), "; it should make (N, features)")
                 if len(found) != 2:
                     raise ConfigError(f"the critic should make (2, features) from two rows, it makes {found}")
-            elif isinstance(game, Game):
+            elif isinstance(game, CriticDiscrepancy):
                 check(f"critic{name}", (2, 1), partial(_judged, game.critic, p))
 
 

@@ -202,7 +202,7 @@ def transfer_ae(
         >>> rows = torch.rand(100, 3)
         >>> built = transfer_ae(open_dataset((rows, torch.arange(100) % 2)), latent_dim=2)
         >>> [player.name for player in built.model.players()]
-        ['model', 'style']
+        ['model', 'critic_style']
     """
     chosen = pick(TRANSFER_TABLE, "transfer-ae", "small", data, entries(options))
     if len(data.labels) != 2:
@@ -230,7 +230,7 @@ def transfer_ae(
     )
     optimizers = {
         "model": adam(chosen.lr, (chosen.beta1, 0.999)),
-        "style": adam(chosen.critic_lr, (0.5, 0.999)),
+        "critic_style": adam(chosen.critic_lr, (0.5, 0.999)),
     }
     return finish(model, chosen, data, meaning, optimizers, pairs=pairs)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pushforward.distributions.interpolation import PATHS
 from pushforward.errors import ConfigError, DataError, check_int, nearest
+from pushforward.models import transfer
 from pushforward.rng import Noise
 from pushforward.runs.trained_model import TrainedModel
 
@@ -123,7 +124,7 @@ class LatentExplorer(TrainedModel):
             y = torch.full((len(rows),), 1 - wanted)
 
         def transferred(x: Tensor, y: Tensor | None) -> Tensor:
-            return self.model.transfer(x, y, torch.full((len(x),), wanted, device=x.device), guidance_scale)
+            return transfer(self.model, x, y, torch.full((len(x),), wanted, device=x.device), guidance_scale)
 
         return self._map(transferred, rows, y)
 

@@ -124,7 +124,7 @@ class Loop:
             self.labelled = BatchSampler(
                 data.labelled(), training.batch_size, Noise(seed, "order", "labelled")
             )
-        self.n_critic = max(seat.player.n_critic for seat in self.seats)
+        self.updates = max(seat.player.updates for seat in self.seats)
         self.norms = [
             (module, guardian(model, name))
             for name, module in model.named_modules()
@@ -134,7 +134,7 @@ class Loop:
     @property
     def per_epoch(self) -> float:
         """Steps in one pass over the data."""
-        return self.deck.per_epoch / self.n_critic
+        return self.deck.per_epoch / self.updates
 
     def rows(self, draw: int, labelled: bool = False) -> Batch:
         """The batch number ``draw`` of the whole run, of all rows or of those with a label."""
@@ -160,8 +160,8 @@ class Loop:
         for seat in self.seats:
             for group in seat.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            for turn in range(seat.player.n_critic):
-                draw = self.step * self.n_critic + turn
+            for turn in range(seat.player.updates):
+                draw = self.step * self.updates + turn
                 x, y = self.rows(draw, seat.player.labelled)
                 paired = None if seat.player.labelled else self.paired_rows(draw)
                 square = Square(self.model, x, noise(turn), y, paired)

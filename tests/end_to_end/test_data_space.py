@@ -109,7 +109,7 @@ def test_resumed_runs_are_the_same_bits(recipe, points, tmp_path, monkeypatch):
         for key, value in tensors.items():
             assert torch.equal(value, second[name][key]), (name, key)
     if recipe == "began":
-        assert first["model"]["match.k"] > 0
+        assert first["model"]["discrepancy.k"] > 0
 
 
 def test_the_balance_of_began_is_shown(points, tmp_path):

@@ -287,7 +287,7 @@ def test_labels_are_hidden_from_a_run(tmp_path):
     x = data.test.batch(slice(0, 30)).x
     assert torch.equal(runs[0].encode(x), runs[1].encode(x))
     assert runs[0].history == runs[1].history
-    assert {"cost", "discrepancy_y", "discrepancy_z", "critic_y", "critic_z", "labels"} == set(
+    assert {"reconstruction", "discrepancy_y", "discrepancy_z", "critic_y", "critic_z", "labels"} == set(
         runs[0].history[-1]["terms"]
     )
 

@@ -147,7 +147,7 @@ def test_minutes_become_steps_and_the_rehearsal_leaves_no_trace(tmp_path):
 def test_session_writes_history_pictures_and_checkpoints(trained):
     lines = trained.history
     assert lines[-1]["step"] == 300
-    assert set(lines[-1]["terms"]) == {"cost", "discrepancy"}
+    assert set(lines[-1]["terms"]) == {"reconstruction", "discrepancy"}
     assert set(lines[-1]["diagnostics"]) == {"std", "mmd"}
     assert len(list((trained.path / "samples").glob("*.png"))) == 10
     assert len(checkpoints.steps(trained.path / "checkpoints")) == checkpoints.KEEP

@@ -129,7 +129,7 @@ def test_recipes_take_text(recipe, more, tmp_path):
     back = run.reconstruct(run.data.test.x[:3])
     assert back.shape == (3, 32)
     found = run.evaluate(n_samples=40, metrics=("objective", "reconstruction", "latent"))
-    assert found["objective"]["terms"]["cost"] > 0
+    assert found["objective"]["terms"]["reconstruction"] > 0
 
 
 def test_the_command_line_reads_and_writes_text(command, tmp_path):

@@ -111,14 +111,14 @@ FAMILY = {
     "MMD v IMQ readable": Law(lambda: MMD(IMQ(2.0 * D), "v", fast=False), 0, ("'v'", "C=24")),
     "MMD u polynomial": Law(lambda: MMD(Polynomial()), 0, ("'u'", "degree=3")),
     "MMD v polynomial": Law(lambda: MMD(Polynomial(2), "v"), 0, ("'v'", "degree=2")),
-    "JensenShannon": Law(lambda: JensenShannon(critic()), LOG4, ("exchange=True", "turns=1")),
+    "JensenShannon": Law(lambda: JensenShannon(critic()), LOG4, ("non_saturating=True", "n_critic=1")),
     "JensenShannon saturating": Law(
         lambda: JensenShannon(critic(), non_saturating=False, n_critic=3),
         -LOG4,
-        ("exchange=False", "turns=3"),
+        ("non_saturating=False", "n_critic=3"),
     ),
     "JensenShannon told the prior": Law(
-        lambda: JensenShannon(told()), LOG4, ("exchange=True", "latent_dim=12")
+        lambda: JensenShannon(told()), LOG4, ("non_saturating=True", "latent_dim=12")
     ),
     "Blocks of kernels": Law(
         lambda: in_blocks(MMD(IMQ(2.0)), MMD(IMQ(6.0), "v")), 0, ("C=2", "C=6"), columns=True
@@ -126,35 +126,35 @@ FAMILY = {
     "Blocks of games": Law(
         lambda: in_blocks(*(JensenShannon(nn.Sequential(nn.Flatten(), Net(n))) for n in (3, 9))),
         2 * LOG4,
-        ("exchange=True", "turns=1"),
+        ("non_saturating=True", "n_critic=1"),
         columns=True,
     ),
     "Blocks of a game and a kernel": Law(
         lambda: in_blocks(JensenShannon(nn.Sequential(nn.Flatten(), Net(3))), MMD(IMQ(6.0))),
         LOG4,
-        ("exchange=True", "C=6"),
+        ("non_saturating=True", "C=6"),
         columns=True,
     ),
-    "DensityRatio": Law(lambda: DensityRatio(critic()), 0, ("exchange=True", "turns=1"), made=True),
-    "LeastSquares": Law(lambda: LeastSquares(critic()), 0.25, ("targets=(0.0, 1.0, 1.0)", "turns=1")),
+    "DensityRatio": Law(lambda: DensityRatio(critic()), 0, ("non_saturating=True", "n_critic=1"), made=True),
+    "LeastSquares": Law(lambda: LeastSquares(critic()), 0.25, ("targets=(0.0, 1.0, 1.0)", "n_critic=1")),
     "LeastSquares Pearson": Law(
         lambda: LeastSquares(critic(), (-1.0, 1.0, 0.0), n_critic=2),
         0,
-        ("targets=(-1.0, 1.0, 0.0)", "turns=2"),
+        ("targets=(-1.0, 1.0, 0.0)", "n_critic=2"),
     ),
-    "Hinge": Law(lambda: Hinge(critic()), 0, ("turns=1",)),
+    "Hinge": Law(lambda: Hinge(critic()), 0, ("n_critic=1",)),
     "Wasserstein GP": Law(
         lambda: Wasserstein(critic(), GradientPenalty(10.0)),
         0,
-        ("turns=5", "GradientPenalty(weight=10.0"),
+        ("n_critic=5", "GradientPenalty(weight=10.0"),
         within=0.2,
     ),
     "Wasserstein clipped": Law(
-        lambda: Wasserstein(critic(), Clipping(0.1)), 0, ("turns=5", "Clipping(limit=0.1)")
+        lambda: Wasserstein(critic(), Clipping(0.1)), 0, ("n_critic=5", "Clipping(limit=0.1)")
     ),
     **{
         f"FDivergence {name}": Law(
-            partial(lambda name: FDivergence(critic(), name), name), -row.at_one, (name, "exchange=True")
+            partial(lambda name: FDivergence(critic(), name), name), -row.at_one, (name, "non_saturating=True")
         )
         for name, row in ROWS.items()
         if name != "reverse-kl"  # exchanged, its value is a mean of exponentials that samples do not show
@@ -162,14 +162,14 @@ FAMILY = {
     "FDivergence reverse-kl": Law(
         lambda: FDivergence(critic(), "reverse-kl", non_saturating=False),
         0,
-        ("reverse-kl", "exchange=False"),
+        ("reverse-kl", "non_saturating=False"),
         shifts=(0.2, 0.4),
     ),
     "FDivergence KL saturating": Law(
-        lambda: FDivergence(critic(), "kl", non_saturating=False), 0, ("kl", "exchange=False")
+        lambda: FDivergence(critic(), "kl", non_saturating=False), 0, ("kl", "non_saturating=False")
     ),
-    "EBGANEnergy": Law(lambda: EBGANEnergy(Rebuilt(), 2.0), 0, ("margin=2", "pull=0")),
-    "BEGANEnergy": Law(lambda: BEGANEnergy(Rebuilt(), 0.7), 0, ("gamma=0.7", "rate=0.001")),
+    "EBGANEnergy": Law(lambda: EBGANEnergy(Rebuilt(), 2.0), 0, ("margin=2", "pulling_away_weight=0")),
+    "BEGANEnergy": Law(lambda: BEGANEnergy(Rebuilt(), 0.7), 0, ("gamma=0.7", "k_lr=0.001")),
     "DeepKernelMMD": Law(
         lambda: DeepKernelMMD(features(), GaussianKernel([1.0, 2.0]), order=0.0), 0, ("order=0",), within=0.2
     ),

@@ -104,12 +104,12 @@ def fixed(std=0.5, learnt=False):
 
 # who plays: by name, the parts that it moves and the terms that it descends; no two may move the same part
 # unless both are named here
-PLAIN = {"model": ("encoder decoder cost", "cost")}
-WEIGHED = {"model": ("encoder decoder cost", "cost match")}
+PLAIN = {"model": ("encoder decoder cost", "reconstruction")}
+WEIGHED = {"model": ("encoder decoder cost", "reconstruction discrepancy")}
 CRITIC = {"critic": ("discrepancy", "critic")}
 CRITICS = {"critic": ("discrepancy", "critic_y critic_z")}
 IN_TURNS = PLAIN | CRITIC | {"encoder": ("encoder", "discrepancy")}
-IN_BLOCKS = PLAIN | CRITICS | {"encoder": ("encoder", "discrepancy_y match_z")}
+IN_BLOCKS = PLAIN | CRITICS | {"encoder": ("encoder", "discrepancy_y discrepancy_z")}
 LABELS = {"labels": ("encoder", "labels")}
 IN_DATA = {"model": ("decoder", "discrepancy")}
 ANY = ("deterministic", "gaussian", "implicit", "noisy")
@@ -125,7 +125,7 @@ class Member(NamedTuple):
         encoders: Kinds of encoders that it may have.
         at_zero: The member whose bits it has at weight 0; "" if there is none.
         weighed: Whether its match has a weight.
-        told: Whether its encoder and its decoder are told labels.
+        conditional: Whether its encoder and its decoder take labels.
         needs: Players that cannot play on rows without labels.
         points: Numbers that its decoder takes, if not those of a code.
         ordered: Whether the order of rows matters: made and given are paired, or codes are those at rest,
@@ -139,7 +139,7 @@ class Member(NamedTuple):
     encoders: tuple[str, ...] = ANY
     at_zero: str = "AE"
     weighed: bool = True
-    told: tuple[bool, bool] = (False, False)
+    conditional: tuple[bool, bool] = (False, False)
     needs: tuple[str, ...] = ()
     points: int | None = None
     ordered: bool = False
@@ -161,7 +161,7 @@ def vae(cost):
 
 def info(alpha, encoders, at_zero=""):
     """Its match has the factor w, whatever alpha."""
-    players = {"model": ("encoder decoder cost", "cost match" + " kl" * (alpha < 1))}
+    players = {"model": ("encoder decoder cost", "reconstruction discrepancy" + " kl" * (alpha < 1))}
     return Member(
         lambda G, E, n, w=2.0: InfoVAE(prior(), G, E, kernel(), fixed(), alpha, w + 1 - alpha),
         players,
@@ -174,10 +174,10 @@ def info(alpha, encoders, at_zero=""):
 def random(variance_weight, at_zero=""):
     return Member(
         lambda G, E, n, w=10.0: RandomWAE(prior(), G, E, kernel(), weight=w, variance_weight=variance_weight),
-        {"model": ("encoder decoder cost", "cost match noise")},
+        {"model": ("encoder decoder cost", "reconstruction discrepancy noise")},
         ("gaussian", "uniform"),
         at_zero,
-        says=(f"noise_weight={variance_weight:g}", "Weight(10)"),
+        says=(f"variance_weight={variance_weight:g}", "Weight(10)"),
     )
 
 
@@ -187,14 +187,14 @@ def avb(adaptive_contrast):
     def make(G, E, n):
         return AVB(prior(), G, E, mlp(n + LATENT, 1, [HIDDEN], norm=None), fixed(), adaptive_contrast)
 
-    players = {"model": ("encoder decoder cost", "cost match contrast")} | CRITIC
+    players = {"model": ("encoder decoder cost", "reconstruction discrepancy contrast")} | CRITIC
     return Member(
         make,
         players,
         ("gaussian", "implicit", "noisy"),
         "",
         False,
-        says=("latent_dim=3", f"contrast={adaptive_contrast}"),
+        says=("latent_dim=3", f"adaptive_contrast={adaptive_contrast}"),
     )
 
 
@@ -206,7 +206,7 @@ def in_turns(model, prior, discrepancy, players, encoders=ONE, **more):
 
 
 def in_blocks(model, players, **more):
-    says = more.pop("says", (f"classes={CLASSES}", "latent_dim=2", "exchange=True"))
+    says = more.pop("says", (f"classes={CLASSES}", "latent_dim=2", "non_saturating=True"))
     return in_turns(model, both, games, players, says=says, **more)
 
 
@@ -271,14 +271,14 @@ FAMILY = {
     "AE": Member(lambda G, E, n: AutoEncoder(prior(), G, E), PLAIN, weighed=False, at_zero=""),
     "WAE-MMD u": wae(lambda: kernel("u"), "C=6"),
     "WAE-MMD v": wae(lambda: kernel("v"), "C=6"),
-    "WAE-GAN": wae(lambda: game(True), "exchange=True", WEIGHED | CRITIC),
-    "WAE-GAN saturating": wae(lambda: game(False), "exchange=False", WEIGHED | CRITIC),
+    "WAE-GAN": wae(lambda: game(True), "non_saturating=True", WEIGHED | CRITIC),
+    "WAE-GAN saturating": wae(lambda: game(False), "non_saturating=False", WEIGHED | CRITIC),
     "WAE in blocks": Member(
         lambda G, E, n, w=10.0: WAE(both(), G, E, games(), weight=w),
         WEIGHED | CRITICS,
         ONE,
         at_zero="",
-        says=("Blocks", "exchange=True"),
+        says=("Blockwise", "non_saturating=True"),
         prior=both,
     ),
     "VAE Bernoulli": vae(Bernoulli),
@@ -290,7 +290,7 @@ FAMILY = {
     "RandomWAE unpaid": random(0.0, at_zero="AE"),
     "AVB": avb(True),
     "AVB without contrast": avb(False),
-    "told AE": Member(
+    "conditional AE": Member(
         lambda G, E, n: AutoEncoder(prior(), G, E),
         PLAIN,
         ("deterministic", "gaussian"),
@@ -299,14 +299,14 @@ FAMILY = {
         (True, True),
         ("model",),
     ),
-    "told WAE": wae(kernel, "C=6")._replace(
-        encoders=("deterministic", "gaussian"), told=(True, True), needs=("model",), at_zero="told AE"
+    "conditional WAE": wae(kernel, "C=6")._replace(
+        encoders=("deterministic", "gaussian"), conditional=(True, True), needs=("model",), at_zero="conditional AE"
     ),
-    "told VAE": vae(Bernoulli)._replace(told=(True, True), needs=("model",), at_zero="told AE"),
-    "AAE": in_turns(AAE, prior, game, IN_TURNS, ANY, says=("latent_dim=3", "exchange=True")),
+    "conditional VAE": vae(Bernoulli)._replace(conditional=(True, True), needs=("model",), at_zero="conditional AE"),
+    "AAE": in_turns(AAE, prior, game, IN_TURNS, ANY, says=("latent_dim=3", "non_saturating=True")),
     "AAE clustering": in_blocks(AAE, IN_BLOCKS),
     "AAE supervised": in_turns(
-        AAE, prior, game, IN_TURNS, told=(False, True), needs=("model",), says=("Told",)
+        AAE, prior, game, IN_TURNS, conditional=(False, True), needs=("model",), says=("Conditional",)
     ),
     "AAE label-regularised": in_turns(
         LabelRegularisedAAE,
@@ -319,13 +319,13 @@ FAMILY = {
     "AAE semi-supervised": in_blocks(SemiSupervisedAAE, IN_BLOCKS | LABELS, needs=("labels",)),
     "AAE reduction": in_blocks(
         lambda prior, G, E, discrepancy: ReductionAAE(prior, ClusterHeads(G, CLASSES, 2, head_distance=2.0), E, discrepancy),
-        IN_BLOCKS | LABELS | {"model": ("encoder decoder cost", "cost heads")},
+        IN_BLOCKS | LABELS | {"model": ("encoder decoder cost", "reconstruction heads")},
         needs=("labels",),
         points=2,
-        says=("apart=2", "latent_dim=2"),
+        says=("head_distance=2", "latent_dim=2"),
     ),
-    "GAN": in_data(lambda n: JensenShannon(values(n)), "exchange=True"),
-    "GAN saturating": in_data(lambda n: JensenShannon(values(n), False), "exchange=False"),
+    "GAN": in_data(lambda n: JensenShannon(values(n)), "non_saturating=True"),
+    "GAN saturating": in_data(lambda n: JensenShannon(values(n), False), "non_saturating=False"),
     "LSGAN": in_data(lambda n: LeastSquares(values(n)), "targets=(0.0, 1.0, 1.0)"),
     "hinge GAN": in_data(lambda n: Hinge(level(n)), "Hinge"),
     "f-GAN": in_data(lambda n: FDivergence(values(n), "pearson"), "pearson"),
@@ -344,7 +344,7 @@ FAMILY = {
     "InfoGAN": Member(
         infogan,
         {
-            "model": ("decoder recogniser.head", "match code_class code_c"),
+            "model": ("decoder code_posterior.head", "discrepancy code_class code_c"),
             "critic": ("discrepancy", "critic code_class code_c"),
         },
         ("none",), "", False, says=("weight=0.5", "std=learnt"), prior=coded,
@@ -360,9 +360,9 @@ FAMILY = {
     ),
     "transfer": Member(
         lambda G, E, n, w=10.0: TransferAE(prior(), G, E, kernel(), game(), weight=w, style_weight=2.0),
-        {"model": ("encoder decoder cost", "cost match style"), "style": ("styles", "critic_style")},
-        ("deterministic", "gaussian"), "", told=(False, True), needs=("model", "style"),
-        says=("latent_dim=3", "Weight(10)", "C=6", "exchange=True"),
+        {"model": ("encoder decoder cost", "reconstruction discrepancy style"), "critic_style": ("styles", "critic_style")},
+        ("deterministic", "gaussian"), "", conditional=(False, True), needs=("model", "critic_style"),
+        says=("latent_dim=3", "Weight(10)", "C=6", "non_saturating=True"),
     ),
 }  # fmt: skip
 
@@ -404,7 +404,7 @@ def build(name, encoder, shape, norm=None, seed=0, **more):
     """A model whose encoder and decoder are functions of the seed, whatever the match."""
     torch.manual_seed(seed)
     member, law = FAMILY[name], FAMILY[name].prior()
-    seen, shown = (CLASSES * told for told in member.n_conditions)
+    seen, shown = (CLASSES * wanted for wanted in member.conditional)
     E = ENCODERS[encoder]((shape[0] + seen, *shape[1:]), norm, law)
     G = mlp((member.points or law.latent_dim) + shown, shape, [HIDDEN], norm)
     E, G = (ConditionalEncoder(E, CLASSES) if seen else E, Conditional(G, CLASSES) if shown else G)
@@ -456,7 +456,7 @@ def test_players_share_out_the_parameters(name, encoder, shape):
         owned = [id(p) for p in players[player].parameters]
         assert len(owned) == len(set(owned)) > 0
         assert set(owned) == set(expected), player
-        assert players[player].n_critic >= 1
+        assert players[player].updates >= 1
         assert players[player].labelled == (player == "labels")
     owners = [{id(p) for p in player.parameters} for player in players.values()]
     assert set.union(*owners) == {id(p) for p in model.parameters()}
@@ -550,7 +550,7 @@ def test_weight_zero_is_the_plain_auto_encoder(name, encoder, shape):
     loops = [loop_of(m, shape) for m in (model, plain)]
     for _ in range(3):
         weighed, unweighed = (loop.advance()[0] for loop in loops)
-        assert weighed["cost"] == unweighed["cost"]
+        assert weighed["reconstruction"] == unweighed["reconstruction"]
         assert weighed["discrepancy"] == 0
     for label, value in plain.state_dict().items():
         assert torch.equal(value, model.state_dict()[label]), label
@@ -676,7 +676,7 @@ def test_double(name, encoder, shape):
 def test_labels_are_asked_for_by_who_needs_them(name, encoder, shape):
     """Without labels a model that is told any is refused by name; others have the same terms as with them."""
     model, member, x = build(name, encoder, shape), FAMILY[name], rows(shape)
-    assert model.n_conditions == CLASSES * member.n_conditions[1]
+    assert model.n_conditions == CLASSES * member.conditional[1]
     for player in model.players():
         without = Square(model, x, Noise(0))
         if player.name in member.needs:

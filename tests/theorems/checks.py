@@ -234,7 +234,7 @@ def own_turn(loop: Loop) -> None:
         loop.model.zero_grad(set_to_none=True)
         critic = seat.player.name == "critic"
         named = list(loop.model.named_parameters())
-        mine = {name for name, _ in named if name.startswith("match.") == critic}
+        mine = {name for name, _ in named if name.startswith("discrepancy.") == critic}
         before = tensors(loop.model)
         with loop.awake(seat):
             seat.descend(seat.player.loss(Square(loop.model, x, Noise(0))), 0)

@@ -127,8 +127,8 @@ def test_every_block_is_a_term():
     )
     square = Square(model, torch.randn(10, FEATURES), Noise(0))
     discrepancy_terms, critic_loss = (
-        model.discrepancy_terms(model.discrepancy, square),
-        model.critic_loss(model.discrepancy, square),
+        model.discrepancy_terms(square),
+        model.critic_loss(model.comparisons()[0], square),
     )
     assert (list(discrepancy_terms), list(critic_loss)) == (
         ["discrepancy_y", "discrepancy_z"],
@@ -266,9 +266,9 @@ def test_crowded_heads_are_paid_for_with_the_reconstruction():
     """T32: what decoder and encoder descend is the cost and the crowding, each once."""
     model = reduction(heads((1.0, 2.0), (1.0, 2.5), (0.0, 7.0)))
     square = Square(model, torch.randn(4, 2), Noise(0))
-    terms = model.reconstruction(square)
+    terms = model.reconstruction_terms(square)
     assert terms["heads"].item() == pytest.approx(1.5)
-    assert terms["cost"] == model.cost(square.GEx, square.x)
+    assert terms["reconstruction"] == model.cost(square.GEx, square.x)
 
 
 def reduction(decoder):

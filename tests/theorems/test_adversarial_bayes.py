@@ -199,8 +199,8 @@ def test_the_terms_are_those_of_the_formula():
     terms = model.formula(square)
     made, given = model.pair(square)
     torch.testing.assert_close(terms["discrepancy"], -model.discrepancy.critic(made).mean())
-    torch.testing.assert_close(terms["cost"], model.cost(model.decoder(square.Ex), square.x))
-    assert set(terms) == {"cost", "discrepancy", "contrast"}
+    torch.testing.assert_close(terms["reconstruction"], model.cost(model.decoder(square.Ex), square.x))
+    assert set(terms) == {"reconstruction", "discrepancy", "contrast"}
     assert torch.equal(made[:, :4], square.x)
     assert torch.equal(given[:, :4], square.x)
 
@@ -275,7 +275,7 @@ def test_with_the_best_critic_it_is_the_vae(sigma):
     vae = VAE(model.prior, model.decoder, encoder, model.cost)
     square = Square(model, torch.randn(MANY, 4), Noise(0))
     found, expected = model.formula(square), vae.formula(Square(vae, square.x, Noise(0)))
-    assert torch.equal(found["cost"], expected["cost"])
+    assert torch.equal(found["reconstruction"], expected["reconstruction"])
     made, _ = model.pair(square)
     rows = -model.discrepancy.critic(made) - KL().rows(square.q, square.p)
     near(rows.detach(), 0.0)

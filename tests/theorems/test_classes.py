@@ -334,7 +334,7 @@ def test_who_cannot_answer():
             return s.Gz, s.x
 
         def formula(self, s):
-            return {"cost": self.cost(*self.pair(s))}
+            return {"reconstruction": self.cost(*self.pair(s))}
 
     assert found(Sampler()) is None
 

@@ -154,13 +154,13 @@ def test_under_batch_norm_rows_that_are_all_alike_cannot_be_rebuilt():
     noise = torch.randn(4096, 3, dtype=torch.float64)
     norm = nn.BatchNorm1d(3, affine=False, eps=1e-30).double()
     plain, normed = (Energy(nn.Identity(), back, L1(), mean=True) for back in (net, nn.Sequential(norm, net)))
-    reconstruction_output = net(norm(noise))
-    least = (reconstruction_output - reconstruction_output.median(0).values).abs().mean().item()
+    reconstruction = net(norm(noise))
+    least = (reconstruction - reconstruction.median(0).values).abs().mean().item()
     assert least > 0.3
     for near in (1e-3, 1e-6):
         assert plain(fixed + near * noise).mean() < 2 * near
         assert normed(fixed + near * noise).mean() > 0.99 * least
-        best = reconstruction_output.median(0).values
+        best = reconstruction.median(0).values
         assert normed(best + near * noise).mean().item() == pytest.approx(least, rel=0.01)
 
 

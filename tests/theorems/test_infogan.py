@@ -95,7 +95,7 @@ def model(weight=1.0, std=1.0):
 def test_the_generator_feels_what_its_samples_tell():
     """The information has a gradient in the generator: wrapped in a new tensor it would have none."""
     m = model()
-    cost = sum(m.information(Square(m, torch.zeros(16, 4), Noise(0))).values())
+    cost = sum(m.regularisers(Square(m, torch.zeros(16, 4), Noise(0))).values())
     assert cost.requires_grad
     gradient = torch.autograd.grad(cost, m.decoder.weight)[0]
     assert gradient.abs().sum() > 0
@@ -116,28 +116,28 @@ def test_the_trunk_serves_both_and_the_head_is_the_model_s():
     """The critic's turn pays for the code with the trunk that both share; the head moves with the model."""
     m = model()
     players = {player.name: {id(p) for p in player.parameters} for player in m.players()}
-    trunk, head = ({id(p) for p in part.parameters()} for part in (m.recogniser.trunk, m.recogniser.head))
+    trunk, head = ({id(p) for p in part.parameters()} for part in (m.code_posterior.trunk, m.code_posterior.head))
     assert trunk <= players["critic"]
     assert head <= players["model"]
     assert not players["critic"] & players["model"]
     assert {"critic", "code_class", "code_c"} == set(
-        m.critic_loss(m.discrepancy, Square(m, torch.zeros(8, 4), Noise(0)))
+        m.critic_loss(m.comparisons()[0], Square(m, torch.zeros(8, 4), Noise(0)))
     )
 
 
-@pytest.mark.parametrize("turn", ["formula", "climbed"])
+@pytest.mark.parametrize("turn", ["formula", "critic_loss"])
 def test_what_the_trunk_answers_once_has_the_gradients_of_two_answers(turn, monkeypatch):
     """The losses' gradients add up in one result as in two; the trunk sees each sample once."""
 
     def gradients():
         m = model().double()
         trunk = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh()).double()
-        m.recogniser.trunk, m.discrepancy.critic = trunk, nn.Sequential(*trunk, m.discrepancy.critic[-1])
+        m.code_posterior.trunk, m.discrepancy.critic = trunk, nn.Sequential(*trunk, m.discrepancy.critic[-1])
         torch.manual_seed(1)
         for parameter in m.parameters():
             nn.init.normal_(parameter)
         s = Square(m, Noise(5).normal(16, 4).double(), Noise(0))
-        terms = m.formula(s) if turn == "formula" else m.critic_loss(m.discrepancy, s)
+        terms = m.formula(s) if turn == "formula" else m.critic_loss(m.comparisons()[0], s)
         return torch.autograd.grad(sum(terms.values()), list(m.parameters())), trunk[1].num_batches_tracked
 
     ours, once = gradients()

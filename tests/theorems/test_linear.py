@@ -39,7 +39,7 @@ def wae(A, E, weight=0.0):
 
 
 def cost(model, x):
-    return model.formula(Square(model, x, Noise(0)))["cost"]
+    return model.formula(Square(model, x, Noise(0)))["reconstruction"]
 
 
 def best_encoder(S, A):

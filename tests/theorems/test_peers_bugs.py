@@ -399,7 +399,7 @@ def test_critic_that_moves_the_encoder():
             model, critic = super().players()
             yield model
             both = (*critic.parameters, *self.encoder.parameters())
-            yield Player(critic.name, critic.loss, both, critic.n_critic)
+            yield Player(critic.name, critic.loss, both, critic.updates)
 
     def shared_out(model):
         owned = [id(p) for player in model.players() for p in player.parameters]
@@ -465,7 +465,7 @@ def test_weights_that_forget_their_scale():
 
     class Ignored(WAE):
         def formula(self, s):
-            return {"cost": self.cost(s.GEx, s.x), "discrepancy": self.discrepancy(*self.pair(s))}
+            return {"reconstruction": self.cost(s.GEx, s.x), "discrepancy": self.discrepancy(*self.pair(s))}
 
     def weighs(kind):
         values = []

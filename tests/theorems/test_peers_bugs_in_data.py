@@ -309,15 +309,15 @@ def test_a_softmax_too_many():
 class Wrapped(InfoGAN):
     """torchgan: the information wrapped in a new tensor, which the generator does not feel."""
 
-    def information(self, s):
-        return {name: torch.tensor(value.item()) for name, value in super().information(s).items()}
+    def regularisers(self, s):
+        return {name: torch.tensor(value.item()) for name, value in super().regularisers(s).items()}
 
 
 class Maximised(InfoGAN):
     """wiseodd: the sign the other way round, so that samples hide their code."""
 
-    def information(self, s):
-        return {name: -value for name, value in super().information(s).items()}
+    def regularisers(self, s):
+        return {name: -value for name, value in super().regularisers(s).items()}
 
 
 def tells_its_code(kind):
@@ -327,15 +327,15 @@ def tells_its_code(kind):
     critic = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
     reader = CodePosterior(critic[:-1], nn.Linear(8, 3), blocks)
     model = kind(prior, nn.Linear(5, 4), Wasserstein(critic, n_critic=1), reader)
-    before = sum(model.information(Square(model, torch.zeros(64, 4), Noise(0))).values())
+    before = sum(model.regularisers(Square(model, torch.zeros(64, 4), Noise(0))).values())
     assert before.requires_grad
     assert before > 0
     optimizer = torch.optim.Adam([*model.decoder.parameters(), *reader.parameters()], lr=1e-2)
     for step in range(60):
         optimizer.zero_grad()
-        sum(model.information(Square(model, torch.zeros(64, 4), Noise(step))).values()).backward()
+        sum(model.regularisers(Square(model, torch.zeros(64, 4), Noise(step))).values()).backward()
         optimizer.step()
-    after = sum(model.information(Square(model, torch.zeros(64, 4), Noise(0))).values())
+    after = sum(model.regularisers(Square(model, torch.zeros(64, 4), Noise(0))).values())
     assert 0 <= after < 0.5 * math.log(3)
 
 
@@ -355,7 +355,7 @@ class NotDetached(GAN):
     def players(self):
         first, critic = super().players()
         yield first
-        yield Player("critic", critic.loss, (*critic.parameters, *first.parameters), critic.n_critic)
+        yield Player("critic", critic.loss, (*critic.parameters, *first.parameters), critic.updates)
 
 
 def each_moves_its_own(kind):

@@ -35,7 +35,7 @@ def phrases():
 # ------------------------------------------------------------------------------------------- ARAE
 
 
-def arae(noise=0.0, latent_noise_decay=1.0, weight=1.0, critic=None, n_critic=1):
+def arae(latent_noise=0.0, latent_noise_decay=1.0, weight=1.0, critic=None, n_critic=1):
     """Codes in the plane, on the circle; the prior is a linear map of plane noise."""
     prior = GeneratorPrior(nn.Linear(2, 2), NormalPrior(2), 2)
     encoder = DeterministicEncoder(nn.Linear(3, 2), on_sphere)
@@ -48,7 +48,7 @@ def arae(noise=0.0, latent_noise_decay=1.0, weight=1.0, critic=None, n_critic=1)
         encoder,
         discrepancy,
         weight=weight,
-        noise=noise,
+        latent_noise=latent_noise,
         latent_noise_decay=latent_noise_decay,
     )
 
@@ -70,27 +70,27 @@ def test_the_papers_noise_and_weight_are_theirs_in_units_of_the_sphere(phrases):
 
 def test_with_prior_and_critic_frozen_and_no_weight_it_is_a_denoising_auto_encoder():
     """min E c(G(E(x) + ε), x): the same losses as noise put on codes by hand, and the same bits."""
-    model = arae(noise=0.3, weight=0.0)
+    model = arae(latent_noise=0.3, weight=0.0)
     model.prior.requires_grad_(False)
     model.discrepancy.requires_grad_(False)
     x = torch.randn(16, 3)
     s = Square(model.train(), x, Noise(3))
     by_hand = model.decoder(s.Ex + 0.3 * Noise(3)("code").normal(16, 2))
     terms = model.formula(s)
-    assert torch.equal(terms["cost"], SquaredError()(by_hand, x))
+    assert torch.equal(terms["reconstruction"], SquaredError()(by_hand, x))
     assert terms["discrepancy"] == 0
     plain = AutoEncoder(model.prior, model.decoder, model.encoder)
     eval_mode = model.eval().formula(Square(model, x, Noise(3)))
-    assert torch.equal(eval_mode["cost"], plain.formula(Square(plain, x, Noise(3)))["cost"])
+    assert torch.equal(eval_mode["reconstruction"], plain.formula(Square(plain, x, Noise(3)))["reconstruction"])
 
 
 def test_noise_calms_every_hundred_steps_and_is_saved():
-    model = arae(noise=0.4, latent_noise_decay=0.5)
+    model = arae(latent_noise=0.4, latent_noise_decay=0.5)
     s = Square(model, torch.randn(4, 3), Noise(0))
     for step in range(250):
         model.update_state(s, step, 1.0)
-    assert model.noise.item() == pytest.approx(0.1)
-    assert "noise" in model.state_dict()
+    assert model.latent_noise.item() == pytest.approx(0.1)
+    assert "latent_noise" in model.state_dict()
 
 
 def test_signs_on_a_plane():
@@ -106,7 +106,7 @@ def test_signs_on_a_plane():
     s = Square(model, torch.randn(64, 3), Noise(0))
     critic_objective = model.discrepancy.critic_objective(*model.pair(s))
     assert critic_objective.item() == pytest.approx((s.Ex[:, 0].mean() - s.z[:, 0].mean()).item(), abs=1e-6)
-    codes, draws = torch.autograd.grad(model.prior_terms(s)["discrepancy"], (s.Ex, s.z))
+    codes, draws = torch.autograd.grad(model.discrepancy_terms(s)["discrepancy"], (s.Ex, s.z))
     assert (codes[:, 0] > 0).all()  # descending it lowers T at codes
     assert (draws[:, 0] < 0).all()  # and raises it at the prior's draws
 
@@ -133,9 +133,9 @@ def test_the_prior_learns_where_codes_are():
 
 def test_noise_that_cannot_be():
     with pytest.raises(ConfigError, match=r"noise must be at least 0 and calm in \(0, 1\], got -1 and 1"):
-        arae(noise=-1)
+        arae(latent_noise=-1)
     with pytest.raises(ConfigError, match=r"got 0 and 1\.5"):
-        arae(noise=0, latent_noise_decay=1.5)
+        arae(latent_noise=0, latent_noise_decay=1.5)
 
 
 # ------------------------------------------------------------------------------------------ styles
@@ -180,7 +180,7 @@ def test_a_batch_of_one_style_pays_nothing_for_it():
     model = styled()
     s = Square(model, ROWS, Noise(0), torch.zeros(40).long())
     assert model.formula(s)["style"] == 0
-    assert model.judged(s)["critic_style"] == 0
+    assert model.critic_loss(model.comparisons()[1], s)["critic_style"] == 0
 
 
 def test_rows_without_labels_are_refused():
@@ -229,7 +229,7 @@ def test_the_style_leaves_the_code():
     for weight in (0.0, 5.0):
         torch.manual_seed(1)
         model = styled(JensenShannon(mlp(2, 1, [32], norm=None)), weight)
-        optimizers = {"model": adam(3e-3, (0.5, 0.999)), "style": adam(3e-3, (0.5, 0.999))}
+        optimizers = {"model": adam(3e-3, (0.5, 0.999)), "critic_style": adam(3e-3, (0.5, 0.999))}
         loop = Loop(model, Split(x, y), Training(200, optimizers), total=1500)
         for _ in range(1500):
             loop.advance()
@@ -316,13 +316,13 @@ def test_swapped_words_cost_and_do_not_match(phrases, recipe):
     plain.load_state_dict(model.state_dict())
     x, y = phrases.train.batch(slice(0, 32))
     found, usual = (m.train().formula(Square(m, x, Noise(0), y)) for m in (model, plain))
-    assert all(found[name].equal(usual[name]) for name in usual if name != "cost")
+    assert all(found[name].equal(usual[name]) for name in usual if name != "reconstruction")
     shown = Square(plain, model.augment(x, Noise(0)("rehearse")), Noise(0), y)
     assert not shown.x.equal(x)
-    assert found["cost"].item() == pytest.approx(plain.formula(shown)["cost"].item(), rel=1e-5)
-    assert found["cost"].item() != pytest.approx(usual["cost"].item(), rel=1e-5)
+    assert found["reconstruction"].item() == pytest.approx(plain.formula(shown)["reconstruction"].item(), rel=1e-5)
+    assert found["reconstruction"].item() != pytest.approx(usual["reconstruction"].item(), rel=1e-5)
     eval_mode = (m.eval().formula(Square(m, x, Noise(0), y)) for m in (model, plain))
-    assert len({terms["cost"].item() for terms in eval_mode}) == 1
+    assert len({terms["reconstruction"].item() for terms in eval_mode}) == 1
 
 
 def test_only_text_has_words_to_swap():
@@ -341,7 +341,7 @@ def test_each_style_may_have_its_own_writer(phrases):
     mine, other = model.decoder.net.writers
     x, y = phrases.train.batch(slice(0, 64))
     s = Square(model.train(), x[y == 0], Noise(0), y[y == 0])
-    model.formula(s)["cost"].backward()
+    model.formula(s)["reconstruction"].backward()
     assert mine.writer.weight_hh_l0.grad.any()
     assert other.writer.weight_hh_l0.grad is None
     assert model.decoder.net.embedding.weight.grad.any()

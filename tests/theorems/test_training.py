@@ -203,7 +203,7 @@ def test_same_seed_same_losses():
     first, second, other = (losses(checks.looping(everything(), X, seed=s), 8) for s in (0, 0, 1))
     assert first == second
     assert all(a != b for a, b in zip(first, other, strict=True))
-    assert set(first[0]) == {"cost", "discrepancy", "critic"}
+    assert set(first[0]) == {"reconstruction", "discrepancy", "critic"}
 
 
 def test_stopping_anywhere_changes_nothing():
