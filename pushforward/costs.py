@@ -137,8 +137,8 @@ class Tokens(Cost):
 
     .. math:: -\log p(x \mid z) = -\sum_t \log p(x_t \mid x_{<t}, z)
 
-    Made are laws of lines (:class:`~pushforward.text.distribution.TokenDistribution`), given are tokens (N, T); padding costs
-    nothing. What such a law stands for is the line that is most likely token by token.
+    Made are laws of lines (:class:`~pushforward.text.distribution.TokenDistribution`), given are tokens (N,
+    T); padding costs nothing. What such a law stands for is the line that is most likely token by token.
     """
 
     likelihood = True

@@ -34,7 +34,8 @@ class Square:
         x: Given data, shape (N, \\*).
         noise: Where every random number of this square comes from.
         y: Labels, shape (N,), or None; -1 is "unknown".
-        paired: Rows that say the same under the other of two labels, (N, \\*), or None; -1 where none is known.
+        paired: Rows that say the same under the other of two labels, (N, \\*), or None; -1 where none is
+            known.
     """
 
     def __init__(

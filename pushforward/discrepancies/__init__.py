@@ -9,7 +9,7 @@ from pushforward.discrepancies.adversarial import (
     LogPriorCritic,
     Wasserstein,
 )
-from pushforward.discrepancies.base import Blockwise, Discrepancy, CriticDiscrepancy
+from pushforward.discrepancies.base import Blockwise, CriticDiscrepancy, Discrepancy
 from pushforward.discrepancies.constraints import Clipping, Constraint, GradientPenalty, spectral
 from pushforward.discrepancies.deep_kernel import DeepKernelMMD, SquareRoot
 from pushforward.discrepancies.energy import BEGANEnergy, EBGANEnergy, Energy, pulling_away
@@ -24,13 +24,13 @@ __all__ = [
     "Blockwise",
     "Clipping",
     "Constraint",
+    "CriticDiscrepancy",
     "DeepKernelMMD",
     "DensityRatio",
     "Discrepancy",
     "EBGANEnergy",
     "Energy",
     "FDivergence",
-    "CriticDiscrepancy",
     "GaussianKernel",
     "GradientPenalty",
     "Hinge",

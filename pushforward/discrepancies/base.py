@@ -57,7 +57,9 @@ class Discrepancy(nn.Module, ABC):
     def critic_components(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
         """Those of the parts that have a critic."""
         return {
-            name: part for name, part in self.components(q, p).items() if any(True for _ in part[0].parameters())
+            name: part
+            for name, part in self.components(q, p).items()
+            if any(True for _ in part[0].parameters())
         }
 
 

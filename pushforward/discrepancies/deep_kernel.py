@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pushforward.costs import SquaredError
-from pushforward.discrepancies.base import Discrepancy, CriticDiscrepancy
+from pushforward.discrepancies.base import CriticDiscrepancy, Discrepancy
 from pushforward.discrepancies.constraints import Constraint
 from pushforward.discrepancies.kernel import MMD, Kernel
 from pushforward.errors import ConfigError

@@ -72,7 +72,8 @@ class EnergyDiscrepancy(CriticDiscrepancy):
     The gradient goes through both arguments of :math:`c(\hat x, x)`.
 
     Arguments:
-        critic: An :class:`Energy`; with ``pulling_away_weight=0`` any module from (N, \*) to energies (N, 1) of at least 0.
+        critic: An :class:`Energy`; with ``pulling_away_weight=0`` any module from (N, \*) to energies (N, 1)
+            of at least 0.
         pulling_away_weight: The factor w of the pulling-away term on the critic's codes of what is made.
         n_critic: Updates of the critic for each update of the model.
 
@@ -109,13 +110,15 @@ class EBGANEnergy(EnergyDiscrepancy):
     game is the total variation. The gradient goes through both arguments of :math:`c(\hat x, x)`.
 
     Arguments:
-        critic: An :class:`Energy`; with ``pulling_away_weight=0`` any module from (N, \*) to energies (N, 1) of at least 0.
+        critic: An :class:`Energy`; with ``pulling_away_weight=0`` any module from (N, \*) to energies (N, 1)
+            of at least 0.
         margin: The energy m at which made rows are left alone, on the scale of the critic's energies.
         pulling_away_weight: The factor w of the pulling-away term on the critic's codes of what is made.
         n_critic: Updates of the critic for each update of the model.
 
     Raises:
-        ConfigError: If the margin is not above 0, ``pulling_away_weight`` is below 0, or the critic has no encoder to pull.
+        ConfigError: If the margin is not above 0, ``pulling_away_weight`` is below 0, or the critic has no
+            encoder to pull.
 
     References:
         | Energy-based Generative Adversarial Networks (Zhao et al., 2017), equations 1, 2 and 5
@@ -158,8 +161,8 @@ class BEGANEnergy(EnergyDiscrepancy):
         pulling_away_weight: The factor w of a pulling-away term, which the paper does not have.
 
     Raises:
-        ConfigError: If ``gamma`` is not in (0, 1], the rate is not above 0, ``pulling_away_weight`` is below 0, or the
-            critic has no encoder to pull.
+        ConfigError: If ``gamma`` is not in (0, 1], the rate is not above 0, ``pulling_away_weight`` is below
+            0, or the critic has no encoder to pull.
 
     References:
         | BEGAN: Boundary BEGANEnergy Generative Adversarial Networks (Berthelot et al., 2017), section 3.4

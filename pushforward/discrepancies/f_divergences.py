@@ -132,8 +132,8 @@ class FDivergence(Adversarial):
     Arguments:
         critic: Maps (N, \*) to (N, 1) or (N,), unbounded: the logits V.
         divergence: A name in :data:`ROWS`, or a row of your own.
-        non_saturating: Whether the model plays with the roles exchanged; it then descends :math:`-E_Q\, g(V)`, as
-            in the paper's practical form.
+        non_saturating: Whether the model plays with the roles exchanged; it then descends
+            :math:`-E_Q\, g(V)`, as in the paper's practical form.
         n_critic: Updates of the critic for each update of the model.
         constraint: What keeps the critic in bounds.
 

@@ -213,7 +213,9 @@ class Diagnosis:
     @lazy
     def late_fall(self) -> float:
         """Which share of all that the cost has fallen it fell in the last quarter of the run."""
-        costs = [line["terms"]["reconstruction"] for line in self.history if "reconstruction" in line["terms"]]
+        costs = [
+            line["terms"]["reconstruction"] for line in self.history if "reconstruction" in line["terms"]
+        ]
         if len(costs) < 16:
             return 0.0
         eighth = len(costs) // 8

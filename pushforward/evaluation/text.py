@@ -18,6 +18,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError
 from pushforward.evaluation.context import CHUNK, EvaluationContext, chunks
 from pushforward.metrics.ngram_lm import KneserNey
+from pushforward.models import decode_as
 from pushforward.rng import Noise
 from pushforward.text.tokens import lengths
 

@@ -1,4 +1,4 @@
-r"""Adversarial auto-encoders: reconstruction and discrepancy have updates of their own, instead of being one sum.
+r"""Adversarial auto-encoders: reconstruction and discrepancy are descended in turn, not as one sum.
 
 At every step encoder and decoder descend the cost, the critics ascend their objectives, and the encoder alone
 descends the discrepancy, each with an optimizer of its own: learning rates stand in the place of a weight.
@@ -70,8 +70,8 @@ class LabelRegularisedAAE(AAE):
 
     .. math:: (E(x), \ell), \qquad (z, \ell), \; z \sim P_Z(\cdot \mid y)
 
-    with :math:`\ell` the one-hot label of K + 1 classes, the last for "unknown"; for those rows z is drawn from
-    the whole prior. Sections 2.3 and 3 of the paper.
+    with :math:`\ell` the one-hot label of K + 1 classes, the last for "unknown"; for those rows z is drawn
+    from the whole prior. Sections 2.3 and 3 of the paper.
 
     With a conditional decoder z does not depend on the label: codes then follow the prior within every class,
     so that they hold no information about it, and the decoder has to use the label that it is given.
@@ -93,10 +93,10 @@ class LabelRegularisedAAE(AAE):
 
 
 class SemiSupervisedAAE(AAE):
-    r"""An AAE with codes :math:`(\hat y, z)` of a class and a style, where the labels of a few rows are known.
+    r"""An AAE with codes :math:`(\hat y, z)` of a class and a style, and a few rows with known labels.
 
-    It has one more player: the encoder descends the cross-entropy of :math:`\hat y` on rows with a known label.
-    Section 2.4 of the paper.
+    It has one more player: the encoder descends the cross-entropy of :math:`\hat y` on rows with a known
+    label. Section 2.4 of the paper.
 
     Arguments:
         prior: A :class:`~pushforward.distributions.ProductPrior` with a block ``y`` of classes.
@@ -118,7 +118,7 @@ class SemiSupervisedAAE(AAE):
 
 
 class ReductionAAE(SemiSupervisedAAE):
-    r"""An AAE whose decoder sees codes :math:`(\hat y, z)` as one point :math:`W \hat y + z` of few dimensions.
+    r"""An AAE whose decoder sees codes :math:`(\hat y, z)` as points :math:`W \hat y + z` of few dimensions.
 
     .. math:: \text{(i)} \min E\,c(G(W \hat y + z), x) + \textstyle\sum_{i<j} (\eta - \|w_i - w_j\|)_+
 
@@ -152,7 +152,7 @@ def spaced(points: int, latent_dim: int) -> Tensor:
 
 
 class ClusterHeads(nn.Module):
-    r"""A decoder of points :math:`W y + z`: class k has a head :math:`w_k`, :math:`\eta` away from the others.
+    r"""A decoder of points :math:`W y + z`, where class k has a head :math:`w_k` away from the others.
 
     Arguments:
         net: Maps points (N, L) to data.

@@ -142,7 +142,8 @@ class VAE(WAE):
         encoder: Maps data to Gaussian distributions of codes.
         cost: The negative log-likelihood of data.
         weight: The factor of the KL.
-        free: Free nats of each dimension (see :class:`~pushforward.costs.KL`); with any the value is no bound.
+        free: Free nats of each dimension (see :class:`~pushforward.costs.KL`); with any the value is no
+            bound.
         augment: See :class:`AutoEncoder`.
 
     References:

@@ -51,12 +51,12 @@ class Comparison:
     Attributes:
         name: The name of its term. A critic is called ``critic`` for the name ``discrepancy``, and
             ``critic_<name>`` for any other.
-        pair: Maps a square to the two samples (or, for a :class:`~pushforward.costs.KL`, distributions) in the
-            order made, given; None for a batch that has nothing to compare, whose term is then 0.
+        pair: Maps a square to the two samples (or, for a :class:`~pushforward.costs.KL`, distributions) in
+            the order made, given; None for a batch that has nothing to compare, whose term is then 0.
         discrepancy: Compares them. If it has parameters, they are those of its critic.
         weight: The factor of the discrepancy.
-        players: The players that descend it: ``"model"``, ``"encoder"`` (the encoder alone, in an update of its
-            own) or ``"prior"`` (a prior that is learnt).
+        players: The players that descend it: ``"model"``, ``"encoder"`` (the encoder alone, in an update of
+            its own) or ``"prior"`` (a prior that is learnt).
     """
 
     name: str
@@ -125,8 +125,8 @@ class Model(nn.Module, ABC):
     """A prior, a decoder, perhaps an encoder, and what is minimised.
 
     A subclass says which two samples are compared (:meth:`pair`) and, if it has terms beside the discrepancy,
-    which (:meth:`reconstruction_terms`, :meth:`regularisers`, or :meth:`formula` itself). A model with another
-    list of discrepancies overrides :meth:`comparisons`; its players follow from the list.
+    which (:meth:`reconstruction_terms`, :meth:`regularisers`, or :meth:`formula` itself). A model with
+    another list of discrepancies overrides :meth:`comparisons`; its players follow from the list.
 
     Attributes:
         prior: The distribution of codes that samples are decoded from.

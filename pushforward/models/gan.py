@@ -155,7 +155,8 @@ class InfoGAN(GAN):
         weight: The factor w.
 
     Raises:
-        ConfigError: If the weight is below 0, or the code_posterior reads a block that the prior does not have.
+        ConfigError: If the weight is below 0, or the code_posterior reads a block that the prior does not
+            have.
 
     References:
         | InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets
@@ -186,7 +187,7 @@ class InfoGAN(GAN):
         return f"weight={self.weight:g}"
 
     def regularisers(self, s: Square) -> Terms:
-        """The negative log-likelihood of each block given the sample made from it, in nats, times the weight."""
+        """Minus the weighted log-likelihood of each block, in nats, given the sample made from it."""
         likelihood = self.code_posterior.log_prob(self.prior.split(s.z), s.Gz)
         return {f"code_{name}": -self.weight * value.mean() for name, value in likelihood.items()}
 

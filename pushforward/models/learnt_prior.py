@@ -25,9 +25,9 @@ from pushforward.square import Square
 class LearntPriorAE(AutoEncoder):
     r"""A plain auto-encoder and a learnt prior, whose draws are compared with codes; the codes do not move.
 
-    With an MMD it is GMMN+AE. The codes are those of the encoder in evaluation mode, so that the prior follows
-    what is decoded after training. Both are trained in the same run: as the learning rates fall, the codes
-    settle.
+    With an MMD it is GMMN+AE. The codes are those of the encoder in evaluation mode, so that the prior
+    follows what is decoded after training. Both are trained in the same run: as the learning rates fall, the
+    codes settle.
 
     Arguments:
         prior: The prior that is learnt.
@@ -79,7 +79,8 @@ class ARAE(WAE):
         discrepancy: Compares draws of the prior, which are made here, with codes, which are given.
         cost: Compares data, row by row.
         weight: The factor :math:`\lambda`.
-        latent_noise: Standard deviation of the noise on codes that are decoded, in training, at the first step.
+        latent_noise: Standard deviation of the noise on codes that are decoded, in training, at the first
+            step.
         latent_noise_decay: What the deviation is multiplied by every 100 steps.
         augment: See :class:`AutoEncoder`.
 

@@ -26,8 +26,8 @@ class TransferAE(WAE):
     r"""A conditional auto-encoder whose codes are matched between two labels.
 
     Where a row's counterpart under the other label is known (:attr:`Square.paired
-    <pushforward.square.Square>`), the cost of decoding the row's code to it is added: with all counterparts it
-    is a translator through a code, with none it is unsupervised.
+    <pushforward.square.Square>`), the cost of decoding the row's code to it is added: with all counterparts
+    it is a translator through a code, with none it is unsupervised.
 
     Arguments:
         prior: The distribution :math:`P_Z`.
@@ -83,9 +83,7 @@ class TransferAE(WAE):
         return {"pairs": self.cost.rows(made, s.paired[known]).sum() / len(s.x)}
 
 
-def transfer(
-    model: Model, x: Tensor, y: Tensor | None, to: Tensor, guidance_scale: float = 1.0
-) -> Tensor:
+def transfer(model: Model, x: Tensor, y: Tensor | None, to: Tensor, guidance_scale: float = 1.0) -> Tensor:
     """Encodes rows (N, \\*) of labels ``y`` (N,) and decodes their codes under the labels ``to`` (N,).
 
     See :func:`decode_as`.
@@ -101,7 +99,8 @@ def decode_as(
     A ``guidance_scale`` above 1 exaggerates the difference from the output under ``y``.
 
     Raises:
-        ConfigError: If ``guidance_scale`` is not 1 and there are no labels ``y``, or the cost cannot be guided.
+        ConfigError: If ``guidance_scale`` is not 1 and there are no labels ``y``, or the cost cannot be
+            guided.
     """
     made = model.generate(codes, to)
     if guidance_scale != 1:

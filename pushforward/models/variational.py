@@ -117,7 +117,9 @@ class RandomWAE(WAE):
     ) -> None:
         super().__init__(*parts, **more)
         if variance_penalty not in VARIANCE_PENALTIES:
-            raise ConfigError(f"unknown keep {variance_penalty!r}: {nearest(variance_penalty, VARIANCE_PENALTIES)}")
+            raise ConfigError(
+                f"unknown keep {variance_penalty!r}: {nearest(variance_penalty, VARIANCE_PENALTIES)}"
+            )
         self.variance_penalty = variance_penalty
         if not 0 <= variance_weight < math.inf:
             raise ConfigError(f"noise_weight must be a number of at least 0, got {variance_weight}")
@@ -130,7 +132,11 @@ class RandomWAE(WAE):
         log_var = getattr(s.q, "log_var", None)
         if log_var is None:
             raise ConfigError(f"a random encoder with variances is needed, got {type(s.q).__name__} codes")
-        penalty = VARIANCE_PENALTIES[self.variance_penalty](log_var - math.log(self.prior.variance)).sum(dim=1).mean()
+        penalty = (
+            VARIANCE_PENALTIES[self.variance_penalty](log_var - math.log(self.prior.variance))
+            .sum(dim=1)
+            .mean()
+        )
         return {"noise": self.variance_weight * penalty}
 
 

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, SquaredError, Tokens
 from pushforward.data.dataset import Dataset
-from pushforward.discrepancies import IMQ, DeepKernelMMD, Discrepancy, CriticDiscrepancy, GaussianKernel, Kernel
+from pushforward.discrepancies import (
+    IMQ,
+    CriticDiscrepancy,
+    DeepKernelMMD,
+    Discrepancy,
+    GaussianKernel,
+    Kernel,
+)
 from pushforward.distributions import (
     ConditionalEncoder,
     DeterministicEncoder,

@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid
 
-from pushforward import L1, L2, Bernoulli, GaussianLikelihood, SquaredError
+from pushforward import L1, L2, AutoEncoder, Bernoulli, GaussianLikelihood, SquaredError
+from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import ConfigError
+from pushforward.models import decode_as
+from pushforward.networks.conditional import Conditional
 
 # name: how it is made, and the power by which it grows with the number of features
 FAMILY = {
@@ -164,5 +167,13 @@ def test_what_leans_away_is_the_normalised_product_of_powers(guidance_scale):
 
 
 def test_what_would_leave_the_range_of_data_is_refused():
-    with pytest.raises(ConfigError, match="strength must be 1 with the cost SquaredError"):
-        SquaredError().guided(*batch(), 2.0)
+    """Guided outputs exist for costs that define them; other costs are refused by name."""
+    decoder = Conditional(torch.nn.Linear(2 + 2, 3), 2)
+    made, y = torch.randn(7, 2), torch.zeros(7).long()
+    for cost in (SquaredError(), L1(), L2(), GaussianLikelihood()):
+        model = AutoEncoder(NormalPrior(2), decoder, DeterministicEncoder(torch.nn.Identity()), cost)
+        with pytest.raises(
+            ConfigError, match=f"guidance_scale must be 1 with the cost {type(cost).__name__}"
+        ):
+            decode_as(model, made, y, 1 - y, 2.0)
+        assert decode_as(model, made, y, 1 - y).shape == (7, 3)

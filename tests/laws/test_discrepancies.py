@@ -154,7 +154,9 @@ FAMILY = {
     ),
     **{
         f"FDivergence {name}": Law(
-            partial(lambda name: FDivergence(critic(), name), name), -row.at_one, (name, "non_saturating=True")
+            partial(lambda name: FDivergence(critic(), name), name),
+            -row.at_one,
+            (name, "non_saturating=True"),
         )
         for name, row in ROWS.items()
         if name != "reverse-kl"  # exchanged, its value is a mean of exponentials that samples do not show

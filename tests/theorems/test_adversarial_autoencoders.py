@@ -100,7 +100,7 @@ def test_blocks_have_names(sizes):
         Blockwise({"y": game(3), "z": game(2)}, sizes)
 
 
-@pytest.mark.parametrize("turns", [0, -1])
+@pytest.mark.parametrize("n_critic", [0, -1])
 def test_critics_have_a_turn(n_critic):
     """Critics that never move are refused, of one block or of several."""
     for make in (

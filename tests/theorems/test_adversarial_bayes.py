@@ -205,7 +205,7 @@ def test_the_terms_are_those_of_the_formula():
     assert torch.equal(given[:, :4], square.x)
 
 
-@pytest.mark.parametrize("contrast", [True, False])
+@pytest.mark.parametrize("adaptive_contrast", [True, False])
 def test_the_critic_sees_standard_codes(adaptive_contrast):
     """T29: given codes are N(0, I), independent of those made; with contrast a Gaussian's are N(0, I) too."""
     model = avb(gaussian(), adaptive_contrast=adaptive_contrast, sigma=3.0)

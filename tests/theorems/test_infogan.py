@@ -116,7 +116,9 @@ def test_the_trunk_serves_both_and_the_head_is_the_model_s():
     """The critic's turn pays for the code with the trunk that both share; the head moves with the model."""
     m = model()
     players = {player.name: {id(p) for p in player.parameters} for player in m.players()}
-    trunk, head = ({id(p) for p in part.parameters()} for part in (m.code_posterior.trunk, m.code_posterior.head))
+    trunk, head = (
+        {id(p) for p in part.parameters()} for part in (m.code_posterior.trunk, m.code_posterior.head)
+    )
     assert trunk <= players["critic"]
     assert head <= players["model"]
     assert not players["critic"] & players["model"]

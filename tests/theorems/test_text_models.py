@@ -81,7 +81,9 @@ def test_with_prior_and_critic_frozen_and_no_weight_it_is_a_denoising_auto_encod
     assert terms["discrepancy"] == 0
     plain = AutoEncoder(model.prior, model.decoder, model.encoder)
     eval_mode = model.eval().formula(Square(model, x, Noise(3)))
-    assert torch.equal(eval_mode["reconstruction"], plain.formula(Square(plain, x, Noise(3)))["reconstruction"])
+    assert torch.equal(
+        eval_mode["reconstruction"], plain.formula(Square(plain, x, Noise(3)))["reconstruction"]
+    )
 
 
 def test_noise_calms_every_hundred_steps_and_is_saved():
@@ -319,7 +321,9 @@ def test_swapped_words_cost_and_do_not_match(phrases, recipe):
     assert all(found[name].equal(usual[name]) for name in usual if name != "reconstruction")
     shown = Square(plain, model.augment(x, Noise(0)("rehearse")), Noise(0), y)
     assert not shown.x.equal(x)
-    assert found["reconstruction"].item() == pytest.approx(plain.formula(shown)["reconstruction"].item(), rel=1e-5)
+    assert found["reconstruction"].item() == pytest.approx(
+        plain.formula(shown)["reconstruction"].item(), rel=1e-5
+    )
     assert found["reconstruction"].item() != pytest.approx(usual["reconstruction"].item(), rel=1e-5)
     eval_mode = (m.eval().formula(Square(m, x, Noise(0), y)) for m in (model, plain))
     assert len({terms["reconstruction"].item() for terms in eval_mode}) == 1
