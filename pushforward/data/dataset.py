@@ -9,12 +9,14 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from pushforward.data.modality import modality, modality_of
 from pushforward.data.spec import DataSpec
 from pushforward.data.split import Batch, Split
 from pushforward.errors import DataError
 from pushforward.rng import Noise
-from pushforward.text.tokens import PAD
 from pushforward.text.vocabulary import Vocabulary
+
+VARIANCE_ROWS = 10_000  # of the training split, from which its variance is computed
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,7 @@ class Dataset:
     @property
     def modality(self) -> str:
         """What a row is: "image", "text" or "vector"."""
-        if self.vocabulary is not None:
-            return "text"
-        return "image" if len(self.shape) == 3 else "vector"
+        return modality_of(self.shape, self.vocabulary).name
 
     @cached_property
     def spec(self) -> DataSpec:
@@ -101,16 +101,14 @@ class Dataset:
             classes=self.labels,
             n_train=len(self.train),
             n_test=len(self.test),
-            variance=total_variance(self.train, self.vocabulary),
+            variance=modality(self.modality).variance(self.train.batch(slice(0, VARIANCE_ROWS)).x),
             vocabulary=self.vocabulary,
         )
 
     @property
     def range(self) -> str:
-        """The range of values, as it is printed beside every figure."""
-        if self.vocabulary is not None:
-            return f"tokens of {len(self.vocabulary)}"
-        return "[0, 1]" if self.in_unit_interval else "real numbers"
+        """The range of the values, in words."""
+        return modality(self.modality).range(self.in_unit_interval, self.vocabulary)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -140,22 +138,6 @@ class Dataset:
     def noted(self, *notes: str) -> Dataset:
         """The same data with more notes."""
         return replace(self, notes=(*self.notes, *notes))
-
-
-def total_variance(split: Split, vocabulary: Vocabulary | None = None) -> float:
-    """Total variance of the first 10,000 rows of a split: the squared error of their mean.
-
-    Of text it is the nats of a line whose tokens are drawn independently.
-
-    >>> total_variance(Split(torch.tensor([[0.0, 1.0], [2.0, 1.0]])))
-    1.0
-    """
-    x = split.batch(slice(0, 10_000)).x
-    if vocabulary is not None:
-        counts = x[x != PAD].bincount()
-        share = counts[counts > 0] / counts.sum()
-        return float(-(share * share.log()).sum() * counts.sum() / len(x))
-    return float(x.flatten(1).var(0, correction=0).sum())
 
 
 def _check_factors(name: str, split: Split, names: tuple[str, ...] | None) -> None:
@@ -189,4 +171,4 @@ def hold_out(rows: int, share: float = 0.1, most: int = 10_000) -> tuple[Tensor,
     return order[count:], order[:count]
 
 
-__all__ = ["Batch", "Centres", "Dataset", "Split", "Stacked", "hold_out", "total_variance"]
+__all__ = ["Batch", "Centres", "Dataset", "Split", "Stacked", "hold_out"]

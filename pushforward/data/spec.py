@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from pushforward.data.modality import modality
 from pushforward.data.split import Batch
-from pushforward.text.tokens import END, PAD
 from pushforward.text.vocabulary import Vocabulary
 
 
@@ -54,7 +54,12 @@ class DataSpec:
     @property
     def network_shape(self) -> tuple[int, ...]:
         """The shape that networks are built for: that of a row, of text (T, V) with V tokens."""
-        return self.shape if self.vocabulary is None else (*self.shape, len(self.vocabulary))
+        return modality(self.modality).network_shape(self.shape, self.vocabulary)
+
+    @property
+    def range(self) -> str:
+        """The range of the values, in words."""
+        return modality(self.modality).range(self.in_unit_interval, self.vocabulary)
 
     @property
     def distance(self) -> float:
@@ -63,11 +68,7 @@ class DataSpec:
 
     def example(self, n: int = 2) -> Batch:
         """n rows of zeros (of text: empty lines), labelled 0 where there are classes, to try networks on."""
-        if self.vocabulary is None:
-            x = torch.zeros(n, *self.shape)
-        else:
-            x = torch.full((n, *self.shape), PAD)
-            x[:, 0] = END
+        x = modality(self.modality).example(n, self.shape)
         return Batch(x, torch.zeros(n, dtype=torch.int64) if self.classes else None)
 
     def as_json(self) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pushforward.costs import SquaredError
 from pushforward.data.dataset import Batch, Dataset, Split
+from pushforward.data.modality import Modality, modality
 from pushforward.distributions import Distribution, Gaussian, Implicit, Prior
 from pushforward.errors import check_int
 from pushforward.features.base import Features, Progress, extract, open_features
@@ -152,22 +152,27 @@ class EvaluationContext:
         codes: list[Tensor] = []
         errors: list[Tensor] = []
         lines: list[Tensor] = []
-        words = self.data.vocabulary is not None
+        kind = self.modality
 
         def returned() -> Iterator[Tensor]:
             for _, square in self.squares():
                 distributions.append(square.q)
                 codes.append(square.Ex.cpu())
                 x = self.model.decode(square.q.center, square.y)
-                errors.append(lost(x, square.x).cpu())
-                if words:
+                errors.append(kind.errors(x, square.x).cpu())
+                if not kind.is_continuous:
                     lines.append(x.cpu())
                 yield x
 
         with torch.inference_mode():
             shown = self.show(returned())
-            back = torch.cat(lines) if words else None
+            back = torch.cat(lines) if lines else None
             return EncodedSet(torch.cat(codes), _joined(distributions), torch.cat(errors), shown, back)
+
+    @property
+    def modality(self) -> Modality:
+        """The modality of the data."""
+        return modality(self.data.modality)
 
     def held_out(self) -> Iterator[Tensor]:
         """The held-out rows, in parts."""
@@ -213,13 +218,6 @@ class EvaluationContext:
 
         features = extract(self.features, watched())
         return FeatureSet(features, torch.cat(sharp) if self.images else None)
-
-
-def lost(made: Tensor, given: Tensor) -> Tensor:
-    """What each row has lost on its way back (N,): its squared error; of tokens, how many differ."""
-    if given.is_floating_point():
-        return SquaredError().rows(made, given)
-    return (made != given).flatten(1).sum(1).float()
 
 
 def _joined(distributions: list[Distribution]) -> Distribution:

@@ -99,7 +99,7 @@ class Diagnosis:
 
     def seen(self, x: Tensor) -> Tensor:
         """Rows as numbers (N, D) that errors are measured in: their values, and of text its features."""
-        if self.evidence.data.vocabulary is None:
+        if self.evidence.modality.is_continuous:
             return x.flatten(1)
         with torch.inference_mode():
             made: Tensor = self.evidence.features(x.to(self.evidence.device))
@@ -134,7 +134,7 @@ class Diagnosis:
         """
         assert self.fit is not None
         data = self.evidence.data
-        if data.vocabulary is not None:
+        if not self.evidence.modality.is_continuous:
             return math.inf
         pca = PCA.of(data, max(min(self.fit.active, data.train.x[0].numel()), 1))
         total = rows = 0.0

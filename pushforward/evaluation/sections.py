@@ -68,7 +68,7 @@ def reconstruction(evidence: EvaluationContext) -> dict[str, Any] | None:
         return None
     half = evidence.rows // 2
     error = mean_of(evidence.coded.errors)._asdict()
-    name = "wrong_tokens" if evidence.data.vocabulary else "squared_error"
+    name = evidence.modality.error_name
     back, given = evidence.coded.back.features[:half], evidence.given.features[half:]
     return {name: error} | compared(back, given, evidence.features, evidence.seed, brief=True)
 
@@ -131,7 +131,7 @@ def annealing(evidence: EvaluationContext) -> dict[str, Any] | None:
     A cost that is no likelihood is replaced by Gaussian noise of a fixed deviation, which the figure names.
     """
     model = evidence.model
-    if not _has_density(model) or model.n_conditions or evidence.data.vocabulary:
+    if not _has_density(model) or model.n_conditions or not evidence.modality.is_continuous:
         return None
     cost = model.cost if model.cost.likelihood else GaussianLikelihood(OBSERVED)
     x = torch.cat(list(evidence.batches(evidence.data.test, evidence.order[:ANNEALED_ROWS])))
@@ -150,7 +150,7 @@ def annealing(evidence: EvaluationContext) -> dict[str, Any] | None:
 
 def parzen(evidence: EvaluationContext) -> dict[str, Any] | None:
     """The Parzen window's log-likelihood in nats, beside its two embarrassing baselines; not of text."""
-    if evidence.data.vocabulary:
+    if not evidence.modality.is_continuous:
         return None
     data, count = evidence.data, min(PARZEN_ROWS, evidence.rows // 2)
     with torch.inference_mode():

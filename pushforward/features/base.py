@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.data.dataset import Dataset
+from pushforward.data.modality import modality
 from pushforward.errors import ConfigError, DataError, reason
 from pushforward.rng import Noise
 from pushforward.text.tokens import PAD
@@ -210,8 +211,11 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
         return what
     if isinstance(what, nn.Module):
         return Module(what)
-    if data.vocabulary and isinstance(what, (str, Path)) and what not in ("auto", "words"):
-        raise ConfigError(f"rows of {data.name} are text: features must be 'words' or a module, got {what!r}")
+    only = modality(data.modality).features
+    if only is not None and isinstance(what, (str, Path)) and what not in ("auto", only):
+        raise ConfigError(
+            f"{data.name} is {data.modality} data: features must be {only!r} or a module, got {what!r}"
+        )
     labelled = data.train.y is not None and data.test.y is not None and int(data.train.y.max()) > 0
 
     def inception(path: Path | None) -> Features:
@@ -220,15 +224,14 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
         return Inception(path)
 
     table: dict[str, Callable[[], Features]] = {
-        "auto": lambda: (
-            Words.of(data) if data.vocabulary else classifier_of(data, progress) if labelled else PCA.of(data)
-        ),
         "pixels": Pixels,
         "pca": lambda: PCA.of(data),
         "words": lambda: Words.of(data),
         "classifier": lambda: classifier_of(data, progress),
         "inception": lambda: inception(None),
     }
+    if what == "auto":
+        what = only or ("classifier" if labelled else "pca")
     if isinstance(what, str) and what in table:
         return table[what]()
     if isinstance(what, (str, Path)):
@@ -243,8 +246,9 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
                     f"{path} is for rows of shape {found.about.shape}, {data.name} has {data.shape}"
                 )
             return found
+    known = ("auto", *table)
     raise ConfigError(
-        f"unknown features {what!r}: {nearest(str(what), table)}, a classifier's folder, a module"
+        f"unknown features {what!r}: {nearest(str(what), known)}, a classifier's folder, a module"
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset
+from pushforward.data.modality import modality, modality_of
 from pushforward.distributions import Prior
 from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest, reason
 from pushforward.models import Model
@@ -28,7 +29,6 @@ from pushforward.runs.latent_samplers import (
     read_sampler,
     save_sampler,
 )
-from pushforward.runs.rows import as_rows
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.training.trainer import read_history
 
@@ -68,9 +68,7 @@ class TrainedModel:
     @property
     def modality(self) -> str:
         """What a row of data is: "image", "vector" or "text"."""
-        if self.vocabulary is not None:
-            return "text"
-        return "image" if len(self.shape) == 3 else "vector"
+        return modality_of(self.shape, self.vocabulary).name
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -212,7 +210,7 @@ class TrainedModel:
         Raises:
             DataError: If they have another shape, or a line is too long.
         """
-        return as_rows(x, self.shape, self.vocabulary)
+        return modality(self.modality).rows(x, self.shape, self.vocabulary)
 
     def _most_probable(self, x: Tensor, y: Tensor | None) -> Tensor:
         probabilities = self.model.class_probabilities(x)

@@ -1,0 +1,201 @@
+"""What a row of data is: an image, a vector or a line of text, and all that follows from it.
+
+Nothing outside asks whether data are text: it asks the modality for what it needs. Another modality is
+another subclass of :class:`Modality`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from pushforward.costs import SquaredError
+from pushforward.errors import DataError
+from pushforward.text.tokens import END, PAD
+from pushforward.text.vocabulary import Vocabulary
+
+Shape = tuple[int, ...]
+
+
+class Modality(ABC):
+    """One kind of rows.
+
+    Attributes:
+        name: Its name in configurations and messages.
+        is_continuous: Whether rows are real numbers, which can be added and differentiated.
+        error_name: Name of what :meth:`errors` counts.
+        variance_name: Name of what :meth:`variance` measures, for messages.
+        features: Name of the only features for such rows; None where images and vectors have a choice.
+    """
+
+    name: ClassVar[str]
+    is_continuous: ClassVar[bool] = True
+    error_name: ClassVar[str] = "squared_error"
+    variance_name: ClassVar[str] = "total variance of the data"
+    features: ClassVar[str | None] = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        MODALITIES[cls.name] = cls()
+
+    @abstractmethod
+    def matches(self, shape: Shape, vocabulary: Vocabulary | None) -> bool:
+        """Whether rows of this shape, with or without a vocabulary, are of this modality."""
+
+    def rows(self, x: Any, shape: Shape, vocabulary: Vocabulary | None = None) -> Tensor:
+        """Rows (N, \\*) in the form that a reader of data returns, from what a user passes to a run.
+
+        Arguments:
+            x: An array or tensor, bytes or numbers in the range of the data; of text also a line or lines.
+            shape: Shape of one row.
+            vocabulary: The vocabulary, of text.
+
+        Raises:
+            DataError: If the rows have another shape, or a line has too many tokens.
+        """
+        if isinstance(x, (str, list, tuple)) and all(isinstance(line, str) for line in x):
+            found = "a line" if isinstance(x, str) else f"{len(x)} lines"
+            raise DataError(f"rows must have shape {shape}, got {found} of text")
+        x = self.arranged(torch.as_tensor(x), shape)
+        if tuple(x.shape[1:]) != shape:
+            raise DataError(f"rows must have shape {shape}, got {tuple(x.shape[1:])}")
+        masks = len(x) > 0 and x.max() <= 1  # bytes that are only 0 and 1 are black and white
+        return x.float() / 255 if x.dtype == torch.uint8 and not masks else x.float()
+
+    def arranged(self, x: Tensor, shape: Shape) -> Tensor:
+        """Rows with their axes in the order of ``shape``."""
+        return x
+
+    def example(self, n: int, shape: Shape) -> Tensor:
+        """n valid rows (N, \\*) to try networks on."""
+        return torch.zeros(n, *shape)
+
+    def network_shape(self, shape: Shape, vocabulary: Vocabulary | None) -> Shape:
+        """The shape that networks are built for."""
+        return shape
+
+    def range(self, in_unit_interval: bool, vocabulary: Vocabulary | None) -> str:
+        """The range of the values, in words."""
+        return "[0, 1]" if in_unit_interval else "real numbers"
+
+    def variance(self, x: Tensor) -> float:
+        """The error of the best constant reconstruction of rows (N, \\*), which is their total variance."""
+        return float(x.flatten(1).var(0, correction=0).sum())
+
+    def errors(self, reconstructions: Tensor, x: Tensor) -> Tensor:
+        """The error of each row's reconstruction, shape (N,)."""
+        return SquaredError().rows(reconstructions, x)
+
+    def likelihood_cost(self, in_unit_interval: bool) -> str:
+        """The name of the cost that is a negative log-likelihood of such rows."""
+        return "bernoulli" if in_unit_interval else "gaussian-learnt"
+
+
+MODALITIES: dict[str, Modality] = {}
+
+
+class ImageModality(Modality):
+    """Images (C, H, W).
+
+    >>> modality("image").rows(torch.zeros(2, 4, 4, dtype=torch.uint8), (1, 4, 4)).shape
+    torch.Size([2, 1, 4, 4])
+    """
+
+    name = "image"
+
+    def matches(self, shape: Shape, vocabulary: Vocabulary | None) -> bool:
+        """Whether rows have three axes."""
+        return vocabulary is None and len(shape) == 3
+
+    def arranged(self, x: Tensor, shape: Shape) -> Tensor:
+        """Images with their channels first; grey images may have none, and channels may come last."""
+        if x.ndim == 3 and shape == (1, *x.shape[1:]):
+            return x.unsqueeze(1)
+        if x.ndim == 4 and tuple(x.shape[1:]) == (*shape[1:], shape[0]) != shape:
+            return x.permute(0, 3, 1, 2)
+        return x
+
+
+class VectorModality(Modality):
+    """Vectors (D,), or arrays of any other shape."""
+
+    name = "vector"
+
+    def matches(self, shape: Shape, vocabulary: Vocabulary | None) -> bool:
+        """Whether rows are neither images nor text."""
+        return vocabulary is None and len(shape) != 3
+
+
+class TextModality(Modality):
+    """Lines of text as (T,) tokens."""
+
+    name = "text"
+    is_continuous = False
+    error_name = "wrong_tokens"
+    variance_name = "nats of a line of independent tokens"
+    features = "words"
+
+    def matches(self, shape: Shape, vocabulary: Vocabulary | None) -> bool:
+        """Whether there is a vocabulary."""
+        return vocabulary is not None
+
+    def rows(self, x: Any, shape: Shape, vocabulary: Vocabulary | None = None) -> Tensor:
+        """Rows (N, T) of tokens, from lines of text or from tokens."""
+        assert vocabulary is not None
+        x = [x] if isinstance(x, str) else x
+        if isinstance(x, (list, tuple)) and len(x) and all(isinstance(line, str) for line in x):
+            return vocabulary.tokens(x, shape[0])
+        x = torch.as_tensor(x)
+        if tuple(x.shape[1:]) != shape:
+            raise DataError(f"rows must have shape {shape}, got {tuple(x.shape[1:])}")
+        return x if not x.is_floating_point() else x.long()
+
+    def example(self, n: int, shape: Shape) -> Tensor:
+        """n empty lines."""
+        x = torch.full((n, *shape), PAD)
+        x[:, 0] = END
+        return x
+
+    def network_shape(self, shape: Shape, vocabulary: Vocabulary | None) -> Shape:
+        """(T, V) with V tokens in the vocabulary."""
+        assert vocabulary is not None
+        return (*shape, len(vocabulary))
+
+    def range(self, in_unit_interval: bool, vocabulary: Vocabulary | None) -> str:
+        """The number of tokens."""
+        assert vocabulary is not None
+        return f"tokens of {len(vocabulary)}"
+
+    def variance(self, x: Tensor) -> float:
+        """The mean negative log-likelihood, in nats, of lines (N, T) whose tokens are drawn independently."""
+        counts = x[x != PAD].bincount()
+        share = counts[counts > 0] / counts.sum()
+        return float(-(share * share.log()).sum() * counts.sum() / len(x))
+
+    def errors(self, reconstructions: Tensor, x: Tensor) -> Tensor:
+        """The number of tokens of each line that differ."""
+        return (reconstructions != x).flatten(1).sum(1).float()
+
+    def likelihood_cost(self, in_unit_interval: bool) -> str:
+        """The negative log-likelihood of tokens."""
+        return "tokens"
+
+
+def modality(name: str) -> Modality:
+    """The modality of a name: "image", "vector" or "text"."""
+    return MODALITIES[name]
+
+
+def modality_of(shape: Shape, vocabulary: Vocabulary | None = None) -> Modality:
+    """The modality of rows of a shape, with a vocabulary if they are text.
+
+    >>> modality_of((1, 28, 28)).name, modality_of((2,)).name
+    ('image', 'vector')
+    """
+    return next(known for known in MODALITIES.values() if known.matches(shape, vocabulary))
+
+
+__all__ = ["MODALITIES", "Modality", "modality", "modality_of"]
