@@ -9,18 +9,33 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_COMPILE_BYTECODE := 1
+# Tests are compiled once, not anew by each of the processes that run them.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint ledger constraints clean
+.PHONY: demo test test-slow test-lowest lint ledger constraints clean
 
 demo: .venv/installed
 	$(BIN)/pushforward train wae-mmd digits
 
+# A file's tests share what they train, so that a file goes to one process as a whole.
+PYTEST := pytest -n 2 --dist loadfile
+
 test: .venv/installed-test lint
-	$(BIN)/pytest -n 2
+	$(BIN)/$(PYTEST)
+
+# What `make test` leaves out because it takes long.
+test-slow: .venv/installed-test
+	$(BIN)/$(PYTEST) -m slow
+
+# What `make test` runs, with the lowest versions that pyproject.toml promises: torch comes with its CUDA
+# libraries, 3 GB to fetch.
+test-lowest: .venv-lowest/installed
+	.venv-lowest/bin/$(PYTEST)
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 
 # All tables of docs/results, from the data in DATA: a matter of hours on two idle cores.
@@ -53,6 +68,12 @@ install = $(BIN)/python -m pip install --quiet uv 2>/dev/null && \
 	$(call install,.[test])
 	@touch .venv/installed $@
 
+.venv-lowest/installed: .venv/installed-test
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv venv --quiet --clear --python 3.11 .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[test]'
+	@touch $@
+
 # Pins for all platforms; what only a CUDA build needs is left to that build.
 constraints: .venv/installed
 	printf 'torch==2.13.0\n' > .venv/torch.txt
@@ -62,4 +83,4 @@ constraints: .venv/installed
 	mv .venv/pins.txt constraints.txt
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-lowest runs

@@ -7,14 +7,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from collections.abc import Iterator
 
 import pytest
-import torch
 
-torch.set_num_threads(1)
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Small networks are faster on one thread. Imported here, torch does not hold up the start of workers."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
 def seeded() -> Iterator[None]:
     """Every test begins with the same global generator, and leaves the one outside as it was."""
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
@@ -33,6 +40,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def float64() -> Iterator[None]:
     """New tensors and networks are float64; afterwards they are what they were."""
+    import torch
+
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

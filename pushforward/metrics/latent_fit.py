@@ -185,27 +185,26 @@ def least_gaussian_plane(
     shift = codes.mean(0) - given.mean(0)
     axes = min(2, len(gap))
 
-    def score(plane: Tensor) -> Tensor:
-        return (plane.T @ gap @ plane).square().sum() + (plane.T @ shift).square().sum()
+    def score(planes: Tensor) -> Tensor:
+        covariance = (planes.mT @ gap @ planes).square().sum((-2, -1))
+        return covariance + (planes.mT @ shift).square().sum(-1)
 
     values, vectors = torch.linalg.eigh(gap @ gap + torch.outer(shift, shift))
-    best, most = vectors[:, values.argsort(descending=True)[:axes]], -1.0
-    starts = [best] + [noise("plane", i).normal(len(gap), axes).double() for i in range(restarts - 1)]
+    best = vectors[:, values.argsort(descending=True)[:axes]]
+    random = [noise("plane", i).normal(len(gap), axes).double() for i in range(restarts - 1)]
     with torch.inference_mode(False), torch.enable_grad():
         gap, shift = gap.clone(), shift.clone()
-        for start in starts:
-            free = start.clone().requires_grad_()
-            optimizer = torch.optim.Adam([free], lr=0.05)
-            for _ in range(150):
-                loss = -score(torch.linalg.qr(free).Q) / (1e-12 + gap.square().sum() + shift.square().sum())
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-            plane = torch.linalg.qr(free.detach()).Q
-            for candidate in (torch.linalg.qr(start).Q, plane):
-                if (found := score(candidate).item()) > most:
-                    best, most = candidate, found
-    return best, most
+        starts = torch.stack([best, *random])
+        free = starts.clone().requires_grad_()  # all starts climb at once, each by itself
+        optimizer = torch.optim.Adam([free], lr=0.05)
+        for _ in range(150):
+            loss = -score(torch.linalg.qr(free).Q).sum() / (1e-12 + gap.square().sum() + shift.square().sum())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        found = torch.linalg.qr(torch.cat([starts, free.detach()])).Q
+        scores = score(found)
+        return found[scores.argmax()], scores.max().item()
 
 
 def information_split(distributions: Distribution | None, prior: Prior, noise: Noise) -> dict[str, float]:

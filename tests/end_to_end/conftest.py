@@ -8,6 +8,22 @@ import pushforward as pf
 from pushforward.cli import main
 
 
+@pytest.fixture(autouse=True)
+def quick_overview(request, monkeypatch):
+    """Leaves out the picture of a run, which takes longer to draw than the few steps of most tests to train.
+
+    What the picture shows is computed all the same. Tests marked ``overview`` draw it.
+    """
+    if "overview" not in request.keywords:
+        monkeypatch.setattr("pushforward.runs.run.overview", blank)
+
+
+def blank(path, plots, renderer):
+    """An empty file in the place of the picture."""
+    path.write_bytes(b"")
+    return path
+
+
 @pytest.fixture(scope="session")
 def digits():
     return pf.open_dataset("digits")
