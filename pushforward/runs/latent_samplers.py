@@ -1,8 +1,9 @@
-"""Samplers after training: a law fitted to the codes of training rows stands for the prior.
+"""Samplers: densities that are fitted to the codes of training rows, and replace the prior in sampling.
 
-Codes that do not follow the prior give good reconstructions and bad samples: decoded draws of the prior come
-from where no code ever was. The cheapest cure is to draw from where codes are. A sampler is nothing but a
-:class:`~pushforward.distributions.Prior`; the model is not touched, and the doctor still judges its own.
+Where the aggregate posterior does not match the prior, reconstructions are good and samples are bad, because
+the decoder never saw codes such as the prior's. A density that is fitted to the codes after training avoids
+this. A sampler is a :class:`~pushforward.distributions.Prior`; the model does not change, and the doctor
+examines the samples of the model's own prior.
 
 References:
     | From Variational to Deterministic Autoencoders (Ghosh et al., 2020), "ex-post density estimation"
@@ -14,38 +15,44 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward.data.dataset import Split
 from pushforward.distributions import FlowPrior, MixturePrior, Prior
 from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, reason
 from pushforward.evaluation.context import chunks
+from pushforward.files import replace_bytes
 from pushforward.models import Model
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.utils import eval_mode
 
 PRIOR = "prior"  # the sampler that is not fitted: the model's own
-ROWS = 20_000  # training rows whose codes are fitted, at most
-COMPONENTS = 10
-FLOOR = 1e-6  # of the codes' mean variance: added to a mixture's variances, the least of a flow's directions
+ROWS = 20_000  # training rows to whose codes a density is fitted, at most
+COMPONENTS = 10  # of a Gaussian mixture
+LEAST_VARIANCE = 1e-6  # relative to the codes' mean variance: added to a mixture's, least of a flow's
 STEPS, BATCH, LR = 1000, 128, 3e-3
-EVERY, PATIENCE = 50, 300  # steps between looks at held-out codes; steps without a gain after which to stop
-VERSION = 1  # raised when a sampler of the same codes becomes another, so that kept ones are fitted again
+EVERY, PATIENCE = (
+    50,
+    300,
+)  # steps between two held-out likelihoods; steps without a better one to stop
+VERSION = 1  # raised when the same codes give another sampler, so that kept ones are fitted again
 
 Progress = Callable[[int, int], None]
 
 
-def drawn_codes(model: Model, rows: Split, noise: Noise) -> Tensor:
-    """One drawn code (N, L) each of at most :data:`ROWS` rows at random, the model at rest.
+def draw_codes(model: Model, rows: Split, noise: Noise) -> Tensor:
+    """One code (N, L), drawn from its posterior, of each of at most :data:`ROWS` random rows.
+
+    The model is in evaluation mode.
 
     Raises:
         DataError: If they are not finite.
@@ -60,17 +67,17 @@ def drawn_codes(model: Model, rows: Split, noise: Noise) -> Tensor:
             codes.append(Square(model, x.to(device), noise.rows(part.start), labels).Ex.cpu())
     found = torch.cat(codes)
     if not found.isfinite().all():
-        raise DataError("codes must be finite for a sampler to be fitted; some are not")
+        raise DataError("codes must be finite to fit a sampler to them; some are not")
     return found
 
 
 def fit_gmm(
     codes: Tensor, noise: Noise, progress: Progress | None = None, components: int = COMPONENTS
 ) -> MixturePrior:
-    """A mixture of normal laws with full covariances, by expectation and maximisation.
+    """A Gaussian mixture with full covariances, fitted to codes by expectation-maximisation.
 
-    Of few codes there are fewer components than asked for: each has more than L codes on average. The
-    mixture's mean and covariance are those of the codes, but for the floor on its variances.
+    Its mean and covariance are those of the codes, except for the little that is added to its variances. Each
+    component has more than L codes on average: few codes have fewer components than asked for.
 
     Example:
         >>> codes = torch.cat([Noise(0).normal(500, 2), Noise(1).normal(500, 2) + 9])
@@ -82,10 +89,8 @@ def fit_gmm(
 
     components = max(1, min(components, len(codes) // (codes.shape[1] + 1)))
     seed = noise("mixture").integer() % 2**32
-    model = GaussianMixture(components, reg_covar=_floor(codes), random_state=seed)
-    with (
-        warnings.catch_warnings()
-    ):  # what has nearly converged, or has fewer distinct codes, is a law as well
+    model = GaussianMixture(components, reg_covar=_least_variance(codes), random_state=seed)
+    with warnings.catch_warnings():  # a mixture that has not quite converged is good enough
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(codes.double().numpy())
     means, weights = (torch.from_numpy(value).float() for value in (model.means_, model.weights_))
@@ -95,10 +100,11 @@ def fit_gmm(
 @torch.inference_mode(False)
 @torch.enable_grad()
 def fit_flow(codes: Tensor, noise: Noise, progress: Progress | None = None) -> FlowPrior:
-    """A neural spline flow, by maximum likelihood on codes of mean 0 and covariance I.
+    """A neural spline flow, fitted to codes by maximum likelihood.
 
-    It begins as the normal law of the codes' moments. A tenth of the codes is held out, and the flow that
-    gives them the highest likelihood is kept, so that it is no worse than that law on them.
+    The flow is fitted to whitened codes, of mean 0 and covariance I, and starts as the normal distribution
+    with the codes' moments. A tenth of the codes is held out, and the flow that gives them the highest
+    likelihood is kept: on them it is no worse than that normal distribution.
 
     Raises:
         ConfigError: If zuko is not installed.
@@ -106,46 +112,62 @@ def fit_flow(codes: Tensor, noise: Noise, progress: Progress | None = None) -> F
     codes = codes.double()
     mean = codes.mean(0)
     values, axes = torch.linalg.eigh((codes - mean).T @ (codes - mean) / len(codes))
-    deviations = values.clamp_min(_floor(codes)).sqrt()
-    # The symmetric root: coordinates that are independent stay the coordinates.
+    deviations = values.clamp_min(_least_variance(codes)).sqrt()
+    # With the symmetric root of the covariance, coordinates that are independent stay coordinates.
     with torch.random.fork_rng():
         torch.manual_seed(noise("weights").integer())
         prior = FlowPrior(mean, axes * deviations @ axes.T)
     order = noise("held out").permutation(len(codes))
-    standard = ((codes - mean) @ (axes / deviations) @ axes.T)[order]
-    held, learnt = standard.split([max(1, len(codes) // 10), len(codes) - max(1, len(codes) // 10)])
-    flow, batch = prior.flow, min(BATCH, len(learnt))
+    whitened = ((codes - mean) @ (axes / deviations) @ axes.T)[order]
+    n_held_out = max(1, len(codes) // 10)
+    held_out, train = whitened.split([n_held_out, len(codes) - n_held_out])
+    _maximise_likelihood(prior.flow, train, held_out, noise, progress)
+    return prior.requires_grad_(False)
+
+
+def _maximise_likelihood(
+    flow: nn.Module, train: Tensor, held_out: Tensor, noise: Noise, progress: Progress | None
+) -> None:
+    """Trains a flow on codes with Adam, and keeps the weights that are best on held-out codes.
+
+    The learning rate falls to 0 along a cosine. Training stops early when the held-out likelihood has not
+    improved for :data:`PATIENCE` steps.
+    """
     optimizer = torch.optim.Adam(flow.parameters(), LR)
-    best, at = math.inf, 0
-    kept: dict[str, Tensor] = {}
+    batches = _batches(train, noise)
+    best_loss, best_step = math.inf, 0
+    best: dict[str, Tensor] = {}
     for step in range(STEPS + 1):
         if step % EVERY == 0:
             with torch.no_grad():
-                loss = -flow().log_prob(held).mean().item()
-            if loss < best:
-                best, at = loss, step
-                kept = {name: value.clone() for name, value in flow.state_dict().items()}
-        if step == STEPS or step - at >= PATIENCE:
+                loss = -flow().log_prob(held_out).mean().item()
+            if loss < best_loss:
+                best_loss, best_step = loss, step
+                best = {name: value.clone() for name, value in flow.state_dict().items()}
+        if step == STEPS or step - best_step >= PATIENCE:
             break
-        epoch, place = divmod(step, len(learnt) // batch)
-        if place == 0:
-            shuffled = noise("order", epoch).permutation(len(learnt))
         optimizer.param_groups[0]["lr"] = LR * (1 + math.cos(math.pi * step / STEPS)) / 2
-        x = learnt[shuffled[place * batch : (place + 1) * batch]]
-        loss = -flow().log_prob(x).mean()
         optimizer.zero_grad()
-        loss.backward()
+        (-flow().log_prob(next(batches)).mean()).backward()
         optimizer.step()
         if progress:
             progress(step + 1, STEPS)
     if progress:
         progress(STEPS, STEPS)
-    flow.load_state_dict(kept)
-    return prior.requires_grad_(False)
+    flow.load_state_dict(best)
 
 
-def _floor(codes: Tensor) -> float:
-    return max(FLOOR * codes.double().var(0, correction=0).mean().item(), 1e-12)
+def _batches(codes: Tensor, noise: Noise) -> Iterator[Tensor]:
+    """Batches of codes without end; each pass has another order, and leaves out an incomplete batch."""
+    size = min(BATCH, len(codes))
+    for epoch in count():
+        order = noise("order", epoch).permutation(len(codes))
+        for place in range(len(codes) // size):
+            yield codes[order[place * size : (place + 1) * size]]
+
+
+def _least_variance(codes: Tensor) -> float:
+    return max(LEAST_VARIANCE * codes.double().var(0, correction=0).mean().item(), 1e-12)
 
 
 SAMPLERS: Mapping[str, Callable[[Tensor, Noise, Progress | None], Prior]] = {
@@ -155,22 +177,22 @@ SAMPLERS: Mapping[str, Callable[[Tensor, Noise, Progress | None], Prior]] = {
 
 
 def check_sampler(name: str) -> None:
-    """Refuses a sampler that there is not.
+    """Checks the name of a sampler.
 
     Raises:
-        ConfigError: If there is none of this name.
+        ConfigError: If it is unknown.
     """
     if name not in (PRIOR, *SAMPLERS):
         raise ConfigError(f"unknown sampler {name!r}: {nearest(name, (PRIOR, *SAMPLERS))}")
 
 
-def key_of(step: int, seed: int, sha256: str) -> dict[str, Any]:
-    """All that the codes of a run are a function of: its step, its seed, and the sha256 of its data."""
+def sampler_key(step: int, seed: int, sha256: str) -> dict[str, Any]:
+    """Everything that the sampler of a run depends on: its step, its seed, and the sha256 of its data."""
     return {"version": VERSION, "step": step, "seed": seed, "data": sha256}
 
 
 def save_sampler(folder: Path, name: str, prior: Prior, key: Mapping[str, Any]) -> None:
-    """Writes ``<name>-<step>.safetensors`` and ``.json`` into a folder, the latter last and whole."""
+    """Writes ``<name>-<step>.safetensors`` and then ``.json`` into a folder, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = save({part: value.contiguous() for part, value in prior.state_dict().items()})
     about = {**key, "sha256": hashlib.sha256(weights).hexdigest()}
@@ -178,14 +200,11 @@ def save_sampler(folder: Path, name: str, prior: Prior, key: Mapping[str, Any]) 
         about["settings"] = prior.settings
     files = {".safetensors": weights, ".json": (json.dumps(about, indent=1) + "\n").encode()}
     for ending, content in files.items():
-        place = folder / f"{name}-{key['step']}{ending}"
-        stage = place.with_name(f".{place.name}.{os.getpid()}")
-        stage.write_bytes(content)
-        stage.replace(place)
+        replace_bytes(folder / f"{name}-{key['step']}{ending}", content)
 
 
 def read_sampler(folder: Path, name: str, key: Mapping[str, Any]) -> Prior | None:
-    """A kept sampler, or None if there is none of this key.
+    """A kept sampler, or None if there is none with this key.
 
     Raises:
         CheckpointError: If it is damaged.
@@ -202,16 +221,16 @@ def read_sampler(folder: Path, name: str, key: Mapping[str, Any]) -> Prior | Non
         found = hashlib.sha256(weights).hexdigest()
         if found != about["sha256"]:
             raise ValueError(f"sha256 should be {about['sha256'][:12]}…, is {found[:12]}…")
-        parts = load(weights)
+        tensors = load(weights)
         if name == "gmm":
-            return MixturePrior(parts["means"], parts["factors"], parts["weights"])
-        with torch.random.fork_rng():  # first weights are drawn, and overwritten
-            prior = FlowPrior(parts["mean"], parts["root"], **about["settings"])
-        prior.load_state_dict(parts)
+            return MixturePrior(tensors["means"], tensors["factors"], tensors["weights"])
+        with torch.random.fork_rng():  # the first weights are random, and then overwritten
+            prior = FlowPrior(tensors["mean"], tensors["root"], **about["settings"])
+        prior.load_state_dict(tensors)
         return prior.requires_grad_(False)
     except ConfigError:
         raise
-    except Exception as error:  # whatever a damaged file makes its reader say
+    except Exception as error:  # damaged files raise errors of many types
         raise CheckpointError(f"{place} and its weights cannot be read: {reason(error)}") from error
 
 
@@ -219,10 +238,10 @@ __all__ = [
     "PRIOR",
     "SAMPLERS",
     "check_sampler",
-    "drawn_codes",
+    "draw_codes",
     "fit_flow",
     "fit_gmm",
-    "key_of",
     "read_sampler",
+    "sampler_key",
     "save_sampler",
 ]

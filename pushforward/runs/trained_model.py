@@ -24,9 +24,9 @@ from pushforward.runs.latent_samplers import (
     PRIOR,
     SAMPLERS,
     check_sampler,
-    drawn_codes,
-    key_of,
+    draw_codes,
     read_sampler,
+    sampler_key,
     save_sampler,
 )
 from pushforward.text.vocabulary import Vocabulary
@@ -150,7 +150,7 @@ class TrainedModel:
                 f"{self.config['recipe']} has no encoder: there are no codes to fit a {name} to"
             )
         folder, seed = self.path / "samplers", self.config["seed"]
-        key = key_of(self.step, seed, self.config["data"]["sha256"])
+        key = sampler_key(self.step, seed, self.config["data"]["sha256"])
         try:
             kept = read_sampler(folder, name, key)
         except CheckpointError as error:
@@ -160,7 +160,7 @@ class TrainedModel:
             return kept
         noise = Noise(seed, "sampler")
         with bar(f"fitting a {name}", progress) as show:
-            fitted = SAMPLERS[name](drawn_codes(self.model, self.data.train, noise), noise, show)
+            fitted = SAMPLERS[name](draw_codes(self.model, self.data.train, noise), noise, show)
         try:
             save_sampler(folder, name, fitted, key)
         except OSError as error:

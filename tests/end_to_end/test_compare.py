@@ -32,7 +32,11 @@ def test_every_case_and_seed_is_there(found):
 
 def test_a_table_has_means_intervals_and_the_floor(found):
     shown = found.tables["digits"]
-    assert [row[0].text for row in shown.rows] == ["ae", "wae-mmd:weight=auto,latent_dim=2", "train reference"]
+    assert [row[0].text for row in shown.rows] == [
+        "ae",
+        "wae-mmd:weight=auto,latent_dim=2",
+        "train reference",
+    ]
     assert [row[1].text for row in shown.rows] == ["2", "2", ""]
     column = shown.head.index("Fréchet")
     assert "±" in shown.rows[0][column].text
@@ -138,15 +142,15 @@ def test_cases(text, arguments):
 def test_bad_comparisons(tmp_path):
     with pytest.raises(ConfigError, match="at least one recipe or folder of a run"):
         compare([], "digits", out=tmp_path)
-    with pytest.raises(
-        ConfigError, match="'ae' is not the folder of a run; to train the recipe, give data"
-    ):
+    with pytest.raises(ConfigError, match="'ae' is not the folder of a run; to train the recipe, give data"):
         compare(["ae"], out=tmp_path)
     with pytest.raises(ConfigError, match="seeds must differ from each other, got 0, 0"):
         compare(["ae"], "digits", seeds=[0, 0], out=tmp_path)
     with pytest.raises(ConfigError, match="ae has no option 'steps': known: "):
         compare(["ae:steps=9"], "digits", out=tmp_path)
-    with pytest.raises(ConfigError, match=r"'wea' is neither a recipe nor the folder of a run: known: .*, arae, avb"):
+    with pytest.raises(
+        ConfigError, match=r"'wea' is neither a recipe nor the folder of a run: known: .*, arae, avb"
+    ):
         compare(["wea"], "digits", out=tmp_path)
     with pytest.raises(
         ConfigError, match=r"'ae:latent': expected recipe:name=value,name=value, found 'latent'"

@@ -13,7 +13,7 @@ from pushforward.errors import ConfigError
 from pushforward.evaluation import EvaluationContext
 from pushforward.rng import Noise
 from pushforward.runs.directory import OURS
-from pushforward.runs.latent_samplers import SAMPLERS, drawn_codes
+from pushforward.runs.latent_samplers import SAMPLERS, draw_codes
 from pushforward.runs.results import evaluation_key, holds, read_results, results_name
 
 
@@ -109,13 +109,13 @@ def test_evidence_shows_what_the_prior_stands_for(plain):
 
 def test_codes_are_drawn_at_rest_and_from_training_rows(trained, monkeypatch):
     trained.model.train()
-    codes = drawn_codes(trained.model, trained.data.train, Noise(0))
+    codes = draw_codes(trained.model, trained.data.train, Noise(0))
     assert trained.model.training
     trained.model.eval()
-    assert torch.equal(codes, drawn_codes(trained.model, trained.data.train, Noise(0)))
+    assert torch.equal(codes, draw_codes(trained.model, trained.data.train, Noise(0)))
     assert codes.shape == (len(trained.data.train), 4)
     monkeypatch.setattr(samplers, "ROWS", 40)
-    assert torch.equal(drawn_codes(trained.model, trained.data.train, Noise(0)), codes[:40])
+    assert torch.equal(draw_codes(trained.model, trained.data.train, Noise(0)), codes[:40])
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

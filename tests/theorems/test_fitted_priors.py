@@ -16,12 +16,12 @@ from pushforward.runs.latent_samplers import (
     SAMPLERS,
     fit_flow,
     fit_gmm,
-    key_of,
+    sampler_key,
     read_sampler,
     save_sampler,
 )
 
-KEY = key_of(7, 0, "0123")
+KEY = sampler_key(7, 0, "0123")
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,12 @@ def test_what_was_saved_is_read_bit_for_bit(name, brief, tmp_path):
     assert torch.equal(read.draw(50, Noise(1)), fitted.draw(50, Noise(1)))
     assert read.expected_sq_distance == fitted.expected_sq_distance
     assert repr(read) == repr(fitted)
-    for other in (key_of(8, 0, "0123"), key_of(7, 1, "0123"), key_of(7, 0, "4567"), {**KEY, "version": 0}):
+    for other in (
+        sampler_key(8, 0, "0123"),
+        sampler_key(7, 1, "0123"),
+        sampler_key(7, 0, "4567"),
+        {**KEY, "version": 0},
+    ):
         assert read_sampler(tmp_path, name, other) is None
     weights = tmp_path / f"{name}-7.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
@@ -222,4 +227,4 @@ def test_codes_must_be_finite():
     encoder.net.bias.data[0] = torch.nan
     model = pf.AutoEncoder(NormalPrior(2), torch.nn.Linear(2, 3), encoder)
     with pytest.raises(DataError, match="codes must be finite"):
-        samplers.drawn_codes(model, Split(torch.rand(5, 3)), Noise(0))
+        samplers.draw_codes(model, Split(torch.rand(5, 3)), Noise(0))
