@@ -34,7 +34,7 @@ from pushforward.files import replace_text
 from pushforward.rng import Noise
 from pushforward.text.networks import packed
 from pushforward.text.recurrent import GRU
-from pushforward.text.tokens import BEGIN, END, PAD, lengths, told_before
+from pushforward.text.tokens import BEGIN, END, PAD, lengths, shift_right
 from pushforward.text.vocabulary import Vocabulary
 
 WIDTH, EMBEDDING, BATCH, LR, DROPOUT = 256, 128, 64, 2e-3, 0.3
@@ -101,7 +101,7 @@ class Translator(nn.Module):
         states, state = self.writer(packed(torch.cat([fed, wanted], dim=-1), sizes), state)
         states = self.drop(pad_packed_sequence(states, batch_first=True, total_length=before.shape[1])[0])
         scores = states @ source.keys / math.sqrt(WIDTH)
-        scores = scores + self.follow * (before.unsqueeze(2) == told_before(source.x).unsqueeze(1))
+        scores = scores + self.follow * (before.unsqueeze(2) == shift_right(source.x).unsqueeze(1))
         look = scores.masked_fill((source.x == PAD).unsqueeze(1), -torch.inf).softmax(-1)
         both = torch.cat([states, look @ source.states], dim=-1)
         written = F.linear(self.project(both), self.embedding.weight, self.bias).softmax(-1)
@@ -112,15 +112,15 @@ class Translator(nn.Module):
     def loss(self, x: Tensor, given: Tensor, style: Tensor) -> Tensor:
         """Mean negative log-likelihood per token of the target lines ``given``, in nats."""
         sizes = lengths(given)
-        p, _ = self(*self.read(x), told_before(given), sizes, style)
+        p, _ = self(*self.read(x), shift_right(given), sizes, style)
         kept = torch.arange(given.shape[1]) < sizes.unsqueeze(1)
         return -p.gather(2, given.unsqueeze(2)).squeeze(2)[kept].clamp_min(1e-9).log().mean()
 
     @torch.no_grad()
     def write(
-        self, x: Tensor, style: Tensor, longest: int, score: Tensor, pick: Pick
+        self, x: Tensor, style: Tensor, max_length: int, score: Tensor, pick: Pick
     ) -> tuple[Tensor, Tensor]:
-        """W lines (N, W, longest) for each row (N, T) in the wanted style, and their scores (N, W).
+        """W lines (N, W, max_length) for each row (N, T) in the wanted style, and their scores (N, W).
 
         Scores start at ``score``; ``pick`` chooses at each place which lines to continue, and how.
         """
@@ -132,10 +132,10 @@ class Translator(nn.Module):
         before = torch.full((n * width, 1), BEGIN)
         over = torch.zeros(n * width, dtype=torch.bool)
         first = torch.arange(0, n * width, width).unsqueeze(1)
-        while made.shape[1] < longest and not over.all():
+        while made.shape[1] < max_length and not over.all():
             p, state = self(source, state, before, one, style)
             nats = p[:, -1].clamp_min(1e-9).log()
-            if made.shape[1] == longest - 1:
+            if made.shape[1] == max_length - 1:
                 nats[:, torch.arange(nats.shape[1]) != END] = -torch.inf
             nats[over] = -torch.inf
             nats[over, PAD] = 0.0
@@ -143,11 +143,11 @@ class Translator(nn.Module):
             row, before = (first + line).flatten(), token.reshape(-1, 1)
             made, state = torch.cat([made[row], before], dim=1), state[:, row]
             over = over[row] | (before[:, 0] == END)
-        made = F.pad(made, (0, longest - made.shape[1]), value=PAD)
-        return made.view(n, width, longest), score
+        made = F.pad(made, (0, max_length - made.shape[1]), value=PAD)
+        return made.view(n, width, max_length), score
 
-    def search(self, x: Tensor, style: Tensor, longest: int, width: int) -> Tensor:
-        """Lines (N, longest) by beam search: of ``width`` lines the one most probable per token.
+    def search(self, x: Tensor, style: Tensor, max_length: int, width: int) -> Tensor:
+        """Lines (N, max_length) by beam search: of ``width`` lines the one most probable per token.
 
         A width of 1 is greedy decoding.
         """
@@ -157,18 +157,18 @@ class Translator(nn.Module):
             return best, at // nats.shape[2], at % nats.shape[2]
 
         alone = torch.tensor([0.0] + [-torch.inf] * (width - 1))  # all lines start equal: keep one of them
-        made, score = self.write(x, style, longest, alone.expand(len(x), -1), pick)
+        made, score = self.write(x, style, max_length, alone.expand(len(x), -1), pick)
         likeliest = (score / lengths(made.flatten(0, 1)).view(score.shape)).argmax(1)
         return made[torch.arange(len(x)), likeliest]
 
-    def sample(self, x: Tensor, style: Tensor, longest: int, count: int) -> Tensor:
-        """Lines (N, C, longest): ``count`` samples for each row, all terminated within ``longest``."""
+    def sample(self, x: Tensor, style: Tensor, max_length: int, count: int) -> Tensor:
+        """Lines (N, C, max_length): ``count`` samples for each row, all terminated within ``max_length``."""
 
         def pick(score: Tensor, nats: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             token = nats.exp().flatten(0, 1).multinomial(1).view(score.shape)
             return score, torch.arange(count).expand_as(token), token
 
-        return self.write(x, style, longest, torch.zeros(len(x), count), pick)[0]
+        return self.write(x, style, max_length, torch.zeros(len(x), count), pick)[0]
 
 
 def trimmed(x: Tensor) -> Tensor:

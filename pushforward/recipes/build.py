@@ -10,7 +10,7 @@ from pushforward.errors import ConfigError
 from pushforward.models import AutoEncoder, AutoWeight, Model, WarmUp, Weight
 from pushforward.recipes.parts import Recipe, check_fit
 from pushforward.recipes.settings import Settings
-from pushforward.text.tokens import swapped
+from pushforward.text.tokens import replace_tokens
 from pushforward.training import Training, adam
 from pushforward.training.loop import Optimizing
 
@@ -69,7 +69,7 @@ def finish(
             raise ConfigError(
                 f"word_swap is for auto-encoders of text, got {chosen.token_replacement:g} for {data.name}"
             )
-        model.augment = partial(swapped, share=chosen.token_replacement)
+        model.augment = partial(replace_tokens, rate=chosen.token_replacement)
     check_fit(model, data)
     training = Training(
         batch_size=chosen.batch_size,

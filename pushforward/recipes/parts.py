@@ -45,12 +45,12 @@ from pushforward.recipes.settings import Settings
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.text.networks import (
-    GRULineDecoder,
-    GRULineEncoder,
-    LineDecoder,
-    LineEncoder,
-    TransformerLineDecoder,
-    TransformerLineEncoder,
+    GRUDecoder,
+    GRUEncoder,
+    TextDecoder,
+    TextEncoder,
+    TransformerDecoder,
+    TransformerEncoder,
 )
 from pushforward.training import Training
 from pushforward.utils import eval_mode
@@ -153,11 +153,11 @@ NETWORKS: dict[str, Network] = {
         lambda n, s: conv_decoder(n, s, [128, 64], 4, hidden=[1024], last=False),
     ),
     "gru": Network(
-        lambda s, n: GRULineEncoder(s[1], n), lambda n, s: GRULineDecoder(n, s[1], s[0]), ("text",)
+        lambda s, n: GRUEncoder(s[1], n), lambda n, s: GRUDecoder(n, s[1], s[0]), ("text",)
     ),
     "transformer": Network(
-        lambda s, n: TransformerLineEncoder(s[1], n, s[0]),
-        lambda n, s: TransformerLineDecoder(n, s[1], s[0]),
+        lambda s, n: TransformerEncoder(s[1], n, s[0]),
+        lambda n, s: TransformerDecoder(n, s[1], s[0]),
         ("text",),
     ),
     "official-mnist": Network(
@@ -329,9 +329,9 @@ def _deafen(encoder: nn.Module, decoder: nn.Module, settings: Settings) -> None:
         share = getattr(settings, name)
         if not share:
             continue
-        of_lines = [part for part in net.modules() if isinstance(part, LineDecoder | LineEncoder)]
+        of_lines = [part for part in net.modules() if isinstance(part, TextDecoder | TextEncoder)]
         for part in of_lines:
-            part.blank = share
+            part.word_dropout = share
         if not of_lines:
             raise ConfigError(f"{name} is for networks of text, got {share:g} for a {type(net).__name__}")
 

@@ -24,7 +24,7 @@ from pushforward.recipes.build import Table, finish, price
 from pushforward.recipes.options import NetworkOptions, entries, unfolded
 from pushforward.recipes.parts import NETWORKS, Recipe, assemble, fitting
 from pushforward.recipes.settings import LearntPriorSettings, Settings, pick, small
-from pushforward.text.networks import DecoderPerClass, LineDecoder
+from pushforward.text.networks import DecoderPerClass, TextDecoder
 from pushforward.training import adam
 
 
@@ -241,7 +241,7 @@ def two_writers(chosen: Settings, data: Dataset) -> nn.Module:
         raise ConfigError(f"two writers are for text, {data.name} is {data.modality} data")
     network = fitting(chosen.network, NETWORKS, data)
     made = [network.decoder(chosen.latent_dim, (*data.shape, len(data.vocabulary))) for label in range(2)]
-    return DecoderPerClass([writer for writer in made if isinstance(writer, LineDecoder)])
+    return DecoderPerClass([writer for writer in made if isinstance(writer, TextDecoder)])
 
 
 __all__ = ["arae", "transfer_ae"]

@@ -1,4 +1,4 @@
-r"""The law of lines that a code stands for: it knows the probability of given lines and can be read out.
+r"""The distribution of lines given a code, factorised over tokens, and its combination with another one.
 
 .. math:: p(x \mid z) = \prod_t p(x_t \mid x_{<t}, z)
 """
@@ -12,23 +12,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pushforward.text.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths, told_before
+from pushforward.text.tokens import BEGIN, END, PAD, UNKNOWN, drop_tokens, lengths, shift_right
 
 if TYPE_CHECKING:
-    from pushforward.text.networks import LineDecoder
+    from pushforward.text.networks import TextDecoder
 
-UNSAID = [PAD, UNKNOWN, BEGIN]  # tokens that are never read out
+EXCLUDED = [PAD, UNKNOWN, BEGIN]  # tokens that are never generated
 
 
 class TokenDistribution:
-    """The law of lines that a code stands for, for every one of N codes.
+    """The distribution of lines given each of N codes: it has a likelihood and can be decoded greedily.
 
     Arguments:
-        decoder: Who writes.
+        decoder: The network that predicts tokens.
         z: Codes (N, L).
     """
 
-    def __init__(self, decoder: LineDecoder, z: Tensor) -> None:
+    def __init__(self, decoder: TextDecoder, z: Tensor) -> None:
         self.decoder = decoder
         self.z = z
 
@@ -36,37 +36,37 @@ class TokenDistribution:
         return len(self.z)
 
     def logits(self, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
-        """Logits (M, V) of the M places ``kept`` (N, T), each told the tokens ``before`` it (N, T)."""
-        return self.decoder.scores(self.decoder.states(self.z, before, sizes)[kept])
+        """Logits (M, V) at the M places ``kept`` (N, T), given the tokens ``before`` each place (N, T)."""
+        return self.decoder.logits(self.decoder.states(self.z, before, sizes)[kept])
 
     def begin(self) -> Any:
-        """What is remembered before the first token."""
+        """The state before the first token."""
         return self.decoder.begin(self.z)
 
     def next(self, before: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        """Logits (N, V) after the tokens ``before`` (N,), and what is remembered after them."""
+        """Logits (N, V) after the tokens ``before`` (N,), and the state after them."""
         states, memory = self.decoder.step(self.z, before, memory)
-        return self.decoder.scores(states), memory
+        return self.decoder.logits(states), memory
 
     def guided(self, away: TokenDistribution, guidance_scale: float) -> TokenDistribution:
-        """This law, leaning away from another one: see :class:`Guided`."""
+        """This distribution guided away from another one: see :class:`Guided`."""
         return Guided(self, away, guidance_scale)
 
     def log_probs(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities in nats of all tokens of lines (N, T), and the row of each: both of shape (M,).
+        """Log-probabilities in nats of all tokens of lines (N, T) by teacher forcing, and the row of each.
 
-        Padding has neither. Each token is told those before it.
+        Both have shape (M,), where M counts the tokens without padding.
         """
         net = self.decoder
         x = x.long()
         sizes = lengths(x)
         x = x[:, : int(sizes.max())]
-        before = told_before(x)
-        if net.training and net.blank:
-            before = blanked(before, net.blank)
+        before = shift_right(x)
+        if net.training and net.word_dropout:
+            before = drop_tokens(before, net.word_dropout)
         kept = torch.arange(x.shape[1], device=x.device) < sizes.unsqueeze(1)
-        said = self.logits(before, sizes, kept)
-        return -F.cross_entropy(said, x[kept], reduction="none"), kept.nonzero()[:, 0]
+        logits = self.logits(before, sizes, kept)
+        return -F.cross_entropy(logits, x[kept], reduction="none"), kept.nonzero()[:, 0]
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-probability in nats of each line (N, T), shape (N,)."""
@@ -75,36 +75,36 @@ class TokenDistribution:
 
     @torch.no_grad()
     def greedy(self) -> Tensor:
-        """At each place the most likely token: lines (N, T), padded after their end.
+        """Lines (N, T) of the most probable token at each place, padded after their end.
 
-        A line that has not ended in time is cut there.
+        A line that has not ended within T tokens is cut there.
         """
-        longest, memory = self.decoder.longest, self.begin()
+        max_length, memory = self.decoder.max_length, self.begin()
         before = torch.full((len(self.z),), BEGIN, device=self.z.device)
-        x = before.new_full((len(self.z), longest), PAD)
-        open_ = torch.ones_like(before, dtype=torch.bool)
-        for place in range(longest):
-            scores, memory = self.next(before, memory)
-            scores[:, UNSAID] = -torch.inf
-            before = scores.argmax(-1) if place < longest - 1 else torch.full_like(before, END)
-            x[:, place] = torch.where(open_, before, PAD)
-            open_ = open_ & (before != END)
-            if not open_.any():
+        x = before.new_full((len(self.z), max_length), PAD)
+        unfinished = torch.ones_like(before, dtype=torch.bool)
+        for place in range(max_length):
+            logits, memory = self.next(before, memory)
+            logits[:, EXCLUDED] = -torch.inf
+            before = logits.argmax(-1) if place < max_length - 1 else torch.full_like(before, END)
+            x[:, place] = torch.where(unfinished, before, PAD)
+            unfinished = unfinished & (before != END)
+            if not unfinished.any():
                 break
         return x
 
 
 class Guided(TokenDistribution):
-    r"""A law of lines that leans away from another one.
+    r"""A distribution of lines guided away from another one, by a power of the ratio of the two.
 
     .. math:: p_s(x_t \mid x_{<t}) \propto p(x_t \mid x_{<t})^s\, \tilde p(x_t \mid x_{<t})^{1 - s}
 
-    With s = 1 it is the law itself, with 0 the other one. Above 1 only tokens are said that the law itself
-    gives at least a hundredth of what it gives the likeliest that can be said: a ratio of two small
-    probabilities says nothing.
+    With s = 1 it is p itself, with s = 0 the other one. Above 1 only tokens are possible to which p gives at
+    least a hundredth of the probability of the most probable one: the ratio of two small probabilities is
+    unreliable.
 
     Arguments:
-        distribution: The law :math:`p`.
+        distribution: The distribution :math:`p`.
         away: The other one, :math:`\tilde p`, of as many lines.
         guidance_scale: The power s.
 
@@ -124,28 +124,31 @@ class Guided(TokenDistribution):
         self.distribution, self.away, self.guidance_scale = distribution, away, guidance_scale
 
     def mixed(self, own: Tensor, other: Tensor) -> Tensor:
-        r"""Logits (\*, V) of this law from those of both."""
+        r"""Logits (\*, V) of this distribution from those of both."""
         own, other = own.log_softmax(-1), other.log_softmax(-1)
         mixed = torch.lerp(other, own, self.guidance_scale)
         if self.guidance_scale <= 1:
             return mixed
-        unsaid = torch.tensor(UNSAID, device=own.device)
-        likeliest = own.index_fill(-1, unsaid, -torch.inf).amax(-1, keepdim=True)
-        likely = own >= likeliest + math.log(self.PLAUSIBLE)
-        return mixed.masked_fill(~likely, -torch.inf)
+        excluded = torch.tensor(EXCLUDED, device=own.device)
+        most_probable = own.index_fill(-1, excluded, -torch.inf).amax(-1, keepdim=True)
+        plausible = own >= most_probable + math.log(self.PLAUSIBLE)
+        return mixed.masked_fill(~plausible, -torch.inf)
 
     def logits(self, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
+        """Logits (M, V) of this distribution at the M places ``kept`` (N, T)."""
         return self.mixed(
             *(distribution.logits(before, sizes, kept) for distribution in (self.distribution, self.away))
         )
 
     def begin(self) -> tuple[Any, Any]:
+        """The states of both distributions before the first token."""
         return self.distribution.begin(), self.away.begin()
 
     def next(self, before: Tensor, memory: tuple[Any, Any]) -> tuple[Tensor, Any]:
-        own, mine = self.distribution.next(before, memory[0])
-        other, theirs = self.away.next(before, memory[1])
-        return self.mixed(own, other), (mine, theirs)
+        """Logits (N, V) after the tokens ``before`` (N,), and the states of both after them."""
+        own, own_memory = self.distribution.next(before, memory[0])
+        other, other_memory = self.away.next(before, memory[1])
+        return self.mixed(own, other), (own_memory, other_memory)
 
 
 __all__ = ["Guided", "TokenDistribution"]

@@ -1,9 +1,10 @@
-r"""Networks of lines: a line to numbers, and a code to the law of lines.
+r"""Encoders and decoders of text: from a line to numbers, and from a code to the distribution of lines.
 
 .. math:: p(x \mid z) = \prod_t p(x_t \mid x_{<t}, z)
 
-A decoder of lines does not make a line but a law of lines (:class:`~pushforward.text.distribution.TokenDistribution`), which knows the probability of
-given ones and can be read out: it stands wherever a decoder's output stands.
+A decoder of text does not return lines but their distribution
+(:class:`~pushforward.text.distribution.TokenDistribution`), which has a likelihood and can be decoded
+greedily. Models treat it like the output of any other decoder.
 
 References:
     | Generating Sentences from a Continuous Space (Bowman et al., 2016), section 3
@@ -25,7 +26,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from pushforward.text.distribution import TokenDistribution
 from pushforward.text.recurrent import GRU
-from pushforward.text.tokens import blanked, lengths
+from pushforward.text.tokens import drop_tokens, lengths
 
 WIDTH = 256  # of hidden states
 EMBEDDING = 128
@@ -33,97 +34,105 @@ LAYERS = 2  # of transformers
 
 
 def packed(rows: Tensor, sizes: Tensor) -> PackedSequence:
-    r"""Rows (N, T, \*) without what comes after their sizes (N,)."""
+    r"""The first ``sizes`` (N,) elements of rows (N, T, \*), packed."""
     return pack_padded_sequence(rows, sizes.cpu(), batch_first=True, enforce_sorted=False)
 
 
-class LineEncoder(nn.Module, ABC):
+class TextEncoder(nn.Module, ABC):
     """Numbers (N, outputs) from tokens (N, T); padding is never read.
 
     Arguments:
-        pieces: Size of the vocabulary.
-        embedding: Numbers that stand for a token.
-        blank: Share of tokens that are made unknown in training.
+        vocab_size: Number of tokens in the vocabulary.
+        embedding_dim: Dimensions of a token's embedding.
+        word_dropout: Share of tokens that become unknown in training.
     """
 
-    def __init__(self, pieces: int, embedding: int, blank: float) -> None:
+    def __init__(self, vocab_size: int, embedding_dim: int, word_dropout: float) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(pieces, embedding)
-        self.blank = blank
+        self.embedding = nn.Embedding(vocab_size, embedding_dim)
+        self.word_dropout = word_dropout
 
     def forward(self, x: Tensor) -> Tensor:
+        """Numbers (N, outputs) from tokens (N, T)."""
         x = x.long()
         sizes = lengths(x)
         x = x[:, : int(sizes.max())]
-        if self.training and self.blank:
-            x = blanked(x, self.blank)
+        if self.training and self.word_dropout:
+            x = drop_tokens(x, self.word_dropout)
         return self.read(self.embedding(x), sizes)
 
     @abstractmethod
     def read(self, rows: Tensor, sizes: Tensor) -> Tensor:
-        """Numbers from vectors (N, T, embedding), of which the first ``sizes`` (N,) are there."""
+        """Numbers from embeddings (N, T, embedding_dim), the first ``sizes`` (N,) without padding."""
 
 
-class GRULineEncoder(LineEncoder):
-    """A recurrent reader in both directions.
+class GRUEncoder(TextEncoder):
+    """A bidirectional GRU, whose last states are mapped to the outputs.
 
     Arguments:
-        pieces: Size of the vocabulary.
-        outputs: Numbers that come out.
+        vocab_size: Number of tokens in the vocabulary.
+        outputs: Number of outputs.
         width: Units of each direction's hidden state.
-        embedding: Numbers that stand for a token.
-        blank: Share of tokens that are made unknown in training.
+        embedding_dim: Dimensions of a token's embedding.
+        word_dropout: Share of tokens that become unknown in training.
 
     Example:
         >>> from pushforward.text.tokens import END, PAD
-        >>> net = GRULineEncoder(50, 8).eval()
+        >>> net = GRUEncoder(50, 8).eval()
         >>> line = torch.tensor([[7, 9, END]])
         >>> bool(torch.allclose(net(line), net(F.pad(line, (0, 5), value=PAD)), atol=1e-6))
         True
     """
 
     def __init__(
-        self, pieces: int, outputs: int, width: int = WIDTH, embedding: int = EMBEDDING, blank: float = 0.0
+        self,
+        vocab_size: int,
+        outputs: int,
+        width: int = WIDTH,
+        embedding_dim: int = EMBEDDING,
+        word_dropout: float = 0.0,
     ) -> None:
-        super().__init__(pieces, embedding, blank)
-        self.reader = GRU(embedding, width, bidirectional=True)
+        super().__init__(vocab_size, embedding_dim, word_dropout)
+        self.gru = GRU(embedding_dim, width, bidirectional=True)
         self.head = nn.Linear(2 * width, outputs)
 
     def read(self, rows: Tensor, sizes: Tensor) -> Tensor:
-        _, last = self.reader(packed(rows, sizes))
+        """Numbers from the last state of each direction."""
+        _, last = self.gru(packed(rows, sizes))
         return self.head(torch.cat([last[0], last[1]], dim=1))
 
 
-class TransformerLineEncoder(LineEncoder):
-    """A small transformer, of whose states the mean is read.
+class TransformerEncoder(TextEncoder):
+    """A small transformer, the mean of whose states is mapped to the outputs.
 
     Arguments:
-        pieces: Size of the vocabulary.
-        outputs: Numbers that come out.
-        longest: Tokens of a line at most.
-        width: Numbers of a state.
-        layers: Blocks of attention and a perceptron.
-        blank: Share of tokens that are made unknown in training.
+        vocab_size: Number of tokens in the vocabulary.
+        outputs: Number of outputs.
+        max_length: Maximum number of tokens of a line, its end included.
+        width: Dimensions of a state.
+        layers: Number of blocks, each of attention and a perceptron.
+        word_dropout: Share of tokens that become unknown in training.
     """
 
     def __init__(
         self,
-        pieces: int,
+        vocab_size: int,
         outputs: int,
-        longest: int,
+        max_length: int,
         width: int = EMBEDDING,
         layers: int = LAYERS,
-        blank: float = 0.0,
+        word_dropout: float = 0.0,
     ) -> None:
-        super().__init__(pieces, width, blank)
-        self.places = nn.Parameter(torch.randn(longest, width) * width**-0.5)
+        super().__init__(vocab_size, width, word_dropout)
+        self.positions = nn.Parameter(torch.randn(max_length, width) * width**-0.5)
         self.blocks = _blocks(width, layers)
         self.head = nn.Linear(width, outputs)
 
     def read(self, rows: Tensor, sizes: Tensor) -> Tensor:
-        there = torch.arange(rows.shape[1], device=rows.device) < sizes.unsqueeze(1).to(rows.device)
-        states = self.blocks(rows + self.places[: rows.shape[1]], src_key_padding_mask=~there)
-        kept = there.unsqueeze(-1)
+        """Numbers from the mean of the states."""
+        kept = torch.arange(rows.shape[1], device=rows.device) < sizes.unsqueeze(1).to(rows.device)
+        states = self.blocks(rows + self.positions[: rows.shape[1]], src_key_padding_mask=~kept)
+        kept = kept.unsqueeze(-1)
         return self.head(states.masked_fill(~kept, 0).sum(1) / kept.sum(1))
 
 
@@ -134,104 +143,111 @@ def _blocks(width: int, layers: int) -> nn.TransformerEncoder:
     return nn.TransformerEncoder(block, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
 
 
-class LineDecoder(nn.Module, ABC):
-    """The law of lines of T tokens at most for every code (N, L).
+class TextDecoder(nn.Module, ABC):
+    """The distribution of lines of at most T tokens, given each code (N, L).
 
-    What a state says of the next token is compared with the very vectors that stand for tokens.
+    Input embeddings and output weights are shared.
 
     Arguments:
-        pieces: Size of the vocabulary.
-        longest: Tokens of a line at most, its end included.
-        width: Numbers of a state.
-        embedding: Numbers that stand for a token.
-        blank: Share of what was said so far that is made unknown in training, so that the code is needed.
+        vocab_size: Number of tokens in the vocabulary.
+        max_length: Maximum number of tokens of a line, its end included.
+        width: Dimensions of a state.
+        embedding_dim: Dimensions of a token's embedding.
+        word_dropout: Share of the input tokens that become unknown in training, so that the code is needed.
     """
 
-    def __init__(self, pieces: int, longest: int, width: int, embedding: int, blank: float) -> None:
+    def __init__(
+        self, vocab_size: int, max_length: int, width: int, embedding_dim: int, word_dropout: float
+    ) -> None:
         super().__init__()
-        self.longest = longest
-        self.blank = blank
-        self.embedding = nn.Embedding(pieces, embedding)
-        nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
-        self.project = nn.Linear(width, embedding)
-        self.bias = nn.Parameter(torch.zeros(pieces))
+        self.max_length = max_length
+        self.word_dropout = word_dropout
+        self.embedding = nn.Embedding(vocab_size, embedding_dim)
+        nn.init.normal_(self.embedding.weight, std=embedding_dim**-0.5)
+        self.project = nn.Linear(width, embedding_dim)
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
 
     def forward(self, z: Tensor) -> TokenDistribution:
+        """The distribution of lines given codes (N, L)."""
         return TokenDistribution(self, z)
 
-    def scores(self, states: Tensor) -> Tensor:
+    def logits(self, states: Tensor) -> Tensor:
         r"""Logits (\*, V) of the next token."""
         return F.linear(self.project(states), self.embedding.weight, self.bias)
 
     @abstractmethod
     def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
-        """States (N, T, H) from codes and the tokens before each place (N, T); void after ``sizes``."""
+        """States (N, T, H) from codes and the tokens before each place (N, T); undefined after ``sizes``."""
 
     @abstractmethod
     def begin(self, z: Tensor) -> Any:
-        """What is remembered before the first token."""
+        """The memory before the first token."""
 
     @abstractmethod
     def step(self, z: Tensor, before: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        """States (N, H) after the tokens ``before`` (N,), and what is remembered after them."""
+        """States (N, H) after the tokens ``before`` (N,), and the memory after them."""
 
 
-class GRULineDecoder(LineDecoder):
-    """A recurrent writer, to which the code is fed at every step.
+class GRUDecoder(TextDecoder):
+    """A GRU, whose input at every step is the token before and the code.
 
     Arguments:
         latent_dim: Dimensions of a code.
-        pieces: Size of the vocabulary.
-        longest: Tokens of a line at most, its end included.
+        vocab_size: Number of tokens in the vocabulary.
+        max_length: Maximum number of tokens of a line, its end included.
         width: Units of the hidden state.
-        embedding: Numbers that stand for a token.
-        blank: Share of what was said so far that is made unknown in training.
+        embedding_dim: Dimensions of a token's embedding.
+        word_dropout: Share of the input tokens that become unknown in training.
 
     Example:
         >>> from pushforward.text.tokens import END, PAD
-        >>> law = GRULineDecoder(8, pieces=50, longest=6)(torch.zeros(2, 8))
-        >>> law.log_prob(torch.tensor([[7, END, PAD], [7, 9, END]])).shape, law.greedy().shape
+        >>> distribution = GRUDecoder(8, vocab_size=50, max_length=6)(torch.zeros(2, 8))
+        >>> x = torch.tensor([[7, END, PAD], [7, 9, END]])
+        >>> distribution.log_prob(x).shape, distribution.greedy().shape
         (torch.Size([2]), torch.Size([2, 6]))
     """
 
     def __init__(
         self,
         latent_dim: int,
-        pieces: int,
-        longest: int,
+        vocab_size: int,
+        max_length: int,
         width: int = WIDTH,
-        embedding: int = EMBEDDING,
-        blank: float = 0.0,
+        embedding_dim: int = EMBEDDING,
+        word_dropout: float = 0.0,
     ) -> None:
-        super().__init__(pieces, longest, width, embedding, blank)
-        self.first = nn.Linear(latent_dim, width)
-        self.writer = GRU(embedding + latent_dim, width)
+        super().__init__(vocab_size, max_length, width, embedding_dim, word_dropout)
+        self.first_state = nn.Linear(latent_dim, width)
+        self.gru = GRU(embedding_dim + latent_dim, width)
 
     def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
-        fed = torch.cat([self.embedding(before), z.unsqueeze(1).expand(-1, before.shape[1], -1)], dim=-1)
-        states, _ = self.writer(packed(fed, sizes), self.begin(z))
+        """States (N, T, H) after each input token (N, T)."""
+        inputs = torch.cat([self.embedding(before), z.unsqueeze(1).expand(-1, before.shape[1], -1)], dim=-1)
+        states, _ = self.gru(packed(inputs, sizes), self.begin(z))
         padded: Tensor = pad_packed_sequence(states, batch_first=True, total_length=before.shape[1])[0]
         return padded
 
     def begin(self, z: Tensor) -> Tensor:
-        return self.first(z).tanh().unsqueeze(0)
+        """The first hidden state (1, N, H)."""
+        return self.first_state(z).tanh().unsqueeze(0)
 
     def step(self, z: Tensor, before: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        fed = torch.cat([self.embedding(before), z], dim=-1).unsqueeze(1)
-        said, memory = self.writer(fed, memory)
-        return said[:, 0], memory
+        """States (N, H) after one more token, twice: as the output and as the memory."""
+        inputs = torch.cat([self.embedding(before), z], dim=-1).unsqueeze(1)
+        states, memory = self.gru(inputs, memory)
+        return states[:, 0], memory
 
 
-class TransformerLineDecoder(LineDecoder):
-    """A small transformer: each place attends to those before it, and the code is added to every token.
+class TransformerDecoder(TextDecoder):
+    """A small causal transformer; an embedding of the code is added to that of every token.
 
     Arguments:
         latent_dim: Dimensions of a code.
-        pieces: Size of the vocabulary.
-        longest: Tokens of a line at most, its end included.
-        width: Numbers of a state.
-        layers: Blocks of attention and a perceptron.
-        blank: Share of what was said so far that is made unknown in training.
+        vocab_size: Number of tokens in the vocabulary.
+        max_length: Maximum number of tokens of a line, its end included.
+        width: Dimensions of a state.
+        layers: Number of blocks, each of attention and a perceptron.
+        word_dropout: Share of the input tokens that become unknown in training.
 
     References:
         | Attention Is All You Need (Vaswani et al., 2017)
@@ -241,93 +257,102 @@ class TransformerLineDecoder(LineDecoder):
     def __init__(
         self,
         latent_dim: int,
-        pieces: int,
-        longest: int,
+        vocab_size: int,
+        max_length: int,
         width: int = EMBEDDING,
         layers: int = LAYERS,
-        blank: float = 0.0,
+        word_dropout: float = 0.0,
     ) -> None:
-        super().__init__(pieces, longest, width, width, blank)
-        self.code = nn.Linear(latent_dim, width)
-        self.places = nn.Parameter(torch.randn(longest, width) * width**-0.5)
+        super().__init__(vocab_size, max_length, width, width, word_dropout)
+        self.code_embedding = nn.Linear(latent_dim, width)
+        self.positions = nn.Parameter(torch.randn(max_length, width) * width**-0.5)
         self.blocks = _blocks(width, layers)
 
     def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
-        rows = self.embedding(before) + self.places[: before.shape[1]] + self.code(z).unsqueeze(1)
-        ahead = nn.Transformer.generate_square_subsequent_mask(
+        """States (N, T, H) after each input token (N, T)."""
+        embedded = self.embedding(before) + self.positions[: before.shape[1]]
+        rows = embedded + self.code_embedding(z).unsqueeze(1)
+        causal = nn.Transformer.generate_square_subsequent_mask(
             before.shape[1], device=z.device, dtype=z.dtype
         )
-        made: Tensor = self.blocks(rows, mask=ahead, is_causal=True)
-        return made
+        states: Tensor = self.blocks(rows, mask=causal, is_causal=True)
+        return states
 
     def begin(self, z: Tensor) -> Tensor:
+        """No token yet, (N, 0)."""
         return torch.empty(len(z), 0, dtype=torch.int64, device=z.device)
 
     def step(self, z: Tensor, before: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """States (N, H) after one more token, and all tokens so far (N, T)."""
         memory = torch.cat([memory, before.unsqueeze(1)], dim=1)
         sizes = torch.full((len(z),), memory.shape[1])
         return self.states(z, memory, sizes)[:, -1], memory
 
 
-class DecoderPerClass(LineDecoder):
-    """A writer for each label, who share the vectors that stand for tokens.
+class DecoderPerClass(TextDecoder):
+    """One decoder for each class; all of them share the embeddings of tokens.
 
-    Takes codes and, in the last K columns, labels as :class:`~pushforward.networks.conditional.Conditional` appends
-    them; rows of
-    unknown label are the first writer's.
+    The input is a code followed by the K columns of a one-hot label, as
+    :class:`~pushforward.networks.conditional.Conditional` appends them; rows of unknown label use the first
+    decoder.
 
     Arguments:
-        writers: Decoders of codes (N, L), one for each of K labels.
+        decoders: Decoders of codes (N, L), one for each of K classes.
 
     References:
         | Adversarially Regularized Autoencoders (Zhao et al., 2018), section 3, "unaligned transfer"
         | https://arxiv.org/abs/1706.04223
 
     Example:
-        >>> both = DecoderPerClass([GRULineDecoder(8, pieces=50, longest=6) for label in range(2)])
+        >>> both = DecoderPerClass([GRUDecoder(8, vocab_size=50, max_length=6) for label in range(2)])
         >>> both(torch.zeros(3, 8 + 2)).greedy().shape
         torch.Size([3, 6])
     """
 
-    def __init__(self, writers: Sequence[LineDecoder]) -> None:
-        first = writers[0]
-        pieces, embedding = first.embedding.weight.shape
-        super().__init__(pieces, first.longest, first.project.in_features, embedding, first.blank)
-        self.writers = nn.ModuleList(writers)
-        for writer in writers:
-            writer.embedding, writer.project, writer.bias = self.embedding, self.project, self.bias
+    def __init__(self, decoders: Sequence[TextDecoder]) -> None:
+        first = decoders[0]
+        vocab_size, embedding_dim = first.embedding.weight.shape
+        super().__init__(
+            vocab_size, first.max_length, first.project.in_features, embedding_dim, first.word_dropout
+        )
+        self.decoders = nn.ModuleList(decoders)
+        for decoder in decoders:
+            decoder.embedding, decoder.project, decoder.bias = self.embedding, self.project, self.bias
 
-    def hands(self, z: Tensor) -> list[tuple[LineDecoder, Tensor, Tensor]]:
-        """Each writer with its rows (M,) and their codes (M, L)."""
-        labels = z[:, -len(self.writers) :].argmax(1)
-        rows = [(labels == label).nonzero().flatten() for label in range(len(self.writers))]
-        codes = z[:, : -len(self.writers)]
-        writers = (writer for writer in self.writers if isinstance(writer, LineDecoder))
-        return [(writer, some, codes[some]) for writer, some in zip(writers, rows, strict=True) if len(some)]
+    def by_class(self, z: Tensor) -> list[tuple[TextDecoder, Tensor, Tensor]]:
+        """Each decoder that has rows, with the indices (M,) of its rows and their codes (M, L)."""
+        labels = z[:, -len(self.decoders) :].argmax(1)
+        rows = [(labels == label).nonzero().flatten() for label in range(len(self.decoders))]
+        codes = z[:, : -len(self.decoders)]
+        decoders = (decoder for decoder in self.decoders if isinstance(decoder, TextDecoder))
+        return [(decoder, own, codes[own]) for decoder, own in zip(decoders, rows, strict=True) if len(own)]
 
     def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
-        made = z.new_zeros(*before.shape, self.project.in_features)
-        for writer, some, codes in self.hands(z):
-            made[some] = writer.states(codes, before[some], sizes[some.to(sizes.device)])
-        return made
+        """States (N, T, H) after each input token (N, T), of each row's own decoder."""
+        states = z.new_zeros(*before.shape, self.project.in_features)
+        for decoder, own, codes in self.by_class(z):
+            states[own] = decoder.states(codes, before[own], sizes[own.to(sizes.device)])
+        return states
 
     def begin(self, z: Tensor) -> list[Any]:
-        return [writer.begin(codes) for writer, _, codes in self.hands(z)]
+        """The first memory of each decoder."""
+        return [decoder.begin(codes) for decoder, _, codes in self.by_class(z)]
 
     def step(self, z: Tensor, before: Tensor, memory: list[Any]) -> tuple[Tensor, list[Any]]:
-        made, after = z.new_zeros(len(z), self.project.in_features), []
-        for (writer, some, codes), known in zip(self.hands(z), memory, strict=True):
-            made[some], kept = writer.step(codes, before[some], known)
+        """States (N, H) after one more token, and the memory of each decoder."""
+        states, after = z.new_zeros(len(z), self.project.in_features), []
+        for (decoder, own, codes), known in zip(self.by_class(z), memory, strict=True):
+            states[own], kept = decoder.step(codes, before[own], known)
             after.append(kept)
-        return made, after
+        return states, after
 
 
 __all__ = [
     "DecoderPerClass",
-    "GRULineDecoder",
-    "GRULineEncoder",
-    "LineDecoder",
-    "LineEncoder",
-    "TransformerLineDecoder",
-    "TransformerLineEncoder",
+    "GRUDecoder",
+    "GRUEncoder",
+    "TextDecoder",
+    "TextEncoder",
+    "TransformerDecoder",
+    "TransformerEncoder",
 ]

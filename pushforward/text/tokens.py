@@ -1,4 +1,4 @@
-"""Rows of tokens: T whole numbers a line, ``END`` last, and ``PAD`` up to the longest line."""
+"""Rows of tokens: T whole numbers for each line, ``END`` last, and ``PAD`` up to the maximum length."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPECIAL = ("<pad>", "<end>", "<unknown>", "<begin>")
 
 
 def lengths(x: Tensor) -> Tensor:
-    """Tokens in each row (N, T), ``END`` included and padding not, shape (N,).
+    """Number of tokens in each row (N, T), with ``END`` and without padding, shape (N,).
 
     >>> lengths(torch.tensor([[7, 8, END, PAD], [END, PAD, PAD, PAD], [7, 8, 9, 7]]))
     tensor([3, 1, 4])
@@ -24,33 +24,40 @@ def lengths(x: Tensor) -> Tensor:
     return torch.where(ends.any(1), ends.argmax(1) + 1, x.shape[1])
 
 
-def told_before(x: Tensor) -> Tensor:
-    """The token before each of rows (N, T): ``BEGIN`` before the first.
+def shift_right(x: Tensor) -> Tensor:
+    """The token before each token of rows (N, T), ``BEGIN`` before the first: the input of teacher forcing.
 
-    >>> told_before(torch.tensor([[7, 8, END, PAD]]))
+    >>> shift_right(torch.tensor([[7, 8, END, PAD]]))
     tensor([[3, 7, 8, 1]])
     """
     return F.pad(x[:, :-1], (1, 0), value=BEGIN)
 
 
-def padded(rows: Sequence[Sequence[int]], longest: int) -> Tensor:
-    """Rows of one length (N, longest), int64."""
-    x = torch.full((len(rows), longest), PAD)
+def padded(rows: Sequence[Sequence[int]], max_length: int) -> Tensor:
+    """Rows of tokens padded to one length, (N, max_length), int64."""
+    x = torch.full((len(rows), max_length), PAD)
     for place, row in enumerate(rows):
         x[place, : len(row)] = torch.tensor(row)
     return x
 
 
-def blanked(x: Tensor, share: float) -> Tensor:
-    """Tokens of which a share at random is unknown, by torch's own generator; ends and padding stay."""
-    chosen = torch.rand(x.shape, device=x.device) < share
-    return x.masked_fill(chosen & (x > BEGIN), UNKNOWN)
+def drop_tokens(x: Tensor, rate: float) -> Tensor:
+    """Word dropout: each token becomes ``UNKNOWN`` with probability ``rate``; ends and padding stay.
+
+    The draws come from torch's own generator.
+
+    References:
+        | Generating Sentences from a Continuous Space (Bowman et al., 2016), section 3.1
+        | https://arxiv.org/abs/1511.06349
+    """
+    dropped = torch.rand(x.shape, device=x.device) < rate
+    return x.masked_fill(dropped & (x > BEGIN), UNKNOWN)
 
 
-def swapped(x: Tensor, noise: Noise, share: float) -> Tensor:
-    """Rows of which every second one, in the mean, has a share of its tokens swapped for others at random.
+def replace_tokens(x: Tensor, noise: Noise, rate: float) -> Tensor:
+    """Each row with probability 1/2; in it, each token with probability ``rate`` becomes another at random.
 
-    The others are drawn from all of ``x``; ends and padding stay.
+    The replacements are drawn from all tokens of ``x``; ends and padding stay.
 
     References:
         | SwitchOut: an Efficient Data Augmentation Algorithm for Neural Machine Translation (Wang et al.,
@@ -58,16 +65,16 @@ def swapped(x: Tensor, noise: Noise, share: float) -> Tensor:
         | https://arxiv.org/abs/1808.07512
 
     >>> x = torch.tensor([[7, 8, 9, END, PAD], [10, 11, 12, 13, END]])
-    >>> swapped(x, Noise(1), 0.5)
+    >>> replace_tokens(x, Noise(1), 0.5)
     tensor([[ 7,  8,  9,  1,  0],
             [10,  8,  9, 11,  1]])
     """
-    words = x > BEGIN
+    replaceable = x > BEGIN
     rows = noise("rows").uniform(len(x), 1).to(x.device) < 0.5
-    places = noise("places").uniform(*x.shape).to(x.device) < share
-    others = x[words]
-    drawn = (noise("words").uniform(*x.shape).to(x.device) * len(others)).long()
-    return torch.where(rows & places & words, others[drawn], x) if len(others) else x
+    places = noise("places").uniform(*x.shape).to(x.device) < rate
+    tokens = x[replaceable]
+    drawn = (noise("words").uniform(*x.shape).to(x.device) * len(tokens)).long()
+    return torch.where(rows & places & replaceable, tokens[drawn], x) if len(tokens) else x
 
 
 __all__ = [
@@ -76,9 +83,9 @@ __all__ = [
     "PAD",
     "SPECIAL",
     "UNKNOWN",
-    "blanked",
+    "drop_tokens",
     "lengths",
     "padded",
-    "swapped",
-    "told_before",
+    "replace_tokens",
+    "shift_right",
 ]

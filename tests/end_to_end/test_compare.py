@@ -8,8 +8,8 @@ import torch
 
 import pushforward as pf
 from pushforward.errors import ConfigError, DataError, InterruptedRunError
-from pushforward.runs.compare import compare
 from pushforward.runs.cases import Case
+from pushforward.runs.compare import compare
 from pushforward.runs.tables import ComparedRun, table
 
 QUICK = {"steps": 5, "features": "pca", "progress": False}

@@ -17,14 +17,14 @@ from pushforward.rng import Noise
 from pushforward.text.distribution import Guided
 from pushforward.text.networks import (
     DecoderPerClass,
-    GRULineDecoder,
-    GRULineEncoder,
-    TransformerLineDecoder,
-    TransformerLineEncoder,
+    GRUDecoder,
+    GRUEncoder,
+    TransformerDecoder,
+    TransformerEncoder,
 )
-from pushforward.text.tokens import BEGIN, END, PAD, UNKNOWN, blanked, lengths, swapped
+from pushforward.text.tokens import BEGIN, END, PAD, UNKNOWN, drop_tokens, lengths, replace_tokens
 
-PIECES = 20
+VOCAB_SIZE = 20
 
 
 @pytest.fixture(autouse=True)
@@ -32,24 +32,24 @@ def seeded():
     torch.manual_seed(0)
 
 
-def lines(rows=12, longest=9):
-    """Lines of all lengths from 1 to ``longest`` tokens, the last of them END."""
-    x = torch.randint(BEGIN + 1, PIECES, (rows, longest))
-    sizes = torch.arange(rows) % longest + 1
+def lines(rows=12, max_length=9):
+    """Lines of all lengths from 1 to ``max_length`` tokens, the last of them END."""
+    x = torch.randint(BEGIN + 1, VOCAB_SIZE, (rows, max_length))
+    sizes = torch.arange(rows) % max_length + 1
     x[torch.arange(rows), sizes - 1] = END
-    return x.masked_fill(torch.arange(longest) >= sizes.unsqueeze(1), PAD)
+    return x.masked_fill(torch.arange(max_length) >= sizes.unsqueeze(1), PAD)
 
 
 DECODERS = {
-    "gru": lambda: GRULineDecoder(4, PIECES, longest=9, width=16, embedding=8),
-    "transformer": lambda: TransformerLineDecoder(4, PIECES, longest=9, width=16),
+    "gru": lambda: GRUDecoder(4, VOCAB_SIZE, max_length=9, width=16, embedding_dim=8),
+    "transformer": lambda: TransformerDecoder(4, VOCAB_SIZE, max_length=9, width=16),
     "writers": lambda: DecoderPerClass(
-        [GRULineDecoder(2, PIECES, longest=9, width=16, embedding=8) for _ in "ab"]
+        [GRUDecoder(2, VOCAB_SIZE, max_length=9, width=16, embedding_dim=8) for _ in "ab"]
     ),
 }
 ENCODERS = {
-    "gru": lambda: GRULineEncoder(PIECES, 4, width=16, embedding=8),
-    "transformer": lambda: TransformerLineEncoder(PIECES, 4, longest=16, width=16),
+    "gru": lambda: GRUEncoder(VOCAB_SIZE, 4, width=16, embedding_dim=8),
+    "transformer": lambda: TransformerEncoder(VOCAB_SIZE, 4, max_length=16, width=16),
 }
 
 
@@ -74,7 +74,7 @@ def test_the_likelihood_is_the_product_of_steps(decoder):
         state, before, total = decoder.begin(code.unsqueeze(0)), BEGIN, 0.0
         for token in row[: int(lengths(row.unsqueeze(0)))].tolist():
             said, state = decoder.step(code.unsqueeze(0), torch.tensor([before]), state)
-            scores = decoder.scores(said)
+            scores = decoder.logits(said)
             total += scores.log_softmax(-1)[0, token].item()
             before = token
         assert wanted.item() == pytest.approx(total, rel=1e-12)
@@ -82,8 +82,8 @@ def test_the_likelihood_is_the_product_of_steps(decoder):
 
 def test_lines_of_two_tokens_have_total_probability_one(decoder):
     """Of all lines of at most 2 tokens, and all beginnings of 2 that go on, the probabilities add up to 1."""
-    ended = [[END, PAD]] + [[a, END] for a in range(PIECES) if a != END]
-    going = [[a, b] for a, b in itertools.product(range(PIECES), repeat=2) if END not in (a, b)]
+    ended = [[END, PAD]] + [[a, END] for a in range(VOCAB_SIZE) if a != END]
+    going = [[a, b] for a, b in itertools.product(range(VOCAB_SIZE), repeat=2) if END not in (a, b)]
     x = torch.tensor(ended + going)
     z = codes(1).expand(len(x), -1)
     # PAD as a token that is said would be taken for padding by ``lengths`` only after an END.
@@ -124,13 +124,13 @@ def test_greedy_equals_batched_greedy_and_is_the_best_step(decoder):
         state, before = decoder.begin(code.unsqueeze(0)), BEGIN
         for place, token in enumerate(row[: int(lengths(row.unsqueeze(0)))].tolist()):
             said, state = decoder.step(code.unsqueeze(0), torch.tensor([before]), state)
-            scores = decoder.scores(said)
+            scores = decoder.logits(said)
             scores[:, [PAD, UNKNOWN, BEGIN]] = -torch.inf
-            assert token == (END if place == decoder.longest - 1 else scores.argmax().item())
+            assert token == (END if place == decoder.max_length - 1 else scores.argmax().item())
             before = token
 
 
-@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("guidance_scale", [0.0, 0.5, 1.0])
 def test_a_law_that_leans_is_the_normalised_product_of_powers(decoder, guidance_scale):
     """p_s(x_t) ∝ p(x_t)^s p̃(x_t)^(1-s) at every step; with s = 1 and 0 the two laws themselves."""
     x, z, other = lines(), codes(12), codes(12)
@@ -151,9 +151,9 @@ def test_beyond_the_law_only_plausible_tokens_are_said():
     """The largest of log p + (s - 1) log p/p̃ among tokens with at least a hundredth of the largest p."""
     decoder = DECODERS["gru"]().double()
     with torch.no_grad():
-        decoder.bias.copy_(3 * torch.randn(PIECES))
+        decoder.bias.copy_(3 * torch.randn(VOCAB_SIZE))
     guided = Guided(decoder(codes(12)), decoder(codes(12)), 4.0)
-    own, theirs = torch.randn(2, 500, PIECES, dtype=torch.float64) * 2
+    own, theirs = torch.randn(2, 500, VOCAB_SIZE, dtype=torch.float64) * 2
     found = guided.mixed(own, theirs)
     p, other = own.softmax(-1), theirs.softmax(-1)
     plausible = p >= 0.01 * p[:, END].unsqueeze(1).maximum(p[:, BEGIN + 1 :].amax(-1, keepdim=True))
@@ -179,11 +179,11 @@ def test_each_label_has_its_writer_and_all_have_the_same_words():
     z, x = torch.randn(12, 2, dtype=torch.float64), lines()
     y = torch.arange(12) % 3 - 1  # -1 is unknown
     told = Conditional(both, 2)(z, y)
-    for label, writer in enumerate(both.writers):
+    for label, writer in enumerate(both.decoders):
         rows = y.clamp(min=0) == label
         assert torch.allclose(told.log_prob(x)[rows], writer(z[rows]).log_prob(x[rows]), rtol=1e-10)
         assert told.greedy()[rows].equal(writer(z[rows]).greedy())
-    assert both.writers[0].embedding is both.writers[1].embedding is both.embedding
+    assert both.decoders[0].embedding is both.decoders[1].embedding is both.embedding
 
 
 def test_what_is_read_out_ends_once_and_is_padded(decoder):
@@ -206,12 +206,12 @@ def test_the_cost_is_the_negative_log_likelihood_summed_over_tokens(decoder):
 
 def test_words_are_dropped_in_training_alone_and_never_ends(encoder, decoder):
     x, z = lines(500), codes(500)
-    gone = blanked(x, 0.3)
+    gone = drop_tokens(x, 0.3)
     words = x > BEGIN
     assert torch.equal(gone[~words], x[~words])
     share = (gone[words] == UNKNOWN).double().mean().item()
     assert abs(share - 0.3) < 4 * math.sqrt(0.21 / int(words.sum()))
-    decoder.blank = encoder.blank = 0.9
+    decoder.word_dropout = encoder.word_dropout = 0.9
     assert torch.equal(decoder(z).log_prob(x), decoder(z).log_prob(x))
     assert torch.equal(encoder(x), encoder(x))
     assert not torch.equal(decoder.train()(z).log_prob(x), decoder(z).log_prob(x))
@@ -220,26 +220,26 @@ def test_words_are_dropped_in_training_alone_and_never_ends(encoder, decoder):
 
 def test_swapped_words_come_from_the_batch_in_every_second_line():
     x = lines(2000)
-    made = swapped(x, Noise(0), 0.5)
+    made = replace_tokens(x, Noise(0), 0.5)
     words = x > BEGIN
     assert made[~words].equal(x[~words])
     assert set(made.unique().tolist()) <= set(x.unique().tolist())
     touched = (made != x)[:, :5].any(1)[lengths(x) > 6]
     assert touched.float().mean().item() == pytest.approx(0.5 * (1 - (1 - 0.5 * 0.95) ** 5), abs=0.04)
-    assert swapped(x, Noise(0), 0.0).equal(x)
+    assert replace_tokens(x, Noise(0), 0.0).equal(x)
     empty = torch.tensor([[END, PAD]])
-    assert swapped(empty, Noise(0), 0.5).equal(empty)
+    assert replace_tokens(empty, Noise(0), 0.5).equal(empty)
 
 
 def test_dropped_words_are_still_asked_for(decoder):
     """Word dropout hides what was said, not what is to be said: all-unknown inputs give the same targets."""
-    decoder.blank = 1.0 - 1e-9
+    decoder.word_dropout = 1.0 - 1e-9
     x, z = lines(), codes(12)
     hidden = x.masked_fill(x > BEGIN, UNKNOWN)
     net = decoder
     before = F.pad(hidden[:, :-1], (1, 0), value=BEGIN)
     states = net.eval().states(z, before, torch.full((12,), 9))
-    every = net.scores(states).log_softmax(-1).gather(2, x.unsqueeze(2)).squeeze(2)
+    every = net.logits(states).log_softmax(-1).gather(2, x.unsqueeze(2)).squeeze(2)
     wanted = (every * (torch.arange(9) < lengths(x).unsqueeze(1))).sum(1)
     for part in net.modules():
         part.training = part is net  # dropout of other kinds would blur what is compared
@@ -249,7 +249,7 @@ def test_dropped_words_are_still_asked_for(decoder):
 # ------------------------------------------------------------------------------ the language model
 
 
-def brute(x, pieces, order):
+def brute(x, vocab_size, order):
     """Interpolated Kneser-Ney by dictionaries and recursion, as it is written in the books."""
     rows = [
         [BEGIN] * (order - 1) + row[: int(size)]
@@ -268,7 +268,7 @@ def brute(x, pieces, order):
 
     def p(word, context):
         size = len(context) + 1
-        below = p(word, context[1:]) if context else 1 / pieces
+        below = p(word, context[1:]) if context else 1 / vocab_size
         counts = levels[size]
         after = {gram[-1]: count for gram, count in counts.items() if gram[:-1] == context}
         total = sum(after.values())
@@ -286,7 +286,7 @@ def brute(x, pieces, order):
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_kneser_ney_is_what_the_books_say(order):
     x = lines(60)
-    model, p = KneserNey(x, PIECES, order), brute(x, PIECES, order)
+    model, p = KneserNey(x, VOCAB_SIZE, order), brute(x, VOCAB_SIZE, order)
     held = lines(8)
     wanted = []
     for row, size in zip(held.tolist(), lengths(held).tolist(), strict=True):
@@ -301,9 +301,9 @@ def test_kneser_ney_is_what_the_books_say(order):
 def test_kneser_ney_adds_up_to_one():
     """After any beginning of a line, seen or not, the probabilities of all tokens add up to 1."""
     x = lines(60)
-    model = KneserNey(x, PIECES)
+    model = KneserNey(x, VOCAB_SIZE)
     for beginning in ([], x[8, :3].tolist(), [7, 7, 7, 7], [11, 4]):
-        rows = torch.tensor([[*beginning, token] for token in range(PIECES)])
+        rows = torch.tensor([[*beginning, token] for token in range(VOCAB_SIZE)])
         last = np.cumsum(lengths(rows).numpy()) - 1
         # A line that is cut short has no end; its last token is what is asked for.
         assert np.exp(model.log_probs(rows)[last]).sum() == pytest.approx(1, rel=1e-12)
@@ -313,15 +313,15 @@ def test_a_uniform_text_has_the_perplexity_of_its_alphabet():
     """Two-token lines, the first uniform over 16: perplexity 16^(1/2) = 4 a token, as the end is certain."""
     first = torch.arange(4, 20).repeat(400)
     x = torch.stack([first, torch.full_like(first, END)], dim=1)
-    assert KneserNey(x, PIECES).perplexity(x) == pytest.approx(4, rel=0.01)
+    assert KneserNey(x, VOCAB_SIZE).perplexity(x) == pytest.approx(4, rel=0.01)
 
 
 def test_the_order_shrinks_where_keys_would_overflow():
     assert KneserNey(lines(), 2**20).order == 3
     with pytest.raises(DataError, match="at least one line"):
-        KneserNey(torch.zeros(0, 3), PIECES)
+        KneserNey(torch.zeros(0, 3), VOCAB_SIZE)
     with pytest.raises(ConfigError, match="order must be at least 1, got 0"):
-        KneserNey(lines(), PIECES, 0)
+        KneserNey(lines(), VOCAB_SIZE, 0)
 
 
 # ---------------------------------------------------------------------------------------- the scores

@@ -248,9 +248,9 @@ def test_recipes_that_cannot_be(phrases):
     with pytest.raises(ConfigError, match="pairs must be a share from 0 to 1, got 2"):
         RECIPES["transfer-ae"](phrases, pairs=2)
     with pytest.raises(ConfigError, match="writers must be 'one' or 'two', got 'three'"):
-        RECIPES["transfer-ae"](phrases, writers="three")
+        RECIPES["transfer-ae"](phrases, decoders="three")
     with pytest.raises(ConfigError, match="give a decoder of your own, or writers='two', not both"):
-        RECIPES["transfer-ae"](phrases, writers="two", decoder=torch.nn.Identity())
+        RECIPES["transfer-ae"](phrases, decoders="two", decoder=torch.nn.Identity())
     from pushforward.data import open_dataset
 
     with pytest.raises(DataError, match="transfer needs labels of 2 classes, digits has 10"):
@@ -341,13 +341,13 @@ def test_only_text_has_words_to_swap():
 
 def test_each_style_may_have_its_own_writer(phrases):
     """Lines of one label teach nothing to the writer of the other, and everybody shares the words."""
-    model = RECIPES["transfer-ae"](phrases, latent_dim=6, writers="two", pairs=0.0).model
-    mine, other = model.decoder.net.writers
+    model = RECIPES["transfer-ae"](phrases, latent_dim=6, decoders="two", pairs=0.0).model
+    mine, other = model.decoder.net.decoders
     x, y = phrases.train.batch(slice(0, 64))
     s = Square(model.train(), x[y == 0], Noise(0), y[y == 0])
     model.formula(s)["reconstruction"].backward()
-    assert mine.writer.weight_hh_l0.grad.any()
-    assert other.writer.weight_hh_l0.grad is None
+    assert mine.gru.weight_hh_l0.grad.any()
+    assert other.gru.weight_hh_l0.grad is None
     assert model.decoder.net.embedding.weight.grad.any()
 
 
@@ -356,4 +356,4 @@ def test_two_writers_write_text():
 
     rows = torch.rand(100, 3)
     with pytest.raises(ConfigError, match=r"two writers are for text, .* is vector data"):
-        RECIPES["transfer-ae"](open_dataset((rows, torch.arange(100) % 2)), latent_dim=2, writers="two")
+        RECIPES["transfer-ae"](open_dataset((rows, torch.arange(100) % 2)), latent_dim=2, decoders="two")

@@ -7,7 +7,7 @@ import torch
 from scipy.stats import chi2
 
 from benchmarks.translator import Translator, minimum_bayes_risk, rewrite, trimmed
-from pushforward.text.tokens import BEGIN, END, PAD, lengths, told_before
+from pushforward.text.tokens import BEGIN, END, PAD, lengths, shift_right
 
 PIECES, WORDS = 7, (4, 5, 6)
 STYLES = torch.arange(20) % 2
@@ -30,7 +30,7 @@ def translator():
 def nats(model, x, style, lines):
     """Log-probabilities of the tokens of each of the lines (M, T) for one row (1, T), 0 for padding."""
     x, style = x.expand(len(lines), -1), style.expand(len(lines))
-    p, _ = model(*model.read(x), told_before(lines), lengths(lines), style)
+    p, _ = model(*model.read(x), shift_right(lines), lengths(lines), style)
     kept = torch.arange(lines.shape[1]) < lengths(lines).unsqueeze(1)
     return p.gather(2, lines.unsqueeze(2)).squeeze(2).log() * kept
 
@@ -66,7 +66,7 @@ def test_a_width_of_one_takes_the_likeliest_token_at_each_place(translator):
 @torch.no_grad()
 def test_lines_may_be_longer_than_what_is_read(translator):
     short = LINES[:, 2:]  # one word and an end
-    narrow, wide = (translator.search(short, STYLES, longest, 1) for longest in (2, 6))
+    narrow, wide = (translator.search(short, STYLES, max_length, 1) for max_length in (2, 6))
     assert narrow.shape == (20, 2)
     assert wide.shape == (20, 6)
     assert lengths(wide).max() > 2
