@@ -1,4 +1,4 @@
-"""What is shown while long work runs: a live bar on a terminal, a line now and then elsewhere."""
+"""Progress on standard error: a live bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-EVERY = 10.0  # seconds between lines where nobody watches a bar
+EVERY = 10.0  # seconds between two lines where standard error is not a terminal
 
 
 class Bar(Protocol):
-    """Shows how far some work is."""
+    """Shows how much of some work is done."""
 
-    def __call__(self, done: int, total: int, words: str = "") -> None: ...
+    def __call__(self, done: int, total: int, words: str = "") -> None:
+        """Shows that ``done`` of ``total`` units are done, and a few words about them."""
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Prints a line."""
 
 
 class Silent:
     """Shows nothing."""
 
     def __call__(self, done: int, total: int, words: str = "") -> None:
-        pass
+        """Does nothing."""
 
     def say(self, line: str) -> None:
-        pass
+        """Does nothing."""
 
 
 class PlainProgress:
-    """A line every few seconds, for logs."""
+    """Prints a line every few seconds, for logs."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -40,24 +41,26 @@ class PlainProgress:
         self.finished = False
 
     def __call__(self, done: int, total: int, words: str = "") -> None:
+        """Prints a line if the last one is some seconds ago, or all is done."""
         now = time.monotonic()
-        if done < self.done:  # the first word of a pass: what was done before is no measure of speed
+        if done < self.done:  # a new pass begins: what was done before says nothing about its speed
             self.first, self.begun = done, now
         self.done = done
         if now - self.last < EVERY and (done < total or self.finished):
             return
-        self.finished = self.finished or done >= total  # work in several passes says so once
+        self.finished = self.finished or done >= total  # work in several passes is reported finished once
         self.last = now
         seen = done - self.first
-        left = f"{clock((now - self.begun) / seen * (total - done))} left" if seen else ""
+        left = f"{duration((now - self.begun) / seen * (total - done))} left" if seen else ""
         self.say(f"{self.what} {done}/{total}  {words}  {left}".rstrip())
 
     def say(self, line: str) -> None:
+        """Prints a line on standard error."""
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Live:
-    """A rich progress bar."""
+    """Shows a progress bar of rich."""
 
     def __init__(self, what: str) -> None:
         from rich.console import Console
@@ -75,15 +78,22 @@ class Live:
         self.task = self.progress.add_task(what, words="")
 
     def __call__(self, done: int, total: int, words: str = "") -> None:
+        """Moves the bar."""
         self.progress.update(self.task, completed=done, total=total, words=words)
 
     def say(self, line: str) -> None:
+        """Prints a line above the bar."""
         self.progress.console.print(line, highlight=False, markup=False)
 
 
 @contextmanager
 def bar(what: str, show: bool = True) -> Iterator[Bar]:
-    """Something that shows progress and fits where standard error goes."""
+    """Shows the progress of the work within the context, in the way that suits standard error.
+
+    Arguments:
+        what: What the work is called.
+        show: Whether anything is shown.
+    """
     if not show:
         yield Silent()
     elif sys.stderr.isatty():
@@ -94,10 +104,10 @@ def bar(what: str, show: bool = True) -> Iterator[Bar]:
         yield PlainProgress(what)
 
 
-def clock(seconds: float) -> str:
-    """A duration in words.
+def duration(seconds: float) -> str:
+    """A duration in hours, minutes and seconds.
 
-    >>> clock(75), clock(42 * 3600), clock(9)
+    >>> duration(75), duration(42 * 3600), duration(9)
     ('1 min 15 s', '42 h', '9 s')
     """
     minutes, rest = divmod(round(seconds), 60)
@@ -106,3 +116,6 @@ def clock(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+__all__ = ["Bar", "Live", "PlainProgress", "Silent", "bar", "duration"]

@@ -23,17 +23,28 @@ SAMPLES = "decoded draws of the prior"
 class Renderer(ABC):
     """Shows rows of one modality in figures, pages and files.
 
+    A subclass is registered under the name of its modality.
+
     Attributes:
+        modality: The name of the modality.
         suffix: Ending of the file that rows are written to by default; ``.npy`` can always be written.
         shows_grids: Whether samples by class and latent traversals are shown.
         has_previews: Whether samples are written during training.
         pair_columns: Rows to a line of a file that holds pairs of rows.
     """
 
+    modality: ClassVar[str]
     suffix: ClassVar[str]
     shows_grids: ClassVar[bool] = False
     has_previews: ClassVar[bool] = True
     pair_columns: ClassVar[int] = 8
+
+    def __init__(self, vocabulary: Vocabulary | None = None) -> None:
+        self.vocabulary = vocabulary
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        RENDERERS[cls.modality] = cls
 
     def count(self, shown: int, n_held_out: int) -> int:
         """Number of samples to draw where ``shown`` are shown beside ``n_held_out`` held-out rows."""
@@ -84,9 +95,13 @@ class Renderer(ABC):
     def _write(self, rows: Tensor, path: Path, columns: int | None) -> None: ...
 
 
+RENDERERS: dict[str, type[Renderer]] = {}
+
+
 class ImageRenderer(Renderer):
     """Shows images (N, C, H, W) of 1 or 3 channels in grids."""
 
+    modality = "image"
     suffix = ".png"
     shows_grids = True
 
@@ -147,6 +162,7 @@ class ImageRenderer(Renderer):
 class VectorRenderer(Renderer):
     """Shows vectors (N, D) as points in two principal directions of the held-out data."""
 
+    modality = "vector"
     suffix = ".npy"
     has_previews = False
 
@@ -194,15 +210,14 @@ class VectorRenderer(Renderer):
 class TextRenderer(Renderer):
     """Shows rows (N, T) of tokens as lines of text."""
 
+    modality = "text"
     suffix = ".txt"
     pair_columns = 2
     shown: ClassVar[int] = 24  # table rows of lines in a panel
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
-
     def lines(self, rows: Tensor) -> list[str]:
         """The line that each row (N, T) of tokens stands for."""
+        assert self.vocabulary is not None
         return self.vocabulary.lines(rows.reshape(-1, rows.shape[-1]))
 
     def draw_rows(self, figure: Any, plots: RunPlots) -> None:
@@ -252,11 +267,12 @@ class TextRenderer(Renderer):
 
 
 def renderer_for(modality: str, vocabulary: Vocabulary | None = None) -> Renderer:
-    """The renderer of a modality: "image", "vector" or "text"; of text with its vocabulary."""
-    if modality == "text":
-        assert vocabulary is not None
-        return TextRenderer(vocabulary)
-    return {"image": ImageRenderer, "vector": VectorRenderer}[modality]()
+    """The renderer of a modality: "image", "vector" or "text"; of text with its vocabulary.
+
+    >>> renderer_for("image").suffix
+    '.png'
+    """
+    return RENDERERS[modality](vocabulary)
 
 
-__all__ = ["ImageRenderer", "Renderer", "TextRenderer", "VectorRenderer", "renderer_for"]
+__all__ = ["RENDERERS", "ImageRenderer", "Renderer", "TextRenderer", "VectorRenderer", "renderer_for"]

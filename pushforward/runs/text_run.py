@@ -7,8 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pushforward.errors import ConfigError
-from pushforward.runs.rows import read_text_rows
+from pushforward.data.lines import read_lines, tokenise
+from pushforward.errors import ConfigError, DataError
 from pushforward.runs.trained_model import TrainedModel
 from pushforward.text.vocabulary import Vocabulary
 
@@ -31,7 +31,11 @@ class TextRun(TrainedModel):
             ConfigError: If the run is not one on text.
             DataError: If the file cannot be read, or no line fits.
         """
-        return read_text_rows(Path(path), self.shape[0], self._need_vocabulary())
+        length = self.shape[0]
+        found = tokenise(self._need_vocabulary(), read_lines(Path(path)).lines, length, f"of {path}")
+        if not found.rows:
+            raise DataError(f"{path}: no line has 1 to {length - 1} tokens")
+        return found.x, found.note
 
     def _need_vocabulary(self) -> Vocabulary:
         if self.vocabulary is None:
