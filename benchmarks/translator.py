@@ -30,7 +30,7 @@ from torch.nn.utils.rnn import pad_packed_sequence
 
 from pushforward.data import Dataset, open_dataset
 from pushforward.evaluation.text import StyleJudge, moved, sentence_bleu
-from pushforward.files import replace_text
+from pushforward.files import write_atomic
 from pushforward.rng import Noise
 from pushforward.text.networks import packed
 from pushforward.text.recurrent import GRU
@@ -275,7 +275,7 @@ def main() -> None:
         load_model(model, kept)
         torch.manual_seed(seed)
         rewritten = rewrite(model, words, test.x, 1 - test.y)
-        replace_text(kept.with_suffix(".json"), json.dumps(rewritten, indent=1))
+        write_atomic(kept.with_suffix(".json"), json.dumps(rewritten, indent=1))
         found = moved(data, style_classifier, test.x, test.y, test.paired, rewritten)
         print(json.dumps({"seed": seed, "steps": arguments.steps, **found}, indent=1), flush=True)
 

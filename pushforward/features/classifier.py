@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from pushforward.data.dataset import Dataset
 from pushforward.errors import CheckpointError, DataError, reason
 from pushforward.features.base import Features
+from pushforward.files import write_atomic
 from pushforward.networks import conv_encoder, mlp
 from pushforward.rng import Noise
 
@@ -154,9 +155,7 @@ def save_classifier(model: Classifier, folder: Path) -> None:
         "classifier.json": (json.dumps(asdict(model.about), indent=1) + "\n").encode(),
     }
     for name, content in files.items():
-        stage = folder / f".{name}.{os.getpid()}"
-        stage.write_bytes(content)
-        stage.replace(folder / name)
+        write_atomic(folder / name, content)
 
 
 def load_classifier(folder: Path) -> Classifier:

@@ -22,7 +22,7 @@ from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.fetch import VARIABLE
 from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest
-from pushforward.files import replace_text
+from pushforward.files import write_atomic
 from pushforward.recipes import RECIPES, Recipe
 from pushforward.report.progress import Bar, bar
 from pushforward.rng import Noise
@@ -273,8 +273,8 @@ def _prepare(
     loop.total = config["total_steps"] or _steps(budget, loop, built.training.epochs, show)
     config["total_steps"] = loop.total
     if dataset.vocabulary:
-        replace_text(folder / "vocabulary.json", dataset.vocabulary.text)
-    replace_text(folder / "config.json", json.dumps(config, indent=1) + "\n")
+        write_atomic(folder / "vocabulary.json", dataset.vocabulary.text)
+    write_atomic(folder / "config.json", json.dumps(config, indent=1) + "\n")
 
 
 @contextmanager

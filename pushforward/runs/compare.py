@@ -18,7 +18,7 @@ from pushforward.errors import ConfigError, InterruptedRunError, check_int
 from pushforward.evaluation.sections import USUAL, check_sections
 from pushforward.evaluation.table import TABLE
 from pushforward.features.base import open_features
-from pushforward.files import replace_text
+from pushforward.files import write_atomic
 from pushforward.report.page import render
 from pushforward.report.panels import Panel, curves_panel
 from pushforward.report.progress import bar
@@ -74,10 +74,10 @@ class RunComparison:
             }
             for one in self.runs
         ]
-        replace_text(self.path / "comparison.json", json.dumps(about, indent=1) + "\n")
+        write_atomic(self.path / "comparison.json", json.dumps(about, indent=1) + "\n")
         parts = [f"## {name}\n\n{found.markdown()}\n\n{found.note}\n" for name, found in self.tables.items()]
-        replace_text(self.path / "comparison.md", "\n".join(parts))
-        replace_text(self.path / "report.html", self._page())
+        write_atomic(self.path / "comparison.md", "\n".join(parts))
+        write_atomic(self.path / "report.html", self._page())
 
     def _page(self) -> str:
         groups = []

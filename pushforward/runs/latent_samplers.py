@@ -29,7 +29,7 @@ from pushforward.data.dataset import Split
 from pushforward.distributions import FlowPrior, MixturePrior, Prior
 from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, reason
 from pushforward.evaluation.context import chunks
-from pushforward.files import replace_bytes
+from pushforward.files import write_atomic
 from pushforward.models import Model
 from pushforward.rng import Noise
 from pushforward.square import Square
@@ -200,7 +200,7 @@ def save_sampler(folder: Path, name: str, prior: Prior, key: Mapping[str, Any]) 
         about["settings"] = prior.settings
     files = {".safetensors": weights, ".json": (json.dumps(about, indent=1) + "\n").encode()}
     for ending, content in files.items():
-        replace_bytes(folder / f"{name}-{key['step']}{ending}", content)
+        write_atomic(folder / f"{name}-{key['step']}{ending}", content)
 
 
 def read_sampler(folder: Path, name: str, key: Mapping[str, Any]) -> Prior | None:

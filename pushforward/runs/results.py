@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.evaluation.sections import SECTIONS, VERSION
-from pushforward.files import replace_text
+from pushforward.files import write_atomic
 from pushforward.runs.latent_samplers import PRIOR
 
 
@@ -66,7 +66,7 @@ def write_results(
     before = {name: kept[name] for name in kept["metrics"] if name in kept}
     written = finite({"run": str(folder), **key, "metrics": names, **before, **results})
     text = json.dumps(written, indent=1, allow_nan=False)
-    replace_text(folder / results_name(key["sampler"]), text + "\n")
+    write_atomic(folder / results_name(key["sampler"]), text + "\n")
     return json.loads(text)
 
 

@@ -13,7 +13,7 @@ from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.diagnosis import ROWS, Diagnosis, Finding, diagnose
 from pushforward.evaluation.sections import USUAL, evaluate
 from pushforward.features.base import Progress, open_features
-from pushforward.files import replace_text
+from pushforward.files import write_atomic
 from pushforward.metrics.latent_fit import least_gaussian_plane
 from pushforward.report.overview import overview
 from pushforward.report.page import run_page
@@ -129,7 +129,7 @@ class Run(LatentExplorer, TextRun):
         results = self.evaluate_once(features=features, progress=progress)
         findings = self.doctor(features=features, progress=progress)
         page = run_page(self.plots(), self.renderer, results, findings, self.config)
-        replace_text(self.path / "report.html", page)
+        write_atomic(self.path / "report.html", page)
         return self.path / "report.html"
 
     def overview(self) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from pushforward.errors import CheckpointError
+from pushforward.files import write_folder_atomic
 
 KEEP = 2
 Tensors = Mapping[str, Mapping[str, Tensor]]
@@ -26,11 +26,6 @@ Tensors = Mapping[str, Mapping[str, Tensor]]
 
 def write(folder: Path, step: int, tensors: Tensors, numbers: Mapping[str, Any]) -> Path:
     """Writes ``folder/<step>``, then removes all but the newest :data:`KEEP`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.glob(".tmp-*"):
-        shutil.rmtree(left_over)
-    stage, place = folder / f".tmp-{step}", folder / f"{step:08d}"
-    stage.mkdir()
     files = {
         f"{name}.safetensors": save({key: value.contiguous().cpu() for key, value in part.items()})
         for name, part in tensors.items()
@@ -38,16 +33,8 @@ def write(folder: Path, step: int, tensors: Tensors, numbers: Mapping[str, Any])
     files["state.json"] = json.dumps(dict(numbers), indent=1).encode()
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     files["manifest.json"] = json.dumps({"schema": 1, "sha256": sums}, indent=1).encode()
-    for name, content in files.items():
-        with open(stage / name, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    sync(stage)
-    if place.exists():  # the same step saved again: the content is the same
-        shutil.rmtree(place)
-    stage.rename(place)
-    sync(folder)
+    place = folder / f"{step:08d}"
+    write_folder_atomic(place, files)
     for old in sorted(steps(folder))[:-KEEP]:
         shutil.rmtree(folder / f"{old:08d}")
     return place
@@ -95,12 +82,3 @@ def steps(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
     return [int(place.name) for place in folder.iterdir() if place.name.isdigit()]
-
-
-def sync(folder: Path) -> None:
-    """Makes renames in a folder outlast a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import torch
 
 from pushforward.errors import CheckpointError, InterruptedRunError
-from pushforward.files import replace_text
+from pushforward.files import write_atomic
 from pushforward.training import checkpoints
 from pushforward.training.loop import Loop
 from pushforward.training.monitor import watch
@@ -78,7 +78,7 @@ class Trainer:
         self.sums, self.count = dict(numbers["sums"]), int(numbers["count"])
         self.health.warned = set(numbers["warned"])
         kept = [line for line in read_history(self.history) if line["step"] <= self.loop.step]
-        replace_text(self.history, "".join(json.dumps(line) + "\n" for line in kept))
+        write_atomic(self.history, "".join(json.dumps(line) + "\n" for line in kept))
 
     def save(self) -> None:
         """Writes a checkpoint of this step."""
@@ -95,7 +95,7 @@ class Trainer:
         """
         loop = self.loop
         if loop.step == 0:
-            replace_text(self.history, "")  # a run killed before its first checkpoint may have left lines
+            write_atomic(self.history, "")  # a run killed before its first checkpoint may have left lines
         line_every = max(1, loop.total // LINES)
         picture_every = line_every * max(1, loop.total // (PICTURES * line_every))
         begun = saved = time.monotonic()
