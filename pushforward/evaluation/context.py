@@ -1,19 +1,19 @@
-"""What a model shows its judges: rows held out, rows made, their features and codes; each made once.
+"""What metrics are computed from: held-out rows, samples, their features and codes, each computed once.
 
-As with the square, a thing is made when it is first asked for: a model without an encoder is never asked
-for codes, and data without labels never for a classifier.
+As in the square, each is computed when it is first asked for: a model without an encoder is never asked for
+codes, and data without labels never for a classifier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pushforward.data.dataset import Batch, Dataset, Split
 from pushforward.data.modality import Modality, modality
+from pushforward.data.dataset import Batch, Dataset, Split
 from pushforward.distributions import Distribution, Gaussian, Implicit, Prior
 from pushforward.errors import check_int
 from pushforward.features.base import Features, Progress, extract, open_features
@@ -42,7 +42,7 @@ def chunks(rows: int) -> Iterator[slice]:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Rows as judges see them: features (N, D), and for images the sharpness of each (N,)."""
+    """Features (N, D) of rows, and for images the sharpness of each (N,)."""
 
     features: Tensor
     sharpness: Tensor | None
@@ -50,30 +50,35 @@ class FeatureSet:
 
 @dataclass(frozen=True)
 class EncodedSet:
-    """Held-out rows through the model: one drawn code each, its law, and what it costs to come back.
+    """Held-out rows through encoder and decoder.
 
-    ``errors`` (N,) are squared errors, of text the tokens that differ; ``lines`` (N, T) is text come back.
+    Attributes:
+        codes: One drawn code of each row, (N, L).
+        distributions: The distributions of the codes.
+        errors: The error of each reconstruction, (N,): see :meth:`~pushforward.data.modality.Modality.errors`.
+        reconstructions: Features of the reconstructions.
+        lines: The reconstructions themselves, of text, (N, T).
     """
 
     codes: Tensor
     distributions: Distribution
     errors: Tensor
-    back: FeatureSet
+    reconstructions: FeatureSet
     lines: Tensor | None = None
 
 
 class EvaluationContext:
-    """A model at rest and data, and all that can be asked of them.
+    """A model in evaluation mode and data, and everything that metrics are computed from.
 
     Arguments:
-        model: Who is judged, in evaluation mode.
-        data: Its data set; rows held out are what everything is compared with.
+        model: The model, in evaluation mode.
+        data: Its data set; everything is compared with the held-out rows.
         features: What samples are compared by: see :func:`~pushforward.features.base.open_features`.
-        rows: At most so many held-out rows, and as many samples.
-        seed: Which samples, codes and rows.
+        n_samples: Number of held-out rows, at most, and of samples.
+        seed: Seed of the choice of rows, and of samples and codes.
         test_sizes: Rows in each two-sample test of codes.
         progress: Called with (done, total) within every pass over the rows.
-        prior: The law that samples are decoded from, if not the model's own.
+        prior: The distribution that samples are decoded from, if not the model's own prior.
     """
 
     def __init__(
@@ -81,7 +86,7 @@ class EvaluationContext:
         model: Model,
         data: Dataset,
         features: object = "auto",
-        rows: int = 10_000,
+        n_samples: int = 10_000,
         seed: int = 0,
         test_sizes: Sequence[int] = TEST_SIZES,
         progress: Progress | None = None,
@@ -89,7 +94,7 @@ class EvaluationContext:
     ) -> None:
         self.model = model
         self.data = data
-        self.rows = min(check_int("rows", rows, least=2), len(data.test))
+        self.n_samples = min(check_int("n_samples", n_samples, least=2), len(data.test))
         self.seed = seed
         self.noise = Noise(seed, "evaluate")
         self.test_sizes = tuple(test_sizes)
@@ -98,8 +103,13 @@ class EvaluationContext:
         self.images = can_be_judged(data.shape)
         self.device = model.prior.device_buffer.device
         self._features = features
-        # In random order: files are often sorted, and the match of a chunk must be that of a fair sample.
-        self.order = self.noise("rows").permutation(len(data.test))[: self.rows]
+        # In random order: files are often sorted, and the discrepancy of a chunk must be that of a fair sample.
+        self.order = self.noise("rows").permutation(len(data.test))[: self.n_samples]
+
+    @property
+    def modality(self) -> Modality:
+        """The modality of the data."""
+        return modality(self.data.modality)
 
     @lazy
     def features(self) -> Features:
@@ -113,24 +123,24 @@ class EvaluationContext:
 
     @lazy
     def samples(self) -> FeatureSet:
-        """As many decoded draws of the prior, or of the law that stands for it."""
+        """As many decoded draws of the prior, or of the distribution that replaces it."""
         return self.show(self.drawn())
 
     @lazy
     def learnt(self) -> FeatureSet:
         """As many training rows: what a perfect sampler would score."""
-        count = min(self.rows, len(self.data.train))
+        count = min(self.n_samples, len(self.data.train))
         order = self.noise("training rows").permutation(len(self.data.train))[:count]
         return self.show(self.batches(self.data.train, order))
 
     @property
     def objective(self) -> dict[str, float]:
-        """The formula's terms on held-out rows with drawn codes, a mean over chunks."""
+        """The terms of the objective on held-out rows with drawn codes, a mean over chunks."""
         return self.watched[0]
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """What is worth watching beside the terms (:meth:`Model.diagnostics`), a mean over chunks."""
+        """The diagnostics next to the terms (:meth:`Model.diagnostics`), a mean over chunks."""
         return self.watched[1]
 
     @lazy
@@ -139,14 +149,14 @@ class EvaluationContext:
         means: tuple[dict[str, float], dict[str, float]] = ({}, {})
         with torch.inference_mode():
             for part, square in self.squares():
-                share = (part.stop - part.start) / self.rows
+                share = (part.stop - part.start) / self.n_samples
                 for mean, look in zip(means, (self.model.formula, self.model.diagnostics), strict=True):
                     for name, value in look(square).items():
                         mean[name] = mean.get(name, 0.0) + value.item() * share
         return means
 
     @lazy
-    def coded(self) -> EncodedSet:
+    def encoded(self) -> EncodedSet:
         """The held-out rows through encoder and decoder; only of models that encode."""
         distributions: list[Distribution] = []
         codes: list[Tensor] = []
@@ -169,35 +179,30 @@ class EvaluationContext:
             back = torch.cat(lines) if lines else None
             return EncodedSet(torch.cat(codes), _joined(distributions), torch.cat(errors), shown, back)
 
-    @property
-    def modality(self) -> Modality:
-        """The modality of the data."""
-        return modality(self.data.modality)
-
     def held_out(self) -> Iterator[Tensor]:
         """The held-out rows, in parts."""
         return self.batches(self.data.test, self.order)
 
     def drawn(self) -> Iterator[Tensor]:
-        """As many samples, in parts; models that are told labels are told those of the held-out rows."""
+        """As many samples, in parts; conditional models take the labels of the held-out rows."""
         noise = self.noise("samples")
-        for part in chunks(self.rows):
+        for part in chunks(self.n_samples):
             y = self.data.test.batch(self.order[part]).y if self.model.n_conditions else None
             yield self.model.sample(part.stop - part.start, noise.rows(part.start), y, self.prior)
 
     def batches(self, split: Split, order: Tensor) -> Iterator[Tensor]:
-        """Rows of a split, in parts, where the model is."""
+        """Rows of a split, in parts, on the device of the model."""
         for x, _ in self.labelled(split, order):
             yield x
 
     def labelled(self, split: Split, order: Tensor) -> Iterator[Batch]:
-        """Rows of a split with their labels, in parts, where the model is."""
+        """Rows of a split with their labels, in parts, on the device of the model."""
         for part in chunks(len(order)):
             yield split.batch(order[part]).to(self.device)
 
     def squares(self) -> Iterator[tuple[slice, Square]]:
         """The squares of the held-out rows, in parts."""
-        parts = zip(chunks(self.rows), self.labelled(self.data.test, self.order), strict=True)
+        parts = zip(chunks(self.n_samples), self.labelled(self.data.test, self.order), strict=True)
         for part, (x, y) in parts:
             yield part, Square(self.model, x, self.noise.rows(part.start), y)
 
@@ -214,14 +219,14 @@ class EvaluationContext:
                 yield x
                 done += len(x)
                 if self.progress:
-                    self.progress(done, self.rows)
+                    self.progress(done, self.n_samples)
 
         features = extract(self.features, watched())
         return FeatureSet(features, torch.cat(sharp) if self.images else None)
 
 
 def _joined(distributions: list[Distribution]) -> Distribution:
-    """The law of all rows from those of parts; only a Gaussian stays one, and knows its density."""
+    """The distribution of all rows from those of parts; only a Gaussian stays one, and has a density."""
     center = torch.cat([distribution.center.cpu() for distribution in distributions])
     gaussian = [distribution for distribution in distributions if isinstance(distribution, Gaussian)]
     if len(gaussian) == len(distributions):
@@ -229,7 +234,4 @@ def _joined(distributions: list[Distribution]) -> Distribution:
     return Implicit(lambda noise: center, lambda: center)
 
 
-Section = Callable[[EvaluationContext], dict[str, object] | None]
-"""A question to a model: figures by name, or None where the model or the data do not allow it."""
-
-__all__ = ["EncodedSet", "EvaluationContext", "FeatureSet", "Section", "chunks"]
+__all__ = ["EncodedSet", "EvaluationContext", "FeatureSet", "chunks"]

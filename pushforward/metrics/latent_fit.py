@@ -44,16 +44,16 @@ class LatentFit:
         least_gaussian: How far mean and covariance are off in the plane where they are furthest
             (:func:`least_gaussian_plane`); ``least_gaussian_prior`` is what draws of the prior score.
         least_gaussian_prior: See there.
-        coverage: The share of the prior's draws that have a code among their five nearest draws' radius;
-            ``coverage_prior`` is what fresh draws reach. Less means holes, where the decoder never learnt.
-        coverage_prior: See there.
-        active: Dimensions whose centres vary with the data, by more than 1 % of the prior's variance.
-        dead: The numbers of the others.
+        prior_coverage: The share of the prior's draws that have a code among their five nearest draws' radius;
+            ``prior_coverage_reference`` is what fresh draws reach. Less means holes, where the decoder never learnt.
+        prior_coverage_reference: See there.
+        active_units: Dimensions whose centres vary with the data, by more than 1 % of the prior's variance.
+        inactive_units: The numbers of the others.
         mmd: Seven-scale MMD², U-statistic, over all rows; negative values are as good as 0.
-        rows: How many codes that was.
-        tests: For each size of sample, ``rows`` and ``p_value``: the chance of an MMD² as large if
+        n_samples: Number of codes.
+        tests: For each size of sample, ``n_samples`` and ``p_value``: the chance of an MMD² as large if
             codes followed the prior, by permutation.
-        idle_log_var: The mean log-variance, for Gaussian laws, of the dimension whose centres vary least, in
+        least_active_log_var: The mean log-variance, for Gaussian laws, of the dimension whose centres vary least, in
             units of the prior: 0 where it holds the prior's noise; else None.
         kl: The mean KL of a code's law from the prior in nats, for Gaussian laws; else None.
         mutual_information: The part of it that is I(X; Z), at most ``information_limit``.
@@ -71,14 +71,14 @@ class LatentFit:
     radius_distance: float
     least_gaussian: float
     least_gaussian_prior: float
-    coverage: float | None
-    coverage_prior: float | None
-    active: int
-    dead: tuple[int, ...]
+    prior_coverage: float | None
+    prior_coverage_reference: float | None
+    active_units: int
+    inactive_units: tuple[int, ...]
     mmd: float
-    rows: int
+    n_samples: int
     tests: tuple[dict[str, float], ...]
-    idle_log_var: float | None = None
+    least_active_log_var: float | None = None
     kl: float | None = None
     mutual_information: float | None = None
     information_limit: float | None = None
@@ -111,7 +111,7 @@ def latent_fit(
     """
     if codes.ndim != 2 or codes.shape[1] != prior.latent_dim or len(codes) < 2:
         raise DataError(
-            f"codes must have shape (N, {prior.latent}) with N of at least 2, got {tuple(codes.shape)}"
+            f"codes must have shape (N, {prior.latent_dim}) with N of at least 2, got {tuple(codes.shape)}"
         )
     from scipy.stats import ks_2samp
 
@@ -140,27 +140,29 @@ def latent_fit(
         radius_distance=float(ks_2samp(norms.numpy(), norms_given.numpy()).statistic),
         least_gaussian=least_gaussian_plane(codes, given, noise)[1],
         least_gaussian_prior=least_gaussian_plane(fresh, given, noise)[1],
-        coverage=prdc(codes[few], given[few]).coverage if rows > 5 else None,
-        coverage_prior=prdc(fresh[few], given[few]).coverage if rows > 5 else None,
-        active=int(active.sum()),
-        dead=tuple((~active).nonzero().flatten().tolist()),
+        prior_coverage=prdc(codes[few], given[few]).coverage if rows > 5 else None,
+        prior_coverage_reference=prdc(fresh[few], given[few]).coverage if rows > 5 else None,
+        active_units=int(active.sum()),
+        inactive_units=tuple((~active).nonzero().flatten().tolist()),
         mmd=mmd(codes, given).item(),
-        rows=rows,
+        n_samples=rows,
         tests=tuple(
             {
-                "rows": size,
+                "n_samples": size,
                 "p_value": permutation_test(mmd, codes[order[:size]], given[order[:size]], noise(size)),
             }
             for size in sizes
         ),
-        idle_log_var=_idle(distributions, prior) if isinstance(distributions, Gaussian) else None,
+        least_active_log_var=_least_active(distributions, prior)
+        if isinstance(distributions, Gaussian)
+        else None,
         **(information or {}),
     )
 
 
-def _idle(distributions: Gaussian, prior: Prior) -> float:
-    idle = distributions.center.var(0, correction=0).argmin()
-    return distributions.log_var.mean(0)[idle].item() - math.log(prior.variance)
+def _least_active(distributions: Gaussian, prior: Prior) -> float:
+    least = distributions.center.var(0, correction=0).argmin()
+    return distributions.log_var.mean(0)[least].item() - math.log(prior.variance)
 
 
 def least_gaussian_plane(

@@ -10,8 +10,8 @@ from typing import Any
 
 from pushforward.distributions import Prior
 from pushforward.evaluation.context import EvaluationContext
-from pushforward.evaluation.diagnosis import ROWS, Diagnosis, Finding, diagnose
-from pushforward.evaluation.sections import USUAL, evaluate
+from pushforward.evaluation import default_metrics, diagnose, evaluate
+from pushforward.evaluation.diagnosis import ROWS, Diagnosis, Finding
 from pushforward.features.base import Progress, open_features
 from pushforward.files import write_atomic
 from pushforward.metrics.latent_fit import least_gaussian_plane

@@ -1,0 +1,161 @@
+"""Style transfer: held-out lines rewritten in the other style; of models that are conditional on two
+styles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.data.dataset import Dataset
+from pushforward.evaluation.bleu import BLEU_SETTINGS, bleu
+from pushforward.evaluation.context import EvaluationContext, chunks
+from pushforward.evaluation.registry import MetricSpec, metric_group
+from pushforward.models import decode_as
+
+GUIDANCE_SCALES = (1, 2, 5)
+
+
+class StyleClassifier:
+    """A linear classifier of lines by words and pairs of words, that no model is trained against.
+
+    Arguments:
+        lines: Lines to learn from.
+        y: Their styles.
+    """
+
+    def __init__(self, lines: Sequence[str], y: Tensor) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+
+        bag = TfidfVectorizer(lowercase=True, token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
+        self.model = make_pipeline(bag, LogisticRegression(C=10.0, max_iter=1000)).fit(list(lines), y.numpy())
+
+    def accuracy(self, lines: Sequence[str], y: Tensor) -> float:
+        """The share of lines that are judged to be of style y (N,)."""
+        return float((self.model.predict(list(lines)) == y.numpy()).mean())
+
+
+def _rows(found: Mapping[str, Any]) -> Iterator[str]:
+    for name in (key for key in found if key.startswith("to_")):
+        for way, row in found[name].items():
+            shown = ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in row.items())
+            yield f"{name.replace('_', ' ')}, {way}: {shown}"
+    yield (
+        f"the style classifier is right on {found['style_classifier_accuracy']:.1%} of real lines; "
+        f"BLEU: {found['bleu_settings']}"
+    )
+
+
+@metric_group(
+    "transfer",
+    100,
+    MetricSpec(
+        "style accuracy",
+        ("transfer", "made", "style_accuracy"),
+        "share of transferred lines that are classified as the wanted style",
+        1,
+        ("copying", ("transfer", "copied", "style_accuracy")),
+        column=310,
+    ),
+    MetricSpec(
+        "self-BLEU with the source",
+        ("transfer", "made", "source_bleu"),
+        "percent, transferred lines with their sources",
+        column=311,
+    ),
+    MetricSpec(
+        "BLEU with the reference",
+        ("transfer", "made", "reference_bleu"),
+        "percent, transferred lines with the same lines in the wanted style",
+        1,
+        ("copying", ("transfer", "copied", "reference_bleu")),
+        column=312,
+    ),
+    default=True,
+    sentences=_rows,
+)
+def transfer(context: EvaluationContext) -> dict[str, Any] | None:
+    """What becomes of held-out lines told in another style; of models that are told styles, and of 2 styles.
+
+    For each direction, and as the mean of both, the row of the model and the row of copying: the share that
+    an independent judge takes for the style that was wanted, the BLEU with the source, and with the same line
+    in that style where held-out lines are pairs. "guidance scale 2" and so on are of lines that lean away
+    from their own style. ``style_classifier_accuracy`` is the share of real held-out lines that the judge
+    takes for what they are.
+    """
+    data, model = context.data, context.model
+    words, train = data.vocabulary, data.train
+    if (
+        words is None
+        or model.n_conditions != 2
+        or not model.has_encoder
+        or train.y is None
+        or data.test.y is None
+    ):
+        return None
+    x, y = data.test.x[context.order], data.test.y[context.order]
+    parts: dict[str, list[Tensor]] = {}
+    with torch.inference_mode():
+        for part in chunks(len(x)):
+            own = y[part].to(context.device)
+            codes = model.encode(x[part].to(context.device), y=own)
+            for guidance_scale in GUIDANCE_SCALES:
+                name = "made" if guidance_scale == 1 else f"guidance scale {guidance_scale}"
+                parts.setdefault(name, []).append(decode_as(model, codes, own, 1 - own, guidance_scale).cpu())
+    paired = None if data.test.paired is None else data.test.paired[context.order]
+    style_classifier = StyleClassifier(words.lines(train.x), train.y)
+    told = {name: words.lines(torch.cat(lines)) for name, lines in parts.items()}
+    return moved(data, style_classifier, x, y, paired, told)
+
+
+def moved(
+    data: Dataset,
+    style_classifier: StyleClassifier,
+    x: Tensor,
+    y: Tensor,
+    paired: Tensor | None,
+    told: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
+    """The figures of lines x (N, T) of styles y (N,) that were told in the other style, by each of some ways.
+
+    ``told`` has what they became by the name of each way; ``paired`` (N, T) are the same lines in the other
+    style, -1 where none is known.
+    """
+    assert data.vocabulary is not None
+    say = data.vocabulary.lines
+    given = say(x)
+    ways = {**told, "copied": given}
+    result: dict[str, Any] = {
+        "bleu_settings": BLEU_SETTINGS,
+        "style_classifier_accuracy": style_classifier.accuracy(given, y),
+    }
+    for style, name in enumerate(data.labels):
+        rows = (y == 1 - style).nonzero().flatten()
+        if not len(rows):
+            continue
+        wanted = torch.full((len(rows),), style)
+        known = [] if paired is None else rows[paired[rows, 0] >= 0].tolist()
+        truth = [] if paired is None else say(paired[known])
+        for who, lines in ways.items():
+            here = _at(lines, rows.tolist())
+            row = {
+                "style_accuracy": style_classifier.accuracy(here, wanted),
+                "source_bleu": bleu(here, _at(given, rows.tolist())),
+            }
+            if known:
+                row["reference_bleu"] = bleu(_at(lines, known), truth)
+            result.setdefault(f"to_{name}", {})[who] = row
+    for who in ways:
+        both = [result[f"to_{name}"][who] for name in data.labels if f"to_{name}" in result]
+        shared = [figure for figure in both[0] if all(figure in row for row in both)]
+        result[who] = {figure: sum(row[figure] for row in both) / len(both) for figure in shared}
+    return result
+
+
+def _at(lines: Sequence[str], places: Sequence[int]) -> list[str]:
+    return [lines[place] for place in places]

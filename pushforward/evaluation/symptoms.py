@@ -1,0 +1,284 @@
+"""Why samples are bad, with the number behind each cause and what to try next.
+
+A symptom is a function of a :class:`~pushforward.evaluation.diagnosis.Diagnosis` that returns a finding or
+None. They are in the order of causes: an earlier one explains later ones, and its advice is the one to
+follow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from pushforward.discrepancies import Adversarial, Discrepancy
+from pushforward.evaluation.diagnosis import Diagnosis, Finding
+
+FEW_STEPS = 300
+FEW_ROWS = 50  # held-out rows, below which nothing is said of samples
+STILL_FALLING = 0.2  # of the cost's whole fall, over the last quarter of the run
+FAR = 0.1  # seven-scale MMD² of codes: a plain auto-encoder has .3 to 2, a game's good codes up to .05
+BLIND = 3.0  # deviations of the kernel's own noise
+FAINT = 0.02
+SURE = 0.95
+WORSE = 0.9  # of the best linear code's error, where good codes cost half of it
+SMALL = 0.1  # of the mean row's error: what no reconstruction is blamed for
+OWN = 3.0  # times the error of training rows: up to there held-out rows are told by the same reasons
+HOLLOW = 0.75  # of the coverage of fresh draws
+ALIKE = 0.25  # of the data's variance
+OVERFIT = 8.0  # times the error of training rows
+POOR = 0.25  # of the coverage of training rows
+
+Symptom = Callable[[Diagnosis], Finding | None]
+
+
+def scale_of_the_data(c: Diagnosis) -> Finding | None:
+    """Values far from the order of 1, which learning rates and weights are made for."""
+    if not len(c.values):
+        return Finding("scale of the data", "all training rows are equal", "check the data", {})
+    deviation, largest = c.values.square().mean().sqrt().item(), c.values.max().item()
+    numbers = {"deviation": deviation, "largest": largest, "median": c.values.median().item()}
+    low, high = (0.01, math.inf) if c.context.data.in_unit_interval else (0.05, 20.0)
+    if low <= deviation <= high:
+        return None
+    return Finding(
+        "scale of the data",
+        f"the values of the data have a standard deviation of {deviation:.3g} (the largest "
+        f"{largest:.3g}); learning rates and weights are made for values of the order of 1",
+        "scale every column to mean 0 and standard deviation 1 (images to [0, 1]) before training",
+        numbers,
+    )
+
+
+def too_few_steps(c: Diagnosis) -> Finding | None:
+    """A run that stopped while it was still learning."""
+    if c.steps >= FEW_STEPS and c.late_fall < STILL_FALLING:
+        return None
+    if c.steps == 0:
+        return None
+    falling = (
+        f"; {c.late_fall:.0%} of the fall of the reconstruction term came in the last quarter of the run"
+        if c.late_fall > 0.01
+        else ""
+    )
+    return Finding(
+        "too few steps",
+        f"the model has had {c.steps} updates{falling}",
+        f"train longer: at least {max(10 * c.steps, 2000)} steps",
+        {"steps": c.steps, "late_fall": c.late_fall},
+    )
+
+
+def posterior_collapse(c: Diagnosis) -> Finding | None:
+    """Codes that carry no information about the data, while they may match the prior perfectly."""
+    fit = c.fit
+    if fit is None or fit.active_units > c.model.prior.latent_dim / 4 or fit.active_units >= 2:
+        return None
+    said = (
+        "" if fit.mutual_information is None else f" (they carry {max(fit.mutual_information, 0):.2g} nats)"
+    )
+    return Finding(
+        "posterior collapse",
+        f"{fit.active_units} of {c.model.prior.latent_dim} latent dimensions carry information about the "
+        f"data{said}; "
+        f"the decoder gives nearly the same output for every row, with {c.error / max(c.spread, 1e-30):.0%} "
+        f"of "
+        "the mean row's error",
+        "divide --weight by 10, or let it rise from 0 (--warmup)",
+        {"active": fit.active_units, "error": c.error, "spread": c.spread},
+    )
+
+
+def kernel_bandwidth_too_small(c: Diagnosis) -> Finding | None:
+    """A kernel with the same value everywhere codes are, so that the MMD has no gradient there."""
+    if c.kernel is None or c.fit is None:
+        return None
+    sees, pulls = c.kernel
+    if sees > BLIND and (pulls > FAINT or c.fit.mmd < FAR):
+        return None
+    return Finding(
+        "kernel bandwidth too small",
+        f"in {c.model.prior.latent_dim} dimensions the MMD of codes half as wide as the prior is {sees:.2g} "
+        f"null "
+        f"deviations at batch size {c.batch_size}, and the kernel between codes and draws of the prior is "
+        f"{pulls:.2g} of that between draws",
+        "use a kernel whose bandwidth grows with the dimension: IMQ(prior.expected_sq_distance), a sum of "
+        "seven "
+        "scales",
+        {"sees": sees, "pulls": pulls},
+    )
+
+
+def critic_saturated(c: Diagnosis) -> Finding | None:
+    """A critic that is always right, so that its gradient vanishes."""
+    if c.critic is None or c.critic < SURE:
+        return None
+    discrepancy = c.model.discrepancy
+    assert isinstance(discrepancy, Discrepancy)
+    if c.model.discrepancy_weight is not None and c.model.discrepancy_weight < 0.02 * c.spread:
+        return None  # with a small weight codes are easy to tell from draws
+    non_saturating = all(
+        game.non_saturating for game in discrepancy.modules() if isinstance(game, Adversarial)
+    )
+    advice = "divide --critic-lr by 10" if non_saturating else "use --non-saturating"
+    return Finding(
+        "critic saturated",
+        f"the critic tells codes from draws of the prior with accuracy {c.critic:.1%}, with "
+        f"{discrepancy.n_critic} updates a step: where it is certain its gradient vanishes",
+        advice if discrepancy.n_critic == 1 or not non_saturating else "set --n-critic 1",
+        {"accuracy": c.critic, "n_critic": discrepancy.n_critic},
+    )
+
+
+def aggregate_posterior(c: Diagnosis) -> Finding | None:
+    """Codes that lie elsewhere than the prior's draws, which the decoder has therefore never been trained
+    on.
+    """
+    fit = c.fit
+    if fit is None or fit.mmd < FAR or c.moments_agree:
+        return None
+    where = "further out than" if fit.radius > 1.1 * fit.radius_prior else "as far out as"
+    where = "nearer to 0 than" if fit.radius < 0.9 * fit.radius_prior else where
+    words = (
+        f"the aggregate posterior does not match the prior: the MMD² of codes is {fit.mmd:.3g} and should "
+        f"be near 0; they lie "
+        f"{where} its draws (norms {fit.radius:.3g} and {fit.radius_prior:.3g}), and "
+        f"{fit.prior_coverage or 0:.0%} of the draws have a code nearby"
+    )
+    numbers = {"mmd": fit.mmd, "radius": fit.radius, "radius_prior": fit.radius_prior}
+    weight = c.model.discrepancy_weight
+    if weight is None:
+        strength_option = c.model.strength_option
+        advice = (
+            f"raise --{strength_option.replace('_', '-')}"
+            if strength_option
+            else "use a recipe that matches codes to the prior, such as wae-mmd"
+        )
+        return Finding("aggregate posterior does not match the prior", words, advice, numbers)
+    return Finding(
+        "weight too small",
+        f"{words}; the weight of the discrepancy is {weight:.3g}",
+        f"multiply --weight by 10, or adapt it (--weight auto --weight-init {max(weight, 1e-3):.3g})",
+        {**numbers, "weight": weight},
+    )
+
+
+def weight_too_large(c: Diagnosis) -> Finding | None:
+    """Codes that match the prior and carry too little: reconstructions hardly better than a linear code's."""
+    weight = c.model.discrepancy_weight
+    if c.fit is None or weight is None or c.fit.mmd >= FAR:
+        return None
+    if c.error < max(WORSE * c.linear_error, SMALL * c.spread) or c.error > OWN * c.training_error:
+        return None  # where the error of training rows is far smaller, the weight is not the cause
+    return Finding(
+        "weight too large",
+        f"codes match the prior (MMD² {c.fit.mmd:.2g}), but the reconstruction error is {c.error:.3g}, where "
+        f"the best linear code of {c.fit.active_units} dimensions has {c.linear_error:.3g}; the weight is "
+        f"{weight:.3g}",
+        f"divide --weight by 10, or adapt it (--weight auto --weight-init {weight:.3g})",
+        {"error": c.error, "linear_error": c.linear_error, "weight": weight},
+    )
+
+
+def overfitting(c: Diagnosis) -> Finding | None:
+    """Reconstructions that are far better of training rows than of held-out rows."""
+    if c.fit is None or c.error < max(OVERFIT * c.training_error, SMALL * c.spread):
+        return None
+    return Finding(
+        "overfitting",
+        f"the reconstruction error of a held-out row is {c.error:.3g}, that of a training row "
+        f"{c.training_error:.3g}: the networks have memorised the {len(c.context.data.train)} training rows",
+        "use more rows, fewer steps, smaller networks, or --input-noise",
+        {"error": c.error, "training_error": c.training_error},
+    )
+
+
+def inactive_units(c: Diagnosis) -> Finding | None:
+    """Latent dimensions that carry no information about the data."""
+    fit = c.fit
+    # A posterior with a density switches off what it does not need, and its inactive units match the prior.
+    least = 8 if fit is None or fit.kl is None else 2
+    if fit is None or not fit.inactive_units or len(fit.inactive_units) <= c.model.prior.latent_dim / least:
+        return None
+    named = ", ".join(str(number) for number in fit.inactive_units[:8]) + (
+        ", …" if len(fit.inactive_units) > 8 else ""
+    )
+    return Finding(
+        "inactive units",
+        f"{len(fit.inactive_units)} of {c.model.prior.latent_dim} latent dimensions carry no information "
+        f"about the data: number "
+        f"{named}",
+        f"use --latent-dim {max(fit.active_units, 1)}; the others are not used",
+        {"inactive": len(fit.inactive_units), "latent_dim": c.model.prior.latent_dim},
+    )
+
+
+def holes(c: Diagnosis) -> Finding | None:
+    """Regions of the prior without codes, although the moments match: the decoder was not trained there."""
+    fit = c.fit
+    if fit is None or fit.prior_coverage is None or fit.prior_coverage_reference is None:
+        return None
+    if fit.prior_coverage >= HOLLOW * fit.prior_coverage_reference:
+        return None
+    if fit.mmd >= FAR and not c.moments_agree:  # then more is wrong than holes
+        return None
+    return Finding(
+        "holes",
+        f"only {fit.prior_coverage:.0%} of the prior's draws have a code nearby "
+        f"({fit.prior_coverage_reference:.0%} "
+        f"would), although mean and covariance agree within {max(fit.mean, fit.covariance):.2g}: the "
+        f"decoder was "
+        "not trained on the rest",
+        "use a discrepancy that sees more than moments (an MMD with kernel imq), a random encoder "
+        "(--posterior gaussian), or a smaller --latent-dim",
+        {"coverage": fit.prior_coverage, "coverage_prior": fit.prior_coverage_reference},
+    )
+
+
+def mode_collapse(c: Diagnosis) -> Finding | None:
+    """Samples that are nearly alike: perhaps good ones, of few kinds."""
+    if c.context.n_samples < FEW_ROWS:
+        return None
+    made, best = c.near
+    if not (c.variety < ALIKE or made.coverage < POOR * best.coverage) or made.recall > 0.5 * best.recall:
+        return None
+    return Finding(
+        "mode collapse",
+        f"the variance of samples is {c.variety:.0%} of the data's, their coverage {made.coverage:.0%} "
+        f"(training rows: {best.coverage:.0%}), their recall {made.recall:.0%} "
+        f"({c.context.features.name} features, sha256 {c.context.features.sha256[:8]}, n = "
+        f"{c.context.n_samples}, resize: {c.context.features.resize}, data in {c.context.data.range})",
+        "use a discrepancy that compares whole samples (MMD, or W1 with a gradient penalty), or a larger "
+        "--batch-size",
+        {"variety": c.variety, "coverage": made.coverage, "recall": made.recall},
+    )
+
+
+SYMPTOMS: tuple[Symptom, ...] = (
+    scale_of_the_data,
+    too_few_steps,
+    posterior_collapse,
+    overfitting,
+    kernel_bandwidth_too_small,
+    critic_saturated,
+    aggregate_posterior,
+    weight_too_large,
+    inactive_units,
+    holes,
+    mode_collapse,
+)
+
+
+def diagnose(measured: Diagnosis) -> list[Finding]:
+    """All findings, causes first: the advice of the first one is what to try next.
+
+    >>> from pushforward.recipes import wae_mmd
+    >>> from pushforward.data import open_dataset
+    >>> data = open_dataset("digits")
+    >>> untrained = Diagnosis(EvaluationContext(wae_mmd(data.spec).model.eval(), data, "pca", n_samples=100), steps=3)
+    >>> diagnose(untrained)[0].words
+    'the model has had 3 updates'
+    """
+    return [finding for symptom in SYMPTOMS if (finding := symptom(measured)) is not None]
+
+
+__all__ = ["SYMPTOMS", "diagnose"]
