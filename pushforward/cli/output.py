@@ -65,33 +65,15 @@ def print_results(results: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(results)
         return
-    from pushforward.evaluation.table import extractor, lines
+    from pushforward.evaluation.table import extractor, lines, sentences
 
-    found = list(lines(results))
     print(extractor(results))
-    for name in results["metrics"]:
-        if name not in results:
-            print(f"{name}: this model or its data cannot answer")
+    found = list(lines(results))
     names, values = (max((len(line[i]) for line in found), default=0) for i in (0, 1))
-    for name, value, words in found:
-        print(f"{name:<{names}}  {value:<{values}}  {words}")
-    terms = " + ".join(
-        f"{name} {value:.4g}" for name, value in results.get("objective", {}).get("terms", {}).items()
-    )
-    if terms:
-        print(f"objective = {terms}, codes drawn")
-    for test in results.get("latent", {}).get("tests", ()):
-        chance = f"the chance of such an MMD² of {test['rows']} codes if codes followed the prior"
-        print(f"p = {test['p_value']:.3g}: {chance}")
-    moved = results.get("transfer", {})
-    for name in (key for key in moved if key.startswith("to_")):
-        for who, row in moved[name].items():
-            shown = ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in row.items())
-            print(f"{name.replace('_', ' ')}, {who}: {shown}")
-    if moved:
-        print(f"the judge of style is right on {moved['judge']:.1%} of real lines; BLEU: {moved['settings']}")
-    for name, score in results.get("parzen", {}).items():
-        print(f"Parzen, {name}: {score['mean']:.1f} ± {score['error']:.1f} nats (never to be ranked by)")
+    for name, value, explanation in found:
+        print(f"{name:<{names}}  {value:<{values}}  {explanation}")
+    for sentence in sentences(results):
+        print(sentence)
 
 
 __all__ = ["finish", "print_json", "print_results", "write_pairs", "write_rows"]

@@ -15,8 +15,8 @@ from torch import Tensor
 from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, InterruptedRunError, check_int
-from pushforward.evaluation.sections import USUAL, check_sections
-from pushforward.evaluation.table import TABLE
+from pushforward.evaluation import check_metrics
+from pushforward.evaluation.table import columns
 from pushforward.features.base import open_features
 from pushforward.files import write_atomic
 from pushforward.report.page import render
@@ -102,7 +102,7 @@ class RunComparison:
             meaning=f"{len(self.runs)} runs, {budget}. In bold: the best mean of each column, and means "
             "that do not differ from it significantly.",
             groups=groups,
-            words=[(metric.name, metric.words) for metric in TABLE if metric.name in shown],
+            words=[(metric.name, metric.explanation) for metric in columns() if metric.name in shown],
             runs=[
                 {"path": one.run.path.name, "step": one.run.step, "meaning": one.run.config["meaning"]}
                 for one in self.runs
@@ -118,7 +118,7 @@ def compare(
     out: str | os.PathLike[str] = "runs/comparison",
     n_samples: int = 10_000,
     features: Any = "auto",
-    metrics: Sequence[str] = USUAL,
+    metrics: Sequence[str] | None = None,
     progress: bool = True,
     **arguments: Any,
 ) -> RunComparison:
@@ -153,7 +153,7 @@ def compare(
     """
     folder = Path(out)
     what = [what] if isinstance(what, (str, os.PathLike, Run)) else what
-    check_sections(metrics)
+    check_metrics(metrics or ())
     jobs = _jobs(what, data)
     seeds = _checked_seeds(seeds)
     opened = {name: arguments.get(name) for name in ("data_dir", "image_size", "max_length")}

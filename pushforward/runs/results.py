@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pushforward.evaluation.sections import SECTIONS, VERSION
+from pushforward.evaluation.registry import METRICS, VERSION
 from pushforward.files import write_atomic
 from pushforward.runs.latent_samplers import PRIOR
 
@@ -62,7 +62,7 @@ def write_results(
     kept = read_results(folder, key["sampler"])
     if not (holds(kept, key, ()) and kept["features"] == results["features"]):
         kept = {"metrics": []}
-    names = sorted({*kept["metrics"], *metrics}, key=list(SECTIONS).index)
+    names = sorted({*kept["metrics"], *metrics}, key=list(METRICS).index)
     before = {name: kept[name] for name in kept["metrics"] if name in kept}
     written = finite({"run": str(folder), **key, "metrics": names, **before, **results})
     text = json.dumps(written, indent=1, allow_nan=False)

@@ -57,7 +57,7 @@ class Run(LatentExplorer, TextRun):
         n_samples: int = 10_000,
         seed: int = 0,
         features: Any = "auto",
-        metrics: Sequence[str] = USUAL,
+        metrics: Sequence[str] | None = None,
         progress: bool = False,
         sampler: str = PRIOR,
     ) -> dict[str, Any]:
@@ -71,8 +71,8 @@ class Run(LatentExplorer, TextRun):
             features: The features in which samples are compared with data: "auto" (a classifier where the
                 data have labels, else PCA), "pixels", "pca", "classifier", "inception", the folder of a
                 classifier, a ``.safetensors`` file of Inception weights, or a module.
-            metrics: Names of groups of metrics; "likelihood", "annealing", "parzen" and "disentanglement"
-                take longer and are computed only if they are named.
+            metrics: Names of groups of metrics; by default all but "likelihood", "ais", "parzen" and
+                "disentanglement", which take longer.
             progress: Whether to show progress on standard error.
             sampler: Distribution of the codes that samples are decoded from: see :meth:`sampler`. The codes
                 of held-out rows are compared with the prior all the same.
@@ -85,19 +85,20 @@ class Run(LatentExplorer, TextRun):
             context = self.evaluation_context(n_samples, seed, features, show, prior)
             results = evaluate(context, metrics)
         key = evaluation_key(self.step, seed, n_samples, features, sampler)
-        return write_results(self.path, key, metrics, results)
+        return write_results(self.path, key, metrics or default_metrics(), results)
 
     def evaluate_once(
         self,
         n_samples: int = 10_000,
         seed: int = 0,
         features: Any = "auto",
-        metrics: Sequence[str] = USUAL,
+        metrics: Sequence[str] | None = None,
         progress: bool = False,
     ) -> dict[str, Any]:
         """The last evaluation if it has these metrics at this step with these arguments; else a new one."""
         kept = read_results(self.path)
-        if holds(kept, evaluation_key(self.step, seed, n_samples, features), metrics):
+        names = metrics or default_metrics()
+        if holds(kept, evaluation_key(self.step, seed, n_samples, features), names):
             current = open_features(features, self.data)  # the classifier of a name may have changed
             if current.sha256 == kept["features"]["sha256"]:
                 return kept

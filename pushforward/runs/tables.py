@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushforward.errors import ConfigError
-from pushforward.evaluation.table import FLOOR, SAMPLES, TABLE, MetricSpec, extractor, written
+from pushforward.evaluation.registry import MetricSpec
+from pushforward.evaluation.table import columns, extractor, written
 from pushforward.metrics.uncertainty import mean_interval
 from pushforward.runs.run import Run
 
@@ -74,7 +75,7 @@ class ComparedRun:
 
 ALIKE: Mapping[str, Callable[[ComparedRun], Any]] = {
     "features": lambda one: one.results["features"],
-    "rows": lambda one: one.results["rows"],
+    "n_samples": lambda one: one.results["n_samples"],
     "range": lambda one: one.results["range"],
 }
 """What must be the same for all runs of a table, by name."""
@@ -95,36 +96,36 @@ def table(runs: Sequence[ComparedRun]) -> Table:
     if len({(one.case, one.seed) for one in runs}) < len(runs):
         raise ConfigError("the runs cannot be put in one table: a recipe is there twice with the same seed")
     cases = list(dict.fromkeys(one.case for one in runs))
-    columns = [metric for metric in TABLE if any(metric.of(one.results) for one in runs)]
+    shown = [metric for metric in columns() if any(metric.of(one.results) for one in runs)]
     means: dict[tuple[str, str], tuple[float, float]] = {}
     for case in cases:
-        for metric in columns:
+        for metric in shown:
             values = [found[0] for one in runs if one.case == case and (found := metric.of(one.results))]
             if values:
                 means[case, metric.name] = mean_interval(values)
     seeds = {case: sum(one.case == case for one in runs) for case in cases}
     rows = [
-        (Cell(case), Cell(str(seeds[case])), *(_cell(means, case, metric, cases) for metric in columns))
+        (Cell(case), Cell(str(seeds[case])), *(_cell(means, case, metric, cases) for metric in shown))
         for case in cases
     ]
     results = runs[0].results
-    n_reference = results.get("floor", results)["rows"]
-    few = "" if n_reference == results["rows"] else f" ({n_reference} rows)"
+    n_reference = results.get("reference", results)["n_samples"]
+    few = "" if n_reference == results["n_samples"] else f" ({n_reference} rows)"
     rows.append(
         (
             Cell(f"train reference{few}"),
             Cell(""),
-            *(_reference(metric, "training lines", results) for metric in columns),
+            *(_reference(metric, "training lines", results) for metric in shown),
         )
     )
-    copied = [_reference(metric, "copying", results) for metric in columns]
+    copied = [_reference(metric, "copying", results) for metric in shown]
     last = "train reference: the same metrics of training rows in place of samples"
     if any(cell.text for cell in copied):
         rows.append((Cell("copying"), Cell(""), *copied))
         last += "; copying: of unchanged lines in place of transferred lines"
     interval = "± is a 95 % interval over seeds (Student's t)" if max(seeds.values()) > 1 else "one seed"
     note = f"{extractor(runs[0].results)}; {interval}; {last}."
-    return Table(("recipe", "seeds", *(metric.name for metric in columns)), tuple(rows), note)
+    return Table(("recipe", "seeds", *(metric.name for metric in shown)), tuple(rows), note)
 
 
 def _cell(
@@ -142,8 +143,7 @@ def _cell(
 
 def _reference(metric: MetricSpec, word: str, results: Mapping[str, Any]) -> Cell:
     """The value of a metric for training rows in place of samples, or for what the word names."""
-    references = dict(zip(SAMPLES, FLOOR, strict=True))
-    found = references[metric].of(results) if metric in references and word != "copying" else None
+    found = metric.reference_of(results) if word != "copying" else None
     value = metric.next_to(word, results) if found is None else found[0]
     return Cell("" if value is None else f"{value:.3g}")
 

@@ -24,10 +24,9 @@ def evaluate(
         n_samples: Number of held-out rows, at most, and of samples.
         seed: Seed of the choice of rows, and of samples and codes.
         metrics: Names of groups of metrics: objective, reconstruction, samples, reference, sharpness, latent,
-            classes, modes, text, transfer; and, only if they are named, likelihood, annealing, parzen and
+            classes, modes, text, transfer; and, only if they are named, likelihood, ais, parzen and
             disentanglement.
     """
-    from pushforward.evaluation import USUAL
     from pushforward.runs.api import load
 
-    print_results(load(run).evaluate(n_samples, seed, features, metrics or USUAL, True, sampler), json)
+    print_results(load(run).evaluate(n_samples, seed, features, metrics, True, sampler), json)
