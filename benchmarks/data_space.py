@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from benchmarks.groups import Group, run
 
-ALL = ("objective", "samples", "floor", "modes", "classes", "reconstruction", "latent")
+ALL = ("objective", "samples", "reference", "modes", "classes", "reconstruction", "latent")
 GROUPS: dict[str, Group] = {
     "ring": Group(("wgan-gp", "gmmn"), 4000, ("modes",), "ring"),
     "ring-mmd-gan": Group(("mmd-gan",), 3000, ("modes",), "ring"),

@@ -146,7 +146,7 @@ def by_hand(model: Callable[[Dataset], Model]) -> Case:
             terms, _ = loop.advance()
             if step % max(steps // 200, 1) == 0:
                 history.append({"step": step, "terms": {name: value.item() for name, value in terms.items()}})
-        return Diagnosis(EvaluationContext(made.eval(), data, rows=2000), history, steps, 100)
+        return Diagnosis(EvaluationContext(made.eval(), data, n_samples=2000), history, steps, 100)
 
     return case
 
@@ -162,7 +162,9 @@ def recipe(name: str, data: Callable[[], Any], **options: Any) -> Case:
             arguments["encoder"] = arguments["encoder"]()
         run = pf.train(name, source, out=folder, seed=seed, progress=False, **arguments)
         run = pf.load(folder, source, **{k: v for k, v in arguments.items() if k == "encoder"})
-        return Diagnosis(run.evaluation_context(2000), run.history, run.step, run.config["resolved"]["batch_size"])
+        return Diagnosis(
+            run.evaluation_context(2000), run.history, run.step, run.config["resolved"]["batch_size"]
+        )
 
     return case
 
@@ -211,15 +213,15 @@ BROKEN: list[tuple[str, str, Case]] = [
     ("too few steps", "40 steps of wae-mmd", recipe("wae-mmd", digits, steps=40)),
     ("too few steps", "40 steps of vae", recipe("vae", digits, steps=40)),
     ("posterior collapse", "vae with weight 50", recipe("vae", digits, weight=50.0)),
-    ("learnt by heart", "fifty training digits", recipe("ae", few)),
-    ("dead dimensions", "half the encoder's outputs are 0", recipe("wae-mmd", digits, encoder=half)),
-    ("dead dimensions", "vae with 32 dimensions", recipe("vae", digits, latent_dim=32)),
+    ("overfitting", "fifty training digits", recipe("ae", few)),
+    ("inactive units", "half the encoder's outputs are 0", recipe("wae-mmd", digits, encoder=half)),
+    ("inactive units", "vae with 32 dimensions", recipe("vae", digits, latent_dim=32)),
     ("weight too small", "wae-mmd with weight 0.001", recipe("wae-mmd", digits, weight=1e-3)),
     ("weight too small", "wae-gan with weight 0.00001", recipe("wae-gan", digits, weight=1e-5)),
     ("weight too large", "wae-mmd with weight 100,000", recipe("wae-mmd", digits, weight=1e5)),
     ("weight too large", "wae-gan with weight 10,000", recipe("wae-gan", digits, weight=1e4)),
-    ("codes do not follow the prior", "ae", recipe("ae", digits)),
-    ("kernel blind", "a Gaussian kernel of width 0.1 in 64 dimensions", by_hand(narrow)),
+    ("aggregate posterior does not match the prior", "ae", recipe("ae", digits)),
+    ("kernel bandwidth too small", "a Gaussian kernel of width 0.1 in 64 dimensions", by_hand(narrow)),
     ("critic saturated", "wae-gan, min-max, with codes that start far from the prior",
      recipe("wae-gan", digits, non_saturating=False, n_critic=5, encoder=far)),
     ("holes", "an encoder whose codes lie on a circle",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from benchmarks.groups import CODES, Group, run
 
-SAMPLES = (*CODES, "samples", "floor")
+SAMPLES = (*CODES, "samples", "reference")
 
 GROUPS: dict[str, Group] = {
     "labels": Group(("aae-semi-supervised:labels=100",), 5000),

@@ -143,7 +143,7 @@ def main() -> None:
                     steps=arguments.steps, decoder=nn.Sequential(decoder, nn.Sigmoid()), critic=critic,
                     device=arguments.device, progress=False, batch_size=64, **settings,
                 )  # fmt: skip
-                found = run.evaluate(metrics=("samples", "floor"))
+                found = run.evaluate(metrics=("samples", "reference"))
                 about, reference = extractor(found), f"{found['floor']['frechet']['value']:.3g}"
                 cells.append(f"{found['samples']['frechet']['value']:.1f}")
             except DivergedError:

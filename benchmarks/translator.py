@@ -29,7 +29,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_packed_sequence
 
 from pushforward.data import Dataset, open_dataset
-from pushforward.evaluation.text import StyleJudge, moved, sentence_bleu
+from pushforward.evaluation.bleu import sentence_bleu
+from pushforward.evaluation.groups.transfer import StyleClassifier, moved
 from pushforward.files import write_atomic
 from pushforward.rng import Noise
 from pushforward.text.networks import packed
@@ -263,7 +264,7 @@ def main() -> None:
     test = data.test
     assert data.train.y is not None
     assert test.y is not None
-    style_classifier = StyleJudge(words.lines(data.train.x), data.train.y)
+    style_classifier = StyleClassifier(words.lines(data.train.x), data.train.y)
     for seed in arguments.seeds:
         kept = arguments.out / f"{data.name}-{words.sha256[:8]}-{arguments.steps}-{seed}.safetensors"
         if not kept.exists():

@@ -9,7 +9,7 @@ from torch import nn
 
 import pushforward as pf
 from pushforward.distributions import DeterministicEncoder, NormalPrior
-from pushforward.evaluation import SECTIONS, EvaluationContext, evaluate
+from pushforward.evaluation import METRICS, EvaluationContext, evaluate
 from pushforward.networks import mlp
 from pushforward.rng import Noise
 from pushforward.square import Square
@@ -25,12 +25,12 @@ def blocks(name):
 def contributed():
     """Everything that CONTRIBUTING.md defines."""
     names = {}
-    before = dict(SECTIONS)
+    before = dict(METRICS)
     for block in blocks("CONTRIBUTING.md"):
         exec(block, names)
     yield names
-    SECTIONS.clear()
-    SECTIONS.update(before)
+    METRICS.clear()
+    METRICS.update(before)
 
 
 def test_the_discrepancy_in_ten_lines(contributed):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pushforward.data.modality import Modality, modality
 from pushforward.data.dataset import Batch, Dataset, Split
+from pushforward.data.modality import Modality, modality
 from pushforward.distributions import Distribution, Gaussian, Implicit, Prior
 from pushforward.errors import check_int
 from pushforward.features.base import Features, Progress, extract, open_features
@@ -55,7 +55,8 @@ class EncodedSet:
     Attributes:
         codes: One drawn code of each row, (N, L).
         distributions: The distributions of the codes.
-        errors: The error of each reconstruction, (N,): see :meth:`~pushforward.data.modality.Modality.errors`.
+        errors: The error of each reconstruction, (N,): see
+            :meth:`~pushforward.data.modality.Modality.errors`.
         reconstructions: Features of the reconstructions.
         lines: The reconstructions themselves, of text, (N, T).
     """
@@ -103,7 +104,8 @@ class EvaluationContext:
         self.images = can_be_judged(data.shape)
         self.device = model.prior.device_buffer.device
         self._features = features
-        # In random order: files are often sorted, and the discrepancy of a chunk must be that of a fair sample.
+        # In random order: files are often sorted, and the discrepancy of a chunk must be that of a fair
+        # sample.
         self.order = self.noise("rows").permutation(len(data.test))[: self.n_samples]
 
     @property

@@ -110,7 +110,8 @@ class Diagnosis:
 
     @lazy
     def linear_error(self) -> float:
-        """The squared error of held-out rows of the best linear code with as many dimensions as there are active units.
+        """The squared error of held-out rows of the best linear code with as many dimensions as there are
+        active units.
 
         Infinite for text, which has no linear code.
         """
@@ -162,8 +163,8 @@ class Diagnosis:
 
     @lazy
     def kernel(self) -> tuple[float, float] | None:
-        """Of an MMD: its value for codes half as wide as the prior, in null deviations of a batch; and the mean
-        value of its kernel between codes and draws, over that between draws.
+        """Of an MMD: its value for codes half as wide as the prior, in null deviations of a batch; and the
+        mean value of its kernel between codes and draws, over that between draws.
         """
         discrepancy = self.model.discrepancy
         if not isinstance(discrepancy, MMD) or self.fit is None:

@@ -230,7 +230,7 @@ def holes(c: Diagnosis) -> Finding | None:
         "not trained on the rest",
         "use a discrepancy that sees more than moments (an MMD with kernel imq), a random encoder "
         "(--posterior gaussian), or a smaller --latent-dim",
-        {"coverage": fit.prior_coverage, "coverage_prior": fit.prior_coverage_reference},
+        {"coverage": fit.prior_coverage, "reference": fit.prior_coverage_reference},
     )
 
 
@@ -274,8 +274,8 @@ def diagnose(measured: Diagnosis) -> list[Finding]:
     >>> from pushforward.recipes import wae_mmd
     >>> from pushforward.data import open_dataset
     >>> data = open_dataset("digits")
-    >>> untrained = Diagnosis(EvaluationContext(wae_mmd(data.spec).model.eval(), data, "pca", n_samples=100), steps=3)
-    >>> diagnose(untrained)[0].words
+    >>> context = EvaluationContext(wae_mmd(data.spec).model.eval(), data, "pca", n_samples=100)
+    >>> diagnose(Diagnosis(context, steps=3))[0].words
     'the model has had 3 updates'
     """
     return [finding for symptom in SYMPTOMS if (finding := symptom(measured)) is not None]

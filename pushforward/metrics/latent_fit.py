@@ -44,8 +44,9 @@ class LatentFit:
         least_gaussian: How far mean and covariance are off in the plane where they are furthest
             (:func:`least_gaussian_plane`); ``least_gaussian_prior`` is what draws of the prior score.
         least_gaussian_prior: See there.
-        prior_coverage: The share of the prior's draws that have a code among their five nearest draws' radius;
-            ``prior_coverage_reference`` is what fresh draws reach. Less means holes, where the decoder never learnt.
+        prior_coverage: The share of the prior's draws that have a code among their five nearest draws'
+            radius; ``prior_coverage_reference`` is what fresh draws reach. Less means holes, where the
+            decoder never learnt.
         prior_coverage_reference: See there.
         active_units: Dimensions whose centres vary with the data, by more than 1 % of the prior's variance.
         inactive_units: The numbers of the others.
@@ -53,8 +54,8 @@ class LatentFit:
         n_samples: Number of codes.
         tests: For each size of sample, ``n_samples`` and ``p_value``: the chance of an MMD² as large if
             codes followed the prior, by permutation.
-        least_active_log_var: The mean log-variance, for Gaussian laws, of the dimension whose centres vary least, in
-            units of the prior: 0 where it holds the prior's noise; else None.
+        least_active_log_var: The mean log-variance, for Gaussian laws, of the dimension whose centres vary
+            least, in units of the prior: 0 where it holds the prior's noise; else None.
         kl: The mean KL of a code's law from the prior in nats, for Gaussian laws; else None.
         mutual_information: The part of it that is I(X; Z), at most ``information_limit``.
         information_limit: The logarithm of the rows that it was estimated from.
@@ -103,7 +104,8 @@ def latent_fit(
         prior: What they should look like.
         seed: Which draws of the prior.
         test_sizes: Rows in each two-sample test.
-        distributions: The codes' laws, for active dimensions and mutual information; else codes stand for them.
+        distributions: The codes' laws, for active dimensions and mutual information; else codes stand for
+            them.
 
     References:
         | A Kernel Two-Sample Test (Gretton et al., 2012)

@@ -152,9 +152,7 @@ NETWORKS: dict[str, Network] = {
         lambda s, n: conv_encoder(s, n, [64, 128], 4, hidden=[1024]),
         lambda n, s: conv_decoder(n, s, [128, 64], 4, hidden=[1024], last=False),
     ),
-    "gru": Network(
-        lambda s, n: GRUEncoder(s[1], n), lambda n, s: GRUDecoder(n, s[1], s[0]), ("text",)
-    ),
+    "gru": Network(lambda s, n: GRUEncoder(s[1], n), lambda n, s: GRUDecoder(n, s[1], s[0]), ("text",)),
     "transformer": Network(
         lambda s, n: TransformerEncoder(s[1], n, s[0]),
         lambda n, s: TransformerDecoder(n, s[1], s[0]),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.distributions import Prior
-from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation import default_metrics, diagnose, evaluate
+from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.diagnosis import ROWS, Diagnosis, Finding
 from pushforward.features.base import Progress, open_features
 from pushforward.files import write_atomic

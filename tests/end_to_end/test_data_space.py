@@ -127,7 +127,7 @@ def test_infogan_reads_classes(digits, tmp_path):
     assert named.shape == (20,)
     assert named.max() < 7
     found = run.evaluate(rows=100, metrics=("classes",), features="pca")["classes"]
-    assert {"error", "majority_error", "clusters"} <= set(found)
+    assert {"classification_error", "one_minus_purity", "clusters"} <= set(found)
     assert 0 not in run.model.prior.continuous_dims
     assert 7 in run.model.prior.continuous_dims
     assert "information_class" in run.history[-1]["diagnostics"]

@@ -13,7 +13,7 @@ from pushforward.data import Dataset, Split
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import ConfigError
-from pushforward.evaluation import SECTIONS, USUAL, Diagnosis, EvaluationContext, diagnose, evaluate
+from pushforward.evaluation import METRICS, Diagnosis, EvaluationContext, default_metrics, diagnose, evaluate
 from pushforward.features.base import Features
 from pushforward.models import Model
 from pushforward.networks import mlp
@@ -80,41 +80,41 @@ def autoencoder(shape, cost=None):
 @pytest.mark.parametrize("labels", [False, True])
 def test_no_encoder_no_image_no_label(shape, make, labels, monkeypatch):
     """Sections follow from what model and data are, and from nothing else."""
-    monkeypatch.setattr(sys.modules[evaluate.__module__], "TEMPERATURES", 3)
+    monkeypatch.setattr(sys.modules[METRICS["ais"].compute.__module__], "TEMPERATURES", 3)
     model, given = make(shape).eval(), data(shape, labels=labels)
-    result = evaluate(EvaluationContext(model, given), SECTIONS)
+    result = evaluate(EvaluationContext(model, given), METRICS)
     has_encoder, image = make is autoencoder, len(shape) == 3 and shape[0] in (1, 3)
-    expected = {"objective", "samples", "floor", "annealing", "parzen"}
+    expected = {"objective", "samples", "reference", "ais", "parzen"}
     expected |= {"reconstruction", "latent"} if has_encoder else set()
     expected |= {"classes"} if has_encoder and labels else set()
     expected |= {"modes"} if labels else set()
     expected |= {"sharpness"} if image else set()
-    assert set(result) == expected | {"rows", "range", "features"}
+    assert set(result) == expected | {"n_samples", "range", "features"}
     assert result["features"]["name"] == ("classifier" if labels else "pca")
-    assert ("inception_score" in result["samples"]) == labels
-    assert math.isfinite(result["samples"]["frechet"]["value"])
+    assert ("inception_style_score" in result["samples"]) == labels
+    assert math.isfinite(result["samples"]["fd"]["value"])
     assert set(result["features"]) >= {"name", "sha256", "resize", "dimensions"}
-    assert result["annealing"]["observation"].startswith("GaussianLikelihood(std=0.1")
+    assert result["ais"]["observation"].startswith("GaussianLikelihood(std=0.1")
 
 
 @pytest.mark.parametrize("make", [Sampler, autoencoder])
 def test_the_doctor_sees_any_model(make):
     model, given = make((5,)).eval(), data((5,))
-    found = diagnose(Diagnosis(EvaluationContext(model, given, rows=100), steps=3))
+    found = diagnose(Diagnosis(EvaluationContext(model, given, n_samples=100), steps=3))
     assert found[0].name == "too few steps"
-    assert Diagnosis(EvaluationContext(model, given, rows=100)).diagnostics()
+    assert Diagnosis(EvaluationContext(model, given, n_samples=100)).diagnostics()
 
 
 def test_a_perfect_sampler_scores_what_training_rows_score():
     """Samples that are training rows cannot be told from held-out ones: floor and figures agree."""
     given = data((4,), rows=1000)
-    result = evaluate(EvaluationContext(Copier(given).eval(), given, "pixels"), ["samples", "floor"])
-    samples, floor = result["samples"], result["floor"]
-    assert samples["frechet"]["value"] == pytest.approx(floor["frechet"]["value"], abs=0.01)
+    result = evaluate(EvaluationContext(Copier(given).eval(), given, "pixels"), ["samples", "reference"])
+    samples, floor = result["samples"], result["reference"]
+    assert samples["fd"]["value"] == pytest.approx(floor["fd"]["value"], abs=0.01)
     assert abs(samples["kid"]["value"]) < 4 * samples["kid"]["error"] + 0.01
     for name in ("precision", "recall", "coverage"):
         assert samples[name] > 0.85
-    assert samples["classifier_test"]["accuracy"] == pytest.approx(0.5, abs=0.06)
+    assert samples["c2st"]["accuracy"] == pytest.approx(0.5, abs=0.06)
 
 
 def test_figures_know_which_is_made():
@@ -126,7 +126,7 @@ def test_figures_know_which_is_made():
     assert samples["precision"] == 1
     assert samples["recall"] < 0.1
     assert samples["coverage"] < 0.1
-    assert "classifier_test" not in samples  # one distinct row cannot be tested
+    assert "c2st" not in samples  # one distinct row cannot be tested
 
 
 def test_everything_is_made_once():
@@ -145,22 +145,22 @@ def test_everything_is_made_once():
     assert sum(calls) == 120  # the held-out rows, whose dimensions stand in the verdict
     evaluate(evidence, ["samples", "samples"])
     assert sum(calls) == 240
-    evaluate(evidence, USUAL)
+    evaluate(evidence, default_metrics())
     assert sum(calls) == 360
 
 
 def test_rows_do_not_depend_on_their_number():
     model = Sampler((5,)).eval()
-    evidence = [EvaluationContext(model, data((5,), 600), "pixels", rows=rows) for rows in (50, 600)]
+    evidence = [EvaluationContext(model, data((5,), 600), "pixels", n_samples=rows) for rows in (50, 600)]
     assert torch.equal(evidence[0].samples.features[:25], evidence[1].samples.features[:25])
     torch.testing.assert_close(evidence[0].samples.features, evidence[1].samples.features[:50])
 
 
 def test_bad_questions():
-    with pytest.raises(ConfigError, match="unknown section 'sample': did you mean 'samples'"):
+    with pytest.raises(ConfigError, match="unknown metrics 'sample': did you mean 'samples'"):
         evaluate(EvaluationContext(Sampler((5,)), data((5,))), ["sample"])
-    with pytest.raises(ConfigError, match="rows must be at least 2, got 1"):
-        EvaluationContext(Sampler((5,)), data((5,)), rows=1)
+    with pytest.raises(ConfigError, match="n_samples must be at least 2, got 1"):
+        EvaluationContext(Sampler((5,)), data((5,)), n_samples=1)
 
 
 # --------------------------------------------------------------------------------- the run's verbs
@@ -171,25 +171,25 @@ def test_what_was_found_before_still_holds(trained):
     trained.evaluate(features="pixels", metrics=["objective"])
     trained.evaluate(features="pca", metrics=["samples"])
     both = trained.evaluate(features="pca", metrics=["latent"])
-    assert both["sections"] == ["samples", "latent"]
+    assert both["metrics"] == ["samples", "latent"]
     assert {"samples", "latent"} <= set(both)
     assert json.loads((trained.path / "evaluation.json").read_text()) == both == read_results(trained.path)
     other = trained.evaluate(features="pixels", metrics=["latent"])
-    assert other["sections"] == ["latent"]
+    assert other["metrics"] == ["latent"]
     assert "samples" not in other
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"sections": null}', '{"sections": [], "features": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"metrics": null}', '{"metrics": [], "features": 3}'])
 def test_a_damaged_verdict_is_made_again(text, trained):
     (trained.path / "evaluation.json").write_text(text)
-    assert trained.evaluate_once(features="pca", metrics=["objective"])["sections"] == ["objective"]
+    assert trained.evaluate_once(features="pca", metrics=["objective"])["metrics"] == ["objective"]
 
 
 def test_an_older_judge_is_not_believed(trained, monkeypatch):
     trained.evaluate(features="pca", metrics=["objective"])
     assert trained.evaluate_once(features="pca", metrics=["objective"]) == read_results(trained.path)
     monkeypatch.setattr("pushforward.runs.results.VERSION", 99)
-    assert trained.evaluate_once(features="pca", metrics=["objective"])["judge"] == 99
+    assert trained.evaluate_once(features="pca", metrics=["objective"])["version"] == 99
 
 
 def test_reconstructions_are_not_compared_with_their_own_rows():
@@ -197,9 +197,9 @@ def test_reconstructions_are_not_compared_with_their_own_rows():
     given = data((4,), rows=1000)
     prior = NormalPrior(4)
     model = pf.AutoEncoder(prior, nn.Identity(), DeterministicEncoder(nn.Identity())).eval()
-    result = evaluate(EvaluationContext(model, given, "pixels"), ["reconstruction", "floor"])
+    result = evaluate(EvaluationContext(model, given, "pixels"), ["reconstruction", "reference"])
     assert result["reconstruction"]["squared_error"]["value"] == 0
-    back, floor = (result[name]["frechet"]["value"] for name in ("reconstruction", "floor"))
+    back, floor = (result[name]["fd"]["value"] for name in ("reconstruction", "reference"))
     assert 0.3 * floor < back < 5 * floor
     kid = result["reconstruction"]["kid"]
     assert abs(kid["value"]) < 4 * kid["error"] + 0.002
@@ -209,7 +209,7 @@ def test_likelihood_and_parzen_on_demand(tmp_path):
     run = pf.train("vae", "digits", out=tmp_path / "run", latent_dim=2, steps=100, progress=False)
     found = run.evaluate(features="pixels", metrics=["objective", "likelihood", "parzen"])
     bound = found["likelihood"]["log_likelihood"]["value"]
-    assert found["likelihood"]["rows"] == 359
+    assert found["likelihood"]["n_samples"] == 359
     assert found["likelihood"]["observation"] == found["objective"]["observation"] == "Bernoulli()"
     assert bound > -found["objective"]["negative_elbo"]  # more importance samples, a tighter bound
     assert set(found["parzen"]) == {"samples", "training rows", "centroids"}
@@ -222,18 +222,18 @@ def test_a_critic_s_claim_stands_beside_the_bound(recipe, tmp_path):
     found = run.evaluate(features="pixels", metrics=["objective", "likelihood"])
     terms = found["objective"]["terms"]
     assert math.isfinite(found["likelihood"]["log_likelihood"]["value"])
-    assert ("critics_elbo" in found["likelihood"]) == (recipe == "avb")
+    assert ("critic_elbo" in found["likelihood"]) == (recipe == "avb")
     assert ("negative_elbo" in found["objective"]) == (recipe == "vae")
     if recipe == "avb":
         assert set(terms) == {"reconstruction", "discrepancy", "contrast"}
-        assert found["likelihood"]["critics_elbo"] == pytest.approx(-sum(terms.values()))
+        assert found["likelihood"]["critic_elbo"] == pytest.approx(-sum(terms.values()))
 
 
 def test_told_models_have_no_likelihood(tmp_path):
     """p(x | y) is no p(x): models that are told labels leave the sections out, and say so to nobody."""
     run = pf.train("vae", "digits", out=tmp_path / "run", label=True, steps=2, progress=False)
-    found = run.evaluate(features="pixels", metrics=["objective", "likelihood", "annealing"])
-    assert {"likelihood", "annealing"}.isdisjoint(found)
+    found = run.evaluate(features="pixels", metrics=["objective", "likelihood", "ais"])
+    assert {"likelihood", "ais"}.isdisjoint(found)
     assert "objective" in found
 
 
@@ -250,8 +250,8 @@ def test_modules_of_one_name_are_not_mixed(trained):
 
 
 def test_verbs_on_the_command_line(trained, figures, command):
-    told = figures("evaluate", trained.path, "--features", "pca", "--sections", "samples", "latent")
-    assert told["sections"] == ["samples", "latent"]
+    told = figures("evaluate", trained.path, "--features", "pca", "--metrics", "samples", "latent")
+    assert told["metrics"] == ["samples", "latent"]
     assert figures("doctor", trained.path, "--features", "pca")["findings"] == []
     code, out, _ = command("doctor", trained.path, "--features", "pca")
     assert (code, out) == (0, "nothing was found that would explain bad samples\n")

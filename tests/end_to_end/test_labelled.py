@@ -80,7 +80,7 @@ def test_told_runs(recipe, few, tmp_path):
     assert run.interpolate(x[:2], x[2:4], 3, y=y[:2]).shape == (2, 3, 1, 8, 8)
     assert run.by_class(4).shape == (10, 4, 1, 8, 8)
     assert run.report().exists()  # of an evaluation and the doctor's findings
-    assert set(read_results(run.path)["classes"]) == {"asked", "swapped"}
+    assert set(read_results(run.path)["classes"]) == {"conditional_accuracy", "label_swap_accuracy"}
     config = json.loads((run.path / "config.json").read_text())
     assert config["settings"]["label"] is True
 
@@ -170,13 +170,13 @@ def test_adversarial_runs(recipe, few, tmp_path):
     assert run.report().exists()
     results = read_results(run.path)["classes"]
     expected = {
-        "aae-label-regularised": {"neighbours_error", "neighbours_among", "asked"},
-        "aae-supervised": {"asked", "swapped", "leak"},
-        "aae-semi-supervised": {"error", "named_by", "neighbours_error", "neighbours_among", "asked"},
-        "aae-reduction": {"error", "named_by", "neighbours_error", "neighbours_among", "asked"},
+        "aae-label-regularised": {"knn_error", "knn_rows", "conditional_accuracy"},
+        "aae-supervised": {"conditional_accuracy", "label_swap_accuracy", "label_predictability"},
+        "aae-semi-supervised": {"classification_error", "named_by", "knn_error", "knn_rows", "conditional_accuracy"},
+        "aae-reduction": {"classification_error", "named_by", "knn_error", "knn_rows", "conditional_accuracy"},
         "aae-clustering": {
-            "error", "majority_error", "matched_error", "named_by", "clusters",
-            "neighbours_error", "neighbours_among",
+            "classification_error", "one_minus_purity", "one_minus_acc", "named_by", "clusters",
+            "knn_error", "knn_rows",
         },
     }  # fmt: skip
     assert set(results) == expected[recipe]
@@ -272,7 +272,7 @@ def test_clusters_are_found(tmp_path):
     results = run.evaluate(features="pixels", metrics=["classes"])["classes"]
     assert results["error"]["value"] < 0.35
     assert results["clusters"] >= 12
-    assert results["neighbours_error"]["value"] < 0.1
+    assert results["knn_error"]["value"] < 0.1
 
 
 def test_labels_are_hidden_from_a_run(tmp_path):

@@ -31,7 +31,7 @@ def brief(monkeypatch):
 
 
 def frechet(results):
-    return results["samples"]["frechet"]["value"], results["samples"]["frechet"]["error"]
+    return results["samples"]["fd"]["value"], results["samples"]["fd"]["error"]
 
 
 @pytest.mark.slow

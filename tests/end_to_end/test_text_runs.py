@@ -17,7 +17,7 @@ QUICK = {"threads": 1, "progress": False, "batch": 32}
 def fewer_lines():
     """A language model of a thousand lines will do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["pushforward.evaluation.text"], "SAMPLES", 1000)
+        patch.setattr(sys.modules["pushforward.evaluation.groups.text"], "SAMPLES", 1000)
         yield
 
 
@@ -67,14 +67,14 @@ def test_it_is_judged_beside_copying(styled):
     found = styled.evaluate(n_samples=200)
     text, moved = found["text"], found["transfer"]
     assert 0 <= text["reconstruction"]["bleu"] <= 100
-    assert text["floor"]["reverse"] < text["samples"]["reverse"]
-    assert moved["judge"] > 0.9
+    assert text["reference"]["reverse_perplexity"] < text["samples"]["reverse_perplexity"]
+    assert moved["style_classifier_accuracy"] > 0.9
     for style in ("to_plain", "to_old"):
         copied = moved[style]["copied"]
         assert copied["source_bleu"] == pytest.approx(100)
-        assert copied["accuracy"] < 0.1
-        assert set(moved[style]["made"]) == {"accuracy", "source_bleu", "reference_bleu"}
-        assert list(moved[style]) == ["made", "strength 2", "strength 5", "copied"]
+        assert copied["style_accuracy"] < 0.1
+        assert set(moved[style]["made"]) == {"style_accuracy", "source_bleu", "reference_bleu"}
+        assert list(moved[style]) == ["made", "guidance scale 2", "guidance scale 5", "copied"]
     assert found["reconstruction"]["wrong_tokens"]["value"] > 0
     assert found["features"]["name"] == "words"
 
@@ -194,7 +194,7 @@ def test_the_doctor_measures_text_in_features(styled):
 
 def test_what_told_codes_leak_is_measured(styled):
     found = styled.evaluate(n_samples=300, metrics=("classes",))["classes"]
-    assert 0.4 < found["leak"]["value"] <= 1
+    assert 0.4 < found["label_predictability"]["value"] <= 1
 
 
 def test_the_likelihood_of_text(tmp_path):

@@ -69,7 +69,7 @@ def test_commands_write_what_they_say(trained, figures, tmp_path):
     assert np.array_equal(pairs[::2], trained.data.test.batch(slice(0, 3)).x.numpy())
     assert figures("interpolate", trained.path, "--n", 2, "--steps", 4)["shape"] == [8, 1, 8, 8]
     judged = figures("evaluate", trained.path)
-    assert judged["rows"] == 359
+    assert judged["n_samples"] == 359
     assert judged["range"] == "[0, 1]"
     assert {"reconstruction", "objective", "sharpness", "latent"} <= set(judged)
     assert set(judged["latent"]) >= {"mean", "covariance", "mmd", "tests"}

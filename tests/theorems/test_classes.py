@@ -81,10 +81,10 @@ def coder(logits, model=AAE, clusters=K, decoder=None):
     return model(prior, decoder or Map(lambda codes: codes[:, : K + STYLE]), encoder, games(clusters))
 
 
-def found(model, given=None, rows=10_000):
-    return evaluate(EvaluationContext(model.eval(), given or data(), Reader(), rows=rows), ["classes"]).get(
-        "classes"
-    )
+def found(model, given=None, n_samples=10_000):
+    return evaluate(
+        EvaluationContext(model.eval(), given or data(), Reader(), n_samples=rows), ["classes"]
+    ).get("classes")
 
 
 def value(figure):
@@ -97,15 +97,15 @@ def value(figure):
 def test_codes_that_are_the_class():
     """A labelled model whose class block is the class makes no error, and is named by its labels."""
     figures = found(coder(lambda x: 20 * x[:, :K], SemiSupervisedAAE))
-    assert figures["error"] == {"value": 0.0, "error": 0.0}
+    assert figures["classification_error"] == {"value": 0.0, "error": 0.0}
     assert figures["named_by"] == "labels"
-    assert "majority_error" not in figures
+    assert "one_minus_purity" not in figures
 
 
 def test_a_labelled_model_s_classes_have_names():
     """Its classes in another order are errors, all of them: nobody names them anew."""
     figures = found(coder(lambda x: 20 * x[:, :K].roll(1, 1), SemiSupervisedAAE))
-    assert value(figures["error"]) == 1
+    assert value(figures["classification_error"]) == 1
 
 
 @pytest.mark.parametrize("clusters", [K, 2 * K, 3 * K])
@@ -118,8 +118,8 @@ def test_clusters_are_named_after_training_rows(clusters):
         return 20 * torch.eye(clusters)[order[x[:, :K].argmax(1) * (clusters // K) + part]]
 
     figures = found(coder(logits, clusters=clusters))
-    assert value(figures["error"]) == value(figures["majority_error"]) == 0
-    assert value(figures["matched_error"]) == pytest.approx(0 if clusters == K else 1 - K / clusters, abs=0.1)
+    assert value(figures["classification_error"]) == value(figures["one_minus_purity"]) == 0
+    assert value(figures["one_minus_acc"]) == pytest.approx(0 if clusters == K else 1 - K / clusters, abs=0.1)
     assert figures["named_by"] == "the surest training row"
     assert figures["clusters"] == clusters
 
@@ -137,8 +137,8 @@ def test_the_surest_row_and_the_majority():
     test = Split(torch.rand(100, K + STYLE), torch.where(torch.arange(100) < 80, 2, 1))
     figures = found(coder(logits), data(train, test))
     assert figures["clusters"] == 1
-    assert value(figures["error"]) == pytest.approx(0.2)
-    assert value(figures["majority_error"]) == value(figures["matched_error"]) == pytest.approx(0.8)
+    assert value(figures["classification_error"]) == pytest.approx(0.2)
+    assert value(figures["one_minus_purity"]) == value(figures["one_minus_acc"]) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("surest", [(2, 1, 1), (1, 2, 1), (1, 1, 2)])
@@ -153,14 +153,14 @@ def test_rows_that_are_as_sure(surest):
         return torch.cat([x[:, K : K + 1] + 5, torch.zeros(len(x), K - 1)], 1)
 
     figures = found(coder(logits), data(Split(x, y), test))
-    assert value(figures["error"]) == pytest.approx(0.3)
-    assert value(figures["majority_error"]) == pytest.approx(0.8)
+    assert value(figures["classification_error"]) == pytest.approx(0.3)
+    assert value(figures["one_minus_purity"]) == pytest.approx(0.8)
 
 
 def test_a_belief_that_is_constant():
     """A code that says the same of every row errs as often as chance, 1 - 1/K."""
     figures = found(coder(lambda x: torch.zeros(len(x), K)))
-    assert value(figures["error"]) == pytest.approx(1 - 1 / K)
+    assert value(figures["classification_error"]) == pytest.approx(1 - 1 / K)
     assert figures["clusters"] == 1
 
 
@@ -169,8 +169,8 @@ def test_the_error_of_a_share():
     test = rows(120, 2)
     test.x[:30, :K] = test.x[:30, :K].roll(1, 1)
     figures = found(coder(lambda x: 20 * x[:, :K], SemiSupervisedAAE), data(test=test))
-    assert value(figures["error"]) == 0.25
-    assert figures["error"]["error"] == pytest.approx((0.25 * 0.75 / 119) ** 0.5)
+    assert value(figures["classification_error"]) == 0.25
+    assert figures["classification_error"]["error"] == pytest.approx((0.25 * 0.75 / 119) ** 0.5)
 
 
 def test_unknown_labels_are_nobody_s_error():
@@ -181,9 +181,12 @@ def test_unknown_labels_are_nobody_s_error():
     train.x[:100, :K] = train.x[:100, :K].roll(1, 1)
     figures = found(coder(lambda x: 20 * x[:, :K]), data(train, test))
     assert (
-        value(figures["error"]) == value(figures["majority_error"]) == value(figures["neighbours_error"]) == 0
+        value(figures["classification_error"])
+        == value(figures["one_minus_purity"])
+        == value(figures["knn_error"])
+        == 0
     )
-    assert figures["neighbours_among"] == 100
+    assert figures["knn_rows"] == 100
 
 
 @pytest.mark.parametrize("side", ["train", "test"])
@@ -204,8 +207,8 @@ def plain(function, latent_dim):
 
 def test_neighbours_of_separable_codes():
     """Codes that lie apart by class have no error; codes that hold the style alone that of chance."""
-    assert value(found(plain(lambda x: x[:, :K], K))["neighbours_error"]) == 0
-    style = found(plain(lambda x: x[:, K:], STYLE))["neighbours_error"]
+    assert value(found(plain(lambda x: x[:, :K], K))["knn_error"]) == 0
+    style = found(plain(lambda x: x[:, K:], STYLE))["knn_error"]
     assert abs(style["value"] - (1 - 1 / K)) < 4 * style["error"]
 
 
@@ -216,9 +219,9 @@ def test_neighbours_are_looked_for_where_codes_are_seen():
     model = coder(lambda x: 20 * x[:, :K], ReductionAAE, decoder=decoder)
     together = found(model)
     assert value(together["error"]) == 0
-    assert value(together["neighbours_error"]) > 0.5
+    assert value(together["knn_error"]) > 0.5
     decoder.heads.data = 100 * torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1]])
-    assert value(found(model)["neighbours_error"]) == 0
+    assert value(found(model)["knn_error"]) == 0
 
 
 # ------------------------------------------------------------------------------ what is asked for
@@ -238,9 +241,9 @@ def told(decoder):
 def test_a_decoder_that_draws_the_class():
     """All samples are of the class that was asked for, and all codes become the other label's."""
     figures = found(told(draws(lambda rows: rows[:, K:])))
-    assert value(figures["asked"]) == value(figures["swapped"]) == 1
+    assert value(figures["conditional_accuracy"]) == value(figures["label_swap_accuracy"]) == 1
     assert "error" not in figures  # codes of told models are judged by what they leave to the label
-    assert "neighbours_error" not in figures
+    assert "knn_error" not in figures
 
 
 @pytest.mark.parametrize("n", [120, 1300])
@@ -248,8 +251,8 @@ def test_a_decoder_that_ignores_the_label(n):
     """Samples of one class are those asked for with chance 1/K; codes that hold the class keep it."""
     given = data(test=rows(n, 2))
     constant = found(told(draws(lambda rows: torch.eye(K)[torch.zeros(len(rows)).long()])), given)
-    assert value(constant["asked"]) == 1 / K
-    assert value(found(told(draws(lambda rows: rows[:, :K])), given)["swapped"]) == 0
+    assert value(constant["conditional_accuracy"]) == 1 / K
+    assert value(found(told(draws(lambda rows: rows[:, :K])), given)["label_swap_accuracy"]) == 0
 
 
 def test_every_other_label_is_told():
@@ -282,7 +285,7 @@ def test_samples_are_drawn_once(n):
 
     model = coder(lambda x: 20 * x[:, :K], SemiSupervisedAAE, decoder=Watching())
     figures = found(model, data(test=rows(n, 2)))
-    assert value(figures["asked"]) == 1
+    assert value(figures["conditional_accuracy"]) == 1
     styles = torch.cat(seen)[:, K]
     assert len(styles) == n == len(styles.unique())
 
@@ -295,19 +298,19 @@ def test_parts_of_a_prior_that_labels_went_to():
     encoder = DeterministicEncoder(Map(lambda x: 10 * x[:, :K]))
     model = LabelRegularisedAAE(prior, decoder, encoder, JensenShannon(nn.Linear(2 * K + 1, 1)))
     figures = found(model)
-    assert value(figures["asked"]) == pytest.approx(1, abs=0.03)
-    assert set(figures) == {"asked", "neighbours_error", "neighbours_among"}
+    assert value(figures["conditional_accuracy"]) == pytest.approx(1, abs=0.03)
+    assert set(figures) == {"conditional_accuracy", "knn_error", "knn_rows"}
 
 
 @pytest.mark.parametrize("clusters", [K, 2 * K])
 def test_clusters_are_not_asked_for(clusters):
     """A model that has seen no label has no class to be asked for, even if its clusters are as many."""
-    assert "asked" not in found(
+    assert "conditional_accuracy" not in found(
         coder(lambda x: 20 * torch.eye(clusters)[x[:, :K].argmax(1)], clusters=clusters)
     )
     prior = MixturePrior(torch.eye(K), torch.eye(K).expand(K, K, K))
     plainly = AutoEncoder(prior, Map(lambda z: z), DeterministicEncoder(Map(lambda x: x[:, :K])))
-    assert set(found(plainly)) == {"neighbours_error", "neighbours_among"}
+    assert set(found(plainly)) == {"knn_error", "knn_rows"}
 
 
 # --------------------------------------------------------------------------- who cannot answer
@@ -343,5 +346,5 @@ def test_features_that_read_no_class():
     """With features that are no classifier's, what codes name is told, and what samples show is not."""
     model = coder(lambda x: 20 * x[:, :K], SemiSupervisedAAE).eval()
     figures = evaluate(EvaluationContext(model, data(), "pixels"), ["classes"])["classes"]
-    assert value(figures["error"]) == 0
-    assert "asked" not in figures
+    assert value(figures["classification_error"]) == 0
+    assert "conditional_accuracy" not in figures

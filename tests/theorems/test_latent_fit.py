@@ -34,10 +34,10 @@ def test_draws_of_the_prior_fit_it(prior):
     assert all(test["p_value"] > 0.001 for test in fit.tests)
     assert fit.marginal_p > 0.001
     assert fit.radius == pytest.approx(fit.radius_prior, rel=0.05)
-    assert fit.coverage == pytest.approx(fit.coverage_prior, abs=0.03)
+    assert fit.prior_coverage == pytest.approx(fit.prior_coverage_reference, abs=0.03)
     assert fit.least_gaussian < 20 * fit.least_gaussian_prior + 0.01
-    assert fit.active == prior.latent_dim
-    assert fit.dead == ()
+    assert fit.active_units == prior.latent_dim
+    assert fit.inactive_units == ()
 
 
 def test_radius_of_a_normal_law():
@@ -76,7 +76,7 @@ def test_holes():
     codes = codes_of(prior, 8000)
     codes = codes[(codes > 0).sum(1) < 2][:4000]
     fit = latent_fit(codes, prior)
-    assert fit.coverage_prior - fit.coverage == pytest.approx(0.25, abs=0.05)
+    assert fit.prior_coverage_reference - fit.prior_coverage == pytest.approx(0.25, abs=0.05)
 
 
 def test_dead_dimensions():
@@ -86,10 +86,10 @@ def test_dead_dimensions():
     center[:, 2] *= 0.05
     distributions = Gaussian(center, torch.zeros_like(center))
     fit = latent_fit(distributions.rsample(NOISE), prior, distributions=distributions)
-    assert fit.dead == (2,)
-    assert fit.active == 3
+    assert fit.inactive_units == (2,)
+    assert fit.active_units == 3
     scaled = latent_fit(0.05 * codes_of(UniformPrior(3)), UniformPrior(3))
-    assert scaled.dead == (0, 1, 2)
+    assert scaled.inactive_units == (0, 1, 2)
 
 
 # ------------------------------------------------------------------------------- the worst plane

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 
 from pushforward.costs import Tokens
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation.text import StyleJudge, bleu, distinct, self_bleu
+from pushforward.evaluation.bleu import bleu, distinct, self_bleu
+from pushforward.evaluation.groups.transfer import StyleClassifier
 from pushforward.metrics.ngram_lm import KneserNey
 from pushforward.networks.conditional import Conditional
 from pushforward.rng import Noise
@@ -354,5 +355,5 @@ def test_distinct_counts_n_grams_once():
 
 def test_the_style_judge_learns_words():
     plain, old = ["you are here"] * 20 + ["you go"] * 20, ["thou art here"] * 20 + ["thou goest"] * 20
-    evaluate = StyleJudge(plain + old, torch.arange(80) // 40)
+    evaluate = StyleClassifier(plain + old, torch.arange(80) // 40)
     assert evaluate.accuracy(["you run", "thou runnest"], torch.tensor([0, 1])) == 1

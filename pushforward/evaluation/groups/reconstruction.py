@@ -46,4 +46,6 @@ def reconstruction(context: EvaluationContext) -> dict[str, Any] | None:
     half = context.n_samples // 2
     error = mean_of(context.encoded.errors)._asdict()
     made, given = context.encoded.reconstructions.features[:half], context.given.features[half:]
-    return {context.modality.error_name: error} | compared(made, given, context.features, context.seed, brief=True)
+    return {context.modality.error_name: error} | compared(
+        made, given, context.features, context.seed, brief=True
+    )

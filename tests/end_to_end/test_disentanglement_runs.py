@@ -9,7 +9,7 @@ import pushforward as pf
 from pushforward.data import Dataset, Split
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import DataError
-from pushforward.evaluation import SECTIONS, USUAL, EvaluationContext, evaluate
+from pushforward.evaluation import METRICS, EvaluationContext, default_metrics, evaluate
 from pushforward.evaluation.table import lines
 from pushforward.metrics.disentanglement import disentanglement
 from pushforward.networks import mlp
@@ -55,7 +55,7 @@ def test_perfect_codes():
     assert min(found["disentanglement"], found["completeness"]) > 0.99
     assert found["sap_ceiling"] == pytest.approx(1 - (1 / 3 + 1 / 4 + 1 / 5) / 3)
     assert found["sap"] > found["sap_ceiling"] - 0.05
-    assert (found["rows"], found["active"]) == (3000, 3)
+    assert (found["n_samples"], found["active"]) == (3000, 3)
 
 
 def test_codes_that_are_noise():
@@ -72,10 +72,10 @@ def test_rows_and_their_factors_are_of_one_order():
     """Held-out rows are judged in random order; fewer of them are the first of that order."""
     data = world()
     for rows in (3000, 700):
-        evidence = EvaluationContext(model(lambda x: x), data, "pixels", rows=rows)
+        evidence = EvaluationContext(model(lambda x: x), data, "pixels", n_samples=rows)
         assert not torch.equal(evidence.order, torch.arange(rows))
         found = evaluate(evidence, ["disentanglement"])["disentanglement"]
-        assert found["rows"] == rows
+        assert found["n_samples"] == rows
         assert found["informativeness"] == 1
         factors = data.test.factors[evidence.order]
         expected = disentanglement(factors.double(), factors)
@@ -105,8 +105,8 @@ def test_who_cannot_answer():
 
     sampler = Sampler(perfect.prior, perfect.decoder, perfect.encoder).eval()
     assert "disentanglement" not in asked(sampler, data)
-    assert "disentanglement" in SECTIONS
-    assert "disentanglement" not in USUAL
+    assert "disentanglement" in METRICS
+    assert "disentanglement" not in default_metrics()
 
 
 def test_too_few_rows_say_so():
