@@ -83,7 +83,7 @@ def coder(logits, model=AAE, clusters=K, decoder=None):
 
 def found(model, given=None, n_samples=10_000):
     return evaluate(
-        EvaluationContext(model.eval(), given or data(), Reader(), n_samples=rows), ["classes"]
+        EvaluationContext(model.eval(), given or data(), Reader(), n_samples=n_samples), ["classes"]
     ).get("classes")
 
 
@@ -214,7 +214,7 @@ def test_neighbours_of_separable_codes():
 
 def test_neighbours_are_looked_for_where_codes_are_seen():
     """Points of heads that are all in one place hold the style alone, though the codes hold the class."""
-    decoder = ClusterHeads(Map(lambda z: z), K, STYLE, apart=1.0)
+    decoder = ClusterHeads(Map(lambda z: z), K, STYLE, head_distance=1.0)
     decoder.heads.data.zero_()
     model = coder(lambda x: 20 * x[:, :K], ReductionAAE, decoder=decoder)
     together = found(model)
