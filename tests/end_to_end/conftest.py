@@ -1,27 +1,45 @@
 """A small trained run, and ways to call the command."""
 
 import json
+from contextlib import contextmanager
 
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 import pushforward as pf
 from pushforward.cli import main
 
-
-@pytest.fixture(autouse=True)
-def quick_overview(request, monkeypatch):
-    """Leaves out the picture of a run, which takes longer to draw than the few steps of most tests to train.
-
-    What the picture shows is computed all the same. Tests marked ``overview`` draw it.
-    """
-    if "overview" not in request.keywords:
-        monkeypatch.setattr("pushforward.runs.run.overview", blank)
+RENDER = Figure.savefig
 
 
-def blank(path, plots, renderer):
-    """An empty file in the place of the picture."""
-    path.write_bytes(b"")
-    return path
+@pytest.fixture(autouse=True, scope="module")
+def blank_figures():
+    """Leaves figures blank, which take longer to render than the few steps of most tests to train."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", blank)
+        yield
+
+
+@pytest.fixture(scope="session")
+def rendering():
+    """A context within which figures are rendered as users get them."""
+
+    @contextmanager
+    def context():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Figure, "savefig", RENDER)
+            yield
+
+    return context
+
+
+def blank(figure, file, format=None, **_):
+    """A picture of nothing in the place of a figure."""
+    if format == "svg":
+        file.write("<svg></svg>")
+    else:
+        Image.new("L", (1, 1)).save(file, format="png")
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +48,10 @@ def digits():
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, rendering):
     folder = tmp_path_factory.mktemp("runs") / "wae-mmd-digits"
-    return pf.train("wae-mmd", "digits", out=folder, latent_dim=4, steps=300, progress=False)
+    with rendering():
+        return pf.train("wae-mmd", "digits", out=folder, latent_dim=4, steps=300, progress=False)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from speed import quick
 
 import pushforward as pf
 from pushforward.distributions import NormalPrior
@@ -62,8 +63,8 @@ def test_the_progress_line_shows_the_signs_and_the_warning(tmp_path, capsys):
     assert any("warnings" in line for line in run.history)
 
 
-@pytest.mark.parametrize("batch", [2, 4, 8, 12, 50])
-@pytest.mark.parametrize("latent", [2, 8, 64])
+@pytest.mark.parametrize("batch", quick([2, 4, 8, 12, 50], 4))
+@pytest.mark.parametrize("latent", quick([2, 8, 64], 8))
 def test_perfect_codes_in_small_batches_are_not_called_ill(batch, latent):
     health = CodesMonitor(NormalPrior(latent), batch)
     for seed in range(200):

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from functools import partial
 from html.parser import HTMLParser
 
 import pytest
@@ -15,32 +16,30 @@ CHROMIUM = next(
 
 
 @pytest.fixture(scope="module")
-def page(trained):
-    return trained.report()
+def page(trained, rendering):
+    with rendering():
+        return trained.report()
 
 
 @pytest.fixture(scope="module")
-def table_page(tmp_path_factory):
+def table_page(tmp_path_factory, rendering):
     """A run on rows that are no images and have no labels, whose name wants to be markup."""
     folder = tmp_path_factory.mktemp("table")
     noise = torch.randn(60, 5, generator=torch.Generator().manual_seed(0)).numpy()
     run = pf.train("vae", {"x": noise}, out=folder / "<b>run", latent_dim=1, steps=5, progress=False)
-    return run.report()
+    with rendering():
+        return run.report()
 
 
 @pytest.fixture(scope="module")
-def comparison_page(tmp_path_factory):
+def comparison_page(tmp_path_factory, rendering):
+    """The page of runs that were trained before it is made, so that only its own figures are rendered."""
     folder = tmp_path_factory.mktemp("comparison")
-    found = pf.compare(
-        ["ae", "vae:latent_dim=2"],
-        "digits",
-        seeds=[0, 1],
-        steps=5,
-        out=folder,
-        features="pca",
-        progress=False,
-    )
-    return found.path / "report.html"
+    more = {"seeds": [0, 1], "steps": 5, "features": "pca", "progress": False}
+    compare = partial(pf.compare, ["ae", "vae:latent_dim=2"], "digits", out=folder, **more)
+    compare()
+    with rendering():
+        return compare().path / "report.html"
 
 
 class Links(HTMLParser):
@@ -86,9 +85,10 @@ def test_a_page_says_everything(page, trained):
         assert words in text, words
 
 
-def test_the_same_run_gives_the_same_page(page, trained):
+def test_the_same_run_gives_the_same_page(page, trained, rendering):
     before = page.read_text()
-    assert trained.report().read_text() == before
+    with rendering():
+        assert trained.report().read_text() == before
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

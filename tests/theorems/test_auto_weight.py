@@ -28,6 +28,7 @@ def linear_wae(weight):
     )
 
 
+@pytest.mark.slow
 def test_one_result_from_a_tenth_to_a_thousand():
     """From .1 and from 1000 the weight ends at one value, and D where the tolerance is."""
     S = torch.tensor([[2.0, 0.6], [0.6, 0.5]])
