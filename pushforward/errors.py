@@ -1,7 +1,7 @@
-"""The errors a user may meet: each names the thing, what was expected and what was found.
+"""The errors of the package: each message names the thing, what was expected and what was found.
 
-The command line prints the message alone, without a traceback, and ends with ``exit_code``
-(the numbers of ``sysexits.h``, so that a scheduler can tell bad input from a full disk).
+The command line prints the message alone, without a traceback, and exits with ``exit_code``
+(the numbers of ``sysexits.h``, by which a scheduler can tell bad input from a full disk).
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ from numbers import Integral
 
 
 class PushforwardError(Exception):
-    """Any failure that the library foresees."""
+    """The base class of all errors that the package raises deliberately."""
 
     exit_code = 70
 
 
 class ConfigError(PushforwardError, ValueError):
-    """A setting that cannot be: an unknown name, a value out of range, two that exclude each other."""
+    """An invalid setting: an unknown name, a value out of range, or two settings that exclude each other."""
 
     exit_code = 78
 
 
 class DataError(PushforwardError, ValueError):
-    """Data that cannot be read or cannot be learnt from."""
+    """Data that cannot be read, or on which nothing can be trained."""
 
     exit_code = 65
 
 
 class OutputError(PushforwardError, OSError):
-    """A run folder that cannot be written, or that holds something else."""
+    """A folder of a run that cannot be written, or that holds something else."""
 
     exit_code = 74
 
 
 class CheckpointError(PushforwardError, ValueError):
-    """A checkpoint that is absent, damaged, or of another model."""
+    """A checkpoint that is missing, damaged, or of another model."""
 
     exit_code = 74
 
 
 class DivergedError(PushforwardError, ArithmeticError):
-    """A loss or gradient that is no longer a finite number."""
+    """A loss or a gradient that is not finite."""
 
     exit_code = 70
 
 
 class InterruptedRunError(PushforwardError):
-    """A run that was asked to stop; its checkpoint is saved and it can be resumed."""
+    """A run that was stopped from outside; its checkpoint is saved and it can be resumed."""
 
     exit_code = 75
 
@@ -70,7 +70,7 @@ def check_int(name: str, value: object, least: int) -> int:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A helping half-sentence for an unknown name.
+    """A hint for an unknown name: the most similar known name, and all of them.
 
     >>> nearest("wae-mdm", ["wae-mmd", "wae-gan", "vae"])
     "did you mean 'wae-mmd'? known: vae, wae-gan, wae-mmd"
@@ -82,7 +82,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What an error of another library says, in one line.
+    """The message of an error of another library, in one line.
 
     >>> reason(ValueError("two\\nlines")), reason(EOFError())
     ('two lines', 'EOFError')

@@ -1,4 +1,4 @@
-"""Arrays in memory and in ``.npy`` and ``.npz`` files: which one is the data, and how its rows lie."""
+"""Arrays in memory and in ``.npy`` and ``.npz`` files: which one is the data, and the order of its axes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pushforward.errors import DataError, reason
 
 Array = NDArray[Any]
 
-DATA = ("x_train", "x", "images", "imgs", "data")  # the first that is there holds the data
+DATA = ("x_train", "x", "images", "imgs", "data")  # the first that exists holds the data
 LABELS = ("y_train", "y", "labels")
 KEYS = (*DATA, "x_test", *LABELS, "y_test")
 SHAPES = "(N, D), (N, H, W), (N, H, W, C) or (N, C, H, W)"
@@ -47,7 +47,7 @@ def open_array_file(path: Path, options: OpenOptions) -> Dataset:
                 f"{path}: expected numbers, found Python objects, which are never unpickled"
             ) from None
         kind = f"a {path.suffix} file of numpy"
-        raise DataError(f"{path}: expected {kind}, which this is not: {reason(error)}") from None
+        raise DataError(f"{path}: expected {kind}, found something else: {reason(error)}") from None
     return from_arrays(arrays, name=path.stem, source=str(path))
 
 
@@ -56,7 +56,7 @@ def _load(path: Path) -> dict[str, Array]:
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
-        # An archive may hold pickled objects beside its data, as that of dSprites does: they stay unread.
+        # An archive may hold pickled objects besides its data, as that of dSprites does: they are not read.
         known = [key for key in loaded.files if key.lower() in KEYS]
         wanted = known if any(key.lower() in DATA for key in known) else loaded.files
         return {key: loaded[key] for key in wanted}
@@ -91,12 +91,12 @@ def from_arrays(arrays: Mapping[str, Any], name: str = "array", source: str | No
             ``x_train`` and ``y_train``. Rows are vectors (N, D), grey images (N, H, W), or images
             (N, H, W, C) or (N, C, H, W) with C = 1 or 3. Labels are numbers from 0 on, -1 for "unknown",
             or names.
-        name: What the run is called after.
+        name: Name of the data set.
         source: Where the arrays come from.
 
     Raises:
-        DataError: If it cannot be told which array is the data, if that has another shape, no rows, or
-            anything but finite numbers in it, or if the labels are no labels or not one a row.
+        DataError: If it is unclear which array is the data, if that has another shape, no rows, or values
+            that are not finite numbers, or if the labels are invalid or not one for each row.
 
     >>> data = from_arrays({"x": np.eye(10) * 255, "y": list("aabbaabbab")})
     >>> data.shape, data.range, data.classes

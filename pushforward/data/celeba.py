@@ -1,4 +1,4 @@
-"""CelebA, from the files that its users get by hand, with the faces cut out as the WAE's authors did.
+"""CelebA, from files that are downloaded by hand, with the faces cropped as by the authors of the WAE.
 
 References:
     | Deep Learning Face Attributes in the Wild (Liu et al., 2015)
@@ -84,7 +84,7 @@ def _partition(path: Path) -> dict[str, str]:
 
 
 class _Face:
-    """Cuts out the middle of an image of CelebA and resizes it."""
+    """Crops the centre of an image of CelebA and resizes it."""
 
     def __init__(self, size: Size) -> None:
         self.height, self.width = size

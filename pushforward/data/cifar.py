@@ -1,4 +1,4 @@
-"""CIFAR-10, in its binary version (the other one is pickled, and nothing is ever unpickled).
+"""CIFAR-10 in its binary version; the other one is pickled, and nothing is ever unpickled.
 
 References:
     | Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009)

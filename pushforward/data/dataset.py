@@ -21,37 +21,37 @@ VARIANCE_ROWS = 10_000  # of the training split, from which its variance is comp
 
 @dataclass(frozen=True)
 class Centres:
-    """Modes that are known: equally likely normal laws of deviation ``sigma`` around centres (K, D)."""
+    """Known modes: a mixture, with equal weights, of normal distributions around centres (K, D)."""
 
     points: Tensor
-    sigma: float
+    std: float
 
 
 @dataclass(frozen=True)
 class Stacked:
-    """Modes that are known: each channel is one image of another data set, with classes of its own."""
+    """Known modes: each channel is an image of another data set, a mode is a combination of classes."""
 
     images: Dataset
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Data to learn from, and data held out to judge by.
+    """Training rows and held-out rows, and what is known about them.
 
     Arguments:
-        name: What the run is called after.
-        train: Rows to learn from.
-        test: Rows held out.
+        name: Name of the data set, and part of the default name of a run.
+        train: Training rows.
+        test: Held-out rows, for evaluation.
         in_unit_interval: Whether every value lies in [0, 1] (images) or may be any real number.
         classes: Names of the labels 0, 1, ...
-        notes: What the reader did to the data, in plain sentences, to be printed.
-        source: What ``open_dataset`` was given, so that a run can open it again.
+        notes: What the reader did to the data, in sentences that are printed.
+        source: The argument of ``open_dataset``, from which a run can open the data again.
         factors: Names of the factors of variation, one for each column of the splits' ``factors``.
-        modes: The modes of the law, where they are known.
+        modes: The modes of the distribution, if they are known.
         vocabulary: The vocabulary of the tokens, if the rows are text.
 
     Raises:
-        DataError: If a split has fewer than 2 rows, or its factors are not one row each of the names.
+        DataError: If a split has fewer than 2 rows, or the factors do not fit their names.
 
     Example:
         >>> rows = torch.rand(10, 3)
@@ -73,10 +73,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if min(len(self.train), len(self.test)) < 2:
-            rows = f"{len(self.train)} to learn from and {len(self.test)} held out"
-            raise DataError(
-                f"{self.name}: at least 2 rows to learn from and 2 held out are needed, got {rows}"
-            )
+            found = f"{len(self.train)} and {len(self.test)}"
+            raise DataError(f"{self.name}: expected at least 2 training and 2 held-out rows, found {found}")
         for split in (self.train, self.test):
             _check_factors(self.name, split, self.factors)
 
@@ -87,12 +85,12 @@ class Dataset:
 
     @property
     def modality(self) -> str:
-        """What a row is: "image", "text" or "vector"."""
+        """Name of the modality: "image", "vector" or "text"."""
         return modality_of(self.shape, self.vocabulary).name
 
     @cached_property
     def spec(self) -> DataSpec:
-        """The description of these data that recipes and stored runs know."""
+        """The description of these data, from which models are built and which runs store."""
         return DataSpec(
             name=self.name,
             shape=self.shape,
@@ -112,7 +110,7 @@ class Dataset:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The name of every class, its number where it has none; empty without labels."""
+        """The name of every class, by default its number; empty without labels."""
         if self.classes is not None:
             return self.classes
         ys = [split.y for split in (self.train, self.test) if split.y is not None]
@@ -120,7 +118,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of shapes, values and labels of both splits, and of their factors if they have any."""
+        """The sha256 of both splits' values and labels, and of factors and vocabulary if there are any."""
         digest = hashlib.sha256()
         # Factors and vocabularies came later: without them the fingerprint is what it was before.
         factors = () if self.factors is None else (self.train.factors, self.test.factors)
@@ -156,11 +154,11 @@ def _check_factors(name: str, split: Split, names: tuple[str, ...] | None) -> No
 
 
 def hold_out(rows: int, share: float = 0.1, most: int = 10_000) -> tuple[Tensor, Tensor]:
-    """Indices to train on and indices to test on, for data that come in one piece.
+    """Indices of training rows and of held-out rows, for data that have no splits of their own.
 
-    The split is the same on every machine and for every seed: a row is never trained on in
-    one run and tested on in another. Both parts are in random order, so that the first rows of
-    either are a fair sample of files that were sorted.
+    The split is the same on every machine and for every seed: no row is a training row of one run and held
+    out in another. Both parts are in random order, so that their first rows are a fair sample even of sorted
+    files.
 
     >>> train, test = hold_out(100)
     >>> len(train), len(test), sorted(torch.cat([train, test]).tolist()) == list(range(100))

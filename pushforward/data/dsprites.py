@@ -1,4 +1,4 @@
-"""dSprites, from the file that its users get by hand, with the factors that made each picture.
+"""dSprites, from a file that is downloaded by hand, with the factors that generated each image.
 
 References:
     | dSprites: Disentanglement testing Sprites dataset (Matthey, Higgins, Hassabis & Lerchner, 2017)
@@ -27,7 +27,7 @@ from pushforward.errors import DataError, reason
 PAGE = "https://github.com/google-deepmind/dsprites-dataset"
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 SIZES = (1, 3, 6, 40, 32, 32)  # colour, and the factors of sprites
-IMAGES, CLASSES = "imgs", "latents_classes"  # latents_values say the same, and the metadata are pickled
+IMAGES, CLASSES = "imgs", "latents_classes"  # latents_values hold the same, and the metadata are pickled
 CHUNK = 4096  # images read at once
 
 
@@ -51,8 +51,8 @@ def open_dsprites(options: OpenOptions) -> Dataset:
     path = find([FILE], [folder / "dsprites", folder])
     if path is None:
         raise DataError(
-            f"dsprites: expected {FILE} in {folder / 'dsprites'}, found none; get it by hand from {PAGE} "
-            "(or take 'sprites', which needs no file)"
+            f"dsprites: expected {FILE} in {folder / 'dsprites'}, found none; "
+            f"download it by hand from {PAGE} (or use 'sprites', which needs no file)"
         )
     try:
         with zipfile.ZipFile(path) as archive:
@@ -102,7 +102,7 @@ def _factors(archive: zipfile.ZipFile, path: Path) -> Tensor:
 
 
 def _images(archive: zipfile.ZipFile, path: Path, order: Tensor) -> Tensor:
-    """The images in another order, unpacked in parts: the archive and its content never lie side by side."""
+    """The images in another order, unpacked in parts, so that they are in memory only once."""
     x = torch.empty(len(order), 1, SIDE, SIDE, dtype=torch.uint8)
     place = order.argsort()
     what = f"{path}: {IMAGES}"
@@ -127,7 +127,7 @@ def _member(archive: zipfile.ZipFile, key: str, path: Path) -> IO[bytes]:
 
 
 def _header(file: IO[bytes], what: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
-    """Reads what numpy writes before the values, and refuses another array than is expected."""
+    """Reads the header that numpy writes before the values, and refuses any but the expected array."""
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(file)
     if version not in readers:

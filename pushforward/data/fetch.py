@@ -1,4 +1,4 @@
-"""Files of known content: found where the user keeps data, or downloaded and verified."""
+"""Files of known content: found in the user's folder of data sets, or downloaded and verified."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from pushforward.errors import DataError, reason
 
 VARIABLE = "PUSHFORWARD_DATA"
-MOST_BYTES = 256 * 2**20  # what a compressed file may grow to: five times the largest of the catalogue
+MOST_BYTES = 256 * 2**20  # of a decompressed file: five times the largest of the catalogue
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
@@ -43,11 +43,11 @@ def find(names: Iterable[str], folders: Iterable[Path]) -> Path | None:
 
 
 def download(url: str, md5: str, folder: Path) -> Path:
-    """The file at ``url``, kept in ``folder``.
+    """Downloads the file at ``url`` into ``folder``.
 
     Raises:
-        DataError: If it cannot be downloaded or written, or its content is another one; the message names
-            the address and the folder to put it into by hand.
+        DataError: If it cannot be downloaded or written, or has another content; the message names the
+            address and the folder to put it into by hand.
     """
     import pooch
 
@@ -57,12 +57,12 @@ def download(url: str, md5: str, folder: Path) -> Path:
     except (OSError, ValueError) as error:  # every error of the network is an OSError
         by_hand = f"get {url} by hand and put it into {folder}"
         raise DataError(
-            f"{name} is not there and cannot be downloaded; {by_hand} ({reason(error)})"
+            f"{name} was not found and cannot be downloaded; {by_hand} ({reason(error)})"
         ) from None
 
 
 def content(path: Path) -> bytes:
-    """The bytes of a file, those within if its name ends in ``.gz``.
+    """The bytes of a file, decompressed if its name ends in ``.gz``.
 
     Raises:
         DataError: If it cannot be read or unpacked, or is larger than any file of the catalogue.
@@ -78,7 +78,7 @@ def content(path: Path) -> bytes:
 
 
 def verify(read: bytes, expected: str, path: Path) -> None:
-    """Holds the content of a file against its published md5.
+    """Compares the content of a file with its published md5.
 
     Raises:
         DataError: If they differ.

@@ -1,6 +1,6 @@
 """The registry of data formats and of named data sets: how a reader joins, in its own file.
 
-A module of this package that defines a reader is found by itself: nothing else has to name it. A *format*
+Every module of this package is imported, so that a new reader needs no entry anywhere else. A *format*
 opens sources of one kind, such as a file of a suffix or an array in memory. An *entry* of the catalogue opens
 one data set by its name.
 """

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST, in the idx files that they are published in.
+"""MNIST and Fashion-MNIST, from the idx files in which they are published.
 
 References:
     | Gradient-based learning applied to document recognition (LeCun et al., 1998)
@@ -34,7 +34,7 @@ FILES = (
 
 @dataclass(frozen=True)
 class Source:
-    """One set in MNIST's format.
+    """A data set in MNIST's format.
 
     Arguments:
         name: Name in the catalogue.
@@ -42,7 +42,7 @@ class Source:
         url: Where its files are.
         classes: Names of the labels.
         packed: The md5 of each ``.gz`` file at ``url``, in the order of ``FILES``.
-        within: The md5 of each file unpacked: anyone may have packed it again.
+        within: The md5 of each file unpacked, since a user may have compressed it again.
     """
 
     name: str
@@ -146,7 +146,7 @@ def parse_idx(read: bytes, path: Path) -> Tensor:
     """The array in an idx file of bytes: two zeros, the type, the number of axes, their lengths, the values.
 
     Raises:
-        DataError: If the file is no such one, or its length is not what its header declares.
+        DataError: If the file has another format, or its length differs from what its header declares.
 
     >>> parse_idx(bytes([0, 0, 8, 1, 0, 0, 0, 2, 5, 6]), Path("two"))
     tensor([5, 6], dtype=torch.uint8)

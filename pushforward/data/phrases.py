@@ -1,4 +1,4 @@
-"""Phrases of a small grammar, each in plain and in old English: text in two styles that needs no file."""
+"""Phrases of a small grammar, each in plain and in old English: text in two styles, generated."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OLD = {
 
 
 def phrases(rows: int = ROWS) -> list[tuple[str, str]]:
-    """So many different phrases, plain and old; always the same ones.
+    """Different phrases in plain and in old English, the same in every run.
 
     >>> phrases(2)[0]
     ('... .', '... .')
@@ -45,7 +45,7 @@ def phrases(rows: int = ROWS) -> list[tuple[str, str]]:
 
 
 def olden(line: str) -> str:
-    """A plain phrase in old English, longer expressions first.
+    """A plain phrase translated to old English, longer expressions first.
 
     >>> olden("you never again see your house .")
     'thou nevermore behold thy dwelling .'

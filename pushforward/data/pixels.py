@@ -1,4 +1,4 @@
-"""One image file as three planes of bytes, whatever it was: every mode, depth and orientation."""
+"""Decodes one image file of any mode, depth and orientation to three planes of bytes."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ DEPTH_16 = 65_535
 
 
 def measure(path: Path) -> Size:
-    """Height and width of an image as it is seen upright, from its header alone.
+    """Height and width of an image after rotation to upright, read from its header.
 
     Raises:
         ValueError: If it has more than 64 megapixels.
         Exception: Whatever Pillow raises on a file that it cannot read.
     """
     with _opened(path) as image:
-        # The tag is only looked at where the header holds it: a search would decode the whole image.
+        # The tag is read only if the header holds it: a search would decode the whole image.
         turned = "exif" in image.info and image.getexif().get(ORIENTATION, 1) >= 5
         return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def decode(path: Path, fit: Fit, longest: int | None = None) -> tuple[NDArray[np.uint8], list[str]]:
-    """The image as bytes of shape (3, H, W), and what was done to it, in words.
+    """The image as bytes of shape (3, H, W), and notes on what was done to it.
 
     Arguments:
-        path: The file. It is decoded to its end, so that a truncated one is found.
-        fit: Brings the upright image to the wanted size.
+        path: The file. It is decoded completely, so that a truncated file is detected.
+        fit: Crops and resizes the upright image to the wanted size.
         longest: Longer side of the wanted size, if a JPEG may be decoded at a fraction of its own.
 
     Raises:

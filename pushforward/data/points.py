@@ -1,4 +1,4 @@
-"""Points in the plane from laws whose modes are known. Made here, not read.
+"""Points in the plane from distributions whose modes are known; generated, not read.
 
 References:
     | Improved Training of Wasserstein GANs (Gulrajani et al., 2017), section 3.1 and its official code
@@ -20,8 +20,8 @@ from pushforward.distributions import Prior, SwissRollPrior, petals
 from pushforward.errors import check_int
 from pushforward.rng import Noise
 
-LEARNT, HELD = 50_000, 10_000
-SIGMA = 0.02  # of every mode of a ring
+TRAIN, TEST = 50_000, 10_000
+RING_STD = 0.02  # standard deviation of every mode of a ring
 
 
 def ring(modes: int = 8, radius: float = 2.0) -> Tensor:
@@ -47,33 +47,33 @@ def grid(side: int = 5, spacing: float = 2.0) -> Tensor:
     return torch.cartesian_prod(steps, steps).to(torch.get_default_dtype())
 
 
-def around(name: str, centres: Tensor, sigma: float) -> Dataset:
-    """Points of equally likely normal laws of deviation ``sigma`` around centres (K, D)."""
+def around(name: str, centres: Tensor, std: float) -> Dataset:
+    """Points of a mixture, with equal weights, of normal distributions around centres (K, D)."""
     noise = Noise(name)
-    mode = (noise("mode").uniform(LEARNT + HELD) * len(centres)).long()
-    points = centres[mode] + sigma * noise("place").normal(len(mode), centres.shape[1])
-    return split(name, points, Centres(centres, sigma))
+    mode = (noise("mode").uniform(TRAIN + TEST) * len(centres)).long()
+    points = centres[mode] + std * noise("place").normal(len(mode), centres.shape[1])
+    return split(name, points, Centres(centres, std))
 
 
 @named_dataset("ring", "60000 points of 8 Gaussians on a circle; generated, works offline", modality="vector")
 def open_ring(options: OpenOptions) -> Dataset:
-    """Eight normal laws of deviation 0.02 around a circle of radius 2.
+    """Eight normal distributions of standard deviation 0.02 on a circle of radius 2.
 
     >>> open_ring(OpenOptions()).shape
     (2,)
     """
-    return around("ring", ring(), SIGMA)
+    return around("ring", ring(), RING_STD)
 
 
 @named_dataset("grid", "60000 points of 25 Gaussians on a grid; generated, works offline", modality="vector")
 def open_grid(options: OpenOptions) -> Dataset:
-    """Twenty-five normal laws of deviation 0.05 on a square grid of step 2."""
+    """Twenty-five normal distributions of standard deviation 0.05 on a square grid of spacing 2."""
     return around("grid", grid(), 0.05)
 
 
 def drawn_from(name: str, distribution: Prior) -> Dataset:
-    """Points of a law of the plane."""
-    return split(name, distribution.draw(LEARNT + HELD, Noise(name)))
+    """Points of a distribution in the plane."""
+    return split(name, distribution.draw(TRAIN + TEST, Noise(name)))
 
 
 @named_dataset("swiss-roll", "60000 points of a spiral; generated, works offline", modality="vector")
@@ -88,13 +88,13 @@ def open_roll(options: OpenOptions) -> Dataset:
     modality="vector",
 )
 def open_petals(options: OpenOptions) -> Dataset:
-    """A mixture of ten normal laws, drawn out along rays: narrow modes of another shape than round."""
+    """A mixture of ten normal distributions, stretched along rays: narrow modes that are not round."""
     return drawn_from("petals", petals())
 
 
 def split(name: str, points: Tensor, modes: Centres | None = None) -> Dataset:
-    """The first points to learn from, the others held out."""
-    parts = (Split(points[:LEARNT]), Split(points[LEARNT:]))
+    """A data set of the first points as training rows and the others as held-out rows."""
+    parts = (Split(points[:TRAIN]), Split(points[TRAIN:]))
     return Dataset(name, *parts, in_unit_interval=False, source=name, modes=modes)
 
 

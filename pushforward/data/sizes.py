@@ -1,4 +1,4 @@
-"""One size for all images of a data set."""
+"""The common size of the images of a data set, and resizing to it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pushforward.errors import ConfigError
 
 Size = tuple[int, int]  # (H, W), as in the shape of a batch
 
-AS_IT_IS = 128  # a size that all images share is kept up to this length of a side
-OTHERWISE = 64  # longer side of all other sets: what a small network on one machine can learn
+AS_IT_IS = 128  # a size that all images share is kept if no side is longer
+OTHERWISE = 64  # longer side otherwise: a size that a small network on one machine can model
 LONGEST = 4096
 CHUNK = 1024  # images resized at once
 
@@ -24,7 +24,7 @@ def parse_size(size: int | Size | None) -> Size | None:
     """A size as (H, W); a single number is both.
 
     Raises:
-        ConfigError: If it is neither a whole number nor two of them, from 1 to 4096.
+        ConfigError: If it is neither a whole number nor two of them, each from 1 to 4096.
 
     >>> parse_size(32), parse_size((48, 64)), parse_size(None)
     ((32, 32), (48, 64), None)
@@ -41,7 +41,7 @@ def parse_size(size: int | Size | None) -> Size | None:
 
 
 def shown(size: Size) -> str:
-    """Height x width, as the notes print it.
+    """A size as height x width, for notes and messages.
 
     >>> shown((32, 48))
     '32x48'
@@ -50,7 +50,7 @@ def shown(size: Size) -> str:
 
 
 def common_size(sizes: Counter[Size]) -> Size:
-    """The size that images of these sizes are brought to.
+    """The size that images of these sizes are resized to.
 
     One size shared by all and at most 128 on each side is kept. Otherwise the most common size is
     taken, scaled down so that its longer side is at most 64.
@@ -67,7 +67,7 @@ def common_size(sizes: Counter[Size]) -> Size:
 
 
 def resized(data: Dataset, size: int | Size | None) -> Dataset:
-    """The same images centre-cropped to the aspect ratio of ``size`` and resized to it.
+    """A data set whose images are cropped at the centre to the aspect ratio of ``size`` and resized to it.
 
     Raises:
         ConfigError: If ``size`` is out of range, or the rows are not images.

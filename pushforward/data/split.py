@@ -1,7 +1,7 @@
-"""Rows of a data set: one batch, and one split kept whole, from which batches are drawn by index.
+"""One split of a data set, kept in memory, and the batches that are drawn from it by index.
 
-Small image sets are kept whole, as bytes: on 28x28 images this is some twenty times faster than a loader with
-worker processes, and the order of the batches is a function of (seed, epoch) alone.
+Images are kept as bytes: on 28x28 images this is some twenty times faster than a loader with worker
+processes, and the order of the batches is a function of (seed, epoch) alone.
 """
 
 from __future__ import annotations
@@ -17,23 +17,27 @@ from pushforward.rng import Noise
 
 
 class Batch(NamedTuple):
-    """One batch: data ``x`` of shape (N, \\*), labels ``y`` of shape (N,) or None; -1 is "unknown"."""
+    """One batch: data ``x`` (N, \\*) and labels ``y`` (N,) or None; the label -1 is unknown."""
 
     x: Tensor
     y: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same on a device."""
+        """The same batch on a device."""
         return Batch(self.x.to(device), None if self.y is None else self.y.to(device))
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of one split: ``x`` (N, \\*), uint8, float32 or tokens in int64, and labels ``y`` (N,) or None.
+    """Rows of one split.
 
-    ``factors`` (N, K), int64, or None are the values of the factors of variation that made each row. Judges
-    ask for them; no batch holds them, for nothing learns from them. ``paired`` (N, \\*) or None are rows that
-    say the same under the other of two labels, -1 where there is none.
+    Attributes:
+        x: Data (N, \\*), uint8 or float32; tokens are int64.
+        y: Labels (N,), -1 where unknown; or None.
+        factors: Values (N, K), int64, of the factors of variation that generated each row; or None. They
+            serve evaluation only, and are in no batch.
+        paired: For each row the row (N, \\*) of the same content under the other of two labels, -1 where
+            there is none; or None.
     """
 
     x: Tensor
@@ -45,16 +49,16 @@ class Split:
         return len(self.x)
 
     def rows(self, index: Tensor) -> Split:
-        """The split that holds the rows at ``index`` alone."""
+        """The rows at ``index``, as a split."""
         parts = (None if part is None else part[index] for part in (self.y, self.factors, self.paired))
         return Split(self.x[index], *parts)
 
     def subsample(self, count: int, noise: Noise) -> Batch:
-        """At most so many rows at random: the first ones of a split may all be of one class."""
+        """At most ``count`` rows at random, for the first rows of a split may all be of one class."""
         return self.batch(noise.permutation(len(self))[:count])
 
     def keep_labels(self, labels: int, noise: Noise) -> Split:
-        """The same rows with so many labels known, spread evenly over the classes; the others become -1.
+        """The same rows with ``labels`` labels, spread evenly over the classes; all other labels become -1.
 
         Raises:
             DataError: If there are fewer labels than that.
@@ -63,16 +67,18 @@ class Split:
         y = torch.full((len(self),), -1) if self.y is None else self.y
         known = order[y[order] >= 0]
         if labels > len(known):
-            raise DataError(f"{labels} labels are to be shown, the rows to learn from have {len(known)}")
-        # Each row's turn within its class: the first of every class, then the second of every class, ...
-        place = torch.empty_like(known)
+            raise DataError(
+                f"n_labels must be at most the number of training labels, {len(known)}, got {labels}"
+            )
+        # Each row's rank within its class: the first of every class come first, then the second, ...
+        rank = torch.empty_like(known)
         for label in y[known].unique():
             members = (y[known] == label).nonzero().flatten()
-            place[members] = torch.arange(len(members))
-        shown = known[place.argsort(stable=True)[:labels]]
-        hidden = torch.full_like(y, -1)
-        hidden[shown] = y[shown]
-        return replace(self, y=hidden)
+            rank[members] = torch.arange(len(members))
+        kept = known[rank.argsort(stable=True)[:labels]]
+        labels_kept = torch.full_like(y, -1)
+        labels_kept[kept] = y[kept]
+        return replace(self, y=labels_kept)
 
     def labelled(self) -> Split:
         """The rows whose label is known.
@@ -82,34 +88,34 @@ class Split:
         """
         known = torch.empty(0).long() if self.y is None else (self.y >= 0).nonzero().flatten()
         if not len(known):
-            raise DataError("rows with labels are needed, and there is none")
+            raise DataError("expected rows with labels, found none")
         return self.rows(known)
 
     def keep_pairs(self, share: float, noise: Noise) -> Split:
-        """The same rows with a share at random of the pairs known; the twins of the others become -1.
+        """The same rows with a random share of the pairs; the paired rows of all others become -1.
 
         Raises:
-            DataError: If there is no pair to be known.
+            DataError: If there are no pairs.
         """
         if share == 0:
             return replace(self, paired=None)
         if self.paired is None or self.y is None:
-            raise DataError(f"a share of {share:g} of the pairs is to be known, and the rows have none")
-        # Both rows of a pair are asked for the same number, which is a function of what they say.
+            raise DataError(f"paired_fraction {share:g} needs paired rows, and the data have none")
+        # Both rows of a pair get the same random number, which depends on their content alone.
         first = torch.where((self.y == 0).unsqueeze(1), self.x, self.paired)
         _, pair = first.unique(dim=0, return_inverse=True)
         known = (noise.uniform(int(pair.max()) + 1) < share)[pair]
         return replace(self, paired=self.paired.masked_fill(~known.unsqueeze(1), -1))
 
     def batch(self, index: Tensor | slice) -> Batch:
-        """The rows at ``index``: tokens as they are, all else as float32; bytes become numbers in [0, 1]."""
+        """The rows at ``index``: float32, with bytes scaled to [0, 1]; tokens are left as they are."""
         x = self.x[index] if isinstance(index, slice) else self.x.index_select(0, index)
         if x.dtype == torch.uint8:
             x = x.float().div_(255)
         return Batch(x, None if self.y is None else self.y[index])
 
     def paired_rows(self, index: Tensor) -> Tensor | None:
-        """The twins of the rows at ``index``, -1 where there is none; None of rows without any."""
+        """The paired rows of the rows at ``index``, -1 where there is none; None without pairs."""
         return None if self.paired is None else self.paired[index]
 
 

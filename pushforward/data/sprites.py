@@ -1,18 +1,18 @@
-r"""Sprites: a white shape on black, whose five factors of variation are known. Made here, not read.
+r"""Sprites: a white shape on black, whose five factors of variation are known; generated, not read.
 
 The factors are those of dSprites (its sixth, colour, has one value): 3 shapes, 6 scales, 40 orientations,
-32 positions across and 32 down, 737,280 combinations. The pictures are not those of dSprites, and differ on
-purpose in three ways:
+32 positions across and 32 down, 737,280 combinations. The images differ from those of dSprites on purpose in
+three ways:
 
-* The centre lies on the centre of a pixel, and a step of position is one pixel: the picture is shifted, and
-  changes in no other way.
-* A step of orientation is 9°, 2π/40: no orientation comes twice, where dSprites has 0 and 2π. So a square
-  looks the same after 10 steps and an ellipse after 20, and nobody can tell more than 7/12 of the
-  orientations from pictures.
-* The three shapes have one area and turn about their centroid.
+* The centre lies on the centre of a pixel, and a step of position is one pixel: it shifts the image and
+  changes nothing else.
+* A step of orientation is 9°, 2π/40: no orientation occurs twice, whereas dSprites has both 0 and 2π. A
+  square looks the same after 10 steps and an ellipse after 20, so that at most 7/12 of the orientations can
+  be told from images.
+* The three shapes have the same area and rotate about their centroid.
 
 A pixel is white if its centre lies inside the shape. No centre lies within 5e-4 pixels of an edge, which the
-tests check, so that rounding cannot change a bit.
+tests check, so that rounding cannot change a pixel.
 
 References:
     | dSprites: Disentanglement testing Sprites dataset (Matthey, Higgins, Hassabis & Lerchner, 2017)
@@ -42,10 +42,10 @@ SHAPES = ("square", "ellipse", "heart")
 PERIODS = (10, 20, 40)  # steps of orientation after which a shape looks the same
 SIDE = 64
 REACH = 16  # pixels from the centre to the edge of a sprite's patch; 64 - 33 + 1 = 32 places for it
-AREA = 471.0  # of a shape at scale 1, in pixels; among the values tried, far from putting edges on centres
+AREA = 471.0  # of a shape at scale 1, in pixels; chosen so that no edge lies on the centre of a pixel
 ASPECT = 1.5  # of the ellipse
 TRAIN, TEST = 60_000, 10_000
-CHUNK = 4096  # images painted at once
+CHUNK = 4096  # images rendered at once
 
 
 @named_dataset(
@@ -90,7 +90,7 @@ def render(factors: Tensor) -> Tensor:
     width = 2 * REACH + 1
     for start in range(0, len(images), CHUNK):
         part = slice(start, start + CHUNK)
-        # Every place that a patch can have in an image, as a view: one for each position.
+        # A view of every position that a patch can have in an image.
         places = np.lib.stride_tricks.sliding_window_view(
             images[part], (width, width), axis=(1, 2), writeable=True
         )
@@ -100,7 +100,7 @@ def render(factors: Tensor) -> Tensor:
 
 
 def picture(factors: Tensor) -> Tensor:
-    """A number (N,) for each row of factors (N, 5), the same for rows that cannot be told apart.
+    """A number (N,) for each row of factors (N, 5), equal for rows that have the same image.
 
     >>> picture(torch.tensor([[0, 5, 1, 3, 4], [0, 5, 31, 3, 4], [2, 5, 31, 3, 4]])).unique().numel()
     2
@@ -119,9 +119,9 @@ def patches() -> NDArray[np.uint8]:
 
 
 def depths() -> Array:
-    """How deep the centre of each pixel of each patch lies within its shape; negative outside.
+    """Depth of the centre of each pixel of each patch within its shape; negative outside.
 
-    The number is 0 on the edge alone, and a distance in pixels near it (for the ellipse, up to its aspect).
+    It is 0 on the edge alone, and near it a distance in pixels (for the ellipse, up to its aspect ratio).
     """
     offset = np.arange(-REACH, REACH + 1, dtype=np.float64)
     down, right = np.meshgrid(offset, offset, indexing="ij")

@@ -1,4 +1,4 @@
-"""Fading squares: the smallest world, one grey level. Made here, not read.
+"""Fading squares, whose one factor of variation is a grey level; generated, not read.
 
 References:
     | On the Latent Space of Wasserstein Auto-Encoders (Rubenstein, Schölkopf & Tolstikhin, 2018)

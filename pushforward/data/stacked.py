@@ -1,4 +1,4 @@
-"""Stacked MNIST: three digits in red, green and blue, and so a thousand modes.
+"""Stacked MNIST: three digits in red, green and blue, which make a thousand modes.
 
 References:
     | Unrolled Generative Adversarial Networks (Metz et al., 2017), section 3.3.1
@@ -18,7 +18,7 @@ from pushforward.rng import Noise
 
 
 def stacked(digits: Dataset, name: str = "stacked-mnist") -> Dataset:
-    """As many rows as there are digits, each of three digits at random; which ones is always the same.
+    """As many rows as there are digits, each of three digits at random, the same in every run.
 
     >>> from pushforward.data import open_dataset
     >>> stacked(open_dataset("digits")).shape

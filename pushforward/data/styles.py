@@ -1,4 +1,4 @@
-"""Text in two styles by name: Shakespeare and modern English, two Bibles, captions of two moods."""
+"""Text in two styles: Shakespeare and modern English, two Bibles, captions of two moods."""
 
 from __future__ import annotations
 

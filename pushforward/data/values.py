@@ -1,4 +1,4 @@
-"""What the values of an array mean: bytes, numbers in [0, 1], or any real numbers."""
+"""The scale of the values of an array: bytes, numbers in [0, 1], or any real numbers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pushforward.errors import DataError
 
 Array = NDArray[Any]
 
-BRIGHT = 128  # images whose largest value lies between this and 255 are on the scale of bytes
+BRIGHT = 128  # images whose largest value lies between this and 255 are scaled like bytes
 
 
 class Values(NamedTuple):
-    """Parts of one data set on one scale: uint8 or float32, whether in [0, 1], and what was done."""
+    """Parts of a data set, uint8 or float32; whether they lie in [0, 1]; and notes on their conversion."""
 
     parts: list[Tensor]
     in_unit_interval: bool
@@ -25,10 +25,11 @@ class Values(NamedTuple):
 
 
 def on_one_scale(parts: dict[str, Array], images: bool) -> Values:
-    """Brings the parts of a data set (all rows, or train and test) to one scale.
+    """Converts the parts of a data set (all rows, or train and test) to one scale.
 
-    Bytes stay bytes and booleans become 0 and 1. Images that go up to 255 are divided by it. Anything
-    else is taken as it is, and lies in [0, 1] or counts as real numbers. Nothing depends on the part.
+    Bytes stay bytes and booleans become 0 and 1. Images that go up to 255 are divided by it. All
+    other values are kept, and count as [0, 1] if they lie in it and as real numbers if not. All parts are
+    treated alike.
 
     Arguments:
         parts: Arrays of numbers, none empty, all of one type; the keys name them in messages.
@@ -55,11 +56,11 @@ def _from_bytes(parts: dict[str, Array], images: bool) -> Values:
     highest = max(int(x.max()) for x in parts.values())
     tensors = [_tensor(x, np.uint8) for x in parts.values()]
     if highest <= 1:
-        # Masks are often kept as bytes 0 and 1; as shades of 255 they would all be black.
-        return Values([x.mul_(255) for x in tensors], True, ["bytes that are only 0 and 1: taken as such"])
-    notes = [] if images else ["bytes: divided by 255; give floats to keep the numbers as they are"]
+        # Masks are often stored as bytes 0 and 1; divided by 255 they would all be black.
+        return Values([x.mul_(255) for x in tensors], True, ["bytes that are only 0 and 1: read as 0 and 1"])
+    notes = [] if images else ["bytes: divided by 255; pass floats to keep the numbers as they are"]
     if highest < BRIGHT:
-        notes.append(f"the largest byte is {highest}, and 255 counts as 1: every value is small")
+        notes.append(f"the largest byte is {highest}, where 255 stands for 1: all values are small")
     return Values(tensors, True, notes)
 
 
@@ -73,12 +74,12 @@ def _from_numbers(parts: dict[str, Array], images: bool) -> Values:
     if images and lowest >= 0 and BRIGHT <= highest <= 255:
         tensors = [x.to(torch.uint8) if whole else x.div_(255) for x in tensors]
         return Values(tensors, True, [f"values up to {highest:g}: divided by 255"])
-    span = f"images with values from {lowest:g} to {highest:g}: taken as real numbers, not as [0, 1] or bytes"
+    span = f"images with values from {lowest:g} to {highest:g}: read as real numbers, not as [0, 1] or bytes"
     return Values(tensors, False, [span] if images else [])
 
 
 def _tensor(x: Array, dtype: type[np.generic]) -> Tensor:
-    # Always a copy: the caller's array must not change under a run, nor the run's data with it.
+    # Always a copy: the data of a run must not change with the caller's array.
     with np.errstate(over="ignore"):
         return torch.from_numpy(x.astype(dtype, order="C", copy=True))
 

@@ -1,12 +1,13 @@
-r"""A recurrent network whose backward pass on a CPU is written out.
+r"""A GRU whose backward pass on the CPU is written by hand.
 
-PyTorch's own, on packed rows, fills a gradient as large as all rows with zeros for every step of time and
-adds them up. Here each step fills its own rows, and weights get their gradient in one product at the end.
+On packed rows PyTorch's own backward pass allocates, for every time step, a gradient as large as all rows,
+and adds them up. Here each time step writes the gradient of its own rows, and the gradients of the weights
+are one matrix product at the end.
 
 .. math:: r = \sigma(W_r x + U_r h), \quad u = \sigma(W_u x + U_u h), \quad
     c = \tanh(W_c x + r \odot U_c h), \quad h' = c + u \odot (h - c)
 
-with biases beside every product.
+with a bias added to every product.
 
 References:
     | Learning Phrase Representations using RNN Encoder-Decoder (Cho et al., 2014), section 2.3
@@ -26,15 +27,15 @@ from torch.nn.utils.rnn import PackedSequence
 
 
 class GRU(nn.GRU):
-    """:class:`torch.nn.GRU` of one layer: the same weights, numbers and gradients.
+    """:class:`torch.nn.GRU` of one layer, with the same weights, outputs and gradients.
 
-    Off the CPU, where nothing is learnt and on rows that are not packed, it is that very network. Gradients
+    Off the CPU, without gradients, and on rows that are not packed it is that very module. Its gradients
     cannot be differentiated again.
 
     Arguments:
-        inputs: Numbers that are read at each step.
-        width: Units of a state.
-        bidirectional: Whether a second one reads from the end.
+        inputs: Dimensions of the input at each time step.
+        width: Units of the hidden state.
+        bidirectional: Whether a second GRU reads the rows from their end.
 
     Example:
         >>> from torch.nn.utils.rnn import pack_sequence
@@ -49,38 +50,42 @@ class GRU(nn.GRU):
         super().__init__(inputs, width, batch_first=True, bidirectional=bidirectional)
 
     def forward(self, rows: Any, first: Tensor | None = None) -> tuple[Any, Tensor]:
+        """All states and the last ones, as :class:`torch.nn.GRU` returns them."""
         if not isinstance(rows, PackedSequence) or rows.data.device.type != "cpu":
             return super().forward(rows, first)
-        learnt = (rows.data, *self.parameters(), *([] if first is None else [first]))
-        if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in learnt)):
+        tensors = (rows.data, *self.parameters(), *([] if first is None else [first]))
+        if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
             return super().forward(rows, first)
-        data, sizes, order, back = rows
-        ways = 2 if self.bidirectional else 1
+        data, sizes, order, inverse = rows
+        directions = 2 if self.bidirectional else 1
         if first is None:
-            first = data.new_zeros(ways, int(sizes[0]), self.hidden_size)
+            first = data.new_zeros(directions, int(sizes[0]), self.hidden_size)
         elif order is not None:
             first = first[:, order]
-        made, last = zip(
-            *(self._way(data, sizes.tolist(), first[way], way) for way in range(ways)), strict=True
+        states, last = zip(
+            *(self._direction(data, sizes.tolist(), first[way], way) for way in range(directions)),
+            strict=True,
         )
         ends = torch.stack(last)
-        ends = ends if back is None else ends[:, back]
-        return PackedSequence(torch.cat(made, dim=1), sizes, order, back), ends
+        ends = ends if inverse is None else ends[:, inverse]
+        return PackedSequence(torch.cat(states, dim=1), sizes, order, inverse), ends
 
-    def _way(self, data: Tensor, sizes: Sequence[int], first: Tensor, way: int) -> tuple[Tensor, Tensor]:
-        """States (M, H) at all places of packed rows, read in one direction, and the last of each row."""
+    def _direction(
+        self, data: Tensor, sizes: Sequence[int], first: Tensor, way: int
+    ) -> tuple[Tensor, Tensor]:
+        """All states (M, H) of packed rows that are read in one direction, and the last state of each row."""
         suffix = "_l0_reverse" if way else "_l0"
-        read, kept, read_bias, kept_bias = (
+        w_input, w_hidden, b_input, b_hidden = (
             getattr(self, name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
-        made: tuple[Tensor, Tensor] = _Steps.apply(  # type: ignore[no-untyped-call]
-            F.linear(data, read, read_bias), kept, kept_bias, first, tuple(sizes), bool(way)
+        result: tuple[Tensor, Tensor] = _Steps.apply(  # type: ignore[no-untyped-call]
+            F.linear(data, w_input, b_input), w_hidden, b_hidden, first, tuple(sizes), bool(way)
         )
-        return made
+        return result
 
 
 def _spans(sizes: Sequence[int], reverse: bool) -> list[tuple[int, slice]]:
-    """For each step of time how many rows take it, and where in packed rows they are."""
+    """For each time step the number of rows that take it, and their slice of the packed rows."""
     spans, start = [], 0
     for size in sizes:
         spans.append((size, slice(start, start + size)))
@@ -89,13 +94,13 @@ def _spans(sizes: Sequence[int], reverse: bool) -> list[tuple[int, slice]]:
 
 
 class _Steps(torch.autograd.Function):
-    """All steps of time: rows are sorted by length, so that those which take a step are the first ones."""
+    """All time steps: rows are sorted by length, so that those which take a step are the first ones."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        read: Tensor,
-        kept: Tensor,
+        inputs: Tensor,
+        weight: Tensor,
         bias: Tensor,
         first: Tensor,
         sizes: tuple[int, ...],
@@ -103,42 +108,42 @@ class _Steps(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         width = first.shape[1]
         state = first.clone()
-        made, before, gates, candidates, heard = (
-            read.new_empty(len(read), size) for size in (width, width, 2 * width, width, width)
+        states, before, gates, candidates, recurrent = (
+            inputs.new_empty(len(inputs), size) for size in (width, width, 2 * width, width, width)
         )
         for size, span in _spans(sizes, reverse):
             old = before[span] = state[:size]
-            said = torch.addmm(bias, old, kept.t())
-            torch.sigmoid(read[span, : 2 * width] + said[:, : 2 * width], out=gates[span])
-            heard[span] = said[:, 2 * width :]
+            product = torch.addmm(bias, old, weight.t())
+            torch.sigmoid(inputs[span, : 2 * width] + product[:, : 2 * width], out=gates[span])
+            recurrent[span] = product[:, 2 * width :]
             reset, update = gates[span].split(width, dim=1)
-            torch.tanh(torch.addcmul(read[span, 2 * width :], reset, heard[span]), out=candidates[span])
-            state[:size] = made[span] = torch.lerp(candidates[span], old, update)
-        ctx.save_for_backward(kept, before, gates, candidates, heard)
+            torch.tanh(torch.addcmul(inputs[span, 2 * width :], reset, recurrent[span]), out=candidates[span])
+            state[:size] = states[span] = torch.lerp(candidates[span], old, update)
+        ctx.save_for_backward(weight, before, gates, candidates, recurrent)
         ctx.sizes, ctx.reverse = sizes, reverse
-        return made, state
+        return states, state
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_made: Tensor, d_state: Tensor) -> tuple[Tensor | None, ...]:
-        kept, before, gates, candidates, heard = ctx.saved_tensors
+    def backward(ctx: Any, d_states: Tensor, d_state: Tensor) -> tuple[Tensor | None, ...]:
+        weight, before, gates, candidates, recurrent = ctx.saved_tensors
         reset, update = gates.split(candidates.shape[1], dim=1)
-        # What a state's gradient is multiplied by on its way to each sum, at all places at once.
+        # The factors by which the gradient of a state is multiplied on its way to each sum, for all places.
         to_candidate = (1 - update) * (1 - candidates.square())
-        to_reset = to_candidate * heard * reset * (1 - reset)
+        to_reset = to_candidate * recurrent * reset * (1 - reset)
         to_update = (before - candidates) * update * (1 - update)
         factors = torch.stack([to_reset, to_update, to_candidate * reset], dim=1)
-        d_said = torch.empty_like(factors)
+        d_product = torch.empty_like(factors)
         d_candidate = torch.empty_like(candidates)
         d_state = d_state.clone()
         for size, span in reversed(_spans(ctx.sizes, ctx.reverse)):
-            d = d_state[:size] + d_made[span]
-            torch.mul(factors[span], d.unsqueeze(1), out=d_said[span])
+            d = d_state[:size] + d_states[span]
+            torch.mul(factors[span], d.unsqueeze(1), out=d_product[span])
             torch.mul(to_candidate[span], d, out=d_candidate[span])
-            d_state[:size] = torch.addmm(d * update[span], d_said[span].flatten(1), kept)
-        d_read = torch.cat([d_said[:, :2].flatten(1), d_candidate], dim=1)
-        d_said = d_said.flatten(1)
-        return d_read, d_said.t() @ before, d_said.sum(0), d_state, None, None
+            d_state[:size] = torch.addmm(d * update[span], d_product[span].flatten(1), weight)
+        d_inputs = torch.cat([d_product[:, :2].flatten(1), d_candidate], dim=1)
+        d_product = d_product.flatten(1)
+        return d_inputs, d_product.t() @ before, d_product.sum(0), d_state, None, None
 
 
 __all__ = ["GRU"]

@@ -95,7 +95,7 @@ def test_images_up_to_255_are_divided(dtype):
 def test_other_images_are_real_numbers(x):
     data = open_dataset(x)
     assert not data.in_unit_interval
-    assert "taken as real numbers" in data.notes[0]
+    assert "read as real numbers" in data.notes[0]
     assert np.allclose(whole(data).numpy()[:, 0], x)
 
 
@@ -257,7 +257,7 @@ def spoilt(value, rows):
         (np.zeros(3, [("a", float)]), ["expected numbers", "records"]),
         (np.zeros((0, 4)), ["(0, 4)", "no rows"]),
         (np.zeros((4, 0)), ["(4, 0)", "no values in a row"]),
-        (np.zeros((3, 4)), ["at least 2 rows", "got 1"]),
+        (np.zeros((3, 4)), ["expected at least 2 training", "found 1 and 2"]),
         (np.zeros(9), ["(N, D)", "(9,)", "x.reshape(-1, 1)"]),
         (np.zeros((9, 3, 3, 3, 3)), ["(N, C, H, W)", "(9, 3, 3, 3, 3)"]),
         (np.float64(3), ["found ()"]),

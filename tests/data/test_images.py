@@ -418,7 +418,7 @@ def test_folders_without_images(tmp_path, refused):
 
 def test_three_images_are_too_few(tmp_path, refused):
     fill(tmp_path, 3)
-    with refused("at least 2 rows", "got 1"):
+    with refused("expected at least 2 training", "found 1"):
         open_dataset(tmp_path)
 
 

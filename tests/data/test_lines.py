@@ -252,9 +252,7 @@ def test_a_share_of_the_pairs_can_be_shown():
     assert not torch.equal(half.paired, data.train.keep_pairs(0.5, Noise(1)).paired)
     assert (data.train.keep_pairs(1.0, Noise(0)).paired[:, 0] >= 0).all()
     assert data.train.keep_pairs(0.0, Noise(0)).paired is None
-    with pytest.raises(
-        DataError, match=r"a share of 0\.5 of the pairs is to be known, and the rows have none"
-    ):
+    with pytest.raises(DataError, match=r"paired_fraction 0\.5 needs paired rows, and the data have none"):
         open_dataset("digits").train.keep_pairs(0.5, Noise(0))
 
 

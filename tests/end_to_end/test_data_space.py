@@ -243,7 +243,7 @@ def test_worlds_of_points():
     for name, count in (("ring", 8), ("grid", 25)):
         data = open_dataset(name)
         assert len(data.modes.points) == count
-        found = point_modes(data.train.x, data.modes.points, data.modes.sigma)
+        found = point_modes(data.train.x, data.modes.points, data.modes.std)
         assert found.captured == count
         assert found.kl < 1e-3
         assert found.high_quality == pytest.approx(1 - 2.718281828**-4.5, abs=2e-3)

@@ -52,7 +52,7 @@ def modes(context: EvaluationContext) -> dict[str, Any] | None:
     with torch.inference_mode():
         if isinstance(known, Centres):
             points = torch.cat([x.cpu() for x in context.drawn()])
-            found = point_modes(points, known.points, known.sigma)
+            found = point_modes(points, known.points, known.std)
             quality = {"high_quality": found.high_quality}
             return {"covered": found.captured, "modes": len(known.points), "kl": found.kl} | quality
         if isinstance(known, Stacked):
