@@ -16,6 +16,7 @@ class GeneratorPrior(Prior):
         net: g, maps draws of ``base`` (N, M) to codes (N, L).
         base: The plain law :math:`P_0`.
         latent_dim: Dimensions L of a code.
+        path: The path between two codes, "linear" or "spherical", that stays where the mass is.
 
     Example:
         >>> from pushforward.distributions import NormalPrior
@@ -24,8 +25,9 @@ class GeneratorPrior(Prior):
         torch.Size([3, 5])
     """
 
-    def __init__(self, net: nn.Module, base: Prior, latent_dim: int) -> None:
+    def __init__(self, net: nn.Module, base: Prior, latent_dim: int, path: str = "linear") -> None:
         super().__init__(latent_dim)
+        self.path = path
         self.net = net
         self.base = base
 

@@ -1,34 +1,29 @@
-"""One function for every run worth naming."""
+"""Recipes: named ways to build and train a model. Every module of this package is searched for them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
-from pushforward.recipes.adversarial import (
-    aae,
-    aae_clustering,
-    aae_label_regularised,
-    aae_reduction,
-    aae_semi_supervised,
-    aae_supervised,
-)
-from pushforward.recipes.energy import began, ebgan
-from pushforward.recipes.gan import dcgan, f_gan, gan, lsgan, sngan, wgan, wgan_gp
-from pushforward.recipes.infogan import infogan
-from pushforward.recipes.moments import gmmn, gmmn_ae, mmd_gan
-from pushforward.recipes.parts import Recipe
-from pushforward.recipes.text import arae, transfer_ae
-from pushforward.recipes.variational import avb, beta_vae, info_vae, vae
-from pushforward.recipes.wasserstein import ae, wae_gan, wae_mmd, wae_random
+from pushforward.recipes.recipe import FAMILIES, RECIPES, Option, OwnParts, Recipe, Setup, recipe
+from pushforward.utils import import_submodules
 
-_ALL = (
-    wae_mmd, wae_gan, wae_random,
-    vae, beta_vae, info_vae, avb,
-    aae, aae_label_regularised, aae_supervised, aae_semi_supervised, aae_clustering, aae_reduction,
-    arae, transfer_ae,
-    ae,
-    gan, dcgan, lsgan, f_gan, sngan, wgan, wgan_gp, ebgan, began, infogan, mmd_gan, gmmn, gmmn_ae,
-)  # fmt: skip
-RECIPES: dict[str, Callable[..., Recipe]] = {recipe.__name__.replace("_", "-"): recipe for recipe in _ALL}
+import_submodules("pushforward.recipes")
 
-__all__ = ["RECIPES", "Recipe", *(recipe.__name__ for recipe in _ALL)]
+
+def _place(name: str) -> tuple[int, str]:
+    family = RECIPES[name].family
+    return (FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family)
+
+
+_ordered = {name: RECIPES[name] for name in sorted(RECIPES, key=_place)}
+RECIPES.clear()
+RECIPES.update(_ordered)
+# Recipes are attributes of the package, also where a module has the same name.
+globals().update({name.replace("-", "_"): found for name, found in RECIPES.items()})
+
+
+def __getattr__(name: str) -> Recipe[Any]:
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["FAMILIES", "RECIPES", "Option", "OwnParts", "Recipe", "Setup", "recipe"]

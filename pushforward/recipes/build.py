@@ -1,87 +1,162 @@
-"""What all recipes share in the end: the line that says it all, and a model that has been seen to fit."""
+"""The last step of every recipe: a description in one line, and a model whose parts have been tried on the data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from pushforward.data.dataset import Dataset
-from pushforward.errors import ConfigError
+import torch
+from torch import Tensor
+
+from pushforward.costs import Cost
+from pushforward.data.spec import DataSpec
+from pushforward.discrepancies import CriticDiscrepancy, DeepKernelMMD, Discrepancy
+from pushforward.errors import ConfigError, reason
 from pushforward.models import AutoEncoder, AutoWeight, Model, WarmUp, Weight
-from pushforward.recipes.parts import Recipe, check_fit
-from pushforward.recipes.settings import Settings
+from pushforward.recipes.recipe import Setup
+from pushforward.recipes.settings import AutoEncoderSettings, Settings
+from pushforward.rng import Noise
+from pushforward.square import Square
 from pushforward.text.tokens import replace_tokens
 from pushforward.training import Training, adam
 from pushforward.training.loop import Optimizing
+from pushforward.utils import eval_mode
 
-Table = dict[str, Callable[[Dataset], Settings]]
-COST_WORDS = {
-    "squared": "the squared error",
-    "l2": "the Euclidean distance",
-    "l1": "the absolute error",
-    "bernoulli": "the Bernoulli negative log-likelihood in nats",
-    "gaussian": "the Gaussian negative log-likelihood in nats",
-    "gaussian-learnt": "the Gaussian negative log-likelihood in nats, its deviation learnt",
-    "tokens": "the negative log-likelihood in nats",
+COST_NAMES = {
+    "SquaredError": "the squared error",
+    "L2": "the Euclidean distance",
+    "L1": "the absolute error",
+    "Bernoulli": "the Bernoulli negative log-likelihood in nats",
+    "GaussianLikelihood": "the Gaussian negative log-likelihood in nats",
+    "Tokens": "the negative log-likelihood in nats",
 }
 
 
-def price(chosen: Settings, data: Dataset) -> str:
+def describe_cost(cost: Cost, spec: DataSpec) -> str:
     """What the cost is, in words."""
-    features = data.train.x[0].numel()
-    if data.vocabulary:
-        return f"{COST_WORDS[chosen.cost]}, summed over the tokens of a line, mean over the batch"
-    return f"{COST_WORDS[chosen.cost]}, summed over {features} values in {data.range}, mean over the batch"
+    kind = type(cost).__name__
+    name = COST_NAMES.get(kind, f"a {kind} of your own")
+    learnt = ", with learnt standard deviation" if getattr(cost, "learnt", False) else ""
+    if spec.vocabulary:
+        return f"{name}, summed over the tokens of a line, averaged over the batch"
+    return f"{name}{learnt}, summed over {spec.n_values} values in {spec.range}, averaged over the batch"
 
 
-def weighed(model: Model, weight: Weight, chosen: Settings, data: Dataset, discrepancy: str) -> str:
-    """What the weight of a match means, in words."""
+def describe_weight(
+    model: Model, weight: Weight, settings: AutoEncoderSettings, spec: DataSpec, discrepancy: str
+) -> str:
+    """What the weight of a discrepancy means, in words."""
+    cost = f"the cost is {describe_cost(model.cost, spec)}"
     if isinstance(weight, AutoWeight):
         return (
-            f"weight auto, from {float(weight):g}: the factor of {discrepancy} adapts until a test of two "
-            f"samples of {chosen.batch_size} cannot tell codes from the prior; the cost is {price(chosen, data)}"
+            f"weight auto, initially {float(weight):g}: the factor of {discrepancy} adapts until a two-sample test on "
+            f"batches of {settings.batch_size} cannot distinguish codes from the prior; {cost}"
         )
     elbo = "with weight 1 the sum is the negative evidence lower bound"
-    note = elbo if model.is_elbo else chosen.meaning
-    tail = f" ({note})" if note else ""
+    note = elbo if model.is_elbo else settings.weight_note
     value = f"{float(weight):g}"
     if isinstance(weight, WarmUp):
-        value = f"that rises to {weight.value:g} over {weight.steps} steps"
-    return f"weight {value}{tail} times {discrepancy}; the cost is {price(chosen, data)}"
+        value = f"rising to {weight.value:g} over {weight.steps} steps"
+    return f"weight {value}{f' ({note})' if note else ''} times {discrepancy}; {cost}"
+
+
+def optimizer(name: str, lr: float, beta1: float, beta2: float = 0.999) -> Optimizing:
+    """The optimizer of that name; ``beta1`` is the momentum of "sgd"."""
+    if name == "rmsprop":
+        return lambda parameters: torch.optim.RMSprop(parameters, lr=lr)
+    if name == "sgd":
+        return lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=beta1)
+    if name == "adagrad":
+        return lambda parameters: torch.optim.Adagrad(parameters, lr=lr)
+    return adam(lr, (beta1, beta2))
 
 
 def finish(
     model: Model,
-    chosen: Settings,
-    data: Dataset,
-    meaning: str,
+    spec: DataSpec,
+    settings: Settings,
+    description: str,
     optimizers: Mapping[str, Optimizing] | None = None,
-    labels: int | None = None,
-    pairs: float = 0.0,
-) -> Recipe:
-    """A recipe, once its model has been seen to fit the data."""
-    if chosen.batch_size < 2:
-        raise ConfigError(
-            f"batch must be at least 2, got {chosen.batch_size}: rows of a batch are compared with each other"
-        )
-    if chosen.token_replacement:
-        if not isinstance(model, AutoEncoder) or not data.vocabulary:
-            raise ConfigError(
-                f"word_swap is for auto-encoders of text, got {chosen.token_replacement:g} for {data.name}"
-            )
-        model.augment = partial(replace_tokens, rate=chosen.token_replacement)
-    check_fit(model, data)
+    n_labels: int | None = None,
+    paired_fraction: float = 0.0,
+) -> Setup:
+    """The setup of a model, once its parts have been tried on two rows.
+
+    Arguments:
+        model: The model.
+        spec: Describes the data.
+        settings: What it was built from.
+        description: One line that says what is minimised.
+        optimizers: How each player moves; by default the model and a critic.
+        n_labels: Number of labels that are used; None for all.
+        paired_fraction: Share of the pairs of rows that are used.
+
+    Raises:
+        ConfigError: If a part does not fit the data.
+    """
+    if isinstance(settings, AutoEncoderSettings) and settings.token_replacement:
+        assert isinstance(model, AutoEncoder)
+        model.augment = partial(replace_tokens, rate=settings.token_replacement)
+    check_fit(model, spec)
     training = Training(
-        batch_size=chosen.batch_size,
+        batch_size=settings.batch_size,
         optimizers=optimizers
         or {
-            "model": adam(chosen.lr, (chosen.beta1, 0.999)),
-            "critic": adam(chosen.critic_lr, (0.5, 0.999)),
+            "model": optimizer(settings.optimizer, settings.lr, settings.beta1),
+            "critic": adam(settings.critic_lr, (0.5, 0.999)),
         },
-        schedule=chosen.schedule,
-        epochs=chosen.epochs,
-        pretrain=chosen.pretrain,
-        labels=labels,
-        pairs=pairs,
+        schedule=settings.schedule,
+        epochs=settings.epochs,
+        pretrain=settings.pretrain,
+        labels=n_labels,
+        pairs=paired_fraction,
     )
-    return Recipe(model, training, chosen, meaning)
+    return Setup(model, training, settings, description)
+
+
+def check_fit(model: Model, spec: DataSpec) -> None:
+    """Runs two rows through every network, so that what does not fit is reported before training starts.
+
+    Raises:
+        ConfigError: If a module fails, or its output has another shape than it should.
+    """
+    x, y = spec.example(2)[:2]
+    square = Square(model, x, Noise("dry batch"), y)
+
+    def attempt(name: str, draw: Callable[[], Tensor], expected: str = "") -> tuple[int, ...]:
+        try:
+            with eval_mode(model), torch.no_grad():
+                return tuple(draw().shape)
+        except Exception as error:  # a module of the user's own may raise anything
+            raise ConfigError(
+                f"the {name} fails on rows of shape {spec.shape}: {reason(error)}{expected}"
+            ) from error
+
+    def check(name: str, wanted: tuple[int, ...], draw: Callable[[], Tensor]) -> None:
+        found = attempt(name, draw)
+        if found != wanted:
+            raise ConfigError(f"the output of the {name} must be {wanted} for two rows, got {found}")
+
+    if model.has_encoder:
+        check("encoder", (2, model.prior.latent_dim), lambda: square.Ex)
+    check("decoder", tuple(x.shape), lambda: model.cost.point(square.GEx if model.has_encoder else square.Gz))
+    if not isinstance(model.discrepancy, Discrepancy):
+        return
+    with eval_mode(model), torch.no_grad():
+        components = model.discrepancy.components(*model.pair(square))
+    for name, (discrepancy, _, p) in components.items():
+        if isinstance(discrepancy, DeepKernelMMD):
+            features = partial(_features, discrepancy, p)
+            found = attempt(f"critic{name}", features, "; its output should be (N, features)")
+            if len(found) != 2:
+                raise ConfigError(f"the output of the critic must be (2, features) for two rows, got {found}")
+        elif isinstance(discrepancy, CriticDiscrepancy):
+            check(f"critic{name}", (2, 1), partial(lambda critic, p: critic(p).view(2, -1), discrepancy.critic, p))
+
+
+def _features(discrepancy: DeepKernelMMD, rows: Tensor) -> Tensor:
+    """The features of rows, once they have been decoded."""
+    features: Tensor = discrepancy.critic(rows)
+    if discrepancy.decoder is not None:
+        discrepancy.decoder(features)
+    return features

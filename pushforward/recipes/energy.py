@@ -1,65 +1,53 @@
-"""Generative adversarial networks whose critic is an auto-encoder: signatures are configurations."""
+"""Generative adversarial networks whose critic is an auto-encoder."""
 
 from __future__ import annotations
 
-from typing import Literal, Unpack
+from dataclasses import dataclass
+from typing import Literal
 
 from pushforward.costs import L1, L2, SquaredError
-from pushforward.data.dataset import Dataset
+from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import BEGANEnergy, EBGANEnergy
-from pushforward.errors import ConfigError, DataError, check_int
+from pushforward.errors import DataError
 from pushforward.models import GAN
 from pushforward.networks.norms import AT_HAND
-from pushforward.recipes.in_data import (
-    Options,
-    Rows,
-    Table,
-    chosen_of,
-    meeting,
-    norm_of,
-    pieces,
-    published,
-    quick,
-    rebuilder,
-)
-from pushforward.recipes.options import entries, unfolded
-from pushforward.recipes.parts import Recipe
-from pushforward.recipes.settings import GANSettings
-
-EBGAN_TABLE: Table = {
-    "small": lambda data: quick(data, margin=data.spec.distance / 4),
-    "paper": lambda data: published(
-        prior="normal", lr=1e-3, critic_lr=1e-3, network="mlp", std=0.0, margin=10.0
-    ),
-}
+from pushforward.recipes.gan_parts import autoencoding_critic, finish_gan, gan_parts, norm_of, published, quick
+from pushforward.recipes.options import GAN as OPTIONS
+from pushforward.recipes.recipe import GANS, OwnParts, Setup, recipe
+from pushforward.recipes.settings import GANSettings, option
 
 
-@unfolded
-def ebgan(
-    data: Dataset,
-    *,
-    settings: Rows = "small",
-    margin: float | None = None,
-    pulling_away_weight: float = 0.1,
-    code: int = 32,
-    **options: Unpack[Options],
-) -> Recipe:
+@dataclass(frozen=True, kw_only=True)
+class EBGANSettings(GANSettings):
+    """Options of ``ebgan``."""
+
+    margin: float = option(
+        "The energy m above which the critic no longer raises that of samples: by default a quarter of the distance "
+        "of two rows, with preset 'paper' 10.",
+        10.0, ge=0,
+    )  # fmt: skip
+    pulling_away_weight: float = option(
+        "The factor w of the pulling-away term, which spreads samples out; by default 0.1.", 0.1, ge=0
+    )
+    bottleneck_dim: int = option("Dimensions of the critic's code, by default 32.", 32, ge=1)
+
+
+@recipe(
+    "ebgan", family=GANS, settings=EBGANSettings,
+    presets={
+        "small": lambda spec: quick(spec, margin=spec.distance / 4),
+        "paper": lambda spec: published(
+            prior="normal", lr=1e-3, critic_lr=1e-3, network="mlp", init_std=0.0, margin=10.0
+        ),
+    },
+    options=(*OPTIONS, "margin", "pulling_away_weight", "bottleneck_dim"), parts=("decoder", "critic", "prior"),
+)  # fmt: skip
+def ebgan(spec: DataSpec, settings: EBGANSettings, own: OwnParts) -> Setup:
     r"""Energy-based GAN: the critic is an auto-encoder, its error an energy.
 
     .. math:: \min_D\; E\,D(x) + E (m - D(G(z)))_+, \qquad \min_G\; E\,D(G(z)) + w\,\mathrm{PT}
 
-    On images our critic has BatchNorm, which goes by the batch at hand at rest too.
-
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults.
-        margin: The energy m at which samples are left alone: by default a quarter of the distance of two
-            rows, with "paper" 10.
-        pulling_away_weight: The factor w of the pulling-away term, which spreads samples out.
-        code: Dimensions of the critic's code.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+    On images our critic has BatchNorm, which normalises by the current batch in evaluation mode too.
 
     References:
         | Energy-based Generative Adversarial Networks (Zhao et al., 2017), equations 1, 2 and 5
@@ -67,85 +55,87 @@ def ebgan(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> ebgan(open_dataset("digits"), margin=1.0).model.match
-        EBGANEnergy(...margin=1, pull=0.1, turns=1...)
+        >>> ebgan(open_dataset("digits").spec, margin=1.0).model.discrepancy.margin
+        1.0
     """
-    chosen = chosen_of(
-        EBGAN_TABLE, "ebgan", settings, data, entries(options, GANSettings) | {"margin": margin}
+    if not settings.margin > 0:
+        raise DataError(f"{spec.name}: all rows are equal, so that energies have no scale; give a margin")
+    parts = gan_parts(settings, spec, own, norm_of(spec, AT_HAND))
+    critic = own.critic or autoencoding_critic(parts, settings.bottleneck_dim, L2())
+    discrepancy = EBGANEnergy(critic, settings.margin, settings.pulling_away_weight, settings.n_critic)
+    words = f"energies, with a margin of {settings.margin:g}"
+    return finish_gan(GAN(parts.prior, parts.decoder, discrepancy), spec, settings, words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BEGANSettings(GANSettings):
+    """Options of ``began``.
+
+    Attributes:
+        critic_norm: Whether the critic has BatchNorm on images.
+    """
+
+    gamma: float = option(
+        "The ratio γ of energies; less is sharper and less diverse: 0.5, of images 0.85, with preset 'paper' 0.5.",
+        0.5,
     )
-    if not chosen.margin > 0:
-        raise DataError(f"{data.name}: all rows are equal, so energies have no scale; give a margin")
-    made = pieces(chosen, data, options, norm_of(data, AT_HAND))
-    critic = options.get("critic") or rebuilder(made, check_int("code", code, least=1), L2())
-    discrepancy = EBGANEnergy(critic, chosen.margin, pulling_away_weight, chosen.n_critic)
-    words = f"energies, with a margin of {chosen.margin:g}"
-    return meeting(GAN(made.prior, made.decoder, discrepancy), chosen, data, words)
+    k_lr: float = option(
+        "The learning rate r of k: 0.02, of images 0.1, with preset 'paper' 0.001.", 1e-3
+    )
+    energy_power: Literal[1, 2] = option(
+        "The power η of an energy: 1, of images 2, with preset 'paper' 1. Of mostly black images a black one has a "
+        "small absolute error.",
+        1,
+    )
+    pulling_away_weight: float = option(
+        "The factor of a pulling-away term as in ebgan, by default 0: the paper does not have it.", 0.0, ge=0
+    )
+    bottleneck_dim: int | None = option(
+        "Dimensions of the critic's code: by default 32, with preset 'paper' as many as latent_dim.", None, ge=1
+    )
+    critic_norm: bool = False
 
 
-BEGAN_TABLE: Table = {
-    "small": lambda data: (
-        quick(data, gamma=0.85, k_lr=0.1, power=2)
-        if data.modality == "image"
-        else quick(data, lr=5e-4, critic_lr=5e-4, gamma=0.5, k_lr=0.02)
-    ),
-    "paper": lambda data: published(
-        latent_dim=64, batch_size=16, lr=1e-4, critic_lr=1e-4, std=0.0, gamma=0.5, k_lr=1e-3
-    ),
-}
-
-
-@unfolded
-def began(
-    data: Dataset,
-    *,
-    settings: Rows = "small",
-    gamma: float | None = None,
-    k_lr: float | None = None,
-    power: Literal[1, 2] | None = None,
-    pulling_away_weight: float = 0.0,
-    code: int | None = None,
-    **options: Unpack[Options],
-) -> Recipe:
-    r"""Boundary-equilibrium GAN: energies of samples are held at a share of those of data.
+@recipe(
+    "began", family=GANS, settings=BEGANSettings,
+    presets={
+        "small": lambda spec: (
+            quick(spec, gamma=0.85, k_lr=0.1, energy_power=2, bottleneck_dim=32, critic_norm=True)
+            if spec.modality == "image"
+            else quick(spec, lr=5e-4, critic_lr=5e-4, gamma=0.5, k_lr=0.02, bottleneck_dim=32)
+        ),
+        "paper": lambda spec: published(
+            latent_dim=64, batch_size=16, lr=1e-4, critic_lr=1e-4, init_std=0.0, gamma=0.5, k_lr=1e-3
+        ),
+    },
+    options=(*OPTIONS, "gamma", "k_lr", "energy_power", "pulling_away_weight", "bottleneck_dim"),
+    parts=("decoder", "critic", "prior"),
+)  # fmt: skip
+def began(spec: DataSpec, settings: BEGANSettings, own: OwnParts) -> Setup:
+    r"""Boundary-equilibrium GAN: the energy of samples is held at a ratio to that of data.
 
     .. math:: \min_D\; L(x) - k\,L(G(z)), \qquad \min_G\; L(G(z)), \qquad
         k \leftarrow k + r (\gamma L(x) - L(G(z))), \qquad L(x) = \tfrac1d |x - D(x)|^\eta
 
-    On images our critic has BatchNorm, which the paper's and that of "paper" have not: it cannot rebuild
-    samples that are all alike, which without it cost least. It goes by the batch at hand at rest too, so
-    that the ratio that is held is the one that is reported.
-
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults.
-        gamma: The share γ, less is sharper and less diverse: 0.5, of images 0.85, with "paper" 0.5.
-        k_lr: The pace r of k, so that a short run comes to rest: 0.02, of images 0.1, with "paper" 0.001.
-        power: The power η of an energy, 1 or 2: 1, of images 2, with "paper" 1. Of mostly black images a
-            black one has a small absolute error.
-        pulling_away_weight: The factor of a pulling-away term as in ``ebgan``, which the paper does not have.
-        code: Dimensions of the critic's code: by default 32, and with "paper" as many as ``latent_dim``.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+    On images our critic has BatchNorm, which the paper's and that of preset "paper" have not: it cannot reconstruct
+    samples that are all alike, which without it have the least energy. It normalises by the current batch in
+    evaluation mode too, so that the ratio that is held is the one that is reported.
 
     References:
-        | BEGAN: Boundary BEGANEnergy Generative Adversarial Networks (Berthelot et al., 2017), section 3
+        | BEGAN: Boundary Equilibrium Generative Adversarial Networks (Berthelot et al., 2017), section 3
         | https://arxiv.org/abs/1703.10717
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> began(open_dataset("digits"), gamma=0.6).model.match.gamma
+        >>> began(open_dataset("digits").spec, gamma=0.6).model.discrepancy.gamma
         0.6
     """
-    chosen = chosen_of(BEGAN_TABLE, "began", settings, data, entries(locals() | options, GANSettings))
-    if chosen.power not in (1, 2):
-        raise ConfigError(f"power must be 1 or 2, got {chosen.power}")
-    paper = settings == "paper"
-    made = pieces(chosen, data, options, None if paper else norm_of(data, AT_HAND))
-    usual = chosen.latent_dim if paper else 32
-    width = usual if code is None else check_int("code", code, least=1)
-    cost = L1() if chosen.power == 1 else SquaredError()
-    critic = options.get("critic") or rebuilder(made, width, cost, mean=True)
-    discrepancy = BEGANEnergy(critic, chosen.gamma, chosen.k_lr, chosen.n_critic, pulling_away_weight)
-    words = f"energies, those of samples held at {chosen.gamma:g} times those of data"
-    return meeting(GAN(made.prior, made.decoder, discrepancy), chosen, data, words)
+    parts = gan_parts(settings, spec, own, norm_of(spec, AT_HAND) if settings.critic_norm else None)
+    cost = L1() if settings.energy_power == 1 else SquaredError()
+    width = settings.bottleneck_dim or settings.latent_dim
+    critic = own.critic or autoencoding_critic(parts, width, cost, mean=True)
+    discrepancy = BEGANEnergy(
+        critic, settings.gamma, settings.k_lr, settings.n_critic, settings.pulling_away_weight
+    )
+    words = f"energies, those of samples held at {settings.gamma:g} times those of data"
+    return finish_gan(GAN(parts.prior, parts.decoder, discrepancy), spec, settings, words)

@@ -1,13 +1,17 @@
-"""Generative adversarial networks whose critic makes one number of a row: signatures are configurations."""
+"""Generative adversarial networks whose critic makes one number of a row.
+
+Networks are ours, with preset "paper" too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Unpack
+from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
-from pushforward.data.dataset import Dataset
+from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import (
     Clipping,
     Discrepancy,
@@ -19,52 +23,32 @@ from pushforward.discrepancies import (
     Wasserstein,
     spectral,
 )
-from pushforward.recipes.in_data import (
-    Options,
-    Rows,
-    Table,
-    chosen_of,
-    game,
-    norm_of,
-    played,
-    published,
-    quick,
-)
-from pushforward.recipes.options import entries, unfolded
-from pushforward.recipes.parts import Recipe, named
-from pushforward.recipes.settings import GANSettings
+from pushforward.recipes.gan_parts import adversarial, norm_of, published, quick
+from pushforward.recipes.options import GAN
+from pushforward.recipes.recipe import GANS, OwnParts, Setup, recipe
+from pushforward.recipes.settings import GANSettings, option
 
-GAN_TABLE: Table = {
-    "small": quick,
-    "paper": lambda data: published(
-        # the code halves the critic's loss; its uniform noise has variance 1
-        network="mlp",
-        lr=0.1,
-        critic_lr=0.05,
-        optimizer="sgd",
-        batch_size=100,
-        epochs=250,
-        std=0.0,
-        prior_std=3**0.5,
-    ),
-}
+PARTS = ("decoder", "critic", "prior")
 
 
-@unfolded
-def gan(
-    data: Dataset, *, settings: Rows = "small", non_saturating: bool = True, **options: Unpack[Options]
-) -> Recipe:
-    r"""Generative adversarial network: samples meet data in the Jensen-Shannon divergence.
+@recipe(
+    "gan", family=GANS, settings=GANSettings,
+    presets={
+        "small": quick,
+        "paper": lambda spec: published(
+            # the code halves the critic's loss; its uniform noise has variance 1
+            network="mlp", lr=0.1, critic_lr=0.05, optimizer="sgd", batch_size=100, epochs=250, init_std=0.0,
+            prior_std=3**0.5,
+        ),
+    },
+    options=(*GAN, "non_saturating"), parts=(*PARTS, "discrepancy"),
+)  # fmt: skip
+def gan(spec: DataSpec, settings: GANSettings, own: OwnParts) -> Setup:
+    r"""Generative adversarial network: compares samples with data by the Jensen-Shannon divergence.
 
     .. math:: \min_G \max_T\; E \log \sigma(T(x)) + E \log (1 - \sigma(T(G(z))))
 
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults.
-        non_saturating: Whether the generator plays with the roles exchanged (non-saturating) or min-max.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+    With a discrepancy of your own it is the model that minimises that one instead.
 
     References:
         | Generative Adversarial Nets (Goodfellow et al., 2014), algorithm 1
@@ -72,31 +56,25 @@ def gan(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> gan(open_dataset("digits"), latent_dim=8).model.prior
+        >>> gan(open_dataset("digits").spec, latent_dim=8).model.prior
         NormalPrior(latent_dim=8, std=1)
     """
-    return game(
-        "gan", GAN_TABLE, data, settings, options, norm_of(data),
-        lambda critic, chosen: JensenShannon(critic, non_saturating, chosen.n_critic), "a Jensen-Shannon game",
+    return adversarial(
+        spec, settings, own, norm_of(spec),
+        lambda critic: JensenShannon(critic, settings.non_saturating, settings.n_critic),
+        "a critic's Jensen-Shannon bound",
     )  # fmt: skip
 
 
-DCGAN_TABLE: Table = {"small": quick, "paper": lambda data: published()}
+@recipe(
+    "dcgan", family=GANS, settings=GANSettings, presets={"small": quick, "paper": lambda spec: published()},
+    options=GAN, parts=PARTS,
+)  # fmt: skip
+def dcgan(spec: DataSpec, settings: GANSettings, own: OwnParts) -> Setup:
+    r"""GAN of convolutions with BatchNorm in generator and critic, for images.
 
-
-@unfolded
-def dcgan(data: Dataset, *, settings: Rows = "small", **options: Unpack[Options]) -> Recipe:
-    r"""GAN of convolutions with BatchNorm in generator and critic.
-
-    The critic's BatchNorm sees what is made and what is given as two batches, and keeps running statistics
-    in its own turn alone.
-
-    Arguments:
-        data: What to learn from: images.
-        settings: Which row of defaults.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+    The critic's BatchNorm sees made and given samples as two batches, and updates its running statistics only while
+    the critic is updated.
 
     References:
         | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2016), section 4
@@ -104,42 +82,41 @@ def dcgan(data: Dataset, *, settings: Rows = "small", **options: Unpack[Options]
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> dcgan(open_dataset("digits")).training.batch
+        >>> dcgan(open_dataset("digits").spec).training.batch_size
         64
     """
-    return game(
-        "dcgan", DCGAN_TABLE, data, settings, options, "batch",
-        lambda critic, chosen: JensenShannon(critic, True, chosen.n_critic), "a Jensen-Shannon game",
+    return adversarial(
+        spec, settings, own, "batch", lambda critic: JensenShannon(critic, True, settings.n_critic),
+        "a critic's Jensen-Shannon bound",
     )  # fmt: skip
 
 
-LSGAN_TABLE: Table = {
-    "small": quick,
-    "paper": lambda data: published(latent_dim=1024, lr=1e-3, critic_lr=1e-3, batch_size=64),
-}
 TARGETS = {"binary": (0.0, 1.0, 1.0), "pearson": (-1.0, 1.0, 0.0)}
 
 
-@unfolded
-def lsgan(
-    data: Dataset,
-    *,
-    settings: Rows = "small",
-    targets: Literal["binary", "pearson"] = "binary",
-    **options: Unpack[Options],
-) -> Recipe:
-    r"""Least-squares GAN: the critic's values are pulled to numbers.
+@dataclass(frozen=True, kw_only=True)
+class LSGANSettings(GANSettings):
+    """Options of ``lsgan``."""
+
+    targets: Literal["binary", "pearson"] = option(
+        "The targets (a, b, c): 'binary' (the default) is (0, 1, 1), 'pearson' (-1, 1, 0), which is Pearson's χ².",
+        "binary",
+    )
+
+
+@recipe(
+    "lsgan", family=GANS, settings=LSGANSettings,
+    presets={
+        "small": quick,
+        "paper": lambda spec: published(latent_dim=1024, lr=1e-3, critic_lr=1e-3, batch_size=64),
+    },
+    options=(*GAN, "targets"), parts=PARTS,
+)  # fmt: skip
+def lsgan(spec: DataSpec, settings: LSGANSettings, own: OwnParts) -> Setup:
+    r"""Least-squares GAN: the critic regresses samples and data on two numbers.
 
     .. math:: \min_T\; \tfrac12 E (T(x) - b)^2 + \tfrac12 E (T(G(z)) - a)^2, \qquad
         \min_G\; \tfrac12 E (T(G(z)) - c)^2
-
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults.
-        targets: "binary" has (a, b, c) = (0, 1, 1), "pearson" (-1, 1, 0), which is Pearson's χ².
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
 
     References:
         | Least Squares Generative Adversarial Networks (Mao et al., 2017), equations 8 and 9
@@ -147,54 +124,49 @@ def lsgan(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> lsgan(open_dataset("digits"), targets="pearson").model.match.targets
+        >>> lsgan(open_dataset("digits").spec, targets="pearson").model.discrepancy.targets
         (-1.0, 1.0, 0.0)
     """
-    coding = named("targets", targets, TARGETS)
-    return game(
-        "lsgan", LSGAN_TABLE, data, settings, options, norm_of(data),
-        lambda critic, chosen: LeastSquares(critic, coding, True, chosen.n_critic), "a game of least squares",
+    return adversarial(
+        spec, settings, own, norm_of(spec),
+        lambda critic: LeastSquares(critic, TARGETS[settings.targets], True, settings.n_critic),
+        "a critic's least squares",
     )  # fmt: skip
 
 
-SN_TABLE: Table = {
-    "small": lambda data: (
-        quick(data, n_critic=3, loss="wasserstein")
-        if data.modality == "image"
-        else quick(data, n_critic=5, loss="hinge")
-    ),
-    "paper": lambda data: published(
-        latent_dim=128, prior="normal", batch_size=64, schedule="constant", loss="hinge"
-    ),
-}
-SN_GAMES: dict[str, Callable[[nn.Module, int], Discrepancy]] = {
+LOSSES: dict[str, Callable[[nn.Module, int], Discrepancy]] = {
     "hinge": lambda critic, n_critic: Hinge(critic, n_critic=n_critic),
     "gan": lambda critic, n_critic: JensenShannon(critic, n_critic=n_critic),
     "wasserstein": lambda critic, n_critic: Wasserstein(critic, n_critic=n_critic),
 }
 
 
-@unfolded
-def sngan(
-    data: Dataset,
-    *,
-    settings: Rows = "small",
-    loss: Literal["hinge", "gan", "wasserstein"] | None = None,
-    **options: Unpack[Options],
-) -> Recipe:
+@dataclass(frozen=True, kw_only=True)
+class SNGANSettings(GANSettings):
+    """Options of ``sngan``."""
+
+    loss: Literal["hinge", "gan", "wasserstein"] = option(
+        "The loss: 'hinge'; 'gan'; or 'wasserstein', which has no margin beyond which the critic's gradient vanishes. "
+        "By default 'hinge', but of images with preset 'small' 'wasserstein', with n_critic 3: small critics reach "
+        "the margin at once.",
+        "hinge",
+    )
+
+
+@recipe(
+    "sngan", family=GANS, settings=SNGANSettings,
+    presets={
+        "small": lambda spec: (
+            quick(spec, n_critic=3, loss="wasserstein") if spec.modality == "image" else quick(spec, n_critic=5)
+        ),
+        "paper": lambda spec: published(latent_dim=128, prior="normal", batch_size=64),
+    },
+    options=(*GAN, "loss"), parts=PARTS,
+)  # fmt: skip
+def sngan(spec: DataSpec, settings: SNGANSettings, own: OwnParts) -> Setup:
     r"""GAN whose critic is spectrally normalised: every layer is divided by its largest singular value.
 
     .. math:: \max_T\; -E (1 - T(x))_+ - E (1 + T(G(z)))_+, \qquad \min_G\; -E\,T(G(z))
-
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults.
-        loss: The game: "hinge" as above, "gan", or "wasserstein", which has no margin beyond which the critic
-            is content. By default "hinge", but of images with small settings "wasserstein", and three turns:
-            small critics reach the margin at once.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
 
     References:
         | Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), algorithm 1
@@ -204,52 +176,48 @@ def sngan(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> type(sngan(open_dataset("digits"), loss="hinge").model.match).__name__
+        >>> type(sngan(open_dataset("digits").spec, loss="hinge").model.discrepancy).__name__
         'Hinge'
     """
-    chosen = chosen_of(SN_TABLE, "sngan", settings, data, entries(locals() | options, GANSettings))
-    make = named("loss", chosen.loss, SN_GAMES)
-    return played(
-        chosen, data, options, None,
-        lambda critic, chosen: make(spectral(critic), chosen.n_critic), f"a game of kind {chosen.loss}",
+    return adversarial(
+        spec, settings, own, None, lambda critic: LOSSES[settings.loss](spectral(critic), settings.n_critic),
+        f"a spectrally normalised critic with the loss {settings.loss!r}",
     )  # fmt: skip
 
 
-F_TABLE: Table = {
-    "small": lambda data: quick(data) if data.modality == "image" else quick(data, n_critic=5, bounded=True),
-    "paper": lambda data: published(network="mlp", batch_size=4096, std=0.0),
-}
-DivergenceName = Literal["kl", "reverse-kl", "pearson", "squared-hellinger", "jensen-shannon", "gan"]
+@dataclass(frozen=True, kw_only=True)
+class FGANSettings(GANSettings):
+    """Options of ``f-gan``."""
+
+    divergence: Literal["kl", "reverse-kl", "pearson", "squared-hellinger", "jensen-shannon", "gan"] = option(
+        "Divergence of the data from the model, by default 'jensen-shannon'; 'kl' covers every mode, 'reverse-kl' "
+        "seeks some.",
+        "jensen-shannon",
+    )
+    spectral_norm: bool = option(
+        "Whether the critic's slope is at most 1, its layers divided by their largest singular values: by default of "
+        "vectors; of images the critic has BatchNorm instead, with preset 'paper' neither.",
+        False,
+    )
 
 
-@unfolded
-def f_gan(
-    data: Dataset,
-    *,
-    settings: Rows = "small",
-    divergence: DivergenceName = "jensen-shannon",
-    non_saturating: bool = True,
-    bounded: bool | None = None,
-    **options: Unpack[Options],
-) -> Recipe:
-    r"""f-GAN: samples meet data in any f-divergence.
+@recipe(
+    "f-gan", family=GANS, settings=FGANSettings,
+    presets={
+        "small": lambda spec: (
+            quick(spec) if spec.modality == "image" else quick(spec, n_critic=5, spectral_norm=True)
+        ),
+        "paper": lambda spec: published(network="mlp", batch_size=4096, init_std=0.0),
+    },
+    options=(*GAN, "divergence", "non_saturating", "spectral_norm"), parts=PARTS,
+)  # fmt: skip
+def f_gan(spec: DataSpec, settings: FGANSettings, own: OwnParts) -> Setup:
+    r"""f-GAN: compares samples with data by any f-divergence.
 
     .. math:: \min_G \max_V\; E\,g(V(x)) - E\,f^*(g(V(G(z))))
 
-    Between laws that do not overlap a KL is infinite, and its critic has nowhere to go but up. A critic of
-    slope at most 1 makes of it the softer :math:`\min_R W_1(P_X, R) + \mathrm{KL}(R \| G_\# P_Z)`, which is
-    finite.
-
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults.
-        divergence: That of the data from the model; "kl" covers every mode, "reverse-kl" seeks some.
-        non_saturating: Whether the generator plays with the roles exchanged, -E g(V(G(z))), or min-max.
-        bounded: Whether the critic's slope is at most 1, its layers divided by their largest singular values:
-            by default on points; on images the critic has BatchNorm instead, with "paper" neither.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+    Between distributions that do not overlap a KL is infinite, and its critic grows without bound. A critic of slope
+    at most 1 makes of it the softer :math:`\min_R W_1(P_X, R) + \mathrm{KL}(R \| G_\# P_Z)`, which is finite.
 
     References:
         | f-GAN (Nowozin et al., 2016), equation 6 and section 3.2
@@ -259,45 +227,46 @@ def f_gan(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> f_gan(open_dataset("digits"), divergence="kl").model.match.name
+        >>> f_gan(open_dataset("digits").spec, divergence="kl").model.discrepancy.name
         'kl'
     """
-    chosen = chosen_of(F_TABLE, "f-gan", settings, data, entries(locals() | options, GANSettings))
-    return played(
-        chosen, data, options, None if chosen.bounded else norm_of(data),
-        lambda critic, chosen: FDivergence(
-            spectral(critic) if chosen.bounded else critic, divergence, non_saturating, chosen.n_critic
+    return adversarial(
+        spec, settings, own, None if settings.spectral_norm else norm_of(spec),
+        lambda critic: FDivergence(
+            spectral(critic) if settings.spectral_norm else critic, settings.divergence, settings.non_saturating,
+            settings.n_critic,
         ),
-        f"the divergence {divergence}",
+        f"the divergence {settings.divergence}",
     )  # fmt: skip
 
 
-WGAN_TABLE: Table = {
-    "small": lambda data: quick(data, n_critic=5, optimizer="rmsprop", lr=2e-4, critic_lr=2e-4),
-    "paper": lambda data: published(
-        prior="normal", batch_size=64, n_critic=5, optimizer="rmsprop", lr=5e-5, critic_lr=5e-5
-    ),
-}
+@dataclass(frozen=True, kw_only=True)
+class WGANSettings(GANSettings):
+    """Options of ``wgan``."""
+
+    weight_clip: float = option(
+        "The bound c of every parameter of the critic, also of the BatchNorm that it has on images; by default 0.01.",
+        0.01, gt=0,
+    )  # fmt: skip
 
 
-@unfolded
-def wgan(
-    data: Dataset, *, settings: Rows = "small", clip: float = 0.01, **options: Unpack[Options]
-) -> Recipe:
+@recipe(
+    "wgan", family=GANS, settings=WGANSettings,
+    presets={
+        "small": lambda spec: quick(spec, n_critic=5, optimizer="rmsprop", lr=2e-4, critic_lr=2e-4),
+        "paper": lambda spec: published(
+            prior="normal", batch_size=64, n_critic=5, optimizer="rmsprop", lr=5e-5, critic_lr=5e-5
+        ),
+    },
+    options=(*GAN, "weight_clip"), parts=PARTS,
+)  # fmt: skip
+def wgan(spec: DataSpec, settings: WGANSettings, own: OwnParts) -> Setup:
     r"""Wasserstein GAN with clipped weights.
 
     .. math:: \min_G \max_{|\theta_j| \le c}\; E\,T_\theta(x) - E\,T_\theta(G(z))
 
-    Without BatchNorm this is a multiple of W1 over the slopes that weights of at most c allow. On images
-    the critic has BatchNorm, as in the authors' code, and the bound is that of no distance.
-
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults.
-        clip: The bound c of every parameter of the critic, of BatchNorm's too, which it has on images.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+    Without BatchNorm this is a multiple of W1 over the slopes that weights of at most c allow. On images the critic
+    has BatchNorm, as in the authors' code, and the bound is that of no distance.
 
     References:
         | Wasserstein GAN (Arjovsky et al., 2017), algorithm 1
@@ -305,53 +274,47 @@ def wgan(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> wgan(open_dataset("digits")).model.match.constraint
+        >>> wgan(open_dataset("digits").spec).model.discrepancy.constraint
         Clipping(limit=0.01)
     """
-    norm = norm_of(data)
-    return game(
-        "wgan", WGAN_TABLE, data, settings, options, norm,
-        lambda critic, chosen: Wasserstein(critic, Clipping(clip), chosen.n_critic),
-        "a game of a clipped critic with BatchNorm" if norm else "K times W1, K unknown",
+    norm = norm_of(spec)
+    return adversarial(
+        spec, settings, own, norm,
+        lambda critic: Wasserstein(critic, Clipping(settings.weight_clip), settings.n_critic),
+        "a critic with clipped weights and BatchNorm" if norm else "K times W1, K unknown",
     )  # fmt: skip
 
 
-GP_TABLE: Table = {
-    "small": lambda data: quick(data, n_critic=5, beta2=0.9),
-    "paper": lambda data: published(
-        latent_dim=128,
-        prior="normal",
-        batch_size=64,
-        n_critic=5,
-        lr=1e-4,
-        critic_lr=1e-4,
-        beta2=0.9,
-        std=0.0,
-        epochs=200_000 * 5 * 64 / len(data.train),
-    ),
-}
+@dataclass(frozen=True, kw_only=True)
+class WGANGPSettings(GANSettings):
+    """Options of ``wgan-gp``."""
+
+    gp_weight: float = option(
+        "The factor λ of the gradient penalty: 10 for images; 0.1 for vectors, as in the official code.", 10.0, ge=0
+    )
 
 
-@unfolded
-def wgan_gp(
-    data: Dataset,
-    *,
-    settings: Rows = "small",
-    penalty: float | None = None,
-    **options: Unpack[Options],
-) -> Recipe:
+def _gp_weight(spec: DataSpec) -> float:
+    return 10.0 if spec.modality == "image" else 0.1
+
+
+@recipe(
+    "wgan-gp", family=GANS, settings=WGANGPSettings,
+    presets={
+        "small": lambda spec: quick(spec, n_critic=5, beta2=0.9, gp_weight=_gp_weight(spec)),
+        "paper": lambda spec: published(
+            latent_dim=128, prior="normal", batch_size=64, n_critic=5, lr=1e-4, critic_lr=1e-4, beta2=0.9, init_std=0.0,
+            epochs=200_000 * 5 * 64 / spec.n_train, gp_weight=_gp_weight(spec),
+        ),
+    },
+    options=(*GAN, "gp_weight"), parts=PARTS,
+)  # fmt: skip
+def wgan_gp(spec: DataSpec, settings: WGANGPSettings, own: OwnParts) -> Setup:
     r"""Wasserstein GAN with a gradient penalty.
 
     .. math:: \min_G \max_T\; E\,T(x) - E\,T(G(z)) - \lambda\, E (\|\nabla T(\hat x)\| - 1)^2
 
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults.
-        penalty: The factor λ: 10 for images; 0.1 for points, as in the official code.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data: a critic with
-            BatchNorm does not.
+    A critic with BatchNorm is refused: its value for a row depends on the other rows.
 
     References:
         | Improved Training of Wasserstein GANs (Gulrajani et al., 2017), algorithm 1
@@ -359,12 +322,11 @@ def wgan_gp(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> wgan_gp(open_dataset("digits")).model.match.constraint
+        >>> wgan_gp(open_dataset("digits").spec).model.discrepancy.constraint
         GradientPenalty(weight=10.0, slope=1.0, one_sided=False)
     """
-    factor = (10.0 if data.modality == "image" else 0.1) if penalty is None else penalty
-    return game(
-        "wgan-gp", GP_TABLE, data, settings, options, None,
-        lambda critic, chosen: Wasserstein(critic, GradientPenalty(factor), chosen.n_critic),
-        f"W1, the critic's slope held near 1 by a penalty of factor {factor:g}",
+    return adversarial(
+        spec, settings, own, None,
+        lambda critic: Wasserstein(critic, GradientPenalty(settings.gp_weight), settings.n_critic),
+        f"W1, the critic's slope held near 1 by a penalty of factor {settings.gp_weight:g}",
     )  # fmt: skip

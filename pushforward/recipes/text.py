@@ -1,108 +1,106 @@
-"""Recipes that were made for text: signatures are configurations.
-
-The recipes of auto-encoders take text as they take images; what is here needs a prior that learns, or
-labels that are styles.
-"""
+"""Auto-encoders that were made for text: a prior that is learnt, and labels that are styles."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, Literal, Unpack
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.data.dataset import Dataset
+from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import IMQ, MMD, Clipping, GradientPenalty, JensenShannon, Wasserstein
-from pushforward.distributions import DeterministicEncoder, GeneratorPrior, NormalPrior
+from pushforward.distributions import GeneratorPrior, NormalPrior
 from pushforward.errors import ConfigError, DataError
 from pushforward.models import ARAE, TransferAE
 from pushforward.networks import mlp
-from pushforward.recipes.build import Table, finish, price
-from pushforward.recipes.options import NetworkOptions, entries, unfolded
-from pushforward.recipes.parts import NETWORKS, Recipe, assemble, fitting
-from pushforward.recipes.settings import LearntPriorSettings, Settings, pick, small
+from pushforward.recipes.build import describe_cost, finish
+from pushforward.recipes.networks import NETWORKS as ARCHITECTURES
+from pushforward.recipes.networks import choose_network
+from pushforward.recipes.options import ENCODER_DECODER, NETWORKS
+from pushforward.recipes.parts import assemble
+from pushforward.recipes.presets import Values, small
+from pushforward.recipes.recipe import LEARNT_PRIOR, TRANSFER, OwnParts, Setup, recipe
+from pushforward.recipes.settings import AutoEncoderSettings, LearntPriorSettings, option
 from pushforward.text.networks import DecoderPerClass, TextDecoder
 from pushforward.training import adam
 
+UNIT = 300**0.5  # papers put codes of 300 numbers on the sphere of radius 1, we on the one of this radius
 
-class TextOptions(NetworkOptions, total=False):
-    """What auto-encoders of text can be told.
 
-    Arguments:
-        latent_dim: Dimensions of a code.
-        weight: The factor λ, against a cost summed over tokens.
-        critic_lr: Learning rate of the critic.
-        critic: A module of your own, from (N, latent) to (N, 1).
+@dataclass(frozen=True, kw_only=True)
+class ARAESettings(LearntPriorSettings):
+    """Options of ``arae``.
+
+    Attributes:
+        prior_lr: Learning rate of the prior.
+        critic_beta1: First moment of Adam for prior and critic.
     """
 
-    latent_dim: int | None
-    weight: float | None
-    critic_lr: float | None
-    critic: nn.Module | None
+    weight: float = option("The factor λ, against a cost that is summed over tokens.", 1.0, ge=0)
+    n_critic: int = option("Updates of the critic for each update of the model.", 2, ge=1)
+    latent_noise: float = option(
+        "Standard deviation of the noise on codes that are decoded, in training, at the first step, relative to "
+        "codes of mean square 1: 0.1; with preset 'paper' 3.5, with 'official' 0.87.",
+        0.1, ge=0,
+    )  # fmt: skip
+    latent_noise_decay: float = option(
+        "What that standard deviation is multiplied by every 100 steps: 0.9995, with preset 'paper' 0.995.",
+        0.9995, gt=0, le=1,
+    )  # fmt: skip
+    gp_weight: float = option(
+        "The factor of the critic's gradient penalty: 1; with 0, as in preset 'paper', weights are clipped instead.",
+        1.0, ge=0,
+    )  # fmt: skip
+    prior_lr: float = 5e-4
+    critic_beta1: float = 0.5
+
+    def with_options(self, given: Mapping[str, Any], spec: DataSpec) -> Self:
+        """See :meth:`Settings.with_options`. An epoch counts the batches of the critic as well."""
+        changed = super().with_options(given, spec)
+        return replace(changed, epochs=changed.epochs * changed.n_critic)
 
 
-def sphered(data: Dataset, **changes: Any) -> LearntPriorSettings:
-    """Settings that are done in minutes on two cores."""
-    return LearntPriorSettings.beyond(small(data, None, weight=0.3, critic_lr=1e-3), **changes)
+def _published(spec: DataSpec, **changes: Any) -> Values:
+    return small(
+        spec, latent_dim=300, critic_widths=(300, 300), epochs=15, n_critic=5, prior_widths=(300, 300), **changes
+    )
 
 
-UNIT = 300**0.5  # papers put codes of 300 numbers on the sphere of radius 1, we on the one of this radius
-ARAE_TABLE: dict[str, Callable[[Dataset], LearntPriorSettings]] = {
-    "small": sphered,
-    "paper": lambda data: sphered(
-        data, latent_dim=300, weight=12.0 / UNIT, critic_lr=1e-5, critic_widths=(300, 300), epochs=15,
-        latent_noise=0.2 * UNIT, latent_noise_decay=0.995, n_critic=5, penalty=0.0, prior_widths=(300, 300), prior_lr=5e-5,
-        play_beta1=0.9,
+@recipe(
+    "arae", family=LEARNT_PRIOR, settings=ARAESettings,
+    presets={
+        "small": lambda spec: small(spec, weight=0.3),
+        "paper": lambda spec: _published(
+            spec, weight=12.0 / UNIT, critic_lr=1e-5, latent_noise=0.2 * UNIT, latent_noise_decay=0.995,
+            gp_weight=0.0, prior_lr=5e-5, critic_beta1=0.9,
+        ),
+        "official": lambda spec: _published(
+            spec, weight=1.2 / UNIT, critic_lr=1e-4, latent_noise=0.05 * UNIT, prior_lr=1e-4
+        ),
+    },
+    options=(
+        "latent_dim", *NETWORKS, "weight", "noise_dim", "latent_noise", "latent_noise_decay", "n_critic", "gp_weight",
+        "critic_lr",
     ),
-    "official": lambda data: sphered(
-        data, latent_dim=300, weight=1.2 / UNIT, critic_lr=1e-4, critic_widths=(300, 300), epochs=15,
-        latent_noise=0.05 * UNIT, n_critic=5, prior_widths=(300, 300), prior_lr=1e-4,
-    ),
-}  # fmt: skip
-
-
-@unfolded
-def arae(
-    data: Dataset,
-    *,
-    settings: Literal["small", "paper", "official"] = "small",
-    noise: int | None = None,
-    latent_noise: float | None = None,
-    latent_noise_decay: float | None = None,
-    n_critic: int | None = None,
-    penalty: float | None = None,
-    **options: Unpack[TextOptions],
-) -> Recipe:
-    r"""Adversarially regularised auto-encoder: codes on a sphere meet a learnt prior in a Wasserstein game.
+    parts=(*ENCODER_DECODER, "critic", "discrepancy"),
+)  # fmt: skip
+def arae(spec: DataSpec, settings: ARAESettings, own: OwnParts) -> Setup:
+    r"""Adversarially regularised auto-encoder: codes on a sphere and a learnt prior, compared by a Wasserstein critic.
 
     .. math:: \min_{E, G, g}\; E\,c(G(E(x) + \varepsilon), x) + \lambda\, W_1(g_\# N(0, I), Q_Z)
 
-    With settings "paper" the critic's weights are clipped, as in the paper and the code of 2017; with
-    "official" its slope is penalised, as in the code of 2018. Noise, rates of critic and prior, and widths
-    of both are theirs. Networks of lines are ours; Adam moves everyone, where the code moves encoder and
-    decoder by plain gradient descent at rate 1; and the code of 2017 rescales the encoder's adversarial
-    gradient, which is not done here. λ stands beside a cost summed over tokens, which the code averages: 12
-    here is 1 there on lines of 12 tokens.
+    With preset "paper" the critic's weights are clipped, as in the paper and the code of 2017; with "official" its
+    gradient is penalised, as in the code of 2018. Noise, learning rates of critic and prior, and widths of both are
+    theirs. Networks of lines are ours; Adam updates all players, where the code updates encoder and decoder by plain
+    gradient descent at rate 1; and the code of 2017 rescales the encoder's adversarial gradient, which is not done
+    here. λ multiplies the discrepancy beside a cost summed over tokens, which the code averages: 12 here is 1 there on
+    lines of 12 tokens.
 
-    The sphere has the radius :math:`\sqrt L`, so that numbers of a code are of size 1, from which networks
-    learn: theirs has the radius 1, to which weight and noise of "paper" and "official" are brought.
-
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults.
-        noise: Dimensions of the noise that the prior pushes forward: 100.
-        latent_noise: Deviation of the noise on codes that are decoded, in training, at the first step, beside
-            numbers of size 1: 0.1; with "paper" 3.5, with "official" 0.87.
-        latent_noise_decay: What that deviation is multiplied by every 100 steps: 0.9995, with "paper" 0.995.
-        n_critic: Updates of the critic for each update of the model: 2, with "paper" and "official" 5.
-        penalty: The factor of the penalty on the critic's slope: 1; 0, as with "paper", for weights that are
-            clipped.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+    The sphere has the radius :math:`\sqrt L`, so that codes have mean square 1, from which networks learn: theirs has
+    the radius 1, so that weight and noise of "paper" and "official" are converted.
 
     References:
         | Adversarially Regularized Autoencoders (Zhao et al., 2018), algorithm 1 and appendix
@@ -110,48 +108,30 @@ def arae(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> [player.name for player in arae(open_dataset("digits"), latent_dim=8).model.players()]
+        >>> [player.name for player in arae(open_dataset("digits").spec, latent_dim=8).model.players()]
         ['model', 'prior', 'critic']
     """
-    own = {
-        "noise": noise,
-        "code_noise": latent_noise,
-        "calm": latent_noise_decay,
-        "n_critic": n_critic,
-        "penalty": penalty,
-    }
-    chosen = pick(ARAE_TABLE, "arae", settings, data, entries(options) | own)
-    # An epoch counts what the critic sees as well.
-    chosen = replace(chosen, epochs=chosen.epochs * chosen.n_critic)
-    net = mlp(chosen.noise, chosen.latent_dim, chosen.prior_widths, activation=nn.ReLU)
-    prior = GeneratorPrior(net, NormalPrior(chosen.noise), chosen.latent_dim)
-    prior.path = "spherical"
-    parts = assemble(chosen, data, options, prior)
-    assert isinstance(parts.encoder, DeterministicEncoder)
-    parts.encoder.to_support = on_sphere
-    critic = options.get("critic") or mlp(chosen.latent_dim, 1, chosen.critic_widths, norm=None)
-    constraint = GradientPenalty(chosen.penalty) if chosen.penalty else Clipping(0.01)
-    discrepancy = Wasserstein(critic, n_critic=chosen.n_critic, constraint=constraint)
+    net = mlp(settings.noise_dim, settings.latent_dim, settings.prior_widths, activation=nn.ReLU)
+    prior = GeneratorPrior(net, NormalPrior(settings.noise_dim), settings.latent_dim, path="spherical")
+    parts = assemble(settings, spec, own, prior=prior, to_support=on_sphere)
+    critic = own.critic or mlp(settings.latent_dim, 1, settings.critic_widths, norm=None)
+    constraint = GradientPenalty(settings.gp_weight) if settings.gp_weight else Clipping(0.01)
+    discrepancy = own.discrepancy or Wasserstein(critic, n_critic=settings.n_critic, constraint=constraint)
     model = ARAE(
-        prior,
-        parts.decoder,
-        parts.encoder,
-        discrepancy,
-        parts.cost,
-        parts.weight,
-        chosen.latent_noise,
-        chosen.latent_noise_decay,
-    )
-    meaning = (
-        f"weight {float(parts.weight):g} times the critic's Wasserstein bound, of codes on the sphere of "
-        f"radius {math.sqrt(chosen.latent_dim):.3g} from a prior that learns; the cost is {price(chosen, data)}"
+        prior, parts.decoder, parts.encoder, discrepancy, parts.cost, parts.weight, settings.latent_noise,
+        settings.latent_noise_decay,
+    )  # fmt: skip
+    name = type(own.discrepancy).__name__ if own.discrepancy else "the critic's Wasserstein bound"
+    description = (
+        f"weight {float(parts.weight):g} times {name}, between codes on the sphere of radius "
+        f"{math.sqrt(settings.latent_dim):.3g} and a learnt prior; the cost is {describe_cost(model.cost, spec)}"
     )
     optimizers = {
-        "model": adam(chosen.lr, (chosen.beta1, 0.999)),
-        "prior": adam(chosen.prior_lr, (chosen.play_beta1, 0.999)),
-        "critic": adam(chosen.critic_lr, (chosen.play_beta1, 0.999)),
+        "model": adam(settings.lr, (settings.beta1, 0.999)),
+        "prior": adam(settings.prior_lr, (settings.critic_beta1, 0.999)),
+        "critic": adam(settings.critic_lr, (settings.critic_beta1, 0.999)),
     }
-    return finish(model, chosen, data, meaning, optimizers)
+    return finish(model, spec, settings, description, optimizers)
 
 
 def on_sphere(z: Tensor) -> Tensor:
@@ -159,36 +139,35 @@ def on_sphere(z: Tensor) -> Tensor:
     return math.sqrt(z.shape[-1]) * F.normalize(z, dim=-1)
 
 
-TRANSFER_TABLE: Table = {
-    "small": lambda data: small(data, share=0.5, critic_lr=1e-3, label=True),
-}
+@dataclass(frozen=True, kw_only=True)
+class TransferSettings(AutoEncoderSettings):
+    """Options of ``transfer-ae``."""
+
+    weight: float = option("The factor λ, against a cost that is summed over tokens.", 1.0, ge=0)
+    conditional: bool = True
+    style_weight: float = option("The factor μ of the discrepancy between styles, by default 20.", 20.0, ge=0)
+    paired_fraction: float = option("Share of the pairs of rows that are used, by default none.", 0.0, ge=0, le=1)
+    shared_decoder: bool = option(
+        "Whether one decoder receives the label (the default), or each label has a decoder of its own.",
+        True, modality="text",
+    )  # fmt: skip
 
 
-@unfolded
-def transfer_ae(
-    data: Dataset,
-    *,
-    style_weight: float = 20.0,
-    pairs: float = 0.0,
-    writers: Literal["one", "two"] = "one",
-    **options: Unpack[TextOptions],
-) -> Recipe:
-    r"""Style transfer: codes that do not tell which of two labels their row had, decoded under the other.
+@recipe(
+    "transfer-ae", family=TRANSFER, settings=TransferSettings,
+    presets={"small": lambda spec: small(spec, share=0.5)},
+    options=(
+        "latent_dim", *NETWORKS, "weight", "style_weight", "paired_fraction", "shared_decoder", "critic_lr",
+    ),
+    parts=(*ENCODER_DECODER, "critic", "discrepancy"),
+)  # fmt: skip
+def transfer_ae(spec: DataSpec, settings: TransferSettings, own: OwnParts) -> Setup:
+    r"""Style transfer: codes that are independent of which of two labels a row has, decoded under the other.
 
     .. math:: E\,c(G(E(x), y), x) + \lambda\,\mathrm{MMD}^2(Q_Z, P_Z) + \mu\, D_T(Q_{Z \mid 1}, Q_{Z \mid 0})
 
-    Data need labels of two classes. Where rows come in pairs that say the same under both, a share of the
-    pairs can be shown: what a row's code says under the other label is then to be its twin.
-
-    Arguments:
-        data: What to learn from.
-        style_weight: The factor μ of the game on styles.
-        pairs: The share of pairs that are shown, from 0 to 1.
-        writers: Whether one decoder is told the label, or, of text, each label has its own.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
-        DataError: If the data have not two classes, or no pairs to be shown.
+    Data need labels of two classes. Where rows come in pairs that say the same under both labels, a share of the
+    pairs can be used: what a row's code decodes to under the other label is then compared with the paired row.
 
     References:
         | Adversarially Regularized Autoencoders (Zhao et al., 2018), section 3, "unaligned transfer"
@@ -199,49 +178,44 @@ def transfer_ae(
     Example:
         >>> import torch
         >>> from pushforward.data import open_dataset
-        >>> rows = torch.rand(100, 3)
-        >>> built = transfer_ae(open_dataset((rows, torch.arange(100) % 2)), latent_dim=2)
-        >>> [player.name for player in built.model.players()]
+        >>> data = open_dataset((torch.rand(100, 3), torch.arange(100) % 2))
+        >>> [player.name for player in transfer_ae(data.spec, latent_dim=2).model.players()]
         ['model', 'critic_style']
     """
-    chosen = pick(TRANSFER_TABLE, "transfer-ae", "small", data, entries(options))
-    if len(data.labels) != 2:
-        raise DataError(f"transfer needs labels of 2 classes, {data.name} has {len(data.labels)}")
-    if not 0 <= pairs <= 1:
-        raise ConfigError(f"pairs must be a share from 0 to 1, got {pairs}")
-    if not style_weight >= 0:
-        raise ConfigError(f"style_weight must be at least 0, got {style_weight}")
-    if writers not in ("one", "two"):
-        raise ConfigError(f"writers must be 'one' or 'two', got {writers!r}")
-    if writers == "two":
-        if options.get("decoder") is not None:
-            raise ConfigError("two writers are ours: give a decoder of your own, or writers='two', not both")
-        options["decoder"] = two_writers(chosen, data)
-    parts = assemble(chosen, data, options, tell_encoder=False)
-    critic = options.get("critic") or mlp(chosen.latent_dim, 1, chosen.critic_widths, norm=None)
-    discrepancy = MMD(IMQ(parts.prior.expected_sq_distance))
+    if spec.n_classes != 2:
+        raise DataError(f"transfer-ae needs labels of 2 classes, {spec.name} has {spec.n_classes}")
+    decoder = None
+    if not settings.shared_decoder:
+        if own.decoder is not None:
+            raise ConfigError("shared_decoder=False makes decoders of its own; leave out either it or decoder")
+        decoder = decoder_per_class(settings, spec)
+    parts = assemble(settings, spec, own, decoder=decoder, conditional_encoder=False)
+    critic = own.critic or mlp(settings.latent_dim, 1, settings.critic_widths, norm=None)
+    discrepancy = own.discrepancy or MMD(IMQ(parts.prior.expected_sq_distance))
     model = TransferAE(
         parts.prior, parts.decoder, parts.encoder, discrepancy, JensenShannon(critic), parts.cost, parts.weight,
-        style_weight,
+        settings.style_weight,
     )  # fmt: skip
-    meaning = (
-        f"weight {float(parts.weight):g} times MMD² to the prior, {style_weight:g} times a Jensen-Shannon "
-        f"game on the label of a code, {100 * pairs:g} % of pairs shown; the cost is {price(chosen, data)}"
+    name = type(own.discrepancy).__name__ if own.discrepancy else "MMD²"
+    description = (
+        f"weight {float(parts.weight):g} times {name} to the prior, {settings.style_weight:g} times a Jensen-Shannon "
+        f"bound between codes of the two labels, {100 * settings.paired_fraction:g} % of pairs used; "
+        f"the cost is {describe_cost(model.cost, spec)}"
     )
     optimizers = {
-        "model": adam(chosen.lr, (chosen.beta1, 0.999)),
-        "critic_style": adam(chosen.critic_lr, (0.5, 0.999)),
+        "model": adam(settings.lr, (settings.beta1, 0.999)),
+        "critic": adam(settings.critic_lr, (0.5, 0.999)),
+        "critic_style": adam(settings.critic_lr, (0.5, 0.999)),
     }
-    return finish(model, chosen, data, meaning, optimizers, pairs=pairs)
+    return finish(
+        model, spec, settings, description, optimizers, paired_fraction=settings.paired_fraction
+    )
 
 
-def two_writers(chosen: Settings, data: Dataset) -> nn.Module:
+def decoder_per_class(settings: TransferSettings, spec: DataSpec) -> nn.Module:
     """A decoder of lines for each of two labels."""
-    if not data.vocabulary:
-        raise ConfigError(f"two writers are for text, {data.name} is {data.modality} data")
-    network = fitting(chosen.network, NETWORKS, data)
-    made = [network.decoder(chosen.latent_dim, (*data.shape, len(data.vocabulary))) for label in range(2)]
-    return DecoderPerClass([writer for writer in made if isinstance(writer, TextDecoder)])
-
-
-__all__ = ["arae", "transfer_ae"]
+    network = choose_network(settings.network, ARCHITECTURES, spec)
+    decoders = [
+        network.decoder(settings.latent_dim, spec.network_shape, word_dropout=settings.word_dropout) for label in range(2)
+    ]
+    return DecoderPerClass([decoder for decoder in decoders if isinstance(decoder, TextDecoder)])

@@ -1,71 +1,64 @@
-"""Variational auto-encoders and their relatives: signatures are configurations."""
+"""Variational auto-encoders and their relatives."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Literal, Unpack
+from dataclasses import dataclass
+from typing import Literal
 
-import torch
-from torch import nn
-
-from pushforward.data.dataset import Dataset
+from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import MMD
 from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
-from pushforward.models import AVB, VAE, AutoWeight, InfoVAE
+from pushforward.models import AVB, VAE, InfoVAE
 from pushforward.networks import Squares, mlp
-from pushforward.recipes.build import Table, finish, price, weighed
-from pushforward.recipes.options import (
-    AutoEncoderOptions,
-    CostName,
-    NetworkName,
-    ScheduleName,
-    SettingsName,
-    entries,
-    unfolded,
-)
-from pushforward.recipes.parts import KERNELS, Recipe, assemble, named
-from pushforward.recipes.settings import Settings, celeba, is_digit, likelihood, mnist, pick, small
-
-_VAE_BASE: dict[str, Any] = {"weight": 1.0, "posterior": "gaussian", "input_noise": 0.0, "pretrain": 0}
-VAE_TABLE: Table = {
-    "small": lambda data: small(
-        data, None, posterior="gaussian", cost=likelihood(data)
-    ),
-    "paper": lambda data: (
-        mnist(**_VAE_BASE, cost="bernoulli")
-        if is_digit(data)
-        else celeba(**_VAE_BASE, cost="bernoulli", lr=1e-4, epochs=68, prior_std=2**0.5)
-    ),
-}  # fmt: skip
-VAE_TABLE["official"] = VAE_TABLE["paper"]  # they do not differ
+from pushforward.recipes.build import describe_cost, describe_weight, finish
+from pushforward.recipes.options import AUTOENCODER, ENCODER_DECODER, LIKELIHOOD
+from pushforward.recipes.parts import KERNELS, assemble
+from pushforward.recipes.presets import Values, celeba, is_digit, likelihood, mnist, small
+from pushforward.recipes.recipe import VARIATIONAL, OwnParts, Setup, recipe
+from pushforward.recipes.settings import AutoEncoderSettings, option
 
 
-@unfolded
-def vae(
-    data: Dataset,
-    *,
-    settings: SettingsName = "small",
-    weight: float | str | None = None,
-    deviation: float | None = None,
-    warmup: int | None = None,
-    free_bits: float | None = None,
-    **options: Unpack[AutoEncoderOptions],
-) -> Recipe:
-    r"""Variational auto-encoder: the law of every code meets the prior in KL divergence.
+@dataclass(frozen=True, kw_only=True)
+class VAESettings(AutoEncoderSettings):
+    """Options of ``vae``."""
+
+    posterior: Literal["deterministic", "gaussian", "uniform", "implicit", "mixing"] = "gaussian"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BetaVAESettings(VAESettings):
+    """Options of ``beta-vae``."""
+
+    weight: float = option("The factor β of the KL, by default 4; 1 is the VAE.", 4.0, ge=0)
+
+
+def _vae_small(spec: DataSpec) -> Values:
+    return small(spec, cost=likelihood(spec))
+
+
+def _vae_paper(spec: DataSpec) -> Values:
+    usual = dict(weight=1.0, input_noise=0.0, pretrain=0, cost="bernoulli")
+    return mnist(**usual) if is_digit(spec) else celeba(**usual, lr=1e-4, epochs=68, prior_std=2**0.5)
+
+
+def _beta_vae_paper(spec: DataSpec) -> Values:
+    return dict(
+        latent_dim=10, cost="bernoulli", network="mlp-wide-tanh", optimizer="adagrad", lr=1e-2, schedule="constant"
+    )
+
+
+@recipe(
+    "vae", family=VARIATIONAL, settings=VAESettings,
+    presets={"small": _vae_small, "paper": _vae_paper, "official": _vae_paper},  # the last two do not differ
+    options=(*LIKELIHOOD, "weight_init"), parts=(*ENCODER_DECODER, "prior"),
+)  # fmt: skip
+def vae(spec: DataSpec, settings: VAESettings, own: OwnParts) -> Setup:
+    r"""Variational auto-encoder: compares the distribution of every code with the prior by KL divergence.
 
     .. math:: E\,[-\log p(x \mid z)] + \lambda\,\mathrm{KL}(Q(Z \mid x), P_Z)
 
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults.
-        weight: λ, the factor of the KL; 1 is the evidence lower bound; "auto" finds its own.
-        deviation: Deviation of a Gaussian likelihood, fixed or (gaussian-learnt) the first one.
-        warmup: Steps over which the weight rises from 0.
-        free_bits: Nats of each dimension that the KL does not charge.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+    With weight 1, the default, this is the negative evidence lower bound.
 
     References:
         | Auto-Encoding Variational Bayes (Kingma & Welling, 2014)
@@ -73,52 +66,27 @@ def vae(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> vae(open_dataset("digits")).model.cost
+        >>> vae(open_dataset("digits").spec).model.cost
         Bernoulli()
     """
-    chosen = pick(VAE_TABLE, "vae", settings, data, entries(locals() | options))
-    parts = assemble(chosen, data, options)
-    model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight, chosen.free_bits)
-    return finish(
-        model, chosen, data, weighed(model, parts.weight, chosen, data, "KL(Q(Z | x), P_Z) in nats")
-    )
+    parts = assemble(settings, spec, own)
+    model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight, settings.free_bits)
+    words = "KL(Q(Z | x), P_Z) in nats"
+    return finish(model, spec, settings, describe_weight(model, parts.weight, settings, spec, words))
 
 
-BETA_VAE: Table = {
-    "small": lambda data: replace(VAE_TABLE["small"](data), weight=4.0),
-    "paper": lambda data: Settings(
-        latent_dim=10, weight=4.0, cost="bernoulli", posterior="gaussian", network="mlp-1200", lr=1e-2,
-        schedule="constant",
-    ),
-}  # fmt: skip
-BETA_VAE["official"] = BETA_VAE["paper"]  # no code was published
-
-
-@unfolded
-def beta_vae(
-    data: Dataset,
-    *,
-    settings: SettingsName = "small",
-    weight: float | None = None,
-    deviation: float | None = None,
-    warmup: int | None = None,
-    free_bits: float | None = None,
-    **options: Unpack[AutoEncoderOptions],
-) -> Recipe:
-    r"""β-VAE: a variational auto-encoder that pays β times for information.
+@recipe(
+    "beta-vae", family=VARIATIONAL, settings=BetaVAESettings,
+    # no code was published
+    presets={"small": _vae_small, "paper": _beta_vae_paper, "official": _beta_vae_paper},
+    options=LIKELIHOOD, parts=(*ENCODER_DECODER, "prior"),
+)  # fmt: skip
+def beta_vae(spec: DataSpec, settings: BetaVAESettings, own: OwnParts) -> Setup:
+    r"""β-VAE: a variational auto-encoder whose KL divergence is multiplied by β.
 
     .. math:: E\,[-\log p(x \mid z)] + \beta\,\mathrm{KL}(Q(Z \mid x), P_Z)
 
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults; "paper" is that of dSprites, with Adagrad.
-        weight: β; 1 is the VAE.
-        deviation: Deviation of a Gaussian likelihood, fixed or (gaussian-learnt) the first one.
-        warmup: Steps over which the weight rises from 0.
-        free_bits: Nats of each dimension that the KL does not charge.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+    Preset "paper" is that of dSprites, with Adagrad.
 
     References:
         | beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework (Higgins et al.,
@@ -127,65 +95,54 @@ def beta_vae(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> beta_vae(open_dataset("digits")).meaning[:40]
+        >>> beta_vae(open_dataset("digits").spec).description[:40]
         'weight 4 times KL(Q(Z | x), P_Z) in nats'
     """
-    chosen = pick(BETA_VAE, "beta-vae", settings, data, entries(locals() | options))
-    parts = assemble(chosen, data, options)
-    model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight, chosen.free_bits)
-    adagrad = {"model": lambda parameters: torch.optim.Adagrad(parameters, lr=chosen.lr)}
-    optimizers = None if settings == "small" else adagrad
-    meaning = weighed(model, parts.weight, chosen, data, "KL(Q(Z | x), P_Z) in nats")
-    return finish(model, chosen, data, meaning, optimizers)
+    return vae.build(spec, settings, own)
 
 
-def _small_info(data: Dataset) -> Settings:
-    row = small(data, share=4)
-    if float(row.weight) < 1:  # of data that vary little; codes would be driven away from the prior
-        row = replace(row, weight=1.0, meaning="")
-    return replace(row, posterior="gaussian", cost=likelihood(data))
+@dataclass(frozen=True, kw_only=True)
+class InfoVAESettings(AutoEncoderSettings):
+    """Options of ``info-vae``."""
+
+    alpha: float = option("The factor α: the KL divergence is multiplied by 1 - α; at most 1.", 0.0)
+    weight: float = option("The factor λ; alpha + weight must be at least 1.", 1.0, ge=0)
+    kernel: Literal["imq", "gaussian"] = option(
+        "Kernel of the MMD: 'imq' (the default) sums seven scales; 'gaussian' has one bandwidth, the prior's.", "imq"
+    )
+    posterior: Literal["deterministic", "gaussian", "implicit"] = option(
+        "Kind of encoder; 'gaussian' unless alpha is 1.", "deterministic"
+    )
 
 
-INFO_VAE: Table = {
-    "small": _small_info,
-    "paper": lambda data: Settings(
-        latent_dim=20, weight=784.0, alpha=1.0, network="mmd-vae", batch_size=200, beta1=0.9, schedule="constant",
+def _info_small(spec: DataSpec) -> Values:
+    values = small(spec, share=4)
+    if values["weight"] < 1:  # of data that vary little; codes would be driven away from the prior
+        values |= dict(weight=1.0, weight_note="")
+    return values | dict(posterior="gaussian", cost=likelihood(spec))
+
+
+def _info_paper(spec: DataSpec) -> Values:
+    return dict(
+        latent_dim=20, weight=784.0, alpha=1.0, network="conv-dense", batch_size=200, beta1=0.9, schedule="constant",
         epochs=33,
-        meaning="the authors' code averages the squared error over pixels, so its λ = 1 is 784",
-    ),
-}  # fmt: skip
-INFO_VAE["official"] = INFO_VAE["paper"]  # the paper's settings are those of the authors' example
+        weight_note="the authors' code averages the squared error over pixels, so its λ = 1 is 784",
+    )  # fmt: skip
 
 
-@unfolded
-def info_vae(
-    data: Dataset,
-    *,
-    settings: SettingsName = "small",
-    alpha: float | None = None,
-    weight: float | None = None,
-    kernel: Literal["imq", "gaussian"] = "imq",
-    posterior: Literal["deterministic", "gaussian", "implicit"] | None = None,
-    deviation: float | None = None,
-    **options: Unpack[AutoEncoderOptions],
-) -> Recipe:
-    r"""InfoVAE: codes meet the prior one by one and all together; with alpha = 1 the MMD-VAE.
+@recipe(
+    "info-vae", family=VARIATIONAL, settings=InfoVAESettings,
+    presets={"small": _info_small, "paper": _info_paper, "official": _info_paper},
+    options=(*AUTOENCODER, "alpha", "weight", "kernel", "posterior", "likelihood_std"),
+    parts=(*ENCODER_DECODER, "discrepancy", "prior"),
+)  # fmt: skip
+def info_vae(spec: DataSpec, settings: InfoVAESettings, own: OwnParts) -> Setup:
+    r"""InfoVAE: compares codes with the prior both one by one and as a batch; with alpha = 1 the MMD-VAE.
 
     .. math:: E\,[-\log p(x \mid z)] + (1 - \alpha)\,\mathrm{KL}(Q(Z \mid x), P_Z)
         + (\alpha + \lambda - 1)\,\mathrm{MMD}^2(Q_Z, P_Z)
 
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults; "paper" is the authors' example for MNIST, an MMD-VAE.
-        alpha: How much of the price of information is remitted, at most 1.
-        weight: λ; alpha + weight must be at least 1.
-        kernel: "imq" sums seven scales; "gaussian" has one bandwidth, that of the prior.
-        posterior: Kind of encoder; Gaussian unless alpha is 1.
-        deviation: Deviation of a Gaussian likelihood, fixed or (gaussian-learnt) the first one.
-
-    Raises:
-        ConfigError: If a setting cannot be (a negative factor of the MMD²), or a module of your own does not
-            fit the data.
+    Presets "paper" and "official" are the authors' example for MNIST, an MMD-VAE.
 
     References:
         | InfoVAE: Balancing Learning and Inference in Variational Autoencoders (Zhao et al., 2019)
@@ -193,78 +150,56 @@ def info_vae(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> info_vae(open_dataset("digits"), alpha=0.0, weight=0.001)
+        >>> info_vae(open_dataset("digits").spec, alpha=0.0, weight=0.001)
         Traceback (most recent call last):
         ...
         pushforward.errors.ConfigError: alpha must be at most 1 and alpha + weight at least 1, got alpha 0 ...
     """
-    chosen = pick(INFO_VAE, "info-vae", settings, data, entries(locals() | options))
-    parts = assemble(chosen, data, options)
-    if isinstance(parts.weight, AutoWeight):
-        raise ConfigError(f"weight must be a number: info-vae has two matches, got {chosen.weight!r}")
-    discrepancy = MMD(named("kernel", kernel, KERNELS)(parts.prior))
+    parts = assemble(settings, spec, own)
+    discrepancy = own.discrepancy or MMD(KERNELS[settings.kernel](parts.prior))
     model = InfoVAE(
-        parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, chosen.alpha, float(parts.weight)
+        parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, settings.alpha, float(parts.weight)
     )
-    words = f"{model.factor:g} times MMD² ({kernel} kernel), {1 - chosen.alpha:g} times KL in nats"
-    note = f" ({chosen.meaning})" if chosen.meaning else ""
-    meaning = f"alpha {chosen.alpha:g} and weight {float(parts.weight):g}{note}: {words}; the cost is "
-    return finish(model, chosen, data, meaning + price(chosen, data))
+    name = type(own.discrepancy).__name__ if own.discrepancy else f"MMD² ({settings.kernel} kernel)"
+    note = f" ({settings.weight_note})" if settings.weight_note else ""
+    description = (
+        f"alpha {settings.alpha:g} and weight {float(parts.weight):g}{note}: {float(model.weight):g} times {name}, "
+        f"{1 - settings.alpha:g} times KL in nats; the cost is {describe_cost(model.cost, spec)}"
+    )
+    return finish(model, spec, settings, description)
 
 
-AVB_TABLE: Table = {
-    "small": lambda data: small(
-        data, None, posterior="mixing", cost=likelihood(data),
-        lr=1e-3, critic_lr=1e-3, critic_widths=(512, 512),
+@dataclass(frozen=True, kw_only=True)
+class AVBSettings(AutoEncoderSettings):
+    """Options of ``avb``."""
+
+    adaptive_contrast: bool = option(
+        "Whether the critic compares codes normalised by the moments of each row's codes; by default it does.", True
+    )
+    posterior: Literal["gaussian", "implicit", "mixing"] = option(
+        "Kind of encoder: the distribution of the code of one row.", "mixing"
+    )
+
+
+@recipe(
+    "avb", family=VARIATIONAL, settings=AVBSettings,
+    presets={
+        "small": lambda spec: small(
+            spec, cost=likelihood(spec), lr=1e-3, critic_lr=1e-3, critic_widths=(512, 512)
+        )
+    },
+    options=(
+        "latent_dim", "prior_std", "cost", "likelihood_std", "network", "batch_size", "schedule", "lr", "posterior",
+        "adaptive_contrast", "n_critic", "critic_lr",
     ),
-}  # fmt: skip
-
-
-def avb(
-    data: Dataset,
-    *,
-    settings: Literal["small"] = "small",
-    latent_dim: int | None = None,
-    adaptive_contrast: bool = True,
-    n_critic: int = 1,
-    posterior: Literal["gaussian", "implicit", "mixing"] | None = None,
-    prior_std: float | None = None,
-    cost: CostName | None = None,
-    deviation: float | None = None,
-    network: NetworkName | None = None,
-    batch_size: int | None = None,
-    schedule: ScheduleName | None = None,
-    lr: float | None = None,
-    critic_lr: float | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
-    critic: nn.Module | None = None,
-) -> Recipe:
-    r"""Adversarial variational Bayes: a VAE whose codes' law may have any shape, its KL left to a critic.
+    parts=(*ENCODER_DECODER, "critic"),
+)  # fmt: skip
+def avb(spec: DataSpec, settings: AVBSettings, own: OwnParts) -> Setup:
+    r"""Adversarial variational Bayes: a VAE with any distribution of codes, whose KL a critic estimates.
 
     .. math:: E\,[-\log p(x \mid z)] + E_{q(z \mid x)}\, T(x, z)
 
-    Arguments:
-        data: What to learn from.
-        settings: Which row of defaults.
-        latent_dim: Dimensions of a code.
-        adaptive_contrast: Whether the critic starts from the moments of each row's codes (adaptive contrast).
-        n_critic: Updates of the critic for each update of encoder and decoder.
-        posterior: Kind of encoder.
-        prior_std: Scale of the prior.
-        cost: The negative log-likelihood.
-        deviation: Deviation of a Gaussian likelihood, fixed or (gaussian-learnt) the first one.
-        network: Kind of encoder and decoder networks.
-        batch_size: Rows in a batch.
-        schedule: How the learning rate changes over the run.
-        lr: Learning rate of encoder and decoder.
-        critic_lr: Learning rate of the critic.
-        encoder: A module of your own, from data to (N, latent) or what the posterior needs.
-        decoder: A module of your own, from (N, latent) to data (logits if the cost is bernoulli).
-        critic: A module of your own, from (N, values of a row + latent) to (N, 1), unbounded.
-
-    Raises:
-        ConfigError: If a setting cannot be, or a module of your own does not fit the data.
+    A critic of your own maps rows of data beside codes, (N, values of a row + latent_dim), to (N, 1).
 
     References:
         | Adversarial Variational Bayes (Mescheder et al., 2017), algorithms 1 and 2
@@ -272,18 +207,20 @@ def avb(
 
     Example:
         >>> from pushforward.data import open_dataset
-        >>> [player.name for player in avb(open_dataset("digits")).model.players()]
+        >>> [player.name for player in avb(open_dataset("digits").spec).model.players()]
         ['model', 'critic']
     """
-    if data.vocabulary:
-        raise ConfigError("the critic of avb sees rows beside codes, and cannot read text: take vae")
-    chosen = pick(AVB_TABLE, "avb", settings, data, entries(locals()))
-    parts = assemble(chosen, data, {"encoder": encoder, "decoder": decoder})
+    if spec.modality == "text":
+        raise ConfigError("the critic of avb compares rows beside codes, and cannot read text; use vae")
+    parts = assemble(settings, spec, own)
     if not isinstance(parts.prior, NormalPrior):
         raise ConfigError(f"avb needs the density of a normal prior, got {parts.prior}")
+    critic = own.critic
     if critic is None:
-        joint = data.train.x[0].numel() + 2 * chosen.latent_dim
-        critic = Squares(mlp(joint, 1, chosen.critic_widths, norm=None), chosen.latent_dim)
-    model = AVB(parts.prior, parts.decoder, parts.encoder, critic, parts.cost, adaptive_contrast, n_critic)
-    meaning = f"KL(Q(Z | x), P_Z) in nats, as a critic sees it; the cost is {price(chosen, data)}"
-    return finish(model, chosen, data, meaning)
+        joint = spec.n_values + 2 * settings.latent_dim
+        critic = Squares(mlp(joint, 1, settings.critic_widths, norm=None), settings.latent_dim)
+    model = AVB(
+        parts.prior, parts.decoder, parts.encoder, critic, parts.cost, settings.adaptive_contrast, settings.n_critic
+    )
+    description = f"KL(Q(Z | x), P_Z) in nats, estimated by a critic; the cost is {describe_cost(model.cost, spec)}"
+    return finish(model, spec, settings, description)

@@ -8,27 +8,27 @@ import torch
 
 from pushforward import AutoEncoder
 from pushforward.distributions import NormalPrior
-from pushforward.training.schedules import SCHEDULES, cosine, manual, manual_smooth
+from pushforward.training.schedules import SCHEDULES, cosine, wae_celeba, wae_mnist
 
 
 @pytest.mark.parametrize(
     ("epoch", "factor"),
     [(0, 1.0), (29, 1.0), (29.99, 1.0), (30, 0.5), (49, 0.5), (50, 0.1), (99, 0.1), (100, 0.01)],
 )
-def test_manual(epoch, factor):
+def test_wae_mnist(epoch, factor):
     """T37: 1, .5, .1 and .01 at epochs 29, 30, 50 and 100."""
-    assert manual(epoch, 120) == pytest.approx(factor, rel=1e-12)
+    assert wae_mnist(epoch, 120) == pytest.approx(factor, rel=1e-12)
 
 
 @pytest.mark.parametrize("epochs", [1, 10, 50, 55])
-def test_manual_smooth(epochs):
+def test_wae_celeba(epochs):
     """T37: 100^(-1/E) at the start of every epoch, the first included, so that the last has .01."""
-    assert manual_smooth(epochs - 1, epochs) == pytest.approx(0.01)
+    assert wae_celeba(epochs - 1, epochs) == pytest.approx(0.01)
     official = 1.0
     for epoch in range(epochs):
         official *= 100 ** (-1.0 / epochs)
-        assert manual_smooth(epoch, epochs) == pytest.approx(official)
-        assert manual_smooth(epoch + 0.9, epochs) == pytest.approx(official)
+        assert wae_celeba(epoch, epochs) == pytest.approx(official)
+        assert wae_celeba(epoch + 0.9, epochs) == pytest.approx(official)
 
 
 def test_cosine():
@@ -56,7 +56,7 @@ def test_schedules_are_finite_and_at_most_one(name):
 def test_the_loop_follows_the_schedule():
     """T37: at every step the loop's learning rate is the first one times the schedule at its epoch."""
     model = AutoEncoder(NormalPrior(2), *checks.networks(norm=None))
-    loop = checks.looping(model, torch.rand(32, 6), batch_size=16, lr=0.5, schedule="manual")
+    loop = checks.looping(model, torch.rand(32, 6), batch_size=16, lr=0.5, schedule="wae-mnist")
     loop.total = 220
     seen = []
     for _ in range(220):

@@ -1,0 +1,73 @@
+"""Values that presets share: what a paper prints, what its code does, and what is quick on a laptop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pushforward.data.spec import DataSpec
+
+Values = dict[str, Any]
+DIGIT_SIDE = 32  # up to this side a one-channel image takes the settings of MNIST, not those of CelebA
+MNIST_SCALE = "the official code scales the squared error by 0.05, so its λ = 10 is 200 here"
+CELEBA_SCALE = (
+    "the official code scales the squared error by 0.05 on data in [-1, 1], 0.2 on [0, 1], "
+    "so its λ = 100 is 500 here"
+)
+AS_PRINTED = "λ as the paper prints it; " + MNIST_SCALE
+
+
+def is_digit(spec: DataSpec) -> bool:
+    """Whether the settings for MNIST fit better than those for CelebA."""
+    return len(spec.shape) != 3 or (spec.shape[0] == 1 and max(spec.shape[1:]) <= DIGIT_SIDE)
+
+
+def likelihood(spec: DataSpec) -> str:
+    """The cost that is a negative log-likelihood of such data."""
+    return "tokens" if spec.vocabulary else "bernoulli" if spec.in_unit_interval else "gaussian-learnt"
+
+
+def small(spec: DataSpec, share: float | None = None, **changes: Any) -> Values:
+    """Values for a run of minutes on two cores: small networks, Adam, a cosine schedule.
+
+    With a ``share`` the weight is this multiple of the data's total variance, so that the balance of the two
+    terms is that of MNIST on any data.
+    """
+    rows, text = spec.n_train, spec.modality == "text"
+    if text:
+        batch_size = min(64, max(2, rows // 4))
+        values = dict(
+            latent_dim=128, cost="tokens", network="gru", lr=4e-3, token_replacement=0.3,
+            epochs=8000 * batch_size / rows,
+        )  # fmt: skip
+    else:
+        batch_size = 200 if rows >= 10_000 else min(100, max(2, rows // 4))
+        digit = is_digit(spec)
+        values = dict(
+            latent_dim=8 if digit else 64, network="mlp" if digit else "conv", lr=2e-3,
+            epochs=6000 * batch_size / rows,
+        )  # fmt: skip
+    values |= dict(batch_size=batch_size, beta1=0.9, schedule="cosine")
+    if share is not None:
+        what = "nats of a line without context" if text else "data's total variance"
+        values["weight"] = float(f"{share * spec.variance:.3g}") or share
+        values["weight_note"] = f"the default is {share:g} times the {what}, {spec.variance:.3g}"
+    return values | changes
+
+
+def mnist(**changes: Any) -> Values:
+    """The networks and schedule of the WAE paper's experiments on MNIST."""
+    return dict(
+        latent_dim=8, weight=10.0, network="dcgan-4x4", input_noise=0.01, official_init=True, pretrain=1000,
+        critic_widths=(512, 512, 512, 512), critic_lr=5e-4,
+    ) | changes  # fmt: skip
+
+
+def celeba(**changes: Any) -> Values:
+    """The networks and schedule of the WAE paper's experiments on CelebA.
+
+    The official input noise is 0.01 on data in [-1, 1], and so 0.005 on ours.
+    """
+    return dict(
+        latent_dim=64, weight=100.0, network="dcgan-5x5", input_noise=0.005, official_init=True, pretrain=256,
+        critic_widths=(512, 512, 512, 512), add_log_prior=True, epochs=55,
+    ) | changes  # fmt: skip

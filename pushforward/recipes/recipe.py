@@ -1,0 +1,298 @@
+"""What a recipe is: a declaration of presets and options, and a function that builds a model from them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Generic, Literal, TypeVar
+
+from torch import nn
+
+from pushforward.costs import Cost
+from pushforward.data.spec import DataSpec
+from pushforward.discrepancies import Discrepancy
+from pushforward.distributions import Prior
+from pushforward.errors import ConfigError, nearest
+from pushforward.models import Model
+from pushforward.recipes.settings import Settings, choices_of, types_of
+from pushforward.training import Training
+
+S = TypeVar("S", bound=Settings)
+FAMILIES = (
+    "Wasserstein auto-encoders",
+    "Variational auto-encoders",
+    "Adversarial auto-encoders",
+    "Auto-encoders with a learnt prior",
+    "Style transfer",
+    "Generative adversarial networks",
+    "Moment matching networks",
+)
+WASSERSTEIN, VARIATIONAL, ADVERSARIAL, LEARNT_PRIOR, TRANSFER, GANS, MOMENTS = FAMILIES
+PART_HELP = {
+    "encoder": "A module of your own, from data to (N, latent_dim) numbers; if the posterior is 'gaussian' or "
+    "'uniform', to (N, 2 latent_dim): means, then log-variances; if codes hold a class, to (N, classes + latent_dim).",
+    "decoder": "A module of your own, from codes, and one-hot labels behind them if it is conditional, to data: "
+    "to logits if the cost is 'bernoulli', to distributions of lines if the data are text.",
+    "critic": "A module of your own, from what is compared to (N, 1), unbounded; of energies and learnt kernels, "
+    "to energies or features.",
+    "discrepancy": "A Discrepancy of your own, in the place of the recipe's.",
+    "cost": "A Cost of your own, between data and reconstruction.",
+    "prior": "A Prior of your own.",
+}
+
+
+@dataclass(frozen=True)
+class OwnParts:
+    """Parts of the user's own; None for those of the recipe.
+
+    Raises:
+        ConfigError: If one is of another type.
+    """
+
+    encoder: nn.Module | None = None
+    decoder: nn.Module | None = None
+    critic: nn.Module | None = None
+    discrepancy: Discrepancy | None = None
+    cost: Cost | None = None
+    prior: Prior | None = None
+
+    def __post_init__(self) -> None:
+        for name, kind in PART_TYPES.items():
+            part = getattr(self, name)
+            if not (part is None or isinstance(part, kind)):
+                raise ConfigError(f"{name} must be a {kind.__name__}, got {type(part).__name__}")
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the parts that are there."""
+        return [one.name for one in fields(self) if getattr(self, one.name) is not None]
+
+
+PART_TYPES: dict[str, type[nn.Module]] = {
+    "encoder": nn.Module, "decoder": nn.Module, "critic": nn.Module, "discrepancy": Discrepancy, "cost": Cost,
+    "prior": Prior,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a recipe.
+
+    Attributes:
+        name: Its name in Python; on the command line with hyphens.
+        type: Its type. None, the default of every option, stands for the preset's value.
+        default: Its default value.
+        help: What it is, in one sentence.
+        modality: The modality of data that it is for; None for all.
+        python_only: Whether it cannot be written on a command line.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+    modality: str | None = None
+    python_only: bool = False
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A model ready to be trained, and how to train it.
+
+    Attributes:
+        model: The model.
+        training: How it is trained.
+        settings: Every setting that it was built from.
+        description: One line that says what is minimised.
+    """
+
+    model: Model
+    training: Training
+    settings: Settings
+    description: str
+
+
+Preset = Callable[[DataSpec], Mapping[str, Any]]
+Build = Callable[[DataSpec, Any, OwnParts], Setup]
+
+
+class Recipe(Generic[S]):
+    """A named way to build and train a model.
+
+    Calling it with a :class:`~pushforward.data.spec.DataSpec`, a preset and options returns a :class:`Setup`.
+
+    Attributes:
+        name: Its name on the command line.
+        family: The heading that it is listed under.
+        summary: The first line of its documentation.
+        presets: Makes the values of each preset for a data set; what is missing has the default of ``settings``.
+        settings: The type of its settings.
+        options: What users can set, those of all recipes of a family first.
+        parts: The names of parts that users can replace by objects of their own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        family: str,
+        settings: type[S],
+        presets: Mapping[str, Preset],
+        options: Iterable[str],
+        parts: Iterable[str],
+        build: Build,
+    ) -> None:
+        functools.update_wrapper(self, build)
+        self.name = name
+        self.family = family
+        self.settings = settings
+        self.presets = dict(presets)
+        self.parts = tuple(parts)
+        self.build = build
+        self.options = tuple(self._options([*dict.fromkeys(options)]))
+        doc = inspect.cleandoc(build.__doc__ or "")
+        self.summary = doc.partition("\n")[0]
+        self.__doc__ = self._documented(doc)
+
+    def __repr__(self) -> str:
+        return f"<recipe {self.name}>"
+
+    def __call__(self, spec: DataSpec, preset: str = "small", **arguments: Any) -> Setup:
+        """A model for data of a description.
+
+        Arguments:
+            spec: Describes the data; ``Dataset.spec`` gives it.
+            preset: The name of the preset.
+            arguments: Options by name; None stands for the preset's value.
+
+        Raises:
+            ConfigError: If there is no such preset or option, a value is not allowed, or a part of the user's own
+                does not fit the data.
+        """
+        given, own = self.split(arguments)
+        return self.build(spec, self.resolve(spec, preset, given, own), own)
+
+    def rebuild(self, spec: DataSpec, resolved: Mapping[str, Any], own: Mapping[str, nn.Module]) -> Setup:
+        """The model of settings that were resolved before, such as those of a stored run."""
+        return self.build(spec, self.settings.from_json(resolved), OwnParts(**own))
+
+    def split(self, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], OwnParts]:
+        """The arguments that are settings, and those that are parts of the user's own.
+
+        Raises:
+            ConfigError: If there is no such option, or a part is of another type.
+        """
+        known = {option.name: option for option in self.options}
+        given, own = {}, {}
+        for name, value in arguments.items():
+            if name not in known:
+                raise ConfigError(f"{self.name} has no option {name!r}: {nearest(name, known)}")
+            if value is None:
+                continue
+            if name in self.parts and (known[name].python_only or not isinstance(value, str)):
+                if not isinstance(value, PART_TYPES[name]):
+                    kind = PART_TYPES[name].__name__
+                    either = f"a {kind}" if known[name].python_only else f"a name or a {kind}"
+                    raise ConfigError(f"{name} must be {either}, got {type(value).__name__}")
+                own[name] = value
+            else:
+                given[name] = value
+        return given, OwnParts(**own)
+
+    def resolve(self, spec: DataSpec, preset: str, given: Mapping[str, Any], own: OwnParts) -> S:
+        """All settings of a preset, for a data set, with the options that a user gave.
+
+        Raises:
+            ConfigError: If there is no such preset, a value is not allowed, or an option is for other data.
+        """
+        if not isinstance(spec, DataSpec):
+            raise ConfigError(f"{self.name} expects a DataSpec, such as Dataset.spec, got {type(spec).__name__}")
+        if preset not in self.presets:
+            raise ConfigError(f"{self.name} has no preset {preset!r}: {nearest(preset, self.presets)}")
+        for option in self.options:
+            if option.name in given and option.modality not in (None, spec.modality):
+                what = f"{option.name} is for {option.modality} data"
+                raise ConfigError(f"{what}, {spec.name} is {spec.modality} data of shape {spec.shape}")
+        if own.prior is not None:
+            given = {**given, "latent_dim": own.prior.latent_dim}
+        return self.settings(**self.presets[preset](spec)).with_options(given, spec)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The signature with every option, for ``help`` and editors."""
+        word = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        presets = Literal[tuple(self.presets)]  # type: ignore[valid-type]
+        return inspect.Signature(
+            [
+                inspect.Parameter("spec", word, annotation=DataSpec),
+                inspect.Parameter("preset", word, default="small", annotation=presets),
+                *(
+                    inspect.Parameter(
+                        one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type | None
+                    )
+                    for one in self.options
+                ),
+            ],
+            return_annotation=Setup,
+        )
+
+    def _options(self, names: list[str]) -> Iterable[Option]:
+        known = {one.name: one for one in fields(self.settings)}
+        hints = types_of(self.settings)
+        for name in names:
+            metadata = known[name].metadata
+            kind = Literal[choices_of(hints[name], metadata)] if metadata["choices"] else hints[name]
+            yield Option(name, kind, None, metadata["help"], metadata["modality"])
+        for name in self.parts:
+            if name not in names:
+                yield Option(name, PART_TYPES[name], None, PART_HELP[name], python_only=True)
+
+    def _documented(self, doc: str) -> str:
+        """The docstring of the function with all options in its section of arguments."""
+        lines = ["    spec: Describes the data.", f"    preset: {', '.join(map(repr, self.presets))}."]
+        lines += [f"    {option.name}: {option.help}" for option in self.options]
+        text, heading, rest = doc.partition("\n\nReferences:")
+        if not heading:
+            text, heading, rest = doc.partition("\n\nExample:")
+        raises = "Raises:\n    ConfigError: If an option is not allowed, or a part of your own does not fit the data."
+        return "\n".join([text, "", "Arguments:", *lines, "", raises]) + heading + rest
+
+
+RECIPES: dict[str, Recipe[Any]] = {}
+
+
+def recipe(
+    name: str,
+    *,
+    family: str,
+    settings: type[S],
+    presets: Mapping[str, Preset],
+    options: Iterable[str],
+    parts: Iterable[str] = ("encoder", "decoder", "cost"),
+) -> Callable[[Callable[[DataSpec, S, OwnParts], Setup]], Recipe[S]]:
+    """Registers a function ``(spec, settings, own) -> Setup`` as a recipe.
+
+    Arguments:
+        name: Its name on the command line.
+        family: The heading that it is listed under.
+        settings: The type of its settings.
+        presets: Makes the values of each preset for a data set.
+        options: The names of settings that users can set.
+        parts: The names of parts that users can replace by objects of their own.
+
+    Example:
+        >>> from pushforward.recipes import RECIPES
+        >>> RECIPES["vae"].family, [option.name for option in RECIPES["vae"].options][:2]
+        ('Variational auto-encoders', ['latent_dim', 'prior_std'])
+    """
+
+    def register(build: Callable[[DataSpec, S, OwnParts], Setup]) -> Recipe[S]:
+        made = Recipe(name, family, settings, presets, options, parts, build)
+        RECIPES[name] = made
+        return made
+
+    return register
+
+
+__all__ = ["FAMILIES", "RECIPES", "Option", "OwnParts", "Recipe", "Setup", "recipe"]
