@@ -99,7 +99,7 @@ def compare(
 
     def build() -> Recipe:
         torch.manual_seed(0)
-        return RECIPES[recipe](data, network=network)
+        return RECIPES[recipe](data.spec, network=network)
 
     hand, ours = build(), build()
     loops: dict[str, Iterator[None]] = {

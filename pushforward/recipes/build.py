@@ -114,6 +114,27 @@ def finish(
     return Setup(model, training, settings, description)
 
 
+def setup_of_model(model: Model, spec: DataSpec, training: Training | None = None) -> Setup:
+    """The setup of a model of the user's own, once its parts have been tried on two rows.
+
+    Arguments:
+        model: The model.
+        spec: Describes the data.
+        training: How it is trained; by default every player by Adam, in batches of at most 100 rows.
+
+    Raises:
+        ConfigError: If a part does not fit the data, or a player has no optimizer.
+    """
+    check_fit(model, spec)
+    names = [player.name for player in model.players()]
+    if training is None:
+        training = Training(min(100, spec.n_train), {name: adam(1e-3) for name in names}, "cosine")
+    missing = [name for name in names if name not in training.optimizers]
+    if missing:
+        raise ConfigError(f"training needs an optimizer for each player, there is none for {', '.join(missing)}")
+    return Setup(model, training, None, f"{type(model).__name__}, a model of your own")
+
+
 def check_fit(model: Model, spec: DataSpec) -> None:
     """Runs two rows through every network, so that what does not fit is reported before training starts.
 

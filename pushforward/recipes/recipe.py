@@ -65,9 +65,10 @@ class OwnParts:
                 raise ConfigError(f"{name} must be a {kind.__name__}, got {type(part).__name__}")
 
     @property
-    def names(self) -> list[str]:
-        """The names of the parts that are there."""
-        return [one.name for one in fields(self) if getattr(self, one.name) is not None]
+    def named(self) -> dict[str, nn.Module]:
+        """The parts that are there, by name."""
+        parts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: part for name, part in parts.items() if part is not None}
 
 
 PART_TYPES: dict[str, type[nn.Module]] = {
@@ -104,14 +105,22 @@ class Setup:
     Attributes:
         model: The model.
         training: How it is trained.
-        settings: Every setting that it was built from.
+        settings: Every setting that it was built from; None of a model of the user's own.
         description: One line that says what is minimised.
     """
 
     model: Model
     training: Training
-    settings: Settings
+    settings: Settings | None
     description: str
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The settings as plain values; of a model of the user's own, how it is trained."""
+        if self.settings is not None:
+            return self.settings.as_json()
+        names = ("batch_size", "schedule", "epochs", "pretrain", "labels", "pairs")
+        return {name: getattr(self.training, name) for name in names}
 
 
 Preset = Callable[[DataSpec], Mapping[str, Any]]

@@ -42,10 +42,10 @@ def run_page(
     return render(
         "run.html",
         title=f"{config['recipe']} on {data['name']}",
-        meaning=config["meaning"],
+        description=config["description"],
         step=results["step"],
         seed=config["seed"],
-        rows=data["rows"],
+        rows={"train": data["n_train"], "test": data["n_test"]},
         shape=tuple(data["shape"]),
         range=results["range"],
         sha256=data["sha256"],

@@ -1,46 +1,50 @@
-"""The verbs that make a run: train one, go on with one, open one."""
+"""Training, resuming and loading runs: :func:`train`, :func:`resume` and :func:`load`."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 import os
 import platform
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from pushforward._version import __version__
 from pushforward.data import open_dataset
-from pushforward.data.dataset import Dataset, Split
+from pushforward.data.dataset import Dataset
 from pushforward.data.fetch import VARIABLE
-from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest
+from pushforward.data.sizes import Size
+from pushforward.data.spec import DataSpec
+from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest, reason
 from pushforward.files import write_atomic
-from pushforward.recipes import RECIPES, Recipe
+from pushforward.models import Model
+from pushforward.recipes import RECIPES, Setup
+from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import Bar, bar
 from pushforward.rng import Noise
 from pushforward.runs.directory import SCHEMA, claim, continued, probe, read_config, read_words
 from pushforward.runs.run import Run
 from pushforward.runs.trained_model import reopened
-from pushforward.training import checkpoints
+from pushforward.training import Training, checkpoints
 from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
 from pushforward.training.trainer import Trainer, measure_speed
 from pushforward.utils import eval_mode
 
-MODULES = ("encoder", "decoder", "critic")  # arguments of recipes that a folder cannot hold
-
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: one of steps, epochs and minutes; none means the recipe's own."""
+    """How long to train: one of steps, epochs and minutes; none means the recipe's own.
+
+    Raises:
+        ConfigError: If more than one is given, or one is not above 0.
+    """
 
     steps: int | None = None
     epochs: float | None = None
@@ -49,7 +53,7 @@ class Budget:
     def __post_init__(self) -> None:
         given = {name: value for name, value in asdict(self).items() if value is not None}
         if len(given) > 1:
-            raise ConfigError(f"one budget is enough, got {' and '.join(given)}")
+            raise ConfigError(f"expected one budget, got {' and '.join(given)}")
         if self.steps is not None:
             check_int("steps", self.steps, least=1)
         for name, value in given.items():
@@ -58,16 +62,18 @@ class Budget:
 
 
 def train(
-    recipe: str,
+    recipe: str | Model,
     data: Any,
     *,
+    preset: str = "small",
+    training: Training | None = None,
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
     data_dir: str | os.PathLike[str] | None = None,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: int | Size | None = None,
     max_length: int | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -75,33 +81,38 @@ def train(
     progress: bool = True,
     **arguments: Any,
 ) -> Run:
-    """Trains a recipe on data, in a folder of its own.
+    """Trains a recipe, or a model of your own, on data, in a folder of its own.
 
-    The same call again goes on where it was stopped, or returns the finished run.
+    The same call again continues a run that was stopped, or returns the finished run.
 
     Arguments:
-        recipe: A name that ``pushforward list`` prints: "wae-mmd", "wae-gan", "vae", "ae".
-        data: A catalogue name, a folder of images, a ``.npy`` or ``.npz`` file, an array, or a
-            :class:`~pushforward.data.Dataset`.
+        recipe: A name that ``pushforward list`` prints, such as "wae-mmd" or "vae"; or a
+            :class:`~pushforward.models.Model`, which is trained in place.
+        data: A catalogue name, a folder of images or text files, a ``.npy``, ``.npz`` or ``.txt`` file, an array, or
+            a :class:`~pushforward.data.Dataset`.
+        preset: The recipe's set of default values: "small", which takes minutes on two cores; "paper", what was
+            printed; or "official", what the authors' code does.
+        training: How a model of your own is trained; by default by Adam, at a learning rate of 0.001.
         out: The run's folder; ``runs/<recipe>-<data>`` by default.
-        seed: What every random number is derived from.
+        seed: The seed of every random number.
         steps: Budget in updates of the model.
         epochs: Budget in passes over the data.
-        minutes: Budget in time: a rehearsal measures the speed, then the steps are fixed.
-        data_dir: Where catalogue data lie or are downloaded to.
+        minutes: Budget in time: the speed is measured first, then the number of steps is fixed.
+        data_dir: The folder of the files of catalogue data.
         image_size: Height and width to which images are resized, or one number for both.
         max_length: Maximum number of tokens of a line of text, its end included.
         device: "auto", "cpu", "cuda", ...
-        threads: Threads of a CPU.
-        overwrite: Whether another run in the folder may be replaced.
+        threads: Number of threads on a CPU.
+        overwrite: Whether another run in the folder is replaced.
         progress: Whether to show progress on standard error.
-        arguments: The recipe's own: latent, weight, settings, ...
+        arguments: The recipe's options, such as ``latent_dim`` or ``weight``, and parts of your own, such as
+            ``encoder=`` or ``discrepancy=``.
 
     Raises:
-        ConfigError: If a setting cannot be.
+        ConfigError: If an option is not allowed.
         DataError: If the data cannot be read.
         OutputError: If the folder cannot be written or holds another run.
-        DivergedError: If training leaves the finite numbers.
+        DivergedError: If a loss or gradient is no longer finite.
 
     Example:
         >>> import tempfile
@@ -111,282 +122,46 @@ def train(
         (torch.Size([3, 1, 8, 8]), torch.Size([5, 2]))
     """
     budget = Budget(steps, epochs, minutes)
-    arguments = _told(recipe, arguments)
     seed = check_int("seed", seed, least=0)
     threads = check_int("threads", torch.get_num_threads() if threads is None else threads, least=1)
     device = _device(device)
+    if isinstance(recipe, str):
+        _check_names(recipe, arguments, training)
+    elif not isinstance(recipe, Model):
+        raise ConfigError(f"recipe must be a name or a Model, got {type(recipe).__name__}")
+    elif arguments:
+        raise ConfigError(f"a model of your own has no options, got {', '.join(arguments)}")
     with bar("reading", progress) as show:
         dataset = open_dataset(
             data, data_dir=data_dir, image_size=image_size, max_length=max_length, progress=show
         )
-    folder = Path(out) if out is not None else Path("runs") / f"{recipe}-{dataset.name}"
-    built = _build(recipe, dataset, seed, arguments)
-    built.training.shown(dataset.train, seed)  # too few labels are refused before a folder is made
-    reading = {"data_dir": data_dir, "image_size": image_size, "max_length": max_length}
-    config = _config(recipe, built, dataset, seed, budget, arguments, device, threads, reading)
-    if not overwrite and (folder / "config.json").exists():
-        fresh, config = config, continued(folder, config)
-        if config.get("defaults", fresh["defaults"]) != fresh["defaults"]:
-            built = _build(recipe, dataset, seed, {**config["defaults"], **arguments})
-        probe(folder)
+    if isinstance(recipe, str):
+        own = RECIPES[recipe].split(arguments)[1].named
+        setup = _seeded(seed, lambda: RECIPES[recipe](dataset.spec, preset, **arguments))
+        given = [name for name, value in arguments.items() if value is not None and name not in own]
+        about = {"recipe": recipe, "preset": preset, "arguments": {name: setup.resolved[name] for name in sorted(given)}}
     else:
-        claim(folder, overwrite)
-    return _drive(folder, config, built, dataset, budget, progress)
-
-
-def resume(
-    path: str | os.PathLike[str],
-    data: Any = None,
-    device: str | None = None,
-    progress: bool = True,
-    **modules: nn.Module,
-) -> Run:
-    """Goes on with a run that was stopped, bit for bit as if it had not been.
-
-    Arguments:
-        path: The run's folder.
-        data: The data, if they were given in memory.
-        device: Where to go on, if not where the run began; another device gives other last bits.
-        progress: Whether to show progress on standard error.
-        modules: Modules of your own, if the run was trained with any.
-
-    Raises:
-        DataError: If the data are no longer what the run learnt from.
-        CheckpointError: If no checkpoint can be read.
-    """
-    folder = Path(path)
-    config = read_config(folder)
-    probe(folder)
-    config["device"] = _device(device or config["device"])
-    about = config["data"]
-    if data is None and about["source"] is None:
-        raise DataError(f"{folder} learnt from data in memory; hand them over as data=")
-    source = about["source"] if data is None else data
-    dataset = reopened(source, config, read_words(folder))
-    arguments = {**_begun(config), **_given_modules(config, modules)}
-    built = _build(config["recipe"], dataset, config["seed"], arguments)
-    return _drive(folder, config, built, dataset, Budget(**config["budget"]), progress)
-
-
-def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **modules: nn.Module) -> Run:
-    """A run from its folder, ready to sample, encode and be judged. Nothing is unpickled.
-
-    Arguments:
-        path: The run's folder.
-        data: The data, if they were given in memory and a verb needs them.
-        device: Where the model is put.
-        modules: Modules of your own, if the run was trained with any.
-
-    Raises:
-        OutputError: If the folder holds no run.
-        CheckpointError: If no checkpoint can be read. Damaged ones are passed over with a warning.
-    """
-    folder = Path(path)
-    config = read_config(folder)
-    about = config["data"]
-    words = read_words(folder)
-    dataset = None if data is None else reopened(data, config, words)
-    rows = torch.zeros(4, *about["shape"], dtype=torch.int64 if words else torch.float32)
-    labels = None if about["classes"] is None else torch.zeros(2, dtype=torch.int64)
-    blank = Dataset(
-        about["name"],
-        Split(rows[:2], labels),
-        Split(rows[2:], labels),
-        in_unit_interval=about["unit"],
-        classes=None if about["classes"] is None else tuple(about["classes"]),
-        vocabulary=words,
-    )
-    arguments = {**_begun(config), **config["resolved"], **_given_modules(config, modules)}
-    built = _build(config["recipe"], blank, config["seed"], arguments)
-    tensors, numbers, faults = checkpoints.newest(folder / "checkpoints")
-    for fault in faults:
-        warnings.warn(f"{fault}; using the checkpoint of step {numbers['step']}", stacklevel=2)
-    try:
-        built.model.load_state_dict(tensors["model"])
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{folder}: the weights do not fit the model: {reason}") from error
-    built.model.to(_device(device))
-    return Run(folder, config, built.model, dataset, step=int(numbers["step"]))
-
-
-# -------------------------------------------------------------------------------------- the work
-
-
-def _drive(
-    folder: Path, config: dict[str, Any], built: Recipe, dataset: Dataset, budget: Budget, progress: bool
-) -> Run:
-    """From a claimed folder to a finished run, on as many threads as it began with.
-
-    Raises:
-        ConfigError: If this version of the library decides a setting otherwise than the one the
-            run began with.
-    """
-    # a folder knows nothing of settings that came later, which then had no say
-    usual = {field.name: field.default for field in fields(built.settings) if field.default is not MISSING}
-    began = json.loads(json.dumps(usual)) | config["settings"]
-    for name, now in json.loads(json.dumps(asdict(built.settings))).items():
-        was = began.get(name)
-        if was != now:
-            raise ConfigError(f"{folder} began with {name} = {was}; this version would go on with {now}")
-    run = Run(folder, config, built.model, dataset)
-    with bar(f"{config['recipe']} on {dataset.name}", progress) as show, _threads(config["threads"]):
-        for line in (*dataset.notes, _summary(built, dataset), config["meaning"]):
-            show.say(line)
-        loop = Loop(built.model, dataset.train, built.training, 1, config["seed"], config["device"])
-        built.model.train()
-        session = Trainer(folder, loop, show, lambda step: _samples(run, step))
-        if checkpoints.steps(folder / "checkpoints"):
-            session.resume()
-            if loop.step < loop.total:
-                show.say(f"going on from step {loop.step}")
-        else:
-            _prepare(folder, config, built, dataset, loop, budget, show)
-        unfinished = loop.step < loop.total
-        session.run()
-        run.step = loop.step
-        built.model.eval()
-        if unfinished or not (folder / "overview.png").exists():
-            run.overview()
-    return run
-
-
-def _prepare(
-    folder: Path,
-    config: dict[str, Any],
-    built: Recipe,
-    dataset: Dataset,
-    loop: Loop,
-    budget: Budget,
-    show: Bar,
-) -> None:
-    """What comes before the first step: the vocabulary, the encoder's moments, and the number of steps."""
-    if built.training.pretrain:
-        gap = match_moments(
-            built.model,
-            loop.data,
-            built.training.optimizers["model"],
-            config["seed"],
-            batch_size=built.training.pretrain,
-        )
-        show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
-    loop.total = config["total_steps"] or _steps(budget, loop, built.training.epochs, show)
-    config["total_steps"] = loop.total
-    if dataset.vocabulary:
-        write_atomic(folder / "vocabulary.json", dataset.vocabulary.text)
-    write_atomic(folder / "config.json", json.dumps(config, indent=1) + "\n")
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """So many threads for a while: other numbers of threads give other last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
-    """Steps that a budget comes to."""
-    if budget.steps is not None:
-        return budget.steps
-    if budget.minutes is not None:
-        seconds = 60 * budget.minutes
-        trial = min(0.04 * seconds, 3.0)
-        rate = measure_speed(loop, trial)
-        steps = max(1, round(rate * (seconds - trial)))
-        show.say(f"{budget.minutes:g} minutes at {rate:.3g} steps a second: {steps} steps")
-        return steps
-    return max(1, math.ceil((budget.epochs or epochs) * loop.per_epoch))
-
-
-def _samples(run: Run, step: int) -> None:
-    """Writes samples of the same noise at every step: a picture of images, or lines of text."""
-    if not run.renderer.has_previews:
-        return
-    place = run.path / "samples"
-    place.mkdir(exist_ok=True)
-    with eval_mode(run.model):
-        made = run.sample(64)
-    run.renderer.save(made, place / f"{step:08d}{run.renderer.suffix}")
-
-
-def _build(recipe: str, dataset: Dataset, seed: int, arguments: Mapping[str, Any]) -> Recipe:
-    """The recipe's model, its first weights a function of the seed."""
-    with torch.random.fork_rng():
-        torch.manual_seed(Noise(seed, "weights").integer())
-        return RECIPES[recipe](dataset, **arguments)
-
-
-def _told(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those arguments of a recipe that differ from its defaults.
-
-    Raises:
-        ConfigError: If there is no such recipe, or it has no such argument.
-    """
-    if recipe not in RECIPES:
-        raise ConfigError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
-    known = _defaults(recipe)
-    for name in arguments:
-        if name not in known:
-            raise ConfigError(f"{recipe} has no argument {name!r}: {nearest(name, known)}")
-    return {
-        name: value for name, value in arguments.items() if value is not known[name] and value != known[name]
+        own = {"model": recipe} | ({} if training is None else {"training": training})
+        setup = setup_of_model(recipe, dataset.spec, training)
+        about = {"recipe": type(recipe).__name__, "preset": None, "arguments": {}}
+    setup.training.shown(dataset.train, seed)  # too few labels are refused before a folder is made
+    folder = Path(out) if out is not None else Path("runs") / f"{about['recipe']}-{dataset.name}"
+    data_dir = data_dir or os.environ.get(VARIABLE)
+    reading = {
+        "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
+        "image_size": image_size,
+        "max_length": max_length,
     }
-
-
-def _defaults(recipe: str) -> dict[str, Any]:
-    """The default of every argument of a recipe."""
-    parameters = inspect.signature(RECIPES[recipe]).parameters
-    return {name: parameter.default for name, parameter in parameters.items() if name != "data"}
-
-
-def _config(
-    recipe: str,
-    built: Recipe,
-    dataset: Dataset,
-    seed: int,
-    budget: Budget,
-    arguments: Mapping[str, Any],
-    device: str,
-    threads: int,
-    reading: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Everything a run is a function of, and what it ran on."""
-    data_dir = reading["data_dir"] or os.environ.get(VARIABLE)
-    known = inspect.signature(RECIPES[recipe]).parameters
-    plain = {name: value for name, value in arguments.items() if not isinstance(value, nn.Module)}
-    entries = {name: value for name, value in asdict(built.settings).items() if name in known}
-    config = {
+    fresh = {
         "schema": SCHEMA,
-        "recipe": recipe,
-        "arguments": plain,
-        "defaults": {
-            name: value
-            for name, value in _defaults(recipe).items()
-            if value is not None and name not in MODULES
-        },
-        "modules": sorted(name for name in arguments if name in MODULES and arguments[name] is not None),
-        "resolved": entries,
-        "settings": asdict(built.settings),
-        "meaning": built.meaning,
+        **about,
+        "own": list(own),
+        "resolved": {name: value for name, value in setup.resolved.items() if name not in own},
+        "description": setup.description,
         "seed": seed,
         "budget": asdict(budget),
         "total_steps": None,
-        "data": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
-            "image_size": reading["image_size"],
-            "max_length": reading["max_length"],
-            "shape": list(dataset.shape),
-            "unit": dataset.in_unit_interval,
-            "classes": None if dataset.train.y is None else list(dataset.labels),
-            "rows": {"train": len(dataset.train), "test": len(dataset.test)},
-            "sha256": dataset.fingerprint,
-        },
+        "data": {**dataset.spec.as_json(), **reading, "source": dataset.source, "sha256": dataset.fingerprint},
         "device": device,
         "threads": threads,
         "versions": {
@@ -395,45 +170,227 @@ def _config(
             "python": platform.python_version(),
         },
     }
-    return json.loads(json.dumps(config, default=lambda value: value.item()))  # as it will be read
+    config = json.loads(json.dumps(fresh, default=lambda value: value.item()))  # as it will be read
+    if not overwrite and (folder / "config.json").exists():
+        stored = continued(folder, config)
+        if stored["resolved"] != config["resolved"]:  # this version has other defaults
+            setup = _stored_setup(folder, stored, dataset.spec, own)
+        config = stored
+        probe(folder)
+    else:
+        claim(folder, overwrite)
+    return _run_to_end(folder, config, setup, dataset, budget, progress)
+
+
+def resume(
+    path: str | os.PathLike[str],
+    data: Any = None,
+    device: str | None = None,
+    progress: bool = True,
+    **own: Any,
+) -> Run:
+    """Continues a run that was stopped, bit for bit as if it had not been.
+
+    Arguments:
+        path: The run's folder.
+        data: The data, if they were given in memory.
+        device: The device, if it is not the one that the run began on; another one changes the last bits.
+        progress: Whether to show progress on standard error.
+        own: The parts of your own that the run was trained with, under the same names; a model of your own is
+            ``model=``, how it is trained ``training=``.
+
+    Raises:
+        ConfigError: If a part of your own is missing.
+        DataError: If the data have changed.
+        CheckpointError: If no checkpoint can be read.
+    """
+    folder = Path(path)
+    config = read_config(folder)
+    probe(folder)
+    config["device"] = _device(device or config["device"])
+    source = config["data"]["source"] if data is None else data
+    if source is None:
+        raise DataError(f"{folder} was trained on data in memory; pass them as data=")
+    dataset = reopened(source, config, read_words(folder))
+    setup = _stored_setup(folder, config, dataset.spec, own)
+    return _run_to_end(folder, config, setup, dataset, Budget(**config["budget"]), progress)
+
+
+def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **own: Any) -> Run:
+    """The run of a folder, to sample, encode, evaluate and so on. Nothing is unpickled.
+
+    Arguments:
+        path: The run's folder.
+        data: The data, if they were given in memory and are needed.
+        device: The device that the model is put on.
+        own: The parts of your own that the run was trained with, under the same names; a model of your own is
+            ``model=``.
+
+    Raises:
+        ConfigError: If a part of your own is missing.
+        OutputError: If the folder holds no run.
+        CheckpointError: If no checkpoint can be read. Damaged ones are skipped with a warning.
+    """
+    folder = Path(path)
+    config = read_config(folder)
+    vocabulary = read_words(folder)
+    dataset = None if data is None else reopened(data, config, vocabulary)
+    setup = _stored_setup(folder, config, DataSpec.from_json(config["data"], vocabulary), own, to_train=False)
+    tensors, numbers, faults = checkpoints.newest(folder / "checkpoints")
+    for fault in faults:
+        warnings.warn(f"{fault}; using the checkpoint of step {numbers['step']}", stacklevel=2)
+    try:
+        setup.model.load_state_dict(tensors["model"])
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: the weights do not fit the model: {reason(error)}") from error
+    setup.model.to(_device(device))
+    return Run(folder, config, setup.model, dataset, step=int(numbers["step"]))
+
+
+# ----------------------------------------------------------------------------------- building the model
+
+
+def _check_names(recipe: str, arguments: Mapping[str, Any], training: Training | None) -> None:
+    """Refuses unknown recipes and options before the data are read."""
+    if recipe not in RECIPES:
+        raise ConfigError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
+    if training is not None:
+        raise ConfigError(f"training is for models of your own; {recipe} has options such as batch_size and lr")
+    RECIPES[recipe].split(arguments)
+
+
+def _seeded(seed: int, build: Callable[[], Setup]) -> Setup:
+    """A setup whose first weights are a function of the seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(Noise(seed, "weights").integer())
+        return build()
+
+
+def _stored_setup(
+    folder: Path, config: dict[str, Any], spec: DataSpec, own: Mapping[str, Any], to_train: bool = True
+) -> Setup:
+    """The setup of a stored run, from its resolved settings and the parts of the user's own.
+
+    Raises:
+        ConfigError: If a part is missing or not known, or training differs from that of the run.
+    """
+    needed = [name for name in config["own"] if to_train or name != "training"]
+    missing = [f"{name}=..." for name in needed if own.get(name) is None]
+    if missing:
+        raise ConfigError(f"{folder} was trained with parts of your own; pass them again: {', '.join(missing)}")
+    unknown = [name for name in own if name not in config["own"]]
+    if unknown:
+        raise ConfigError(f"{folder} was trained without parts of your own named {', '.join(unknown)}")
+    if "model" not in config["own"]:
+        recipe = RECIPES[config["recipe"]]
+        return _seeded(config["seed"], lambda: recipe.rebuild(spec, config["resolved"], own))
+    if not isinstance(own["model"], Model):
+        raise ConfigError(f"model must be a Model, got {type(own['model']).__name__}")
+    setup = setup_of_model(own["model"], spec, own.get("training"))
+    for name, value in setup.resolved.items():
+        if to_train and config["resolved"][name] != value:
+            raise ConfigError(f"{folder} began with {name} {config['resolved'][name]}, got {value}")
+    return setup
+
+
+# ----------------------------------------------------------------------------------- training
+
+
+def _run_to_end(
+    folder: Path, config: dict[str, Any], setup: Setup, dataset: Dataset, budget: Budget, progress: bool
+) -> Run:
+    """Trains what is left of a run, on as many threads as it began with."""
+    model, training = setup.model, setup.training
+    run = Run(folder, config, model, dataset)
+    with bar(f"{config['recipe']} on {dataset.name}", progress) as show, _threads(config["threads"]):
+        for line in (*dataset.notes, _summary(setup, dataset), setup.description):
+            show.say(line)
+        loop = Loop(model, dataset.train, training, 1, config["seed"], config["device"])
+        model.train()
+        trainer = Trainer(folder, loop, show, lambda step: _save_samples(run, step))
+        if checkpoints.steps(folder / "checkpoints"):
+            trainer.resume()
+            if loop.step < loop.total:
+                show.say(f"continuing from step {loop.step}")
+        else:
+            if training.pretrain:
+                gap = match_moments(
+                    model, loop.data, training.optimizers["model"], config["seed"], batch_size=training.pretrain
+                )
+                show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
+            loop.total = config["total_steps"] or _total_steps(budget, loop, training.epochs, show)
+            config["total_steps"] = loop.total
+            if dataset.vocabulary:
+                write_atomic(folder / "vocabulary.json", dataset.vocabulary.text)
+            write_atomic(folder / "config.json", json.dumps(config, indent=1) + "\n")
+        unfinished = loop.step < loop.total
+        trainer.run()
+        run.step = loop.step
+        model.eval()
+        if unfinished or not (folder / "overview.png").exists():
+            run.overview()
+    return run
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Sets the number of threads for a while: other numbers change the last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _total_steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
+    """The number of steps of a budget."""
+    if budget.steps is not None:
+        return budget.steps
+    if budget.minutes is not None:
+        seconds = 60 * budget.minutes
+        trial = min(0.04 * seconds, 3.0)
+        speed = measure_speed(loop, trial)
+        steps = max(1, round(speed * (seconds - trial)))
+        show.say(f"{budget.minutes:g} minutes at {speed:.3g} steps per second: {steps} steps")
+        return steps
+    return max(1, math.ceil((budget.epochs or epochs) * loop.per_epoch))
+
+
+def _save_samples(run: Run, step: int) -> None:
+    """Writes samples of the same noise at every step: a picture of images, or lines of text."""
+    if not run.renderer.has_previews:
+        return
+    folder = run.path / "samples"
+    folder.mkdir(exist_ok=True)
+    with eval_mode(run.model):
+        samples = run.sample(64)
+    run.renderer.save(samples, folder / f"{step:08d}{run.renderer.suffix}")
 
 
 def _device(name: str) -> str:
-    """The device of that name, once something has been put there.
+    """The device of that name, once a tensor has been put on it.
 
     Raises:
-        ConfigError: If there is none, or nothing can be put there.
+        ConfigError: If there is none, or it cannot be used.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.zeros(1).to(name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"device {name!r} cannot be used: {reason}") from None
+        raise ConfigError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
     return name
 
 
-def _begun(config: dict[str, Any]) -> dict[str, Any]:
-    """What a run was told, and the defaults of the version that it began with."""
-    return {**config.get("defaults", {}), **config["arguments"]}
-
-
-def _given_modules(config: dict[str, Any], modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
-    missing = [name for name in config["modules"] if name not in modules]
-    if missing:
-        words = ", ".join(f"{name}=..." for name in missing)
-        raise ConfigError(f"this run was trained with modules of your own; hand them over: {words}")
-    return dict(modules)
-
-
-def _summary(built: Recipe, dataset: Dataset) -> str:
-    parameters = sum(parameter.numel() for parameter in built.model.parameters())
-    rows = f"{len(dataset.train)} rows to learn from, {len(dataset.test)} held out"
+def _summary(setup: Setup, dataset: Dataset) -> str:
+    """Data and networks in one line."""
+    parameters = sum(parameter.numel() for parameter in setup.model.parameters())
+    network = f"{setup.settings.network} networks, " if setup.settings else ""
     return (
-        f"{dataset.name}: {rows}, shape {dataset.shape}, {dataset.range}; latent {built.settings.latent_dim}, "
-        f"{built.settings.network} networks, {parameters / 1e6:.3g} million parameters, "
-        f"batches of {built.settings.batch_size}"
+        f"{dataset.name}: {len(dataset.train)} training rows, {len(dataset.test)} held-out rows, "
+        f"shape {dataset.shape}, {dataset.range}; latent_dim {setup.model.prior.latent_dim}, {network}"
+        f"{parameters / 1e6:.3g} million parameters, batch_size {setup.training.batch_size}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +45,7 @@ class Case:
         if self.recipe not in RECIPES:
             hint = nearest(self.recipe, RECIPES)
             raise ConfigError(f"{self.recipe!r} is neither a recipe nor the folder of a run: {hint}")
-        known = [name for name in inspect.signature(RECIPES[self.recipe]).parameters if name != "data"]
+        known = ["preset", *(option.name for option in RECIPES[self.recipe].options)]
         for name in self.arguments:
             if name not in known:
                 raise ConfigError(f"{self.recipe} has no option {name!r}: {nearest(name, known)}")

@@ -99,12 +99,12 @@ class RunComparison:
         return render(
             "comparison.html",
             title="Comparison of " + ", ".join(dict.fromkeys(one.case for one in self.runs)),
-            meaning=f"{len(self.runs)} runs, {budget}. In bold: the best mean of each column, and means "
+            description=f"{len(self.runs)} runs, {budget}. In bold: the best mean of each column, and means "
             "that do not differ from it significantly.",
             groups=groups,
             words=[(metric.name, metric.explanation) for metric in columns() if metric.name in shown],
             runs=[
-                {"path": one.run.path.name, "step": one.run.step, "meaning": one.run.config["meaning"]}
+                {"path": one.run.path.name, "step": one.run.step, "description": one.run.config["description"]}
                 for one in self.runs
             ],
         )

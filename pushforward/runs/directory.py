@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, whether it can be written, and what the run began with."""
+"""The folder of a run: whether it can be written, and the configuration in it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,23 @@ OURS = (
     "evaluation-flow.json",
     "report.html",
 )
-# Raised when old configs can no longer be read; runs of an older schema are then named as such.
-SCHEMA = 1
-# What two calls must agree in to be one run; where and on how many threads it runs may differ.
-IDENTITY = ("recipe", "arguments", "modules", "seed", "budget")
+# Raised when configurations of before can no longer be read; such runs are refused by the version that made them.
+SCHEMA = 2
+# What two calls must agree in to be one run; the device and the number of threads may differ.
+IDENTITY = ("recipe", "preset", "arguments", "own", "seed", "budget")
 
 
 def continued(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """The config of a folder that holds this very run.
+    """The configuration in a folder that holds this very run.
 
     Raises:
         OutputError: If it holds another.
     """
     there = read_config(folder)
-    pairs = [(name, there.get(name), config[name]) for name in IDENTITY]
+    same = there["resolved"] == config["resolved"]  # such as an option that repeats the preset's value
+    pairs = [(name, there[name], config[name]) for name in IDENTITY if not (same and name == "arguments")]
+    if "model" in config["own"]:
+        pairs.append(("training", there["resolved"], config["resolved"]))
     pairs.append(("data", there["data"]["sha256"], config["data"]["sha256"]))
     for name, was, now in pairs:
         if json.dumps(was) != json.dumps(now):
@@ -55,7 +58,7 @@ def _short(value: Any) -> str:
 
 
 def claim(folder: Path, overwrite: bool) -> None:
-    """Makes the folder ready for a new run; what is not a run's is never touched.
+    """Prepares the folder for a new run; files that are not a run's are never touched.
 
     Raises:
         OutputError: If it holds something else, or cannot be written.
@@ -63,7 +66,7 @@ def claim(folder: Path, overwrite: bool) -> None:
     try:
         if folder.exists() and any(folder.iterdir()):
             try:
-                read_config(folder)
+                _any_config(folder)
             except OutputError:
                 raise OutputError(f"{folder} is not empty and holds no run; choose another out") from None
             for name in OURS if overwrite else ():
@@ -87,7 +90,7 @@ def probe(folder: Path) -> None:
 
 
 def read_words(folder: Path) -> Vocabulary | None:
-    """What the tokens of a run on text stand for; None of a run on other data.
+    """The vocabulary of a run on text; None of a run on other data.
 
     Raises:
         OutputError: If it cannot be read.
@@ -100,7 +103,23 @@ def read_words(folder: Path) -> Vocabulary | None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """What a run was begun with.
+    """The configuration of a run.
+
+    Raises:
+        OutputError: If the folder holds no run, or one of a version whose configurations cannot be read.
+    """
+    config = _any_config(folder)
+    maker = f"{folder} was made by pushforward {config.get('versions', {}).get('pushforward', '(unknown)')}"
+    if config["schema"] != SCHEMA:
+        found = f"its configuration has schema {config['schema']}, this version reads schema {SCHEMA}"
+        raise OutputError(f"{maker}: {found}; use that version, or train again")
+    if config["recipe"] not in RECIPES and "model" not in config["own"]:
+        raise OutputError(f"{maker} with the recipe {config['recipe']!r}, which this version does not have")
+    return config
+
+
+def _any_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a run of any version.
 
     Raises:
         OutputError: If the folder holds no run.
@@ -111,6 +130,6 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise OutputError(f"{folder} holds no run: there is no config.json") from None
     except (OSError, ValueError) as error:
         raise OutputError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    if not isinstance(config, dict) or config.get("schema") != SCHEMA or config.get("recipe") not in RECIPES:
-        raise OutputError(f"{folder / 'config.json'} is not the config of a run of this version")
+    if not isinstance(config, dict) or "schema" not in config or "recipe" not in config:
+        raise OutputError(f"{folder / 'config.json'} is not the configuration of a run")
     return config

@@ -143,7 +143,7 @@ class Run(LatentExplorer, TextRun):
         about = self.config["data"]
         grids = self.renderer.shows_grids
         plots = RunPlots(
-            title=f"{self.config['recipe']} on {about['name']}: step {self.step}, {self.config['meaning']}",
+            title=f"{self.config['recipe']} on {about['name']}: step {self.step}, {self.config['description']}",
             samples=self.sample(self.renderer.count(96, len(x))),
             held_out=x,
             prior=self.model.prior(len(x)).rsample(Noise(0, "sheet")).detach().cpu(),

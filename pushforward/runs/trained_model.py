@@ -230,7 +230,7 @@ class TrainedModel:
                 f"{self.config['recipe']} has no classes to sample from; most recipes have if trained with "
                 "conditional=True"
             )
-        names = (self.config["data"]["classes"] or []) if self.model.classes_are_labels else []
+        names = self.config["data"]["classes"] if self.model.classes_are_labels else []
         if label in names:
             return names.index(label)
         if str(label).isdecimal() and int(label) < count:

@@ -310,21 +310,21 @@ def test_models_in_data_space_refuse_text(recipe):
     from pushforward.recipes import RECIPES
 
     with pytest.raises(ConfigError, match="needs image or vector data, phrases is text data"):
-        RECIPES[recipe](open_dataset("phrases"))
+        RECIPES[recipe](open_dataset("phrases").spec)
 
 
 def test_networks_of_images_refuse_text_and_those_of_text_images():
     from pushforward.recipes import RECIPES
 
     with pytest.raises(ConfigError, match="network 'mlp' needs image or vector data"):
-        RECIPES["ae"](open_dataset("phrases"), network="mlp")
+        RECIPES["ae"](open_dataset("phrases").spec, network="mlp")
     with pytest.raises(ConfigError, match="cost 'tokens' is for text"):
-        RECIPES["ae"](open_dataset("phrases"), cost="squared")
+        RECIPES["ae"](open_dataset("phrases").spec, cost="squared")
     with pytest.raises(ConfigError, match="network 'gru' needs text"):
-        RECIPES["ae"](open_dataset("digits"), network="gru")
+        RECIPES["ae"](open_dataset("digits").spec, network="gru")
     with pytest.raises(ConfigError, match="use word_noise in the place of input_noise"):
-        RECIPES["ae"](open_dataset("phrases"), input_noise=0.1)
+        RECIPES["ae"](open_dataset("phrases").spec, input_noise=0.1)
     with pytest.raises(ConfigError, match="the critic of avb sees rows beside codes"):
-        RECIPES["avb"](open_dataset("phrases"))
-    with pytest.raises(ConfigError, match="word_dropout is for networks of text"):
-        RECIPES["ae"](open_dataset("digits"), word_dropout=0.3)
+        RECIPES["avb"](open_dataset("phrases").spec)
+    with pytest.raises(ConfigError, match="word_dropout is for text data, digits is image data"):
+        RECIPES["ae"](open_dataset("digits").spec, word_dropout=0.3)

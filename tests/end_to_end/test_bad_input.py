@@ -32,26 +32,25 @@ def test_unknown_data(bad):
 
 
 def test_unknown_option(bad):
-    assert "Did you mean --latent" in bad("wae-mmd", "digits", "--latnet", 3, code=2)
+    assert "Did you mean --latent-dim" in bad("wae-mmd", "digits", "--latnet", 3, code=2)
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
         (["--latent-dim", 0], "latent_dim must be at least 1, got 0"),
-        (["--weight", -1], "weight must be a number of at least 0, got -1"),
-        (["--weight", "heavy"], "weight must be a number, 'auto' or 'auto:START', got 'heavy'"),
-        (["--weight", "auto:0"], "weight='auto' must start above 0, got 0"),
-        (["--weight", "nan"], "weight must be a number of at least 0, got nan"),
-        (["--batch", 1], "U-statistic compares pairs and needs a batch of at least 2, got 1"),
-        (["--batch", 0], "batch must be at least 1, got 0"),
-        (["--batch", 1, "--estimator", "v"], "batch must be at least 2, got 1"),
+        (["--weight", -1], "weight must be at least 0, got -1"),
+        (["--weight", "auto", "--weight-init", 0], "weight_init must be above 0, got 0"),
+        (["--weight-init", 5], "weight_init is for weight 'auto', got weight 18.8"),
+        (["--weight", "nan"], "weight must be at least 0, got nan"),
+        (["--batch-size", 1], "batch_size must be at least 2, got 1"),
+        (["--batch-size", 0], "batch_size must be at least 2, got 0"),
         (["--lr", 0], "lr must be above 0, got 0"),
         (["--lr", "nan"], "lr must be above 0, got nan"),
-        (["--sigma", -1], "std must be above 0, got -1"),
+        (["--prior-std", -1], "prior_std must be above 0, got -1"),
         (["--input-noise", -1], "input_noise must be at least 0, got -1"),
         (["--steps", 0], "steps must be at least 1, got 0"),
-        (["--steps", 5, "--epochs", 1], "one budget is enough, got steps and epochs"),
+        (["--steps", 5, "--epochs", 1], "expected one budget, got steps and epochs"),
         (["--seed", -1], "seed must be at least 0, got -1"),
         (["--threads", 0], "threads must be at least 1, got 0"),
         (["--posterior", "gaussian", "--prior", "sphere"], "posterior 'gaussian' needs prior 'normal'"),
@@ -65,6 +64,7 @@ def test_settings_that_cannot_be(bad, words, line):
 
 def test_choices_are_offered(bad):
     assert "imq" in bad("wae-mmd", "digits", "--kernel", "laplace", code=2)
+    assert "auto" in bad("wae-mmd", "digits", "--weight", "heavy", code=2)
 
 
 def test_nan_in_an_array_is_named_by_its_row(bad, tmp_path):

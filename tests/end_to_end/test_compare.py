@@ -26,7 +26,7 @@ def test_every_case_and_seed_is_there(found):
         ("ae", 0), ("ae", 1), ("wae-mmd:weight=auto,latent_dim=2", 0), ("wae-mmd:weight=auto,latent_dim=2", 1)
     ]  # fmt: skip
     assert {one.run.step for one in found.runs} == {5}
-    assert found.runs[2].run.config["arguments"] == {"weight": "auto", "latent": 2}
+    assert found.runs[2].run.config["arguments"] == {"latent_dim": 2, "weight": "auto"}
     assert len(json.loads((found.path / "comparison.json").read_text())) == 4
 
 
@@ -73,7 +73,7 @@ def test_runs_are_judged_as_they_are(found, trained, tmp_path):
 
 def test_a_case_goes_before_what_all_share(tmp_path):
     made = compare(["ae:latent_dim=3", "ae"], "digits", seeds=[0], latent_dim=2, out=tmp_path, **QUICK)
-    assert [one.run.config["resolved"]["latent"] for one in made.runs] == [3, 2]
+    assert [one.run.config["resolved"]["latent_dim"] for one in made.runs] == [3, 2]
 
 
 def test_several_data_sets(tmp_path, digits):
@@ -131,7 +131,7 @@ def test_columns_that_nobody_has_are_left_out(trained):
     [
         ("vae", {}),
         ("vae:weight=4", {"weight": 4}),
-        ("wae-mmd:weight=auto:100", {"weight": "auto:100"}),
+        ("wae-mmd:weight=auto,weight_init=100", {"weight": "auto", "weight_init": 100}),
         ("wae-gan:exchange=false,critic-lr=1e-4", {"exchange": False, "critic_lr": 1e-4}),
     ],
 )

@@ -121,7 +121,7 @@ def test_the_balance_of_began_is_shown(points, tmp_path):
 def test_infogan_reads_classes(digits, tmp_path):
     """Classes can be asked for and read off data, without any label; numbers can be walked along."""
     run = pf.train(
-        "infogan", "digits", out=tmp_path / "run", steps=4, classes=7, batch_size=20, progress=False
+        "infogan", "digits", out=tmp_path / "run", steps=4, n_classes=7, batch_size=20, progress=False
     )
     assert run.sample(3, label=6).shape == (3, 1, 8, 8)
     named = run.classify(digits.test.batch(slice(0, 20)).x)
@@ -155,7 +155,7 @@ def test_dcgan_s_batch_norm_keeps_statistics_in_the_critic_s_turn_alone(digits):
     """In the model's turn the critic's running statistics stay as they are."""
     from pushforward.training.loop import Loop
 
-    built = RECIPES["dcgan"](digits, batch_size=20)
+    built = RECIPES["dcgan"](digits.spec, batch_size=20)
     loop = Loop(built.model, digits.train, built.training, total=4)
     model, critic = loop.seats
     norm = next(m for m in built.model.discrepancy.modules() if isinstance(m, nn.BatchNorm2d))
@@ -208,7 +208,7 @@ def test_wrong_names_are_refused(points, tmp_path):
     ):
         with pytest.raises(ConfigError, match="known:"):
             pf.train(recipe, points, out=tmp_path / "run", steps=1, progress=False, **wrong)
-    with pytest.raises(ConfigError, match="has no argument 'nets'"):
+    with pytest.raises(ConfigError, match="has no option 'nets'"):
         pf.train("gan", points, out=tmp_path / "run", steps=1, progress=False, nets="mlp")
     with pytest.raises(ConfigError, match="needs image data"):
         pf.train("gan", points, out=tmp_path / "run", steps=1, progress=False, network="dcgan")
@@ -217,8 +217,8 @@ def test_wrong_names_are_refused(points, tmp_path):
 def test_settings_of_papers_build(digits):
     """Every row of settings makes a model that fits the data."""
     for recipe in set(ON_IMAGES) - {"gmmn-ae"}:
-        built = RECIPES[recipe](digits, settings="paper")
-        assert json.dumps(built.meaning)
+        built = RECIPES[recipe](digits.spec, preset="paper")
+        assert json.dumps(built.description)
 
 
 def test_stacked_digits(digits):
@@ -259,7 +259,7 @@ def test_a_critic_of_the_wrong_kind_is_refused_at_the_door(points, tmp_path):
         pf.train("mmd-gan", points, out=tmp_path / "run", critic=nn.Linear(3, 4), steps=1, progress=False)
     with pytest.raises(ConfigError, match=r"the critic fails .* \(N, features\)"):
         pf.train(
-            "mmd-gan", points, out=tmp_path / "run", critic=nn.Linear(2, 4), back=1.0, steps=1, progress=False
+            "mmd-gan", points, out=tmp_path / "run", critic=nn.Linear(2, 4), reconstruction_weight=1.0, steps=1, progress=False
         )
     assert not (tmp_path / "run").exists()
 
@@ -279,7 +279,7 @@ def test_to_watch_a_run_does_not_change_it(digits):
     from pushforward.utils import eval_mode
 
     for recipe in ("dcgan", "infogan"):
-        model = RECIPES[recipe](digits, batch_size=20, settings="paper").model.train()
+        model = RECIPES[recipe](digits.spec, preset="paper", batch_size=20).model.train()
         square = Square(model, digits.train.batch(slice(0, 20)).x, Noise(0))
         assert square.Gz.shape == (20, 1, 8, 8)
         before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -290,57 +290,33 @@ def test_to_watch_a_run_does_not_change_it(digits):
             assert torch.equal(value, before[name]), name
 
 
-def test_defaults_are_kept_with_the_run(points, tmp_path, monkeypatch):
-    """A run goes on with the defaults that it began with, whatever they are by then."""
-    run = pf.train("began", points, out=tmp_path / "run", steps=2, progress=False)
+def edited(run, **changes):
+    """Writes other resolved settings into the configuration of a run; None removes one."""
     config = json.loads((run.path / "config.json").read_text())
-    assert config["defaults"]["pull"] == 0.0
-    config["defaults"]["pull"] = 0.3
+    config["resolved"] |= changes
+    config["resolved"] = {name: value for name, value in config["resolved"].items() if value is not None}
     (run.path / "config.json").write_text(json.dumps(config))
-    assert pf.load(run.path, data=points).model.discrepancy.pulling_away_weight == 0.3
 
 
-def test_what_a_row_of_settings_said_is_kept_with_the_run(points, tmp_path):
-    """Share, pace and power of BEGAN are entries of its settings, which no later version changes."""
+def test_resolved_settings_are_kept_with_the_run(points, tmp_path):
+    """A run is loaded with the settings that it began with, whatever the presets are by then."""
     run = pf.train("began", points, out=tmp_path / "run", steps=2, progress=False)
-    config = json.loads((run.path / "config.json").read_text())
-    kept = config["resolved"]
-    assert (kept["gamma"], kept["rate"], kept["power"]) == (0.5, 0.02, 1)
-    kept |= {"gamma": 0.3, "rate": 0.01, "power": 2}
-    (run.path / "config.json").write_text(json.dumps(config))
+    kept = run.config["resolved"]
+    assert (kept["gamma"], kept["k_lr"], kept["energy_power"], kept["pulling_away_weight"]) == (0.5, 0.02, 1, 0.0)
+    edited(run, gamma=0.3, k_lr=0.01, energy_power=2, pulling_away_weight=0.3)
     discrepancy = pf.load(run.path, data=points).model.discrepancy
-    assert (discrepancy.gamma, discrepancy.k_lr, type(discrepancy.critic.cost).__name__) == (
-        0.3,
-        0.01,
-        "SquaredError",
-    )
+    assert (discrepancy.gamma, discrepancy.k_lr, discrepancy.pulling_away_weight) == (0.3, 0.01, 0.3)
+    assert type(discrepancy.critic.cost).__name__ == "SquaredError"
 
 
-def test_runs_from_before_a_setting_was_there_go_on(points, tmp_path):
-    """A setting that a folder knows nothing of had no say, which is what its default means."""
+def test_settings_that_came_later_have_their_defaults(points, tmp_path):
+    """A run without a setting is resumed with its default; one with an unknown setting is refused."""
     whole = pf.train("gan", points, out=tmp_path / "whole", steps=3, progress=False)
-    path = whole.path / "config.json"
-    config = json.loads(path.read_text())
-    del config["settings"]["loss"], config["settings"]["power"]
-    path.write_text(json.dumps(config))
+    edited(whole, beta2=None)
     assert pf.resume(whole.path, data=points, progress=False).step == 3
-
-
-def test_runs_from_before_go_on_as_they_began(points, tmp_path):
-    """A run on points whose folder knows gamma as a default, and nothing of a power, is the game it was."""
-    run = pf.train("began", points, out=tmp_path / "run", steps=2, progress=False)
-    config = json.loads((run.path / "config.json").read_text())
-    for name in ("gamma", "rate", "power"):
-        del config["resolved"][name]
-    config["defaults"] = {"settings": "small", "gamma": 0.5}
-    (run.path / "config.json").write_text(json.dumps(config))
-    discrepancy = pf.load(run.path, data=points).model.discrepancy
-    assert (
-        discrepancy.gamma,
-        discrepancy.k_lr,
-        discrepancy.pulling_away_weight,
-        type(discrepancy.critic.cost).__name__,
-    ) == (0.5, 0.02, 0, "L1")
+    edited(whole, betta2=0.9)
+    with pytest.raises(ConfigError, match="unknown setting 'betta2': did you mean 'beta2'"):
+        pf.load(whole.path)
 
 
 def test_steps_do_not_depend_on_the_turns(digits):
@@ -349,7 +325,7 @@ def test_steps_do_not_depend_on_the_turns(digits):
 
     steps = set()
     for changes in ({}, {"n_critic": 1}, {"batch_size": 16}):
-        built = RECIPES["wgan"](digits, **changes)
+        built = RECIPES["wgan"](digits.spec, **changes)
         loop = Loop(built.model, digits.train, built.training, total=1)
         steps.add(round(built.training.epochs * loop.per_epoch, -2))
     assert len(steps) == 1
@@ -366,12 +342,12 @@ def test_rows_that_are_all_equal_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("data", "settings", "game", "turns"),
+    ("data", "preset", "loss", "n_critic"),
     [("digits", "small", Wasserstein, 3), ("digits", "paper", Hinge, 1), ("ring", "small", Hinge, 5)],
 )
-def test_the_game_of_sngan(data, settings, game, n_critic):
-    discrepancy = sngan(pf.open_dataset(data), settings=settings).model.discrepancy
-    assert type(discrepancy) is game
+def test_the_loss_of_sngan(data, preset, loss, n_critic):
+    discrepancy = sngan(pf.open_dataset(data).spec, preset=preset).model.discrepancy
+    assert type(discrepancy) is loss
     assert discrepancy.n_critic == n_critic
 
 
@@ -380,15 +356,15 @@ def test_the_critic_of_f_gan_is_bounded_on_points_and_normalised_on_images():
     cases = [
         ("ring", {}, True, False),
         ("digits", {}, False, True),
-        ("digits", {"bounded": True}, True, False),
+        ("digits", {"spectral_norm": True}, True, False),
     ]
     for data, changes, bounded, normed in cases:
-        parts = list(f_gan(pf.open_dataset(data), **changes).model.discrepancy.critic.modules())
+        parts = list(f_gan(pf.open_dataset(data).spec, **changes).model.discrepancy.critic.modules())
         assert any(is_parametrized(part) for part in parts) == bounded
         assert any(isinstance(part, nn.BatchNorm2d) for part in parts) == normed
 
 
 def test_clipped_critics_have_batch_norm_on_images_alone():
     for data, normed in (("digits", True), ("ring", False)):
-        critic = wgan(pf.open_dataset(data)).model.discrepancy.critic
+        critic = wgan(pf.open_dataset(data).spec).model.discrepancy.critic
         assert any(isinstance(part, nn.BatchNorm2d) for part in critic.modules()) == normed

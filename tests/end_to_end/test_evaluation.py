@@ -231,7 +231,7 @@ def test_a_critic_s_claim_stands_beside_the_bound(recipe, tmp_path):
 
 def test_told_models_have_no_likelihood(tmp_path):
     """p(x | y) is no p(x): models that are told labels leave the sections out, and say so to nobody."""
-    run = pf.train("vae", "digits", out=tmp_path / "run", label=True, steps=2, progress=False)
+    run = pf.train("vae", "digits", out=tmp_path / "run", conditional=True, steps=2, progress=False)
     found = run.evaluate(features="pixels", metrics=["objective", "likelihood", "ais"])
     assert {"likelihood", "ais"}.isdisjoint(found)
     assert "objective" in found

@@ -24,7 +24,7 @@ def test_the_library_gives_the_numbers_of_the_plain_script(recipe):
 
     data = open_dataset("digits")
     torch.manual_seed(Noise(0, "weights").integer())
-    built = RECIPES[recipe](data)
+    built = RECIPES[recipe](data.spec)
     assert float(built.model.weight) == pytest.approx(script.WEIGHT)
     loop = Loop(built.model, data.train, built.training, total=6000, seed=0)
     found = [tuple(value.item() for value in loop.advance()[0].values()) for _ in range(40)]

@@ -72,7 +72,7 @@ def test_a_page_says_everything(page, trained):
     text = page.read_text()
     for words in (
         "wae-mmd on digits",
-        trained.config["meaning"].replace("'", "&#39;"),
+        trained.config["description"].replace("'", "&#39;"),
         "Findings of the doctor",
         "of the data&#39;s neighbourhoods, training rows",
         "features: classifier (64 numbers, sha256",

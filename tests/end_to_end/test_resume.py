@@ -12,20 +12,20 @@ import torch
 from speed import quick
 
 import pushforward as pf
-from pushforward.errors import CheckpointError, ConfigError, DataError, InterruptedRunError, OutputError
+from pushforward.errors import CheckpointError, DataError, InterruptedRunError, OutputError
 from pushforward.training import checkpoints
 from pushforward.training.trainer import Trainer
 
 STEPS = 60
 RECIPES = {
-    "wae-mmd": {"weight": "auto:1"},
+    "wae-mmd": {"weight": "auto"},
     "wae-gan": {"input_noise": 0.05, "posterior": "gaussian"},
     "vae": {"cost": "gaussian-learnt"},
-    "ae": {"label": True},
+    "ae": {"conditional": True},
     "avb": {},
-    "aae-label-regularised": {"labels": 30},
+    "aae-label-regularised": {"n_labels": 30},
     "aae-supervised": {},
-    "aae-reduction": {"labels": 30},
+    "aae-reduction": {"n_labels": 30},
     "aae-clustering": {"n_critic": 2},
 }
 
@@ -46,7 +46,7 @@ def fingerprint(folder):
 def test_a_stopped_run_goes_on_bit_for_bit(recipe, tmp_path, monkeypatch):
     arguments = dict(batch_size=50, seed=7, steps=STEPS, progress=False, **RECIPES[recipe])
     if recipe != "aae-label-regularised":  # whose prior lies in the plane
-        arguments["latent"] = 3
+        arguments["latent_dim"] = 3
     pf.train(recipe, "digits", out=tmp_path / "whole", **arguments)
 
     advance = pf.verbs.Loop.advance
@@ -163,7 +163,7 @@ def test_pretraining_is_derived_too(tmp_path):
         torch.manual_seed(0)
         encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(64, 2))
         torch.manual_seed(state)
-        settings = {"settings": "official", "network": "mlp", "latent": 2, "encoder": encoder}
+        settings = {"preset": "official", "network": "mlp", "latent_dim": 2, "encoder": encoder}
         return pf.train("wae-mmd", "digits", out=tmp_path / name, steps=3, progress=False, **settings)
 
     one, other = run("one", 1), run("other", 2)
@@ -176,11 +176,23 @@ def test_a_sheet_that_is_missing_is_drawn_again(trained):
     assert (trained.path / "overview.png").exists()
 
 
-def test_another_version_s_settings_are_not_gone_on_with(tmp_path):
+def test_a_run_of_an_older_version_is_refused_by_its_version(tmp_path, command):
     run = pf.train("ae", "digits", out=tmp_path / "run", latent_dim=2, steps=5, progress=False)
-    config = run.path / "config.json"
-    config.write_text(config.read_text().replace('"schedule": "cosine"', '"schedule": "linear"'))
-    with pytest.raises(
-        ConfigError, match="began with schedule = linear; this version would go on with cosine"
-    ):
-        pf.resume(run.path, progress=False)
+    config = json.loads((run.path / "config.json").read_text())
+    config |= {"schema": 1, "versions": {"pushforward": "0.0.1"}}
+    (run.path / "config.json").write_text(json.dumps(config))
+    refused = "was made by pushforward 0.0.1: its configuration has schema 1, this version reads schema 2"
+    for call in (pf.load, pf.resume):
+        with pytest.raises(OutputError, match=refused):
+            call(run.path)
+    code, _, err = command("train", "ae", "digits", "--out", run.path, "--latent-dim", 2, "--steps", 5)
+    assert code == 74
+    assert refused in err.splitlines()[-1]
+    again = pf.train("ae", "digits", out=run.path, latent_dim=2, steps=5, progress=False, overwrite=True)
+    assert again.step == 5
+
+
+def test_an_option_that_repeats_the_preset_is_the_same_run(trained):
+    assert trained.config["resolved"]["kernel"] == "imq"
+    same = dict(kernel="imq", prior_std=1, latent_dim=4)
+    assert pf.train("wae-mmd", "digits", out=trained.path, steps=300, progress=False, **same).step == 300

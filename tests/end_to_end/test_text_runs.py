@@ -25,7 +25,7 @@ def fewer_lines():
 def styled(tmp_path_factory):
     """A model that is told the style, long enough to say something."""
     folder = tmp_path_factory.mktemp("runs") / "transfer"
-    return pf.train("transfer-ae", "phrases", out=folder, steps=60, latent_dim=16, pairs=1.0, **QUICK)
+    return pf.train("transfer-ae", "phrases", out=folder, steps=60, latent_dim=16, paired_fraction=1.0, **QUICK)
 
 
 def test_a_run_on_text_says_lines(styled):
@@ -89,7 +89,7 @@ def test_the_report_shows_lines(styled):
 
 def test_resuming_text_is_exact(tmp_path, monkeypatch):
     """Stopped half way and resumed, with word dropout and a warm-up, the weights are the same bits."""
-    more = {"steps": 12, "latent": 8, "word_dropout": 0.3, "warmup": 8, **QUICK}
+    more = {"steps": 12, "latent_dim": 8, "word_dropout": 0.3, "warmup": 8, **QUICK}
     whole = pf.train("vae", "phrases", out=tmp_path / "whole", **more)
     advance = api.Loop.advance
 

@@ -149,25 +149,25 @@ def test_any_shape_trains_without_a_flag(recipe, shape, tmp_path):
     run.evaluate()
 
 
-@pytest.mark.parametrize("settings", ["paper", "official"])
+@pytest.mark.parametrize("preset", ["paper", "official"])
 @pytest.mark.parametrize("recipe", ["wae-mmd", "wae-gan"])
 def test_settings_say_what_the_weight_means(settings, recipe, digits):
-    built = RECIPES[recipe](digits, settings=settings)
-    assert "the official code scales the squared error by 0.05, so its λ = 10 is 200 here" in built.meaning
+    built = RECIPES[recipe](digits.spec, preset)
+    assert "the official code scales the squared error by 0.05, so its λ = 10 is 200 here" in built.description
     assert float(built.model.weight) == pytest.approx({"paper": 10, "official": 200}[settings])
     assert built.training.pretrain
-    assert built.training.schedule == "manual"
+    assert built.training.schedule == "wae-mnist"
 
 
 @pytest.mark.parametrize("recipe", ["wae-mmd", "wae-gan", "vae"])
 def test_every_recipe_with_a_weight_can_find_its_own(recipe, tmp_path):
     run = pf.train(
-        recipe, "digits", out=tmp_path / "run", weight="auto:0.1", steps=120, latent_dim=4, progress=False
+        recipe, "digits", out=tmp_path / "run", weight="auto", weight_init=0.1, steps=120, latent_dim=4, progress=False
     )
     weights = [line["weight"] for line in run.history]
     assert weights[-1] > weights[0] > 0.1  # codes are far from the prior at first
     assert (
-        "adapts until a test of two samples of 100 cannot tell codes from the prior" in run.config["meaning"]
+        "adapts until a two-sample test on batches of 100 cannot distinguish codes from the prior" in run.config["description"]
     )
     assert float(pf.load(run.path).model.weight) == weights[-1]
 

@@ -1,4 +1,4 @@
-"""What every recipe owes: it says what it can be told, and takes nothing else."""
+"""What every recipe must do: describe each of its options once, and accept no other."""
 
 import inspect
 import re
@@ -6,19 +6,53 @@ import re
 import pytest
 
 from pushforward.data import open_dataset
-from pushforward.recipes import RECIPES
+from pushforward.errors import ConfigError
+from pushforward.recipes import FAMILIES, RECIPES
+from pushforward.recipes.settings import types_of
 
-everyone = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+every_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+SPEC = open_dataset("digits").spec
 
 
-@everyone
-def test_each_argument_is_explained_once(recipe):
+@every_recipe
+def test_each_option_is_documented_once(recipe):
     words = inspect.getdoc(recipe).partition("Arguments:\n")[2].partition("\n\n")[0]
-    explained = re.findall(r"^    (\w+): ", words, re.MULTILINE)
-    assert explained == list(inspect.signature(recipe).parameters)
+    documented = re.findall(r"^    (\w+): ", words, re.MULTILINE)
+    assert documented == list(inspect.signature(recipe).parameters)
+    assert all(option.help.endswith((".", ";")) for option in recipe.options)
+    assert recipe.family in FAMILIES
+    assert inspect.getdoc(recipe).startswith(recipe.summary)
 
 
-@everyone
-def test_what_it_cannot_be_told_is_refused(recipe):
-    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
-        recipe(open_dataset("digits"), colour="red")
+@every_recipe
+def test_unknown_options_and_presets_are_refused(recipe):
+    with pytest.raises(ConfigError, match=f"{recipe.name} has no option 'colour'"):
+        recipe(SPEC, colour="red")
+    with pytest.raises(ConfigError, match=f"{recipe.name} has no preset 'large'"):
+        recipe(SPEC, "large")
+
+
+@every_recipe
+def test_options_of_text_are_refused_for_images(recipe):
+    for option in recipe.options:
+        if option.modality == "text":
+            with pytest.raises(ConfigError, match=f"{option.name} is for text data, digits is image data"):
+                recipe(SPEC, **{option.name: 0.1})
+
+
+@every_recipe
+def test_values_of_another_type_are_refused(recipe):
+    for option in recipe.options:
+        if option.modality is None:
+            with pytest.raises(ConfigError, match=f"{option.name} (must be|'|\\[)|unknown {option.name}"):
+                recipe(SPEC, **{option.name: [1]})
+
+
+@every_recipe
+def test_settings_survive_their_way_through_a_file(recipe):
+    import json
+
+    for preset, values in recipe.presets.items():
+        settings = recipe.settings(**values(SPEC))
+        assert recipe.settings.from_json(json.loads(json.dumps(settings.as_json()))) == settings, preset
+        assert set(types_of(recipe.settings)) == set(settings.as_json())

@@ -44,10 +44,10 @@ class Given(Noise):
         return self.table
 
 
-def looping(model: Model, x: Tensor, batch: int = 16, seed: int = 0, lr: float = 1e-3, **more) -> Loop:
+def looping(model: Model, x: Tensor, batch_size: int = 16, seed: int = 0, lr: float = 1e-3, **more) -> Loop:
     """A loop over rows ``x`` with Adam for every player."""
     optimizers = {player.name: adam(lr) for player in model.players()}
-    return Loop(model, Split(x), Training(batch, optimizers, **more), total=1000, seed=seed)
+    return Loop(model, Split(x), Training(batch_size, optimizers, **more), total=1000, seed=seed)
 
 
 def tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -116,15 +116,15 @@ def test_bernoulli_is_stable(dtype, pixel):
     [("vae", "gaussian", False), ("vae", "gaussian-learnt", True), ("avb", "gaussian", False),
      ("beta-vae", "gaussian", False), ("info-vae", "gaussian-learnt", True)],
 )  # fmt: skip
-def test_deviation_at_the_door(recipe, cost, learnt):
-    """A recipe's ``deviation`` is that of its Gaussian cost, the first one if learnt; without it s² = 1/2."""
+def test_likelihood_std_of_recipes(recipe, cost, learnt):
+    """The option ``likelihood_std`` is that of a Gaussian cost, its first value if learnt; without it s² = 1/2."""
     data = Dataset("toy", Split(torch.rand(20, 3)), Split(torch.rand(20, 3)), in_unit_interval=True)
-    found = RECIPES[recipe](data, cost=cost, deviation=0.3).model.cost
+    found = RECIPES[recipe](data.spec, cost=cost, likelihood_std=0.3).model.cost
     assert found.std.item() == pytest.approx(0.3)
     assert found.learnt == learnt
-    assert RECIPES[recipe](data, cost=cost).model.cost.std.item() == pytest.approx(math.sqrt(0.5))
+    assert RECIPES[recipe](data.spec, cost=cost).model.cost.std.item() == pytest.approx(math.sqrt(0.5))
     for other in ("bernoulli", "squared"):
-        with pytest.raises(ConfigError, match=f"deviation is that of a Gaussian cost, got cost '{other}'"):
-            RECIPES[recipe](data, cost=other, deviation=0.3)
+        with pytest.raises(ConfigError, match=f"likelihood_std is for Gaussian costs, got cost '{other}'"):
+            RECIPES[recipe](data.spec, cost=other, likelihood_std=0.3)
     with pytest.raises(ConfigError, match="std must be above 0"):
-        RECIPES[recipe](data, cost=cost, deviation=0.0)
+        RECIPES[recipe](data.spec, cost=cost, likelihood_std=0.0)

@@ -54,7 +54,7 @@ def arae(latent_noise=0.0, latent_noise_decay=1.0, weight=1.0, critic=None, n_cr
 
 
 def test_codes_lie_on_the_sphere_where_numbers_have_mean_square_one(phrases):
-    model = RECIPES["arae"](phrases, latent_dim=6).model.eval()
+    model = RECIPES["arae"](phrases.spec, latent_dim=6).model.eval()
     z = model.encode(phrases.test.x[:50])
     assert torch.allclose(z.square().mean(1), torch.ones(50), atol=1e-6)
     assert torch.allclose(z.norm(dim=1), torch.full((50,), 6**0.5), atol=1e-5)
@@ -62,7 +62,7 @@ def test_codes_lie_on_the_sphere_where_numbers_have_mean_square_one(phrases):
 
 def test_the_papers_noise_and_weight_are_theirs_in_units_of_the_sphere(phrases):
     """Noise 0.2 of a code of length 1; and λ W₁, since W₁ grows as the radius does."""
-    chosen = RECIPES["arae"](phrases, settings="paper").settings
+    chosen = RECIPES["arae"](phrases.spec, "paper").settings
     radius = chosen.latent_dim**0.5
     assert chosen.latent_noise / radius == pytest.approx(0.2)
     assert chosen.weight * radius == pytest.approx(12.0)
@@ -246,15 +246,15 @@ def test_the_style_leaves_the_code():
 
 def test_recipes_that_cannot_be(phrases):
     with pytest.raises(ConfigError, match="pairs must be a share from 0 to 1, got 2"):
-        RECIPES["transfer-ae"](phrases, pairs=2)
-    with pytest.raises(ConfigError, match="writers must be 'one' or 'two', got 'three'"):
-        RECIPES["transfer-ae"](phrases, decoders="three")
-    with pytest.raises(ConfigError, match="give a decoder of your own, or writers='two', not both"):
-        RECIPES["transfer-ae"](phrases, decoders="two", decoder=torch.nn.Identity())
+        RECIPES["transfer-ae"](phrases.spec, paired_fraction=2)
+    with pytest.raises(ConfigError, match="shared_decoder must be True or False, got 3"):
+        RECIPES["transfer-ae"](phrases.spec, shared_decoder=3)
+    with pytest.raises(ConfigError, match="leave out either it or decoder"):
+        RECIPES["transfer-ae"](phrases.spec, shared_decoder=False, decoder=torch.nn.Identity())
     from pushforward.data import open_dataset
 
-    with pytest.raises(DataError, match="transfer needs labels of 2 classes, digits has 10"):
-        RECIPES["transfer-ae"](open_dataset("digits"))
+    with pytest.raises(DataError, match="transfer-ae needs labels of 2 classes, digits has 10"):
+        RECIPES["transfer-ae"](open_dataset("digits").spec)
 
 
 # ------------------------------------------------------------------------------ what a KL is charged
@@ -312,9 +312,9 @@ def _gaussian():
 @pytest.mark.parametrize("recipe", ["ae", "wae-mmd", "vae", "arae", "transfer-ae"])
 def test_swapped_words_cost_and_do_not_match(phrases, recipe):
     """In training the cost is of rehearsed lines, told back as they were shown; the match is of the data."""
-    options = {"latent": 6} | ({"code_noise": 0.0} if recipe == "arae" else {})
-    model = RECIPES[recipe](phrases, token_replacement=0.5, **options).model
-    plain = RECIPES[recipe](phrases, token_replacement=0.0, **options).model
+    options = {"latent_dim": 6} | ({"latent_noise": 0.0} if recipe == "arae" else {})
+    model = RECIPES[recipe](phrases.spec, token_replacement=0.5, **options).model
+    plain = RECIPES[recipe](phrases.spec, token_replacement=0.0, **options).model
     plain.load_state_dict(model.state_dict())
     x, y = phrases.train.batch(slice(0, 32))
     found, usual = (m.train().formula(Square(m, x, Noise(0), y)) for m in (model, plain))
@@ -333,7 +333,7 @@ def test_only_text_has_words_to_swap():
     from pushforward.data import open_dataset
 
     with pytest.raises(ConfigError, match="word_swap is for auto-encoders of text"):
-        RECIPES["wae-mmd"](open_dataset("digits"), token_replacement=0.3)
+        RECIPES["wae-mmd"](open_dataset("digits").spec, token_replacement=0.3)
 
 
 # ------------------------------------------------------------------------------------- two writers
@@ -341,7 +341,7 @@ def test_only_text_has_words_to_swap():
 
 def test_each_style_may_have_its_own_writer(phrases):
     """Lines of one label teach nothing to the writer of the other, and everybody shares the words."""
-    model = RECIPES["transfer-ae"](phrases, latent_dim=6, decoders="two", pairs=0.0).model
+    model = RECIPES["transfer-ae"](phrases.spec, latent_dim=6, shared_decoder=False, paired_fraction=0.0).model
     mine, other = model.decoder.net.decoders
     x, y = phrases.train.batch(slice(0, 64))
     s = Square(model.train(), x[y == 0], Noise(0), y[y == 0])
@@ -351,9 +351,9 @@ def test_each_style_may_have_its_own_writer(phrases):
     assert model.decoder.net.embedding.weight.grad.any()
 
 
-def test_two_writers_write_text():
+def test_a_decoder_per_class_is_for_text():
     from pushforward.data import open_dataset
 
     rows = torch.rand(100, 3)
-    with pytest.raises(ConfigError, match=r"two writers are for text, .* is vector data"):
-        RECIPES["transfer-ae"](open_dataset((rows, torch.arange(100) % 2)), latent_dim=2, decoders="two")
+    with pytest.raises(ConfigError, match=r"shared_decoder is for text data, .* is vector data"):
+        RECIPES["transfer-ae"](open_dataset((rows, torch.arange(100) % 2)).spec, latent_dim=2, shared_decoder=False)

@@ -10,20 +10,19 @@ from pushforward.cli.output import print_json
 @app.command(name="list")
 def list_(*, json: JsonFlag = False) -> None:
     """List the recipes by family, and the data sets of the catalogue."""
-    from pushforward.cli.commands.train import summary
     from pushforward.data import CATALOGUE
     from pushforward.recipes import RECIPES
 
     data = {name: entry.description for name, entry in CATALOGUE.items()}
     if json:
-        print_json({"recipes": {name: summary(recipe) for name, recipe in RECIPES.items()}, "data": data})
+        print_json({"recipes": {name: recipe.summary for name, recipe in RECIPES.items()}, "data": data})
         return
     families: dict[str, dict[str, str]] = {}
     for name, recipe in RECIPES.items():
-        families.setdefault("all", {})[name] = summary(recipe)
+        families.setdefault(recipe.family, {})[name] = recipe.summary
     width = max(len(name) for name in (*RECIPES, *data))
     for title, entries in (
-        {f"recipes: {family}": names for family, names in families.items()} | {"data": data}
+        families | {"Data": data}
     ).items():
         print(f"{title}")
         for name, words in entries.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from cyclopts import App, Group, Parameter
 
@@ -14,6 +14,7 @@ from pushforward.cli.options import JsonFlag
 from pushforward.cli.output import finish
 
 if TYPE_CHECKING:
+    from pushforward.recipes import Recipe
     from pushforward.runs.run import Run
 
 train_app = App(
@@ -21,14 +22,8 @@ train_app = App(
 )
 app.command(train_app)
 
-OF_PYTHON_ONLY = {"encoder", "decoder", "critic"}  # modules: a command line cannot name them
-OF_TRAINING = ("out", "seed", "steps", "epochs", "minutes")
+OF_TRAINING = ("preset", "out", "seed", "steps", "epochs", "minutes")
 OF_MACHINE = ("data_dir", "image_size", "max_length", "device", "threads", "overwrite")
-
-
-def summary(function: Callable[..., Any]) -> str:
-    """The first line of a docstring."""
-    return (inspect.getdoc(function) or "").splitlines()[0]
 
 
 def helps(function: Callable[..., Any]) -> dict[str, str]:
@@ -39,36 +34,36 @@ def helps(function: Callable[..., Any]) -> dict[str, str]:
     return {argument.arg_name: argument.description or "" for argument in described}
 
 
-def trainer(name: str, recipe: Callable[..., Any], verb: Callable[..., Run]) -> Callable[..., None]:
-    """A command whose options are the arguments of a recipe and those of training."""
+def trainer(recipe: Recipe[Any], function: Callable[..., Run]) -> Callable[..., None]:
+    """A command whose options are those of a recipe and of training."""
 
     def command(data: str, **options: Any) -> None:
         as_json = options.pop("json", False)
         given = {key: value for key, value in options.items() if value is not None}
-        finish(verb(name, data, **given), as_json)
+        finish(function(recipe.name, data, **given), as_json)
 
+    words, hints = helps(function), get_type_hints(function)
+    hints |= {"out": Path | None, "data_dir": Path | None, "image_size": int | None}
+    hints["preset"] = Literal[tuple(recipe.presets)]
     parameters = [inspect.Parameter("data", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
-    annotations: dict[str, Any] = {"data": Annotated[str, Parameter(help=helps(verb)["data"])]}
-    of_model = [key for key in inspect.signature(recipe).parameters if key not in {"data", *OF_PYTHON_ONLY}]
-    sources = (
-        (recipe, of_model, "Model"),
-        (verb, OF_TRAINING, "Run"),
-        (verb, OF_MACHINE, "Data and machine"),
-    )
-    for function, names, group in sources:
-        words, hints = helps(function), get_type_hints(function)
-        for key in names:
-            default = inspect.signature(function).parameters[key].default
-            hint = {"out": Path | None, "data_dir": Path | None, "image_size": int | None}.get(
-                key, hints[key]
-            )
-            parameters.append(inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default))
-            annotations[key] = Annotated[hint, Parameter(help=words.get(key), group=Group(group))]
+    annotations: dict[str, Any] = {"data": Annotated[str, Parameter(help=words["data"])]}
+
+    def add(name: str, hint: Any, default: Any, text: str, group: str) -> None:
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
+        annotations[name] = Annotated[hint, Parameter(help=text, group=Group(group))]
+
+    for option in recipe.options:
+        if not option.python_only:
+            add(option.name, option.type | None, option.default, option.help, "Model")
+    signature = inspect.signature(function)
+    for group, names in (("Run", OF_TRAINING), ("Data and machine", OF_MACHINE)):
+        for name in names:
+            add(name, hints[name], signature.parameters[name].default, words[name], group)
     parameters.append(inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False))
     annotations["json"] = JsonFlag
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = annotations
-    command.__doc__ = summary(recipe)
+    command.__doc__ = recipe.summary
     return command
 
 
@@ -79,4 +74,4 @@ def register_recipes(words: Sequence[str]) -> None:
 
     for name, recipe in RECIPES.items():
         if name not in train_app:
-            train_app.command(trainer(name, recipe, function), name=name)
+            train_app.command(trainer(recipe, function), name=name)
