@@ -147,7 +147,7 @@ def test_nothing_in_the_package_unpickles_or_evaluates():
 
     banned = {"pickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
     for path in Path(pushforward.__file__).parent.rglob("*.py"):
-        for node in ast.interpolate_codes(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {alias.name.split(".")[0] for alias in node.names}
                 names.add((getattr(node, "module", None) or "").split(".")[0])
