@@ -322,7 +322,7 @@ def test_networks_of_images_refuse_text_and_those_of_text_images():
         RECIPES["ae"](open_dataset("phrases").spec, cost="squared")
     with pytest.raises(ConfigError, match="network 'gru' needs text"):
         RECIPES["ae"](open_dataset("digits").spec, network="gru")
-    with pytest.raises(ConfigError, match="use word_noise in the place of input_noise"):
+    with pytest.raises(ConfigError, match="input_noise cannot be added to tokens; use encoder_word_dropout"):
         RECIPES["ae"](open_dataset("phrases").spec, input_noise=0.1)
     with pytest.raises(ConfigError, match="the critic of avb sees rows beside codes"):
         RECIPES["avb"](open_dataset("phrases").spec)

@@ -134,7 +134,7 @@ def test_the_prior_learns_where_codes_are():
 
 
 def test_noise_that_cannot_be():
-    with pytest.raises(ConfigError, match=r"noise must be at least 0 and calm in \(0, 1\], got -1 and 1"):
+    with pytest.raises(ConfigError, match=r"latent_noise must be at least 0 and latent_noise_decay in \(0, 1\], got -1 and 1"):
         arae(latent_noise=-1)
     with pytest.raises(ConfigError, match=r"got 0 and 1\.5"):
         arae(latent_noise=0, latent_noise_decay=1.5)
@@ -245,7 +245,7 @@ def test_the_style_leaves_the_code():
 
 
 def test_recipes_that_cannot_be(phrases):
-    with pytest.raises(ConfigError, match="pairs must be a share from 0 to 1, got 2"):
+    with pytest.raises(ConfigError, match="paired_fraction must be in \[0, 1\], got 2"):
         RECIPES["transfer-ae"](phrases.spec, paired_fraction=2)
     with pytest.raises(ConfigError, match="shared_decoder must be True or False, got 3"):
         RECIPES["transfer-ae"](phrases.spec, shared_decoder=3)
@@ -332,7 +332,7 @@ def test_swapped_words_cost_and_do_not_match(phrases, recipe):
 def test_only_text_has_words_to_swap():
     from pushforward.data import open_dataset
 
-    with pytest.raises(ConfigError, match="word_swap is for auto-encoders of text"):
+    with pytest.raises(ConfigError, match="token_replacement is for text data"):
         RECIPES["wae-mmd"](open_dataset("digits").spec, token_replacement=0.3)
 
 
