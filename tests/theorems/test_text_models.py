@@ -245,7 +245,7 @@ def test_the_style_leaves_the_code():
 
 
 def test_recipes_that_cannot_be(phrases):
-    with pytest.raises(ConfigError, match="paired_fraction must be in \[0, 1\], got 2"):
+    with pytest.raises(ConfigError, match=r"paired_fraction must be in \[0, 1\], got 2"):
         RECIPES["transfer-ae"](phrases.spec, paired_fraction=2)
     with pytest.raises(ConfigError, match="shared_decoder must be True or False, got 3"):
         RECIPES["transfer-ae"](phrases.spec, shared_decoder=3)
