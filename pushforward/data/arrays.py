@@ -34,7 +34,7 @@ FOUND = {
 
 @data_format("a .npy or .npz file", suffixes=(".npy", ".npz"))
 def open_array_file(path: Path, options: OpenOptions) -> Dataset:
-    """The data set in a ``.npy`` or ``.npz`` file, laid out as :func:`from_arrays` says.
+    """The data set in a ``.npy`` or ``.npz`` file, arranged as for :func:`from_arrays`.
 
     Raises:
         DataError: If the file cannot be read or holds Python objects; and as :func:`from_arrays`.

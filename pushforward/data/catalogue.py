@@ -36,8 +36,8 @@ def open_dataset(
         source: A name of the catalogue; the path of a folder of images or of text files, or of a ``.npy``,
             ``.npz`` or ``.txt`` file; an array or tensor; a tuple ``(x,)`` or ``(x, y)`` or a dict of arrays;
             or a Dataset. A name of the catalogue goes before a path; ``./mnist`` is a path.
-        data_dir: Where the catalogue's files are kept: by default what the environment variable
-            ``PUSHFORWARD_DATA`` says, else a folder in the user's cache.
+        data_dir: Where the catalogue's files are kept: by default the folder in the environment
+            variable ``PUSHFORWARD_DATA``, else a folder in the user's cache.
         image_size: Height and width to which images are resized, or one number for both.
         max_length: Maximum number of tokens of a line of text, its end included.
         vocabulary: The vocabulary of text, if it is known; by default it is learnt.
@@ -45,7 +45,7 @@ def open_dataset(
 
     Raises:
         ConfigError: If ``image_size`` or ``max_length`` is out of range, or for data of another modality.
-        DataError: If the source is unknown, absent, damaged, or cannot be learnt from.
+        DataError: If the source is unknown, absent, damaged, or has too few rows.
 
     >>> open_dataset("digits").shape
     (1, 8, 8)

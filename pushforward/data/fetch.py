@@ -16,7 +16,7 @@ MOST_BYTES = 256 * 2**20  # of a decompressed file: five times the largest of th
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
-    """The folder of the data sets: as given, else by ``PUSHFORWARD_DATA``, else in the user's cache.
+    """The folder of the data sets: ``data_dir``, else ``PUSHFORWARD_DATA``, else in the user's cache.
 
     Raises:
         DataError: If it is a file.

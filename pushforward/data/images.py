@@ -18,11 +18,11 @@ from torch import Tensor
 from pushforward.data import pixels
 from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.formats import OpenOptions, Progress, data_format
-from pushforward.data.sizes import Size, common_size, shown
+from pushforward.data.sizes import Size, common_size, format_size
 from pushforward.errors import DataError, reason
 
 TRAIN = "train"
-HELD_OUT = ("test", "val", "valid", "validation")  # the first that stands beside "train" is held out
+HELD_OUT = ("test", "val", "valid", "validation")  # the first that exists beside "train" is held out
 MANY = 2000  # number of files from which on progress is reported, every so many files
 OFTEN = 200
 
@@ -64,7 +64,7 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
     other = len(paths) - readable[target]
     if other:
         how = "centre-cropped and resized"
-        notes.append(f"{other} of {len(paths)} images had another size than {shown(target)}: {how}")
+        notes.append(f"{other} of {len(paths)} images had another size than {format_size(target)}: {how}")
     # A lone wrapping folder, as archives like to have, is neither label nor split.
     base = os.path.commonpath([path.parent for path in paths])
     parts = [path.relative_to(base).parts for path in paths]
@@ -103,12 +103,12 @@ def decode_all(
 
     height, width = size
     centred = partial(ImageOps.fit, size=(width, height), method=Image.Resampling.LANCZOS)
-    longest = max(size) if fit is None else None
+    longer_side = max(size) if fit is None else None
     out: NDArray[np.uint8] = np.empty((len(paths), 3, height, width), np.uint8)
 
     def read(row: int) -> list[str] | Exception:
         try:
-            out[row], done = pixels.decode(paths[row], fit or centred, longest)
+            out[row], done = pixels.decode(paths[row], fit or centred, longer_side)
         except Exception as error:  # Pillow's readers raise a dozen types on a damaged file
             return error
         return done

@@ -39,13 +39,13 @@ def measure(path: Path) -> Size:
         return (image.width, image.height) if turned else (image.height, image.width)
 
 
-def decode(path: Path, fit: Fit, longest: int | None = None) -> tuple[NDArray[np.uint8], list[str]]:
+def decode(path: Path, fit: Fit, longer_side: int | None = None) -> tuple[NDArray[np.uint8], list[str]]:
     """The image as bytes of shape (3, H, W), and notes on what was done to it.
 
     Arguments:
         path: The file. It is decoded completely, so that a truncated file is detected.
         fit: Crops and resizes the upright image to the wanted size.
-        longest: Longer side of the wanted size, if a JPEG may be decoded at a fraction of its own.
+        longer_side: Longer side of the wanted size, if a JPEG may be decoded at a fraction of its own.
 
     Raises:
         ValueError: If it has more than 64 megapixels, or values without a known range.
@@ -55,8 +55,8 @@ def decode(path: Path, fit: Fit, longest: int | None = None) -> tuple[NDArray[np
 
     done = []
     with _opened(path) as opened:
-        if longest is not None:
-            opened.draft(None, (4 * longest, 4 * longest))
+        if longer_side is not None:
+            opened.draft(None, (4 * longer_side, 4 * longer_side))
         if getattr(opened, "is_animated", False):
             done.append("hold several pictures: the first was taken")
             opened.seek(0)

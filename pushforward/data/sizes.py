@@ -14,9 +14,9 @@ from pushforward.errors import ConfigError
 
 Size = tuple[int, int]  # (H, W), as in the shape of a batch
 
-AS_IT_IS = 128  # a size that all images share is kept if no side is longer
-OTHERWISE = 64  # longer side otherwise: a size that a small network on one machine can model
-LONGEST = 4096
+KEPT_SIDE = 128  # a size that all images share is kept if no side is longer
+DEFAULT_SIDE = 64  # longer side otherwise: a size that a small network on one machine can model
+MAX_SIDE = 4096
 CHUNK = 1024  # images resized at once
 
 
@@ -33,17 +33,17 @@ def parse_size(size: int | Size | None) -> Size | None:
         return None
     sides = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, (tuple, list)) else ()
     whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
-    if len(sides) != 2 or not whole or not all(1 <= side <= LONGEST for side in sides):
+    if len(sides) != 2 or not whole or not all(1 <= side <= MAX_SIDE for side in sides):
         raise ConfigError(
-            f"image_size: expected a whole number or (height, width), 1 to {LONGEST}, got {size!r}"
+            f"image_size: expected a whole number or (height, width), 1 to {MAX_SIDE}, got {size!r}"
         )
     return sides[0], sides[1]
 
 
-def shown(size: Size) -> str:
+def format_size(size: Size) -> str:
     """A size as height x width, for notes and messages.
 
-    >>> shown((32, 48))
+    >>> format_size((32, 48))
     '32x48'
     """
     return f"{size[0]}x{size[1]}"
@@ -60,9 +60,9 @@ def common_size(sizes: Counter[Size]) -> Size:
     """
     height, width = min(sizes, key=lambda size: (-sizes[size], size))
     longer = max(height, width)
-    if longer <= (AS_IT_IS if len(sizes) == 1 else OTHERWISE):
+    if longer <= (KEPT_SIDE if len(sizes) == 1 else DEFAULT_SIDE):
         return height, width
-    scale = OTHERWISE / longer
+    scale = DEFAULT_SIDE / longer
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
@@ -82,18 +82,19 @@ def resized(data: Dataset, size: int | Size | None) -> Dataset:
         return data
     if len(data.shape) != 3:
         raise ConfigError(
-            f"image_size={shown(wanted)} is for images, but the rows of {data.name} have shape {data.shape}"
+            f"image_size={format_size(wanted)} is for images, "
+            f"but the rows of {data.name} have shape {data.shape}"
         )
     if data.shape[1:] == wanted:
         return data
-    before = shown((data.shape[1], data.shape[2]))
+    before = format_size((data.shape[1], data.shape[2]))
     modes = Stacked(resized(data.modes.images, wanted)) if isinstance(data.modes, Stacked) else data.modes
     return replace(
         data,
         modes=modes,
         train=replace(data.train, x=_resize(data.train.x, wanted)),
         test=replace(data.test, x=_resize(data.test.x, wanted)),
-    ).noted(f"every image was resized from {before} to {shown(wanted)}")
+    ).noted(f"every image was resized from {before} to {format_size(wanted)}")
 
 
 def _resize(x: Tensor, size: Size) -> Tensor:

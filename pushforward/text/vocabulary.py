@@ -60,16 +60,16 @@ class Vocabulary:
             | https://arxiv.org/abs/1508.07909
         """
         tokenizers = _library()
-        made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=SPECIAL[UNKNOWN]))
+        tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=SPECIAL[UNKNOWN]))
         steps = [tokenizers.normalizers.NFC(), *([tokenizers.normalizers.Lowercase()] if lower else [])]
-        made.normalizer = tokenizers.normalizers.Sequence(steps)
-        made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
-        made.decoder = tokenizers.decoders.Metaspace()
+        tokenizer.normalizer = tokenizers.normalizers.Sequence(steps)
+        tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+        tokenizer.decoder = tokenizers.decoders.Metaspace()
         trainer = tokenizers.trainers.BpeTrainer(
             vocab_size=vocab_size, special_tokens=list(SPECIAL), show_progress=False, min_frequency=2
         )
-        made.train_from_iterator(sorted(lines), trainer)
-        return cls(made.to_str())
+        tokenizer.train_from_iterator(sorted(lines), trainer)
+        return cls(tokenizer.to_str())
 
     def __len__(self) -> int:
         return int(self._tokenizer.get_vocab_size())
