@@ -1,16 +1,24 @@
-"""What the documents show runs, and is what they say."""
+"""The code in the documents runs and does what they say, and links lead somewhere."""
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
+from pushforward.evaluation.registry import METRICS, evaluate
 from torch import nn
 
 import pushforward as pf
+from pushforward.cli.application import app
+from pushforward.data.formats import FORMATS
 from pushforward.distributions import DeterministicEncoder, NormalPrior
-from pushforward.evaluation import METRICS, EvaluationContext, evaluate
+from pushforward.errors import DataError
+from pushforward.evaluation import EvaluationContext
 from pushforward.networks import mlp
+from pushforward.recipes import RECIPES
 from pushforward.rng import Noise
 from pushforward.square import Square
 
@@ -22,37 +30,49 @@ def blocks(name):
 
 
 @pytest.fixture(scope="module")
-def contributed():
-    """Everything that CONTRIBUTING.md defines."""
-    names = {}
-    before = dict(METRICS)
+def contributed(tmp_path_factory):
+    """All that CONTRIBUTING.md defines, by name; modules and registrations are removed afterwards."""
+    names, modules = {}, []
+    formats = list(FORMATS)
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.chdir(tmp_path_factory.mktemp("contributing"))
     for block in blocks("CONTRIBUTING.md"):
-        exec(block, names)
+        path = re.match(r"# (pushforward/\S+)\.py\n", block)
+        module = ModuleType(path[1].replace("/", ".") if path else "own_parts")
+        sys.modules[module.__name__] = module
+        modules.append(module.__name__)
+        exec(block.replace("steps=2000", "steps=2, progress=False"), vars(module))
+        names |= vars(module)
     yield names
-    METRICS.clear()
-    METRICS.update(before)
+    monkeypatch.undo()
+    for name in modules:
+        del sys.modules[name]
+    FORMATS[:] = formats
+    RECIPES.pop("cyclic-wae")
+    METRICS.pop("code_norm")
+    del app["size"]
 
 
-def test_the_discrepancy_in_ten_lines(contributed):
-    energy = contributed["Energy"]()
+def test_the_discrepancy(contributed):
+    energy = contributed["EnergyDistance"]()
     noise = Noise(0)
     q, p = noise("q").normal(500, 3), noise("p").normal(500, 3)
     assert abs(energy(q, p)) < 0.05
-    # Between two points at distance r from a point mass each, the energy distance is 2r.
+    # Between two point masses at distance r the energy distance is 2r.
     assert energy(torch.zeros(4, 1), torch.full((4, 1), 3.0)) == 6
 
 
-def test_the_game_in_three_lines(contributed):
-    game = contributed["TotalVariation"](nn.Linear(1, 1))
+def test_the_adversarial_discrepancy(contributed):
+    variation = contributed["TotalVariation"](nn.Linear(1, 1))
     with torch.no_grad():
-        game.critic.weight.fill_(100.0)  # nearly the sign, the best critic of what lies left and right of 0
-        game.critic.bias.zero_()
+        variation.critic.weight.fill_(100.0)  # nearly the sign, the best critic of samples beside 0
+        variation.critic.bias.zero_()
     made, given = torch.tensor([[-1.0], [-2.0], [1.0], [-3.0]]), torch.tensor([[1.0], [2.0], [3.0], [-1.0]])
-    assert game.critic_objective(made, given).item() == pytest.approx(0.5)
+    assert variation.critic_objective(made, given).item() == pytest.approx(0.5)
 
 
-def test_the_model_in_ten_lines(contributed):
-    """Weight 0 leaves the WAE; a decoder and an encoder that invert each other pay nothing to come back."""
+def test_the_model(contributed):
+    """The cycle term of a decoder and an encoder that invert each other is 0; the other terms are a WAE's."""
     prior = NormalPrior(2)
     parts = (
         prior,
@@ -61,29 +81,70 @@ def test_the_model_in_ten_lines(contributed):
         pf.MMD(pf.IMQ(prior.expected_sq_distance)),
     )
     x = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
-    terms = contributed["CyclicWAE"](*parts, back=3.0).formula(Square(pf.WAE(*parts), x, Noise(0)))
-    assert terms["back"] == 0
     plain = pf.WAE(*parts)
     square = Square(plain, x, Noise(0))
-    assert terms["discrepancy"] == plain.formula(square)["discrepancy"]
+    terms = contributed["CyclicWAE"](*parts, cycle_weight=3.0).formula(square)
+    assert terms.pop("cycle") == 0
+    assert terms == plain.formula(square)
 
 
-def test_the_section(contributed):
+def test_the_recipe(contributed, tmp_path):
+    run = pf.train("cyclic-wae", "digits", cycle_weight=2.0, steps=1, out=tmp_path / "run", progress=False)
+    assert run.model.cycle_weight == 2
+    assert pf.load(run.path).model.cycle_weight == 2
+    lines = next(block for block in blocks("CONTRIBUTING.md") if "@recipe" in block).splitlines()
+    assert len([line for line in lines if not line.startswith(("#", "from", "import"))]) <= 30
+
+
+def test_the_metric(contributed):
     prior = NormalPrior(2)
     model = pf.AutoEncoder(prior, mlp(2, 5, [8]), DeterministicEncoder(mlp(5, 2, [8]))).eval()
-    data = pf.open_dataset(torch.rand(50, 5))
-    found = evaluate(EvaluationContext(model, data, "pixels"), ["radius"])["radius"]
+    context = EvaluationContext(model, pf.open_dataset(torch.rand(50, 5)), "pixels")
+    found = evaluate(context, ["code_norm"])["code_norm"]
+    assert found["codes"] == pytest.approx(context.encoded.codes.norm(dim=1).mean().item())
     assert found["prior"] > 0
-    assert found["codes"] > 0
 
 
-def test_the_model_of_the_readme():
-    (code,) = [block for block in blocks("README.md") if "pf.WAE" in block]
-    names = {"pf": pf}
-    exec(code.split("run = pf.train")[0], names)
-    model = names["model"]
-    assert isinstance(model.encoder, DeterministicEncoder)
-    assert model.sample(3, Noise(0)).shape == (3, 1, 8, 8)
+def test_the_data_format(contributed, tmp_path):
+    rows = np.arange(60.0).reshape(20, 3)
+    np.savetxt(tmp_path / "table.csv", rows, delimiter=",", header="a,b,c", comments="")
+    data = pf.open_dataset(tmp_path / "table.csv")
+    assert sorted(torch.cat([data.train.x, data.test.x]).flatten().tolist()) == rows.flatten().tolist()
+    (tmp_path / "names.csv").write_text("a,b\n1,2\nx,y\n")
+    with pytest.raises(DataError, match=r"names\.csv: expected lines of numbers, found"):
+        pf.open_dataset(tmp_path / "names.csv")
+
+
+def test_the_command(contributed, tmp_path, capsys):
+    run = pf.train("wae-mmd", "digits", steps=1, out=tmp_path / "run", progress=False)
+    app(["size", str(run.path)], exit_on_error=False, result_action="return_value")
+    assert int(capsys.readouterr().out) == sum(parameter.numel() for parameter in run.model.parameters())
+
+
+def test_own_parts(contributed):
+    model = contributed["run"].model
+    assert (type(model.discrepancy), type(model.cost)) == (
+        contributed["MyDiscrepancy"],
+        contributed["MyCost"],
+    )
+    assert contributed["run"].step == 2
+
+
+def test_own_parts_of_the_readme(contributed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = [block for block in blocks("README.md") if "MyDiscrepancy" in block or "pf.WAE" in block]
+    names = {"pf": pf} | {name: contributed[name] for name in ("MyDiscrepancy", "MyCost")}
+    for block in own:
+        exec(
+            block.replace("MyCost())", "MyCost(), steps=2000)").replace(
+                "steps=2000", "steps=2, progress=False"
+            ),
+            names,
+        )
+    assert names["run"].model is names["model"]
+    assert names["run"].sample(3).shape == (3, 1, 8, 8)
+    again = pf.load(names["run"].path, model=names["model"])
+    assert again.step == 2
 
 
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
