@@ -15,6 +15,15 @@ from pushforward.discrepancies.deep_kernel import DeepKernelMMD, SquareRoot
 from pushforward.discrepancies.energy import BEGANEnergy, EBGANEnergy, Energy, pulling_away
 from pushforward.discrepancies.f_divergences import FDivergence
 from pushforward.discrepancies.kernel import IMQ, MMD, GaussianKernel, Kernel, Polynomial, Radial
+from pushforward.discrepancies.registry import (
+    DiscrepancyContext,
+    build_discrepancy,
+    discrepancy_names,
+    register_discrepancy,
+)
+from pushforward.utils import import_submodules
+
+import_submodules(__name__)  # every file registers its discrepancies
 
 __all__ = [
     "IMQ",
@@ -28,6 +37,7 @@ __all__ = [
     "DeepKernelMMD",
     "DensityRatio",
     "Discrepancy",
+    "DiscrepancyContext",
     "EBGANEnergy",
     "Energy",
     "FDivergence",
@@ -42,6 +52,9 @@ __all__ = [
     "Radial",
     "SquareRoot",
     "Wasserstein",
+    "build_discrepancy",
+    "discrepancy_names",
     "pulling_away",
+    "register_discrepancy",
     "spectral",
 ]

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pushforward.discrepancies.base import CriticDiscrepancy
-from pushforward.discrepancies.constraints import Constraint
+from pushforward.discrepancies.constraints import Clipping, Constraint, GradientPenalty
+from pushforward.discrepancies.registry import DiscrepancyContext, register_discrepancy
 from pushforward.distributions import Gaussian, Prior
 from pushforward.errors import ConfigError
 
@@ -200,6 +201,31 @@ class DensityRatio(JensenShannon):
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
         return -self.critic(q).mean()
+
+
+@register_discrepancy("js")
+def _(context: DiscrepancyContext) -> JensenShannon:
+    return JensenShannon(context.critic(), context.non_saturating, context.n_critic)
+
+
+@register_discrepancy("ls")
+def _(context: DiscrepancyContext) -> LeastSquares:
+    return LeastSquares(context.critic(), non_saturating=context.non_saturating, n_critic=context.n_critic)
+
+
+@register_discrepancy("hinge")
+def _(context: DiscrepancyContext) -> Hinge:
+    return Hinge(context.critic(), n_critic=context.n_critic)
+
+
+@register_discrepancy("w1")
+def _(context: DiscrepancyContext) -> Wasserstein:
+    return Wasserstein(context.critic(), GradientPenalty(context.gp_weight), context.n_critic)
+
+
+@register_discrepancy("w1-clip")
+def _(context: DiscrepancyContext) -> Wasserstein:
+    return Wasserstein(context.critic(), Clipping(context.weight_clip), context.n_critic)
 
 
 class LogPriorCritic(nn.Module):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from pushforward.discrepancies.adversarial import Adversarial
 from pushforward.discrepancies.constraints import Constraint
+from pushforward.discrepancies.registry import DiscrepancyContext, register_discrepancy
 from pushforward.errors import ConfigError, nearest
 
 TAME = 30.0  # logits beyond which exponentials go on as lines
@@ -173,6 +174,16 @@ class FDivergence(Adversarial):
         if row.exponential:
             Tq, Tp = soft_clip(Tq), soft_clip(Tp)
         return row.activation(Tp).mean() - row.conjugate_of_activation(Tq).mean()
+
+
+def _register(name: str) -> None:
+    @register_discrepancy(f"f-{name}")
+    def _(context: DiscrepancyContext) -> FDivergence:
+        return FDivergence(context.critic(), name, context.non_saturating, context.n_critic)
+
+
+for _name in ROWS:
+    _register(_name)
 
 
 __all__ = ["ROWS", "FDivergence", "Row", "soft_clip"]

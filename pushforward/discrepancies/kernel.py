@@ -11,16 +11,18 @@ References:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.discrepancies.base import Discrepancy
+from pushforward.discrepancies.registry import DiscrepancyContext, register_discrepancy
 from pushforward.distributed import all_gather
-from pushforward.errors import ConfigError, check_int
+from pushforward.errors import ConfigError, check_int, nearest
 
 SEVEN = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 TILE = 512  # rows of a block of the kernel matrix
@@ -241,6 +243,20 @@ class MMD(Discrepancy):
     def sum(self, x: Tensor, y: Tensor) -> Tensor:
         """The sum of the kernel over all pairs, a float64 of shape ()."""
         return self.kernel.sum(x, y) if self.fast else self.kernel.gram(x, y).sum(dtype=torch.float64)
+
+
+KERNELS: dict[str, Callable[[float], Kernel]] = {
+    "imq": IMQ,
+    "gaussian": lambda scale: GaussianKernel([math.sqrt(scale / 2)]),
+}
+"""Kernels by name, as functions of the expected squared distance of two draws of the given distribution."""
+
+
+@register_discrepancy("mmd")
+def _(context: DiscrepancyContext) -> MMD:
+    if context.kernel not in KERNELS:
+        raise ConfigError(f"unknown kernel {context.kernel!r}: {nearest(context.kernel, KERNELS)}")
+    return MMD(KERNELS[context.kernel](context.scale), context.estimator)  # type: ignore[arg-type]
 
 
 class _RadialSum(torch.autograd.Function):

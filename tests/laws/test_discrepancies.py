@@ -15,9 +15,11 @@ from pushforward.discrepancies import (
     BEGANEnergy,
     Blockwise,
     Clipping,
+    CriticDiscrepancy,
     DeepKernelMMD,
     DensityRatio,
     Discrepancy,
+    DiscrepancyContext,
     EBGANEnergy,
     Energy,
     FDivergence,
@@ -28,10 +30,13 @@ from pushforward.discrepancies import (
     Polynomial,
     SquareRoot,
     Wasserstein,
+    build_discrepancy,
+    discrepancy_names,
 )
 from pushforward.discrepancies.f_divergences import ROWS
 from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
+from pushforward.networks import mlp
 from pushforward.rng import Noise
 
 SHAPE = (3, 4)
@@ -364,3 +369,18 @@ def test_impossible_settings(wrong):
     """Constants that are zero, negative or unknown are refused."""
     with pytest.raises(ConfigError):
         wrong()
+
+
+@pytest.mark.parametrize("name", discrepancy_names())
+def test_a_discrepancy_by_name(name):
+    """Every registered name builds a discrepancy that is finite on two samples, with the options it was given."""
+    context = DiscrepancyContext(lambda: mlp(3, 1, [8], norm=None), scale=6.0, n_critic=2)
+    built = build_discrepancy(name, context)
+    q, p = torch.randn(20, 3), torch.randn(20, 3)
+    assert built(q, p).isfinite()
+    assert built.n_critic == (2 if isinstance(built, CriticDiscrepancy) else 1)
+
+
+def test_an_unknown_name_offers_the_nearest():
+    with pytest.raises(ConfigError, match="unknown discrepancy 'mdm': did you mean 'mmd'"):
+        build_discrepancy("mdm", DiscrepancyContext(lambda: mlp(3, 1, [8]), scale=6.0))

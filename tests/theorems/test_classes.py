@@ -218,7 +218,7 @@ def test_neighbours_are_looked_for_where_codes_are_seen():
     decoder.heads.data.zero_()
     model = coder(lambda x: 20 * x[:, :K], ReductionAAE, decoder=decoder)
     together = found(model)
-    assert value(together["error"]) == 0
+    assert value(together["classification_error"]) == 0
     assert value(together["knn_error"]) > 0.5
     decoder.heads.data = 100 * torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1]])
     assert value(found(model)["knn_error"]) == 0
