@@ -21,10 +21,8 @@ def list_(*, json: JsonFlag = False) -> None:
     for name, recipe in RECIPES.items():
         families.setdefault(recipe.family, {})[name] = recipe.summary
     width = max(len(name) for name in (*RECIPES, *data))
-    for title, entries in (
-        families | {"Data": data}
-    ).items():
-        print(f"{title}")
+    for title, entries in (families | {"Data": data}).items():
+        print(title)
         for name, words in entries.items():
             print(f"  {name:<{width}}  {words}")
     print("data may also be a folder of images or of text files, or a .npy, .npz or .txt file")

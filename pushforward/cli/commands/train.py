@@ -1,4 +1,4 @@
-"""``pushforward train``: a command for every recipe."""
+"""``pushforward train``: a command for every recipe, built from its options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pushforward.cli.output import finish
 
 if TYPE_CHECKING:
     from pushforward.recipes import Recipe
-    from pushforward.runs.run import Run
 
 train_app = App(
     name="train", help="Train a recipe on data; the same command again continues a run that was stopped."
@@ -24,54 +23,89 @@ app.command(train_app)
 
 OF_TRAINING = ("preset", "out", "seed", "steps", "epochs", "minutes")
 OF_MACHINE = ("data_dir", "image_size", "max_length", "device", "threads", "overwrite")
+TITLES = ("Model", "Run", "Data and machine")
+GROUPS = {title: Group(title, sort_key=place) for place, title in enumerate(TITLES)}
+DATA_HELP = (
+    "A name of the catalogue (pushforward list), a folder of images or of text files, or a .npy, .npz or "
+    ".txt file."
+)
+# The modalities of data that these options are shown for; None stands for data that are not known.
+MODALITIES = {"image_size": ("image", None), "max_length": ("text",)}
+NOTE = "Options for text are shown with text data: pushforward train {recipe} lines.txt --help"
 
 
-def helps(function: Callable[..., Any]) -> dict[str, str]:
-    """What a docstring says of each argument."""
-    from docstring_parser import parse
+def register_recipes(words: Sequence[str]) -> None:
+    """Adds a command for every recipe. It imports torch, so it is called only for ``train``.
 
-    described = parse(inspect.getdoc(function) or "").params
-    return {argument.arg_name: argument.description or "" for argument in described}
+    Arguments:
+        words: What follows ``train`` on the command line. The help of a recipe shows the options that are for
+            one modality only if the data, its second word, are of that modality.
+    """
+    from pushforward.recipes import RECIPES
+
+    modality = modality_of_source(words[1]) if len(words) > 1 and not words[1].startswith("-") else None
+    for name in [words[0]] if words and words[0] in RECIPES else RECIPES:
+        if name in train_app:
+            del train_app[name]  # its help was for other data
+        train_app.command(recipe_command(RECIPES[name], modality), name=name)
 
 
-def trainer(recipe: Recipe[Any], function: Callable[..., Run]) -> Callable[..., None]:
-    """A command whose options are those of a recipe and of training."""
+def modality_of_source(source: str) -> str | None:
+    """The modality of data by their catalogue name or path, without reading them; None if it is not known."""
+    from pushforward.data.formats import CATALOGUE, FORMATS
+
+    if source in CATALOGUE:
+        return CATALOGUE[source].modality
+    path = Path(source).expanduser().absolute()
+    return next((known.modality for known in FORMATS if known.accepts(path)), None)
+
+
+def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., None]:
+    """A function whose keyword arguments are the options of a recipe and those of training.
+
+    Arguments:
+        recipe: The recipe.
+        modality: The modality of the data, if it is known: options for another one are not shown in the help.
+    """
+    from pushforward.runs.api import train
 
     def command(data: str, **options: Any) -> None:
         as_json = options.pop("json", False)
-        given = {key: value for key, value in options.items() if value is not None}
-        finish(function(recipe.name, data, **given), as_json)
+        given = {name: value for name, value in options.items() if value is not None}
+        finish(train(recipe.name, data, **given), as_json)
 
-    words, hints = helps(function), get_type_hints(function)
-    hints |= {"out": Path | None, "data_dir": Path | None, "image_size": int | None}
-    hints["preset"] = Literal[tuple(recipe.presets)]
+    words, hints = argument_help(train), get_type_hints(train)
+    hints |= {"preset": Literal[tuple(recipe.presets)], "out": Path | None, "data_dir": Path | None}
+    hints |= {"image_size": int | None}
     parameters = [inspect.Parameter("data", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
-    annotations: dict[str, Any] = {"data": Annotated[str, Parameter(help=words["data"])]}
+    annotations: dict[str, Any] = {"data": Annotated[str, Parameter(help=DATA_HELP)]}
+    hidden = False
 
-    def add(name: str, hint: Any, default: Any, text: str, group: str) -> None:
+    def add(name: str, hint: Any, default: Any, text: str, group: str, shown: bool = True) -> None:
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
-        annotations[name] = Annotated[hint, Parameter(help=text, group=Group(group))]
+        annotations[name] = Annotated[hint, Parameter(help=text, group=GROUPS[group], show=shown)]
 
     for option in recipe.options:
         if not option.python_only:
-            add(option.name, option.type | None, option.default, option.help, "Model")
-    signature = inspect.signature(function)
+            shown = option.modality in (None, modality)
+            hidden = hidden or not shown
+            add(option.name, option.type | None, option.default, option.help, "Model", shown)
+    signature = inspect.signature(train)
     for group, names in (("Run", OF_TRAINING), ("Data and machine", OF_MACHINE)):
         for name in names:
-            add(name, hints[name], signature.parameters[name].default, words[name], group)
+            shown = modality in MODALITIES.get(name, (modality,))
+            add(name, hints[name], signature.parameters[name].default, words[name], group, shown)
     parameters.append(inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False))
     annotations["json"] = JsonFlag
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = annotations
-    command.__doc__ = recipe.summary
+    command.__doc__ = recipe.summary + (f"\n\n{NOTE.format(recipe=recipe.name)}" if hidden else "")
     return command
 
 
-def register_recipes(words: Sequence[str]) -> None:
-    """Adds a command for every recipe. It imports torch, so it is called only for ``train``."""
-    from pushforward.recipes import RECIPES
-    from pushforward.runs.api import train as function
+def argument_help(function: Callable[..., Any]) -> dict[str, str]:
+    """The descriptions of the arguments of a function, from its docstring."""
+    from docstring_parser import parse
 
-    for name, recipe in RECIPES.items():
-        if name not in train_app:
-            train_app.command(trainer(recipe, function), name=name)
+    described = parse(inspect.getdoc(function) or "").params
+    return {argument.arg_name: argument.description or "" for argument in described}
