@@ -88,7 +88,7 @@ def test_what_cannot_stand_in_one_table(trained):
     with pytest.raises(ConfigError, match="they differ in features"):
         table([fake("a", 0, 1.0, trained), replace(other := fake("a", 1, 1.0, trained), results={
             **other.results, "features": {**other.results["features"], "sha256": "1" * 64}})])  # fmt: skip
-    with pytest.raises(ConfigError, match="a recipe is there twice with one seed"):
+    with pytest.raises(ConfigError, match="a recipe is there twice with the same seed"):
         table([fake("a", 0, 1.0, trained), fake("a", 0, 2.0, trained)])
 
 
@@ -163,7 +163,7 @@ def test_bad_comparisons(tmp_path):
     assert not (tmp_path / "none").exists()
     with pytest.raises(ConfigError, match="at least one seed"):
         compare(["ae"], "digits", seeds=[], out=tmp_path)
-    with pytest.raises(DataError, match="no catalogue name"):
+    with pytest.raises(DataError, match="no name of the catalogue"):
         compare(["ae"], "digitz", out=tmp_path, **QUICK)
 
 
