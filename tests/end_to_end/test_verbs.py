@@ -121,7 +121,7 @@ def test_modules_of_ones_own(tmp_path):
         pf.load(run.path)
     assert (pf.load(run.path, encoder=Halves()).sample(3) == run.sample(3)).all()
     with pytest.raises(
-        ConfigError, match=r"the encoder should make \(2, 5\) from two rows, it makes \(2, 3\)"
+        ConfigError, match=r"the output of the encoder must be \(2, 5\) for two rows, got \(2, 3\)"
     ):
         pf.train("wae-mmd", "digits", out=tmp_path / "other", latent_dim=5, encoder=Halves(), progress=False)
     with pytest.raises(ConfigError, match="the encoder fails on rows of shape"):
