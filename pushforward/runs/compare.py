@@ -104,7 +104,11 @@ class RunComparison:
             groups=groups,
             words=[(metric.name, metric.explanation) for metric in columns() if metric.name in shown],
             runs=[
-                {"path": one.run.path.name, "step": one.run.step, "description": one.run.config["description"]}
+                {
+                    "path": one.run.path.name,
+                    "step": one.run.step,
+                    "description": one.run.config["description"],
+                }
                 for one in self.runs
             ],
         )

@@ -140,10 +140,10 @@ class Run(LatentExplorer, TextRun):
     def plots(self) -> RunPlots:
         """What reports show: samples, interpolations and, of models with an encoder, reconstructions."""
         x, y = self.data.test.subsample(SHOWN, Noise(0, "album"))
-        about = self.config["data"]
+        named = f"{self.config['recipe']} on {self.config['data']['name']}"
         grids = self.renderer.shows_grids
         plots = RunPlots(
-            title=f"{self.config['recipe']} on {about['name']}: step {self.step}, {self.config['description']}",
+            title=f"{named}: step {self.step}, {self.config['description']}",
             samples=self.sample(self.renderer.count(96, len(x))),
             held_out=x,
             prior=self.model.prior(len(x)).rsample(Noise(0, "sheet")).detach().cpu(),

@@ -1,4 +1,4 @@
-"""The command line: help that is fast and fits the data, commands that are found by themselves, one list of names."""
+"""The command line: help that is fast and fits the data, discovered commands, and one list of names."""
 
 import subprocess
 import sys

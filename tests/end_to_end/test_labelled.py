@@ -175,8 +175,12 @@ def test_adversarial_runs(recipe, few, tmp_path):
     expected = {
         "aae-label-regularised": {"knn_error", "knn_rows", "conditional_accuracy"},
         "aae-supervised": {"conditional_accuracy", "label_swap_accuracy", "label_predictability"},
-        "aae-semi-supervised": {"classification_error", "named_by", "knn_error", "knn_rows", "conditional_accuracy"},
-        "aae-reduction": {"classification_error", "named_by", "knn_error", "knn_rows", "conditional_accuracy"},
+        "aae-semi-supervised": {
+            "classification_error", "named_by", "knn_error", "knn_rows", "conditional_accuracy",
+        },
+        "aae-reduction": {
+            "classification_error", "named_by", "knn_error", "knn_rows", "conditional_accuracy",
+        },
         "aae-clustering": {
             "classification_error", "one_minus_purity", "one_minus_acc", "named_by", "clusters",
             "knn_error", "knn_rows",

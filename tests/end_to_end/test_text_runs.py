@@ -9,8 +9,9 @@ import torch
 import pushforward as pf
 from pushforward.data.phrases import phrases
 from pushforward.errors import ConfigError, DataError, InterruptedRunError
+from pushforward.runs import api
 
-QUICK = {"threads": 1, "progress": False, "batch": 32}
+QUICK = {"threads": 1, "progress": False, "batch_size": 32}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -25,7 +26,9 @@ def fewer_lines():
 def styled(tmp_path_factory):
     """A model that is told the style, long enough to say something."""
     folder = tmp_path_factory.mktemp("runs") / "transfer"
-    return pf.train("transfer-ae", "phrases", out=folder, steps=60, latent_dim=16, paired_fraction=1.0, **QUICK)
+    return pf.train(
+        "transfer-ae", "phrases", out=folder, steps=60, latent_dim=16, paired_fraction=1.0, **QUICK
+    )
 
 
 def test_a_run_on_text_says_lines(styled):
@@ -207,8 +210,8 @@ def test_the_likelihood_of_text(tmp_path):
 
 def test_a_comparison_of_text_takes_a_size(tmp_path):
     found = pf.compare(
-        ["ae", "wae-mmd"], "phrases", seeds=[0], out=tmp_path, steps=2, max_length=24, latent_dim=4, progress=False,
-        metrics=("objective", "text"),
+        ["ae", "wae-mmd"], "phrases", seeds=[0], out=tmp_path, steps=2, max_length=24, latent_dim=4,
+        progress=False, metrics=("objective", "text"),
     )  # fmt: skip
     table = found.tables["phrases"]
     assert "BLEU back" in table.head

@@ -85,7 +85,9 @@ def test_list_names_every_recipe_and_data_set(figures):
 def test_options_have_the_names_and_defaults_of_the_python_arguments(recipe, command):
     code, out, _ = command("train", recipe, "--help")
     assert code == 0
-    of_model = {one.name for one in RECIPES[recipe].options if not (one.python_only or one.modality == "text")}
+    of_model = {
+        one.name for one in RECIPES[recipe].options if not (one.python_only or one.modality == "text")
+    }
     of_python = {"recipe", "data", "training", "progress", "arguments"}
     of_run = set(inspect.signature(pf.train).parameters) - of_python - {"max_length"}
     for name in of_model | of_run:
@@ -154,7 +156,9 @@ def test_any_shape_trains_without_a_flag(recipe, shape, tmp_path):
 @pytest.mark.parametrize("recipe", ["wae-mmd", "wae-gan"])
 def test_presets_say_what_the_weight_means(preset, recipe, digits):
     built = RECIPES[recipe](digits.spec, preset)
-    assert "the official code scales the squared error by 0.05, so its λ = 10 is 200 here" in built.description
+    assert (
+        "the official code scales the squared error by 0.05, so its λ = 10 is 200 here" in built.description
+    )
     assert float(built.model.weight) == pytest.approx({"paper": 10, "official": 200}[preset])
     assert built.training.pretrain
     assert built.training.schedule == "wae-mnist"
@@ -163,12 +167,20 @@ def test_presets_say_what_the_weight_means(preset, recipe, digits):
 @pytest.mark.parametrize("recipe", ["wae-mmd", "wae-gan", "vae"])
 def test_every_recipe_with_a_weight_can_find_its_own(recipe, tmp_path):
     run = pf.train(
-        recipe, "digits", out=tmp_path / "run", weight="auto", weight_init=0.1, steps=120, latent_dim=4, progress=False
+        recipe,
+        "digits",
+        out=tmp_path / "run",
+        weight="auto",
+        weight_init=0.1,
+        steps=120,
+        latent_dim=4,
+        progress=False,
     )
     weights = [line["weight"] for line in run.history]
     assert weights[-1] > weights[0] > 0.1  # codes are far from the prior at first
     assert (
-        "adapts until a two-sample test on batches of 100 cannot distinguish codes from the prior" in run.config["description"]
+        "adapts until a two-sample test on batches of 100 cannot distinguish codes from the prior"
+        in run.config["description"]
     )
     assert float(pf.load(run.path).model.weight) == weights[-1]
 
