@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pushforward.data.modality import modality
 from pushforward.data.spec import DataSpec
 
 Values = dict[str, Any]
@@ -23,7 +24,7 @@ def is_digit(spec: DataSpec) -> bool:
 
 def likelihood(spec: DataSpec) -> str:
     """The cost that is a negative log-likelihood of such data."""
-    return "tokens" if spec.vocabulary else "bernoulli" if spec.in_unit_interval else "gaussian-learnt"
+    return modality(spec.modality).likelihood_cost(spec.in_unit_interval)
 
 
 def small(spec: DataSpec, share: float | None = None, **changes: Any) -> Values:
@@ -32,8 +33,8 @@ def small(spec: DataSpec, share: float | None = None, **changes: Any) -> Values:
     With a ``share`` the weight is this multiple of the data's total variance, so that the balance of the two
     terms is that of MNIST on any data.
     """
-    rows, text = spec.n_train, spec.modality == "text"
-    if text:
+    rows = spec.n_train
+    if spec.modality == "text":
         batch_size = min(64, max(2, rows // 4))
         values = dict(
             latent_dim=128, cost="tokens", network="gru", lr=4e-3, token_replacement=0.3,
@@ -48,9 +49,9 @@ def small(spec: DataSpec, share: float | None = None, **changes: Any) -> Values:
         )  # fmt: skip
     values |= dict(batch_size=batch_size, beta1=0.9, schedule="cosine")
     if share is not None:
-        what = "nats of a line without context" if text else "data's total variance"
+        name = modality(spec.modality).variance_name
         values["weight"] = float(f"{share * spec.variance:.3g}") or share
-        values["weight_note"] = f"the default is {share:g} times the {what}, {spec.variance:.3g}"
+        values["weight_note"] = f"the default is {share:g} times the {name}, {spec.variance:.3g}"
     return values | changes
 
 
