@@ -8,7 +8,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from pushforward.evaluation.registry import METRICS, evaluate
 from torch import nn
 
 import pushforward as pf
@@ -17,6 +16,7 @@ from pushforward.data.formats import FORMATS
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import DataError
 from pushforward.evaluation import EvaluationContext
+from pushforward.evaluation.registry import METRICS, evaluate
 from pushforward.networks import mlp
 from pushforward.recipes import RECIPES
 from pushforward.rng import Noise
