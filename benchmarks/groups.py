@@ -20,9 +20,9 @@ class Group:
 
     cases: tuple[str, ...]
     steps: int
-    sections: tuple[str, ...] = CODES
+    metrics: tuple[str, ...] = CODES
     data: str = "mnist"
-    max_length: int | None = None
+    image_size: int | None = None
 
 
 def run(words: str | None, groups: Mapping[str, Group]) -> None:
@@ -39,7 +39,7 @@ def run(words: str | None, groups: Mapping[str, Group]) -> None:
         group = groups[name]
         found = pf.compare(
             group.cases, group.data, seeds=arguments.seeds, out=arguments.out / name, steps=group.steps,
-            metrics=group.sections, max_length=group.max_length, **common,
+            metrics=group.metrics, image_size=group.image_size, **common,
             features="auto" if group.data in AUTO else "pca",
         )  # fmt: skip
         for table in found.tables.values():

@@ -12,14 +12,14 @@ from benchmarks.groups import CODES, Group, run
 SAMPLES = (*CODES, "samples", "reference")
 
 GROUPS: dict[str, Group] = {
-    "labels": Group(("aae-semi-supervised:labels=100",), 5000),
-    "labels-1000": Group(("aae-semi-supervised:labels=1000",), 4000),
-    "clusters": Group(("aae-clustering:classes=16", "aae-clustering:classes=30"), 3000),
-    "plane": Group(("aae-reduction:labels=100",), 4000),
+    "labels": Group(("aae-semi-supervised:n_labels=100",), 5000),
+    "labels-1000": Group(("aae-semi-supervised:n_labels=1000",), 4000),
+    "clusters": Group(("aae-clustering:n_clusters=16", "aae-clustering:n_clusters=30"), 3000),
+    "plane": Group(("aae-reduction:n_labels=100",), 4000),
     "supervised": Group(("aae-supervised",), 6000),
     "mixture": Group(("aae:prior=mixture,encoder_lr=0.002",), 4000),
     "swiss-roll": Group(("aae:prior=swiss-roll,encoder_lr=0.002",), 4000),
-    "label-regularised": Group(("aae-label-regularised:labels=10000",), 6000),
+    "label-regularised": Group(("aae-label-regularised:n_labels=10000",), 6000),
     "posteriors": Group(
         ("aae:posterior=deterministic", "aae:posterior=gaussian", "aae:posterior=implicit"), 1500, SAMPLES
     ),
@@ -28,7 +28,7 @@ GROUPS: dict[str, Group] = {
     "gaussian": Group(("vae:cost=gaussian", "vae:cost=gaussian-learnt"), 3000, SAMPLES),
     "info": Group(("info-vae:alpha=0", "info-vae:alpha=0.5", "info-vae:alpha=1"), 3000, SAMPLES),
     "fading": Group(
-        ("wae-random:latent_dim=2,weight=20", "wae-random:latent_dim=2,weight=20,noise_weight=0"),
+        ("wae-random:latent_dim=2,weight=20", "wae-random:latent_dim=2,weight=20,variance_weight=0"),
         3000, CODES, "fading-squares",
     ),
     "sprites": Group(

@@ -14,13 +14,13 @@ from typing import Any
 
 import pushforward as pf
 
-STARTS = ("0.1", "1", "10", "100", "1000")
+STARTS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "wae-mmd": [("wae-mmd", {"minutes": 2})],
     "wae-gan": [("wae-gan", {"minutes": 3})],
     "vae": [("vae", {"minutes": 2})],
     "ae": [("ae", {"minutes": 2})],
-    "auto": [("wae-mmd", {"minutes": 2, "weight": f"auto:{start}"}) for start in STARTS],
+    "auto": [("wae-mmd", {"minutes": 2, "weight": "auto", "weight_init": start}) for start in STARTS],
 }
 
 
@@ -38,8 +38,9 @@ def main() -> None:
     for case in arguments.only:
         errors = []
         for recipe, options in CASES[case]:
+            asked = options.get("weight_init", "")
             for seed in arguments.seeds:
-                name = f"{recipe}-{options.get('weight', 'default')}-{seed}".replace(":", "-")
+                name = "-".join(map(str, (recipe, options.get("weight", "default"), asked, seed)))
                 run = pf.train(
                     recipe,
                     "mnist",
@@ -57,7 +58,6 @@ def main() -> None:
                 mmd, tests = result["latent"]["mmd"], result["latent"]["tests"]
                 chances = " / ".join(f"{test['p_value']:.3f}" for test in tests)
                 objective = sum(result["objective"]["terms"].values())
-                asked = options.get("weight", "")
                 print(
                     f"| {recipe} {asked} | {seed} | {run.step} | {error:.2f} | {mmd:.4f} | {chances} "
                     f"| {objective:.2f} | {shown} |",

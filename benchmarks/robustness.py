@@ -26,7 +26,7 @@ from pushforward.errors import DivergedError
 from pushforward.evaluation.table import extractor
 from pushforward.networks import Gate, conv_decoder, conv_encoder, mlp, resnet_critic, resnet_generator
 from pushforward.networks.dcgan import halvings
-from pushforward.recipes.pairs import Shape, leaky
+from pushforward.recipes.networks import Shape, leaky
 from pushforward.rng import Noise
 
 LATENT = 128
@@ -144,7 +144,7 @@ def main() -> None:
                     device=arguments.device, progress=False, batch_size=64, **settings,
                 )  # fmt: skip
                 found = run.evaluate(metrics=("samples", "reference"))
-                about, reference = extractor(found), f"{found['floor']['frechet']['value']:.3g}"
+                about, reference = extractor(found), f"{found['reference']['frechet']['value']:.3g}"
                 cells.append(f"{found['samples']['frechet']['value']:.1f}")
             except DivergedError:
                 cells.append("diverged")

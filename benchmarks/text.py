@@ -12,7 +12,7 @@ from benchmarks.groups import Group, run
 
 LINES = ("objective", "latent", "text")
 STYLES = ("latent", "classes", "text", "transfer")
-TRANSFERS = tuple(f"transfer-ae:pairs={share}" for share in (0, 0.01, 0.1, 1))
+TRANSFERS = tuple(f"transfer-ae:paired_fraction={share}" for share in (0, 0.01, 0.1, 1))
 GROUPS: dict[str, Group] = {
     "shakespeare": Group(
         ("ae", "wae-mmd", "arae", "vae:warmup=3000,free_bits=0.1,word_dropout=0.3"),

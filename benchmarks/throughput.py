@@ -21,8 +21,7 @@ from torch import Tensor, nn
 
 from pushforward.data.dataset import Dataset, Split
 from pushforward.discrepancies import Discrepancy
-from pushforward.recipes import RECIPES
-from pushforward.recipes.parts import Recipe
+from pushforward.recipes import RECIPES, Setup
 from pushforward.training import Loop
 
 
@@ -32,10 +31,10 @@ def rows(shape: tuple[int, ...], n: int = 10_000) -> Dataset:
     return Dataset("noise", Split(x), Split(x[:2]), in_unit_interval=True)
 
 
-def by_hand(built: Recipe, data: Tensor, recipe: str, device: torch.device) -> Iterator[None]:
+def by_hand(setup: Setup, data: Tensor, recipe: str, device: torch.device) -> Iterator[None]:
     """A loop written for these networks only, with all rows on the device."""
-    model, data = built.model.to(device), data.to(device)
-    batch, weight = built.training.batch_size, float(getattr(model, "weight", 0))
+    model, data = setup.model.to(device), data.to(device)
+    batch, weight = setup.training.batch_size, float(getattr(model, "weight", 0))
     encoder: nn.Module = model.encoder.get_submodule("net")
     decoder, discrepancy = model.decoder, model.discrepancy
     assert discrepancy is not None
@@ -72,9 +71,9 @@ def by_hand(built: Recipe, data: Tensor, recipe: str, device: torch.device) -> I
             yield
 
 
-def general(built: Recipe, data: Dataset, device: torch.device) -> Iterator[None]:
+def general(setup: Setup, data: Dataset, device: torch.device) -> Iterator[None]:
     """The library's loop."""
-    loop = Loop(built.model, data.train, built.training, total=1_000_000, device=device)
+    loop = Loop(setup.model, data.train, setup.training, total=1_000_000, device=device)
     while True:
         loop.advance()
         yield
@@ -97,7 +96,7 @@ def compare(
     """Speeds of both loops in images per second, and their ratio."""
     data = rows(shape)
 
-    def build() -> Recipe:
+    def build() -> Setup:
         torch.manual_seed(0)
         return RECIPES[recipe](data.spec, network=network)
 
@@ -120,7 +119,7 @@ def compare(
     return {
         "recipe": recipe,
         "shape": shape,
-        "network": ours.settings.network,
+        "network": ours.resolved["network"],
         "by hand, images/s": round(speed("by hand")),
         "library, images/s": round(speed("library")),
         "library / by hand": round(statistics.median(ratios), 3),
