@@ -1,4 +1,4 @@
-"""How two samples are compared: ``D(q, p)``, made first, given second."""
+"""Discrepancies between two samples: ``D(q, p)``, made first, given second."""
 
 from pushforward.discrepancies.adversarial import (
     Adversarial,
@@ -21,6 +21,7 @@ from pushforward.discrepancies.registry import (
     discrepancy_names,
     register_discrepancy,
 )
+from pushforward.discrepancies.sliced import SlicedWasserstein
 from pushforward.utils import import_submodules
 
 import_submodules(__name__)  # every file registers its discrepancies
@@ -50,6 +51,7 @@ __all__ = [
     "LogPriorCritic",
     "Polynomial",
     "Radial",
+    "SlicedWasserstein",
     "SquareRoot",
     "Wasserstein",
     "build_discrepancy",

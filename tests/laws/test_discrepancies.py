@@ -28,6 +28,7 @@ from pushforward.discrepancies import (
     LeastSquares,
     LogPriorCritic,
     Polynomial,
+    SlicedWasserstein,
     SquareRoot,
     Wasserstein,
     build_discrepancy,
@@ -180,7 +181,8 @@ FAMILY = {
     "DeepKernelMMD": Law(
         lambda: DeepKernelMMD(features(), GaussianKernel([1.0, 2.0]), order=0.0), 0, ("order=0",), within=0.2
     ),
-    "Root": Law(lambda: SquareRoot(MMD(IMQ(2.0 * D), "v"), eps=1e-4), 0, ("'v'", "C=24"), within=0.25),
+    "SlicedWasserstein": Law(SlicedWasserstein, 0, ("directions=128",)),
+    "SquareRoot": Law(lambda: SquareRoot(MMD(IMQ(2.0 * D), "v"), eps=1e-4), 0, ("'v'", "C=24"), within=0.25),
 }
 everyone = pytest.mark.parametrize("law", FAMILY.values(), ids=FAMILY)
 
@@ -384,3 +386,20 @@ def test_a_discrepancy_by_name(name):
 def test_an_unknown_name_offers_the_nearest():
     with pytest.raises(ConfigError, match="unknown discrepancy 'mdm': did you mean 'mmd'"):
         build_discrepancy("mdm", DiscrepancyContext(lambda: mlp(3, 1, [8]), scale=6.0))
+
+
+def test_options_of_a_discrepancy_by_name():
+    """Every divergence of the table has a name, and options reach the discrepancies that have them."""
+    assert {"mmd", "js", "ls", "hinge", "w1", "w1-clip", "sliced-w2"} < set(discrepancy_names())
+    assert {f"f-{name}" for name in ROWS} < set(discrepancy_names())
+    context = DiscrepancyContext(
+        critic, 8.0, 2, False, gp_weight=3.0, weight_clip=0.2, kernel="gaussian", estimator="v"
+    )
+    assert "non_saturating=False, n_critic=2" in repr(build_discrepancy("js", context))
+    assert "GradientPenalty(weight=3.0" in repr(build_discrepancy("w1", context))
+    assert "Clipping(limit=0.2)" in repr(build_discrepancy("w1-clip", context))
+    assert "pearson, non_saturating=False" in repr(build_discrepancy("f-pearson", context))
+    assert "'v'" in repr(build_discrepancy("mmd", context))
+    assert build_discrepancy("mmd", context).kernel.bandwidths == (2.0,)
+    with pytest.raises(ConfigError, match="unknown kernel 'rbf'"):
+        build_discrepancy("mmd", DiscrepancyContext(critic, 1.0, kernel="rbf"))
