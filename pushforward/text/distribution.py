@@ -6,7 +6,7 @@ r"""The distribution of lines given a code, factorised over tokens, and its comb
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -14,10 +14,33 @@ from torch import Tensor
 
 from pushforward.text.tokens import BEGIN, END, PAD, UNKNOWN, drop_tokens, lengths, shift_right
 
-if TYPE_CHECKING:
-    from pushforward.text.networks import TextDecoder
-
 EXCLUDED = [PAD, UNKNOWN, BEGIN]  # tokens that are never generated
+
+
+class TokenPredictor(Protocol):
+    """A network that predicts the next token, such as :class:`~pushforward.text.networks.TextDecoder`.
+
+    Attributes:
+        training: Whether it is in training mode.
+        max_length: Maximum number of tokens of a line, its end included.
+        word_dropout: Share of the input tokens that become unknown in training.
+    """
+
+    training: bool
+    max_length: int
+    word_dropout: float
+
+    def logits(self, states: Tensor) -> Tensor:
+        r"""Logits (\*, V) of the next token."""
+
+    def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
+        """States (N, T, H) from codes and the tokens before each place (N, T)."""
+
+    def begin(self, z: Tensor) -> Any:
+        """The memory before the first token."""
+
+    def step(self, z: Tensor, before: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        """States (N, H) after the tokens ``before`` (N,), and the memory after them."""
 
 
 class TokenDistribution:
@@ -28,7 +51,7 @@ class TokenDistribution:
         z: Codes (N, L).
     """
 
-    def __init__(self, decoder: TextDecoder, z: Tensor) -> None:
+    def __init__(self, decoder: TokenPredictor, z: Tensor) -> None:
         self.decoder = decoder
         self.z = z
 
@@ -151,4 +174,4 @@ class Guided(TokenDistribution):
         return self.mixed(own, other), (own_memory, other_memory)
 
 
-__all__ = ["Guided", "TokenDistribution"]
+__all__ = ["Guided", "TokenDistribution", "TokenPredictor"]
