@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -208,3 +209,15 @@ class KL(nn.Module):
         if self.free:
             return self.dimensions(q, p).mean(0).clamp_min(self.free).sum()
         return self.rows(q, p).mean()
+
+
+# Costs by name.
+COSTS: dict[str, Callable[[], Cost]] = {
+    "squared": SquaredError,
+    "l2": L2,
+    "l1": L1,
+    "bernoulli": Bernoulli,
+    "gaussian": GaussianLikelihood,
+    "gaussian-learnt": lambda: GaussianLikelihood(learnt=True),
+    "tokens": Tokens,
+}

@@ -1,7 +1,8 @@
 """Adversarial auto-encoders.
 
-At every step encoder and decoder reconstruct, the critics are updated, then the encoder against them, and where labels
-are known the encoder on those: each with an optimizer of its own, so that learning rates take the place of a weight.
+At every step encoder and decoder reconstruct, the critics are updated, then the encoder against them, and
+where labels are known the encoder on those: each with an optimizer of its own, so that learning rates take
+the place of a weight.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from pushforward.distributions import NormalPrior, OneHotPrior, Prior, ProductPr
 from pushforward.errors import ConfigError
 from pushforward.models import AAE, ClusterHeads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
 from pushforward.networks import GaussianNoise, NormFirst, mlp, official_init
+from pushforward.options import option
 from pushforward.recipes.build import describe_cost, finish, optimizer
 from pushforward.recipes.options import ADVERSARIAL, ENCODER_DECODER
 from pushforward.recipes.parts import assemble
 from pushforward.recipes.presets import Values, small
 from pushforward.recipes.recipe import ADVERSARIAL as FAMILY
 from pushforward.recipes.recipe import OwnParts, Setup, recipe
-from pushforward.recipes.settings import AdversarialSettings, option
+from pushforward.recipes.settings import AdversarialSettings
 from pushforward.training.loop import Optimizing
 
 
@@ -44,9 +46,10 @@ def quick_with_classes(spec: DataSpec, **changes: Any) -> Values:
 
 
 def as_printed(**changes: Any) -> Values:
-    """What the paper prints for MNIST: two layers of 1000, SGD with momentum, learning rates divided by 10 twice."""
+    """What the paper prints for MNIST: two layers of 1000, SGD with momentum, rates divided by 10 twice."""
     return dict(
-        latent_dim=8, network="mlp-wide", critic_widths=(1000, 1000), official_init=True, schedule="step-decay",
+        latent_dim=8, network="mlp-wide", critic_widths=(1000, 1000), official_init=True,
+        schedule="step-decay",
         epochs=5000, lr=0.01, critic_lr=0.1, encoder_lr=0.1, label_lr=0.1, optimizer="sgd", truncated=False,
     ) | changes  # fmt: skip
 
@@ -95,7 +98,8 @@ def check_classes(spec: DataSpec, settings: AdversarialSettings, name: str) -> i
         raise ConfigError(f"{name} needs labels of at least 2 classes; {spec.name} has {spec.n_classes}")
     if settings.n_labels is not None and settings.n_labels < spec.n_classes:
         raise ConfigError(
-            f"n_labels must be at least {spec.n_classes}, one of each class of {spec.name}, got {settings.n_labels}"
+            f"n_labels must be at least {spec.n_classes}, one of each class of {spec.name}, got "
+            f"{settings.n_labels}"
         )
     return spec.n_classes
 
@@ -107,7 +111,9 @@ def labels_used(settings: AdversarialSettings) -> str:
 
 def describe(cost: Cost, spec: DataSpec, rest: str) -> str:
     """What takes the place of a weight's meaning."""
-    return f"no weight: every player has its own learning rate; the cost is {describe_cost(cost, spec)}; {rest}"
+    return (
+        f"no weight: every player has its own learning rate; the cost is {describe_cost(cost, spec)}; {rest}"
+    )
 
 
 @recipe(
@@ -134,7 +140,9 @@ def aae(spec: DataSpec, settings: AdversarialSettings, own: OwnParts) -> Setup:
     """
     parts = assemble(settings, spec, own)
     discrepancy = own.discrepancy or JensenShannon(
-        own.critic or make_critic(parts.prior.latent_dim, settings), settings.non_saturating, settings.n_critic
+        own.critic or make_critic(parts.prior.latent_dim, settings),
+        settings.non_saturating,
+        settings.n_critic,
     )
     model = AAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
     words = describe(model.cost, spec, f"codes are compared with {parts.prior}")
@@ -194,7 +202,8 @@ class SupervisedSettings(AdversarialSettings):
 
     conditional: bool = True
     conditional_critic: bool = option(
-        "Whether the critic receives the label too, so that styles are independent of it: by default yes, with "
+        "Whether the critic receives the label too, so that styles are independent of it: by default yes, "
+        "with "
         "preset 'paper', as in the paper, no.",
         True,
     )
@@ -246,7 +255,8 @@ def aae_supervised(spec: DataSpec, settings: SupervisedSettings, own: OwnParts) 
     options=("latent_dim", *ADVERSARIAL, "n_labels", "label_lr", "critic_noise"),
 )  # fmt: skip
 def aae_semi_supervised(spec: DataSpec, settings: AdversarialSettings, own: OwnParts) -> Setup:
-    r"""Semi-supervised adversarial auto-encoder: codes of a class and a style, with the class of a few rows known.
+    r"""Semi-supervised adversarial auto-encoder: codes of a class and a style, with the class of a few rows
+    known.
 
     .. math:: \min_{E, G} E\,c(G(\hat y, z), x), \quad
         \min_E \max_T B_{T_y}(\hat y, \mathrm{Cat}) + B_{T_z}(z, P_Z), \quad \min_E -\log \hat y_y
@@ -322,7 +332,7 @@ class ReductionSettings(AdversarialSettings):
 @recipe(
     "aae-reduction", family=FAMILY, settings=ReductionSettings,
     presets={
-        # Styles are N(0, I): heads 8 apart leave room between them. The paper prints no distance, public code 2.
+        # Styles are N(0, I): heads 8 apart leave room between them. The paper prints no distance.
         "small": lambda spec: quick_with_classes(spec, latent_dim=2, head_distance=8.0, encoder_lr=1.5e-3),
         "paper": lambda spec: as_printed(latent_dim=2, input_noise=0.3),
     },

@@ -1,26 +1,22 @@
-"""The last step of every recipe: a description in one line, and a model whose parts have been tried on the data."""
+"""The last step of every recipe: a description in one line, and a model that has been tried on the data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import torch
-from torch import Tensor
 
 from pushforward.costs import Cost
 from pushforward.data.spec import DataSpec
-from pushforward.discrepancies import CriticDiscrepancy, DeepKernelMMD, Discrepancy
-from pushforward.errors import ConfigError, reason
+from pushforward.errors import ConfigError
 from pushforward.models import AutoEncoder, AutoWeight, Model, WarmUp, Weight
 from pushforward.recipes.recipe import Setup
 from pushforward.recipes.settings import AutoEncoderSettings, Settings
-from pushforward.rng import Noise
-from pushforward.square import Square
 from pushforward.text.tokens import replace_tokens
 from pushforward.training import Training, adam
+from pushforward.training.fit import check_fit
 from pushforward.training.loop import Optimizing
-from pushforward.utils import eval_mode
 
 COST_NAMES = {
     "SquaredError": "the squared error",
@@ -49,7 +45,8 @@ def describe_weight(
     cost = f"the cost is {describe_cost(model.cost, spec)}"
     if isinstance(weight, AutoWeight):
         return (
-            f"weight auto, initially {float(weight):g}: the factor of {discrepancy} adapts until a two-sample test on "
+            f"weight auto, initially {float(weight):g}: the factor of {discrepancy} adapts until a "
+            f"two-sample test on "
             f"batches of {settings.batch_size} cannot distinguish codes from the prior; {cost}"
         )
     elbo = "with weight 1 the sum is the negative evidence lower bound"
@@ -131,53 +128,7 @@ def setup_of_model(model: Model, spec: DataSpec, training: Training | None = Non
         training = Training(min(100, spec.n_train), {name: adam(1e-3) for name in names}, "cosine")
     missing = [name for name in names if name not in training.optimizers]
     if missing:
-        raise ConfigError(f"training needs an optimizer for each player, there is none for {', '.join(missing)}")
+        raise ConfigError(
+            f"training needs an optimizer for each player, there is none for {', '.join(missing)}"
+        )
     return Setup(model, training, None, f"{type(model).__name__}, a model of your own")
-
-
-def check_fit(model: Model, spec: DataSpec) -> None:
-    """Runs two rows through every network, so that what does not fit is reported before training starts.
-
-    Raises:
-        ConfigError: If a module fails, or its output has another shape than it should.
-    """
-    x, y = spec.example(2)[:2]
-    square = Square(model, x, Noise("dry batch"), y)
-
-    def attempt(name: str, draw: Callable[[], Tensor], expected: str = "") -> tuple[int, ...]:
-        try:
-            with eval_mode(model), torch.no_grad():
-                return tuple(draw().shape)
-        except Exception as error:  # a module of the user's own may raise anything
-            raise ConfigError(
-                f"the {name} fails on rows of shape {spec.shape}: {reason(error)}{expected}"
-            ) from error
-
-    def check(name: str, wanted: tuple[int, ...], draw: Callable[[], Tensor]) -> None:
-        found = attempt(name, draw)
-        if found != wanted:
-            raise ConfigError(f"the output of the {name} must be {wanted} for two rows, got {found}")
-
-    if model.has_encoder:
-        check("encoder", (2, model.prior.latent_dim), lambda: square.Ex)
-    check("decoder", tuple(x.shape), lambda: model.cost.point(square.GEx if model.has_encoder else square.Gz))
-    if not isinstance(model.discrepancy, Discrepancy):
-        return
-    with eval_mode(model), torch.no_grad():
-        components = model.discrepancy.components(*model.pair(square))
-    for name, (discrepancy, _, p) in components.items():
-        if isinstance(discrepancy, DeepKernelMMD):
-            features = partial(_features, discrepancy, p)
-            found = attempt(f"critic{name}", features, "; its output should be (N, features)")
-            if len(found) != 2:
-                raise ConfigError(f"the output of the critic must be (2, features) for two rows, got {found}")
-        elif isinstance(discrepancy, CriticDiscrepancy):
-            check(f"critic{name}", (2, 1), partial(lambda critic, p: critic(p).view(2, -1), discrepancy.critic, p))
-
-
-def _features(discrepancy: DeepKernelMMD, rows: Tensor) -> Tensor:
-    """The features of rows, once they have been decoded."""
-    features: Tensor = discrepancy.critic(rows)
-    if discrepancy.decoder is not None:
-        discrepancy.decoder(features)
-    return features

@@ -11,10 +11,18 @@ from pushforward.discrepancies import BEGANEnergy, EBGANEnergy
 from pushforward.errors import DataError
 from pushforward.models import GAN
 from pushforward.networks.norms import AT_HAND
-from pushforward.recipes.gan_parts import autoencoding_critic, finish_gan, gan_parts, norm_of, published, quick
+from pushforward.options import option
+from pushforward.recipes.gan_parts import (
+    autoencoding_critic,
+    finish_gan,
+    gan_parts,
+    norm_of,
+    published,
+    quick,
+)
 from pushforward.recipes.options import GAN as OPTIONS
 from pushforward.recipes.recipe import GANS, OwnParts, Setup, recipe
-from pushforward.recipes.settings import GANSettings, option
+from pushforward.recipes.settings import GANSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +30,8 @@ class EBGANSettings(GANSettings):
     """Options of ``ebgan``."""
 
     margin: float = option(
-        "The energy m above which the critic no longer raises that of samples: by default a quarter of the distance "
+        "The energy m above which the critic no longer raises that of samples: by default a quarter of the "
+        "distance "
         "of two rows, with preset 'paper' 10.",
         10.0, ge=0,
     )  # fmt: skip
@@ -40,7 +49,8 @@ class EBGANSettings(GANSettings):
             prior="normal", lr=1e-3, critic_lr=1e-3, network="mlp", init_std=0.0, margin=10.0
         ),
     },
-    options=(*OPTIONS, "margin", "pulling_away_weight", "bottleneck_dim"), parts=("decoder", "critic", "prior"),
+    options=(*OPTIONS, "margin", "pulling_away_weight", "bottleneck_dim"),
+    parts=("decoder", "critic", "prior"),
 )  # fmt: skip
 def ebgan(spec: DataSpec, settings: EBGANSettings, own: OwnParts) -> Setup:
     r"""Energy-based GAN: the critic is an auto-encoder, its error an energy.
@@ -76,14 +86,14 @@ class BEGANSettings(GANSettings):
     """
 
     gamma: float = option(
-        "The ratio γ of energies; less is sharper and less diverse: 0.5, of images 0.85, with preset 'paper' 0.5.",
+        "The ratio γ of energies; less is sharper and less diverse: 0.5, of images 0.85, with preset 'paper' "
+        "0.5.",
         0.5,
     )
-    k_lr: float = option(
-        "The learning rate r of k: 0.02, of images 0.1, with preset 'paper' 0.001.", 1e-3
-    )
+    k_lr: float = option("The learning rate r of k: 0.02, of images 0.1, with preset 'paper' 0.001.", 1e-3)
     energy_power: Literal[1, 2] = option(
-        "The power η of an energy: 1, of images 2, with preset 'paper' 1. Of mostly black images a black one has a "
+        "The power η of an energy: 1, of images 2, with preset 'paper' 1. Of mostly black images a black one "
+        "has a "
         "small absolute error.",
         1,
     )
@@ -91,7 +101,9 @@ class BEGANSettings(GANSettings):
         "The factor of a pulling-away term as in ebgan, by default 0: the paper does not have it.", 0.0, ge=0
     )
     bottleneck_dim: int | None = option(
-        "Dimensions of the critic's code: by default 32, with preset 'paper' as many as latent_dim.", None, ge=1
+        "Dimensions of the critic's code: by default 32, with preset 'paper' as many as latent_dim.",
+        None,
+        ge=1,
     )
     critic_norm: bool = False
 
@@ -117,9 +129,9 @@ def began(spec: DataSpec, settings: BEGANSettings, own: OwnParts) -> Setup:
     .. math:: \min_D\; L(x) - k\,L(G(z)), \qquad \min_G\; L(G(z)), \qquad
         k \leftarrow k + r (\gamma L(x) - L(G(z))), \qquad L(x) = \tfrac1d |x - D(x)|^\eta
 
-    On images our critic has BatchNorm, which the paper's and that of preset "paper" have not: it cannot reconstruct
-    samples that are all alike, which without it have the least energy. It normalises by the current batch in
-    evaluation mode too, so that the ratio that is held is the one that is reported.
+    On images our critic has BatchNorm, which the paper's and that of preset "paper" have not: it cannot
+    reconstruct samples that are all alike, which without it have the least energy. It normalises by the
+    current batch in evaluation mode too, so that the ratio that is held is the one that is reported.
 
     References:
         | BEGAN: Boundary Equilibrium Generative Adversarial Networks (Berthelot et al., 2017), section 3

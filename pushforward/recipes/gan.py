@@ -23,10 +23,11 @@ from pushforward.discrepancies import (
     Wasserstein,
     spectral,
 )
+from pushforward.options import option
 from pushforward.recipes.gan_parts import adversarial, norm_of, published, quick
 from pushforward.recipes.options import GAN
 from pushforward.recipes.recipe import GANS, OwnParts, Setup, recipe
-from pushforward.recipes.settings import GANSettings, option
+from pushforward.recipes.settings import GANSettings
 
 PARTS = ("decoder", "critic", "prior")
 
@@ -73,8 +74,8 @@ def gan(spec: DataSpec, settings: GANSettings, own: OwnParts) -> Setup:
 def dcgan(spec: DataSpec, settings: GANSettings, own: OwnParts) -> Setup:
     r"""GAN of convolutions with BatchNorm in generator and critic, for images.
 
-    The critic's BatchNorm sees made and given samples as two batches, and updates its running statistics only while
-    the critic is updated.
+    The critic's BatchNorm sees made and given samples as two batches, and updates its running statistics only
+    while the critic is updated.
 
     References:
         | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2016), section 4
@@ -99,7 +100,8 @@ class LSGANSettings(GANSettings):
     """Options of ``lsgan``."""
 
     targets: Literal["binary", "pearson"] = option(
-        "The targets (a, b, c): 'binary' (the default) is (0, 1, 1), 'pearson' (-1, 1, 0), which is Pearson's χ².",
+        "The targets (a, b, c): 'binary' (the default) is (0, 1, 1), 'pearson' (-1, 1, 0), which is "
+        "Pearson's χ².",
         "binary",
     )
 
@@ -146,8 +148,10 @@ class SNGANSettings(GANSettings):
     """Options of ``sngan``."""
 
     loss: Literal["hinge", "gan", "wasserstein"] = option(
-        "The loss: 'hinge'; 'gan'; or 'wasserstein', which has no margin beyond which the critic's gradient vanishes. "
-        "By default 'hinge', but of images with preset 'small' 'wasserstein', with n_critic 3: small critics reach "
+        "The loss: 'hinge'; 'gan'; or 'wasserstein', which has no margin beyond which the critic's gradient "
+        "vanishes. "
+        "By default 'hinge', but of images with preset 'small' 'wasserstein', with n_critic 3: small critics "
+        "reach "
         "the margin at once.",
         "hinge",
     )
@@ -157,7 +161,9 @@ class SNGANSettings(GANSettings):
     "sngan", family=GANS, settings=SNGANSettings,
     presets={
         "small": lambda spec: (
-            quick(spec, n_critic=3, loss="wasserstein") if spec.modality == "image" else quick(spec, n_critic=5)
+            quick(spec, n_critic=3, loss="wasserstein")
+            if spec.modality == "image"
+            else quick(spec, n_critic=5)
         ),
         "paper": lambda spec: published(latent_dim=128, prior="normal", batch_size=64),
     },
@@ -190,12 +196,14 @@ class FGANSettings(GANSettings):
     """Options of ``f-gan``."""
 
     divergence: Literal["kl", "reverse-kl", "pearson", "squared-hellinger", "jensen-shannon", "gan"] = option(
-        "Divergence of the data from the model, by default 'jensen-shannon'; 'kl' covers every mode, 'reverse-kl' "
+        "Divergence of the data from the model, by default 'jensen-shannon'; 'kl' covers every mode, "
+        "'reverse-kl' "
         "seeks some.",
         "jensen-shannon",
     )
     spectral_norm: bool = option(
-        "Whether the critic's slope is at most 1, its layers divided by their largest singular values: by default of "
+        "Whether the critic's slope is at most 1, its layers divided by their largest singular values: by "
+        "default of "
         "vectors; of images the critic has BatchNorm instead, with preset 'paper' neither.",
         False,
     )
@@ -216,8 +224,9 @@ def f_gan(spec: DataSpec, settings: FGANSettings, own: OwnParts) -> Setup:
 
     .. math:: \min_G \max_V\; E\,g(V(x)) - E\,f^*(g(V(G(z))))
 
-    Between distributions that do not overlap a KL is infinite, and its critic grows without bound. A critic of slope
-    at most 1 makes of it the softer :math:`\min_R W_1(P_X, R) + \mathrm{KL}(R \| G_\# P_Z)`, which is finite.
+    Between distributions that do not overlap a KL is infinite, and its critic grows without bound. A critic
+    of slope at most 1 makes of it the softer :math:`\min_R W_1(P_X, R) + \mathrm{KL}(R \| G_\# P_Z)`, which
+    is finite.
 
     References:
         | f-GAN (Nowozin et al., 2016), equation 6 and section 3.2
@@ -233,7 +242,8 @@ def f_gan(spec: DataSpec, settings: FGANSettings, own: OwnParts) -> Setup:
     return adversarial(
         spec, settings, own, None if settings.spectral_norm else norm_of(spec),
         lambda critic: FDivergence(
-            spectral(critic) if settings.spectral_norm else critic, settings.divergence, settings.non_saturating,
+            spectral(critic) if settings.spectral_norm else critic, settings.divergence,
+            settings.non_saturating,
             settings.n_critic,
         ),
         f"the divergence {settings.divergence}",
@@ -245,7 +255,8 @@ class WGANSettings(GANSettings):
     """Options of ``wgan``."""
 
     weight_clip: float = option(
-        "The bound c of every parameter of the critic, also of the BatchNorm that it has on images; by default 0.01.",
+        "The bound c of every parameter of the critic, also of the BatchNorm that it has on images; by "
+        "default 0.01.",
         0.01, gt=0,
     )  # fmt: skip
 
@@ -265,8 +276,8 @@ def wgan(spec: DataSpec, settings: WGANSettings, own: OwnParts) -> Setup:
 
     .. math:: \min_G \max_{|\theta_j| \le c}\; E\,T_\theta(x) - E\,T_\theta(G(z))
 
-    Without BatchNorm this is a multiple of W1 over the slopes that weights of at most c allow. On images the critic
-    has BatchNorm, as in the authors' code, and the bound is that of no distance.
+    Without BatchNorm this is a multiple of W1 over the slopes that weights of at most c allow. On images the
+    critic has BatchNorm, as in the authors' code, and the bound is that of no distance.
 
     References:
         | Wasserstein GAN (Arjovsky et al., 2017), algorithm 1
@@ -290,7 +301,9 @@ class WGANGPSettings(GANSettings):
     """Options of ``wgan-gp``."""
 
     gp_weight: float = option(
-        "The factor λ of the gradient penalty: 10 for images; 0.1 for vectors, as in the official code.", 10.0, ge=0
+        "The factor λ of the gradient penalty: 10 for images; 0.1 for vectors, as in the official code.",
+        10.0,
+        ge=0,
     )
 
 
@@ -303,7 +316,8 @@ def _gp_weight(spec: DataSpec) -> float:
     presets={
         "small": lambda spec: quick(spec, n_critic=5, beta2=0.9, gp_weight=_gp_weight(spec)),
         "paper": lambda spec: published(
-            latent_dim=128, prior="normal", batch_size=64, n_critic=5, lr=1e-4, critic_lr=1e-4, beta2=0.9, init_std=0.0,
+            latent_dim=128, prior="normal", batch_size=64, n_critic=5, lr=1e-4, critic_lr=1e-4, beta2=0.9,
+            init_std=0.0,
             epochs=200_000 * 5 * 64 / spec.n_train, gp_weight=_gp_weight(spec),
         ),
     },

@@ -13,9 +13,9 @@ from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import Discrepancy, Energy
 from pushforward.distributions import Prior
 from pushforward.models import GAN, Model
+from pushforward.networks.architectures import GAN_NETWORKS
 from pushforward.recipes.build import finish, optimizer
-from pushforward.recipes.networks import GAN_NETWORKS, choose_network
-from pushforward.recipes.parts import make_prior
+from pushforward.recipes.parts import make_prior, networks_for
 from pushforward.recipes.presets import Values
 from pushforward.recipes.recipe import OwnParts, Setup
 from pushforward.recipes.settings import GANSettings
@@ -86,7 +86,7 @@ def gan_parts(
         prior: In the place of the prior of the settings.
     """
     prior = prior or make_prior(settings, own)
-    networks = choose_network(settings.network, GAN_NETWORKS, spec)
+    networks = networks_for(settings, GAN_NETWORKS, spec)
     decoder = own.decoder
     if decoder is None:
         decoder = networks.generator(prior.latent_dim, spec.shape, "batch")
@@ -125,7 +125,9 @@ def gan_optimizers(settings: GANSettings) -> dict[str, Optimizing]:
 
 def finish_gan(model: Model, spec: DataSpec, settings: GANSettings, words: str) -> Setup:
     """The setup of a model that compares samples with data; ``words`` say by what."""
-    updates = f"; {settings.n_critic} updates of the critic for each of the model" if settings.n_critic > 1 else ""
+    updates = (
+        f"; {settings.n_critic} updates of the critic for each of the model" if settings.n_critic > 1 else ""
+    )
     description = f"no weight: samples are compared with data of {spec.n_values} values by {words}{updates}"
     return finish(model, spec, settings, description, gan_optimizers(settings))
 

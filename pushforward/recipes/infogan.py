@@ -13,12 +13,13 @@ from pushforward.distributions import OneHotPrior, Prior, ProductPrior, UniformP
 from pushforward.errors import ConfigError
 from pushforward.models import CodePosterior, InfoGAN
 from pushforward.networks import mlp
+from pushforward.options import option
 from pushforward.recipes.build import finish
 from pushforward.recipes.gan_parts import gan_optimizers, gan_parts, published, quick
 from pushforward.recipes.options import GAN
 from pushforward.recipes.parts import make_prior
 from pushforward.recipes.recipe import GANS, OwnParts, Setup, recipe
-from pushforward.recipes.settings import GANSettings, option
+from pushforward.recipes.settings import GANSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +28,18 @@ class InfoGANSettings(GANSettings):
 
     n_classes: int = option("Classes of the categorical code, by default 10.", 10, ge=1)
     n_continuous: int = option(
-        "Uniform numbers in [-1, 1] that are predicted from samples, beside latent_dim ones that are not; by default 2.",
+        "Uniform numbers in [-1, 1] that are predicted from samples, beside latent_dim ones that are not; by "
+        "default 2.",
         2, ge=0,
     )  # fmt: skip
     continuous_std: float | Literal["learnt"] = option(
-        "Standard deviation of their predictive distribution: 1 (the default) as in the paper's code, or 'learnt'.",
+        "Standard deviation of their predictive distribution: 1 (the default) as in the paper's code, or "
+        "'learnt'.",
         1.0, gt=0,
     )  # fmt: skip
     weight: float = option(
-        "The factor w of the information: 0.1, with preset 'paper' 1. At 1 samples show their class before they look "
+        "The factor w of the information: 0.1, with preset 'paper' 1. At 1 samples show their class before "
+        "they look "
         "like data, and classes become what is drawn first, not clusters of the data.",
         1.0, ge=0,
     )  # fmt: skip
@@ -58,8 +62,9 @@ def infogan(spec: DataSpec, settings: InfoGANSettings, own: OwnParts) -> Setup:
 
     .. math:: \min_{G, r} \max_T\; B_T(G_\# P_Z, P_X) - w\, E \log r(c \mid G(c, z))
 
-    A draw of the prior is a class, the continuous code, and ``latent_dim`` more numbers that are not predicted. The
-    head that predicts the code is updated with the generator; in the paper's code with the critic.
+    A draw of the prior is a class, the continuous code, and ``latent_dim`` more numbers that are not
+    predicted. The head that predicts the code is updated with the generator; in the paper's code with the
+    critic.
 
     References:
         | InfoGAN (Chen et al., 2016), equation 6 and appendix C
@@ -78,7 +83,8 @@ def infogan(spec: DataSpec, settings: InfoGANSettings, own: OwnParts) -> Setup:
     critic = own.critic or parts.make_critic(1)
     if not isinstance(critic, nn.Sequential) or not isinstance(critic[-1], nn.Linear):
         raise ConfigError(
-            "the critic of infogan must be an nn.Sequential that ends with an nn.Linear: features come before it"
+            "the critic of infogan must be an nn.Sequential that ends with an nn.Linear: features come "
+            "before it"
         )
     outputs = sum(CodePosterior.sizes(blocks, settings.continuous_std))
     head = mlp(critic[-1].in_features, outputs, [128], norm=None, activation=nn.ReLU)
@@ -86,7 +92,8 @@ def infogan(spec: DataSpec, settings: InfoGANSettings, own: OwnParts) -> Setup:
     discrepancy = JensenShannon(critic, True, settings.n_critic)
     model = InfoGAN(prior, parts.decoder, discrepancy, posterior, settings.weight)
     description = (
-        f"weight {settings.weight:g} times the negative log-likelihood in nats of the code given a sample; samples are "
+        f"weight {settings.weight:g} times the negative log-likelihood in nats of the code given a sample; "
+        f"samples are "
         "compared with data by a critic's Jensen-Shannon bound"
     )
     return finish(model, spec, settings, description, gan_optimizers(settings))

@@ -19,6 +19,7 @@ from pushforward.distributions import GeneratorPrior, UniformPrior
 from pushforward.errors import DataError
 from pushforward.models import GAN, LearntPriorAE
 from pushforward.networks import Concatenated, mlp
+from pushforward.options import option
 from pushforward.recipes.build import describe_cost, finish
 from pushforward.recipes.gan_parts import finish_gan, gan_parts, published, quick
 from pushforward.recipes.options import ENCODER_DECODER
@@ -26,7 +27,7 @@ from pushforward.recipes.options import GAN as OPTIONS
 from pushforward.recipes.parts import assemble
 from pushforward.recipes.presets import Values, small
 from pushforward.recipes.recipe import LEARNT_PRIOR, MOMENTS, OwnParts, Setup, recipe
-from pushforward.recipes.settings import GANSettings, LearntPriorSettings, option
+from pushforward.recipes.settings import GANSettings, LearntPriorSettings
 from pushforward.training import adam
 
 WIDE = (0.138, 0.218, 0.308, 0.435, 0.616, 0.871)  # those of the official code on MNIST, as shares
@@ -48,7 +49,9 @@ class GMMNSettings(GANSettings):
     """Options of ``gmmn``."""
 
     scale: float = option(
-        "The distance that the kernels' bandwidths are shares of; by default that of two rows of data.", 0.0, ge=0
+        "The distance that the kernels' bandwidths are shares of; by default that of two rows of data.",
+        0.0,
+        ge=0,
     )
 
 
@@ -58,7 +61,8 @@ class GMMNSettings(GANSettings):
         "small": lambda spec: quick(spec, batch_size=large_batch(spec), latent_dim=10, scale=spec.distance),
         "paper": lambda spec: dict(
             # the code has rate 2 on 1000 times the loss
-            latent_dim=10, prior="uniform", network="mlp", batch_size=1000, optimizer="sgd", lr=2000.0, beta1=0.9,
+            latent_dim=10, prior="uniform", network="mlp", batch_size=1000, optimizer="sgd", lr=2000.0,
+            beta1=0.9,
             schedule="constant", epochs=700, scale=spec.distance,
         ),
     },
@@ -99,15 +103,19 @@ class MMDGANSettings(GANSettings):
     """
 
     feature_dim: int | None = option(
-        "Number of features of the critic: by default 16, with preset 'paper' as many as latent_dim.", None, ge=1
+        "Number of features of the critic: by default 16, with preset 'paper' as many as latent_dim.",
+        None,
+        ge=1,
     )
     reconstruction_weight: float = option(
-        "The factor of the mean squared error of decoding the features, which keeps them injective: by default 0; "
+        "The factor of the mean squared error of decoding the features, which keeps them injective: by "
+        "default 0; "
         "with preset 'paper' 32 on data in [0, 1], which is the 8 of the code on [-1, 1].",
         0.0, ge=0,
     )  # fmt: skip
     gp_weight: float = option(
-        "The factor of the penalty on the witness's gradient: 1; with 0, as in preset 'paper', weights are clipped "
+        "The factor of the penalty on the witness's gradient: 1; with 0, as in preset 'paper', weights are "
+        "clipped "
         "instead.",
         1.0, ge=0,
     )  # fmt: skip
@@ -116,7 +124,8 @@ class MMDGANSettings(GANSettings):
 
 def _mmd_gan_paper(spec: DataSpec) -> Values:
     return published(
-        prior="normal", latent_dim=10 if spec.shape[0] == 1 else 128, batch_size=64, n_critic=5, optimizer="rmsprop",
+        prior="normal", latent_dim=10 if spec.shape[0] == 1 else 128, batch_size=64, n_critic=5,
+        optimizer="rmsprop",
         lr=5e-5, critic_lr=5e-5, init_std=0.0, gp_weight=0.0, keep_rows=False,
         reconstruction_weight=32.0 if spec.in_unit_interval else 8.0,
     )  # fmt: skip
@@ -124,7 +133,8 @@ def _mmd_gan_paper(spec: DataSpec) -> Values:
 
 @recipe(
     "mmd-gan", family=MOMENTS, settings=MMDGANSettings,
-    presets={"small": lambda spec: quick(spec, n_critic=3, beta2=0.9, feature_dim=16), "paper": _mmd_gan_paper},
+    presets={"small": lambda spec: quick(spec, n_critic=3, beta2=0.9, feature_dim=16),
+    "paper": _mmd_gan_paper},
     options=(*OPTIONS, "feature_dim", "reconstruction_weight", "gp_weight"),
     parts=("decoder", "critic", "prior"),
 )  # fmt: skip
@@ -133,10 +143,10 @@ def mmd_gan(spec: DataSpec, settings: MMDGANSettings, own: OwnParts) -> Setup:
 
     .. math:: \min_G \max_f\; \mathrm{MMD}_k(f_\# G_\# P_Z, f_\# P_X)
 
-    Features that lose information would leave modes with wrong shares. With preset "paper" features are decoded
-    again, and weights are clipped; with "small" the row itself stands beside its features, and the gradient of the
-    witness is penalised, as in later work. Bandwidths are 1 to 16: rows should be at distances of that order, as
-    images and points of the catalogue are.
+    Features that lose information would leave modes with wrong shares. With preset "paper" features are
+    decoded again, and weights are clipped; with "small" the row itself stands beside its features, and the
+    gradient of the witness is penalised, as in later work. Bandwidths are 1 to 16: rows should be at
+    distances of that order, as images and points of the catalogue are.
 
     References:
         | MMD GAN: Towards Deeper Understanding of Moment Matching Network (Li et al., 2017), algorithm 1
@@ -174,7 +184,8 @@ def mmd_gan(spec: DataSpec, settings: MMDGANSettings, own: OwnParts) -> Setup:
     "gmmn-ae", family=LEARNT_PRIOR, settings=LearntPriorSettings,
     presets={
         "small": lambda spec: small(
-            spec, latent_dim=12 if spec.modality == "image" else 2, batch_size=large_batch(spec), noise_dim=10,
+            spec, latent_dim=12 if spec.modality == "image" else 2, batch_size=large_batch(spec),
+            noise_dim=10,
             epochs=6000 * large_batch(spec) / spec.n_train, prior_widths=(256, 256, 256),
         ),
     },
@@ -182,12 +193,13 @@ def mmd_gan(spec: DataSpec, settings: MMDGANSettings, own: OwnParts) -> Setup:
     parts=(*ENCODER_DECODER, "discrepancy"),
 )  # fmt: skip
 def gmmn_ae(spec: DataSpec, settings: LearntPriorSettings, own: OwnParts) -> Setup:
-    r"""GMMN+AE: a plain auto-encoder with codes in [0, 1], and a moment matching network that generates codes.
+    r"""GMMN+AE: a plain auto-encoder with codes in [0, 1], and a moment matching network that generates
+    codes.
 
     .. math:: \min_{E, G} E\,c(G(E(x)), x), \qquad \min_g\; \mathrm{MMD}(g_\# P_0, E_\# P_X)
 
-    In the paper the auto-encoder is trained first, layer by layer; here both are trained at once, and the prior
-    follows codes that do not depend on it. An encoder of your own is followed by a sigmoid.
+    In the paper the auto-encoder is trained first, layer by layer; here both are trained at once, and the
+    prior follows codes that do not depend on it. An encoder of your own is followed by a sigmoid.
 
     References:
         | Generative Moment Matching Networks (Li et al., 2015), section 4.2
@@ -205,6 +217,7 @@ def gmmn_ae(spec: DataSpec, settings: LearntPriorSettings, own: OwnParts) -> Set
     discrepancy = own.discrepancy or SquareRoot(MMD(kernel, "v"))
     model = LearntPriorAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
     name = type(own.discrepancy).__name__ if own.discrepancy else "MMD"
-    description = f"no weight: a learnt prior follows the codes by {name}; the cost is {describe_cost(model.cost, spec)}"
+    description = f"no weight: a learnt prior follows the codes by {name}; "
+    description += f"the cost is {describe_cost(model.cost, spec)}"
     optimizers = {name: adam(settings.lr, (settings.beta1, 0.999)) for name in ("model", "prior", "critic")}
     return finish(model, spec, settings, description, optimizers)

@@ -3,109 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from pushforward.costs import L1, L2, Bernoulli, Cost, GaussianLikelihood, SquaredError, Tokens
+from pushforward.costs import COSTS, Cost, GaussianLikelihood
 from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import IMQ, GaussianKernel, Kernel
-from pushforward.distributions import (
-    ConditionalEncoder,
-    DeterministicEncoder,
-    Encoder,
-    GaussianEncoder,
-    ImplicitEncoder,
-    NoisyInput,
-    NormalPrior,
-    Prior,
-    SpherePrior,
-    SwissRollPrior,
-    UniformEncoder,
-    UniformPrior,
-    petals,
-)
+from pushforward.distributions import ConditionalEncoder, DeterministicEncoder, Encoder, NoisyInput, Prior
+from pushforward.distributions.named import POSTERIORS, PRIORS
 from pushforward.errors import ConfigError
 from pushforward.models import AutoWeight, WarmUp, Weight
-from pushforward.networks import Mixing, mlp, official_init
+from pushforward.networks import official_init
+from pushforward.networks.architectures import NETWORKS, A, choose_network
 from pushforward.networks.conditional import Conditional
-from pushforward.recipes.networks import NETWORKS, choose_network
 from pushforward.recipes.recipe import OwnParts
 from pushforward.recipes.settings import AutoEncoderSettings, Settings
 
-IMPLICIT_NOISE = 16  # dimensions of the noise that goes through an implicit encoder
-MIXED_NOISE = 2  # dimensions of the noise of each dimension of an encoder of kind "mixing"
-MIXED = 8  # functions of noise that an encoder of kind "mixing" mixes
-
-COSTS: dict[str, Callable[[], Cost]] = {
-    "squared": SquaredError,
-    "l2": L2,
-    "l1": L1,
-    "bernoulli": Bernoulli,
-    "gaussian": GaussianLikelihood,
-    "gaussian-learnt": lambda: GaussianLikelihood(learnt=True),
-    "tokens": Tokens,
-}
-
-
-def planar(name: str, prior: Callable[[float], Prior]) -> Callable[[int, float], Prior]:
-    """A prior of two dimensions."""
-
-    def make(latent_dim: int, prior_std: float) -> Prior:
-        if latent_dim != 2:
-            raise ConfigError(f"prior {name!r} lies in the plane: latent_dim must be 2, got {latent_dim}")
-        return prior(prior_std)
-
-    return make
-
-
-PRIORS: dict[str, Callable[[int, float], Prior]] = {
-    "normal": NormalPrior,
-    "uniform": UniformPrior,
-    "sphere": SpherePrior,
-    "mixture": planar("mixture", lambda std: petals(10, 1.4 * std, 0.5 * std, 0.05 * std)),
-    "swiss-roll": planar("swiss-roll", lambda std: SwissRollPrior(10, 0.1 * std)),
-}
 KERNELS: dict[str, Callable[[Prior], Kernel]] = {
     "imq": lambda prior: IMQ(prior.expected_sq_distance),
     "gaussian": lambda prior: GaussianKernel([math.sqrt(prior.expected_sq_distance / 2)]),
-}
-
-
-def gaussian(net: nn.Module, prior: Prior) -> Encoder:
-    """A Gaussian encoder; its codes cannot be kept in a box or on a sphere."""
-    if not isinstance(prior, NormalPrior):
-        raise ConfigError("posterior 'gaussian' needs prior 'normal'")
-    return GaussianEncoder(net)
-
-
-def uniform(net: nn.Module, prior: Prior) -> Encoder:
-    """An encoder of boxes."""
-    if isinstance(prior, SpherePrior):
-        raise ConfigError("posterior 'uniform' cannot stay on prior 'sphere'")
-    return UniformEncoder(net)
-
-
-def implicit(net: nn.Module, prior: Prior) -> Encoder:
-    """An implicit encoder whose trunk makes L numbers and whose head mixes them with noise."""
-    head = mlp(prior.latent_dim + IMPLICIT_NOISE, prior.latent_dim, [64], norm=None)
-    return ImplicitEncoder(net, head, IMPLICIT_NOISE, prior.to_support)
-
-
-def mixing(net: nn.Module, prior: Prior) -> Encoder:
-    """An implicit encoder that weighs functions of noise, dimension by dimension."""
-    head = Mixing(prior.latent_dim, MIXED_NOISE, MIXED)
-    return ImplicitEncoder(net, head, prior.latent_dim * MIXED_NOISE, prior.to_support)
-
-
-POSTERIORS: dict[str, tuple[int, Callable[[nn.Module, Prior], Encoder]]] = {
-    # outputs of the network for each latent dimension, and the encoder around it
-    "deterministic": (1, lambda net, prior: DeterministicEncoder(net, prior.to_support)),
-    "gaussian": (2, gaussian),
-    "uniform": (2, uniform),
-    "implicit": (1, implicit),
-    "mixing": (1 + MIXED, mixing),
 }
 
 
@@ -118,6 +36,16 @@ class AutoEncoderParts:
     encoder: Encoder
     cost: Cost
     weight: Weight
+
+
+def networks_for(settings: Settings, table: Mapping[str, A], spec: DataSpec) -> A:
+    """The networks that the settings name.
+
+    Raises:
+        ConfigError: If there are none, or they are for data of another modality.
+    """
+    data = f"{spec.name} is {spec.modality} data of shape {spec.shape}"
+    return choose_network(settings.network, table, spec.modality, data)
 
 
 def make_prior(settings: Settings, own: OwnParts) -> Prior:
@@ -135,7 +63,8 @@ def make_cost(settings: AutoEncoderSettings, spec: DataSpec, own: OwnParts) -> C
         return own.cost
     if (settings.cost == "tokens") != (spec.modality == "text"):
         raise ConfigError(
-            f"cost 'tokens' is for text and text for it; {spec.name} is {spec.modality} data, got cost {settings.cost!r}"
+            f"cost 'tokens' is for text and text for it; {spec.name} is {spec.modality} data, got cost "
+            f"{settings.cost!r}"
         )
     if settings.cost == "bernoulli" and not spec.in_unit_interval:
         raise ConfigError(f"cost 'bernoulli' needs data in [0, 1]; {spec.name} has real numbers")
@@ -183,7 +112,7 @@ def assemble(
     """
     prior = prior or make_prior(settings, own)
     cost = make_cost(settings, spec, own)
-    network = choose_network(settings.network, NETWORKS, spec)
+    network = networks_for(settings, NETWORKS, spec)
     outputs, around = POSTERIORS[settings.posterior]
     text = spec.modality == "text"
     if text and settings.input_noise:

@@ -16,7 +16,8 @@ from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Prior
 from pushforward.errors import ConfigError, nearest
 from pushforward.models import Model
-from pushforward.recipes.settings import Settings, choices_of, types_of
+from pushforward.options import choices_of, types_of
+from pushforward.recipes.settings import Settings
 from pushforward.training import Training
 
 S = TypeVar("S", bound=Settings)
@@ -31,11 +32,15 @@ FAMILIES = (
 )
 WASSERSTEIN, VARIATIONAL, ADVERSARIAL, LEARNT_PRIOR, TRANSFER, GANS, MOMENTS = FAMILIES
 PART_HELP = {
-    "encoder": "A module of your own, from data to (N, latent_dim) numbers; if the posterior is 'gaussian' or "
-    "'uniform', to (N, 2 latent_dim): means, then log-variances; if codes hold a class, to (N, classes + latent_dim).",
-    "decoder": "A module of your own, from codes, and one-hot labels behind them if it is conditional, to data: "
+    "encoder": "A module of your own, from data to (N, latent_dim) numbers; if the posterior is 'gaussian' "
+    "or "
+    "'uniform', to (N, 2 latent_dim): means, then log-variances; if codes hold a class, to (N, classes + "
+    "latent_dim).",
+    "decoder": "A module of your own, from codes, and one-hot labels behind them if it is conditional, to "
+    "data: "
     "to logits if the cost is 'bernoulli', to distributions of lines if the data are text.",
-    "critic": "A module of your own, from what is compared to (N, 1), unbounded; of energies and learnt kernels, "
+    "critic": "A module of your own, from what is compared to (N, 1), unbounded; of energies and learnt "
+    "kernels, "
     "to energies or features.",
     "discrepancy": "A Discrepancy of your own, in the place of the recipe's.",
     "cost": "A Cost of your own, between data and reconstruction.",
@@ -136,7 +141,8 @@ class Recipe(Generic[S]):
         name: Its name on the command line.
         family: The heading that it is listed under.
         summary: The first line of its documentation.
-        presets: Makes the values of each preset for a data set; what is missing has the default of ``settings``.
+        presets: Makes the values of each preset for a data set; what is missing has the default of
+            ``settings``.
         settings: The type of its settings.
         options: What users can set, those of all recipes of a family first.
         parts: The names of parts that users can replace by objects of their own.
@@ -176,13 +182,13 @@ class Recipe(Generic[S]):
             arguments: Options by name; None stands for the preset's value.
 
         Raises:
-            ConfigError: If there is no such preset or option, a value is not allowed, or a part of the user's own
-                does not fit the data.
+            ConfigError: If there is no such preset or option, a value is not allowed, or a part of the user's
+                own does not fit the data.
         """
         given, own = self.split(arguments)
         return self.build(spec, self.resolve(spec, preset, given, own), own)
 
-    def rebuild(self, spec: DataSpec, resolved: Mapping[str, Any], own: Mapping[str, nn.Module]) -> Setup:
+    def rebuild(self, spec: DataSpec, resolved: Mapping[str, Any], own: Mapping[str, Any]) -> Setup:
         """The model of settings that were resolved before, such as those of a stored run."""
         return self.build(spec, self.settings.from_json(resolved), OwnParts(**own))
 
@@ -193,7 +199,8 @@ class Recipe(Generic[S]):
             ConfigError: If there is no such option, or a part is of another type.
         """
         known = {option.name: option for option in self.options}
-        given, own = {}, {}
+        given: dict[str, Any] = {}
+        own: dict[str, Any] = {}
         for name, value in arguments.items():
             if name not in known:
                 raise ConfigError(f"{self.name} has no option {name!r}: {nearest(name, known)}")
@@ -216,7 +223,9 @@ class Recipe(Generic[S]):
             ConfigError: If there is no such preset, a value is not allowed, or an option is for other data.
         """
         if not isinstance(spec, DataSpec):
-            raise ConfigError(f"{self.name} expects a DataSpec, such as Dataset.spec, got {type(spec).__name__}")
+            raise ConfigError(
+                f"{self.name} expects a DataSpec, such as Dataset.spec, got {type(spec).__name__}"
+            )
         if preset not in self.presets:
             raise ConfigError(f"{self.name} has no preset {preset!r}: {nearest(preset, self.presets)}")
         for option in self.options:
@@ -238,7 +247,10 @@ class Recipe(Generic[S]):
                 inspect.Parameter("preset", word, default="small", annotation=presets),
                 *(
                     inspect.Parameter(
-                        one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type | None
+                        one.name,
+                        inspect.Parameter.KEYWORD_ONLY,
+                        default=one.default,
+                        annotation=one.type | None,
                     )
                     for one in self.options
                 ),
@@ -264,7 +276,7 @@ class Recipe(Generic[S]):
         text, heading, rest = doc.partition("\n\nReferences:")
         if not heading:
             text, heading, rest = doc.partition("\n\nExample:")
-        raises = "Raises:\n    ConfigError: If an option is not allowed, or a part of your own does not fit the data."
+        raises = "Raises:\n    ConfigError: If an option is not allowed, or a part of your own does not fit."
         return "\n".join([text, "", "Arguments:", *lines, "", raises]) + heading + rest
 
 

@@ -1,21 +1,18 @@
 """The options of recipes: one dataclass for each family, in which every option is described once.
 
-A field made by :func:`option` can be set by users: its metadata hold the help text, the range of values and the
-modality that it is for. Other fields are set by presets alone.
+A field made by :func:`option` can be set by users: its metadata hold the help text, the range of values and
+the modality that it is for. Other fields are set by presets alone.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from functools import cache
-from numbers import Real
-from types import NoneType, UnionType
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self
 
 from pushforward.data.spec import DataSpec
-from pushforward.errors import ConfigError, check_int, nearest
+from pushforward.errors import ConfigError, nearest
+from pushforward.options import check_fields, option
 
 PLANAR = ("mixture", "swiss-roll")  # priors of two dimensions
 Cost = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt", "tokens"]
@@ -28,33 +25,6 @@ Network = Literal[
 ]  # fmt: skip
 
 
-def option(
-    help: str,
-    default: Any = MISSING,
-    *,
-    ge: float | None = None,
-    gt: float | None = None,
-    lt: float | None = None,
-    le: float | None = None,
-    modality: str | None = None,
-    choices: Callable[[], Iterable[str]] | None = None,
-) -> Any:
-    """A field of settings that users can set.
-
-    Arguments:
-        help: What it is, in one sentence.
-        default: Its value where no preset sets it.
-        ge: Least value.
-        gt: What values must be above.
-        lt: What values must be below.
-        le: Greatest value.
-        modality: The modality of data that it is for; None for all.
-        choices: Makes the names that it can be, if they are not known before the program runs.
-    """
-    metadata = dict(help=help, ge=ge, gt=gt, lt=lt, le=le, modality=modality, choices=choices)
-    return field(default=default, metadata=metadata)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Options of every recipe.
@@ -63,8 +33,8 @@ class Settings:
         optimizer: Optimizer of the model.
         beta1: First moment of the model's Adam, or momentum of its gradient descent.
         epochs: Passes over the data when no budget is given.
-        pretrain: Rows per batch while the encoder's moments are fitted to the prior's before the first step; 0
-            for no fitting.
+        pretrain: Rows per batch while the encoder's moments are fitted to the prior's before the first step;
+            0 for no fitting.
     """
 
     latent_dim: int = option("Dimensions of a code.", ge=1)
@@ -73,7 +43,8 @@ class Settings:
     network: str = option("Architecture of the networks.", "mlp")
     n_critic: int = option("Updates of the critic for each update of the model.", 1, ge=1)
     non_saturating: bool = option(
-        "Whether the loss is the non-saturating one, with the roles of the samples exchanged, and not min-max.",
+        "Whether the loss is the non-saturating one, with the roles of the samples exchanged, and not "
+        "min-max.",
         True,
     )  # fmt: skip
     batch_size: int = option("Rows per batch.", 100, ge=2)
@@ -86,10 +57,7 @@ class Settings:
     pretrain: int = 0
 
     def __post_init__(self) -> None:
-        hints = types_of(type(self))
-        for one in fields(self):
-            value = checked(one.name, getattr(self, one.name), hints[one.name], one.metadata)
-            object.__setattr__(self, one.name, value)
+        check_fields(self)
 
     def with_options(self, given: Mapping[str, Any], spec: DataSpec) -> Self:
         """These settings with the options that a user gave, for a data set.
@@ -105,7 +73,9 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         """Every setting as a plain value."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -126,15 +96,16 @@ class AutoEncoderSettings(Settings):
     """Options of auto-encoders.
 
     Attributes:
-        truncated: Whether the noise on the input stays within two standard deviations, as in the official code
-            of WAE.
+        truncated: Whether the noise on the input stays within two standard deviations, as in the official
+            code of WAE.
         official_init: Whether weights start as N(0, 0.01²), as in the official code of WAE.
         critic_widths: Hidden units of the critic.
         weight_note: What the default weight means, in one sentence.
     """
 
     weight: float | Literal["auto"] = option(
-        "The factor λ of the discrepancy, against a cost that is summed over the values of a row; 'auto' adapts "
+        "The factor λ of the discrepancy, against a cost that is summed over the values of a row; 'auto' "
+        "adapts "
         "it until codes follow the prior.",
         1.0, ge=0,
     )  # fmt: skip
@@ -146,7 +117,9 @@ class AutoEncoderSettings(Settings):
         "Standard deviation of a Gaussian likelihood: fixed, or (cost 'gaussian-learnt') its first value.",
         None, gt=0,
     )  # fmt: skip
-    posterior: Posterior = option("Kind of encoder: the distribution of the code of one row.", "deterministic")
+    posterior: Posterior = option(
+        "Kind of encoder: the distribution of the code of one row.", "deterministic"
+    )
     conditional: bool = option(
         "Whether encoder and decoder receive the label, so that samples of one class can be requested.", False
     )
@@ -192,7 +165,9 @@ class AdversarialSettings(AutoEncoderSettings):
     critic_lr: float = option("Learning rate of the critics.", 1e-3, gt=0)
     encoder_lr: float = option("Learning rate of the encoder against the critics.", 1e-3, gt=0)
     label_lr: float = option("Learning rate of the encoder on rows with a known label.", 1e-3, gt=0)
-    n_labels: int | None = option("Number of labels that are used, as many of each class; by default all.", None, ge=1)
+    n_labels: int | None = option(
+        "Number of labels that are used, as many of each class; by default all.", None, ge=1
+    )
     critic_noise: float = option(
         "Standard deviation of noise on the critics' input, in training; it hides that a softmax is never "
         "exactly one-hot.",
@@ -240,66 +215,3 @@ class GANSettings(Settings):
             return changed
         epochs = self.epochs * changed.n_critic * changed.batch_size / (self.n_critic * self.batch_size)
         return replace(changed, epochs=epochs)
-
-
-@cache
-def types_of(settings: type[Settings]) -> dict[str, Any]:
-    """The type of every setting."""
-    return get_type_hints(settings)
-
-
-def choices_of(hint: Any, metadata: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The values that an option of a type can be, if they are listed."""
-    if metadata.get("choices"):
-        return tuple(metadata["choices"]())
-    if get_origin(hint) in (Union, UnionType):
-        return tuple(choice for part in get_args(hint) for choice in choices_of(part, {}))
-    return get_args(hint) if get_origin(hint) is Literal else ()
-
-
-def checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> Any:
-    """A value of a setting, brought to its type.
-
-    Raises:
-        ConfigError: If it is of another type, out of range or none of the choices.
-    """
-    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    choices = choices_of(hint, metadata)
-    if value is None and NoneType in kinds:
-        return None
-    if choices and (value in choices and type(value) in {type(choice) for choice in choices}):
-        return value
-    if float in kinds:
-        if isinstance(value, bool) or not isinstance(value, Real):
-            either = "".join(f" or {choice!r}" for choice in choices)
-            raise ConfigError(f"{name} must be a number{either}, got {value!r}")
-        return in_range(name, float(value), value, metadata)
-    if int in kinds:
-        return in_range(name, check_int(name, value, least=-(10**18)), value, metadata)
-    if bool in kinds:
-        if not isinstance(value, bool):
-            raise ConfigError(f"{name} must be True or False, got {value!r}")
-        return value
-    if choices:
-        raise ConfigError(f"unknown {name} {value!r}: {nearest(str(value), map(str, choices))}")
-    return tuple(value) if isinstance(value, list) else value
-
-
-def in_range(name: str, number: Any, value: Any, metadata: Mapping[str, Any]) -> Any:
-    """A number within the range of an option.
-
-    Raises:
-        ConfigError: If it is not.
-    """
-    ge, gt, lt, le = (metadata.get(bound) for bound in ("ge", "gt", "lt", "le"))
-    above = number > gt if gt is not None else ge is None or number >= ge
-    below = number < lt if lt is not None else le is None or number <= le
-    if above and below and math.isfinite(number):
-        return number
-    if ge is not None and (lt is not None or le is not None):
-        expected = f"in [{ge:g}, {lt:g})" if lt is not None else f"in [{ge:g}, {le:g}]"
-    elif ge is not None:
-        expected = f"at least {ge:g}"
-    else:
-        expected = "finite" if gt is None else f"above {gt:g}"
-    raise ConfigError(f"{name} must be {expected}, got {value}")

@@ -16,14 +16,14 @@ from pushforward.distributions import GeneratorPrior, NormalPrior
 from pushforward.errors import ConfigError, DataError
 from pushforward.models import ARAE, TransferAE
 from pushforward.networks import mlp
+from pushforward.networks.architectures import NETWORKS as ARCHITECTURES
+from pushforward.options import option
 from pushforward.recipes.build import describe_cost, finish
-from pushforward.recipes.networks import NETWORKS as ARCHITECTURES
-from pushforward.recipes.networks import choose_network
 from pushforward.recipes.options import ENCODER_DECODER, NETWORKS
-from pushforward.recipes.parts import assemble
+from pushforward.recipes.parts import assemble, networks_for
 from pushforward.recipes.presets import Values, small
 from pushforward.recipes.recipe import LEARNT_PRIOR, TRANSFER, OwnParts, Setup, recipe
-from pushforward.recipes.settings import AutoEncoderSettings, LearntPriorSettings, option
+from pushforward.recipes.settings import AutoEncoderSettings, LearntPriorSettings
 from pushforward.text.networks import DecoderPerClass, TextDecoder
 from pushforward.training import adam
 
@@ -42,7 +42,8 @@ class ARAESettings(LearntPriorSettings):
     weight: float = option("The factor λ, against a cost that is summed over tokens.", 1.0, ge=0)
     n_critic: int = option("Updates of the critic for each update of the model.", 2, ge=1)
     latent_noise: float = option(
-        "Standard deviation of the noise on codes that are decoded, in training, at the first step, relative to "
+        "Standard deviation of the noise on codes that are decoded, in training, at the first step, relative "
+        "to "
         "codes of mean square 1: 0.1; with preset 'paper' 3.5, with 'official' 0.87.",
         0.1, ge=0,
     )  # fmt: skip
@@ -51,7 +52,8 @@ class ARAESettings(LearntPriorSettings):
         0.9995, gt=0, le=1,
     )  # fmt: skip
     gp_weight: float = option(
-        "The factor of the critic's gradient penalty: 1; with 0, as in preset 'paper', weights are clipped instead.",
+        "The factor of the critic's gradient penalty: 1; with 0, as in preset 'paper', weights are clipped "
+        "instead.",
         1.0, ge=0,
     )  # fmt: skip
     prior_lr: float = 5e-4
@@ -65,7 +67,13 @@ class ARAESettings(LearntPriorSettings):
 
 def _published(spec: DataSpec, **changes: Any) -> Values:
     return small(
-        spec, latent_dim=300, critic_widths=(300, 300), epochs=15, n_critic=5, prior_widths=(300, 300), **changes
+        spec,
+        latent_dim=300,
+        critic_widths=(300, 300),
+        epochs=15,
+        n_critic=5,
+        prior_widths=(300, 300),
+        **changes,
     )
 
 
@@ -82,25 +90,26 @@ def _published(spec: DataSpec, **changes: Any) -> Values:
         ),
     },
     options=(
-        "latent_dim", *NETWORKS, "weight", "noise_dim", "latent_noise", "latent_noise_decay", "n_critic", "gp_weight",
-        "critic_lr",
+        "latent_dim", *NETWORKS, "weight", "noise_dim", "latent_noise", "latent_noise_decay", "n_critic",
+        "gp_weight", "critic_lr",
     ),
     parts=(*ENCODER_DECODER, "critic", "discrepancy"),
 )  # fmt: skip
 def arae(spec: DataSpec, settings: ARAESettings, own: OwnParts) -> Setup:
-    r"""Adversarially regularised auto-encoder: codes on a sphere and a learnt prior, compared by a Wasserstein critic.
+    r"""Adversarially regularised auto-encoder: codes on a sphere and a learnt prior, compared by a
+    Wasserstein critic.
 
     .. math:: \min_{E, G, g}\; E\,c(G(E(x) + \varepsilon), x) + \lambda\, W_1(g_\# N(0, I), Q_Z)
 
-    With preset "paper" the critic's weights are clipped, as in the paper and the code of 2017; with "official" its
-    gradient is penalised, as in the code of 2018. Noise, learning rates of critic and prior, and widths of both are
-    theirs. Networks of lines are ours; Adam updates all players, where the code updates encoder and decoder by plain
-    gradient descent at rate 1; and the code of 2017 rescales the encoder's adversarial gradient, which is not done
-    here. λ multiplies the discrepancy beside a cost summed over tokens, which the code averages: 12 here is 1 there on
-    lines of 12 tokens.
+    With preset "paper" the critic's weights are clipped, as in the paper and the code of 2017; with
+    "official" its gradient is penalised, as in the code of 2018. Noise, learning rates of critic and prior,
+    and widths of both are theirs. Networks of lines are ours; Adam updates all players, where the code
+    updates encoder and decoder by plain gradient descent at rate 1; and the code of 2017 rescales the
+    encoder's adversarial gradient, which is not done here. λ multiplies the discrepancy beside a cost summed
+    over tokens, which the code averages: 12 here is 1 there on lines of 12 tokens.
 
-    The sphere has the radius :math:`\sqrt L`, so that codes have mean square 1, from which networks learn: theirs has
-    the radius 1, so that weight and noise of "paper" and "official" are converted.
+    The sphere has the radius :math:`\sqrt L`, so that codes have mean square 1, from which networks learn:
+    theirs has the radius 1, so that weight and noise of "paper" and "official" are converted.
 
     References:
         | Adversarially Regularized Autoencoders (Zhao et al., 2018), algorithm 1 and appendix
@@ -124,7 +133,8 @@ def arae(spec: DataSpec, settings: ARAESettings, own: OwnParts) -> Setup:
     name = type(own.discrepancy).__name__ if own.discrepancy else "the critic's Wasserstein bound"
     description = (
         f"weight {float(parts.weight):g} times {name}, between codes on the sphere of radius "
-        f"{math.sqrt(settings.latent_dim):.3g} and a learnt prior; the cost is {describe_cost(model.cost, spec)}"
+        f"{math.sqrt(settings.latent_dim):.3g} and a learnt prior; "
+        f"the cost is {describe_cost(model.cost, spec)}"
     )
     optimizers = {
         "model": adam(settings.lr, (settings.beta1, 0.999)),
@@ -146,7 +156,7 @@ class TransferSettings(AutoEncoderSettings):
     weight: float = option("The factor λ, against a cost that is summed over tokens.", 1.0, ge=0)
     conditional: bool = True
     style_weight: float = option("The factor μ of the discrepancy between styles, by default 20.", 20.0, ge=0)
-    paired_fraction: float = option("Share of the pairs of rows that are used, by default none.", 0.0, ge=0, le=1)
+    paired_fraction: float = option("Share of the pairs that are used, by default none.", 0.0, ge=0, le=1)
     shared_decoder: bool = option(
         "Whether one decoder receives the label (the default), or each label has a decoder of its own.",
         True, modality="text",
@@ -166,8 +176,9 @@ def transfer_ae(spec: DataSpec, settings: TransferSettings, own: OwnParts) -> Se
 
     .. math:: E\,c(G(E(x), y), x) + \lambda\,\mathrm{MMD}^2(Q_Z, P_Z) + \mu\, D_T(Q_{Z \mid 1}, Q_{Z \mid 0})
 
-    Data need labels of two classes. Where rows come in pairs that say the same under both labels, a share of the
-    pairs can be used: what a row's code decodes to under the other label is then compared with the paired row.
+    Data need labels of two classes. Where rows come in pairs that say the same under both labels, a share of
+    the pairs can be used: what a row's code decodes to under the other label is then compared with the paired
+    row.
 
     References:
         | Adversarially Regularized Autoencoders (Zhao et al., 2018), section 3, "unaligned transfer"
@@ -187,18 +198,20 @@ def transfer_ae(spec: DataSpec, settings: TransferSettings, own: OwnParts) -> Se
     decoder = None
     if not settings.shared_decoder:
         if own.decoder is not None:
-            raise ConfigError("shared_decoder=False makes decoders of its own; leave out either it or decoder")
+            raise ConfigError("shared_decoder=False makes its own decoders; leave out either it or decoder")
         decoder = decoder_per_class(settings, spec)
     parts = assemble(settings, spec, own, decoder=decoder, conditional_encoder=False)
     critic = own.critic or mlp(settings.latent_dim, 1, settings.critic_widths, norm=None)
     discrepancy = own.discrepancy or MMD(IMQ(parts.prior.expected_sq_distance))
     model = TransferAE(
-        parts.prior, parts.decoder, parts.encoder, discrepancy, JensenShannon(critic), parts.cost, parts.weight,
+        parts.prior, parts.decoder, parts.encoder, discrepancy, JensenShannon(critic), parts.cost,
+        parts.weight,
         settings.style_weight,
     )  # fmt: skip
     name = type(own.discrepancy).__name__ if own.discrepancy else "MMD²"
     description = (
-        f"weight {float(parts.weight):g} times {name} to the prior, {settings.style_weight:g} times a Jensen-Shannon "
+        f"weight {float(parts.weight):g} times {name} to the prior, {settings.style_weight:g} times a "
+        f"Jensen-Shannon "
         f"bound between codes of the two labels, {100 * settings.paired_fraction:g} % of pairs used; "
         f"the cost is {describe_cost(model.cost, spec)}"
     )
@@ -207,15 +220,14 @@ def transfer_ae(spec: DataSpec, settings: TransferSettings, own: OwnParts) -> Se
         "critic": adam(settings.critic_lr, (0.5, 0.999)),
         "critic_style": adam(settings.critic_lr, (0.5, 0.999)),
     }
-    return finish(
-        model, spec, settings, description, optimizers, paired_fraction=settings.paired_fraction
-    )
+    return finish(model, spec, settings, description, optimizers, paired_fraction=settings.paired_fraction)
 
 
 def decoder_per_class(settings: TransferSettings, spec: DataSpec) -> nn.Module:
     """A decoder of lines for each of two labels."""
-    network = choose_network(settings.network, ARCHITECTURES, spec)
+    network = networks_for(settings, ARCHITECTURES, spec)
     decoders = [
-        network.decoder(settings.latent_dim, spec.network_shape, word_dropout=settings.word_dropout) for label in range(2)
+        network.decoder(settings.latent_dim, spec.network_shape, word_dropout=settings.word_dropout)
+        for label in range(2)
     ]
     return DecoderPerClass([decoder for decoder in decoders if isinstance(decoder, TextDecoder)])

@@ -11,12 +11,13 @@ from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.models import AVB, VAE, InfoVAE
 from pushforward.networks import Squares, mlp
+from pushforward.options import option
 from pushforward.recipes.build import describe_cost, describe_weight, finish
 from pushforward.recipes.options import AUTOENCODER, ENCODER_DECODER, LIKELIHOOD
 from pushforward.recipes.parts import KERNELS, assemble
 from pushforward.recipes.presets import Values, celeba, is_digit, likelihood, mnist, small
 from pushforward.recipes.recipe import VARIATIONAL, OwnParts, Setup, recipe
-from pushforward.recipes.settings import AutoEncoderSettings, option
+from pushforward.recipes.settings import AutoEncoderSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,12 @@ def _vae_paper(spec: DataSpec) -> Values:
 
 def _beta_vae_paper(spec: DataSpec) -> Values:
     return dict(
-        latent_dim=10, cost="bernoulli", network="mlp-wide-tanh", optimizer="adagrad", lr=1e-2, schedule="constant"
+        latent_dim=10,
+        cost="bernoulli",
+        network="mlp-wide-tanh",
+        optimizer="adagrad",
+        lr=1e-2,
+        schedule="constant",
     )
 
 
@@ -108,7 +114,9 @@ class InfoVAESettings(AutoEncoderSettings):
     alpha: float = option("The factor α: the KL divergence is multiplied by 1 - α; at most 1.", 0.0)
     weight: float = option("The factor λ; alpha + weight must be at least 1.", 1.0, ge=0)
     kernel: Literal["imq", "gaussian"] = option(
-        "Kernel of the MMD: 'imq' (the default) sums seven scales; 'gaussian' has one bandwidth, the prior's.", "imq"
+        "Kernel of the MMD: 'imq' (the default) sums seven scales; 'gaussian' has one bandwidth, the "
+        "prior's.",
+        "imq",
     )
     posterior: Literal["deterministic", "gaussian", "implicit"] = option(
         "Kind of encoder; 'gaussian' unless alpha is 1.", "deterministic"
@@ -124,7 +132,8 @@ def _info_small(spec: DataSpec) -> Values:
 
 def _info_paper(spec: DataSpec) -> Values:
     return dict(
-        latent_dim=20, weight=784.0, alpha=1.0, network="conv-dense", batch_size=200, beta1=0.9, schedule="constant",
+        latent_dim=20, weight=784.0, alpha=1.0, network="conv-dense", batch_size=200, beta1=0.9,
+        schedule="constant",
         epochs=33,
         weight_note="the authors' code averages the squared error over pixels, so its λ = 1 is 784",
     )  # fmt: skip
@@ -158,12 +167,19 @@ def info_vae(spec: DataSpec, settings: InfoVAESettings, own: OwnParts) -> Setup:
     parts = assemble(settings, spec, own)
     discrepancy = own.discrepancy or MMD(KERNELS[settings.kernel](parts.prior))
     model = InfoVAE(
-        parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, settings.alpha, float(parts.weight)
+        parts.prior,
+        parts.decoder,
+        parts.encoder,
+        discrepancy,
+        parts.cost,
+        settings.alpha,
+        float(parts.weight),
     )
     name = type(own.discrepancy).__name__ if own.discrepancy else f"MMD² ({settings.kernel} kernel)"
     note = f" ({settings.weight_note})" if settings.weight_note else ""
     description = (
-        f"alpha {settings.alpha:g} and weight {float(parts.weight):g}{note}: {float(model.weight):g} times {name}, "
+        f"alpha {settings.alpha:g} and weight {float(parts.weight):g}{note}: {float(model.weight):g} times "
+        f"{name}, "
         f"{1 - settings.alpha:g} times KL in nats; the cost is {describe_cost(model.cost, spec)}"
     )
     return finish(model, spec, settings, description)
@@ -174,7 +190,8 @@ class AVBSettings(AutoEncoderSettings):
     """Options of ``avb``."""
 
     adaptive_contrast: bool = option(
-        "Whether the critic compares codes normalised by the moments of each row's codes; by default it does.", True
+        "Whether the critic compares codes normalised by the moments of each row's codes; by default it does.",
+        True,
     )
     posterior: Literal["gaussian", "implicit", "mixing"] = option(
         "Kind of encoder: the distribution of the code of one row.", "mixing"
@@ -189,7 +206,8 @@ class AVBSettings(AutoEncoderSettings):
         )
     },
     options=(
-        "latent_dim", "prior_std", "cost", "likelihood_std", "network", "batch_size", "schedule", "lr", "posterior",
+        "latent_dim", "prior_std", "cost", "likelihood_std", "network", "batch_size", "schedule", "lr",
+        "posterior",
         "adaptive_contrast", "n_critic", "critic_lr",
     ),
     parts=(*ENCODER_DECODER, "critic"),
@@ -220,7 +238,13 @@ def avb(spec: DataSpec, settings: AVBSettings, own: OwnParts) -> Setup:
         joint = spec.n_values + 2 * settings.latent_dim
         critic = Squares(mlp(joint, 1, settings.critic_widths, norm=None), settings.latent_dim)
     model = AVB(
-        parts.prior, parts.decoder, parts.encoder, critic, parts.cost, settings.adaptive_contrast, settings.n_critic
+        parts.prior,
+        parts.decoder,
+        parts.encoder,
+        critic,
+        parts.cost,
+        settings.adaptive_contrast,
+        settings.n_critic,
     )
-    description = f"KL(Q(Z | x), P_Z) in nats, estimated by a critic; the cost is {describe_cost(model.cost, spec)}"
+    description = f"KL(Q(Z | x), P_Z) in nats, by a critic; the cost is {describe_cost(model.cost, spec)}"
     return finish(model, spec, settings, description)

@@ -1,7 +1,7 @@
 """Wasserstein auto-encoders, and the plain auto-encoder as their baseline.
 
-Preset "small" takes minutes on two cores; "paper" is what was printed; "official" is what the authors' code does,
-where it differs.
+Preset "small" takes minutes on two cores; "paper" is what was printed; "official" is what the authors' code
+does, where it differs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import IMQ, MMD, JensenShannon, LogPriorCritic
 from pushforward.models import WAE, AutoEncoder, RandomWAE
 from pushforward.networks import mlp, official_init
+from pushforward.options import option
 from pushforward.recipes.build import describe_cost, describe_weight, finish
 from pushforward.recipes.options import AUTOENCODER, ENCODER_DECODER, WASSERSTEIN
 from pushforward.recipes.parts import KERNELS, assemble
@@ -28,7 +29,7 @@ from pushforward.recipes.presets import (
 )
 from pushforward.recipes.recipe import WASSERSTEIN as FAMILY
 from pushforward.recipes.recipe import OwnParts, Preset, Setup, recipe
-from pushforward.recipes.settings import AutoEncoderSettings, option
+from pushforward.recipes.settings import AutoEncoderSettings
 
 CELEBA_AS_PRINTED = "λ as the paper prints it; " + CELEBA_SCALE
 WAE_MMD: dict[str, Preset] = {
@@ -67,10 +68,13 @@ class WAEMMDSettings(AutoEncoderSettings):
     """Options of ``wae-mmd``."""
 
     kernel: Literal["imq", "gaussian"] = option(
-        "Kernel of the MMD: 'imq' (the default) sums seven scales; 'gaussian' has one bandwidth, the prior's.", "imq"
+        "Kernel of the MMD: 'imq' (the default) sums seven scales; 'gaussian' has one bandwidth, the "
+        "prior's.",
+        "imq",
     )
     estimator: Literal["u", "v"] = option(
-        "Estimator of the MMD²: 'u' (the default) is unbiased and may be negative; 'v' is biased upwards.", "u"
+        "Estimator of the MMD²: 'u' (the default) is unbiased and may be negative; 'v' is biased upwards.",
+        "u",
     )
 
 
@@ -155,7 +159,8 @@ class RandomWAESettings(AutoEncoderSettings):
         3.0, ge=0,
     )  # fmt: skip
     variance_penalty: Literal["log", "kl"] = option(
-        "The penalty: 'log' (the default) is the distance of log-variances, 'kl' the KL divergence of the variances.",
+        "The penalty: 'log' (the default) is the distance of log-variances, 'kl' the KL divergence of the "
+        "variances.",
         "log",
     )
 
@@ -163,7 +168,8 @@ class RandomWAESettings(AutoEncoderSettings):
 def _dsprites(weight: float, weight_note: str) -> dict[str, Any]:
     return mnist(
         latent_dim=16, weight=weight, weight_note=weight_note, posterior="gaussian", cost="bernoulli",
-        network="mlp-wide-tanh", input_noise=0.0, official_init=False, pretrain=0, beta1=0.9, schedule="constant",
+        network="mlp-wide-tanh", input_noise=0.0, official_init=False, pretrain=0, beta1=0.9,
+        schedule="constant",
     )  # fmt: skip
 
 
@@ -171,7 +177,8 @@ def _dsprites(weight: float, weight_note: str) -> dict[str, Any]:
     "wae-random", family=FAMILY, settings=RandomWAESettings,
     presets={
         "small": lambda spec: small(
-            spec, weight=100.0, cost=likelihood(spec) if spec.in_unit_interval or spec.vocabulary else "squared"
+            spec, weight=100.0,
+            cost=likelihood(spec) if spec.in_unit_interval or spec.vocabulary else "squared"
         ),
         "paper": lambda spec: _dsprites(400.0, "λ of the published command line for dSprites"),
         "official": lambda spec: _dsprites(20.0, "λ of the published configuration for dSprites"),
@@ -204,7 +211,10 @@ def wae_random(spec: DataSpec, settings: RandomWAESettings, own: OwnParts) -> Se
         parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, parts.weight,
         variance_weight=settings.variance_weight, variance_penalty=settings.variance_penalty,
     )  # fmt: skip
-    penalty = {"log": "the distance of log-variances from the prior's", "kl": "the KL divergence of the variances"}
+    penalty = {
+        "log": "the distance of log-variances from the prior's",
+        "kl": "the KL divergence of the variances",
+    }
     first = type(own.discrepancy).__name__ if own.discrepancy else "MMD² (imq kernel, ten scales)"
     words = f"{first}, {settings.variance_weight:g} times {penalty[settings.variance_penalty]}"
     return finish(model, spec, settings, describe_weight(model, parts.weight, settings, spec, words))
@@ -231,10 +241,11 @@ def ae(spec: DataSpec, settings: AutoEncoderSettings, own: OwnParts) -> Setup:
     Example:
         >>> from pushforward.data import open_dataset
         >>> ae(open_dataset("digits").spec, latent_dim=2).description
-        'no discrepancy: the cost is the squared error, summed over 64 values in [0, 1], averaged over the batch;
-        codes will not follow the prior'
+        'no discrepancy: the cost is the squared error, summed over 64 values in [0, 1], averaged over the
+        batch; codes will not follow the prior'
     """
     parts = assemble(settings, spec, own)
     model = AutoEncoder(parts.prior, parts.decoder, parts.encoder, parts.cost)
     cost = describe_cost(model.cost, spec)
-    return finish(model, spec, settings, f"no discrepancy: the cost is {cost}; codes will not follow the prior")
+    description = f"no discrepancy: the cost is {cost}; codes will not follow the prior"
+    return finish(model, spec, settings, description)

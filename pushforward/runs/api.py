@@ -88,10 +88,10 @@ def train(
     Arguments:
         recipe: A name that ``pushforward list`` prints, such as "wae-mmd" or "vae"; or a
             :class:`~pushforward.models.Model`, which is trained in place.
-        data: A catalogue name, a folder of images or text files, a ``.npy``, ``.npz`` or ``.txt`` file, an array, or
-            a :class:`~pushforward.data.Dataset`.
-        preset: The recipe's set of default values: "small", which takes minutes on two cores; "paper", what was
-            printed; or "official", what the authors' code does.
+        data: A catalogue name, a folder of images or text files, a ``.npy``, ``.npz`` or ``.txt`` file, an
+            array, or a :class:`~pushforward.data.Dataset`.
+        preset: The recipe's set of default values: "small", which takes minutes on two cores; "paper", what
+            was printed; or "official", what the authors' code does.
         training: How a model of your own is trained; by default by Adam, at a learning rate of 0.001.
         out: The run's folder; ``runs/<recipe>-<data>`` by default.
         seed: The seed of every random number.
@@ -136,12 +136,16 @@ def train(
             data, data_dir=data_dir, image_size=image_size, max_length=max_length, progress=show
         )
     if isinstance(recipe, str):
-        own = RECIPES[recipe].split(arguments)[1].named
+        own: dict[str, Any] = {**RECIPES[recipe].split(arguments)[1].named}
         setup = _seeded(seed, lambda: RECIPES[recipe](dataset.spec, preset, **arguments))
         given = [name for name, value in arguments.items() if value is not None and name not in own]
-        about = {"recipe": recipe, "preset": preset, "arguments": {name: setup.resolved[name] for name in sorted(given)}}
+        about: dict[str, Any] = {
+            "recipe": recipe,
+            "preset": preset,
+            "arguments": {name: setup.resolved[name] for name in sorted(given)},
+        }
     else:
-        own = {"model": recipe} | ({} if training is None else {"training": training})
+        own = {"model": recipe, **({} if training is None else {"training": training})}
         setup = setup_of_model(recipe, dataset.spec, training)
         about = {"recipe": type(recipe).__name__, "preset": None, "arguments": {}}
     setup.training.shown(dataset.train, seed)  # too few labels are refused before a folder is made
@@ -161,7 +165,12 @@ def train(
         "seed": seed,
         "budget": asdict(budget),
         "total_steps": None,
-        "data": {**dataset.spec.as_json(), **reading, "source": dataset.source, "sha256": dataset.fingerprint},
+        "data": {
+            **dataset.spec.as_json(),
+            **reading,
+            "source": dataset.source,
+            "sha256": dataset.fingerprint,
+        },
         "device": device,
         "threads": threads,
         "versions": {
@@ -255,7 +264,9 @@ def _check_names(recipe: str, arguments: Mapping[str, Any], training: Training |
     if recipe not in RECIPES:
         raise ConfigError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
     if training is not None:
-        raise ConfigError(f"training is for models of your own; {recipe} has options such as batch_size and lr")
+        raise ConfigError(
+            f"training is for models of your own; {recipe} has options such as batch_size and lr"
+        )
     RECIPES[recipe].split(arguments)
 
 
@@ -277,7 +288,9 @@ def _stored_setup(
     needed = [name for name in config["own"] if to_train or name != "training"]
     missing = [f"{name}=..." for name in needed if own.get(name) is None]
     if missing:
-        raise ConfigError(f"{folder} was trained with parts of your own; pass them again: {', '.join(missing)}")
+        raise ConfigError(
+            f"{folder} was trained with parts of your own; pass them again: {', '.join(missing)}"
+        )
     unknown = [name for name in own if name not in config["own"]]
     if unknown:
         raise ConfigError(f"{folder} was trained without parts of your own named {', '.join(unknown)}")
@@ -315,7 +328,11 @@ def _run_to_end(
         else:
             if training.pretrain:
                 gap = match_moments(
-                    model, loop.data, training.optimizers["model"], config["seed"], batch_size=training.pretrain
+                    model,
+                    loop.data,
+                    training.optimizers["model"],
+                    config["seed"],
+                    batch_size=training.pretrain,
                 )
                 show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
             loop.total = config["total_steps"] or _total_steps(budget, loop, training.epochs, show)

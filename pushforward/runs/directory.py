@@ -25,7 +25,7 @@ OURS = (
     "evaluation-flow.json",
     "report.html",
 )
-# Raised when configurations of before can no longer be read; such runs are refused by the version that made them.
+# Raised when older configurations can no longer be read; such runs are refused.
 SCHEMA = 2
 # What two calls must agree in to be one run; the device and the number of threads may differ.
 IDENTITY = ("recipe", "preset", "arguments", "own", "seed", "budget")

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from pushforward.networks.architectures import NETWORKS, EncoderDecoder
 from pushforward.text.distribution import TokenDistribution
 from pushforward.text.recurrent import GRU
 from pushforward.text.tokens import drop_tokens, lengths
@@ -346,6 +347,17 @@ class DecoderPerClass(TextDecoder):
             after.append(kept)
         return states, after
 
+
+NETWORKS["gru"] = EncoderDecoder(
+    lambda s, n, word_dropout: GRUEncoder(s[1], n, word_dropout=word_dropout),
+    lambda n, s, word_dropout: GRUDecoder(n, s[1], s[0], word_dropout=word_dropout),
+    ("text",),
+)
+NETWORKS["transformer"] = EncoderDecoder(
+    lambda s, n, word_dropout: TransformerEncoder(s[1], n, s[0], word_dropout=word_dropout),
+    lambda n, s, word_dropout: TransformerDecoder(n, s[1], s[0], word_dropout=word_dropout),
+    ("text",),
+)
 
 __all__ = [
     "DecoderPerClass",

@@ -29,7 +29,8 @@ def cosine(epoch: float, epochs: float, warm_up: float = 0.05, floor: float = 0.
 
 
 def wae_mnist(epoch: float, epochs: float) -> float:
-    """The schedule of WAE on MNIST (``manual`` in the official code): divided by 2 at epoch 30, by 5 more at 50, by 10 more at 100.
+    """The schedule of WAE on MNIST (``manual`` in the official code): divided by 2 at epoch 30, by 5 more at
+    50, by 10 more at 100.
 
     >>> [round(wae_mnist(e, 101), 4) for e in (29, 30, 50, 100)]
     [1.0, 0.5, 0.1, 0.01]
@@ -38,7 +39,8 @@ def wae_mnist(epoch: float, epochs: float) -> float:
 
 
 def wae_celeba(epoch: float, epochs: float) -> float:
-    """The schedule of WAE on CelebA (``manual_smooth`` in the official code): times 100^(-1/E) at the start of every epoch, the first included.
+    """The schedule of WAE on CelebA (``manual_smooth`` in the official code): times 100^(-1/E) at the start
+    of every epoch, the first included.
 
     >>> [round(wae_celeba(e, 50), 4) for e in (0, 24, 49)]
     [0.912, 0.1, 0.01]

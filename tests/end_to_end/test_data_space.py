@@ -259,7 +259,13 @@ def test_a_critic_of_the_wrong_kind_is_refused_at_the_door(points, tmp_path):
         pf.train("mmd-gan", points, out=tmp_path / "run", critic=nn.Linear(3, 4), steps=1, progress=False)
     with pytest.raises(ConfigError, match=r"the critic fails .* \(N, features\)"):
         pf.train(
-            "mmd-gan", points, out=tmp_path / "run", critic=nn.Linear(2, 4), reconstruction_weight=1.0, steps=1, progress=False
+            "mmd-gan",
+            points,
+            out=tmp_path / "run",
+            critic=nn.Linear(2, 4),
+            reconstruction_weight=1.0,
+            steps=1,
+            progress=False,
         )
     assert not (tmp_path / "run").exists()
 
@@ -302,7 +308,12 @@ def test_resolved_settings_are_kept_with_the_run(points, tmp_path):
     """A run is loaded with the settings that it began with, whatever the presets are by then."""
     run = pf.train("began", points, out=tmp_path / "run", steps=2, progress=False)
     kept = run.config["resolved"]
-    assert (kept["gamma"], kept["k_lr"], kept["energy_power"], kept["pulling_away_weight"]) == (0.5, 0.02, 1, 0.0)
+    assert (kept["gamma"], kept["k_lr"], kept["energy_power"], kept["pulling_away_weight"]) == (
+        0.5,
+        0.02,
+        1,
+        0.0,
+    )
     edited(run, gamma=0.3, k_lr=0.01, energy_power=2, pulling_away_weight=0.3)
     discrepancy = pf.load(run.path, data=points).model.discrepancy
     assert (discrepancy.gamma, discrepancy.k_lr, discrepancy.pulling_away_weight) == (0.3, 0.01, 0.3)

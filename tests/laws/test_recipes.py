@@ -7,8 +7,8 @@ import pytest
 
 from pushforward.data import open_dataset
 from pushforward.errors import ConfigError
+from pushforward.options import types_of
 from pushforward.recipes import FAMILIES, RECIPES
-from pushforward.recipes.settings import types_of
 
 every_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 SPEC = open_dataset("digits").spec

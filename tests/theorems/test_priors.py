@@ -260,7 +260,7 @@ def test_one_hot_of_too_few(classes):
 
 def test_a_roll_by_name_is_a_roll():
     """The noise around the swiss roll that recipes take is far below the distance of its turns."""
-    from pushforward.recipes.parts import PRIORS
+    from pushforward.distributions.named import PRIORS
 
     roll = PRIORS["swiss-roll"](2, 1.0)
     t = torch.linspace(0, 1, 2000).sqrt()

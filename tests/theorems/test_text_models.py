@@ -134,7 +134,9 @@ def test_the_prior_learns_where_codes_are():
 
 
 def test_noise_that_cannot_be():
-    with pytest.raises(ConfigError, match=r"latent_noise must be at least 0 and latent_noise_decay in \(0, 1\], got -1 and 1"):
+    with pytest.raises(
+        ConfigError, match=r"latent_noise must be at least 0 and latent_noise_decay in \(0, 1\], got -1 and 1"
+    ):
         arae(latent_noise=-1)
     with pytest.raises(ConfigError, match=r"got 0 and 1\.5"):
         arae(latent_noise=0, latent_noise_decay=1.5)
@@ -341,7 +343,9 @@ def test_only_text_has_words_to_swap():
 
 def test_each_style_may_have_its_own_writer(phrases):
     """Lines of one label teach nothing to the writer of the other, and everybody shares the words."""
-    model = RECIPES["transfer-ae"](phrases.spec, latent_dim=6, shared_decoder=False, paired_fraction=0.0).model
+    model = RECIPES["transfer-ae"](
+        phrases.spec, latent_dim=6, shared_decoder=False, paired_fraction=0.0
+    ).model
     mine, other = model.decoder.net.decoders
     x, y = phrases.train.batch(slice(0, 64))
     s = Square(model.train(), x[y == 0], Noise(0), y[y == 0])
@@ -356,4 +360,6 @@ def test_a_decoder_per_class_is_for_text():
 
     rows = torch.rand(100, 3)
     with pytest.raises(ConfigError, match=r"shared_decoder is for text data, .* is vector data"):
-        RECIPES["transfer-ae"](open_dataset((rows, torch.arange(100) % 2)).spec, latent_dim=2, shared_decoder=False)
+        RECIPES["transfer-ae"](
+            open_dataset((rows, torch.arange(100) % 2)).spec, latent_dim=2, shared_decoder=False
+        )

@@ -1,4 +1,8 @@
-"""The networks that recipes build, by name."""
+"""Architectures by name: pairs of an encoder and a decoder, or of a generator and a critic, for rows of any
+shape.
+
+Networks of text enter theirs in :mod:`pushforward.text.networks`.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,9 @@ from typing import Protocol, TypeVar
 
 from torch import nn
 
-from pushforward.data.spec import DataSpec
 from pushforward.errors import ConfigError, nearest
-from pushforward.networks import conv_decoder, conv_encoder, mlp
-from pushforward.networks.dcgan import halvings
-from pushforward.text.networks import (
-    GRUDecoder,
-    GRUEncoder,
-    TransformerDecoder,
-    TransformerEncoder,
-)
+from pushforward.networks.dcgan import conv_decoder, conv_encoder, halvings
+from pushforward.networks.mlp import mlp
 
 Shape = tuple[int, ...]
 ANY_NUMBERS = ("image", "vector")
@@ -31,9 +28,10 @@ class EncoderDecoder:
     """How an encoder and a decoder of one architecture are made.
 
     Attributes:
-        encoder: From the shape of a row and the number of outputs; the shape of a line is (tokens, vocabulary).
-        decoder: From the number of inputs and the shape of a row. Both take ``word_dropout`` if rows are text: the share of
-            tokens that are hidden in training.
+        encoder: From the shape of a row and the number of outputs; the shape of a line is (tokens,
+            vocabulary).
+        decoder: From the number of inputs and the shape of a row. Both take ``word_dropout`` if rows are
+            text: the share of tokens that are hidden in training.
         modalities: The modalities of rows that it is for.
     """
 
@@ -48,8 +46,8 @@ class GeneratorCritic:
 
     Attributes:
         generator: From the number of inputs, the shape of a row, and the normalisation; "mlp" goes without.
-        critic: From the shape of a row, the number of outputs, and the normalisation. Its last layer is linear; what
-            comes before are features.
+        critic: From the shape of a row, the number of outputs, and the normalisation. Its last layer is
+            linear; what comes before are features.
         modalities: The modalities of rows that it is for.
     """
 
@@ -109,16 +107,6 @@ NETWORKS: dict[str, EncoderDecoder] = {
     ),
     "dcgan-4x4": _strided([128, 256, 512, 1024], 4, last=3),
     "dcgan-5x5": _strided([128, 256, 512, 1024], 5, last=4),
-    "gru": EncoderDecoder(
-        lambda s, n, word_dropout: GRUEncoder(s[1], n, word_dropout=word_dropout),
-        lambda n, s, word_dropout: GRUDecoder(n, s[1], s[0], word_dropout=word_dropout),
-        ("text",),
-    ),
-    "transformer": EncoderDecoder(
-        lambda s, n, word_dropout: TransformerEncoder(s[1], n, s[0], word_dropout=word_dropout),
-        lambda n, s, word_dropout: TransformerDecoder(n, s[1], s[0], word_dropout=word_dropout),
-        ("text",),
-    ),
 }
 
 
@@ -128,8 +116,8 @@ def _gan_widths(shape: Shape) -> list[int]:
 
 
 def _gan_conv(first: int, kernel: int, least: int, hidden: tuple[int, ...] = ()) -> GeneratorCritic:
-    """Strided convolutions in the manner of DCGAN: ``first`` channels at full size, doubled until ``least`` pixels or
-    fewer are left, and linear layers of ``hidden`` units between them and the code."""
+    """Strided convolutions in the manner of DCGAN: ``first`` channels at full size, doubled until ``least``
+    pixels or fewer are left, and linear layers of ``hidden`` units between them and the code."""
 
     def stages(shape: Shape) -> list[int]:
         return [first * 2**stage for stage in range(max(2, halvings(max(shape[1:]), least)))]
@@ -166,17 +154,18 @@ class Architecture(Protocol):
 A = TypeVar("A", bound=Architecture)
 
 
-def choose_network(name: str, table: Mapping[str, A], spec: DataSpec) -> A:
-    """The networks of that name.
+def choose_network(name: str, table: Mapping[str, A], modality: str, data: str) -> A:
+    """The networks of a name, for data of a modality; ``data`` says which data, for messages.
 
     Raises:
         ConfigError: If there are none, or they are for data of another modality.
     """
     if name not in table:
         raise ConfigError(f"unknown network {name!r}: {nearest(name, table)}")
-    if spec.modality not in table[name].modalities:
+    if modality not in table[name].modalities:
         needed = " or ".join(table[name].modalities)
-        raise ConfigError(
-            f"network {name!r} needs {needed} data, {spec.name} is {spec.modality} data of shape {spec.shape}"
-        )
+        raise ConfigError(f"network {name!r} needs {needed} data, {data}")
     return table[name]
+
+
+__all__ = ["GAN_NETWORKS", "NETWORKS", "EncoderDecoder", "GeneratorCritic", "choose_network"]
