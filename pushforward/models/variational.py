@@ -13,7 +13,7 @@ from pushforward.costs import KL, Cost
 from pushforward.discrepancies import DensityRatio, Discrepancy
 from pushforward.distributions import Encoder, Gaussian, NormalPrior, Prior
 from pushforward.errors import ConfigError, nearest
-from pushforward.models.autoencoder import WAE
+from pushforward.models.autoencoder import WAE, Augment
 from pushforward.models.base import Comparison, Terms
 from pushforward.square import Square
 
@@ -35,6 +35,7 @@ class InfoVAE(WAE):
         cost: Compares data, sample by sample.
         alpha: How much of the price of information is remitted, at most 1.
         weight: The factor :math:`\lambda`.
+        augment: See :class:`~pushforward.models.autoencoder.AutoEncoder`.
 
     Raises:
         ConfigError: If :math:`\alpha > 1` or :math:`\alpha + \lambda - 1 < 0`.
@@ -53,6 +54,8 @@ class InfoVAE(WAE):
         cost: Cost,
         alpha: float = 0.0,
         weight: float = 1.0,
+        *,
+        augment: Augment | None = None,
     ) -> None:
         factor = round(alpha + weight - 1, 12)  # alpha and 1 - alpha may add up to a little less than 1
         if not (alpha <= 1 and factor >= 0):
@@ -60,7 +63,7 @@ class InfoVAE(WAE):
                 f"alpha must be at most 1 and alpha + weight at least 1, got alpha {alpha:g} and weight "
                 f"{weight:g}: a match with a negative factor would drive codes away from the prior"
             )
-        super().__init__(prior, decoder, encoder, discrepancy, cost, factor)
+        super().__init__(prior, decoder, encoder, discrepancy, cost, factor, augment=augment)
         self.alpha = alpha
         self.kl = KL()
 

@@ -144,7 +144,7 @@ def aae(spec: DataSpec, settings: AdversarialSettings, own: OwnParts) -> Setup:
         settings.non_saturating,
         settings.n_critic,
     )
-    model = AAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
+    model = AAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment)
     words = describe(model.cost, spec, f"codes are compared with {parts.prior}")
     return finish(model, spec, settings, words, optimizers(settings))
 
@@ -189,7 +189,9 @@ def aae_label_regularised(spec: DataSpec, settings: PlanarSettings, own: OwnPart
         )
     critic = own.critic or make_critic(parts.prior.latent_dim + parts.prior.classes + 1, settings)
     discrepancy = JensenShannon(critic, settings.non_saturating, settings.n_critic)
-    model = LabelRegularisedAAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
+    model = LabelRegularisedAAE(
+        parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment
+    )
     rest = f"each class is compared with its own part of {parts.prior}; {labels_used(settings)}"
     return finish(
         model, spec, settings, describe(model.cost, spec, rest), optimizers(settings), settings.n_labels
@@ -240,7 +242,7 @@ def aae_supervised(spec: DataSpec, settings: SupervisedSettings, own: OwnParts) 
         own.critic or make_critic(inputs, settings), settings.non_saturating, settings.n_critic
     )
     kind = LabelRegularisedAAE if together else AAE
-    model = kind(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
+    model = kind(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment)
     who = "decoder and critic receive" if together else "the decoder receives"
     words = describe(model.cost, spec, f"styles are compared with {parts.prior}; {who} the label")
     return finish(model, spec, settings, words, optimizers(settings))
@@ -273,7 +275,9 @@ def aae_semi_supervised(spec: DataSpec, settings: AdversarialSettings, own: OwnP
     n_classes = check_classes(spec, settings, "aae-semi-supervised")
     prior, discrepancy = blocks(settings, n_classes)
     parts = assemble(settings, spec, own, prior=prior)
-    model = SemiSupervisedAAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
+    model = SemiSupervisedAAE(
+        prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment
+    )
     rest = f"{n_classes} classes and a style of {settings.latent_dim}; {labels_used(settings)}"
     return finish(
         model, spec, settings, describe(model.cost, spec, rest), optimizers(settings), settings.n_labels
@@ -317,7 +321,7 @@ def aae_clustering(spec: DataSpec, settings: ClusteringSettings, own: OwnParts) 
     prior, discrepancy = blocks(settings, settings.n_clusters)
     # Without labels a few clusters would soon satisfy the critic; BatchNorm keeps all of them in use.
     parts = assemble(settings, spec, own, prior=prior, last=NormFirst(settings.n_clusters))
-    model = AAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
+    model = AAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment)
     rest = f"{settings.n_clusters} clusters and a style of {settings.latent_dim}; no label is used"
     return finish(model, spec, settings, describe(model.cost, spec, rest), optimizers(settings))
 
@@ -358,7 +362,7 @@ def aae_reduction(spec: DataSpec, settings: ReductionSettings, own: OwnParts) ->
     prior, discrepancy = blocks(settings, n_classes)
     parts = assemble(settings, spec, own, prior=prior, decoder_inputs=settings.latent_dim)
     heads = ClusterHeads(parts.decoder, n_classes, settings.latent_dim, settings.head_distance)
-    model = ReductionAAE(prior, heads, parts.encoder, discrepancy, parts.cost)
+    model = ReductionAAE(prior, heads, parts.encoder, discrepancy, parts.cost, augment=parts.augment)
     rest = (
         f"{n_classes} heads {settings.head_distance:g} apart in {settings.latent_dim} dimensions; "
         f"{labels_used(settings)}"

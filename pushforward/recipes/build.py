@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import torch
 
 from pushforward.costs import Cost
 from pushforward.data.spec import DataSpec
 from pushforward.errors import ConfigError
-from pushforward.models import AutoEncoder, AutoWeight, Model, WarmUp, Weight
+from pushforward.models import AutoWeight, Model, WarmUp, Weight
 from pushforward.recipes.recipe import Setup
 from pushforward.recipes.settings import AutoEncoderSettings, Settings
-from pushforward.text.tokens import replace_tokens
 from pushforward.training import Training, adam
 from pushforward.training.fit import check_fit
 from pushforward.training.loop import Optimizing
@@ -91,9 +89,6 @@ def finish(
     Raises:
         ConfigError: If a part does not fit the data.
     """
-    if isinstance(settings, AutoEncoderSettings) and settings.token_replacement:
-        assert isinstance(model, AutoEncoder)
-        model.augment = partial(replace_tokens, rate=settings.token_replacement)
     check_fit(model, spec)
     training = Training(
         batch_size=settings.batch_size,

@@ -215,7 +215,7 @@ def gmmn_ae(spec: DataSpec, settings: LearntPriorSettings, own: OwnParts) -> Set
     parts = assemble(settings, spec, own, prior=prior, to_support=torch.sigmoid)
     kernel = mixture_of_widths((settings.latent_dim / 6) ** 0.5, WIDE)
     discrepancy = own.discrepancy or SquareRoot(MMD(kernel, "v"))
-    model = LearntPriorAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost)
+    model = LearntPriorAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment)
     name = type(own.discrepancy).__name__ if own.discrepancy else "MMD"
     description = f"no weight: a learnt prior follows the codes by {name}; "
     description += f"the cost is {describe_cost(model.cost, spec)}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
 from pushforward.costs import COSTS, Cost, GaussianLikelihood
 from pushforward.data.spec import DataSpec
-from pushforward.discrepancies import IMQ, GaussianKernel, Kernel
 from pushforward.distributions import ConditionalEncoder, DeterministicEncoder, Encoder, NoisyInput, Prior
 from pushforward.distributions.named import POSTERIORS, PRIORS
 from pushforward.errors import ConfigError
@@ -20,11 +19,8 @@ from pushforward.networks.architectures import NETWORKS, A, choose_network
 from pushforward.networks.conditional import Conditional
 from pushforward.recipes.recipe import OwnParts
 from pushforward.recipes.settings import AutoEncoderSettings, Settings
-
-KERNELS: dict[str, Callable[[Prior], Kernel]] = {
-    "imq": lambda prior: IMQ(prior.expected_sq_distance),
-    "gaussian": lambda prior: GaussianKernel([math.sqrt(prior.expected_sq_distance / 2)]),
-}
+from pushforward.rng import Noise
+from pushforward.text.tokens import replace_tokens
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,7 @@ class AutoEncoderParts:
     encoder: Encoder
     cost: Cost
     weight: Weight
+    augment: Callable[[Tensor, Noise], Tensor] | None
 
 
 def networks_for(settings: Settings, table: Mapping[str, A], spec: DataSpec) -> A:
@@ -153,4 +150,6 @@ def assemble(
         encoder = ConditionalEncoder(encoder, classes) if conditional_encoder else encoder
     if settings.input_noise:
         encoder = NoisyInput(encoder, settings.input_noise, truncated=settings.truncated)
-    return AutoEncoderParts(prior, generator, encoder, cost, make_weight(settings, prior))
+    rate = settings.token_replacement
+    augment = partial(replace_tokens, rate=rate) if rate else None
+    return AutoEncoderParts(prior, generator, encoder, cost, make_weight(settings, prior), augment)

@@ -128,7 +128,7 @@ def arae(spec: DataSpec, settings: ARAESettings, own: OwnParts) -> Setup:
     discrepancy = own.discrepancy or Wasserstein(critic, n_critic=settings.n_critic, constraint=constraint)
     model = ARAE(
         prior, parts.decoder, parts.encoder, discrepancy, parts.cost, parts.weight, settings.latent_noise,
-        settings.latent_noise_decay,
+        settings.latent_noise_decay, augment=parts.augment,
     )  # fmt: skip
     name = type(own.discrepancy).__name__ if own.discrepancy else "the critic's Wasserstein bound"
     description = (
@@ -206,7 +206,7 @@ def transfer_ae(spec: DataSpec, settings: TransferSettings, own: OwnParts) -> Se
     model = TransferAE(
         parts.prior, parts.decoder, parts.encoder, discrepancy, JensenShannon(critic), parts.cost,
         parts.weight,
-        settings.style_weight,
+        settings.style_weight, augment=parts.augment,
     )  # fmt: skip
     name = type(own.discrepancy).__name__ if own.discrepancy else "MMD²"
     description = (

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import MMD
+from pushforward.discrepancies.kernel import KERNELS
 from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.models import AVB, VAE, InfoVAE
@@ -14,7 +15,7 @@ from pushforward.networks import Squares, mlp
 from pushforward.options import option
 from pushforward.recipes.build import describe_cost, describe_weight, finish
 from pushforward.recipes.options import AUTOENCODER, ENCODER_DECODER, LIKELIHOOD
-from pushforward.recipes.parts import KERNELS, assemble
+from pushforward.recipes.parts import assemble
 from pushforward.recipes.presets import Values, celeba, is_digit, likelihood, mnist, small
 from pushforward.recipes.recipe import VARIATIONAL, OwnParts, Setup, recipe
 from pushforward.recipes.settings import AutoEncoderSettings
@@ -76,7 +77,15 @@ def vae(spec: DataSpec, settings: VAESettings, own: OwnParts) -> Setup:
         Bernoulli()
     """
     parts = assemble(settings, spec, own)
-    model = VAE(parts.prior, parts.decoder, parts.encoder, parts.cost, parts.weight, settings.free_bits)
+    model = VAE(
+        parts.prior,
+        parts.decoder,
+        parts.encoder,
+        parts.cost,
+        parts.weight,
+        settings.free_bits,
+        augment=parts.augment,
+    )
     words = "KL(Q(Z | x), P_Z) in nats"
     return finish(model, spec, settings, describe_weight(model, parts.weight, settings, spec, words))
 
@@ -165,7 +174,7 @@ def info_vae(spec: DataSpec, settings: InfoVAESettings, own: OwnParts) -> Setup:
         pushforward.errors.ConfigError: alpha must be at most 1 and alpha + weight at least 1, got alpha 0 ...
     """
     parts = assemble(settings, spec, own)
-    discrepancy = own.discrepancy or MMD(KERNELS[settings.kernel](parts.prior))
+    discrepancy = own.discrepancy or MMD(KERNELS[settings.kernel](parts.prior.expected_sq_distance))
     model = InfoVAE(
         parts.prior,
         parts.decoder,
@@ -190,7 +199,8 @@ class AVBSettings(AutoEncoderSettings):
     """Options of ``avb``."""
 
     adaptive_contrast: bool = option(
-        "Whether the critic compares codes normalised by the moments of each row's codes; by default it does.",
+        "Whether the critic compares codes normalised by the moments of each row's codes; by default it "
+        "does.",
         True,
     )
     posterior: Literal["gaussian", "implicit", "mixing"] = option(

@@ -6,17 +6,27 @@ does, where it differs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from torch import nn
+
 from pushforward.data.spec import DataSpec
-from pushforward.discrepancies import IMQ, MMD, JensenShannon, LogPriorCritic
+from pushforward.discrepancies import (
+    IMQ,
+    MMD,
+    DiscrepancyContext,
+    LogPriorCritic,
+    build_discrepancy,
+    discrepancy_names,
+)
 from pushforward.models import WAE, AutoEncoder, RandomWAE
 from pushforward.networks import mlp, official_init
 from pushforward.options import option
 from pushforward.recipes.build import describe_cost, describe_weight, finish
 from pushforward.recipes.options import AUTOENCODER, ENCODER_DECODER, WASSERSTEIN
-from pushforward.recipes.parts import KERNELS, assemble
+from pushforward.recipes.parts import assemble
 from pushforward.recipes.presets import (
     AS_PRINTED,
     CELEBA_SCALE,
@@ -64,9 +74,14 @@ WAE_GAN: dict[str, Preset] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class WAEMMDSettings(AutoEncoderSettings):
-    """Options of ``wae-mmd``."""
+class WAESettings(AutoEncoderSettings):
+    """Options of ``wae``, and of ``wae-mmd`` and ``wae-gan``, which fix the discrepancy."""
 
+    discrepancy: str = option(
+        "Discrepancy between codes and the prior: 'mmd' (the default), 'js', 'w1', 'sliced-w2', ...",
+        "mmd",
+        choices=discrepancy_names,
+    )
     kernel: Literal["imq", "gaussian"] = option(
         "Kernel of the MMD: 'imq' (the default) sums seven scales; 'gaussian' has one bandwidth, the "
         "prior's.",
@@ -76,13 +91,88 @@ class WAEMMDSettings(AutoEncoderSettings):
         "Estimator of the MMD²: 'u' (the default) is unbiased and may be negative; 'v' is biased upwards.",
         "u",
     )
+    gp_weight: float = option("The factor of the gradient penalty of 'w1', by default 10.", 10.0, ge=0)
+    weight_clip: float = option(
+        "The bound of the critic's weights of 'w1-clip', by default 0.01.", 0.01, gt=0
+    )
+
+
+def build_wae(spec: DataSpec, settings: WAESettings, own: OwnParts) -> Setup:
+    """A WAE with the discrepancy of the settings, or the user's own."""
+    parts = assemble(settings, spec, own)
+
+    def make_critic() -> nn.Module:
+        critic = own.critic
+        if critic is None:
+            critic = mlp(parts.prior.latent_dim, 1, settings.critic_widths, norm=None)
+            if settings.official_init:
+                official_init(critic)
+        return LogPriorCritic(critic, parts.prior) if settings.add_log_prior else critic
+
+    context = DiscrepancyContext(
+        make_critic, parts.prior.expected_sq_distance, settings.n_critic, settings.non_saturating,
+        settings.gp_weight, settings.weight_clip, settings.kernel, settings.estimator,
+    )  # fmt: skip
+    discrepancy = own.discrepancy or build_discrepancy(settings.discrepancy, context)
+    model = WAE(
+        parts.prior,
+        parts.decoder,
+        parts.encoder,
+        discrepancy,
+        parts.cost,
+        parts.weight,
+        augment=parts.augment,
+    )
+    words = {
+        "mmd": f"MMD² ({settings.kernel} kernel, {settings.estimator.upper()}-statistic)",
+        "js": "the critic's Jensen-Shannon bound",
+    }.get(settings.discrepancy, f"the discrepancy {settings.discrepancy!r}")
+    words = type(own.discrepancy).__name__ if own.discrepancy else words
+    return finish(model, spec, settings, describe_weight(model, parts.weight, settings, spec, words))
+
+
+def _fixed(discrepancy: str, presets: Mapping[str, Preset]) -> dict[str, Preset]:
+    """Presets with a discrepancy of their own."""
+
+    def fix(preset: Preset) -> Preset:
+        return lambda spec: {**preset(spec), "discrepancy": discrepancy}
+
+    return {name: fix(preset) for name, preset in presets.items()}
+
+
+CRITIC = ("non_saturating", "n_critic", "add_log_prior", "critic_lr")
 
 
 @recipe(
-    "wae-mmd", family=FAMILY, settings=WAEMMDSettings, presets=WAE_MMD,
+    "wae", family=FAMILY, settings=WAESettings, presets=WAE_MMD,
+    options=("discrepancy", *WASSERSTEIN, "kernel", "estimator", *CRITIC, "gp_weight", "weight_clip"),
+    parts=(*ENCODER_DECODER, "critic", "discrepancy", "prior"),
+)  # fmt: skip
+def wae(spec: DataSpec, settings: WAESettings, own: OwnParts) -> Setup:
+    r"""Wasserstein auto-encoder that compares codes with the prior by any discrepancy.
+
+    .. math:: E\,c(G(E(x)), x) + \lambda\, D(Q_Z, P_Z)
+
+    Presets are those of ``wae-mmd``. The default weight is for the MMD; for another discrepancy give a
+    weight, or "auto", whose meaning does not depend on the discrepancy.
+
+    References:
+        | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), equation 4
+        | https://arxiv.org/abs/1711.01558
+
+    Example:
+        >>> from pushforward.data import open_dataset
+        >>> type(wae(open_dataset("digits").spec, discrepancy="w1").model.discrepancy).__name__
+        'Wasserstein'
+    """
+    return build_wae(spec, settings, own)
+
+
+@recipe(
+    "wae-mmd", family=FAMILY, settings=WAESettings, presets=_fixed("mmd", WAE_MMD),
     options=(*WASSERSTEIN, "kernel", "estimator"), parts=(*ENCODER_DECODER, "prior"),
 )  # fmt: skip
-def wae_mmd(spec: DataSpec, settings: WAEMMDSettings, own: OwnParts) -> Setup:
+def wae_mmd(spec: DataSpec, settings: WAESettings, own: OwnParts) -> Setup:
     r"""Wasserstein auto-encoder that compares codes with the prior by maximum mean discrepancy.
 
     .. math:: E\,c(G(E(x)), x) + \lambda\,\mathrm{MMD}^2(Q_Z, P_Z)
@@ -100,19 +190,14 @@ def wae_mmd(spec: DataSpec, settings: WAEMMDSettings, own: OwnParts) -> Setup:
         'weight 20 times MMD² (imq kernel, U-statistic); the cost is the squared error, summed over 64 values
         in [0, 1], averaged over the batch'
     """
-    parts = assemble(settings, spec, own)
-    discrepancy = MMD(KERNELS[settings.kernel](parts.prior), settings.estimator)
-    model = WAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, parts.weight)
-    words = f"MMD² ({settings.kernel} kernel, {settings.estimator.upper()}-statistic)"
-    return finish(model, spec, settings, describe_weight(model, parts.weight, settings, spec, words))
+    return build_wae(spec, settings, own)
 
 
 @recipe(
-    "wae-gan", family=FAMILY, settings=AutoEncoderSettings, presets=WAE_GAN,
-    options=(*WASSERSTEIN, "non_saturating", "n_critic", "add_log_prior", "critic_lr"),
-    parts=(*ENCODER_DECODER, "critic", "prior"),
+    "wae-gan", family=FAMILY, settings=WAESettings, presets=_fixed("js", WAE_GAN),
+    options=(*WASSERSTEIN, *CRITIC), parts=(*ENCODER_DECODER, "critic", "prior"),
 )  # fmt: skip
-def wae_gan(spec: DataSpec, settings: AutoEncoderSettings, own: OwnParts) -> Setup:
+def wae_gan(spec: DataSpec, settings: WAESettings, own: OwnParts) -> Setup:
     r"""Wasserstein auto-encoder that compares codes with the prior by a critic.
 
     .. math:: E\,c(G(E(x)), x) + \lambda\, D_T(Q_Z, P_Z)
@@ -130,18 +215,7 @@ def wae_gan(spec: DataSpec, settings: AutoEncoderSettings, own: OwnParts) -> Set
         >>> [player.name for player in setup.model.players()]
         ['model', 'critic']
     """
-    parts = assemble(settings, spec, own)
-    critic = own.critic
-    if critic is None:
-        critic = mlp(parts.prior.latent_dim, 1, settings.critic_widths, norm=None)
-        if settings.official_init:
-            official_init(critic)
-    if settings.add_log_prior:
-        critic = LogPriorCritic(critic, parts.prior)
-    discrepancy = JensenShannon(critic, settings.non_saturating, settings.n_critic)
-    model = WAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, parts.weight)
-    words = "the critic's Jensen-Shannon bound"
-    return finish(model, spec, settings, describe_weight(model, parts.weight, settings, spec, words))
+    return build_wae(spec, settings, own)
 
 
 # Widths of kernels over the mean squared distance of two draws of N(0, I): C = c L, c from .001 to 2.
@@ -209,6 +283,7 @@ def wae_random(spec: DataSpec, settings: RandomWAESettings, own: OwnParts) -> Se
     discrepancy = own.discrepancy or MMD(IMQ(parts.prior.expected_sq_distance, TEN_SCALES))
     model = RandomWAE(
         parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, parts.weight,
+        augment=parts.augment,
         variance_weight=settings.variance_weight, variance_penalty=settings.variance_penalty,
     )  # fmt: skip
     penalty = {
@@ -245,7 +320,7 @@ def ae(spec: DataSpec, settings: AutoEncoderSettings, own: OwnParts) -> Setup:
         batch; codes will not follow the prior'
     """
     parts = assemble(settings, spec, own)
-    model = AutoEncoder(parts.prior, parts.decoder, parts.encoder, parts.cost)
+    model = AutoEncoder(parts.prior, parts.decoder, parts.encoder, parts.cost, augment=parts.augment)
     cost = describe_cost(model.cost, spec)
     description = f"no discrepancy: the cost is {cost}; codes will not follow the prior"
     return finish(model, spec, settings, description)
