@@ -16,7 +16,8 @@ from pushforward.data.dataset import Batch, Dataset, Split
 from pushforward.data.modality import Modality, modality
 from pushforward.distributions import Distribution, Gaussian, Implicit, Prior
 from pushforward.errors import check_int
-from pushforward.features.base import Features, Progress, extract, open_features
+from pushforward.features.base import Features, Progress, extract
+from pushforward.features.open import open_features
 from pushforward.metrics.latent_fit import TEST_SIZES
 from pushforward.metrics.sharpness import can_be_judged, sharpness
 from pushforward.models import Model

@@ -271,6 +271,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
 def diagnose(measured: Diagnosis) -> list[Finding]:
     """All findings, causes first: the advice of the first one is what to try next.
 
+    >>> from pushforward.evaluation import EvaluationContext
     >>> from pushforward.recipes import wae_mmd
     >>> from pushforward.data import open_dataset
     >>> data = open_dataset("digits")

@@ -9,14 +9,12 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.data.dataset import Dataset
-from pushforward.data.modality import modality
 from pushforward.errors import ConfigError, DataError, reason
 from pushforward.rng import Noise
 from pushforward.text.tokens import PAD
@@ -189,67 +187,4 @@ def extract(features: Features, parts: Iterator[Tensor]) -> Tensor:
 Progress = Callable[[int, int], None]
 
 
-def open_features(what: object, data: Dataset, progress: Progress | None = None) -> Features:
-    """Whatever a user means by features.
-
-    Arguments:
-        what: ``"auto"`` (words of text, a classifier where the data have labels, PCA elsewhere),
-            ``"pixels"``, ``"pca"``, ``"words"``, ``"classifier"``, ``"inception"``, the folder of a
-            classifier, a ``.safetensors`` file with Inception's FID weights, or any module.
-        data: The data set: its training rows fit the PCA, its labels the classifier.
-        progress: Called with (done, total) while a classifier is trained.
-
-    Raises:
-        ConfigError: If there are no such features.
-        DataError: If these data do not allow them.
-    """
-    from pushforward.errors import nearest
-    from pushforward.features.classifier import classifier_of, load_classifier
-    from pushforward.features.inception import Inception
-
-    if isinstance(what, Features):
-        return what
-    if isinstance(what, nn.Module):
-        return Module(what)
-    only = modality(data.modality).features
-    if only is not None and isinstance(what, (str, Path)) and what not in ("auto", only):
-        raise ConfigError(
-            f"{data.name} is {data.modality} data: features must be {only!r} or a module, got {what!r}"
-        )
-    labelled = data.train.y is not None and data.test.y is not None and int(data.train.y.max()) > 0
-
-    def inception(path: Path | None) -> Features:
-        if not data.in_unit_interval:
-            raise DataError(f"Inception sees images in [0, 1], the values of {data.name} are {data.range}")
-        return Inception(path)
-
-    table: dict[str, Callable[[], Features]] = {
-        "pixels": Pixels,
-        "pca": lambda: PCA.of(data),
-        "words": lambda: Words.of(data),
-        "classifier": lambda: classifier_of(data, progress),
-        "inception": lambda: inception(None),
-    }
-    if what == "auto":
-        what = only or ("classifier" if labelled else "pca")
-    if isinstance(what, str) and what in table:
-        return table[what]()
-    if isinstance(what, (str, Path)):
-        path = Path(what)
-        if path.suffix == ".safetensors":
-            return inception(path)
-        if path.is_dir():
-            found = load_classifier(path)
-            assert found.about is not None
-            if found.about.shape != data.shape:
-                raise DataError(
-                    f"{path} is for rows of shape {found.about.shape}, {data.name} has {data.shape}"
-                )
-            return found
-    known = ("auto", *table)
-    raise ConfigError(
-        f"unknown features {what!r}: {nearest(str(what), known)}, a classifier's folder, a module"
-    )
-
-
-__all__ = ["PCA", "Features", "Module", "Pixels", "Words", "extract", "open_features"]
+__all__ = ["PCA", "Features", "Module", "Pixels", "Words", "extract"]

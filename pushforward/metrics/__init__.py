@@ -7,7 +7,7 @@ from pushforward.metrics.inception_score import inception_score
 from pushforward.metrics.kid import kid, kid_of_subsets
 from pushforward.metrics.latent_fit import LatentFit, latent_fit, least_gaussian_plane, permutation_test
 from pushforward.metrics.likelihood import importance_weighted
-from pushforward.metrics.modes import grid, label_modes, point_modes, ring, stacked_labels
+from pushforward.metrics.modes import label_modes, point_modes, stacked_labels
 from pushforward.metrics.parzen import parzen, parzen_with_baselines
 from pushforward.metrics.precision_recall import prd, prdc
 from pushforward.metrics.sharpness import sharpness
@@ -27,7 +27,6 @@ __all__ = [
     "disentanglement",
     "frechet",
     "frechet_distance",
-    "grid",
     "importance_weighted",
     "inception_score",
     "jackknife",
@@ -44,7 +43,6 @@ __all__ = [
     "point_modes",
     "prd",
     "prdc",
-    "ring",
     "sharpness",
     "sliced_wasserstein",
     "stacked_labels",

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pushforward.data.points import grid, ring
 from pushforward.discrepancies.kernel import squared_distances
 from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.metrics.two_sample import pair
@@ -66,6 +65,7 @@ def point_modes(
         | https://arxiv.org/abs/1705.07761
 
     Example:
+        >>> from pushforward.data.points import ring
         >>> found = point_modes(ring()[:4].repeat(5, 1), ring(), sigma=0.02)
         >>> found.captured, found.high_quality, round(found.kl, 4)  # half of them: log 2
         (4, 1.0, 0.6931)
@@ -175,4 +175,4 @@ def _modes(counts: Tensor, rows: int, least: float) -> Modes:
     )
 
 
-__all__ = ["Modes", "grid", "label_modes", "point_modes", "ring", "stacked_labels"]
+__all__ = ["Modes", "label_modes", "point_modes", "stacked_labels"]

@@ -17,7 +17,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, InterruptedRunError, check_int
 from pushforward.evaluation import check_metrics
 from pushforward.evaluation.table import columns
-from pushforward.features.base import open_features
+from pushforward.features.open import open_features
 from pushforward.files import write_atomic
 from pushforward.report.page import render
 from pushforward.report.panels import Panel, curves_panel

@@ -12,7 +12,8 @@ from pushforward.distributions import Prior
 from pushforward.evaluation import default_metrics, diagnose, evaluate
 from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.diagnosis import ROWS, Diagnosis, Finding
-from pushforward.features.base import Progress, open_features
+from pushforward.features.base import Progress
+from pushforward.features.open import open_features
 from pushforward.files import write_atomic
 from pushforward.metrics.latent_fit import least_gaussian_plane
 from pushforward.report.overview import overview

@@ -324,7 +324,9 @@ def test_networks_of_images_refuse_text_and_those_of_text_images():
         RECIPES["ae"](open_dataset("digits").spec, network="gru")
     with pytest.raises(ConfigError, match="input_noise cannot be added to tokens; use encoder_word_dropout"):
         RECIPES["ae"](open_dataset("phrases").spec, input_noise=0.1)
-    with pytest.raises(ConfigError, match="the critic of avb compares rows beside codes, and cannot read text"):
+    with pytest.raises(
+        ConfigError, match="the critic of avb compares rows beside codes, and cannot read text"
+    ):
         RECIPES["avb"](open_dataset("phrases").spec)
     with pytest.raises(ConfigError, match="word_dropout is for text data, digits is image data"):
         RECIPES["ae"](open_dataset("digits").spec, word_dropout=0.3)

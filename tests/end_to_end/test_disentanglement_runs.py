@@ -55,7 +55,7 @@ def test_perfect_codes():
     assert min(found["disentanglement"], found["completeness"]) > 0.99
     assert found["sap_ceiling"] == pytest.approx(1 - (1 / 3 + 1 / 4 + 1 / 5) / 3)
     assert found["sap"] > found["sap_ceiling"] - 0.05
-    assert (found["n_samples"], found["active"]) == (3000, 3)
+    assert (found["n_samples"], found["active_units"]) == (3000, 3)
 
 
 def test_codes_that_are_noise():

@@ -9,19 +9,10 @@ from scipy.stats import entropy
 from sklearn.metrics import mutual_info_score
 
 from pushforward.errors import ConfigError, DataError
-from pushforward.metrics.disentanglement import (
-    Groups,
-    beta_vae_score,
-    concentration,
-    dci,
-    disentanglement,
-    factor_vae_score,
-    factor_votes,
-    mig,
-    mutual_information,
-    sap,
-    sap_ceiling,
-)
+from pushforward.metrics.disentanglement import disentanglement
+from pushforward.metrics.factor_alignment import concentration, dci, mig, mutual_information, sap, sap_ceiling
+from pushforward.metrics.factor_prediction import beta_vae_score, factor_vae_score, factor_votes
+from pushforward.metrics.factors import Groups
 from pushforward.rng import Noise
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -55,7 +46,7 @@ def test_perfect_codes():
     assert (found.disentanglement, found.completeness) == pytest.approx((1, 1), abs=1e-6)
     assert found.sap_ceiling == 0.75
     assert 0.75 - 0.05 < found.sap <= 0.75  # the second best of two dimensions by chance
-    assert (found.rows, found.active) == (3072, 3)
+    assert (found.n_samples, found.active_units) == (3072, 3)
 
 
 def test_noise():
@@ -102,7 +93,9 @@ def test_dead_dimensions_change_nothing():
     factors = grid(3, 2, 40)
     z = factors + 0.5 * torch.randn(360, 2)
     dead = torch.tensor([0.1, 0.0, -1e6]).expand(360, 3)
-    padded = torch.cat([dead[:, :1], z[:, :1], dead[:, 1:2], z[:, 1:], dead[:, 2:]], 1)
+    padded = torch.cat(
+        [dead[:, :1], z[:, :1], dead[:, 1:2], z[:, 1:], dead[:, 2:]], 1
+    )
     assert asdict(disentanglement(padded, factors)) == asdict(disentanglement(z, factors))
 
 
@@ -198,19 +191,19 @@ def test_factors_that_no_dimension_holds():
     assert factor_vae_score(z, factors) == pytest.approx(1 / 2, abs=0.02)
 
 
-def test_factor_vae_of_a_dead_dimension():
+def test_factor_vae_of_an_inactive_unit():
     """A pruned dimension has no votes, and those of the others stay in their columns."""
     factors = grid(4, 2, 32)
-    dead = 0.01 * factors[:, :1]  # it would have all votes of factor 0
-    z = torch.cat([dead, torch.full((512, 1), 0.3), 1.0 * factors], 1)
+    inactive_std = 0.01 * factors[:, :1]  # it would have all votes of factor 0
+    z = torch.cat([inactive_std, torch.full((512, 1), 0.3), 1.0 * factors], 1)
     active = torch.tensor([False, False, True, True])
     votes = factor_votes(z, factors, torch.arange(512), active, Noise(0), 64, 200)
     assert votes.tolist() == [[0, 0, 100, 0], [0, 0, 0, 100]]
-    assert disentanglement(z, factors).active == 2
-    mixed = torch.cat([dead, z[:, 3:]], 1)
+    assert disentanglement(z, factors).active_units == 2
+    mixed = torch.cat([inactive_std, z[:, 3:]], 1)
     assert factor_vae_score(mixed, factors) == 0.5  # one dimension is left, and stands for one factor
-    assert factor_vae_score(mixed, factors, dead=0.0) == 1
-    assert factor_vae_score(dead, factors) == 0
+    assert factor_vae_score(mixed, factors, inactive_std=0.0) == 1
+    assert factor_vae_score(inactive_std, factors) == 0
 
 
 def test_factor_vae_is_relative_to_all_rows():
@@ -375,7 +368,7 @@ def test_codes_that_hold_nothing():
     found = disentanglement(torch.full((480, 3), 0.1), grid(4, 2, 30))
     assert found.beta_vae == 0.5
     assert (found.factor_vae, found.mig, found.disentanglement, found.completeness) == (0, 0, 0, 0)
-    assert (found.sap, found.active) == (0, 0)
+    assert (found.sap, found.active_units) == (0, 0)
     within(found.informativeness, 0.25, 320)
 
 
@@ -422,7 +415,7 @@ def test_bad_tables(codes, factors, message):
         (beta_vae_score, {"train": 0}, "train must be at least 1, got 0"),
         (factor_vae_score, {"batch": 1}, "batch must be at least 2, got 1"),
         (factor_vae_score, {"evaluate": 0}, "evaluate must be at least 1, got 0"),
-        (factor_vae_score, {"dead": -1.0}, "dead must be at least 0"),
+        (factor_vae_score, {"inactive_std": -1.0}, "inactive_std must be at least 0"),
         (mig, {"bins": 1}, "bins must be at least 2, got 1"),
         (sap, {"train": 0}, "train must be at least 1, got 0"),
         (dci, {"rounds": 0}, "rounds must be at least 1, got 0"),

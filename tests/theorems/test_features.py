@@ -12,7 +12,7 @@ from torch import nn
 
 from pushforward.data import Dataset, Split, open_dataset
 from pushforward.errors import CheckpointError, ConfigError, DataError
-from pushforward.features.base import PCA, Module, Pixels, extract, open_features
+from pushforward.features.base import PCA, Module, Pixels, extract
 from pushforward.features.classifier import (
     classifier_folder,
     classifier_of,
@@ -20,6 +20,7 @@ from pushforward.features.classifier import (
     save_classifier,
     train_classifier,
 )
+from pushforward.features.open import open_features
 
 
 def rows(n=60, d=5, classes=3):

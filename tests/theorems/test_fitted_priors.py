@@ -16,8 +16,8 @@ from pushforward.runs.latent_samplers import (
     SAMPLERS,
     fit_flow,
     fit_gmm,
-    sampler_key,
     read_sampler,
+    sampler_key,
     save_sampler,
 )
 

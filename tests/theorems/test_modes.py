@@ -8,8 +8,9 @@ import torch
 from scipy.stats import binom
 
 import pushforward.metrics.modes as modes
+from pushforward.data.points import grid, ring
 from pushforward.errors import ConfigError, DataError
-from pushforward.metrics.modes import Modes, grid, label_modes, point_modes, ring, stacked_labels
+from pushforward.metrics.modes import Modes, label_modes, point_modes, stacked_labels
 
 pytestmark = pytest.mark.usefixtures("float64")
 

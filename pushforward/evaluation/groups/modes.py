@@ -11,7 +11,8 @@ from torch import Tensor
 from pushforward.data.dataset import Centres, Stacked
 from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.registry import MetricSpec, metric_group
-from pushforward.features.base import Features, open_features
+from pushforward.features.base import Features
+from pushforward.features.open import open_features
 from pushforward.metrics.modes import label_modes, point_modes, stacked_labels
 
 
