@@ -66,16 +66,16 @@ class Translator(nn.Module):
     nearly closed.
     """
 
-    def __init__(self, pieces: int) -> None:
+    def __init__(self, vocab_size: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(pieces, EMBEDDING)
+        self.embedding = nn.Embedding(vocab_size, EMBEDDING)
         self.style = nn.Embedding(2, EMBEDDING)
         self.reader = GRU(EMBEDDING, WIDTH, bidirectional=True)
         self.keys = nn.Linear(2 * WIDTH, WIDTH)
         self.first = nn.Linear(2 * WIDTH, WIDTH)
         self.writer = GRU(2 * EMBEDDING, WIDTH)
         self.project = nn.Linear(3 * WIDTH, EMBEDDING)
-        self.bias = nn.Parameter(torch.zeros(pieces))
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
         self.follow = nn.Parameter(torch.tensor(4.0))
         self.gate = nn.Linear(3 * WIDTH + EMBEDDING, 1)
         nn.init.constant_(self.gate.bias, -2.0)

@@ -84,6 +84,11 @@ class Format:
     suffixes: tuple[str, ...] = ()
     contents: str | None = None
 
+    @property
+    def of_files(self) -> bool:
+        """Whether such a source is a file or a folder."""
+        return bool(self.suffixes or self.contents)
+
 
 @dataclass(frozen=True)
 class Entry:

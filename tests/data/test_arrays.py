@@ -53,7 +53,7 @@ def test_layouts(given_shape, shape):
     assert np.array_equal(whole(data).numpy(), expected)
 
 
-def test_ambiguous_layouts_are_told():
+def test_ambiguous_layouts_are_noted():
     assert "read as (N, C, H, W)" in open_dataset(np.zeros((5, 3, 8, 3))).notes[0]
     assert "read as 8 grey images" in open_dataset(np.zeros((8, 8, 3))).notes[0]
     assert not any("read as" in note for note in open_dataset(np.zeros((5, 8, 8, 3))).notes)
@@ -113,7 +113,7 @@ def test_vectors_of_bytes_are_pictures_without_a_shape():
     assert "divided by 255" in data.notes[0]
 
 
-def test_dark_bytes_are_told():
+def test_dark_bytes_are_noted():
     assert "the largest byte is 15" in open_dataset(BYTES // 17).notes[0]
 
 
@@ -185,7 +185,7 @@ def test_own_held_out_rows(tmp_path):
     assert data.test.y.tolist() == [0, 1, 2]
 
 
-def test_what_is_not_used_is_told():
+def test_what_is_not_used_is_noted():
     assert "not used: latents" in open_dataset({"imgs": UNIT, "latents": UNIT}).notes
 
 

@@ -11,7 +11,7 @@ from pushforward.rng import Noise
 
 
 def world(rows=6):
-    """Images whose rows are told by their factors: value 10 a + b."""
+    """Images whose rows are identified by their factors: value 10 a + b."""
     factors = torch.cartesian_prod(torch.arange(2), torch.arange(rows))
     x = (10 * factors[:, 0] + factors[:, 1]).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
     whole = Split(x.contiguous(), factors[:, 0].clone(), factors)

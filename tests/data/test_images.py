@@ -425,12 +425,12 @@ def test_three_images_are_too_few(tmp_path, refused):
 # Progress
 
 
-def test_progress_is_told_of_many_files(tmp_path, monkeypatch):
+def test_progress_is_reported_for_many_files(tmp_path, monkeypatch):
     fill(tmp_path, 7)
-    told = []
-    open_dataset(tmp_path, progress=lambda done, total: told.append((done, total)))
-    assert told == []
+    reported = []
+    open_dataset(tmp_path, progress=lambda done, total: reported.append((done, total)))
+    assert reported == []
     monkeypatch.setattr(images, "MANY", 5)
     monkeypatch.setattr(images, "OFTEN", 3)
-    open_dataset(tmp_path, progress=lambda done, total: told.append((done, total)))
-    assert told == [(3, 7), (6, 7), (7, 7)]
+    open_dataset(tmp_path, progress=lambda done, total: reported.append((done, total)))
+    assert reported == [(3, 7), (6, 7), (7, 7)]

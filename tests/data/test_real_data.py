@@ -37,9 +37,9 @@ def test_a_folder_of_photographs(folder, tmp_path):
         pytest.skip(f"no cifar10-jpeg in {folder}")
     with zipfile.ZipFile(archives[0]) as archive:
         archive.extractall(tmp_path)
-    told = []
-    data = open_dataset(tmp_path, progress=lambda done, total: told.append(done))
+    reported = []
+    data = open_dataset(tmp_path, progress=lambda done, total: reported.append(done))
     assert (data.shape, len(data.train), len(data.test)) == ((3, 32, 32), 9000, 1000)
     assert (data.classes[0], len(data.classes)) == ("airplane", 10)
     assert torch.bincount(torch.cat([data.train.y, data.test.y])).tolist() == [1000] * 10
-    assert told[-1] == 10_000
+    assert reported[-1] == 10_000

@@ -11,6 +11,7 @@ from pushforward.cli.output import print_json
 def list_(*, json: JsonFlag = False) -> None:
     """List the recipes by family, and the data sets of the catalogue."""
     from pushforward.data import CATALOGUE
+    from pushforward.data.formats import FORMATS
     from pushforward.recipes import RECIPES
 
     data = {name: entry.description for name, entry in CATALOGUE.items()}
@@ -18,11 +19,14 @@ def list_(*, json: JsonFlag = False) -> None:
         print_json({"recipes": {name: recipe.summary for name, recipe in RECIPES.items()}, "data": data})
         return
     families: dict[str, dict[str, str]] = {}
+    modalities: dict[str, dict[str, str]] = {}
     for name, recipe in RECIPES.items():
         families.setdefault(recipe.family, {})[name] = recipe.summary
+    for name, entry in CATALOGUE.items():
+        modalities.setdefault(f"Data: {entry.modality}", {})[name] = entry.description
     width = max(len(name) for name in (*RECIPES, *data))
-    for title, entries in (families | {"Data": data}).items():
+    for title, entries in (families | modalities).items():
         print(title)
         for name, words in entries.items():
             print(f"  {name:<{width}}  {words}")
-    print("data may also be a folder of images or of text files, or a .npy, .npz or .txt file")
+    print(f"data may also be {', '.join(known.description for known in FORMATS if known.of_files)}")
