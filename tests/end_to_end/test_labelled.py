@@ -1,4 +1,4 @@
-"""Runs that are told labels, learn from a few of them, or find classes by themselves: every verb."""
+"""Runs that are conditional on labels, learn from a few labels, or find classes by themselves: every verb."""
 
 import json
 
@@ -15,7 +15,7 @@ from pushforward.recipes import RECIPES
 from pushforward.rng import Noise
 from pushforward.runs.results import read_results
 
-TOLD = ["wae-mmd", "wae-gan", "wae-random", "vae", "beta-vae", "info-vae", "ae", "aae"]
+CONDITIONAL = ["wae-mmd", "wae-gan", "wae-random", "vae", "beta-vae", "info-vae", "ae", "aae"]
 ADVERSARIAL = [
     "aae-label-regularised",
     "aae-supervised",
@@ -46,18 +46,18 @@ def vae(tmp_path_factory):
     return train("vae", tmp_path_factory.mktemp("told") / "vae", conditional=True, latent_dim=3)
 
 
-# ------------------------------------------------------------------------------------- told labels
+# ------------------------------------------------------------------------------------- conditional runs
 
 
-def test_every_recipe_that_can_be_told_is_here():
+def test_every_recipe_that_can_be_conditional_is_here():
     import inspect
 
     can = {name for name, recipe in RECIPES.items() if "conditional" in inspect.signature(recipe).parameters}
-    assert can == set(TOLD)
+    assert can == set(CONDITIONAL)
 
 
-@pytest.mark.parametrize("recipe", quick(TOLD, "wae-mmd", "vae", "ae"))
-def test_told_runs(recipe, few, tmp_path):
+@pytest.mark.parametrize("recipe", quick(CONDITIONAL, "wae-mmd", "vae", "ae"))
+def test_conditional_runs(recipe, few, tmp_path):
     """Samples of a class by number and by name, codes and back with labels, and every verb after loading."""
     run = pf.load(train(recipe, tmp_path / "run", few, conditional=True).path, data=few)
     assert (run.model.n_conditions, run.model.classes) == (10, 10)
@@ -76,7 +76,7 @@ def test_told_runs(recipe, few, tmp_path):
     for call in (lambda: run.decode(z), lambda: run.encode(x), lambda: run.reconstruct(x)):
         with pytest.raises(DataError, match="this model is told labels: 20 are needed"):
             call()
-    with pytest.raises(DataError, match=r"20 labels are needed, one a row, got shape \(19,\)"):
+    with pytest.raises(DataError, match=r"y must have one label for each of the 20 rows, got shape \(19,\)"):
         run.decode(z, y[:19])
     assert run.interpolate(x[:2], x[2:4], 3, y=y[:2]).shape == (2, 3, 1, 8, 8)
     assert run.by_class(4).shape == (10, 4, 1, 8, 8)
@@ -86,15 +86,15 @@ def test_told_runs(recipe, few, tmp_path):
     assert config["resolved"]["conditional"] is True
 
 
-def test_labels_that_are_told_are_needed(tmp_path):
+def test_conditional_runs_need_labels(tmp_path):
     """Rows without labels are refused before anything is written."""
-    for recipe in TOLD:
-        with pytest.raises(ConfigError, match="has no labels that networks could be told"):
+    for recipe in CONDITIONAL:
+        with pytest.raises(ConfigError, match="conditional needs labels"):
             train(recipe, tmp_path / "run", data=torch.rand(40, 1, 8, 8), conditional=True)
     assert not (tmp_path / "run").exists()
 
 
-def test_some_labels_that_are_told_may_be_unknown(tmp_path):
+def test_some_labels_may_be_unknown(tmp_path):
     """Rows whose label is -1 are learnt from, and reconstructed, as rows of no class."""
     x = torch.rand(60, 1, 8, 8)
     y = torch.arange(60) % 4 - 1
@@ -105,15 +105,15 @@ def test_some_labels_that_are_told_may_be_unknown(tmp_path):
     assert pf.load(run.path, data=(x, y)).sample(4).shape == (4, 1, 8, 8)
 
 
-def test_who_cannot_be_asked_for_a_class(trained):
-    with pytest.raises(ConfigError, match="wae-mmd cannot be asked for a class; most recipes can"):
+def test_models_without_classes(trained):
+    with pytest.raises(ConfigError, match="wae-mmd has no classes to sample from; most recipes have"):
         trained.sample(3, label=3)
 
 
 @pytest.mark.parametrize(
     ("label", "hint"), [("thre", "did you mean"), ("10", "known"), (-1, "known"), ("3.0", "")]
 )
-def test_classes_that_there_are_not(label, hint, tmp_path):
+def test_unknown_classes(label, hint, tmp_path):
     """An unknown class is refused, with the nearest name where there is one."""
     x, y = torch.rand(30, 5), np.array(["three", "one", "two"] * 10)
     run = train("ae", tmp_path / "run", data=(x, y), conditional=True)
@@ -144,7 +144,7 @@ def test_a_prior_with_parts_is_drawn_whole_for_a_class(tmp_path):
     assert run.by_class(3).shape == (12, 3, 1, 8, 8)
 
 
-def test_a_sampler_of_a_told_run(vae):
+def test_a_sampler_of_a_conditional_run(vae):
     """A law fitted to codes takes the label beside it."""
     one, other = (vae.sample(4, label=label, sampler="gmm") for label in (1, 2))
     assert one.shape == (4, 1, 8, 8)
@@ -192,7 +192,7 @@ def test_adversarial_runs(recipe, few, tmp_path):
         assert named.shape == (20,)
         assert named.max() < classes
     else:
-        with pytest.raises(ConfigError, match="hold no class"):
+        with pytest.raises(ConfigError, match="its codes hold none"):
             run.classify(x)
 
 

@@ -1,4 +1,4 @@
-"""Samples from laws fitted to codes: by name, kept in the run's folder, judged apart from the prior."""
+"""Samples from densities fitted to codes: by name, kept in the run folder, evaluated apart from the prior."""
 
 import json
 import sys
@@ -74,7 +74,7 @@ def test_another_step_is_another_sampler(plain):
     assert not torch.equal(with_other_seed.means, plain.sampler("gmm").means)
 
 
-def test_verdicts_of_samplers_stand_apart(plain):
+def test_results_of_samplers_are_kept_apart(plain):
     """The prior's verdict is in its own file, and a kept one answers for its own sampler only."""
     mine = plain.evaluate(features="pca", metrics=["samples"])
     other = plain.evaluate(features="pca", metrics=["samples"], sampler="gmm")
@@ -94,20 +94,20 @@ def test_all_that_is_written_may_be_removed():
     assert {"samplers", *(results_name(name) for name in ("prior", *SAMPLERS))} <= set(OURS)
 
 
-def test_evidence_shows_what_the_prior_stands_for(plain):
+def test_evaluation_decodes_the_sampler(plain):
     """Samples come from the law that is given; codes and their judgement do not change."""
     fitted = plain.sampler("gmm")
     ours, theirs = (
         EvaluationContext(plain.model, plain.data, "pixels", 100, prior=distribution)
         for distribution in (None, fitted)
     )
-    assert torch.equal(ours.coded.codes, theirs.coded.codes)
+    assert torch.equal(ours.encoded.codes, theirs.encoded.codes)
     assert not torch.equal(ours.samples.features, theirs.samples.features)
     direct = plain.model.sample(100, theirs.noise("samples"), prior=fitted)
     torch.testing.assert_close(theirs.samples.features, direct.flatten(1))
 
 
-def test_codes_are_drawn_at_rest_and_from_training_rows(trained, monkeypatch):
+def test_codes_are_drawn_in_evaluation_mode_from_training_rows(trained, monkeypatch):
     trained.model.train()
     codes = draw_codes(trained.model, trained.data.train, Noise(0))
     assert trained.model.training
@@ -128,8 +128,8 @@ def test_on_the_command_line(name, plain, figures, command, brief):
     told = figures("evaluate", plain.path, "--features", "pca", "--metrics", "samples", "--sampler", name)
     assert told["sampler"] == name
     words = ("evaluate", plain.path, "--features", "pca", "--metrics", "samples")
-    assert f"samples decoded from a {name} fitted to codes" in command(*words, "--sampler", name)[1]
-    assert "fitted to codes" not in command(*words)[1]
+    assert f"samples decoded from a {name} fitted to training codes" in command(*words, "--sampler", name)[1]
+    assert "fitted to training codes" not in command(*words)[1]
 
 
 def test_bad_samplers(plain, command, monkeypatch):
