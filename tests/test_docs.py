@@ -13,6 +13,7 @@ from torch import nn
 import pushforward as pf
 from pushforward.cli.application import app
 from pushforward.data.formats import FORMATS
+from pushforward.discrepancies import registry
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import DataError
 from pushforward.evaluation import EvaluationContext
@@ -48,6 +49,8 @@ def contributed(tmp_path_factory):
     for name in modules:
         del sys.modules[name]
     FORMATS[:] = formats
+    for name in ("energy", "tv"):
+        registry._BUILDERS.pop(name)
     RECIPES.pop("cyclic-wae")
     METRICS.pop("code_norm")
     del app["size"]

@@ -42,7 +42,8 @@ def test_the_table_of_divergences(explorer):
         assert found == pytest.approx((expected[name], expected[name]), abs=1e-6), name
 
 
-def test_the_picture_is_drawn(explorer, tmp_path, capsys):
-    explorer.main(str(tmp_path / "divergences.png"))
+def test_the_picture_is_drawn(explorer, tmp_path, capsys, rendering):
+    with rendering():
+        explorer.main(str(tmp_path / "divergences.png"))
     assert "squared-hellinger" in capsys.readouterr().out
     assert (tmp_path / "divergences.png").stat().st_size > 10_000
