@@ -25,8 +25,8 @@ import pushforward as pf
 from pushforward.errors import DivergedError
 from pushforward.evaluation.table import extractor
 from pushforward.networks import Gate, conv_decoder, conv_encoder, mlp, resnet_critic, resnet_generator
+from pushforward.networks.architectures import Shape, leaky
 from pushforward.networks.dcgan import halvings
-from pushforward.recipes.networks import Shape, leaky
 from pushforward.rng import Noise
 
 LATENT = 128
