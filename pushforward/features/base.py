@@ -36,7 +36,8 @@ class Features(nn.Module, ABC):
     resize = "none"
 
     @abstractmethod
-    def forward(self, x: Tensor) -> Tensor: ...
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (N, D) of a batch of data (N, *)."""
 
     def probabilities(self, features: Tensor) -> Tensor | None:
         """The classes' probabilities (N, K) from features, if these are a classifier's."""
@@ -62,6 +63,7 @@ class Pixels(Features):
     name = "pixels"
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features (N, D) of a batch of data (N, *)."""
         return x.flatten(1)
 
 
@@ -109,6 +111,7 @@ class PCA(Features):
         return cls(mean, directions.contiguous())
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features (N, D) of a batch of data (N, *)."""
         return (x.flatten(1) - self.mean) @ self.directions
 
 
@@ -139,6 +142,7 @@ class Words(Features):
         return cls(len(data.vocabulary), PCA.fit(bag, dimensions, data.name))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features (N, D) of a batch of data (N, *)."""
         return self.inner(bagged(x, self.pieces))
 
 
@@ -158,6 +162,7 @@ class Module(Features):
         self.name = name or type(module).__name__
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features (N, D) of a batch of data (N, *)."""
         return self.module(x).flatten(1)
 
 

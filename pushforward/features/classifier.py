@@ -70,17 +70,20 @@ class Classifier(Features):
         self.register_buffer("scale", torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features (N, D) of a batch of data (N, *)."""
         features: Tensor = self.trunk(x) / self.scale
         return features
 
     def logits(self, features: Tensor) -> Tensor:
-        """What the classes are told from, (N, K)."""
+        """The logits (N, K) of the classes."""
         return self.head((features * self.scale).relu())
 
     def probabilities(self, features: Tensor) -> Tensor:
+        """The classes' probabilities (N, K) from features (N, D)."""
         return self.logits(features.to(self.scale)).softmax(1)
 
     def card(self) -> dict[str, Any]:
+        """What identifies these features, with the data and the accuracy of the classifier."""
         about = {} if self.about is None else {"data": self.about.data, "accuracy": self.about.accuracy}
         return super().card() | about
 

@@ -61,6 +61,7 @@ class Inception(Features):
             raise DataError(f"{weights} does not hold the weights of Inception: {reason(error)}") from error
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features (N, 2048) of images (N, 1 or 3, H, W) in [0, 1]."""
         if x.ndim != 4 or x.shape[1] not in (1, 3):
             raise DataError(
                 f"Inception sees images of 1 or 3 channels, got rows of shape {tuple(x.shape[1:])}"
@@ -70,6 +71,7 @@ class Inception(Features):
         return features
 
     def probabilities(self, features: Tensor) -> Tensor:
+        """The classes' probabilities (N, K) from features (N, 2048)."""
         weight = self.net.fc.weight
         return (features.to(weight) @ weight.T).softmax(1)
 

@@ -30,7 +30,7 @@ PACE = 0.2  # of their logarithm at every temperature, for a rate of acceptance 
 
 
 def sigmoid(temperatures: int) -> Tensor:
-    r"""Inverse temperatures from 0 to 1, densest at both ends, where the law changes fastest.
+    r"""Inverse temperatures from 0 to 1, densest at both ends, where the distribution changes fastest.
 
     .. math:: \beta_t = \frac{\tilde\beta_t - \tilde\beta_0}{\tilde\beta_T - \tilde\beta_0}, \qquad
         \tilde\beta_t = \frac{1}{1 + \exp(-4 (2t/T - 1))}

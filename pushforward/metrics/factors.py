@@ -50,6 +50,7 @@ class Groups:
 
 
 def below(limit: Tensor | int, uniform: Tensor) -> Tensor:
+    """Integers from 0 to ``limit`` - 1, from uniform numbers in [0, 1)."""
     return (uniform.double() * limit).long()
 
 
@@ -79,6 +80,7 @@ def numbered(values: Tensor) -> Tensor:
 
 
 def changing(z: Tensor) -> Tensor:
+    """Which dimensions of codes (N, L) take more than one value, shape (L,)."""
     return z.amax(0) > z.amin(0)  # the deviation of a constant may be off 0 by rounding
 
 

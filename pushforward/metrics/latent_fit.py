@@ -40,7 +40,7 @@ class LatentFit:
         marginal_p: Its p-value, times the number of dimensions, at most 1.
         radius: The mean norm of a code; ``radius_prior`` that of a draw.
         radius_prior: See there.
-        radius_distance: The Kolmogorov-Smirnov distance of both norms' laws, in [0, 1].
+        radius_distance: The Kolmogorov-Smirnov distance of both norms' distributions, in [0, 1].
         least_gaussian: How far mean and covariance are off in the plane where they are furthest
             (:func:`least_gaussian_plane`); ``least_gaussian_prior`` is what draws of the prior score.
         least_gaussian_prior: See there.
@@ -127,7 +127,7 @@ def latent_fit(
     norms, norms_given = (sample.norm(dim=1) for sample in (codes, given))
     few = order[:HOLE_ROWS]
     centers = codes if distributions is None else distributions.center.to(codes)
-    # In units of the prior: a uniform law on a box and a sphere have variances below 1.
+    # In units of the prior: a uniform distribution on a box and a sphere have variances below 1.
     active = centers.var(0, correction=0) > ACTIVE * prior.variance
     known = isinstance(distributions, Gaussian) and isinstance(prior(1), Gaussian)
     information = information_split(distributions, prior, noise) if known else None
@@ -212,7 +212,7 @@ def least_gaussian_plane(
 
 
 def information_split(distributions: Distribution | None, prior: Prior, noise: Noise) -> dict[str, float]:
-    r"""The KL that a VAE pays, split into mutual information and the mismatch of the codes' law.
+    r"""The KL that a VAE pays, split into mutual information and the mismatch of the codes' distribution.
 
     .. math:: I = E_x E_{z \sim q(z \mid x)} \left[\log q(z \mid x) - \log \frac1N \sum_i q(z \mid x_i)\right]
 

@@ -31,7 +31,7 @@ from pushforward.utils import eval_mode
 CHUNK = 1024  # codes that are decoded together
 TARGET = 0.65  # the best acceptance of Hamiltonian proposals in many dimensions (Neal, 2011, section 5.4.4)
 PILOTS = 4  # chains of each row that find the sizes of steps
-PROPOSAL_DRAWS = 64  # from which the moments of an implicit law are estimated
+PROPOSAL_DRAWS = 64  # from which the moments of an implicit distribution are estimated
 PACE = 0.2  # of their logarithm at every temperature, for a rate of acceptance that is off by 1
 
 
@@ -53,7 +53,7 @@ class Joint:
     """log p(z) and log p(x | z) of a model.
 
     Attributes:
-        prior: The law of codes, one row of it.
+        prior: The distribution of codes, one row of it.
         decoder: Maps codes (N, L) to outputs (N, \\*).
         point: Turns outputs into what the observation model takes.
         observation: A likelihood.
@@ -186,7 +186,7 @@ def proposal(distribution: Distribution, noise: Noise) -> Gaussian:
     """The density that codes are drawn from: a Gaussian law itself, or one with an implicit law's moments.
 
     Raises:
-        ConfigError: If the law is a single point.
+        ConfigError: If the distribution is a single point.
     """
     if isinstance(distribution, Dirac):
         raise ConfigError("importance weights need a random encoder; got Dirac codes, a single point a row")

@@ -41,7 +41,7 @@ class Level:
 
 
 class KneserNey:
-    """The law of lines of tokens that some lines suggest.
+    """The distribution of lines of tokens that some lines suggest.
 
     Arguments:
         x: Lines (N, T) of tokens, each with its end.

@@ -5,7 +5,7 @@ r"""The Parzen window: the log-likelihood of test rows under samples blurred by 
 
 It is here because papers of 2014 to 2016 print it. **Never rank models by it**: in many dimensions it
 is far from the likelihood however many samples there are, it prefers blurred samples to those
-of the data's own law, and a handful of k-means centroids beats the data themselves.
+of the data's own distribution, and a handful of k-means centroids beats the data themselves.
 :func:`parzen_with_baselines` prints that embarrassment beside every score.
 
 References:

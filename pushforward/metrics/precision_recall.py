@@ -68,7 +68,7 @@ def prdc(made: Tensor, given: Tensor, k: int = 5, progress: Callable[[int, int],
         \mathrm{density} = \frac{1}{kN} \sum_{i,j} 1[q_j \in B(p_i)], \quad
         \mathrm{coverage} = \frac1M \sum_i 1[\exists j: q_j \in B(p_i)]
 
-    For samples of one continuous law density is 1 on average, and coverage
+    For samples of one continuous distribution density is 1 on average, and coverage
     :math:`1 - \binom{M-1}{k} / \binom{M+N-1}{k}`, about :math:`1 - 2^{-k}` for N = M, .969 at
     k = 5. Balls are open as in the authors' ``prdc``; torch-fidelity and Kynkäänniemi et al. take closed
     ones and k = 3. The difference is in ties, at rows copied from the other sample, and there rounding may

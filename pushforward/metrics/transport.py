@@ -1,4 +1,4 @@
-r"""Optimal transport between two samples, for the judge: values without gradients.
+r"""Optimal transport between two samples, for evaluation: values without gradients.
 
 .. math:: W_r(Q, P) = \Big( \inf_\pi E_\pi \|q - p\|^r \Big)^{1/r}
 
@@ -31,7 +31,7 @@ def wasserstein(q: Tensor, p: Tensor, power: int = 2) -> float:
     :math:`N^3` steps.
 
     As an estimate of the laws' distance it is too large, by as much as :math:`N^{-1/D}`: two samples of one
-    law are far apart in high dimension. Compare it with that of two given samples.
+    distribution are far apart in high dimension. Compare it with that of two given samples.
 
     Arguments:
         q: Made rows (N, D).
@@ -78,7 +78,7 @@ def sliced_wasserstein(
     .. math:: SW_r(Q, P) = \Big( E_\theta\, W_r^r(\theta^\top Q, \theta^\top P) \Big)^{1/r}, \quad
         \theta \text{ uniform on the unit sphere}
 
-    It is a distance of laws, at most :math:`W_r`; of a shift by m in D dimensions,
+    It is a distance of distributions, at most :math:`W_r`; of a shift by m in D dimensions,
     :math:`SW_2 = |m| / \sqrt D`. Directions are the rows of ``noise.normal(directions, D)``, normalised:
     the same seed compares all models along the same ones.
 

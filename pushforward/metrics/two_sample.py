@@ -47,7 +47,7 @@ class ClassifierTest:
     Attributes:
         accuracy: The share of held-out rows it names rightly; 1/2 is chance.
         auc: The chance that it puts a made row before a given one; 1/2 is chance.
-        p_value: The chance of so many right names if both samples have one law, in (0, 1].
+        p_value: The chance of so many right names if both samples have one distribution, in (0, 1].
         rows: How many rows were held out.
     """
 
@@ -62,9 +62,9 @@ def classifier_test(
 ) -> ClassifierTest:
     r"""Trains a classifier on a random half of both samples and counts its right names on the other half.
 
-    If both samples have one law, names are a random arrangement over the held-out rows. With T of
+    If both samples have one distribution, names are a random arrangement over the held-out rows. With T of
     those, n of them made, and m called made, the number of made rows called made then has
-    *exactly* the law
+    *exactly* the distribution
 
     .. math:: P(k) = \binom{n}{k} \binom{T - n}{m - k} \Big/ \binom{T}{m}
 
@@ -79,7 +79,7 @@ def classifier_test(
         seed: For the halves and the classifier.
         hidden: Width of the one hidden layer of a network; 0 for logistic regression.
         distinct: Whether copies of a row count once within their sample, and copies in both samples stay
-            in one half. Else what was learnt by heart from one half is tested on the other, and samples
+            in one half. Else what was memorised from one half is tested on the other, and samples
             that were filled up with copies always differ. False is for laws with atoms (counts, categories),
             whose copies are independent draws.
 
