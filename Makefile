@@ -27,10 +27,10 @@ test: .venv/installed-test lint
 test-slow: .venv/installed-test
 	$(BIN)/$(PYTEST) -m slow
 
-# What `make test` runs, with the lowest versions that pyproject.toml promises: torch comes with its CUDA
-# libraries, 3 GB to fetch.
+# What `make test` runs, with the lowest versions that pyproject.toml promises (torch comes with its CUDA
+# libraries, 3 GB to fetch). Old releases may warn of what newer ones of others have deprecated.
 test-lowest: .venv-lowest/installed
-	.venv-lowest/bin/$(PYTEST)
+	.venv-lowest/bin/$(PYTEST) -W ignore::DeprecationWarning
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

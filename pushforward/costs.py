@@ -34,6 +34,7 @@ class Cost(nn.Module, ABC):
         """The cost of every row, summed over features, shape (N,)."""
 
     def forward(self, made: Tensor, given: Tensor) -> Tensor:
+        """The mean error over the batch, a scalar."""
         return self.rows(made, given).mean()
 
     def point(self, made: Tensor) -> Tensor:
@@ -49,6 +50,7 @@ class SquaredError(Cost):
     """
 
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
+        """The error of every row, (N,), summed over its features."""
         return (made - given).square().flatten(1).sum(dim=1)
 
 
@@ -56,6 +58,7 @@ class L2(Cost):
     r""":math:`\sqrt{\|x - \hat x\|^2 + 10^{-8}}`, the cost of W1, its slope finite at 0."""
 
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
+        """The error of every row, (N,), summed over its features."""
         return ((made - given).square().flatten(1).sum(dim=1) + 1e-8).sqrt()
 
 
@@ -63,6 +66,7 @@ class L1(Cost):
     r""":math:`\sum_j |x_j - \hat x_j|`."""
 
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
+        """The error of every row, (N,), summed over its features."""
         return (made - given).abs().flatten(1).sum(dim=1)
 
 
@@ -82,12 +86,15 @@ class Bernoulli(Cost):
     likelihood = True
 
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
+        """The error of every row, (N,), summed over its features."""
         return F.binary_cross_entropy_with_logits(made, given, reduction="none").flatten(1).sum(dim=1)
 
     def point(self, made: Tensor) -> Tensor:
+        """The probabilities of logits: what stands for the data."""
         return made.sigmoid()
 
     def guided(self, made: Tensor, away: Tensor, guidance_scale: float) -> Tensor:
+        """The normalised product of powers of two Bernoulli distributions, as probabilities."""
         return torch.lerp(away, made, guidance_scale)
 
 
@@ -121,6 +128,7 @@ class GaussianLikelihood(Cost):
             self.register_buffer("excess", excess)
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"std={self.std.item():.3g}, learnt={self.learnt}"
 
     @property
@@ -129,6 +137,7 @@ class GaussianLikelihood(Cost):
         return self.least + F.softplus(self.excess) if self.learnt else self.excess
 
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
+        """The error of every row, (N,), summed over its features."""
         squares = ((made - given) / self.std).square() + 2 * self.std.log() + math.log(2 * math.pi)
         return 0.5 * squares.flatten(1).sum(dim=1)
 
@@ -145,12 +154,15 @@ class Tokens(Cost):
     likelihood = True
 
     def rows(self, made: Any, given: Tensor) -> Tensor:
+        """The error of every row, (N,), summed over its features."""
         return -made.log_prob(given)
 
     def point(self, made: Any) -> Tensor:
+        """The most probable line of every distribution, token by token."""
         return made.greedy()
 
     def guided(self, made: Any, away: Any, guidance_scale: float) -> Any:
+        """The distribution of lines guided away from another one."""
         return made.guided(away, guidance_scale)
 
 
@@ -188,6 +200,7 @@ class KL(nn.Module):
         self.free = free
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"free={self.free:g}" if self.free else ""
 
     def rows(self, q: Distribution, p: Distribution) -> Tensor:
@@ -206,6 +219,7 @@ class KL(nn.Module):
         return 0.5 * (ratio.exp() + squares - 1 - ratio)
 
     def forward(self, q: Distribution, p: Distribution) -> Tensor:
+        """The mean KL divergence of each code's distribution from the prior, a scalar."""
         if self.free:
             return self.dimensions(q, p).mean(0).clamp_min(self.free).sum()
         return self.rows(q, p).mean()

@@ -13,7 +13,7 @@ to say (:meth:`~pushforward.costs.Cost.point`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,8 +22,16 @@ from pushforward.distributions import Distribution, Gaussian, moments
 from pushforward.rng import Noise
 from pushforward.utils import eval_mode, lazy
 
-if TYPE_CHECKING:
-    from pushforward.models.base import Model
+
+class Networks(Protocol):
+    """What a square asks of a model: its networks, and how codes are decoded."""
+
+    prior: Any
+    encoder: Any
+    cost: Any
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Decodes codes (N, L), given labels (N,) where the decoder is conditional."""
 
 
 class Square:
@@ -39,7 +47,7 @@ class Square:
     """
 
     def __init__(
-        self, model: Model, x: Tensor, noise: Noise, y: Tensor | None = None, paired: Tensor | None = None
+        self, model: Networks, x: Tensor, noise: Noise, y: Tensor | None = None, paired: Tensor | None = None
     ) -> None:
         self.model = model
         self.x = x

@@ -43,6 +43,7 @@ class Adversarial(CriticDiscrepancy):
         self.non_saturating = non_saturating
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"non_saturating={self.non_saturating}, {super().extra_repr()}"
 
     @abstractmethod
@@ -50,11 +51,13 @@ class Adversarial(CriticDiscrepancy):
         """The bound from the critic's values on both samples, shape ()."""
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """The value that the model descends, a scalar."""
         if self.non_saturating:
             return -self.bound(self.critic(p), self.critic(q))
         return self.bound(self.critic(q), self.critic(p))
 
     def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
+        """What the critic ascends, a scalar."""
         return self.bound(self.critic(q), self.critic(p))
 
 
@@ -82,6 +85,7 @@ class JensenShannon(Adversarial):
     """
 
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
+        """The two log-likelihoods of a classifier with logit T, whose maximum is 2 JS - log 4."""
         return -F.softplus(-Tp).mean() - F.softplus(Tq).mean()
 
 
@@ -129,13 +133,16 @@ class LeastSquares(Adversarial):
         self.targets = targets
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"targets={self.targets}, {super().extra_repr()}"
 
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
+        """Minus half the squared distances of T from its two targets."""
         a, b, _ = self.targets
         return -((Tp - b).square().mean() + (Tq - a).square().mean()) / 2
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """The value that the model descends, a scalar."""
         if not self.non_saturating:
             return super().forward(q, p)
         a, b, c = self.targets
@@ -164,6 +171,7 @@ class Wasserstein(Adversarial):
         super().__init__(critic, False, n_critic, constraint)
 
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
+        """The difference of the critic's means."""
         return Tp.mean() - Tq.mean()
 
 
@@ -180,9 +188,11 @@ class Hinge(Adversarial):
     """
 
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
+        """Minus the two hinge losses of the critic."""
         return -F.relu(1 - Tp).mean() - F.relu(1 + Tq).mean()
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """The value that the model descends, a scalar."""
         return self.critic(p).mean() - self.critic(q).mean()
 
 
@@ -200,6 +210,7 @@ class DensityRatio(JensenShannon):
     """
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """The value that the model descends, a scalar."""
         return -self.critic(q).mean()
 
 
@@ -250,6 +261,7 @@ class LogPriorCritic(nn.Module):
         self.prior = prior
 
     def forward(self, z: Tensor) -> Tensor:
+        """The critic's output plus the log-density of the prior, (N, 1)."""
         p = self.prior(len(z))
         if not isinstance(p, Gaussian):
             raise ConfigError(f"the critic can be told the density of a normal prior only, got {self.prior}")

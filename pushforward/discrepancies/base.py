@@ -30,7 +30,8 @@ class Discrepancy(nn.Module, ABC):
     stateful = False  # whether :meth:`update_state` moves anything
 
     @abstractmethod
-    def forward(self, q: Tensor, p: Tensor) -> Tensor: ...
+    def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """The discrepancy of two samples, made first and given second: a scalar."""
 
     def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
         """What a critic climbs, shape (). Discrepancies without a critic have none."""
@@ -85,6 +86,7 @@ class CriticDiscrepancy(Discrepancy):
             constraint.project(critic)
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"n_critic={self.n_critic}" + (f", {self.constraint}" if self.constraint else "")
 
     def witness(self, q: Tensor, p: Tensor) -> Callable[[Tensor], Tensor]:
@@ -92,9 +94,11 @@ class CriticDiscrepancy(Discrepancy):
         return self.critic
 
     def penalties(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
+        """The critic's penalties by name."""
         return self.constraint.penalties(self.witness(q, p), q, p, noise) if self.constraint else {}
 
     def project(self) -> None:
+        """Brings the critic back to its constraint after an update."""
         if self.constraint:
             self.constraint.project(self.critic)
 
@@ -130,6 +134,7 @@ class Blockwise(Discrepancy):
         self.n_critic = check_int("n_critic", n_critic, least=1)
 
     def components(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
+        """Each part's discrepancy with its columns of the two samples."""
         columns = zip(q.split(self.sizes, dim=-1), p.split(self.sizes, dim=-1), strict=True)
         named = zip(self.matches.items(), columns, strict=True)
         return {
@@ -139,15 +144,18 @@ class Blockwise(Discrepancy):
         }
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """The sum of the parts' discrepancies, a scalar."""
         return torch.stack([discrepancy(a, b) for discrepancy, a, b in self.components(q, p).values()]).sum()
 
     def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
+        """The sum of what the parts' critics ascend."""
         games = self.critic_components(q, p)
         if not games:
             return super().critic_objective(q, p)
         return torch.stack([discrepancy.critic_objective(a, b) for discrepancy, a, b in games.values()]).sum()
 
     def project(self) -> None:
+        """Brings each part's critic back to its constraint."""
         for discrepancy in self.matches.values():
             if isinstance(discrepancy, Discrepancy):
                 discrepancy.project()

@@ -74,6 +74,7 @@ class GradientPenalty(Constraint):
             raise ConfigError(f"the slope must be at least 0, got {self.slope}")
 
     def validate(self, critic: nn.Module) -> None:
+        """Refuses a critic that the constraint cannot hold."""
         if any(isinstance(module, _BatchNorm) for module in critic.modules()):
             raise ConfigError(
                 "a gradient penalty is a price on each row's own slope, and BatchNorm makes a critic's value "
@@ -81,6 +82,7 @@ class GradientPenalty(Constraint):
             )
 
     def penalties(self, critic: Critic, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
+        """The mean squared excess of the critic's gradient norm over 1, between the samples."""
         rows = min(len(q), len(p))
         q, p = q[:rows].detach(), p[:rows].detach()
         alpha = noise.uniform(rows).to(p).view(-1, *[1] * (p.ndim - 1))
@@ -116,6 +118,7 @@ class Clipping(Constraint):
 
     @torch.no_grad()
     def project(self, critic: nn.Module) -> None:
+        """Clips every parameter of the critic to the limit."""
         for parameter in critic.parameters():
             parameter.clamp_(-self.limit, self.limit)
 

@@ -38,6 +38,7 @@ class SquareRoot(Discrepancy):
         self.eps = eps
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """The square root of the inner discrepancy."""
         return (self.square(q, p).relu() + self.eps).sqrt() - self.eps**0.5
 
 
@@ -96,10 +97,12 @@ class DeepKernelMMD(CriticDiscrepancy):
         self.order = order
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"back={self.back:g}, order={self.order:g}, {super().extra_repr()}"
 
     @property
     def kernel(self) -> Kernel:
+        """The kernel between features."""
         square = self.distance.square if isinstance(self.distance, SquareRoot) else self.distance
         assert isinstance(square, MMD)
         return square.kernel
@@ -110,9 +113,11 @@ class DeepKernelMMD(CriticDiscrepancy):
         return self.distance(fq, fp) - self.order * disorder
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """The MMD of two samples in the network's features, a scalar."""
         return self.compare(self.critic(q), self.critic(p))
 
     def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
+        """What the critic ascends, a scalar."""
         fq, fp = self.critic(q), self.critic(p)
         value = self.compare(fq, fp)
         if self.decoder is None:
@@ -121,6 +126,8 @@ class DeepKernelMMD(CriticDiscrepancy):
         return value - self.back * lost / q[0].numel()
 
     def witness(self, q: Tensor, p: Tensor) -> Callable[[Tensor], Tensor]:
+        """The function whose means differ most between the two samples, of the kernel as it is."""
+
         def gap(t: Tensor) -> Tensor:
             ft, fq, fp = self.critic(t), self.critic(q), self.critic(p)
             return self.kernel.gram(ft, fp).mean(1) - self.kernel.gram(ft, fq).mean(1)

@@ -37,6 +37,7 @@ class Energy(nn.Module):
         self.mean = mean
 
     def forward(self, x: Tensor) -> Tensor:
+        """The reconstruction error of every row, (N,)."""
         paid = self.cost.rows(self.decoder(self.encoder(x)), x).unsqueeze(1)
         return paid / x[0].numel() if self.mean else paid
 
@@ -134,9 +135,11 @@ class EBGANEnergy(EnergyDiscrepancy):
         self.margin = margin
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"margin={self.margin:g}, {super().extra_repr()}"
 
     def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
+        """What the critic ascends, a scalar."""
         return -self.critic(p).mean() - F.relu(self.margin - self.critic(q)).mean()
 
     def diagnostics(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
@@ -190,13 +193,16 @@ class BEGANEnergy(EnergyDiscrepancy):
         self.register_buffer("k", torch.zeros(()))
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"gamma={self.gamma:g}, k_lr={self.k_lr:g}, {super().extra_repr()}"
 
     def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
+        """What the critic ascends, a scalar."""
         return self.k * self.critic(q).mean() - self.critic(p).mean()
 
     @torch.no_grad()
     def update_state(self, q: Tensor, p: Tensor) -> None:
+        """Moves k towards the balance of the two energies."""
         surplus = self.gamma * self.critic(p).mean() - self.critic(q).mean()
         self.k.add_(self.k_lr * surplus).clamp_(0, 1)
 

@@ -167,9 +167,11 @@ class FDivergence(Adversarial):
         self.row = ROWS[divergence] if isinstance(divergence, str) else divergence
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"{self.name}, {super().extra_repr()}"
 
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
+        """The mean of g_f(T) over q less the mean of the conjugate f* of it over p."""
         row = self.row
         if row.exponential:
             Tq, Tp = soft_clip(Tq), soft_clip(Tp)

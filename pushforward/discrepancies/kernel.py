@@ -55,22 +55,26 @@ class Radial(Kernel):
     peak: float  # the value at distance 0
 
     @abstractmethod
-    def forward(self, squares: Tensor) -> Tensor: ...
+    def forward(self, squares: Tensor) -> Tensor:
+        """The kernel of squared distances."""
 
     @abstractmethod
     def value_and_slope(self, squares: Tensor) -> tuple[Tensor, Tensor]:
         """The value and its derivative, without a graph: what the fast sum uses."""
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
+        """The kernel of every row of x with every row of y, (N, M)."""
         squares = squared_distances(x, y)
         if x is y:
             squares = squares * (1 - torch.eye(len(x)).to(x))
         return self(squares)
 
     def diagonal(self, x: Tensor) -> Tensor:
+        """The kernel of every row with itself, (N,)."""
         return x.new_full((len(x),), self.peak)
 
     def sum(self, x: Tensor, y: Tensor) -> Tensor:
+        """The sum of the kernel over all pairs of rows, a scalar."""
         return _RadialSum.apply(x, y, self)  # type: ignore[no-untyped-call]
 
 
@@ -96,12 +100,15 @@ class Polynomial(Kernel):
         self.degree = check_int("degree", degree, least=1)
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"degree={self.degree}"
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
+        """The kernel of every row of x with every row of y, (N, M)."""
         return torch.addmm(x.new_ones(()), x, y.T, alpha=1 / x.shape[1]) ** self.degree
 
     def diagonal(self, x: Tensor) -> Tensor:
+        """The kernel of every row with itself, (N,)."""
         return (x.square().mean(1) + 1) ** self.degree
 
 
@@ -130,12 +137,15 @@ class IMQ(Radial):
         self.peak = float(len(self.scales))
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"C={self.C:g}, scales={self.scales}"
 
     def forward(self, squares: Tensor) -> Tensor:
+        """The kernel of squared distances."""
         return sum((s * self.C / (s * self.C + squares) for s in self.scales), torch.zeros_like(squares))
 
     def value_and_slope(self, squares: Tensor) -> tuple[Tensor, Tensor]:
+        """The kernel of squared distances, and its derivative in them."""
         value, slope = torch.zeros_like(squares), torch.zeros_like(squares)
         term = torch.empty_like(squares)
         for C in (s * self.C for s in self.scales):
@@ -161,12 +171,15 @@ class GaussianKernel(Radial):
         self.peak = float(len(self.bandwidths))
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"bandwidths={self.bandwidths}"
 
     def forward(self, squares: Tensor) -> Tensor:
+        """The kernel of squared distances."""
         return sum(((-squares / (2 * h * h)).exp() for h in self.bandwidths), torch.zeros_like(squares))
 
     def value_and_slope(self, squares: Tensor) -> tuple[Tensor, Tensor]:
+        """The kernel of squared distances, and its derivative in them."""
         value, slope = torch.zeros_like(squares), torch.zeros_like(squares)
         term = torch.empty_like(squares)
         for rate in (1 / (2 * h * h) for h in self.bandwidths):
@@ -217,9 +230,11 @@ class MMD(Discrepancy):
         self.fast = fast
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"estimator={self.estimator!r}"
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """The squared MMD of two samples, a scalar."""
         with torch.autocast(q.device.type, enabled=False):  # bfloat16 distances are wrong by 100 %
             q, p = (all_gather(sample.flatten(1)) for sample in (q, p))
             q, p = (sample if sample.dtype == torch.float64 else sample.float() for sample in (q, p))

@@ -42,12 +42,15 @@ class SlicedWasserstein(Discrepancy):
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"directions={self.directions}"
 
     def update_state(self, q: Tensor, p: Tensor) -> None:
+        """Counts the updates, so that each draws its own directions."""
         self.step += 1
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
+        """The sliced Wasserstein distance of two samples, a scalar."""
         with torch.autocast(q.device.type, enabled=False):
             q, p = (all_gather(sample.flatten(1)) for sample in (q, p))
             q, p = (sample if sample.dtype == torch.float64 else sample.float() for sample in (q, p))

@@ -35,6 +35,7 @@ class Dirac(Distribution):
         self.center = center
 
     def rsample(self, noise: Noise) -> Tensor:
+        """The point itself."""
         return self.center
 
 
@@ -51,6 +52,7 @@ class Gaussian(Distribution):
         self.log_var = log_var
 
     def rsample(self, noise: Noise) -> Tensor:
+        """Mean plus deviation times standard normal noise."""
         return self.center + (self.log_var / 2).exp() * noise.normal(*self.center.shape).to(self.center)
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -72,6 +74,7 @@ class Uniform(Distribution):
         self.log_var = log_var
 
     def rsample(self, noise: Noise) -> Tensor:
+        """A draw between the two ends."""
         place = noise.uniform(*self.center.shape).to(self.center) - 0.5
         return self.center + math.sqrt(12) * (self.log_var / 2).exp() * place
 
@@ -91,9 +94,11 @@ class Implicit(Distribution):
 
     @property
     def center(self) -> Tensor:  # type: ignore[override]
+        """The encoder's output where its noise is zero."""
         return self._center()
 
     def rsample(self, noise: Noise) -> Tensor:
+        """The network's output for a draw of its noise."""
         return self.draw(noise)
 
 

@@ -23,7 +23,8 @@ class Encoder(nn.Module, ABC):
     """
 
     @abstractmethod
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution: ...
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        """The distribution of the code of every row of x."""
 
 
 class DeterministicEncoder(Encoder):
@@ -40,6 +41,7 @@ class DeterministicEncoder(Encoder):
         self.to_support = to_support
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Dirac:
+        """The distribution of the code of every row of x."""
         return Dirac(self.to_support(self.net(x)))
 
 
@@ -58,6 +60,7 @@ class GaussianEncoder(Encoder):
         self.bounds = bounds
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Gaussian:
+        """The distribution of the code of every row of x."""
         mean, log_var = self.net(x).chunk(2, dim=-1)
         return Gaussian(mean, log_var.clamp(*self.bounds))
 
@@ -81,6 +84,7 @@ class UniformEncoder(Encoder):
         self.bounds = bounds
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Uniform:
+        """The distribution of the code of every row of x."""
         mean, log_var = self.net(x).chunk(2, dim=-1)
         return Uniform(mean, log_var.clamp(*self.bounds))
 
@@ -115,6 +119,7 @@ class ImplicitEncoder(Encoder):
         self.to_support = to_support
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Implicit:
+        """The distribution of the code of every row of x."""
         trunk = self.net(x)
 
         def code(eta: Tensor) -> Tensor:
@@ -146,9 +151,11 @@ class NoisyInput(Encoder):
         self.truncated = truncated
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"std={self.std:g}, truncated={self.truncated}"
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        """The encoder's distribution of codes of rows with noise added."""
         if not self.training:
             return self.encoder(x, y)
 
@@ -176,6 +183,7 @@ class ConditionalEncoder(Encoder):
         self.beside = Conditional(nn.Identity(), classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        """The distribution of the code of every row of x."""
         return self.encoder(self.beside(x, y))
 
 

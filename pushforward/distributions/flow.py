@@ -69,6 +69,7 @@ class FlowPrior(Prior):
                 torch.nn.init.zeros_(value)
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return ", ".join(
             f"{name}={value}" for name, value in {"latent": self.latent_dim, **self.settings}.items()
         )
@@ -87,6 +88,7 @@ class FlowPrior(Prior):
 
     @torch.no_grad()
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """Draws n codes (n, L)."""
         inverse = self.flow().transform.inv
         parts = noise.normal(n, self.latent_dim).to(self.mean).split(BLOCK)
         return torch.cat([self.mean + inverse(part) @ self.root.T for part in parts])

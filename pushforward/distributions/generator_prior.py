@@ -32,14 +32,17 @@ class GeneratorPrior(Prior):
         self.base = base
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"latent_dim={self.latent_dim}"
 
     @property
     @torch.no_grad()
     def expected_sq_distance(self) -> float:
+        """The expected squared distance of two independent draws."""
         return 2 * float(self.draw(1000, Noise("spread")).var(0).sum())
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """Draws n codes (n, L)."""
         drawn: Tensor = self.net(self.base.draw(n, noise).to(self.device_buffer))
         return drawn
 

@@ -53,6 +53,7 @@ class Prior(nn.Module, ABC):
         """n draws, shape (n, L), of the classes ``y`` (n,) where the prior has any."""
 
     def forward(self, n: int, y: Tensor | None = None) -> Distribution:
+        """The distribution of n codes, given labels where it is conditional."""
         return Implicit(
             lambda noise: self.draw(n, noise, y).to(self.device_buffer),
             lambda: torch.zeros(n, self.latent_dim).to(self.device_buffer),
@@ -89,16 +90,20 @@ class NormalPrior(Prior):
         self.path = "spherical" if latent_dim >= 8 else "linear"  # few dimensions have no shell
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"latent_dim={self.latent_dim}, std={self.std:g}"
 
     @property
     def expected_sq_distance(self) -> float:
+        """The expected squared distance of two independent draws."""
         return 2 * self.latent_dim * self.std**2
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """Draws n codes (n, L)."""
         return self.std * noise.normal(n, self.latent_dim)
 
     def forward(self, n: int, y: Tensor | None = None) -> Gaussian:
+        """The distribution of n codes."""
         center = torch.zeros(n, self.latent_dim).to(self.device_buffer)
         return Gaussian(center, torch.full_like(center, 2 * math.log(self.std)))
 
@@ -113,16 +118,20 @@ class UniformPrior(Prior):
         self.std = std
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"latent_dim={self.latent_dim}, std={self.std:g}"
 
     @property
     def expected_sq_distance(self) -> float:
+        """The expected squared distance of two independent draws."""
         return 2 * self.latent_dim * self.std**2 / 3
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """Draws n codes (n, L)."""
         return self.std * (2 * noise.uniform(n, self.latent_dim) - 1)
 
     def to_support(self, codes: Tensor) -> Tensor:
+        """Codes moved into the box by tanh."""
         return self.std * codes.tanh()
 
 
@@ -140,16 +149,20 @@ class SpherePrior(Prior):
         self.std = std
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"latent_dim={self.latent_dim}, std={self.std:g}"
 
     @property
     def expected_sq_distance(self) -> float:
+        """The expected squared distance of two independent draws."""
         return 2 * self.std**2
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """Draws n codes (n, L)."""
         return self.std * F.normalize(noise.normal(n, self.latent_dim), dim=-1)
 
     def to_support(self, codes: Tensor) -> Tensor:
+        """Codes scaled to the sphere's radius."""
         return self.std * F.normalize(codes, dim=-1)
 
 
@@ -161,23 +174,29 @@ class OneHotPrior(Prior):
         self.classes = classes
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"classes={self.classes}"
 
     @property
     def expected_sq_distance(self) -> float:
+        """The expected squared distance of two independent draws."""
         return 2 * (1 - 1 / self.classes)
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """Draws n codes (n, L)."""
         return one_hot(some_class(n, noise, y, self.classes), self.classes)
 
     def to_support(self, codes: Tensor) -> Tensor:
+        """Codes moved onto the simplex by softmax."""
         return codes.softmax(dim=-1)
 
     def class_probabilities(self, codes: Tensor) -> Tensor:
+        """The codes themselves, which are probabilities."""
         return codes
 
     @property
     def continuous_dims(self) -> list[int]:
+        """The dimensions of a code that vary without steps."""
         return []
 
 
@@ -205,14 +224,17 @@ class MixturePrior(Prior):
             self.register_buffer(name, value)
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"latent_dim={self.latent_dim}, components={self.classes}"
 
     @property
     def expected_sq_distance(self) -> float:
+        """The expected squared distance of two independent draws."""
         second = self.factors.square().sum((1, 2)) + self.means.square().sum(1)
         return 2 * float(self.weights @ second - (self.weights @ self.means).square().sum())
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """Draws n codes (n, L)."""
         k = some_class(n, noise, y, self.classes, self.weights).to(self.means.device)
         standard = noise("place").normal(n, self.latent_dim).to(self.means)
         return self.means[k] + torch.einsum("nij,nj->ni", self.factors[k], standard)
@@ -259,15 +281,18 @@ class SwissRollPrior(Prior):
         self.thickness = thickness
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"classes={self.classes}, thickness={self.thickness:g}"
 
     @property
     def expected_sq_distance(self) -> float:
+        """The expected squared distance of two independent draws."""
         turn = 4 * math.pi
         mean = (12 / turn**2) ** 2 + (6 / turn) ** 2
         return 2 * (4.5 - mean + 2 * self.thickness**2)
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """Draws n codes (n, L)."""
         k = some_class(n, noise, y, self.classes).cpu()
         t = ((k + noise("along").uniform(n)) / self.classes).sqrt()
         angle = 4 * math.pi * t
@@ -302,9 +327,11 @@ class ProductPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
+        """The expected squared distance of two independent draws."""
         return sum(block.expected_sq_distance for _, block in self._named())
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """Draws n codes (n, L)."""
         ys = {self.asked: y}  # other blocks with classes are drawn whole
         drawn = [
             block.draw(n, noise(name), ys.get(name)).to(self.device_buffer) for name, block in self._named()
@@ -312,10 +339,12 @@ class ProductPrior(Prior):
         return torch.cat(drawn, dim=-1)
 
     def to_support(self, codes: Tensor) -> Tensor:
+        """Codes with each part moved to the support of its prior."""
         parts = self.split(codes)
         return torch.cat([block.to_support(parts[name]) for name, block in self._named()], dim=-1)
 
     def class_probabilities(self, codes: Tensor) -> Tensor | None:
+        """Those of the first part that has classes, or None."""
         parts = self.split(codes)
         found = (block.class_probabilities(parts[name]) for name, block in self._named())
         return next(
@@ -324,6 +353,7 @@ class ProductPrior(Prior):
 
     @property
     def continuous_dims(self) -> list[int]:
+        """The dimensions of a code that vary without steps."""
         found, start = [], 0
         for _, block in self._named():
             found += [start + place for place in block.continuous_dims]

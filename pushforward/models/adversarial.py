@@ -59,9 +59,11 @@ class AAE(AutoEncoder):
 
     @property
     def strength_option(self) -> str:
+        """The option that sets how strongly the encoder follows its critic."""
         return "encoder_lr"
 
     def comparisons(self) -> Sequence[Comparison]:
+        """Codes and draws of the prior, for which the encoder moves in a step of its own."""
         return [Comparison("discrepancy", self.pair, self.discrepancy, players=("encoder",))]
 
 
@@ -82,9 +84,11 @@ class LabelRegularisedAAE(AAE):
 
     @property
     def classes_are_labels(self) -> bool:
+        """True: a component of the prior is a class of the data."""
         return True
 
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
+        """Codes and draws of the prior, each beside its label."""
         if s.y is None:
             raise ConfigError("the critic of a label-regularised AAE needs labels, and the data have none")
         label = one_hot(s.y, self.classes, unknown=True).to(s.Ex)
@@ -113,6 +117,7 @@ class SemiSupervisedAAE(AAE):
         return {"labels": -likelihood.clamp_min(1e-30).log().mean()}
 
     def players(self) -> Iterator[Player]:
+        """The players of the adversarial auto-encoder, and one that learns the known labels."""
         yield from super().players()
         yield Player("labels", self.labels, tuple(self.encoder.parameters()), labelled=True)
 
@@ -128,9 +133,11 @@ class ReductionAAE(SemiSupervisedAAE):
     decoder: ClusterHeads
 
     def reconstruction_terms(self, s: Square) -> Terms:
+        """The reconstruction error, and the penalty of heads that are too near."""
         return super().reconstruction_terms(s) | {"heads": self.decoder.crowding()}
 
     def view(self, codes: Tensor) -> Tensor:
+        """The points W y + z that codes stand for."""
         return self.decoder.point(codes)
 
 
@@ -168,6 +175,7 @@ class ClusterHeads(nn.Module):
         self.heads = nn.Parameter(head_distance * spaced(classes, latent_dim))
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"classes={len(self.heads)}, head_distance={self.head_distance:g}"
 
     def point(self, codes: Tensor) -> Tensor:
@@ -180,6 +188,7 @@ class ClusterHeads(nn.Module):
         return (self.head_distance - nn.functional.pdist(self.heads)).relu().sum()
 
     def forward(self, codes: Tensor) -> Tensor:
+        """The decoder's output for the points of codes."""
         return self.net(self.point(codes))
 
 

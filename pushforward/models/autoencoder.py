@@ -66,9 +66,11 @@ class AutoEncoder(Model):
         return s.GEx
 
     def pair(self, s: Square) -> tuple[Any, Any]:
+        """What is compared: codes and draws of the prior."""
         return s.Ex, s.z
 
     def reconstruction_terms(self, s: Square) -> Terms:
+        """The reconstruction error by name."""
         shown = self.augmented(s)
         return {"reconstruction": self.cost(self.reconstruction(shown), shown.x)}
 
@@ -119,13 +121,16 @@ class WAE(AutoEncoder):
         self.weight = weight if isinstance(weight, Weight) else Weight(weight)
 
     def comparisons(self) -> Sequence[Comparison]:
+        """Codes and draws of the prior, by a weighted discrepancy."""
         return [Comparison("discrepancy", self.pair, self.discrepancy, self.weight)]
 
     @property
     def discrepancy_weight(self) -> float | None:
+        """The weight of the discrepancy, None where none is set."""
         return float(self.weight)
 
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:
+        """Lets the weight adapt after a step."""
         super().update_state(s, step, lr_factor)
         self.weight.update_state(s, step, lr_factor)
 
@@ -165,10 +170,12 @@ class VAE(WAE):
         super().__init__(prior, decoder, encoder, KL(free), cost, weight, augment=augment)
 
     def pair(self, s: Square) -> tuple[Any, Any]:
+        """The distribution of each code, and the prior."""
         return s.q, s.p
 
     @property
     def is_elbo(self) -> bool:
+        """Whether the loss is the negative evidence lower bound."""
         assert isinstance(self.discrepancy, KL)
         return self.cost.likelihood and float(self.weight) == 1 and not self.discrepancy.free
 

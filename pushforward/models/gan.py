@@ -58,6 +58,7 @@ class GAN(Model):
         self.cost = SquaredError()  # what the decoder makes stands for itself
 
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
+        """Samples and data."""
         return s.Gz, s.x
 
 
@@ -96,6 +97,7 @@ class CodePosterior(nn.Module):
         self.std = std
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"blocks={list(self.blocks)}, std={self.std}"
 
     @staticmethod
@@ -184,6 +186,7 @@ class InfoGAN(GAN):
         self.weight = weight
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"weight={self.weight:g}"
 
     def regularisers(self, s: Square) -> Terms:
@@ -192,10 +195,12 @@ class InfoGAN(GAN):
         return {f"code_{name}": -self.weight * value.mean() for name, value in likelihood.items()}
 
     def formula(self, s: Square) -> Terms:
+        """The discrepancy, and the weighted bound on the mutual information of codes and samples."""
         with once(self.code_posterior.trunk):
             return super().formula(s)
 
     def critic_loss(self, comparison: Comparison, s: Square) -> Terms:
+        """The loss of the critic, and that of the codes' posterior."""
         with once(self.code_posterior.trunk):
             return super().critic_loss(comparison, s) | self.regularisers(s)
 
@@ -210,6 +215,7 @@ class InfoGAN(GAN):
         return found
 
     def class_probabilities(self, x: Tensor) -> Tensor | None:
+        """Probabilities (N, K) of the categorical code, given data; None without one."""
         return self.code_posterior.class_probabilities(x)
 
 

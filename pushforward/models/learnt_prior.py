@@ -58,9 +58,11 @@ class LearntPriorAE(AutoEncoder):
         self.discrepancy: Discrepancy = discrepancy
 
     def pair(self, s: Square) -> tuple[Any, Any]:
+        """Draws of the learnt prior, and codes."""
         return s.z, s.eval_codes
 
     def comparisons(self) -> Sequence[Comparison]:
+        """Draws of the learnt prior and codes, for which the prior alone moves."""
         return [Comparison("discrepancy", self.pair, self.discrepancy, players=("prior",))]
 
 
@@ -119,14 +121,17 @@ class ARAE(WAE):
         self.latent_noise_decay = latent_noise_decay
 
     def pair(self, s: Square) -> tuple[Any, Any]:
+        """Draws of the learnt prior, and codes."""
         return s.z, s.Ex
 
     def comparisons(self) -> Sequence[Comparison]:
+        """Draws of the learnt prior and codes, for which the encoder moves too."""
         return [
             Comparison("discrepancy", self.pair, self.discrepancy, self.weight, players=("model", "prior"))
         ]
 
     def reconstruction(self, s: Square) -> Any:
+        """The decoded codes that the reconstruction error compares with the data."""
         return self.generate(self.noisy(s), s.y)
 
     def noisy(self, s: Square) -> Tensor:
@@ -136,6 +141,7 @@ class ARAE(WAE):
         return s.Ex + self.latent_noise * s.noise("code").normal(*s.Ex.shape).to(s.Ex)
 
     def diagnostics(self, s: Square) -> Terms:
+        """The diagnostics of any model, and those of this one."""
         return super().diagnostics(s) | {
             "prior_norm": s.z.norm(dim=1).mean(),
             "code_norm": s.Ex.norm(dim=1).mean(),
@@ -143,6 +149,7 @@ class ARAE(WAE):
 
     @torch.no_grad()
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:
+        """Lowers the noise on codes after a step."""
         super().update_state(s, step, lr_factor)
         if (step + 1) % 100 == 0:
             self.latent_noise.mul_(self.latent_noise_decay)

@@ -63,6 +63,7 @@ class TransferAE(WAE):
         self.style_weight = style_weight
 
     def comparisons(self) -> Sequence[Comparison]:
+        """Codes with the prior, and codes of one style with those of the other."""
         return [*super().comparisons(), Comparison("style", self.style_pair, self.styles, self.style_weight)]
 
     def style_pair(self, s: Square) -> tuple[Tensor, Tensor] | None:

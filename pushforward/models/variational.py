@@ -68,9 +68,11 @@ class InfoVAE(WAE):
         self.kl = KL()
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"alpha={self.alpha:g}"
 
     def comparisons(self) -> Sequence[Comparison]:
+        """The KL divergence of single codes and the discrepancy of all codes."""
         both = super().comparisons()
         if self.alpha == 1:
             return both
@@ -78,6 +80,7 @@ class InfoVAE(WAE):
 
     @property
     def is_elbo(self) -> bool:
+        """Whether the loss is the negative evidence lower bound."""
         return self.cost.likelihood and self.alpha == 0 and float(self.weight) == 0
 
 
@@ -129,9 +132,11 @@ class RandomWAE(WAE):
         self.variance_weight = variance_weight
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"variance_weight={self.variance_weight:g}, variance_penalty={self.variance_penalty}"
 
     def regularisers(self, s: Square) -> Terms:
+        """The penalty that keeps the encoder's variance from collapsing."""
         log_var = getattr(s.q, "log_var", None)
         if log_var is None:
             raise ConfigError(f"a random encoder with variances is needed, got {type(s.q).__name__} codes")
@@ -185,6 +190,7 @@ class AVB(WAE):
         self.adaptive_contrast = adaptive_contrast
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"adaptive_contrast={self.adaptive_contrast}"
 
     def reference(self, s: Square) -> Gaussian:
@@ -194,20 +200,24 @@ class AVB(WAE):
         return r
 
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
+        """Data beside their codes, and the same data beside draws of the prior."""
         r, noise = self.reference(s), s.noise("contrast").normal(*s.Ex.shape).to(s.Ex)
         codes = (s.Ex - r.center) * (-r.log_var / 2).exp(), noise
         made, given = (torch.cat([s.x.flatten(1), z], dim=1) for z in codes)
         return made, given
 
     def regularisers(self, s: Square) -> Terms:
+        """The contrast of adaptive contrast, where it is on."""
         r, p = self.reference(s), s.p
         assert isinstance(p, Gaussian)
         return {"contrast": (r.log_prob(s.Ex) - p.log_prob(s.Ex)).mean()}
 
     @property
     def estimates_elbo(self) -> bool:
+        """Whether the loss estimates the negative evidence lower bound."""
         return self.cost.likelihood
 
     @property
     def discrepancy_weight(self) -> None:
+        """The weight of the discrepancy, None where none is set."""
         return None

@@ -27,6 +27,7 @@ class Weight(nn.Module):
         self.register_buffer("log_value", torch.tensor(value, dtype=torch.float64).log())
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"{float(self):g}"
 
     def __float__(self) -> float:
@@ -58,6 +59,7 @@ class WarmUp(Weight):
         self.log_value.fill_(-math.inf)
 
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:
+        """Raises the weight towards its final value."""
         share = min(1.0, (step + 1) / self.steps)
         self.log_value.copy_(torch.tensor(self.value * share, dtype=torch.float64).log())
 
@@ -116,10 +118,12 @@ class AutoWeight(Weight):
         self.expected_sq_distance = null_deviation(self.gauge, prior, batch_size)
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"auto, now {float(self):g}"
 
     @torch.no_grad()
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:
+        """Raises or lowers the weight by how far the discrepancy is from its tolerance."""
         if step % self.every:
             return
         gap = self.gauge(s.eval_codes, s.fresh_prior).double() / self.expected_sq_distance

@@ -23,6 +23,7 @@ class NormFirst(nn.Module):
         self.norm = nn.BatchNorm1d(columns)
 
     def forward(self, rows: Tensor) -> Tensor:
+        """The rows after normalisation and the inner network."""
         return torch.cat([self.norm(rows[:, : self.columns]), rows[:, self.columns :]], dim=1)
 
 
@@ -38,6 +39,7 @@ class Concatenated(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
+        """The input beside what the inner network makes of it."""
         return torch.cat([x.flatten(1), self.net(x)], dim=1)
 
 
@@ -49,5 +51,6 @@ class Gate(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """The input where it passes the gate."""
         a, b = x.chunk(2, dim=1)
         return a.sigmoid() * b.tanh()

@@ -44,9 +44,11 @@ class Conditional(nn.Module):
         self.classes = classes
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"classes={self.classes}"
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The network's output for x and labels y (N,); -1 stands for an unknown label."""
         if y is None or len(y) != len(x):
             found = "none" if y is None else f"{len(y)}"
             raise DataError(f"this model is told labels: {len(x)} are needed (-1 for unknown), got {found}")

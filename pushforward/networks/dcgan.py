@@ -51,6 +51,7 @@ class Down(nn.Module):
         self.kernel = kernel
 
     def forward(self, x: Tensor) -> Tensor:
+        """The features at half the size."""
         pads = []
         for length in (x.shape[-1], x.shape[-2]):  # F.pad counts from the last dimension
             total = max((-(-length // 2) - 1) * 2 + self.kernel - length, 0)
@@ -69,6 +70,7 @@ class Up(nn.Module):
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
+        """The features at twice the size."""
         x = self.conv(x)
         top, left = ((have - want) // 2 for have, want in zip(x.shape[-2:], self.size, strict=True))
         return x[..., top : top + self.size[0], left : left + self.size[1]]

@@ -35,6 +35,7 @@ class Mixing(nn.Module):
         self.basis = mlp(noise, basis, [64, 64], norm=None, activation=nn.ELU)
 
     def forward(self, rows: Tensor) -> Tensor:
+        """The rows beside statistics of their neighbours in the batch."""
         mean, factors, eta = rows.split(
             [self.latent_dim, self.latent_dim * self.count, self.latent_dim * self.noise], dim=1
         )
@@ -59,4 +60,5 @@ class Squares(nn.Module):
         self.columns = columns
 
     def forward(self, rows: Tensor) -> Tensor:
+        """The rows beside their squares."""
         return self.net(torch.cat([rows, rows[:, -self.columns :].square()], dim=1))

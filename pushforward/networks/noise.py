@@ -20,7 +20,9 @@ class GaussianNoise(nn.Module):
         self.std = std
 
     def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
         return f"std={self.std:g}"
 
     def forward(self, x: Tensor) -> Tensor:
+        """The input with Gaussian noise added in training."""
         return x + self.std * torch.randn_like(x) if self.training and self.std else x

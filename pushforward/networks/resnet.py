@@ -52,6 +52,7 @@ class Bottleneck(nn.Module):
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The output of the block for x (N, C, H, W)."""
         h = self.first(x)
         if self.size is not None:
             h, x = (F.interpolate(part, size=self.size, mode="nearest") for part in (h, x))

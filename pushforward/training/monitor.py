@@ -64,6 +64,7 @@ class SamplesMonitor:
         return {"spread": (made / given.clamp_min(1e-12)).sqrt().item()}
 
     def warnings(self, diagnostics: dict[str, float], done: float) -> list[str]:
+        """What is wrong with samples, given the diagnostics and the share of training that is done."""
         if not diagnostics or self.batch_size < FEW or done < PATIENCE or "collapsed" in self.warned:
             return []
         if diagnostics["spread"] >= COLLAPSED:

@@ -33,7 +33,8 @@ PATIENCE = 300.0  # seconds after which a checkpoint is written anyway
 class Show(Protocol):
     """What a session tells whoever watches."""
 
-    def __call__(self, done: int, total: int, words: str = "") -> None: ...
+    def __call__(self, done: int, total: int, words: str = "") -> None:
+        """Shows that ``done`` of ``total`` steps are done."""
 
     def say(self, line: str) -> None:
         """A line that stays."""

@@ -66,6 +66,7 @@ def test_it_opens_again_with_its_vocabulary(styled):
     assert list((styled.path / "samples").glob("*.txt"))
 
 
+@pytest.mark.slow
 def test_it_is_evaluated_next_to_copying(styled):
     found = styled.evaluate(n_samples=200)
     text, moved = found["text"], found["transfer"]
@@ -82,8 +83,10 @@ def test_it_is_evaluated_next_to_copying(styled):
     assert found["features"]["name"] == "words"
 
 
-def test_the_report_shows_lines(styled):
-    page = styled.report().read_text()
+@pytest.mark.slow
+def test_the_report_shows_lines(styled, rendering):
+    with rendering():
+        page = styled.report().read_text()
     line = styled.lines(styled.sample(1))[0]
     assert line in page
     assert "held-out lines, each with its reconstruction" in page

@@ -191,7 +191,7 @@ def samples(n: int = 200, shift: float = 0.0) -> tuple[torch.Tensor, torch.Tenso
     return torch.randn(n, *SHAPE) + shift, torch.randn(n, *SHAPE)
 
 
-def value(discrepancy: Discrepancy, q: torch.Tensor, p: torch.Tensor, steps: int = 150) -> float:
+def value(discrepancy: Discrepancy, q: torch.Tensor, p: torch.Tensor, steps: int = 75) -> float:
     """The value after a critic, if there is one, has climbed its bound on other samples of both laws."""
     parameters = list(discrepancy.parameters())
     if parameters:
