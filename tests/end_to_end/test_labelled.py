@@ -15,7 +15,7 @@ from pushforward.recipes import RECIPES
 from pushforward.rng import Noise
 from pushforward.runs.results import read_results
 
-CONDITIONAL = ["wae-mmd", "wae-gan", "wae-random", "vae", "beta-vae", "info-vae", "ae", "aae"]
+CONDITIONAL = ["wae", "wae-mmd", "wae-gan", "wae-random", "vae", "beta-vae", "info-vae", "ae", "aae"]
 ADVERSARIAL = [
     "aae-label-regularised",
     "aae-supervised",
