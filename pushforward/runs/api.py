@@ -9,7 +9,7 @@ import platform
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from pushforward.recipes import RECIPES, Setup
 from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import Bar, bar
 from pushforward.rng import Noise
+from pushforward.runs.budget import Budget
 from pushforward.runs.directory import SCHEMA, claim, continued, probe, read_config, read_words
 from pushforward.runs.run import Run
 from pushforward.runs.trained_model import reopened
@@ -36,29 +37,6 @@ from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
 from pushforward.training.trainer import Trainer, measure_speed
 from pushforward.utils import eval_mode
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long to train: one of steps, epochs and minutes; none means the recipe's own.
-
-    Raises:
-        ConfigError: If more than one is given, or one is not above 0.
-    """
-
-    steps: int | None = None
-    epochs: float | None = None
-    minutes: float | None = None
-
-    def __post_init__(self) -> None:
-        given = {name: value for name, value in asdict(self).items() if value is not None}
-        if len(given) > 1:
-            raise ConfigError(f"expected one budget, got {' and '.join(given)}")
-        if self.steps is not None:
-            check_int("steps", self.steps, least=1)
-        for name, value in given.items():
-            if not (math.isfinite(value) and value > 0):
-                raise ConfigError(f"{name} must be above 0, got {value}")
 
 
 def train(
