@@ -80,8 +80,9 @@ class JensenShannon(Adversarial):
         >>> import math, torch
         >>> undecided = JensenShannon(nn.Linear(2, 1).requires_grad_(False))
         >>> _ = undecided.critic.weight.zero_(), undecided.critic.bias.zero_()
-        >>> bool(undecided.critic_objective(torch.ones(3, 2), torch.zeros(3,
-        2)).isclose(torch.tensor(-math.log(4)))) True
+        >>> value = undecided.critic_objective(torch.ones(3, 2), torch.zeros(3, 2))
+        >>> bool(value.isclose(torch.tensor(-math.log(4))))
+        True
     """
 
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
@@ -114,8 +115,9 @@ class LeastSquares(Adversarial):
         >>> import torch
         >>> home = LeastSquares(nn.Linear(2, 1).requires_grad_(False), (-1, 1, 0))
         >>> _ = home.critic.weight.zero_(), home.critic.bias.zero_()
-        >>> home.critic_objective(torch.ones(3, 2), torch.ones(3, 2)), home(torch.ones(3, 2), torch.ones(3,
-        2)) (tensor(-1.), tensor(0.))
+        >>> x = torch.ones(3, 2)
+        >>> home.critic_objective(x, x), home(x, x)
+        (tensor(-1.), tensor(0.))
     """
 
     def __init__(

@@ -67,7 +67,7 @@ UP, DOWN = 0.01, 0.002
 
 
 @pytest.mark.parametrize(
-    ("average", "longer", "pace", "step"),
+    ("average", "longer", "lr_factor", "step"),
     [
         (2.65, 2.65, 1.0, UP * 0.4),  # at full rate the tolerance is nine quarters of a deviation of chance
         (9.0, 9.0, 1.0, UP),

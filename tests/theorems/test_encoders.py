@@ -179,7 +179,7 @@ def test_codes_live_where_the_prior_lives(make):
 
 
 @pytest.mark.parametrize("make", [NormalPrior, UniformPrior, SpherePrior])
-@pytest.mark.parametrize(("latent", "sigma"), [(0, 1.0), (2, 0.0), (2, -1.0)])
+@pytest.mark.parametrize(("latent_dim", "sigma"), [(0, 1.0), (2, 0.0), (2, -1.0)])
 def test_impossible_priors(make, latent_dim, sigma):
     """A prior of no dimension or no width is refused."""
     with pytest.raises(ConfigError):

@@ -78,7 +78,7 @@ def test_binary_targets_are_the_exchange_of_roles():
 # ------------------------------------------------------------------------------------ saturation
 
 
-@pytest.mark.parametrize(("exchange", "slope"), [(False, -4.5398e-5), (True, -0.99995460)])
+@pytest.mark.parametrize(("non_saturating", "slope"), [(False, -4.5398e-5), (True, -0.99995460)])
 def test_the_exchange_of_roles_keeps_a_slope(non_saturating, slope):
     """d/da at the logit a = -10: -σ(a) min-max, -(1 - σ(a)) exchanged (T7)."""
     discrepancy = JensenShannon(nn.Identity(), non_saturating)

@@ -90,7 +90,7 @@ def test_expected_imq_kernel(d, distance2, variance):
 
 
 @pytest.mark.parametrize("d", [2, 8, 64])
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("distribution", LAWS)
 def test_table_of_mmd(distribution, d):
     """T20: the table of seven-scale MMD² to N(0, I_d), from the integral of T19."""
     variance, squared, printed = LAWS[distribution]
@@ -99,7 +99,7 @@ def test_table_of_mmd(distribution, d):
 
 
 @pytest.mark.parametrize("d", [2, 8, 64])
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("distribution", LAWS)
 def test_table_of_mmd_by_the_library_s_kernel(distribution, d):
     """T20: the same table from the library's kernel, told the prior's spread, and the law of r²."""
     assert NormalPrior(d).expected_sq_distance == 2 * d
@@ -107,7 +107,7 @@ def test_table_of_mmd_by_the_library_s_kernel(distribution, d):
 
 
 @pytest.mark.parametrize("d", [2, 8, 64])
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("distribution", LAWS)
 def test_table_of_mmd_by_samples(distribution, d):
     """T20: the library's U-statistic on samples meets the table within 4 standard errors."""
     variance, squared, printed = LAWS[distribution]

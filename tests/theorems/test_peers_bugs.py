@@ -104,7 +104,7 @@ class MeanOfScales(IMQ):
         return super().forward(squares) / len(self.scales)
 
 
-@pytest.mark.parametrize("law", ["N(0, 2I)", "point mass at 0"])
+@pytest.mark.parametrize("distribution", ["N(0, 2I)", "point mass at 0"])
 @pytest.mark.parametrize(
     "mutant",
     [
