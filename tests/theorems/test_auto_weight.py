@@ -54,7 +54,7 @@ def test_one_result_from_a_tenth_to_a_thousand():
 
 def batch(made):
     """A square of which only the codes matter."""
-    return SimpleNamespace(Ex=made, eval_codes=made, z=torch.randn(64, 2), fresh=torch.randn(64, 2))
+    return SimpleNamespace(Ex=made, eval_codes=made, z=torch.randn(64, 2), fresh_prior=torch.randn(64, 2))
 
 
 def settled(weight, made, steps):
