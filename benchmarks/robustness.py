@@ -24,7 +24,7 @@ from torch import nn
 import pushforward as pf
 from pushforward.errors import DivergedError
 from pushforward.evaluation.table import extractor
-from pushforward.networks import Gate, conv_decoder, conv_encoder, mlp, resnet_critic, resnet_generator
+from pushforward.networks import GatedTanh, conv_decoder, conv_encoder, mlp, resnet_critic, resnet_generator
 from pushforward.networks.architectures import Shape, leaky
 from pushforward.networks.dcgan import halvings
 from pushforward.rng import Noise
@@ -77,8 +77,8 @@ def bare(scale: Scale, shape: Shape, norm: str | None) -> tuple[nn.Module, nn.Mo
 def gated(scale: Scale, shape: Shape, norm: str | None) -> tuple[nn.Module, nn.Module]:
     """Multiplicative activations."""
     return (
-        conv_decoder(LATENT, shape, scale.channels[::-1], 5, last=False, activation=Gate, gated=True),
-        conv_encoder(shape, 1, scale.channels, 5, norm=norm, activation=Gate, gated=True),
+        conv_decoder(LATENT, shape, scale.channels[::-1], 5, last=False, activation=GatedTanh, gated=True),
+        conv_encoder(shape, 1, scale.channels, 5, norm=norm, activation=GatedTanh, gated=True),
     )
 
 

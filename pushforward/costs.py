@@ -1,4 +1,4 @@
-r"""What is compared sample by sample: the price of putting ``made`` in the place of ``given``.
+r"""Costs: comparisons of made and given rows, one by one.
 
 A cost sums over the features of a row and averages over the batch. It also says what a
 decoder's output *stands for* (:meth:`Cost.point`): the data themselves for most costs, the
@@ -21,7 +21,7 @@ from pushforward.errors import ConfigError
 
 
 class Cost(nn.Module, ABC):
-    """A price for every row, ``cost.rows(made, given)``, and its mean, ``cost(made, given)``.
+    """The cost of every row, ``cost.rows(made, given)``, and its mean, ``cost(made, given)``.
 
     Shapes: ``made`` and ``given`` (N, \\*), rows (N,), the mean ().
     """
@@ -38,7 +38,7 @@ class Cost(nn.Module, ABC):
         return self.rows(made, given).mean()
 
     def point(self, made: Tensor) -> Tensor:
-        """The data that a decoder's output stands for."""
+        """Maps a decoder's output to data."""
         return made
 
 
@@ -71,7 +71,7 @@ class L1(Cost):
 
 
 class Bernoulli(Cost):
-    r"""The negative log-likelihood of pixels in [0, 1] under a Bernoulli law, in nats.
+    r"""The negative log-likelihood of pixels in [0, 1] under a Bernoulli distribution, in nats.
 
     .. math:: -\log p(x \mid z) = \sum_j \mathrm{softplus}(l_j) - x_j l_j
 
@@ -143,12 +143,12 @@ class GaussianLikelihood(Cost):
 
 
 class Tokens(Cost):
-    r"""The negative log-likelihood of lines under the law that a decoder makes, in nats.
+    r"""The negative log-likelihood of lines under the decoder's distribution, in nats.
 
     .. math:: -\log p(x \mid z) = -\sum_t \log p(x_t \mid x_{<t}, z)
 
-    Made are laws of lines (:class:`~pushforward.text.distribution.TokenDistribution`), given are tokens (N,
-    T); padding costs nothing. What such a law stands for is the line that is most likely token by token.
+    Made are distributions of lines (:class:`~pushforward.text.distribution.TokenDistribution`), given are
+    tokens (N, T); padding costs nothing. Their point is the line that is most likely token by token.
     """
 
     likelihood = True
@@ -167,19 +167,19 @@ class Tokens(Cost):
 
 
 class KL(nn.Module):
-    r"""The divergence of each code's own law from the prior, averaged over the batch, in nats.
+    r"""The divergence of each code's distribution from the prior, averaged over the batch, in nats.
 
     .. math:: \mathrm{KL}(q \,\|\, p) = \tfrac12 \sum_j \frac{\sigma_j^2 + (\mu_j - m_j)^2}{s_j^2}
         - 1 - \log \frac{\sigma_j^2}{s_j^2}
 
-    It stands where a discrepancy stands but compares *distributions*, code by code, and so is
+    It takes the place of a discrepancy but compares *distributions*, code by code, and so is
     a cost: :math:`E_x\,\mathrm{KL}(q(Z \mid x), p) = \mathrm{KL}(Q_Z, p) + I(X; Z)`.
 
     With ``free`` above 0 the mean over a batch counts each dimension as at least so many nats,
     :math:`\sum_j \max(E_x \mathrm{KL}_j, f)`: up to there information costs nothing.
 
     Arguments:
-        free: Nats f of each dimension that are free.
+        free: Free nats f of each dimension.
 
     References:
         | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), appendix B

@@ -3,7 +3,7 @@
 A discrepancy that is not a mean over samples (MMD, any moment or order of the batch) must see
 the whole batch: averaged over processes that each saw a part, it is another objective, with
 more noise and a gradient that is off by tens of percent. Every such discrepancy therefore
-passes its samples through :func:`all_gather`, and nothing else in the house knows about processes.
+passes its samples through :func:`all_gather`, and nothing else in the package knows about processes.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Noise:
     """The random numbers of one place; asking again gives the same numbers.
 
     Arguments:
-        key: The run's seed, then where the numbers are used: step, turn, stream.
+        key: The run's seed, then where the numbers are used: step, update, stream.
         start: Index of the first row, for work done in chunks or shared by processes.
 
     Example:

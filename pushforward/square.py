@@ -1,14 +1,14 @@
-"""The square: the six things one batch can become, drawn only when asked for.
+"""The square: the six samples that a batch gives rise to, each computed on first use.
 
 .. code-block:: text
 
                   X                 Z
        given      x                 z               the data, the prior
-       made       Gz  = G(z)        Ex  = E(x)      what the networks make
-       back       GEx = G(E(x))     EGz = E(G(z))   what returns
+       made       Gz  = G(z)        Ex  = E(x)      outputs of the networks
+       back       GEx = G(E(x))     EGz = E(G(z))   reconstructions
 
-``Gz`` and ``GEx`` are the decoder's outputs; what they stand for in data space is the cost's
-to say (:meth:`~pushforward.costs.Cost.point`).
+``Gz`` and ``GEx`` are the decoder's outputs; the cost maps them to
+data (:meth:`~pushforward.costs.Cost.point`).
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Networks(Protocol):
 
 
 class Square:
-    """One batch and everything a model may make of it, each thing made once.
+    """One batch and what a model computes from it, each once.
 
     Arguments:
-        model: Whose prior, encoder and decoder are used.
+        model: The model whose prior, encoder and decoder are used.
         x: Given data, shape (N, \\*).
-        noise: Where every random number of this square comes from.
+        noise: The source of every random number of this square.
         y: Labels, shape (N,), or None; -1 is "unknown".
-        paired: Rows that say the same under the other of two labels, (N, \\*), or None; -1 where none is
+        paired: Counterparts of the rows under the other of two labels, (N, \\*), or None; -1 where none is
             known.
     """
 
@@ -57,12 +57,12 @@ class Square:
 
     @lazy
     def p(self) -> Distribution:
-        """The prior's law of N rows."""
+        """The prior of N rows."""
         return self.model.prior(len(self.x))
 
     @lazy
     def q(self) -> Distribution:
-        """The encoder's law of the code of every row of ``x``."""
+        """The encoder's distribution of the code of every row of ``x``."""
         return self.model.encoder(self.x, self.y)
 
     @lazy
@@ -77,12 +77,12 @@ class Square:
 
     @lazy
     def moments(self) -> Gaussian:
-        """The Gaussian with the moments of every row's code, which no gradient moves."""
+        """The Gaussian with the moments of every row's code, without gradient."""
         return moments(self.q, self.noise("encoder"))
 
     @lazy
     def eval_codes(self) -> Tensor:
-        """Made codes, (N, L), as they will be after training: BatchNorm uses its running statistics.
+        """Made codes, (N, L), of the encoder in evaluation mode: BatchNorm uses its running statistics.
 
         In training BatchNorm gives every batch the same moments, so that its rows are not
         independent and their discrepancy from the prior reads too small, even below 0.
@@ -92,7 +92,7 @@ class Square:
 
     @lazy
     def fresh_prior(self) -> Tensor:
-        """Given codes, (N, L), that no step has been fitted to: what judges of codes compare with."""
+        """Further draws of the prior, (N, L), that no loss has seen, for diagnostics of codes."""
         return self.p.rsample(self.noise("fresh"))
 
     @lazy

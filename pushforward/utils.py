@@ -48,5 +48,5 @@ def eval_mode(module: M) -> Iterator[M]:
     try:
         yield module
     finally:
-        for part in training:  # not module.train(): parts that were at rest before stay so
+        for part in training:  # not module.train(): parts that were in evaluation mode before stay so
             part.training = True

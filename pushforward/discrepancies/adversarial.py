@@ -1,4 +1,4 @@
-"""Discrepancies learnt by a critic: each is a bound that the critic climbs and the model descends."""
+"""Adversarial discrepancies: each is a bound that a critic ascends and the model descends."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Adversarial(CriticDiscrepancy):
 
     The critic ascends :math:`B_T(Q, P)`. The model descends it or, with the roles exchanged,
     descends :math:`-B_T(P, Q)`: the *non-saturating* form, which has the same equilibrium and
-    keeps a slope where the critic is sure. Both keep the term of the given sample, because
+    keeps a gradient where the critic is confident. Both keep the term of the given sample, because
     that, too, may come out of a network.
 
     Arguments:
         critic: Maps (N, \*) to (N, 1) or (N,), unbounded.
-        non_saturating: Whether the model plays with the roles exchanged.
+        non_saturating: Whether the model descends the non-saturating form.
         n_critic: Updates of the critic for each update of the model.
-        constraint: What keeps the critic in bounds: a gradient penalty, clipping.
+        constraint: A gradient penalty or clipping.
 
     Raises:
         ConfigError: If ``n_critic`` is below 1, or the constraint cannot be put on this critic.
@@ -62,7 +62,7 @@ class Adversarial(CriticDiscrepancy):
 
 
 class JensenShannon(Adversarial):
-    r"""The game of GAN, AAE and WAE-GAN.
+    r"""The discrepancy of GAN, AAE and WAE-GAN.
 
     .. math:: B_T(Q, P) = E_P \log \sigma(T) + E_Q \log(1 - \sigma(T))
         \;\le\; 2\,\mathrm{JS}(Q, P) - \log 4
@@ -91,21 +91,21 @@ class JensenShannon(Adversarial):
 
 
 class LeastSquares(Adversarial):
-    r"""The game of LSGAN: the critic's values are pulled to a on what is made and to b on what is given.
+    r"""The discrepancy of LSGAN: the critic regresses made rows to a and given rows to b.
 
     .. math:: B_T(Q, P) = -\tfrac12 E_P (T - b)^2 - \tfrac12 E_Q (T - a)^2
 
-    The model pulls its own values to c; with :math:`b - c = 1, b - a = 2` and the best critic
+    The model regresses its own values to c; with :math:`b - c = 1, b - a = 2` and the best critic
     :math:`T = (b p + a q) / (p + q)` it descends half of :math:`\int (2q - (p + q))^2 / (p + q)`, Pearson's
     :math:`\chi^2`. Where the given sample comes out of a network too, that pulls to the mirror image
-    :math:`a + b - c`. Not exchanged, the model descends the bound itself.
+    :math:`a + b - c`. In the saturating form the model descends the bound itself.
 
     Arguments:
         critic: Maps (N, \*) to (N, 1) or (N,), unbounded.
         targets: The numbers (a, b, c): (0, 1, 1), or (-1, 1, 0) for Pearson's.
-        non_saturating: Whether the model pulls to c; else it descends the bound.
+        non_saturating: Whether the model regresses to c; else it descends the bound.
         n_critic: Updates of the critic for each update of the model.
-        constraint: What keeps the critic in bounds.
+        constraint: A gradient penalty or clipping.
 
     References:
         | Least Squares Generative Adversarial Networks (Mao et al., 2017), equations 2, 8 and 9
@@ -161,7 +161,8 @@ class Wasserstein(Adversarial):
 
     Arguments:
         critic: Maps (N, \*) to (N, 1) or (N,), unbounded.
-        constraint: What keeps the critic in bounds; None if its layers do, as spectral normalisation.
+        constraint: A gradient penalty or clipping; None if the critic's layers do it, as spectral
+            normalisation.
         n_critic: Updates of the critic for each update of the model.
 
     References:
@@ -178,7 +179,7 @@ class Wasserstein(Adversarial):
 
 
 class Hinge(Adversarial):
-    r"""The hinge game: the critic stops where it is right by a margin of 1; the model has no hinge.
+    r"""The hinge loss: the critic stops where it is right by a margin of 1; the model has no hinge.
 
     .. math:: B_T(Q, P) = -E_P (1 - T)_+ - E_Q (1 + T)_+, \qquad D_T(Q, P) = E_P\, T - E_Q\, T
 
@@ -199,7 +200,7 @@ class Hinge(Adversarial):
 
 
 class DensityRatio(JensenShannon):
-    r"""The divergence :math:`\mathrm{KL}(Q, P) = E_Q \log q/p`, the ratio read off the critic of a JS game.
+    r"""The divergence :math:`\mathrm{KL}(Q, P) = E_Q \log q/p`, with the ratio taken from a critic.
 
     .. math:: D_T(Q, P) = -E_Q\, T \;=\; \mathrm{KL}(Q, P) \quad\text{for}\quad T = \log p/q
 
@@ -242,7 +243,7 @@ def _(context: DiscrepancyContext) -> Wasserstein:
 
 
 class LogPriorCritic(nn.Module):
-    r"""A critic of codes that is told the prior: :math:`T(z) = h(z) + \log p_Z(z)`.
+    r"""A critic of codes with the prior's log-density added to its output: :math:`T(z) = h(z) + \log p_Z(z)`.
 
     The best logit is :math:`\log p_Z - \log q_Z`, so that the network h has only
     :math:`-\log q_Z` to learn.
@@ -266,5 +267,5 @@ class LogPriorCritic(nn.Module):
         """The critic's output plus the log-density of the prior, (N, 1)."""
         p = self.prior(len(z))
         if not isinstance(p, Gaussian):
-            raise ConfigError(f"the critic can be told the density of a normal prior only, got {self.prior}")
+            raise ConfigError(f"LogPriorCritic needs a normal prior, got {self.prior}")
         return self.net(z).view(len(z), 1) + p.log_prob(z).unsqueeze(-1)

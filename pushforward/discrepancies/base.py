@@ -1,7 +1,6 @@
-"""How far one sample is from another.
+"""The base classes of discrepancies: how far one sample is from another.
 
-A discrepancy does not know where it stands: the same object compares images, codes or
-features. Made comes first, given second, always.
+The same object compares images, codes or features. Made comes first, given second, always.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ class Discrepancy(nn.Module, ABC):
 
     Shapes: ``q`` (N, \\*), ``p`` (M, \\*), the value ().
 
-    A discrepancy with parameters is a game: they belong to a critic that moves in its own turn
-    to increase :meth:`critic_objective`, and forward must then be what the model descends.
+    A discrepancy with parameters is adversarial: they belong to a critic, whose own updates
+    increase :meth:`critic_objective`, and forward must then be what the model descends.
     """
 
     n_critic = 1  # updates of the critic for each update of the model
@@ -34,29 +33,29 @@ class Discrepancy(nn.Module, ABC):
         """The discrepancy of two samples, made first and given second: a scalar."""
 
     def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
-        """What a critic climbs, shape (). Discrepancies without a critic have none."""
+        """What a critic ascends, shape (). Discrepancies without a critic have none."""
         raise NotImplementedError(f"{type(self).__name__} has no critic")
 
     def penalties(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
-        """What a critic pays beside its advantage, by name, each of shape ()."""
+        """Penalties that a critic descends beside its objective, by name, each of shape ()."""
         return {}
 
     def project(self) -> None:
-        """Puts a critic back to where it must stay, after each of its updates."""
+        """Projects a critic's parameters to the allowed set, after each of its updates."""
 
     def update_state(self, q: Tensor, p: Tensor) -> None:
-        """Moves what is no parameter and yet is state, once at the end of every step."""
+        """Updates what is state but no parameter, once at the end of every step."""
 
     def diagnostics(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
-        """What is worth watching beside the value, by name, each of shape ()."""
+        """Numbers worth watching beside the value, by name, each of shape ()."""
         return {}
 
     def components(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
-        """The comparisons that this one is the sum of, by what is put behind their names."""
+        """The discrepancies that this one is the sum of, each with its two samples, by name suffix."""
         return {"": (self, q, p)}
 
     def critic_components(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
-        """Those of the parts that have a critic."""
+        """The components that have a critic."""
         return {
             name: part
             for name, part in self.components(q, p).items()
@@ -65,12 +64,12 @@ class Discrepancy(nn.Module, ABC):
 
 
 class CriticDiscrepancy(Discrepancy):
-    """A discrepancy that a critic learns, and what keeps the critic in bounds.
+    """A discrepancy that is learnt by a critic, with a constraint on the critic.
 
     Arguments:
-        critic: What learns; its parameters are all that a game has.
+        critic: The network that learns; its parameters are all that the discrepancy has.
         n_critic: Updates of the critic for each update of the model.
-        constraint: A price on the critic, or a set that it must stay in.
+        constraint: A penalty on the critic, or a set that it must stay in.
 
     Raises:
         ConfigError: If ``n_critic`` is below 1, or the constraint cannot be put on this critic.
@@ -90,7 +89,7 @@ class CriticDiscrepancy(Discrepancy):
         return f"n_critic={self.n_critic}" + (f", {self.constraint}" if self.constraint else "")
 
     def witness(self, q: Tensor, p: Tensor) -> Callable[[Tensor], Tensor]:
-        """The function of rows whose slope a gradient penalty is put on; of most games the critic."""
+        """The function of rows whose gradient a penalty applies to; mostly the critic."""
         return self.critic
 
     def penalties(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
@@ -106,11 +105,11 @@ class CriticDiscrepancy(Discrepancy):
 class Blockwise(Discrepancy):
     r"""A discrepancy for every block of columns: :math:`\sum_b D_b(q_b, p_b)`.
 
-    Codes of several blocks (:class:`~pushforward.distributions.ProductPrior`) then meet the prior block
-    by block. Critics of several blocks share nothing, so that their turn is one.
+    Codes of several blocks (:class:`~pushforward.distributions.ProductPrior`) are then compared with the
+    prior block by block. Critics of several blocks share no parameters, so that one update moves all.
 
     Arguments:
-        matches: The discrepancy of each block, by name.
+        discrepancies: The discrepancy of each block, by name.
         sizes: Columns of each block, in order, by the same names.
         n_critic: Updates of the critics for each update of the model.
 
@@ -124,19 +123,22 @@ class Blockwise(Discrepancy):
     """
 
     def __init__(
-        self, matches: Mapping[str, Discrepancy], sizes: Mapping[str, int], n_critic: int = 1
+        self, discrepancies: Mapping[str, Discrepancy], sizes: Mapping[str, int], n_critic: int = 1
     ) -> None:
         super().__init__()
-        if list(matches) != list(sizes):
-            raise ConfigError(f"a match for each of {', '.join(sizes)} is needed, got {', '.join(matches)}")
-        self.matches = nn.ModuleDict(matches)
+        if list(discrepancies) != list(sizes):
+            raise ConfigError(
+                f"Blockwise needs a discrepancy for each of {', '.join(sizes)}, "
+                f"got {', '.join(discrepancies)}"
+            )
+        self.discrepancies = nn.ModuleDict(discrepancies)
         self.sizes = list(sizes.values())
         self.n_critic = check_int("n_critic", n_critic, least=1)
 
     def components(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
         """Each part's discrepancy with its columns of the two samples."""
         columns = zip(q.split(self.sizes, dim=-1), p.split(self.sizes, dim=-1), strict=True)
-        named = zip(self.matches.items(), columns, strict=True)
+        named = zip(self.discrepancies.items(), columns, strict=True)
         return {
             f"_{name}": (discrepancy, *pair)
             for (name, discrepancy), pair in named
@@ -149,13 +151,15 @@ class Blockwise(Discrepancy):
 
     def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
         """The sum of what the parts' critics ascend."""
-        games = self.critic_components(q, p)
-        if not games:
+        components = self.critic_components(q, p)
+        if not components:
             return super().critic_objective(q, p)
-        return torch.stack([discrepancy.critic_objective(a, b) for discrepancy, a, b in games.values()]).sum()
+        return torch.stack(
+            [discrepancy.critic_objective(a, b) for discrepancy, a, b in components.values()]
+        ).sum()
 
     def project(self) -> None:
         """Brings each part's critic back to its constraint."""
-        for discrepancy in self.matches.values():
+        for discrepancy in self.discrepancies.values():
             if isinstance(discrepancy, Discrepancy):
                 discrepancy.project()

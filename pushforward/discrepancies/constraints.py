@@ -1,4 +1,4 @@
-"""What keeps a critic from growing without bound: objects beside a discrepancy, never code inside a loop."""
+"""Constraints on a critic: penalties, and sets that its parameters must stay in."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ Critic = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Constraint:
-    """A price on a critic, a set that it must stay in, or both; this one is neither."""
+    """A penalty on a critic, a set that it must stay in, or both; the base class is neither."""
 
     def validate(self, critic: nn.Module) -> None:
-        """Sees a critic before it plays.
+        """Checks a critic before training.
 
         Raises:
-            ConfigError: If the constraint makes no sense of it.
+            ConfigError: If the constraint does not apply to it.
         """
 
     def penalties(self, critic: Critic, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
-        """What the critic pays, by name, each of shape ()."""
+        """The penalties, by name, each of shape ()."""
         return {}
 
     def project(self, critic: nn.Module) -> None:
-        """Puts the critic's parameters back to where they must stay, after each of its updates."""
+        """Projects the critic's parameters to the allowed set, after each of its updates."""
 
 
 @dataclass(frozen=True)
 class GradientPenalty(Constraint):
-    r"""Pulls the critic's slope towards ``slope`` between the samples.
+    r"""Penalises gradients of the critic whose norm is not ``slope``, between the samples.
 
     .. math:: \lambda\, E_{\hat x} \big(\|\nabla T(\hat x)\|_2 - s\big)^2,
         \qquad \hat x = \alpha q + (1 - \alpha) p, \quad \alpha \sim U[0, 1]
@@ -77,7 +77,7 @@ class GradientPenalty(Constraint):
         """Refuses a critic that the constraint cannot hold."""
         if any(isinstance(module, _BatchNorm) for module in critic.modules()):
             raise ConfigError(
-                "a gradient penalty is a price on each row's own slope, and BatchNorm makes a critic's value "
+                "a gradient penalty is on each row's own gradient, and BatchNorm makes a critic's value "
                 "at one row depend on the others: use LayerNorm or none in the critic"
             )
 

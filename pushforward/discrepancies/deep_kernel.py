@@ -1,4 +1,4 @@
-"""MMD whose kernel is learnt: a critic makes features in which the samples differ most."""
+"""MMD whose kernel is learnt: a critic learns features in which the samples differ most."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SquareRoot(Discrepancy):
 
 
 class DeepKernelMMD(CriticDiscrepancy):
-    r"""MMD of features that a critic makes as different as it can: the game of MMD-GAN.
+    r"""MMD of features that a critic makes as different as possible: the discrepancy of MMD-GAN.
 
     .. math:: B_f(Q, P) = M_f - o\, h_f - \tfrac{b}{d}\,\big(E_P + E_Q\big) \|x - g(f(x))\|^2, \qquad
         D_f(Q, P) = M_f - o\, h_f, \qquad M_f = \mathrm{MMD}_k(f_\# Q, f_\# P)
@@ -60,7 +60,7 @@ class DeepKernelMMD(CriticDiscrepancy):
         estimator: "v" is never below 0; "u" is unbiased, and then the root of ``root`` makes no sense.
         root: Whether M is MMD rather than MMD².
         n_critic: Updates of the critic for each update of the model.
-        constraint: What keeps the features in bounds: clipping in the paper. A gradient penalty is one on the
+        constraint: A constraint on the features: clipping in the paper. A gradient penalty is one on the
             *witness* :math:`t \mapsto E\,k(f(t), f(p)) - E\,k(f(t), f(q))`.
 
     Raises:
@@ -108,7 +108,7 @@ class DeepKernelMMD(CriticDiscrepancy):
         return square.kernel
 
     def compare(self, fq: Tensor, fp: Tensor) -> Tensor:
-        """What features are compared by, shape ()."""
+        """The discrepancy of the features, shape ()."""
         disorder = F.relu(fq.mean(0) - fp.mean(0)).mean() if self.order else fq.new_zeros(())
         return self.distance(fq, fp) - self.order * disorder
 

@@ -1,4 +1,4 @@
-"""Critics that are auto-encoders: what they rebuild badly has a high energy."""
+"""Critics that are auto-encoders: rows that they reconstruct badly have a high energy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pushforward.errors import ConfigError
 
 
 class Energy(nn.Module):
-    r"""The cost of putting what an auto-encoder makes of a row in its place.
+    r"""The energy of a row: the cost of an auto-encoder's reconstruction of it.
 
     .. math:: D(x) = c(\mathrm{Dec}(\mathrm{Enc}(x)), x), \quad\text{or its mean } \tfrac1d\,c
         \text{ over the d features}
@@ -38,8 +38,8 @@ class Energy(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction error of every row, (N,)."""
-        paid = self.cost.rows(self.decoder(self.encoder(x)), x).unsqueeze(1)
-        return paid / x[0].numel() if self.mean else paid
+        energy = self.cost.rows(self.decoder(self.encoder(x)), x).unsqueeze(1)
+        return energy / x[0].numel() if self.mean else energy
 
 
 def pulling_away(codes: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def pulling_away(codes: Tensor) -> Tensor:
 
 
 class EnergyDiscrepancy(CriticDiscrepancy):
-    r"""A game of energies: the model's samples go where the critic's energy is low, and keep apart.
+    r"""A difference of mean energies: the model's samples move to low energy, and away from each other.
 
     .. math:: D_D(Q, P) = E_Q\, D - E_P\, D + w\, \mathrm{PT}(\mathrm{Enc}(q))
 
@@ -79,13 +79,13 @@ class EnergyDiscrepancy(CriticDiscrepancy):
         n_critic: Updates of the critic for each update of the model.
 
     Raises:
-        ConfigError: If ``pulling_away_weight`` is below 0, or the critic has no encoder to pull.
+        ConfigError: If ``pulling_away_weight`` is below 0, or the critic is no :class:`Energy`.
     """
 
     def __init__(self, critic: nn.Module, pulling_away_weight: float = 0.0, n_critic: int = 1) -> None:
         super().__init__(critic, n_critic)
         if not pulling_away_weight >= 0:
-            raise ConfigError(f"pull must be at least 0, got {pulling_away_weight}")
+            raise ConfigError(f"pulling_away_weight must be at least 0, got {pulling_away_weight}")
         if pulling_away_weight and not isinstance(critic, Energy):
             raise ConfigError("pulling away needs a critic with an encoder: an Energy")
         self.pulling_away_weight = pulling_away_weight
@@ -102,13 +102,13 @@ class EnergyDiscrepancy(CriticDiscrepancy):
 
 
 class EBGANEnergy(EnergyDiscrepancy):
-    r"""The game of EBGAN: energy falls on what is given and rises on what is made, up to a margin.
+    r"""The discrepancy of EBGAN: the critic lowers the energy of given rows, and raises that of made ones.
 
     .. math:: B_D(Q, P) = -E_P\, D - E_Q (m - D)_+, \qquad
         D_D(Q, P) = E_Q\, D - E_P\, D + w\, \mathrm{PT}(\mathrm{Enc}(q))
 
-    For any critic with energies in [0, m] the best bound is :math:`-m (1 - \mathrm{TV}(Q, P))`: the model's
-    game is the total variation. The gradient goes through both arguments of :math:`c(\hat x, x)`.
+    For any critic with energies in [0, m] the best bound is :math:`-m (1 - \mathrm{TV}(Q, P))`: the model
+    then descends the total variation. The gradient goes through both arguments of :math:`c(\hat x, x)`.
 
     Arguments:
         critic: An :class:`Energy`; with ``pulling_away_weight=0`` any module from (N, \*) to energies (N, 1)
@@ -143,12 +143,12 @@ class EBGANEnergy(EnergyDiscrepancy):
         return -self.critic(p).mean() - F.relu(self.margin - self.critic(q)).mean()
 
     def diagnostics(self, q: Tensor, p: Tensor) -> dict[str, Tensor]:
-        """``made`` and ``given``: mean energies, to be seen beside the margin."""
+        """``made`` and ``given``: mean energies, to compare with the margin."""
         return {"made": self.critic(q).mean(), "given": self.critic(p).mean()}
 
 
 class BEGANEnergy(EnergyDiscrepancy):
-    r"""The game of BEGAN: the energy of what is made is kept at a share of that of what is given.
+    r"""The discrepancy of BEGAN: the ratio of the energies of made and given rows is held at gamma.
 
     .. math:: B_D(Q, P) = -E_P\, D + k\, E_Q\, D, \qquad
         D_D(Q, P) = E_Q\, D - E_P\, D + w\, \mathrm{PT}(\mathrm{Enc}(q)), \qquad
@@ -159,16 +159,16 @@ class BEGANEnergy(EnergyDiscrepancy):
     Arguments:
         critic: An :class:`Energy`; with ``pulling_away_weight=0`` any module from (N, \*) to energies (N, 1).
         gamma: The ratio :math:`\gamma = E_Q D / E_P D` that k holds: less is sharper and less diverse.
-        k_lr: The pace r of k, on the scale of the energies.
+        k_lr: The learning rate r of k, on the scale of the energies.
         n_critic: Updates of the critic for each update of the model.
-        pulling_away_weight: The factor w of a pulling-away term, which the paper does not have.
+        pulling_away_weight: The factor w of the pulling-away term, which the paper does not have.
 
     Raises:
-        ConfigError: If ``gamma`` is not in (0, 1], the rate is not above 0, ``pulling_away_weight`` is below
-            0, or the critic has no encoder to pull.
+        ConfigError: If ``gamma`` is not in (0, 1], ``k_lr`` is not above 0, ``pulling_away_weight`` is below
+            0, or the critic is no :class:`Energy`.
 
     References:
-        | BEGAN: Boundary BEGANEnergy Generative Adversarial Networks (Berthelot et al., 2017), section 3.4
+        | BEGAN: Boundary Equilibrium Generative Adversarial Networks (Berthelot et al., 2017), section 3.4
         | https://arxiv.org/abs/1703.10717
     """
 
@@ -186,7 +186,7 @@ class BEGANEnergy(EnergyDiscrepancy):
         if not 0 < gamma <= 1:
             raise ConfigError(f"gamma must be above 0 and at most 1, got {gamma}")
         if not k_lr > 0:
-            raise ConfigError(f"rate must be above 0, got {k_lr}")
+            raise ConfigError(f"k_lr must be above 0, got {k_lr}")
         self.gamma = gamma
         self.k_lr = k_lr
         self.k: Tensor

@@ -39,8 +39,8 @@ class Row:
         activation: g, which makes T = g(v), in the domain of f*, of any logit v; increasing.
         conjugate_of_activation: f*(g(v)) in a form that loses no digits.
         optimum: The logit of the best critic as a function of log p/q.
-        threshold: f'(1): critics above it say "given".
-        at_one: f(1): the value when both laws are one.
+        threshold: f'(1): critics above it classify a row as given.
+        at_one: f(1): the value when both distributions are equal.
         exponential: Whether ``activation`` or ``conjugate_of_activation`` grows like an exponential, which
             float32 does not hold for logits of 100.
     """
@@ -111,7 +111,7 @@ ROWS: dict[str, Row] = {
 
 
 def soft_clip(v: Tensor) -> Tensor:
-    """Logits that grow logarithmically beyond 30, so that their exponentials go on as straight lines.
+    """Logits that grow logarithmically beyond 30, so that their exponentials grow linearly.
 
     Any function of the rows may be a critic, so the bound stays one; float32 stays finite.
 
@@ -133,10 +133,10 @@ class FDivergence(Adversarial):
     Arguments:
         critic: Maps (N, \*) to (N, 1) or (N,), unbounded: the logits V.
         divergence: A name in :data:`ROWS`, or a row of your own.
-        non_saturating: Whether the model plays with the roles exchanged; it then descends
+        non_saturating: Whether the model descends the non-saturating form,
             :math:`-E_Q\, g(V)`, as in the paper's practical form.
         n_critic: Updates of the critic for each update of the model.
-        constraint: What keeps the critic in bounds.
+        constraint: A gradient penalty or clipping.
 
     Raises:
         ConfigError: If there is no such divergence.

@@ -115,8 +115,8 @@ class Polynomial(Kernel):
 class IMQ(Radial):
     r"""The inverse multiquadric, summed over scales: :math:`\sum_s C_s / (C_s + r^2)`, :math:`C_s = s\,C`.
 
-    Its tail falls as :math:`1/r^2`, so that a code far out still feels a pull; a Gaussian
-    kernel is blind there.
+    Its tail falls as :math:`1/r^2`, so that codes far out still have a gradient; that of a
+    Gaussian kernel vanishes there.
 
     Arguments:
         C: The base constant: the expected squared distance of two draws of the prior,
@@ -204,7 +204,7 @@ class MMD(Discrepancy):
         + \frac{1}{m(m-1)} \sum_{l \ne j} k(p_l, p_j)
 
     is the U-statistic: unbiased, and so *negative about half the time* when both samples have
-    one law. The V-statistic keeps the pairs :math:`l = j` and divides by :math:`n^2, m^2`; it
+    one distribution. The V-statistic keeps the pairs :math:`l = j` and divides by :math:`n^2, m^2`; it
     is never negative and exceeds the truth by :math:`\frac{2}{n}(k(0) - E\,k)` on average.
 
     Arguments:

@@ -1,4 +1,4 @@
-"""Laws over the rows of a batch: what a prior or an encoder returns when it is called."""
+"""Distributions of the rows of a batch, as priors and encoders return them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from pushforward.rng import Noise
 
-LEAST = 1e-4  # variance that a law of moments has at least; the official code of AVB adds the same
+LEAST = 1e-4  # lower bound of variances that are estimated; the official code of AVB adds the same
 
 
 class Distribution(ABC):
-    """A law over N rows, one for each row of a batch.
+    """N independent distributions, one for each row of a batch.
 
     Attributes:
-        center: The point that stands for the law when no noise is wanted, shape (N, \\*).
+        center: The point that represents the distribution when no noise is wanted, shape (N, \\*).
     """
 
     center: Tensor
@@ -62,7 +62,7 @@ class Gaussian(Distribution):
 
 
 class Uniform(Distribution):
-    r"""The uniform law on a box with given centre and variances: sides :math:`\sqrt{12}\,\sigma`.
+    r"""The uniform distribution on a box with given centre and variances: sides :math:`\sqrt{12}\,\sigma`.
 
     Arguments:
         center: The mean, shape (N, L).
@@ -80,11 +80,11 @@ class Uniform(Distribution):
 
 
 class Implicit(Distribution):
-    r"""The law of :math:`f(\eta)` for noise :math:`\eta`; it can be sampled and has no density.
+    r"""The distribution of :math:`f(\eta)` for noise :math:`\eta`; it can be sampled and has no density.
 
     Arguments:
         draw: The map from a source of noise to one draw of every row.
-        center: What stands for the law without noise, made when asked for. It is :math:`f(0)`,
+        center: Computes the point that represents the distribution without noise. It is :math:`f(0)`,
             not the mean.
     """
 

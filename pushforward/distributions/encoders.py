@@ -1,4 +1,4 @@
-"""Encoders: modules that return the law of the code of every row of data."""
+"""Encoders: modules that return the distribution of the code of every row of data."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LOG_VAR_BOUNDS = (-30.0, 20.0)  # exp overflows in float32 at 89; these keep eve
 
 
 class Encoder(nn.Module, ABC):
-    """A law of the code for every row of data: ``encoder(x)`` is :math:`Q(Z \\mid x)`.
+    """A distribution of the code for every row of data: ``encoder(x)`` is :math:`Q(Z \\mid x)`.
 
-    Labels ``y`` are handed to every encoder; only a :class:`ConditionalEncoder` looks at them.
+    Labels ``y`` are passed to every encoder; only a :class:`ConditionalEncoder` uses them.
     """
 
     @abstractmethod
@@ -32,7 +32,7 @@ class DeterministicEncoder(Encoder):
 
     Arguments:
         net: Maps (N, \*) to (N, L).
-        to_support: The last step, to where the prior lives (:meth:`Prior.to_support`).
+        to_support: The last step, to the support of the prior (:meth:`Prior.to_support`).
     """
 
     def __init__(self, net: nn.Module, to_support: Callable[[Tensor], Tensor] = lambda z: z) -> None:
@@ -98,7 +98,7 @@ class ImplicitEncoder(Encoder):
         net: The trunk e, maps (N, \*) to (N, H).
         head: The head h, maps (N, H + noise) to (N, L).
         noise: Number of noise dimensions.
-        to_support: The last step, to where the prior lives.
+        to_support: The last step, to the support of the prior.
 
     References:
         | Adversarial Autoencoders (Makhzani et al., 2015), section 2, "universal approximator posterior"
@@ -132,7 +132,7 @@ class ImplicitEncoder(Encoder):
 
 
 class NoisyInput(Encoder):
-    r"""An encoder that sees :math:`x + s\,\varepsilon`, normal noise, in training.
+    r"""An encoder of :math:`x + s\,\varepsilon`, with normal noise in training.
 
     Arguments:
         encoder: The encoder of the noisy data.
@@ -169,10 +169,10 @@ class NoisyInput(Encoder):
 
 
 class ConditionalEncoder(Encoder):
-    r"""An encoder that is told the label: :math:`Q(Z \mid x, y)`.
+    r"""An encoder that is conditioned on the label: :math:`Q(Z \mid x, y)`.
 
     Arguments:
-        encoder: The encoder of rows with the label beside them
+        encoder: The encoder of rows with the label appended
             (:class:`~pushforward.networks.conditional.Conditional`).
         classes: Number of labels K; of an unknown one all K numbers are 0.
     """

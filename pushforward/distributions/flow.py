@@ -16,13 +16,13 @@ BLOCK = 1000  # rows that are drawn together: splines keep some forty numbers fo
 
 
 class FlowPrior(Prior):
-    r"""The law of :math:`z = m + A f^{-1}(\varepsilon)`, :math:`\varepsilon \sim N(0, I)`, f made of splines.
+    r"""A flow :math:`z = m + A f^{-1}(\varepsilon)`, :math:`\varepsilon \sim N(0, I)`, with f made of splines.
 
     Each layer of f moves a random half of the coordinates by monotone rational-quadratic splines whose knots
     are a network's answer to the other half. Splines act on [-5, 5]; what lies beyond stays where it is, so
     that :math:`A^{-1}(z - m)` should be of mean 0 and variance 1. All is in float64: the inverse of a
-    spline subtracts numbers that are nearly equal. Before it is trained, f is the identity and the law
-    :math:`N(m, A A^\top)`.
+    spline subtracts numbers that are nearly equal. Before it is trained, f is the identity and the
+    distribution :math:`N(m, A A^\top)`.
 
     Arguments:
         mean: The codes' mean m, shape (L,).

@@ -1,4 +1,4 @@
-"""A prior that is learnt: noise pushed through a network of its own."""
+"""A learnt prior: noise pushed through a network."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pushforward.rng import Noise
 
 
 class GeneratorPrior(Prior):
-    r""":math:`P_Z = g_\# P_0`: draws of a plain law through a network.
+    r""":math:`P_Z = g_\# P_0`: draws of a simple distribution through a network.
 
     Arguments:
         net: g, maps draws of ``base`` (N, M) to codes (N, L).
-        base: The plain law :math:`P_0`.
+        base: The simple distribution :math:`P_0`.
         latent_dim: Dimensions L of a code.
-        path: The path between two codes, "linear" or "spherical", that stays where the mass is.
+        path: The path between two codes, "linear" or "spherical", that stays where most of the mass is.
 
     Example:
         >>> from pushforward.distributions import NormalPrior

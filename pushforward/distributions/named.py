@@ -22,7 +22,7 @@ from pushforward.distributions.priors import (
     petals,
 )
 from pushforward.errors import ConfigError
-from pushforward.networks import Mixing, mlp
+from pushforward.networks import MixingHead, mlp
 
 IMPLICIT_NOISE = 16  # dimensions of the noise that goes through an implicit encoder
 MIXED_NOISE = 2  # dimensions of the noise of each dimension of an encoder of kind "mixing"
@@ -71,7 +71,7 @@ def implicit(net: nn.Module, prior: Prior) -> Encoder:
 
 def mixing(net: nn.Module, prior: Prior) -> Encoder:
     """An implicit encoder that weighs functions of noise, dimension by dimension."""
-    head = Mixing(prior.latent_dim, MIXED_NOISE, MIXED)
+    head = MixingHead(prior.latent_dim, MIXED_NOISE, MIXED)
     return ImplicitEncoder(net, head, prior.latent_dim * MIXED_NOISE, prior.to_support)
 
 

@@ -1,4 +1,4 @@
-"""Priors: the laws that codes are to follow, and that samples are decoded from."""
+"""Priors: the distributions that codes are to follow and that samples are decoded from."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pushforward.rng import Noise
 
 
 class Prior(nn.Module, ABC):
-    r"""The law :math:`P_Z` that codes are to follow; ``prior(n)`` is n rows of it.
+    r"""The distribution :math:`P_Z` that codes are to follow; ``prior(n)`` is that of n rows.
 
-    A prior with classes can be asked for rows of given ones: ``prior(n, y)``, with -1 for any.
+    A prior with classes draws rows of given ones: ``prior(n, y)``, with -1 for any.
 
     Attributes:
         latent_dim: Number of dimensions L of a code.
-        path: The path between two codes, "linear" or "spherical", that stays where the mass is.
-        classes: Number of classes that can be asked for; 0 of most priors.
+        path: The path between two codes, "linear" or "spherical", that stays where most of the mass is.
+        classes: Number of classes; 0 of most priors.
     """
 
     path = "linear"
@@ -60,7 +60,7 @@ class Prior(nn.Module, ABC):
         )
 
     def to_support(self, codes: Tensor) -> Tensor:
-        """Maps any (N, L) to where the prior lives; encoders end with it."""
+        """Maps any (N, L) to the support of the prior; encoders end with it."""
         return codes
 
     def class_probabilities(self, codes: Tensor) -> Tensor | None:
@@ -69,7 +69,7 @@ class Prior(nn.Module, ABC):
 
     @property
     def continuous_dims(self) -> list[int]:
-        """The dimensions that can be walked along: those of a one-hot class cannot."""
+        """The dimensions that can be traversed: all but those of one-hot classes."""
         return list(range(self.latent_dim))
 
 
@@ -143,7 +143,7 @@ class SpherePrior(Prior):
     def __init__(self, latent_dim: int, std: float = 1.0) -> None:
         super().__init__(latent_dim)
         if latent_dim < 2:
-            raise ConfigError(f"a sphere needs latent of at least 2, got {latent_dim}")
+            raise ConfigError(f"a sphere needs latent_dim of at least 2, got {latent_dim}")
         if not std > 0:
             raise ConfigError(f"std must be above 0, got {std}")
         self.std = std
@@ -201,7 +201,7 @@ class OneHotPrior(Prior):
 
 
 class MixturePrior(Prior):
-    r"""A mixture of normal laws :math:`\sum_k w_k\, N(m_k, L_k L_k^\top)`; its components are classes.
+    r"""A mixture of normals :math:`\sum_k w_k\, N(m_k, L_k L_k^\top)`; its components are classes.
 
     Arguments:
         means: The centres, shape (K, L).
@@ -243,7 +243,7 @@ class MixturePrior(Prior):
 def petals(
     components: int = 10, radius: float = 1.4, length: float = 0.5, width: float = 0.05
 ) -> MixturePrior:
-    """Normal laws in the plane around a centre, drawn out along their rays.
+    """Normal distributions in the plane around a centre, elongated along their rays.
 
     Arguments:
         components: How many.
@@ -301,12 +301,12 @@ class SwissRollPrior(Prior):
 
 
 class ProductPrior(Prior):
-    """Independent laws side by side: a code is the concatenation of named blocks.
+    """Independent blocks: a code is the concatenation of named ones.
 
     Its classes are those of the first block that has any.
 
     Arguments:
-        blocks: Laws by name, in order.
+        blocks: Priors by name, in order.
 
     Example:
         >>> prior = ProductPrior({"y": OneHotPrior(10), "z": NormalPrior(4)})
@@ -375,5 +375,5 @@ def some_class(n: int, noise: Noise, y: Tensor | None, classes: int, weights: Te
     if y is None:
         return drawn
     if len(y) != n or y.max() >= classes:
-        raise ConfigError(f"{n} classes below {classes} are needed, got {len(y)} up to {int(y.max())}")
+        raise ConfigError(f"y must be {n} classes below {classes}, got {len(y)} up to {int(y.max())}")
     return torch.where(y.cpu() >= 0, y.cpu(), drawn)

@@ -1,4 +1,4 @@
-r"""Adversarial auto-encoders: reconstruction and discrepancy are descended in turn, not as one sum.
+r"""Adversarial auto-encoders: reconstruction and discrepancy have updates of their own, not one sum.
 
 At every step encoder and decoder descend the cost, the critics ascend their objectives, and the encoder alone
 descends the discrepancy, each with an optimizer of its own: learning rates stand in the place of a weight.

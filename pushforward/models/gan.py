@@ -1,4 +1,4 @@
-r"""Models in data space: what is pushed forward from the prior meets the data.
+r"""Models in data space: decoded draws of the prior are compared with data.
 
 .. math:: \min_G\; D(G_\# P_Z, P_X)
 
@@ -23,13 +23,13 @@ from pushforward.square import Square
 
 
 class GAN(Model):
-    r"""Decoded draws of the prior meet data in any discrepancy, :math:`\min_G D(G_\# P_Z, P_X)`.
+    r"""Decoded draws of the prior compared with data by any discrepancy, :math:`\min_G D(G_\# P_Z, P_X)`.
 
-    With a game it is a generative adversarial network; with an MMD, which needs no critic, a generative
-    moment matching network. The decoder makes data, not logits.
+    With an adversarial discrepancy it is a generative adversarial network; with an MMD, which needs no
+    critic, a generative moment matching network. The decoder makes data, not logits.
 
     Arguments:
-        prior: The law :math:`P_Z`.
+        prior: The distribution :math:`P_Z`.
         decoder: G, maps codes (N, L) to data (N, \*).
         discrepancy: Compares a sample of what is made with a sample of data.
 
@@ -55,7 +55,7 @@ class GAN(Model):
         self.prior = prior
         self.decoder = decoder
         self.discrepancy: Discrepancy = discrepancy
-        self.cost = SquaredError()  # what the decoder makes stands for itself
+        self.cost = SquaredError()  # says that the decoder's output is the data
 
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
         """Samples and data."""
@@ -63,17 +63,17 @@ class GAN(Model):
 
 
 class CodePosterior(nn.Module):
-    r"""Says which code a row was made of: :math:`\log r(c \mid x)`, block by block.
+    r"""Infers the code that a row was decoded from: :math:`\log r(c \mid x)`, block by block.
 
-    Classes are categorical; other blocks are Gaussian, :math:`N(\mu(x), \sigma^2)` with a fixed deviation or
-    one that is a function of the row.
+    Classes are categorical; other blocks are Gaussian, :math:`N(\mu(x), \sigma^2)` with a fixed standard
+    deviation or one that is a function of the row.
 
     Arguments:
         trunk: Maps data (N, \*) to features; a critic may share it.
         head: Maps features to the numbers that the blocks need: K for K classes, and L, or 2L with a learnt
             deviation, for L numbers.
         blocks: The blocks of the code that are to be read, by name.
-        std: The deviation of Gaussian blocks, or "learnt".
+        std: The standard deviation of Gaussian blocks, or "learnt".
 
     Raises:
         ConfigError: If there is no block, or the deviation is not above 0.
@@ -88,7 +88,7 @@ class CodePosterior(nn.Module):
     ) -> None:
         super().__init__()
         if not blocks:
-            raise ConfigError("a code_posterior needs a block to read")
+            raise ConfigError("CodePosterior needs at least one block, got none")
         if std != "learnt" and (isinstance(std, str) or not 0 < std < math.inf):
             raise ConfigError(f"std must be above 0 or 'learnt', got {std}")
         self.trunk = trunk
@@ -140,7 +140,7 @@ class CodePosterior(nn.Module):
 
 
 class InfoGAN(GAN):
-    r"""A GAN whose samples tell which code they were made of.
+    r"""A GAN that maximises the information that samples hold about their codes.
 
     .. math:: \min_{G, r} D(G_\# P_Z, P_X) - w\, E \log r(c \mid G(c, \cdot)), \qquad
         I(c; G) \ge E \log r(c \mid G(c, \cdot)) + H(c)
@@ -150,14 +150,14 @@ class InfoGAN(GAN):
     both have make of a sample is made once.
 
     Arguments:
-        prior: Blocks side by side; those that ``code_posterior`` names are to be read back.
+        prior: Independent blocks; those that ``code_posterior`` names are inferred.
         decoder: G, maps codes (N, L) to data (N, \*).
         discrepancy: Compares a sample of what is made with a sample of data.
-        code_posterior: Reads codes off data.
+        code_posterior: Infers codes from data.
         weight: The factor w.
 
     Raises:
-        ConfigError: If the weight is below 0, or the code_posterior reads a block that the prior does not
+        ConfigError: If the weight is below 0, or the posterior infers a block that the prior does not
             have.
 
     References:
@@ -206,7 +206,7 @@ class InfoGAN(GAN):
 
     @torch.no_grad()
     def diagnostics(self, s: Square) -> Terms:
-        """``information_<block>``: the bound on what samples tell of a class, at most its entropy; nats."""
+        """``information_<block>``: the lower bound on I(c; x), at most the class's entropy; in nats."""
         found = super().diagnostics(s)
         for name, block in self.code_posterior.blocks.items():
             if isinstance(block, OneHotPrior):

@@ -1,4 +1,4 @@
-r"""Relatives of the VAE: another price of information, or a KL without densities."""
+r"""Relatives of the VAE: other penalties on the information in codes, or a KL without densities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pushforward.square import Square
 
 
 class InfoVAE(WAE):
-    r"""Codes meet the prior twice, each law by itself and all of them together.
+    r"""A VAE with a discrepancy between the aggregate posterior and the prior beside the KL.
 
     .. math:: E\,c(G(z), x) + (1 - \alpha)\,\mathrm{KL}(Q(Z \mid x), P_Z)
         + (\alpha + \lambda - 1)\,D(Q_Z, P_Z)
@@ -30,10 +30,10 @@ class InfoVAE(WAE):
     Arguments:
         prior: A normal prior.
         decoder: Maps codes (N, L) to data (N, \*).
-        encoder: Maps data to Gaussian laws of codes; with :math:`\alpha = 1` to any.
+        encoder: Maps data to Gaussian distributions of codes; with :math:`\alpha = 1` to any.
         discrepancy: Compares a sample of codes with a sample of the prior.
         cost: Compares data, sample by sample.
-        alpha: How much of the price of information is remitted, at most 1.
+        alpha: One minus the factor of the KL, at most 1.
         weight: The factor :math:`\lambda`.
         augment: See :class:`~pushforward.models.autoencoder.AutoEncoder`.
 
@@ -61,7 +61,7 @@ class InfoVAE(WAE):
         if not (alpha <= 1 and factor >= 0):
             raise ConfigError(
                 f"alpha must be at most 1 and alpha + weight at least 1, got alpha {alpha:g} and weight "
-                f"{weight:g}: a match with a negative factor would drive codes away from the prior"
+                f"{weight:g}: a discrepancy with a negative factor would drive codes away from the prior"
             )
         super().__init__(prior, decoder, encoder, discrepancy, cost, factor, augment=augment)
         self.alpha = alpha
@@ -84,7 +84,7 @@ class InfoVAE(WAE):
         return self.cost.likelihood and self.alpha == 0 and float(self.weight) == 0
 
 
-# What noise costs in each dimension, of the logarithm of its variance over the prior's.
+# The penalty of each dimension, as a function of the logarithm of its variance over the prior's.
 VARIANCE_PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {
     "log": lambda ratio: ratio.abs(),
     "kl": lambda ratio: 0.5 * (ratio.exp() - 1 - ratio),
@@ -92,18 +92,19 @@ VARIANCE_PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class RandomWAE(WAE):
-    r"""A WAE whose encoder is random and kept so.
+    r"""A WAE with a random encoder, and a penalty that keeps its variance from collapsing.
 
     .. math:: E\,c(G(z), x) + \lambda\,D(Q_Z, P_Z)
         + \lambda_1\, E \textstyle\sum_j \left|\log \sigma_j^2(x) - \log \sigma_P^2\right|
 
     Data of few intrinsic dimensions cannot fill a prior of more by a function of the data; random codes can,
     with noise in the dimensions that are not needed. Without the last term that noise dies out.
-    :math:`\sigma_P^2` is the prior's variance, 1 in the paper. With ``keep="kl"`` the term is
-    :math:`\mathrm{KL}(N(\mu, \sigma^2) \| N(\mu, \sigma_P^2))` instead, which pulls at no mean either.
+    :math:`\sigma_P^2` is the prior's variance, 1 in the paper. With ``variance_penalty="kl"`` the term is
+    :math:`\mathrm{KL}(N(\mu, \sigma^2) \| N(\mu, \sigma_P^2))` instead, which does not depend on the mean
+    either.
 
     Arguments:
-        encoder: Maps data to Gaussian or uniform laws.
+        encoder: Maps data to Gaussian or uniform distributions.
         variance_weight: The factor :math:`\lambda_1`.
         variance_penalty: "log" for the distance of log-variances, "kl" for the divergence.
 
@@ -124,11 +125,12 @@ class RandomWAE(WAE):
         super().__init__(*parts, **more)
         if variance_penalty not in VARIANCE_PENALTIES:
             raise ConfigError(
-                f"unknown keep {variance_penalty!r}: {nearest(variance_penalty, VARIANCE_PENALTIES)}"
+                f"unknown variance_penalty {variance_penalty!r}: "
+                f"{nearest(variance_penalty, VARIANCE_PENALTIES)}"
             )
         self.variance_penalty = variance_penalty
         if not 0 <= variance_weight < math.inf:
-            raise ConfigError(f"noise_weight must be a number of at least 0, got {variance_weight}")
+            raise ConfigError(f"variance_weight must be a number of at least 0, got {variance_weight}")
         self.variance_weight = variance_weight
 
     def extra_repr(self) -> str:
@@ -139,7 +141,10 @@ class RandomWAE(WAE):
         """The penalty that keeps the encoder's variance from collapsing."""
         log_var = getattr(s.q, "log_var", None)
         if log_var is None:
-            raise ConfigError(f"a random encoder with variances is needed, got {type(s.q).__name__} codes")
+            raise ConfigError(
+                "RandomWAE needs an encoder with variances (gaussian or uniform), "
+                f"got {type(s.q).__name__} codes"
+            )
         penalty = (
             VARIANCE_PENALTIES[self.variance_penalty](log_var - math.log(self.prior.variance))
             .sum(dim=1)
@@ -149,7 +154,7 @@ class RandomWAE(WAE):
 
 
 class AVB(WAE):
-    r"""Adversarial variational Bayes: a VAE whose codes' law has no density, its KL left to a critic.
+    r"""Adversarial variational Bayes: a VAE whose encoder has no density, its KL estimated by a critic.
 
     .. math:: E\,[-\log p(x \mid z)] + E_{q(z \mid x)}\, T(x, z),
         \qquad T^* = \log q(z \mid x) - \log p(z)
@@ -159,16 +164,16 @@ class AVB(WAE):
     that :math:`\mathrm{KL} = E\,[\log r - \log p] + \mathrm{KL}(\tilde q, N(0, I))` for the codes
     :math:`\tilde z = (z - \mu)/\sigma`, which are nearly standard already.
 
-    With a critic that is not the best one the sum is *no* bound; it is to be read beside an
+    With a critic that is not the best one the sum is *no* bound; read it beside an
     importance-weighted estimate.
 
     Arguments:
         prior: A normal prior.
         decoder: Maps codes (N, L) to data (N, \*).
-        encoder: Maps data to any laws of codes.
+        encoder: Maps data to any distributions of codes.
         critic: The function T of rows (N, D + L): flattened data, then codes.
         cost: The negative log-likelihood of data.
-        adaptive_contrast: Whether it has adaptive contrast.
+        adaptive_contrast: Whether to use adaptive contrast.
         n_critic: Updates of the critic for each of the model.
 
     References:
@@ -194,7 +199,7 @@ class AVB(WAE):
         return f"adaptive_contrast={self.adaptive_contrast}"
 
     def reference(self, s: Square) -> Gaussian:
-        """The law r that the critic starts from: each row's own moments, or the prior without contrast."""
+        """The distribution r that codes are standardised by: each row's own moments; else the prior."""
         r = s.moments if self.adaptive_contrast else s.p
         assert isinstance(r, Gaussian)
         return r

@@ -1,4 +1,4 @@
-"""The weight of the match: a number, or a multiplier that finds its own."""
+"""The weight of a discrepancy: a number, a warm-up, or a multiplier that adapts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOUND = math.log(1e6)  # of an automatic weight, which must not drown the cost w
 
 
 class Weight(nn.Module):
-    """A fixed factor of the match, at least 0."""
+    """A fixed factor of the discrepancy, at least 0."""
 
     def __init__(self, value: float) -> None:
         super().__init__()
@@ -34,17 +34,17 @@ class Weight(nn.Module):
         return math.exp(self.log_value.item())
 
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:
-        """A fixed weight stays."""
+        """Does nothing: the weight is fixed."""
 
 
 class WarmUp(Weight):
-    """A weight that rises from 0 in a straight line, and then stays: a warm-up.
+    """A weight that rises linearly from 0, and then stays: a warm-up.
 
-    A decoder that can do without codes learns to before codes say anything, and then they never do; while
-    they are cheap they are used.
+    A decoder that can ignore codes learns to ignore them before they carry information; a low weight at the
+    start lets them.
 
     Arguments:
-        value: The weight in the end.
+        value: The final weight.
         steps: Steps until then.
 
     References:
@@ -71,27 +71,27 @@ class AutoWeight(Weight):
         + \eta \sqrt r\, \mathrm{clip}\!\left(\frac{\bar D}{s} - \tau,\, -1,\, 1\right),
         \qquad \tau = \tfrac14 + 2 r^2
 
-    D is the seven-scale MMD² of a batch of codes at rest whatever the match is, so that the
+    D is the seven-scale MMD² of a batch of codes in evaluation mode whatever the discrepancy is, so that the
     weight means the same for a kernel, a critic and a KL; :math:`\bar D` is a moving average
     and s the deviation of D under :math:`Q_Z = P_Z` at the batch's size, found by simulation.
     At the end of a schedule, where its factor r of the learning rate is near 0, the constraint is
     :math:`D \le s/4`: a two-sample test of level 5 % would reject 8 % of such batches, and so
-    cannot tell them from matched ones. While the rate is high, codes jitter and D has a floor that
-    no weight can lower (on MNIST with Adam at 2e-3 about :math:`1.3\,r^2 s`); the tolerance
+    cannot tell them from draws of the prior. While the learning rate is high, codes fluctuate and D has a
+    floor that no weight can lower (on MNIST with Adam at 2e-3 about :math:`1.3\,r^2 s`); the tolerance
     allows for it.
 
-    Codes answer a weight late, so it must not hurry: while D still falls by itself, by half in
-    the memory of its longer average, the weight does not rise. It stays within a million and a
+    Codes follow the weight with a delay, so it must not rise too fast: while D still falls by itself, by half
+    in the memory of its longer average, the weight does not rise. It stays within a million and a
     millionth: where the constraint cannot be met, no weight helps.
 
     Arguments:
-        prior: The law to be met.
+        prior: The prior that codes are to follow.
         batch_size: Rows in a batch.
         start: The first weight.
         up: The largest step of :math:`\log\lambda` upwards: 0.008 crosses a decade in 290 steps.
         down: The largest step downwards.
         memory: Steps that the moving average remembers; the longer one remembers four times as many.
-        every: Steps between looks at the codes; each look moves the weight as far as so many steps.
+        every: Steps between updates; each moves the weight as far as so many steps.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ def _follow(average: Tensor, value: Tensor, memory: float) -> Tensor:
 
 @torch.no_grad()
 def null_deviation(gauge: MMD, prior: Prior, batch_size: int, draws: int = 64) -> float:
-    """The standard deviation of a discrepancy between two batches of one law."""
+    """The standard deviation of a discrepancy between two batches of one distribution."""
     noise = Noise("null deviation")
     values = [
         gauge(*(prior.draw(batch_size, noise(side, i)) for side in ("made", "given"))).double()

@@ -1,20 +1,20 @@
-"""Shapes in, shapes out. No science."""
+"""Networks: functions from input and output shapes to modules, and the layers that they use."""
 
-from pushforward.networks.blocks import Concatenated, Gate, NormFirst
+from pushforward.networks.blocks import BatchNormColumns, Concatenated, GatedTanh
 from pushforward.networks.dcgan import conv_decoder, conv_encoder, official_init
-from pushforward.networks.mixing import Mixing, Squares
+from pushforward.networks.mixing import MixingHead, WithSquares
 from pushforward.networks.mlp import mlp
 from pushforward.networks.noise import GaussianNoise
 from pushforward.networks.once import once
 from pushforward.networks.resnet import resnet_critic, resnet_generator
 
 __all__ = [
+    "BatchNormColumns",
     "Concatenated",
-    "Gate",
+    "GatedTanh",
     "GaussianNoise",
-    "Mixing",
-    "NormFirst",
-    "Squares",
+    "MixingHead",
+    "WithSquares",
     "conv_decoder",
     "conv_encoder",
     "mlp",

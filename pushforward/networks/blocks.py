@@ -1,4 +1,4 @@
-"""Layers that treat some columns or channels in another way than others."""
+"""Layers that treat some columns or channels differently from others."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 
-class NormFirst(nn.Module):
-    """BatchNorm of the first columns of rows (N, C): of the logits of classes, so that none is shut out.
+class BatchNormColumns(nn.Module):
+    """BatchNorm of the first columns of rows (N, C), such as logits of classes, so that none stays unused.
 
     >>> rows = torch.arange(8.0).view(4, 2)
-    >>> NormFirst(1)(rows).round(decimals=2)
+    >>> BatchNormColumns(1)(rows).round(decimals=2)
     tensor([[-1.3400,  1.0000],
             [-0.4500,  3.0000],
             [ 0.4500,  5.0000],
@@ -28,7 +28,7 @@ class NormFirst(nn.Module):
 
 
 class Concatenated(nn.Module):
-    """What a net makes of rows (N, \\*), beside the rows themselves: features that lose nothing.
+    """The output of a network for rows (N, \\*), concatenated with the rows themselves.
 
     >>> Concatenated(nn.Linear(2, 3))(torch.zeros(5, 2)).shape
     torch.Size([5, 5])
@@ -43,10 +43,10 @@ class Concatenated(nn.Module):
         return torch.cat([x.flatten(1), self.net(x)], dim=1)
 
 
-class Gate(nn.Module):
-    r"""Half of the channels (N, 2C, \*) opens or shuts the others: :math:`\sigma(a) \tanh(b)`, (N, C, \*).
+class GatedTanh(nn.Module):
+    r"""A gated activation, :math:`\sigma(a) \tanh(b)` of the halves of (N, 2C, \*), shape (N, C, \*).
 
-    >>> Gate()(torch.tensor([[0.0, 1.0]])).round(decimals=3)
+    >>> GatedTanh()(torch.tensor([[0.0, 1.0]])).round(decimals=3)
     tensor([[0.3810]])
     """
 

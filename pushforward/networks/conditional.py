@@ -23,7 +23,7 @@ def one_hot(y: Tensor, classes: int, unknown: bool = False) -> Tensor:
 
 
 class Conditional(nn.Module):
-    """A network that sees the label beside its input: ``told(x, y)`` is ``net`` of both.
+    """A network of its input and the label: ``conditional(x, y)`` is ``net`` of both, concatenated.
 
     The K numbers of :func:`one_hot` are K more features of a vector, or K more channels of an image.
 
@@ -51,7 +51,7 @@ class Conditional(nn.Module):
         """The network's output for x and labels y (N,); -1 stands for an unknown label."""
         if y is None or len(y) != len(x):
             found = "none" if y is None else f"{len(y)}"
-            raise DataError(f"this model is told labels: {len(x)} are needed (-1 for unknown), got {found}")
+            raise DataError(f"a conditional model needs labels: {len(x)} (-1 for unknown), got {found}")
         beside = one_hot(y.to(x.device), self.classes).to(x)
         beside = beside.view(*beside.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])
         return self.net(torch.cat([x, beside], dim=1))

@@ -1,4 +1,4 @@
-"""Parts for codes whose law has no density, and for critics of densities."""
+"""Layers for encoders without a density, and for critics of log-ratios of densities."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from pushforward.networks.mlp import mlp
 
 
-class Mixing(nn.Module):
+class MixingHead(nn.Module):
     r"""A random code :math:`z_j = \mu_j(x) + \sum_{i=1}^M a_{ij}(x)\, v_i(\eta_j)` from numbers and noise.
 
-    Every dimension bends noise of its own by the functions v and mixes them as the row of data wishes: its
-    law may be wide or narrow, skewed, or have several modes. Given x, dimensions are independent; where they
-    may depend on each other a critic of codes has much more to see, and misses it. It is the head of an
-    :class:`~pushforward.distributions.ImplicitEncoder`.
+    Every dimension bends noise of its own by the functions v, with factors that depend on the row: its
+    distribution may be wide or narrow, skewed, or have several modes. Given x, dimensions are independent;
+    where they may depend on each other a critic of codes has much more to see, and misses it. It is the head
+    of an :class:`~pushforward.distributions.ImplicitEncoder`.
 
     Arguments:
         latent_dim: Dimensions L of a code.
@@ -25,7 +25,7 @@ class Mixing(nn.Module):
         | Adversarial Variational Bayes (Mescheder et al., 2017), section 4, whose basis functions are vectors
         | https://arxiv.org/abs/1701.04722
 
-    >>> Mixing(2, noise=3, basis=4)(torch.zeros(5, 10 + 6)).shape
+    >>> MixingHead(2, noise=3, basis=4)(torch.zeros(5, 10 + 6)).shape
     torch.Size([5, 2])
     """
 
@@ -43,14 +43,14 @@ class Mixing(nn.Module):
         return mean + (factors.unflatten(1, (self.latent_dim, self.count)) * bent).sum(2)
 
 
-class Squares(nn.Module):
-    """A network that sees the squares of the last columns too: the log-ratio of two normal laws is quadratic.
+class WithSquares(nn.Module):
+    """A network of rows and the squares of their last columns, as log-ratios of normal densities have.
 
     Arguments:
         net: Maps (N, D + L) to whatever it makes.
         columns: The last L columns of D.
 
-    >>> Squares(nn.Identity(), 1)(torch.tensor([[2.0, 3.0]]))
+    >>> WithSquares(nn.Identity(), 1)(torch.tensor([[2.0, 3.0]]))
     tensor([[2., 3., 9.]])
     """
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class GaussianNoise(nn.Module):
-    """Adds normal noise of deviation ``std`` in training, and nothing at rest.
+    """Adds normal noise of standard deviation ``std`` in training, and nothing in evaluation mode.
 
     Like dropout it draws from torch's generator, which the loop seeds at every step.
 

@@ -1,4 +1,4 @@
-"""What normalises the numbers between two layers, by its name."""
+"""Normalisation layers by name."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def in_image(norm: str | None, channels: int) -> list[nn.Module]:
     """The normalisation of feature maps.
 
     Arguments:
-        norm: "batch"; "batch-at-hand", which keeps no running statistics, so that a batch is mapped at rest
-            as it is in training; "layer", which sees each row alone; or None.
+        norm: "batch"; "batch-at-hand", which keeps no running statistics, so that a batch is mapped
+            in evaluation mode as it is in training; "layer", which sees each row alone; or None.
         channels: Maps of each row.
 
     Raises:

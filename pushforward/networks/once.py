@@ -1,4 +1,4 @@
-"""Layers that two networks share answer once of the same rows."""
+"""Evaluates layers that two networks share once for the same rows."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pushforward.discrepancies import Blockwise, JensenShannon
 from pushforward.distributions import NormalPrior, OneHotPrior, Prior, ProductPrior
 from pushforward.errors import ConfigError
 from pushforward.models import AAE, ClusterHeads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
-from pushforward.networks import GaussianNoise, NormFirst, mlp, official_init
+from pushforward.networks import BatchNormColumns, GaussianNoise, mlp, official_init
 from pushforward.options import option
 from pushforward.recipes.build import describe_cost, finish, optimizer
 from pushforward.recipes.options import ADVERSARIAL, ENCODER_DECODER
@@ -320,7 +320,7 @@ def aae_clustering(spec: DataSpec, settings: ClusteringSettings, own: OwnParts) 
     """
     prior, discrepancy = blocks(settings, settings.n_clusters)
     # Without labels a few clusters would soon satisfy the critic; BatchNorm keeps all of them in use.
-    parts = assemble(settings, spec, own, prior=prior, last=NormFirst(settings.n_clusters))
+    parts = assemble(settings, spec, own, prior=prior, last=BatchNormColumns(settings.n_clusters))
     model = AAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment)
     rest = f"{settings.n_clusters} clusters and a style of {settings.latent_dim}; no label is used"
     return finish(model, spec, settings, describe(model.cost, spec, rest), optimizers(settings))

@@ -11,7 +11,7 @@ from pushforward.discrepancies.kernel import KERNELS
 from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.models import AVB, VAE, InfoVAE
-from pushforward.networks import Squares, mlp
+from pushforward.networks import WithSquares, mlp
 from pushforward.options import option
 from pushforward.recipes.build import describe_cost, describe_weight, finish
 from pushforward.recipes.options import AUTOENCODER, ENCODER_DECODER, LIKELIHOOD
@@ -246,7 +246,7 @@ def avb(spec: DataSpec, settings: AVBSettings, own: OwnParts) -> Setup:
     critic = own.critic
     if critic is None:
         joint = spec.n_values + 2 * settings.latent_dim
-        critic = Squares(mlp(joint, 1, settings.critic_widths, norm=None), settings.latent_dim)
+        critic = WithSquares(mlp(joint, 1, settings.critic_widths, norm=None), settings.latent_dim)
     model = AVB(
         parts.prior,
         parts.decoder,

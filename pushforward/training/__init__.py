@@ -1,4 +1,4 @@
-"""Whose turn it is. No formula."""
+"""Training: the loop over players, its checkpoints, schedules and monitors."""
 
 from pushforward.training.loop import Loop, Training, adam
 

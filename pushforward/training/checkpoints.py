@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent: safetensors and JSON under a manifest of sha256 sums.
+"""Atomic checkpoints: safetensors and JSON under a manifest of sha256 sums.
 
 A checkpoint is staged beside its place, every file is synced, and one rename makes it appear.
 Older ones go only after that. There is no "latest" pointer: the newest folder whose manifest
@@ -78,7 +78,7 @@ def newest(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any], 
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps that checkpoints stand at."""
+    """The steps of the checkpoints in a folder."""
     if not folder.is_dir():
         return []
     return [int(place.name) for place in folder.iterdir() if place.name.isdigit()]

@@ -1,7 +1,7 @@
-"""The loop: at each step every player has its turns, with only its own parameters awake.
+"""The training loop: at each step every player makes its updates, and only its own parameters have gradients.
 
 It knows players and never a formula. All that a step does is a function of the weights, the
-optimizers' moments and the step's number, so a run can stop anywhere and go on bit for bit.
+optimizers' moments and the step's number, so a run can stop anywhere and be resumed bit for bit.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Training:
 
     Attributes:
         batch_size: Rows in a batch, over all processes.
-        optimizers: How each player moves, by its name.
+        optimizers: How to make the optimizer of each player, by its name.
         schedule: A name in :data:`~pushforward.training.schedules.SCHEDULES`.
         epochs: Passes over the data when no budget is given.
         pretrain: Rows in a batch while the encoder's moments are fitted to the prior's, before
             the first step; 0 for no fitting.
-        labels: How many labels are shown to the model, as many of each class; None for all.
-        pairs: The share of pairs of rows that say the same which is shown to the model.
+        labels: How many labels the model sees, as many of each class; None for all.
+        pairs: The share of known counterparts of rows that the model sees.
     """
 
     batch_size: int
@@ -67,7 +67,7 @@ class Training:
 
 
 class BatchSampler:
-    """Rows in random order, epoch after epoch, dealt in batches; the last, ragged one is left out."""
+    """Batches of rows in random order, epoch after epoch; the last, incomplete one is left out."""
 
     def __init__(self, rows: Split, batch: int, noise: Noise) -> None:
         self.rows = rows
@@ -80,21 +80,21 @@ class BatchSampler:
         epoch, place = divmod(draw, self.per_epoch)
         return self._order(epoch)[place * self.batch_size : (place + 1) * self.batch_size]
 
-    def deal(self, draw: int) -> Batch:
+    def batch(self, draw: int) -> Batch:
         """The batch number ``draw`` of the whole run."""
         return self.rows.batch(self.index(draw))
 
 
 class Loop:
-    """A model on its way from step 0 to step ``total``.
+    """The training of a model from step 0 to step ``total``.
 
     Arguments:
-        model: Who is trained.
+        model: The model to train.
         data: Rows to learn from.
-        training: How.
+        training: How to train it.
         total: Steps in the whole run.
         seed: What every random number is derived from.
-        device: Where the model lives.
+        device: The device of the model.
     """
 
     def __init__(
@@ -108,23 +108,23 @@ class Loop:
     ) -> None:
         self.model = model.to(device)
         self.data = data = training.shown(data, seed)
-        self.deck = BatchSampler(data, training.batch_size, Noise(seed, "order"))
-        self.batch_size = self.deck.batch_size
+        self.sampler = BatchSampler(data, training.batch_size, Noise(seed, "order"))
+        self.batch_size = self.sampler.batch_size
         self.total = total
         self.seed = seed
         self.device = torch.device(device)
         self.schedule = SCHEDULES[training.schedule]
         self.step = 0
-        self.seats = [
+        self.player_states = [
             PlayerState(player, training.optimizers[player.name])
             for player in model.players()
             if any(parameter.requires_grad for parameter in player.parameters)
         ]
-        if any(seat.player.labelled for seat in self.seats):
+        if any(player_state.player.labelled for player_state in self.player_states):
             self.labelled = BatchSampler(
                 data.labelled(), training.batch_size, Noise(seed, "order", "labelled")
             )
-        self.updates = max(seat.player.updates for seat in self.seats)
+        self.updates = max(player_state.player.updates for player_state in self.player_states)
         self.norms = [
             (module, guardian(model, name))
             for name, module in model.named_modules()
@@ -134,40 +134,40 @@ class Loop:
     @property
     def per_epoch(self) -> float:
         """Steps in one pass over the data."""
-        return self.deck.per_epoch / self.updates
+        return self.sampler.per_epoch / self.updates
 
     def rows(self, draw: int, labelled: bool = False) -> Batch:
         """The batch number ``draw`` of the whole run, of all rows or of those with a label."""
-        return (self.labelled if labelled else self.deck).deal(draw).to(self.device)
+        return (self.labelled if labelled else self.sampler).batch(draw).to(self.device)
 
     def paired_rows(self, draw: int) -> Tensor | None:
-        """The twins of the batch number ``draw`` of all rows, if any row has one."""
-        paired_rows = self.data.paired_rows(self.deck.index(draw))
+        """The counterparts of the batch number ``draw`` of all rows, if any row has one."""
+        paired_rows = self.data.paired_rows(self.sampler.index(draw))
         return None if paired_rows is None else paired_rows.to(self.device)
 
     def advance(self) -> tuple[dict[str, Tensor], Square]:
         """One step of every player: the terms it descended, and the last square the model saw.
 
         Raises:
-            DivergedError: If a term or a gradient is not finite. The player whose it is has not
-                moved then; those before it at the table have.
+            DivergedError: If a term or a gradient is not finite. Its player has not been
+                updated then; the players before it have.
         """
         noise = Noise(self.seed, "step", self.step)
         reseed(noise("modules").integer(), self.device)
         factor = self.schedule(self.step / self.per_epoch, self.total / self.per_epoch)
         terms: dict[str, Tensor] = {}
         seen: Square | None = None
-        for seat in self.seats:
-            for group in seat.optimizer.param_groups:
+        for player_state in self.player_states:
+            for group in player_state.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            for turn in range(seat.player.updates):
-                draw = self.step * self.updates + turn
-                x, y = self.rows(draw, seat.player.labelled)
-                paired = None if seat.player.labelled else self.paired_rows(draw)
-                square = Square(self.model, x, noise(turn), y, paired)
-                with self.awake(seat):
-                    losses = seat.player.loss(square)
-                    seat.descend(losses, self.step)
+            for update in range(player_state.player.updates):
+                draw = self.step * self.updates + update
+                x, y = self.rows(draw, player_state.player.labelled)
+                paired = None if player_state.player.labelled else self.paired_rows(draw)
+                square = Square(self.model, x, noise(update), y, paired)
+                with self.awake(player_state):
+                    losses = player_state.player.loss(square)
+                    player_state.descend(losses, self.step)
             terms |= {name: value.detach() for name, value in losses.items()}
             seen = seen or square
         assert seen is not None
@@ -177,16 +177,20 @@ class Loop:
         return terms, seen
 
     @contextmanager
-    def awake(self, seat: PlayerState) -> Iterator[None]:
+    def awake(self, player_state: PlayerState) -> Iterator[None]:
         """Only this player's parameters have gradients, and only its BatchNorms keep statistics."""
-        if len(self.seats) == 1:
+        if len(self.player_states) == 1:
             yield
             return
-        others = [p for other in self.seats for p in other.parameters if id(p) not in seat.owned]
+        others = [
+            p for other in self.player_states for p in other.parameters if id(p) not in player_state.owned
+        ]
         for parameter in others:
             parameter.requires_grad_(False)
         try:
-            with frozen_batch_stats(norm for norm, parameter in self.norms if parameter not in seat.owned):
+            with frozen_batch_stats(
+                norm for norm, parameter in self.norms if parameter not in player_state.owned
+            ):
                 yield
         finally:
             for parameter in others:
@@ -195,10 +199,10 @@ class Loop:
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """All that the next step depends on: copies of tensors, by file and name, and plain numbers."""
         tensors = {"model": {name: value.detach().clone() for name, value in self.model.state_dict().items()}}
-        for seat in self.seats:
-            tensors[f"optimizer-{seat.player.name}"] = {
+        for player_state in self.player_states:
+            tensors[f"optimizer-{player_state.player.name}"] = {
                 f"{index}.{name}": value.clone()
-                for index, moments in seat.optimizer.state_dict()["state"].items()
+                for index, moments in player_state.optimizer.state_dict()["state"].items()
                 for name, value in moments.items()
             }
         return tensors, {"step": self.step, "total": self.total}
@@ -206,27 +210,27 @@ class Loop:
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]) -> None:
         """The inverse of :meth:`state`."""
         self.model.load_state_dict(dict(tensors["model"]))
-        for seat in self.seats:
+        for player_state in self.player_states:
             moments: dict[int, dict[str, Tensor]] = {}
-            for key, value in tensors[f"optimizer-{seat.player.name}"].items():
+            for key, value in tensors[f"optimizer-{player_state.player.name}"].items():
                 index, name = key.split(".", 1)
                 moments.setdefault(int(index), {})[name] = value.clone()
-            groups = seat.optimizer.state_dict()["param_groups"]
-            seat.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            groups = player_state.optimizer.state_dict()["param_groups"]
+            player_state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.step = int(numbers["step"])
         self.total = int(numbers["total"])
 
 
 @contextmanager
 def frozen_batch_stats(norms: Iterable[_BatchNorm]) -> Iterator[None]:
-    """These BatchNorms keep no statistics for a while; they still use those of the batch."""
-    asleep = list(norms)
-    for norm in asleep:
+    """Inside, these BatchNorms update no running statistics; they still use those of the batch."""
+    frozen = list(norms)
+    for norm in frozen:
         norm.track_running_stats = False
     try:
         yield
     finally:
-        for norm in asleep:
+        for norm in frozen:
             norm.track_running_stats = True
 
 
@@ -239,12 +243,12 @@ def reseed(number: int, device: torch.device) -> None:
 
 
 def named(terms: Terms) -> str:
-    """Terms in words."""
+    """Terms as text."""
     return ", ".join(f"{name} = {value.item():g}" for name, value in terms.items())
 
 
 def guardian(model: nn.Module, name: str) -> int | None:
-    """The identity of a parameter that says whose a module is: the first one in or nearest around it."""
+    """The identity of the parameter that decides whose a module is: the first in or nearest around it."""
     while name:
         first = next(model.get_submodule(name).parameters(), None)
         if first is not None:
@@ -255,7 +259,7 @@ def guardian(model: nn.Module, name: str) -> int | None:
 
 @dataclass
 class PlayerState:
-    """A player at the table, with the optimizer of its own parameters."""
+    """A player with the optimizer of its own parameters."""
 
     player: Player
     optimizing: Optimizing

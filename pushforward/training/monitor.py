@@ -1,4 +1,4 @@
-"""Signs that a run is ill, seen while it can still be stopped."""
+"""Monitors: diagnostics of a batch during training, and warnings about failing runs."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ FEW = 8  # rows below which deviations and MMD² of healthy codes scatter too mu
 
 
 class Monitor(Protocol):
-    """What looks at a batch now and then.
+    """Computes diagnostics of a batch now and then.
 
     Attributes:
-        warned: What has been said already; each thing is said once.
+        warned: Warnings that have been given; each is given once.
     """
 
     warned: set[str]
 
     def diagnostics(self, s: Square) -> dict[str, float]:
-        """Figures of a batch, by name."""
+        """Diagnostics of a batch, by name."""
 
     def warnings(self, diagnostics: dict[str, float], done: float) -> list[str]:
-        """New complaints, in plain words, when a share ``done`` of the run is over."""
+        """New warnings, after a share ``done`` of the run."""
 
 
 def watch(model: Model, batch_size: int) -> Monitor:
-    """What looks at the codes of a model, or at its samples if it has no codes."""
+    """The monitor of a model: of its codes, or of its samples if it has no encoder."""
     return (
         CodesMonitor(model.prior, batch_size, model.strength_option)
         if model.has_encoder
@@ -47,11 +47,11 @@ def watch(model: Model, batch_size: int) -> Monitor:
 
 @dataclass
 class SamplesMonitor:
-    """Watches how far samples are spread out.
+    """Monitors the spread of samples.
 
     Attributes:
         batch_size: Rows in a batch.
-        warned: What has been said already; each thing is said once.
+        warned: Warnings that have been given; each is given once.
     """
 
     batch_size: int
@@ -72,19 +72,19 @@ class SamplesMonitor:
         self.warned.add("collapsed")
         return [
             f"samples have collapsed: their spread is {diagnostics['spread']:.3g} of the data's. "
-            "Lower the learning rates, above all the generator's, or give the critic more turns"
+            "Lower the learning rates, above all the generator's, or raise n_critic"
         ]
 
 
 @dataclass
 class CodesMonitor:
-    """Watches the codes of a batch now and then.
+    """Monitors the codes of a batch.
 
     Attributes:
-        prior: What the codes should look like.
+        prior: The prior that codes should follow.
         batch_size: Rows in a batch: few rows scatter more, and are given more room.
-        lever: What a user raises to match codes with the prior harder; None of a model without a match.
-        warned: What has been said already; each thing is said once.
+        strength_option: The option that pulls codes harder towards the prior; None if there is none.
+        warned: Warnings that have been given; each is given once.
     """
 
     prior: Prior
@@ -97,12 +97,12 @@ class CodesMonitor:
 
     @property
     def gauge(self) -> MMD:
-        """What compares codes with the prior, on the prior's scale of the moment: some priors learn."""
+        """The MMD of codes and the prior, on the prior's current scale: some priors are learnt."""
         return MMD(IMQ(self.prior.expected_sq_distance))
 
     @property
     def scale(self) -> float:
-        """The prior's deviation."""
+        """The prior's standard deviation."""
         return self.prior.variance**0.5
 
     @torch.no_grad()
@@ -112,7 +112,7 @@ class CodesMonitor:
         return {"std": codes.std(0).min().item(), "mmd": self.gauge(codes, s.fresh_prior).item()}
 
     def warnings(self, diagnostics: dict[str, float], done: float) -> list[str]:
-        """New complaints, in plain words, when a share ``done`` of the run is over."""
+        """New warnings, after a share ``done`` of the run."""
         if not diagnostics or self.batch_size < FEW or done < EARLY:
             return []
         found = {}
@@ -123,10 +123,11 @@ class CodesMonitor:
                 + (f" or the {self.strength_option}" if self.strength_option else "")
             )
         if done >= PATIENCE and diagnostics["mmd"] > self.far:
-            other = "take a recipe that matches codes with the prior"
+            other = "use a recipe that matches codes with the prior"
             cure = f"raise the {self.strength_option}" if self.strength_option else other
             found["far"] = (
-                f"the codes do not follow the prior: MMD² is {diagnostics['mmd']:.3g} and should be near 0. "
+                "the aggregate posterior does not match the prior: "
+                f"MMD² is {diagnostics['mmd']:.3g} and should be near 0. "
                 f"Samples will be worse than reconstructions; {cure}"
             )
         new = [text for key, text in found.items() if key not in self.warned]

@@ -1,4 +1,4 @@
-"""Before training: the encoder's codes take the mean and covariance of the prior."""
+"""Before training: the encoder is fitted to the mean and covariance of the prior."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pushforward.training.loop import Optimizing, reseed
 
 
 def moment_gap(q: Tensor, p: Tensor) -> Tensor:
-    r"""How far two samples are apart in mean and covariance.
+    r"""The squared differences of two samples in mean and covariance.
 
     .. math:: \frac1L \sum_j (\bar q_j - \bar p_j)^2 + \frac1{L^2} \sum_{jk} (\Sigma^q_{jk} - \Sigma^p_{jk})^2
 
@@ -36,7 +36,7 @@ def match_moments(
     batch_size: int = 1000,
     enough: float = 0.1,
 ) -> float:
-    """Moves the encoder alone until :func:`moment_gap` falls below ``enough``; returns the last gap.
+    """Trains the encoder alone until :func:`moment_gap` falls below ``enough``; returns the last gap.
 
     References:
         | The official code of Wasserstein Auto-Encoders (Tolstikhin et al., 2018), ``pretrain_encoder``:

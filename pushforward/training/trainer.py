@@ -1,4 +1,4 @@
-"""A loop in a folder: history, checkpoints, warnings and a stop on request, until the last step.
+"""The trainer: runs a loop in a folder, with history, checkpoints, warnings and a stop on request.
 
 What is written is a function of the run and not of when it was stopped: a run that was
 interrupted and resumed leaves the same history and the same weights as one that was not.
@@ -31,22 +31,22 @@ PATIENCE = 300.0  # seconds after which a checkpoint is written anyway
 
 
 class Show(Protocol):
-    """What a session tells whoever watches."""
+    """Displays progress."""
 
     def __call__(self, done: int, total: int, words: str = "") -> None:
         """Shows that ``done`` of ``total`` steps are done."""
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Prints a line that stays."""
 
 
 class Trainer:
-    """Drives a loop to its end.
+    """Runs a loop to its end.
 
     Arguments:
         folder: The run's folder.
-        loop: What is driven.
-        show: Who is told.
+        loop: The loop to run.
+        show: Displays progress.
         draw: Called with the step when a sample sheet is due.
     """
 

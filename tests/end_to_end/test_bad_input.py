@@ -56,7 +56,7 @@ def test_unknown_option(bad):
         (["--seed", -1], "seed must be at least 0, got -1"),
         (["--threads", 0], "threads must be at least 1, got 0"),
         (["--posterior", "gaussian", "--prior", "sphere"], "posterior 'gaussian' needs prior 'normal'"),
-        (["--latent-dim", 1, "--prior", "sphere"], "a sphere needs latent of at least 2, got 1"),
+        (["--latent-dim", 1, "--prior", "sphere"], "a sphere needs latent_dim of at least 2, got 1"),
         (["--device", "gpu"], "device"),
     ],
 )

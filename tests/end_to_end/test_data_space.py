@@ -157,15 +157,15 @@ def test_dcgan_s_batch_norm_keeps_statistics_in_the_critic_s_turn_alone(digits):
 
     built = RECIPES["dcgan"](digits.spec, batch_size=20)
     loop = Loop(built.model, digits.train, built.training, total=4)
-    model, critic = loop.seats
+    model, critic = loop.player_states
     norm = next(m for m in built.model.discrepancy.modules() if isinstance(m, nn.BatchNorm2d))
     from pushforward.rng import Noise
     from pushforward.square import Square
 
-    def look(seat):
+    def look(player_state):
         x, _ = loop.rows(0)
-        with loop.awake(seat):
-            seat.player.loss(Square(built.model, x, Noise(0)))
+        with loop.awake(player_state):
+            player_state.player.loss(Square(built.model, x, Noise(0)))
         return norm.running_mean.clone()
 
     before = norm.running_mean.clone()

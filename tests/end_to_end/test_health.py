@@ -50,7 +50,7 @@ def test_codes_far_from_the_prior_are_warned_about_once_they_had_time():
     diagnostics = health.diagnostics(codes(draws() + 3))
     assert health.warnings(diagnostics, done=0.1) == []
     (warning,) = health.warnings(diagnostics, done=0.5)
-    assert "the codes do not follow the prior: MMD² is" in warning
+    assert "the aggregate posterior does not match the prior: MMD² is" in warning
 
 
 def test_the_progress_line_shows_the_signs_and_the_warning(tmp_path, capsys):
@@ -59,7 +59,7 @@ def test_the_progress_line_shows_the_signs_and_the_warning(tmp_path, capsys):
     assert "std" in shown
     assert "mmd" in shown
     assert "warning, step" in shown
-    assert "the codes do not follow the prior" in shown
+    assert "the aggregate posterior does not match the prior" in shown
     assert any("warnings" in line for line in run.history)
 
 

@@ -300,9 +300,12 @@ FAMILY = {
         ("model",),
     ),
     "conditional WAE": wae(kernel, "C=6")._replace(
-        encoders=("deterministic", "gaussian"), conditional=(True, True), needs=("model",), at_zero="conditional AE"
+        encoders=("deterministic", "gaussian"), conditional=(True, True), needs=("model",),
+        at_zero="conditional AE",
     ),
-    "conditional VAE": vae(Bernoulli)._replace(conditional=(True, True), needs=("model",), at_zero="conditional AE"),
+    "conditional VAE": vae(Bernoulli)._replace(
+        conditional=(True, True), needs=("model",), at_zero="conditional AE"
+    ),
     "AAE": in_turns(AAE, prior, game, IN_TURNS, ANY, says=("latent_dim=3", "non_saturating=True")),
     "AAE clustering": in_blocks(AAE, IN_BLOCKS),
     "AAE supervised": in_turns(
@@ -318,7 +321,9 @@ FAMILY = {
     ),
     "AAE semi-supervised": in_blocks(SemiSupervisedAAE, IN_BLOCKS | LABELS, needs=("labels",)),
     "AAE reduction": in_blocks(
-        lambda prior, G, E, discrepancy: ReductionAAE(prior, ClusterHeads(G, CLASSES, 2, head_distance=2.0), E, discrepancy),
+        lambda prior, G, E, discrepancy: ReductionAAE(
+            prior, ClusterHeads(G, CLASSES, 2, head_distance=2.0), E, discrepancy
+        ),
         IN_BLOCKS | LABELS | {"model": ("encoder decoder cost", "reconstruction heads")},
         needs=("labels",),
         points=2,
@@ -351,7 +356,8 @@ FAMILY = {
     ),
     "GMMN+AE": Member(
         lambda G, E, n: LearntPriorAE(pushed(), G, E, SquareRoot(MMD(IMQ(2.0), "v"))),
-        PLAIN | {"prior": ("prior", "discrepancy")}, ONE, "", False, says=("GeneratorPrior", "C=2"), ordered=True,
+        PLAIN | {"prior": ("prior", "discrepancy")}, ONE, "", False,
+        says=("GeneratorPrior", "C=2"), ordered=True,
     ),
     "ARAE": Member(
         lambda G, E, n, w=10.0: ARAE(pushed(), G, E, penalised(LATENT), weight=w),
@@ -360,7 +366,10 @@ FAMILY = {
     ),
     "transfer": Member(
         lambda G, E, n, w=10.0: TransferAE(prior(), G, E, kernel(), game(), weight=w, style_weight=2.0),
-        {"model": ("encoder decoder cost", "reconstruction discrepancy style"), "critic_style": ("styles", "critic_style")},
+        {
+            "model": ("encoder decoder cost", "reconstruction discrepancy style"),
+            "critic_style": ("styles", "critic_style"),
+        },
         ("deterministic", "gaussian"), "", conditional=(False, True), needs=("model", "critic_style"),
         says=("latent_dim=3", "Weight(10)", "C=6", "non_saturating=True"),
     ),
@@ -470,13 +479,13 @@ def test_a_loss_reaches_all_of_its_parameters_and_nobody_else_s(name, encoder, s
     """In its turn each player's loss has a gradient in all its parameters, and in no other."""
     model = build(name, encoder, shape)
     loop = loop_of(model, shape)
-    for seat in loop.seats:
+    for player_state in loop.player_states:
         model.zero_grad(set_to_none=True)
-        with loop.awake(seat):
-            square = square_of(model, seat.player, rows(shape), labels())
-            sum(seat.player.loss(square).values()).backward()
+        with loop.awake(player_state):
+            square = square_of(model, player_state.player, rows(shape), labels())
+            sum(player_state.player.loss(square).values()).backward()
         for label, p in model.named_parameters():
-            if id(p) in seat.owned:
+            if id(p) in player_state.owned:
                 assert p.grad is not None, label
                 assert p.grad.abs().sum() > 0, label
             else:

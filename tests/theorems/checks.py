@@ -230,21 +230,23 @@ def own_turn(loop: Loop) -> None:
     The critic's parameters are those of the match; all others are the model's.
     """
     x, _ = loop.rows(0)
-    for seat in loop.seats:
+    for player_state in loop.player_states:
         loop.model.zero_grad(set_to_none=True)
-        critic = seat.player.name == "critic"
+        critic = player_state.player.name == "critic"
         named = list(loop.model.named_parameters())
         mine = {name for name, _ in named if name.startswith("discrepancy.") == critic}
         before = tensors(loop.model)
-        with loop.awake(seat):
-            seat.descend(seat.player.loss(Square(loop.model, x, Noise(0))), 0)
+        with loop.awake(player_state):
+            player_state.descend(player_state.player.loss(Square(loop.model, x, Noise(0))), 0)
         for name, p in named:
-            assert (p.grad is not None) == (name in mine), f"{name} in the turn of {seat.player.name}"
+            assert (p.grad is not None) == (name in mine), f"{name} in the turn of {player_state.player.name}"
         norms = {name.rsplit(".", 1)[0] for name in before if name.endswith("running_mean")}
         for name, value in loop.model.state_dict().items():
             owner = name.rsplit(".", 1)[0]
             ours = name in mine or (owner in norms and f"{owner}.weight" in mine)
-            assert torch.equal(value, before[name]) != ours, f"{name} in the turn of {seat.player.name}"
+            assert torch.equal(value, before[name]) != ours, (
+                f"{name} in the turn of {player_state.player.name}"
+            )
         assert all(p.requires_grad for p in loop.model.parameters())
 
 

@@ -55,7 +55,7 @@ def blocks_of(x):
 def test_a_match_of_blocks_is_the_sum_of_theirs(make):
     """Σ_b D_b(q_b, p_b), for what the model descends and for what the critics climb."""
     discrepancy, q, p = make(), torch.randn(20, 5), torch.randn(15, 5)
-    sides = list(zip(discrepancy.matches.values(), blocks_of(q), blocks_of(p), strict=True))
+    sides = list(zip(discrepancy.discrepancies.values(), blocks_of(q), blocks_of(p), strict=True))
     torch.testing.assert_close(discrepancy(q, p), sum(d(a, b) for d, a, b in sides))
     torch.testing.assert_close(
         discrepancy.critic_objective(q, p), sum(d.critic_objective(a, b) for d, a, b in sides)
@@ -67,16 +67,20 @@ def test_blocks_without_a_critic_climb_nothing():
     discrepancy = Blockwise({"y": game(3), "z": MMD(IMQ(4.0))}, SIZES)
     q, p = torch.randn(20, 5), torch.randn(20, 5)
     (qy, qz), (py, pz) = blocks_of(q), blocks_of(p)
-    torch.testing.assert_close(discrepancy(q, p), discrepancy.matches["y"](qy, py) + MMD(IMQ(4.0))(qz, pz))
     torch.testing.assert_close(
-        discrepancy.critic_objective(q, p), discrepancy.matches["y"].critic_objective(qy, py)
+        discrepancy(q, p), discrepancy.discrepancies["y"](qy, py) + MMD(IMQ(4.0))(qz, pz)
+    )
+    torch.testing.assert_close(
+        discrepancy.critic_objective(q, p), discrepancy.discrepancies["y"].critic_objective(qy, py)
     )
 
 
 def test_the_order_of_blocks_is_a_name():
     """Blocks, their columns and their sizes put into another order have the same value."""
     discrepancy, q, p = games(), torch.randn(20, 5), torch.randn(20, 5)
-    other = Blockwise({"z": discrepancy.matches["z"], "y": discrepancy.matches["y"]}, {"z": 2, "y": 3})
+    other = Blockwise(
+        {"z": discrepancy.discrepancies["z"], "y": discrepancy.discrepancies["y"]}, {"z": 2, "y": 3}
+    )
     turned = [torch.cat(blocks_of(x)[::-1], 1) for x in (q, p)]
     torch.testing.assert_close(other(*turned), discrepancy(q, p))
     torch.testing.assert_close(other.critic_objective(*turned), discrepancy.critic_objective(q, p))
@@ -85,7 +89,7 @@ def test_the_order_of_blocks_is_a_name():
 def test_critics_of_blocks_share_nothing():
     """The gradient of a block's critic does not depend on the other block; nor does that of its codes."""
     discrepancy, q, p = games(), torch.randn(20, 5, requires_grad=True), torch.randn(20, 5)
-    mine = list(discrepancy.matches["y"].parameters())
+    mine = list(discrepancy.discrepancies["y"].parameters())
     changed = torch.cat([q.detach()[:, :3], torch.randn(20, 2)], 1).requires_grad_()
     one, other = (torch.autograd.grad(discrepancy.critic_objective(x, p), mine) for x in (q, changed))
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
@@ -96,7 +100,9 @@ def test_critics_of_blocks_share_nothing():
 @pytest.mark.parametrize("sizes", [{"y": 3}, {"z": 2, "y": 3}, {"y": 3, "w": 2}, {"y": 3, "z": 2, "w": 1}])
 def test_blocks_have_names(sizes):
     """A block without a match, or names in another order, are refused."""
-    with pytest.raises(ConfigError, match=f"a match for each of {', '.join(sizes)} is needed, got y, z"):
+    with pytest.raises(
+        ConfigError, match=f"Blockwise needs a discrepancy for each of {', '.join(sizes)}, got y, z"
+    ):
         Blockwise({"y": game(3), "z": game(2)}, sizes)
 
 

@@ -93,9 +93,7 @@ def test_dead_dimensions_change_nothing():
     factors = grid(3, 2, 40)
     z = factors + 0.5 * torch.randn(360, 2)
     dead = torch.tensor([0.1, 0.0, -1e6]).expand(360, 3)
-    padded = torch.cat(
-        [dead[:, :1], z[:, :1], dead[:, 1:2], z[:, 1:], dead[:, 2:]], 1
-    )
+    padded = torch.cat([dead[:, :1], z[:, :1], dead[:, 1:2], z[:, 1:], dead[:, 2:]], 1)
     assert asdict(disentanglement(padded, factors)) == asdict(disentanglement(z, factors))
 
 

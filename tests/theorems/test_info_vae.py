@@ -158,7 +158,7 @@ class TestRandomWAE:
         )
         found = model.formula(Square(model, torch.randn(4, 5), Noise(0)))["noise"]
         assert found.item() == pytest.approx(2 * wanted.sum().item())
-        with pytest.raises(ConfigError, match="unknown keep 'lg': did you mean 'log'"):
+        with pytest.raises(ConfigError, match="unknown variance_penalty 'lg': did you mean 'log'"):
             RandomWAE(*parts(), matches(NormalPrior(3)), variance_weight=1.0, variance_penalty="lg")
 
     def test_of_a_box(self):

@@ -178,9 +178,9 @@ def loop_of(model, data, labels=20, **more):
 
 def watched(loop):
     """The rows and labels that every player sees in a step, by its name."""
-    seen = {seat.player.name: [] for seat in loop.seats}
-    for seat in loop.seats:
-        player = seat.player
+    seen = {player_state.player.name: [] for player_state in loop.player_states}
+    for player_state in loop.player_states:
+        player = player_state.player
 
         def loss(square, player=player, inner=player.loss):
             seen[player.name].append((square.x.flatten().long(), square.y))
@@ -266,7 +266,14 @@ def test_players_of_one_encoder_do_not_share_an_optimizer():
     for _ in range(3):
         loop.advance()
     tensors, numbers = loop.state()
-    firsts = {name: tensors[f"optimizer-{name}"]["0.exp_avg"] for name in ("model", "encoder", "labels")}
+    first = next(loop.model.encoder.parameters())
+    firsts = {}
+    for player_state in loop.player_states:
+        places = [id(p) for p in player_state.parameters]
+        if id(first) in places:
+            moments = tensors[f"optimizer-{player_state.player.name}"]
+            firsts[player_state.player.name] = moments[f"{places.index(id(first))}.exp_avg"]
+    assert set(firsts) == {"model", "encoder", "labels"}
     assert firsts["model"].shape == firsts["encoder"].shape == firsts["labels"].shape
     assert not torch.equal(firsts["model"], firsts["encoder"])
     assert not torch.equal(firsts["labels"], firsts["encoder"])

@@ -117,7 +117,7 @@ def test_bernoulli_is_stable(dtype, pixel):
      ("beta-vae", "gaussian", False), ("info-vae", "gaussian-learnt", True)],
 )  # fmt: skip
 def test_likelihood_std_of_recipes(recipe, cost, learnt):
-    """The option ``likelihood_std`` is that of a Gaussian cost, its first value if learnt; without it s² = 1/2."""
+    """``likelihood_std`` is that of a Gaussian cost, its first value if learnt; without it s² = 1/2."""
     data = Dataset("toy", Split(torch.rand(20, 3)), Split(torch.rand(20, 3)), in_unit_interval=True)
     found = RECIPES[recipe](data.spec, cost=cost, likelihood_std=0.3).model.cost
     assert found.std.item() == pytest.approx(0.3)

@@ -6,7 +6,7 @@ from torch import nn
 
 from pushforward.errors import ConfigError
 from pushforward.networks import (
-    Gate,
+    GatedTanh,
     conv_decoder,
     conv_encoder,
     mlp,
@@ -151,9 +151,9 @@ def test_a_block_begins_near_what_comes_in():
 def test_gates():
     """σ(a) tanh(b) of two halves of the channels; nets of gates make the shapes of others."""
     a, b = torch.randn(2, 5, 3, 4, 4)
-    torch.testing.assert_close(Gate()(torch.cat([a, b], 1)), a.sigmoid() * b.tanh())
-    images = conv_decoder(4, (1, 28, 28), [8, 4], 4, activation=Gate, gated=True)(torch.randn(2, 4))
-    assert conv_encoder((1, 28, 28), 3, [4, 8], 4, activation=Gate, gated=True)(images).shape == (2, 3)
+    torch.testing.assert_close(GatedTanh()(torch.cat([a, b], 1)), a.sigmoid() * b.tanh())
+    images = conv_decoder(4, (1, 28, 28), [8, 4], 4, activation=GatedTanh, gated=True)(torch.randn(2, 4))
+    assert conv_encoder((1, 28, 28), 3, [4, 8], 4, activation=GatedTanh, gated=True)(images).shape == (2, 3)
 
 
 def test_a_norm_of_the_batch_at_hand_is_the_same_at_rest():

@@ -386,7 +386,7 @@ def test_critic_on_codes_that_are_awake(monkeypatch):
     x = torch.randn(64, 6)
     checks.own_turn(checks.looping(game(), x))
     loop = checks.looping(game(), x)
-    monkeypatch.setattr(loop, "awake", lambda seat: nullcontext())
+    monkeypatch.setattr(loop, "awake", lambda player_state: nullcontext())
     with caught():
         checks.own_turn(loop)
 

@@ -103,7 +103,7 @@ def test_classes_that_there_are_not(make):
     prior = make()
     y = torch.zeros(5).long()
     for wrong in (torch.full((5,), prior.classes), y[:4]):
-        with pytest.raises(ConfigError, match=f"5 classes below {prior.classes} are needed"):
+        with pytest.raises(ConfigError, match=f"y must be 5 classes below {prior.classes}, got"):
             prior(5, wrong).rsample(Noise(0))
     assert prior(5, y + prior.classes - 1).rsample(Noise(0)).isfinite().all()
 

@@ -61,6 +61,6 @@ def test_the_loop_follows_the_schedule():
     seen = []
     for _ in range(220):
         loop.advance()
-        seen.append(loop.seats[0].optimizer.param_groups[0]["lr"])
+        seen.append(loop.player_states[0].optimizer.param_groups[0]["lr"])
     assert [seen[2 * epoch] for epoch in (29, 30, 50, 100)] == pytest.approx([0.5, 0.25, 0.05, 0.005])
     assert seen[59] == pytest.approx(0.5)

@@ -98,9 +98,9 @@ def test_the_critic_s_step_does_not_move_the_model():
     """T35: with the model's learning rate at 0 its weights stay bit-identical, and the other way round."""
     for frozen_batch_stats, prefix in (("model", ("decoder", "encoder")), ("critic", ("discrepancy",))):
         loop = checks.looping(game(norm=None), torch.randn(64, 6))
-        for seat in loop.seats:
-            if seat.player.name == frozen_batch_stats:
-                seat.optimizer.param_groups[0]["initial_lr"] = 0.0
+        for player_state in loop.player_states:
+            if player_state.player.name == frozen_batch_stats:
+                player_state.optimizer.param_groups[0]["initial_lr"] = 0.0
         before = checks.tensors(loop.model)
         for _ in range(3):
             loop.advance()
@@ -113,12 +113,12 @@ def test_the_critic_answers_the_model_s_step():
     """T35: the critic's turn sees the same images and the same prior draws as the model's, re-encoded."""
     loop = checks.looping(game(), torch.randn(64, 6))
     seen = []
-    for index, seat in enumerate(loop.seats):
-        player = copy.copy(seat.player)
+    for index, player_state in enumerate(loop.player_states):
+        player = copy.copy(player_state.player)
         object.__setattr__(
             player, "loss", lambda s, loss=player.loss: (seen.append((s.x, s.z, s.Ex.detach())), loss(s))[1]
         )
-        loop.seats[index].player = player
+        loop.player_states[index].player = player
     loop.advance()
     (x, z, codes), (again, same, anew) = seen
     assert torch.equal(x, again)
@@ -131,8 +131,8 @@ def test_turns():
     loop = checks.looping(game(n_critic=3), torch.randn(96, 6))
     loop.advance()
     steps = {
-        seat.player.name: {int(state["step"]) for state in seat.optimizer.state.values()}
-        for seat in loop.seats
+        player_state.player.name: {int(state["step"]) for state in player_state.optimizer.state.values()}
+        for player_state in loop.player_states
     }
     assert steps == {"model": {1}, "critic": {3}}
     drawn = [loop.rows(draw).x for draw in range(3)]
@@ -272,7 +272,7 @@ def test_a_number_that_is_not_finite_stops_the_step():
     x[3, 2] = float("nan")
     loop = checks.looping(model, x, batch_size=16)
     before = checks.tensors(model)
-    with pytest.raises(DivergedError, match=r"step 0: the model's loss is not finite: cost = nan"):
+    with pytest.raises(DivergedError, match=r"step 0: the model's loss is not finite: reconstruction = nan"):
         loop.advance()
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name])
@@ -282,7 +282,7 @@ def test_a_critic_that_is_not_finite_does_not_move():
     """The player whose term is not finite has not moved when the run stops, nor has its optimizer."""
     model = game(norm=None)
     loop = checks.looping(model, torch.randn(64, 6))
-    critic = loop.seats[1]
+    critic = loop.player_states[1]
     critic.player = replace(
         critic.player, loss=lambda s: {"critic": model.discrepancy(s.Ex, s.z) * float("nan")}
     )
