@@ -16,7 +16,7 @@ BLOCK = 1000  # rows that are drawn together: splines keep some forty numbers fo
 
 
 class FlowPrior(Prior):
-    r"""A flow :math:`z = m + A f^{-1}(\varepsilon)`, :math:`\varepsilon \sim N(0, I)`, with f made of splines.
+    r"""A flow :math:`z = m + A f^{-1}(\varepsilon)`, :math:`\varepsilon \sim N(0, I)`, f of splines.
 
     Each layer of f moves a random half of the coordinates by monotone rational-quadratic splines whose knots
     are a network's answer to the other half. Splines act on [-5, 5]; what lies beyond stays where it is, so

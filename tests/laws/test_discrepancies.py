@@ -46,7 +46,7 @@ LOG4 = math.log(4)
 
 
 class Law(NamedTuple):
-    """A member: how it is made, its value when both samples have one law, and what its repr must say.
+    """A member: how it is made, its value for equal distributions, and what its repr must say.
 
     ``columns``: whether columns have names, so that rows cannot be flattened. ``made``: whether the model
     descends what it says of the made sample alone; the given one is then its critic's to see. ``within``: how
@@ -192,7 +192,7 @@ def samples(n: int = 200, shift: float = 0.0) -> tuple[torch.Tensor, torch.Tenso
 
 
 def value(discrepancy: Discrepancy, q: torch.Tensor, p: torch.Tensor, steps: int = 75) -> float:
-    """The value after a critic, if there is one, has climbed its bound on other samples of both laws."""
+    """The value after a critic, if there is one, has ascended its bound on other samples."""
     parameters = list(discrepancy.parameters())
     if parameters:
         optimizer = torch.optim.Adam(parameters, lr=1e-2)

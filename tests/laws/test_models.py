@@ -124,12 +124,12 @@ class Member(NamedTuple):
         players: Who plays, what it moves and what it descends.
         encoders: Kinds of encoders that it may have.
         at_zero: The member whose bits it has at weight 0; "" if there is none.
-        weighed: Whether its match has a weight.
+        weighed: Whether its discrepancy has a weight.
         conditional: Whether its encoder and its decoder take labels.
         needs: Players that cannot play on rows without labels.
         points: Numbers that its decoder takes, if not those of a code.
-        ordered: Whether the order of rows matters: made and given are paired, or codes are those at rest,
-            which every look in training moves.
+        ordered: Whether the order of rows matters: made and given are paired, or codes are those in
+            evaluation mode, which every look in training moves.
         says: What its repr must say.
         prior: The law of its codes.
     """
@@ -410,7 +410,7 @@ def these(choose):
 
 
 def build(name, encoder, shape, norm=None, seed=0, **more):
-    """A model whose encoder and decoder are functions of the seed, whatever the match."""
+    """A model whose encoder and decoder are functions of the seed, whatever the discrepancy."""
     torch.manual_seed(seed)
     member, law = FAMILY[name], FAMILY[name].prior()
     seen, shown = (CLASSES * wanted for wanted in member.conditional)
@@ -566,8 +566,8 @@ def test_weight_zero_is_the_plain_auto_encoder(name, encoder, shape):
 
 
 @these(lambda member: member.weighed)
-def test_weight_multiplies_the_match(name, encoder, shape):
-    """Three times the weight is three times the match and the same of all else."""
+def test_weight_multiplies_the_discrepancy(name, encoder, shape):
+    """Three times the weight is three times the discrepancy and the same of all else."""
     one, three = (build(name, encoder, shape, w=w).double() for w in (2.0, 6.0))
     assert (one.discrepancy_weight, three.discrepancy_weight) == (pytest.approx(2), pytest.approx(6))
     three.load_state_dict(one.state_dict() | {"weight.log_value": three.weight.log_value})
@@ -668,7 +668,7 @@ def test_any_batch(name, encoder, shape):
 
 @everyone
 def test_repr_is_the_formula(name, encoder, shape):
-    """Printing a model shows its prior, its match and its weight."""
+    """Printing a model shows its prior, its discrepancy and its weight."""
     words = repr(build(name, encoder, shape)).replace("\n", "").replace("  ", "")
     for part in FAMILY[name].says:
         assert part in words

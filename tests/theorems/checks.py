@@ -120,7 +120,7 @@ def far_is_worse(discrepancy: nn.Module) -> None:
 
 
 def pulls_home(discrepancy: nn.Module) -> None:
-    """Descending the match brings codes towards the prior."""
+    """Descending the discrepancy brings codes towards the prior."""
     made, given = (torch.randn(200, 2) + 2).requires_grad_(), torch.randn(200, 2)
     (gradient,) = torch.autograd.grad(discrepancy(made, given), made)
     assert (gradient.mean(0) > 0).all()
@@ -216,7 +216,7 @@ def one_draw_of_the_code(make: Callable[..., AutoEncoder]) -> None:
     assert torch.equal(decoded[0], matched[0])
 
 
-def the_match_moves_the_encoder(make: Callable[..., AutoEncoder]) -> None:
+def the_discrepancy_moves_the_encoder(make: Callable[..., AutoEncoder]) -> None:
     """The match has a gradient in the encoder: codes are not detached."""
     model = make(nn.Linear(2, 5), MMD(IMQ(4.0)))
     discrepancy = model.formula(Square(model, torch.rand(8, 5), Noise(0)))["discrepancy"]
@@ -227,7 +227,7 @@ def the_match_moves_the_encoder(make: Callable[..., AutoEncoder]) -> None:
 def own_turn(loop: Loop) -> None:
     """In a player's turn all others' parameters have no gradient, and their BatchNorms stay as they are.
 
-    The critic's parameters are those of the match; all others are the model's.
+    The critic's parameters are those of the discrepancy; all others are the model's.
     """
     x, _ = loop.rows(0)
     for player_state in loop.player_states:

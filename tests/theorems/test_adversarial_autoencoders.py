@@ -52,7 +52,7 @@ def blocks_of(x):
 
 
 @pytest.mark.parametrize("make", [games, lambda: games(False)])
-def test_a_match_of_blocks_is_the_sum_of_theirs(make):
+def test_a_discrepancy_of_blocks_is_the_sum_of_theirs(make):
     """Σ_b D_b(q_b, p_b), for what the model descends and for what the critics climb."""
     discrepancy, q, p = make(), torch.randn(20, 5), torch.randn(15, 5)
     sides = list(zip(discrepancy.discrepancies.values(), blocks_of(q), blocks_of(p), strict=True))
@@ -63,7 +63,7 @@ def test_a_match_of_blocks_is_the_sum_of_theirs(make):
 
 
 def test_blocks_without_a_critic_climb_nothing():
-    """A kernel beside a game adds to the match, and leaves the climbing to the game."""
+    """A kernel beside a game adds to the discrepancy, and leaves the climbing to the game."""
     discrepancy = Blockwise({"y": game(3), "z": MMD(IMQ(4.0))}, SIZES)
     q, p = torch.randn(20, 5), torch.randn(20, 5)
     (qy, qz), (py, pz) = blocks_of(q), blocks_of(p)
@@ -107,7 +107,7 @@ def test_blocks_have_names(sizes):
 
 
 @pytest.mark.parametrize("n_critic", [0, -1])
-def test_critics_have_a_turn(n_critic):
+def test_critics_have_updates(n_critic):
     """Critics that never move are refused, of one block or of several."""
     for make in (
         lambda: Blockwise({"y": game(3)}, {"y": 3}, n_critic),
@@ -124,7 +124,7 @@ def test_codes_of_other_widths_are_refused():
 
 
 def test_every_block_is_a_term():
-    """Players' terms are named after the blocks, and their sum is the match of blocks."""
+    """Players' terms are named after the blocks, and their sum is the discrepancy of blocks."""
     model = AAE(
         both(),
         nn.Linear(5, FEATURES),
@@ -312,7 +312,7 @@ def test_labels_are_the_cross_entropy():
         torch.testing.assert_close(one, other)
 
 
-def test_a_sure_and_wrong_class_has_a_price():
+def test_a_sure_and_wrong_class_has_a_penalty():
     """A probability that underflows to 0 costs a finite number, and its gradient is one too."""
     model = semi(checks.Constant(0.0, 2000.0, 0.0, 0.0, 0.0))
     loss = model.labels(Square(model, torch.randn(4, FEATURES), Noise(0), torch.zeros(4).long()))["labels"]
@@ -328,7 +328,7 @@ def test_without_labels():
         model.labels(Square(model, torch.randn(4, FEATURES), Noise(0)))
 
 
-def test_the_match_knows_no_label():
+def test_the_discrepancy_knows_no_label():
     """Section 3.4: given codes are drawn from the whole prior, whatever the labels of the rows."""
     model, x = semi(), torch.randn(30, FEATURES)
     told, untold = (Square(model, x, Noise(0), y) for y in (torch.zeros(30).long(), None))
@@ -340,7 +340,7 @@ def test_the_match_knows_no_label():
 # --------------------------------------------------------------------------------------- turns
 
 
-def test_turns_come_in_order():
+def test_updates_come_in_order():
     """Section 3.1: reconstruction, critics, encoder, labels; each with terms and optimizer of its own."""
     y = torch.arange(40) % 4 - 1
     model = semi()
@@ -370,7 +370,7 @@ def test_turns_come_in_order():
 
 
 def test_mixture_prior_of_a_supervised_model_is_drawn_whole():
-    """A decoder that is told the label makes samples of any class from the whole of a prior with parts."""
+    """A conditional decoder makes samples of any class from the whole of a prior with classes."""
     prior = MixturePrior(torch.tensor([[-9.0], [9.0]]), torch.zeros(2, 1, 1)).double()
 
     model = AAE(prior, Conditional(nn.Identity(), 3), DeterministicEncoder(nn.Linear(4, 1)), game(1))
@@ -379,7 +379,7 @@ def test_mixture_prior_of_a_supervised_model_is_drawn_whole():
     assert (made[:, 0] > 0).double().mean().item() == pytest.approx(0.5, abs=4 * 0.025)
 
 
-def test_a_decoder_that_is_told_the_label_leaves_the_prior_whole():
+def test_a_conditional_decoder_leaves_the_prior_whole():
     """Told the label, the critic compares codes of a class with the whole prior, not with a part of it."""
     prior = petals(4)
     decoder = Conditional(nn.Linear(2 + 3, 5), 3)

@@ -193,7 +193,7 @@ def test_contrast_is_the_whole_divergence_of_a_gaussian(sigma):
 
 
 def test_the_terms_are_those_of_the_formula():
-    """T29: the cost is that of the drawn code, the match -E T of the pair made."""
+    """T29: the cost is that of the drawn code, the discrepancy -E T of the pair made."""
     model = avb(gaussian(), nn.Linear(6, 1))
     square = Square(model, torch.randn(30, 4), Noise(0))
     terms = model.formula(square)
@@ -284,7 +284,7 @@ def test_with_the_best_critic_it_is_the_vae(sigma):
     assert vae.is_elbo
 
 
-def test_contrast_and_critic_share_a_law_that_is_not_gaussian():
+def test_contrast_and_critic_share_a_distribution_that_is_not_gaussian():
     """T29: E log r - log p plus KL(q̃, N(0, I)) is KL(q, p) whatever q is; here a box, by its entropy."""
     center, log_var = torch.tensor([[0.5]]), torch.tensor([[-1.0]])
     distribution = Uniform(center.expand(MANY, 1), log_var.expand(MANY, 1))
@@ -298,7 +298,7 @@ def test_contrast_and_critic_share_a_law_that_is_not_gaussian():
     near(whole, expected)
 
 
-def test_codes_of_a_point_can_be_told_from_noise():
+def test_codes_of_a_point_can_be_distinguished_from_noise():
     """T29: a deterministic encoder has the contrast of the least variance, finite and far above 0."""
     model = avb(DeterministicEncoder(nn.Linear(4, 2)))
     adaptive_contrast = model.formula(Square(model, torch.randn(30, 4), Noise(0)))["contrast"]

@@ -41,7 +41,7 @@ def test_kl():
 
 
 @pytest.mark.parametrize("non_saturating", [True, False])
-def test_games(non_saturating):
+def test_adversarial_discrepancies(non_saturating):
     """T39: so are both sides of a game."""
     game = JensenShannon(nn.Linear(3, 1), non_saturating)
     q, p = torch.randn(5, 3), torch.randn(7, 3)

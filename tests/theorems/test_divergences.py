@@ -138,7 +138,7 @@ def test_logistic_regression_is_the_best_critic(shift):
 
 
 @pytest.mark.parametrize("logit", [-200.0, -30.0, -10.0, -1.0, 0.0, 2.0, 10.0, 30.0])
-def test_slopes_of_the_game(logit):
+def test_slopes_of_the_adversarial_discrepancy(logit):
     """T7: the model's slope is -σ(a) saturating, -(1 - σ(a)) with the roles exchanged."""
     checks.slopes_of_the_game(JensenShannon, logit)
 
@@ -176,13 +176,13 @@ class HalfSquare(nn.Module):
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0])
-def test_critic_told_the_prior(sigma):
+def test_critic_with_the_log_prior(sigma):
     """T27: logits have shape (N, 1): one for each code, its own log-density added."""
     checks.one_logit_for_each_code(LogPriorCritic, sigma)
 
 
-def test_critic_told_the_prior_at_home():
-    """T27: for Q = P the best total logit is 0, so h(z) = ‖z‖²/2 + const; there the game is at rest."""
+def test_critic_with_the_log_prior_at_home():
+    """T27: for Q = P the best total logit is 0, so h(z) = ‖z‖²/2 + const; there the updates stop."""
     z = torch.randn(50, 3)
     game = JensenShannon(LogPriorCritic(HalfSquare(3), NormalPrior(3)))
     torch.testing.assert_close(game.critic(z), torch.zeros(50, 1), atol=1e-12, rtol=0)
@@ -194,7 +194,7 @@ def test_critic_told_the_prior_at_home():
     assert game.critic_objective(z, z) < value
 
 
-def test_critic_told_a_density_that_is_none():
+def test_critic_with_the_log_prior_of_a_prior_without_density():
     """T27: a prior without a density is refused by name."""
     with pytest.raises(ConfigError, match="SpherePrior"):
         LogPriorCritic(nn.Linear(2, 1), SpherePrior(2))(torch.zeros(4, 2))

@@ -55,7 +55,7 @@ def test_the_gradient_goes_through_both_arguments():
     assert slope.item() == pytest.approx(0.5)
 
 
-def test_the_best_energy_makes_the_game_the_total_variation():
+def test_the_best_energy_makes_it_the_total_variation():
     """D* = m where p < q and else 0: the critic pays m(1 - TV) = 3 * .6 = 1.8, the least (T9)."""
     discrepancy = EBGANEnergy(Table([0.0, 0.0, 3.0]), margin=3.0)
     assert -discrepancy.critic_objective(rows(Q), rows(P)).item() == pytest.approx(1.8)
@@ -165,7 +165,7 @@ def test_under_batch_norm_rows_that_are_all_alike_cannot_be_rebuilt():
 
 
 def test_k_holds_what_is_reported():
-    """With BatchNorm energies in training are others than at rest: k moves by the surplus of those at rest,
+    """With BatchNorm energies in training and in evaluation mode differ: k moves by those of evaluation mode,
     whose ratio a run shows and a verdict judges. To look moves no running statistics."""
     norm = nn.BatchNorm1d(2)
     discrepancy = BEGANEnergy(Energy(norm, nn.Linear(2, 2), SquaredError()), gamma=0.7, k_lr=0.01)
@@ -188,10 +188,10 @@ def test_k_holds_what_is_reported():
 
 
 @pytest.mark.parametrize("recipe", [began, ebgan])
-def test_on_images_energies_at_rest_are_those_of_the_game(recipe):
+def test_on_images_energies_in_evaluation_mode_are_those_of_training(recipe):
     """The critic's BatchNorm goes by the batch at hand, whatever it has seen: else the ratio that k holds in
     training is not the one that is reported, nor the one that the generator descends."""
-    discrepancy = recipe(open_dataset("digits"), latent_dim=4).model.discrepancy.train()
+    discrepancy = recipe(open_dataset("digits").spec, latent_dim=4).model.discrepancy.train()
     seen, others = torch.rand(2, 16, 1, 8, 8)
     with torch.no_grad():
         for _ in range(20):

@@ -102,7 +102,7 @@ def test_the_bound_is_tight_at_the_best_critic(name):
 
 
 @every
-def test_a_game_reaches_the_divergence_of_laws_far_apart(name):
+def test_a_critic_reaches_the_divergence_of_distant_distributions(name):
     """Where p is a hundred times q the best logit may be far from 0; the game is tight there too."""
     p, q = torch.tensor([[0.5, 0.5], [0.005, 0.995]], dtype=torch.float64)
     row = ROWS[name]

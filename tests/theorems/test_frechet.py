@@ -105,7 +105,7 @@ def test_invariances():
 
 
 def test_bias():
-    """14.1: of n rows each of one law it is (1/n) [2 Σλ + Σ λi λj (1 + δij) / (λi + λj)] on average."""
+    """14.1: of n rows of one distribution it is (1/n) [2 Σλ + Σ λi λj (1 + δij) / (λi + λj)] on average."""
     n, trials = 300, 400
     spectrum = torch.tensor([1.0, 0.5, 2.0])
     pairs = torch.outer(spectrum, spectrum) / (spectrum[:, None] + spectrum)

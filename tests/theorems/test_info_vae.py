@@ -188,13 +188,16 @@ class TestRandomWAE:
         """A deterministic encoder has no variance to be kept: it is refused by name."""
         networks = parts(kind=DeterministicEncoder)
         model = RandomWAE(*networks, matches(networks[0]), variance_weight=1.0)
-        with pytest.raises(ConfigError, match="a random encoder with variances is needed, got Dirac codes"):
+        with pytest.raises(
+            ConfigError,
+            match=r"RandomWAE needs an encoder with variances .*, got Dirac codes",
+        ):
             loss(model, torch.randn(4, 5))
 
     @pytest.mark.parametrize("bad", [-1.0, math.inf, math.nan])
-    def test_impossible_prices(self, bad):
+    def test_impossible_penalties(self, bad):
         """λ₁ below 0 would reward codes for being far from the prior's noise."""
-        with pytest.raises(ConfigError, match="noise_weight"):
+        with pytest.raises(ConfigError, match="variance_weight"):
             RandomWAE(*parts(), matches(NormalPrior(3)), variance_weight=bad)
 
 

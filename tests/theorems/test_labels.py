@@ -39,7 +39,7 @@ def test_one_hot(unknown):
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 4, 6)])
-def test_told_networks_see_the_label_beside_the_row(shape):
+def test_conditional_networks_see_the_label_beside_the_row(shape):
     """K more features of a vector, or K more channels of an image, each constant; of an unknown label 0."""
     x, y = torch.randn(3, *shape), torch.tensor([1, -1, 0])
     seen = Conditional(nn.Identity(), 4)(x, y)
@@ -51,7 +51,7 @@ def test_told_networks_see_the_label_beside_the_row(shape):
     assert Conditional(nn.Identity(), 4)(x.double(), y).dtype == torch.float64
 
 
-def test_told_decoders_and_encoders_of_images():
+def test_conditional_decoders_and_encoders_of_images():
     """Networks of images take the label too, and what they make changes with it, and with nothing unknown."""
     decoder = Conditional(conv_decoder(3 + 10, (1, 16, 16), [8, 8], 4, hidden=[16], last=False), 10).eval()
     encoder = ConditionalEncoder(GaussianEncoder(conv_encoder((1 + 10, 16, 16), 2 * 3, [8, 8], 4)), 10).eval()
@@ -65,15 +65,17 @@ def test_told_decoders_and_encoders_of_images():
 
 
 @pytest.mark.parametrize(("y", "found"), [(None, "none"), (torch.zeros(2).long(), "2")])
-def test_told_networks_need_labels(y, found):
+def test_conditional_networks_need_labels(y, found):
     """No label, or another number of them than of rows, is refused by name."""
     told = [Conditional(nn.Identity(), 3), ConditionalEncoder(DeterministicEncoder(nn.Identity()), 3)]
     for network in told:
-        with pytest.raises(DataError, match=f"told labels: 4 are needed \\(-1 for unknown\\), got {found}"):
+        with pytest.raises(
+            DataError, match=f"a conditional model needs labels: 4 \\(-1 for unknown\\), got {found}"
+        ):
             network(torch.zeros(4, 5), y)
 
 
-def test_both_networks_are_told_the_same():
+def test_both_networks_are_conditioned_on_the_same():
     """In the square, encoder and decoder see each row's own label beside the row and beside the code."""
     encoder = ConditionalEncoder(DeterministicEncoder(nn.Linear(5 + 3, 2)), 3)
     model = AutoEncoder(NormalPrior(2), Conditional(nn.Linear(2 + 3, 5), 3), encoder)
@@ -292,7 +294,7 @@ def test_players_of_one_encoder_do_not_share_an_optimizer():
     assert all(not torch.equal(after[0], other) for other in after[1:])
 
 
-def test_norms_of_the_encoder_keep_statistics_in_all_of_its_turns():
+def test_norms_of_the_encoder_keep_statistics_in_all_of_its_updates():
     """A BatchNorm of the encoder counts the batches of three players, one of the decoder those of one."""
     loop = loop_of(semi(), rows())
     for _ in range(4):

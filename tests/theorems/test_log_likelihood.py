@@ -413,7 +413,7 @@ def test_bidirectional_error_and_chunks():
 # --------------------------------------------------------------------------------- good manners
 
 
-def test_networks_are_judged_at_rest_and_left_as_they_were():
+def test_networks_are_judged_in_evaluation_mode_and_left_as_they_were():
     """BatchNorm uses and keeps its running statistics, no gradient is left behind, no global draw made."""
     decoder = nn.Sequential(nn.Linear(2, 6), nn.BatchNorm1d(6), nn.Unflatten(1, (1, 2, 3)))
     encoder = GaussianEncoder(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(6), nn.Linear(6, 4)))
@@ -557,7 +557,7 @@ def implicit(linear, bend=0.0):
 
 
 @pytest.mark.parametrize("samples", [1, 50])
-def test_a_law_without_density_gives_way_to_its_moments(samples):
+def test_a_distribution_without_density_gives_way_to_its_moments(samples):
     """An implicit law that is Gaussian has the bound of the Gaussian encoder, but for its estimated moments.
 
     Those of 64 draws cost (1/2)(1/64 + 1/63) nats a dimension in KL at most, and nothing in log p(x).
@@ -571,7 +571,7 @@ def test_a_law_without_density_gives_way_to_its_moments(samples):
     assert 0 < error < 0.03
 
 
-def test_a_skewed_law_still_bounds_the_likelihood():
+def test_a_skewed_distribution_still_bounds_the_likelihood():
     """Of a law that is not Gaussian the weights are those of its moments: a bound that K draws tighten."""
     linear = Linear()
     x = linear.distribution.sample((400,))

@@ -177,7 +177,7 @@ def test_null_deviation_of_the_library(d, n, draws):
 
 
 def test_u_statistic_is_negative_half_the_time():
-    """T21: when both samples have one law, U is below 0 in about half of all batches, and V never."""
+    """T21: if both samples have one distribution, U is below 0 in about half of all batches, V never."""
     samples = [(torch.randn(50, 8), torch.randn(50, 8)) for _ in range(300)]
     below = sum(MMD(IMQ(16.0))(q, p).item() < 0 for q, p in samples) / 300
     assert 0.5 - 4 * 0.029 < below < 0.6 + 4 * 0.029

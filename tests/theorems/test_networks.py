@@ -156,8 +156,8 @@ def test_gates():
     assert conv_encoder((1, 28, 28), 3, [4, 8], 4, activation=GatedTanh, gated=True)(images).shape == (2, 3)
 
 
-def test_a_norm_of_the_batch_at_hand_is_the_same_at_rest():
-    """It keeps no running statistics: in training and at rest a batch is mapped alike."""
+def test_a_norm_of_the_batch_at_hand_is_the_same_in_evaluation_mode():
+    """It keeps no running statistics: in training and in evaluation mode a batch is mapped alike."""
     x = torch.randn(9, 1, 12, 12)
     at_hand, usual = (conv_encoder((1, 12, 12), 3, [4, 8], 4, [6], norm=norm) for norm in (AT_HAND, "batch"))
     usual.load_state_dict(at_hand.state_dict(), strict=False)

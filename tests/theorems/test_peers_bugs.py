@@ -137,7 +137,7 @@ class Clamped(MMD):
         return super().forward(q, p).clamp(max=0.1)
 
 
-def test_match_of_the_wrong_sign():
+def test_discrepancy_of_the_wrong_sign():
     """The law of discrepancies sees a match that pushes codes away."""
     for check in (checks.far_is_worse, checks.pulls_home):
         check(MMD(IMQ(4.0)))
@@ -147,7 +147,7 @@ def test_match_of_the_wrong_sign():
         checks.pulls_home(Clamped(IMQ(4.0)))
 
 
-def test_roles_of_the_game():
+def test_roles_of_the_adversarial_discrepancy():
     """The law sees a model that descends the critic's own loss, and made and given exchanged."""
 
     class Ally(JensenShannon):
@@ -246,7 +246,7 @@ class NeverExchanged(JensenShannon):
 @pytest.mark.parametrize(
     ("mutant", "logit"), [(SigmoidFirst, -10.0), (LogOfSigmoid, -30.0), (NeverExchanged, -10.0)]
 )
-def test_games_whose_slopes_are_wrong(mutant, logit):
+def test_adversarial_discrepancies_whose_slopes_are_wrong(mutant, logit):
     """T7 sees a sigmoid too many, a saturating logarithm, and roles that were not exchanged."""
     checks.slopes_of_the_game(JensenShannon, logit)
     with caught():
@@ -370,9 +370,9 @@ def test_detached_codes():
             NormalPrior(2), decoder, GaussianEncoder(nn.Linear(5, 4)), discrepancy
         )
 
-    checks.the_match_moves_the_encoder(make(WAE))
+    checks.the_discrepancy_moves_the_encoder(make(WAE))
     with caught():
-        checks.the_match_moves_the_encoder(make(Detached))
+        checks.the_discrepancy_moves_the_encoder(make(Detached))
 
 
 def game(kind=WAE):
@@ -381,7 +381,7 @@ def game(kind=WAE):
     return kind(NormalPrior(2), decoder, encoder, critic, weight=3.0)
 
 
-def test_critic_on_codes_that_are_awake(monkeypatch):
+def test_critic_on_codes_that_are_trainable(monkeypatch):
     """T35 sees a critic's turn in which the encoder is awake: its gradients and BatchNorm statistics move."""
     x = torch.randn(64, 6)
     checks.own_turn(checks.looping(game(), x))

@@ -217,7 +217,7 @@ def test_blocks_of_a_product():
     assert torch.equal(prior.to_support(logits)[:, 4:], logits[:, 4:])
 
 
-def test_blocks_of_one_law_are_independent():
+def test_blocks_of_one_distribution_are_independent():
     """Two blocks of the same kind draw from streams of their own."""
     z = drawn(ProductPrior({"a": NormalPrior(2), "b": NormalPrior(2)}))
     assert z.T.corrcoef()[:2, 2:].abs().max() < 4 / MANY**0.5

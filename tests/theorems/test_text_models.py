@@ -173,7 +173,7 @@ def test_styles_are_compared_label_1_with_label_0_and_unknown_ones_with_nobody()
     assert torch.equal(model.formula(s)["style"], wanted)
 
 
-def test_the_game_on_styles_reaches_the_encoder_alone():
+def test_the_critic_of_styles_reaches_the_encoder_alone():
     model = styled()
     model.formula(Square(model, ROWS, Noise(0), LABELS))["style"].backward()
     assert all(p.grad is None for p in model.decoder.parameters())
@@ -312,8 +312,8 @@ def _gaussian():
 
 
 @pytest.mark.parametrize("recipe", ["ae", "wae-mmd", "vae", "arae", "transfer-ae"])
-def test_swapped_words_cost_and_do_not_match(phrases, recipe):
-    """In training the cost is of rehearsed lines, told back as they were shown; the match is of the data."""
+def test_replaced_tokens_enter_the_cost_and_not_the_discrepancy(phrases, recipe):
+    """In training the cost is that of augmented lines; the discrepancy is of the data."""
     options = {"latent_dim": 6} | ({"latent_noise": 0.0} if recipe == "arae" else {})
     model = RECIPES[recipe](phrases.spec, token_replacement=0.5, **options).model
     plain = RECIPES[recipe](phrases.spec, token_replacement=0.0, **options).model

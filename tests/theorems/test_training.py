@@ -89,7 +89,7 @@ def game(norm="batch", non_saturating=True, n_critic=1):
 
 
 @pytest.mark.parametrize("non_saturating", [True, False])
-def test_own_turn(non_saturating):
+def test_own_update(non_saturating):
     """T35: sleepers keep every bit, have no gradient, and their BatchNorms keep their statistics."""
     checks.own_turn(checks.looping(game(non_saturating=non_saturating), torch.randn(64, 6)))
 
@@ -126,7 +126,7 @@ def test_the_critic_answers_the_model_s_step():
     assert not torch.equal(codes, anew)  # the encoder has moved in between
 
 
-def test_turns():
+def test_updates():
     """T35: a critic with three turns moves three times, each time on another batch."""
     loop = checks.looping(game(n_critic=3), torch.randn(96, 6))
     loop.advance()
@@ -354,7 +354,7 @@ def test_one_draw_of_the_code():
         return WAE(NormalPrior(2), decoder, GaussianEncoder(nn.Linear(5, 4)), discrepancy)
 
     checks.one_draw_of_the_code(make)
-    checks.the_match_moves_the_encoder(make)
+    checks.the_discrepancy_moves_the_encoder(make)
 
 
 def test_the_square():
@@ -371,8 +371,8 @@ def test_the_square():
     assert s.z is s.z
 
 
-def test_codes_at_rest():
-    """Codes at rest are those of evaluation: running statistics, which looking does not change."""
+def test_codes_in_evaluation_mode():
+    """Codes in evaluation mode are those of evaluation: running statistics, which looking does not change."""
     model = game()
     x = torch.randn(16, 6)
     Square(model, x, Noise(0)).Ex.sum().backward()
@@ -388,7 +388,7 @@ def test_codes_at_rest():
     assert not torch.equal(eval_codes, s.Ex)
 
 
-def test_looking_at_codes_at_rest_wakes_nobody():
+def test_codes_in_evaluation_mode_leave_modes_as_they_were():
     """What the user put into evaluation inside an encoder, a frozen BatchNorm say, stays there."""
     model = game()
     norm = next(module for module in model.encoder.modules() if isinstance(module, nn.BatchNorm1d))
@@ -398,7 +398,7 @@ def test_looking_at_codes_at_rest_wakes_nobody():
     assert all(module.training for module in model.modules() if module is not norm)
 
 
-def test_a_single_player_is_always_awake():
+def test_a_single_player_is_always_trainable():
     """With one player nobody sleeps: its turn is the plain gradient step."""
     model = AutoEncoder(NormalPrior(2), *checks.networks(norm="batch"))
     loop = checks.looping(model, torch.randn(64, 6), lr=0.1)

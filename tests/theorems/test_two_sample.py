@@ -122,7 +122,7 @@ def test_a_sample_against_itself():
 
 
 def test_copies_do_not_leak():
-    """40 rows repeated 20 times, one law: a network knows copies by heart, unless they count once."""
+    """40 rows repeated 20 times, one distribution: a network memorises copies, unless they count once."""
     verdicts = {True: 0, False: 0}
     for seed in range(3):
         q, p = (torch.randn(40, 8).repeat(20, 1) for _ in range(2))
@@ -153,7 +153,7 @@ def test_halves_share_no_row(monkeypatch):
 
 
 def test_atoms_are_independent_draws():
-    """Two coins of one law, and two of different laws: with atoms, copies are evidence and must count."""
+    """Coins of one distribution, and of two: with atoms, copies are evidence and must count."""
 
     def coins(share, n=400):
         return (torch.rand(n, 1) < share).double()
