@@ -29,10 +29,7 @@ from pushforward.rng import Noise
 from pushforward.utils import eval_mode
 
 CHUNK = 1024  # codes that are decoded together
-TARGET = 0.65  # the best acceptance of Hamiltonian proposals in many dimensions (Neal, 2011, section 5.4.4)
-PILOTS = 4  # chains of each row that find the sizes of steps
 PROPOSAL_DRAWS = 64  # from which the moments of an implicit distribution are estimated
-PACE = 0.2  # of their logarithm at every temperature, for a rate of acceptance that is off by 1
 
 
 class Generative(Protocol):

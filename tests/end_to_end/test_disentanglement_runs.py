@@ -111,7 +111,7 @@ def test_who_cannot_answer():
 
 def test_too_few_rows_say_so():
     with pytest.raises(DataError, match="factor 0 must have a value that rows share"):
-        asked(model(lambda x: x, 2, 2), world(300, sizes=(2000, 2000)), rows=6)
+        asked(model(lambda x: x, 2, 2), world(300, sizes=(2000, 2000)), n_samples=6)
 
 
 def test_it_is_printed_with_its_factors():
@@ -129,6 +129,6 @@ def test_a_run_on_a_world(tmp_path):
         "ae", world(300), out=tmp_path / "run", latent_dim=2, steps=5, batch_size=20, progress=False
     )
     found = run.evaluate(features="pixels", metrics=["disentanglement"])
-    assert found["sections"] == ["disentanglement"]
+    assert found["metrics"] == ["disentanglement"]
     assert found["disentanglement"]["factors"] == ["a", "b", "c"]
     assert run.evaluate_once(features="pixels", metrics=["disentanglement"]) == found

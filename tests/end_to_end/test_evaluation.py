@@ -257,7 +257,7 @@ def test_verbs_on_the_command_line(trained, figures, command):
     assert (code, out) == (0, "nothing was found that would explain bad samples\n")
     assert figures("report", trained.path, "--features", "pca")["file"].endswith("report.html")
     code, out, _ = command("report", trained.path, "--features", "pca")
-    assert out == f"the report of {trained.path} lies in {trained.path / 'report.html'}\n"
+    assert out == f"report of {trained.path}: {trained.path / 'report.html'}\n"
     about = figures("classifier", "digits")
     assert about["accuracy"] > 0.95
     assert len(about["sha256"]) == 64
