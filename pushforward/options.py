@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, field, fields
-from functools import cache
 from numbers import Real
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -52,7 +51,6 @@ def check_fields(settings: Any) -> None:
         object.__setattr__(settings, one.name, value)
 
 
-@cache
 def types_of(settings: Any) -> dict[str, Any]:
     """The type of every field of a dataclass."""
     return get_type_hints(settings)
