@@ -1,4 +1,4 @@
-"""Inception-v3 with the FID weights: what everyone else means by FID, for those who have them.
+"""Inception-v3 with the FID weights: the features of the FID, for those who have them.
 
 The network and its weights are torch-fidelity's, bit-exact with the original TensorFlow graph. On digits,
 tables or any data that are no photographs its features mean little; take a classifier's.

@@ -5,7 +5,7 @@ generator of data is needed: where a paper asks for new rows that share a factor
 with one value of that factor are drawn. So a score describes the table, which should hold the factors
 in all combinations or at random. Values of factors are names; only which rows share one matters.
 Codes are brought to mean 0 and deviation 1, and dimensions that never change are left out, so that
-neither units nor constant dimensions enter. Whatever is fitted is judged on other rows of the table,
+neither units nor constant dimensions enter. Whatever is fitted is evaluated on other rows of the table,
 so a small one adds chance of its own: 0.015 to the first two scores at 4,096 rows of four factors.
 
 References:

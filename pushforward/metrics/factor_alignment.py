@@ -99,7 +99,7 @@ def sap(codes: Tensor, factors: Tensor, seed: int = 0, train: int = 10_000, eval
 
     Arguments:
         codes, factors: Shapes (N, L) and (N, K).
-        train, evaluate: Rows that fit, and that judge, at most; fewer are divided in this proportion.
+        train, evaluate: Rows that fit, and that evaluate, at most; fewer are divided in this proportion.
 
     Returns:
         The mean gap over factors, at least 0.
@@ -126,7 +126,7 @@ def sap(codes: Tensor, factors: Tensor, seed: int = 0, train: int = 10_000, eval
         chance[k] = 1 / len(counts)
         leaves = len(values[fit].unique())
         for i, dimension in enumerate(z.T[:, :, None].numpy()):
-            # Balanced weights let the tree climb what is judged.
+            # Balanced weights let the tree optimise what is evaluated.
             tree = DecisionTreeClassifier(max_leaf_nodes=leaves, class_weight="balanced", random_state=0)
             tree.fit(dimension[fit], values[fit].numpy())
             right = values[held_out] == torch.from_numpy(tree.predict(dimension[held_out]))
@@ -173,7 +173,7 @@ def dci(
     Arguments:
         codes, factors: As for :func:`beta_vae_score`.
         rounds: Rounds of boosting.
-        train, evaluate: Rows that fit, and that judge, at most; fewer are divided in this proportion.
+        train, evaluate: Rows that fit, and that evaluate, at most; fewer are divided in this proportion.
         progress: Called with (factors done, all factors).
 
     References:

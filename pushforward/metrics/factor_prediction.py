@@ -31,7 +31,7 @@ def beta_vae_score(
         codes: Shape (N, L).
         factors: Shape (N, K), whole numbers; K of at least 2.
         pairs: Pairs in a point; the score grows with it.
-        train, evaluate: Points that fit the classifier, and that judge it, over all factors; the
+        train, evaluate: Points that fit the classifier, and that evaluate it, over all factors; the
             table is halved for the two.
 
     Returns:
@@ -91,7 +91,7 @@ def factor_vae_score(
     Arguments:
         codes, factors: As for :func:`beta_vae_score`.
         batch: Rows of one value, drawn with replacement; at least 2.
-        train, evaluate: Batches that choose what dimensions stand for, and that judge it, over all
+        train, evaluate: Batches that choose what dimensions stand for, and that evaluate it, over all
             factors; the table is halved for the two.
         inactive_std: Dimensions of a smaller standard deviation are left out; in units of the codes.
 
@@ -111,10 +111,8 @@ def factor_vae_score(
     noise, active = Noise(seed, "FactorVAE score"), active_dimensions(z, inactive_std)
     fit, held_out = split_rows(v, len(v), len(v), noise)
     chosen = factor_votes(z, v, fit, active, noise("train"), batch, check_int("train", train, 1)).argmax(0)
-    judged = factor_votes(
-        z, v, held_out, active, noise("evaluate"), batch, check_int("evaluate", evaluate, 1)
-    )
-    return judged.gather(0, chosen[None]).sum().item() / max(judged.sum().item(), 1)
+    votes = factor_votes(z, v, held_out, active, noise("evaluate"), batch, check_int("evaluate", evaluate, 1))
+    return votes.gather(0, chosen[None]).sum().item() / max(votes.sum().item(), 1)
 
 
 def factor_votes(

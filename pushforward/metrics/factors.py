@@ -100,7 +100,7 @@ def standardised(z: Tensor) -> Tensor:
 
 
 def split_rows(v: Tensor, train: int, evaluate: int, noise: Noise) -> tuple[Tensor, Tensor]:
-    """Rows that fit and rows that judge, at random, in the proportion of the two numbers."""
+    """Rows that fit and rows that evaluate, at random, in the proportion of the two numbers."""
     train, evaluate = check_int("train", train, least=1), check_int("evaluate", evaluate, least=1)
     kept = noise("rows").permutation(len(v))[: train + evaluate]
     cut = min(max(len(kept) * train // (train + evaluate), 2), len(kept) - 2)

@@ -3,7 +3,7 @@ r"""The Fréchet distance of two samples of features: how far two Gaussians with
 .. math:: \|\mu_Q - \mu_P\|^2 + \mathrm{tr}\,(\Sigma_Q + \Sigma_P - 2 (\Sigma_Q \Sigma_P)^{1/2})
 
 It is the squared 2-Wasserstein distance of those Gaussians. On the last pooled layer of Inception-v3
-it is what everyone means by FID; on other features it is another number, and is named after them.
+it is the FID; on other features it is another number, and is named after them.
 
 References:
     | GANs Trained by a Two Time-Scale Update Rule (Heusel et al., 2017), equation 6

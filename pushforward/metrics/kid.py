@@ -1,7 +1,7 @@
 r"""The kernel distance of two samples of features: MMD² with the polynomial kernel of degree 3.
 
-On features of Inception-v3 it is the kernel Inception distance (KID). It is unbiased: equal laws give
-0 on average at any number of rows, where the Fréchet distance gives a number that falls with n.
+On features of Inception-v3 it is the kernel Inception distance (KID). It is unbiased: equal distributions
+give 0 on average at any number of rows, where the Fréchet distance gives a number that falls with n.
 
 References:
     | Demystifying MMD GANs (Bińkowski et al., 2018), section 4

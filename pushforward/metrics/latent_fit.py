@@ -54,9 +54,10 @@ class LatentFit:
         n_samples: Number of codes.
         tests: For each size of sample, ``n_samples`` and ``p_value``: the chance of an MMD² as large if
             codes followed the prior, by permutation.
-        least_active_log_var: The mean log-variance, for Gaussian laws, of the dimension whose centres vary
-            least, in units of the prior: 0 where it holds the prior's noise; else None.
-        kl: The mean KL of a code's law from the prior in nats, for Gaussian laws; else None.
+        least_active_log_var: The mean log-variance, for Gaussian distributions, of the dimension whose
+            centres vary least, in units of the prior: 0 where it holds the prior's noise; else None.
+        kl: The mean KL of a code's distribution from the prior in nats, for Gaussian distributions; else
+            None.
         mutual_information: The part of it that is I(X; Z), at most ``information_limit``.
         information_limit: The logarithm of the rows that it was estimated from.
         marginal_kl: The rest, KL(Q_Z, P_Z); None where the information is within a nat of its limit.
@@ -104,8 +105,8 @@ def latent_fit(
         prior: What they should look like.
         seed: Which draws of the prior.
         test_sizes: Rows in each two-sample test.
-        distributions: The codes' laws, for active dimensions and mutual information; else codes stand for
-            them.
+        distributions: The codes' distributions, for active dimensions and mutual information; else codes
+            stand for them.
 
     References:
         | A Kernel Two-Sample Test (Gretton et al., 2012)
@@ -216,8 +217,8 @@ def information_split(distributions: Distribution | None, prior: Prior, noise: N
 
     .. math:: I = E_x E_{z \sim q(z \mid x)} \left[\log q(z \mid x) - \log \frac1N \sum_i q(z \mid x_i)\right]
 
-    for x uniform over the N rows, one draw of the code each; exactly that law's information on average,
-    and at most :math:`\log N`. Within a nat of that limit N rows are too few to tell the two parts
+    for x uniform over the N rows, one draw of the code each; exactly that distribution's information on
+    average, and at most :math:`\log N`. Within a nat of that limit N rows are too few to tell the two parts
     apart, and the mismatch is left out.
 
     References:

@@ -6,7 +6,7 @@ The integral has no closed form. Estimates are weights whose mean over draws is 
 their logarithm is too low on average, and less so with more work. :func:`importance_weighted` draws codes
 from the encoder: cheap, and loose where the encoder is; :mod:`~pushforward.metrics.ais` needs none.
 
-All of them look at networks at rest, in nats. A decoder whose cost is no likelihood (WAE, AAE, GAN)
+All of them are in nats, of networks in evaluation mode. A decoder whose cost is no likelihood (WAE, AAE, GAN)
 has none by itself: give it ``observation``, for instance ``GaussianLikelihood(std=0.1)``, and state that
 deviation beside every figure, which means nothing without it. Of pixels in [0, 1] that are not
 0 or 1 the Bernoulli cost is only a pseudo-likelihood.
@@ -114,7 +114,8 @@ def importance_weighted(
 
     With K = 1 it is the evidence lower bound on average; it rises with K on average, towards
     :math:`\log p(x)`. If q is the exact posterior it is :math:`\log p(x)` at every K. More draws continue
-    fewer: the first of K = 5000 are those of K = 50. A law without a density gives way to the Gaussian with
+    fewer: the first of K = 5000 are those of K = 50. A distribution without a density gives way to the
+        Gaussian with
     its moments.
 
     Arguments:
@@ -180,7 +181,8 @@ def importance_weighted(
 
 
 def proposal(distribution: Distribution, noise: Noise) -> Gaussian:
-    """The density that codes are drawn from: a Gaussian law itself, or one with an implicit law's moments.
+    """The density that codes are drawn from: a Gaussian distribution itself, or one with an implicit
+    distribution's moments.
 
     Raises:
         ConfigError: If the distribution is a single point.

@@ -1,4 +1,6 @@
-"""How many modes of a known law are made, and how evenly: rings and grids of Gaussians, stacked digits."""
+"""How many modes of a known distribution samples cover, and how evenly: rings and grids of Gaussians,
+stacked digits.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ class Modes:
             grows with N, and rows strewn between the modes hit some by chance.
         held: How many modes have at least one row and at least ``least`` of all rows.
         high_quality: The share of rows that belong to a mode, in [0, 1].
-        kl: KL of the modes' frequencies from the uniform law, in nats: 0 to log K. A perfect sampler scores
-            about (K - 1) / 2n with n rows in modes, not 0. Not a number if no row belongs to a mode.
+        kl: KL of the modes' frequencies from the uniform distribution, in nats: 0 to log K. A perfect sampler
+            scores about (K - 1) / 2n with n rows in modes, not 0. Not a number if no row belongs to a mode.
         counts: How many rows each mode has.
     """
 

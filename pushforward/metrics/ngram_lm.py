@@ -3,8 +3,9 @@ r"""A language model of counts: interpolated Kneser-Ney, over a vocabulary that 
 .. math:: p(w \mid h) = \frac{\max(c(hw) - d, 0)}{c(h\cdot)} + \frac{d\,N(h\cdot)}{c(h\cdot)}\,p(w \mid h')
 
 h' is h without its first token, c counts n-grams at the highest order and, below it, the different tokens
-that an n-gram follows; N counts the different tokens that follow h. Under all lies the uniform law of the V
-tokens, so that nothing is impossible. The discounts are :math:`d = n_1 / (n_1 + 2 n_2)` of each order.
+that an n-gram follows; N counts the different tokens that follow h. Under all lies the uniform distribution
+of the V tokens, so that nothing is impossible. The discounts are :math:`d = n_1 / (n_1 + 2 n_2)` of each
+order.
 
 References:
     | Improved backing-off for m-gram language modeling (Kneser & Ney, 1995)

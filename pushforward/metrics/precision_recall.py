@@ -39,8 +39,8 @@ class Prdc:
         precision: The share of made rows inside a ball of a given row, in [0, 1].
         recall: The share of given rows inside a ball of a made row, in [0, 1].
         density: How many balls of given rows a made row is in, divided by k; at least 0, on average 1
-            if the laws are equal. An outlier's ball adds 1/k where it makes precision 1. With thousands
-            of features few central rows are in most balls, and it scatters by tenths.
+            if the distributions are equal. An outlier's ball adds 1/k where it makes precision 1. With
+            thousands of features few central rows are in most balls, and it scatters by tenths.
         coverage: The share of given rows with a made row in their own ball, in [0, 1]. Outliers among the
             made rows, whose balls raise recall, do nothing to it.
         k: Which neighbour is the radius.
@@ -162,7 +162,8 @@ def prd(
     r"""Precision and recall of made (N, D) and given (M, D) by how often they fall into common clusters.
 
     k-means of both samples together gives the histograms q, p of :func:`prd_curve`; curve and figures are
-    means over ``runs`` clusterings. Equal laws score a little below 1, by chance differences of counts.
+    means over ``runs`` clusterings. Equal distributions score a little below 1, by chance differences of
+    counts.
 
     Arguments:
         made: Features of made rows.

@@ -30,8 +30,8 @@ def wasserstein(q: Tensor, p: Tensor, power: int = 2) -> float:
     assignment, :math:`W_r^r = \min_\sigma \frac1N \sum_i \|q_i - p_{\sigma(i)}\|^r`, in about
     :math:`N^3` steps.
 
-    As an estimate of the laws' distance it is too large, by as much as :math:`N^{-1/D}`: two samples of one
-    distribution are far apart in high dimension. Compare it with that of two given samples.
+    As an estimate of the distributions' distance it is too large, by as much as :math:`N^{-1/D}`: two samples
+    of one distribution are far apart in high dimension. Compare it with that of two given samples.
 
     Arguments:
         q: Made rows (N, D).

@@ -70,8 +70,8 @@ def classifier_test(
 
     and the p-value is its upper tail: what the paper's binomial :math:`B(T, 1/2)` becomes when n and m
     are known. One split alone is used: folds of a cross-validation are not independent, so their pooled
-    accuracy has neither law. What the classifier cannot see, the test cannot: logistic regression sees
-    means alone.
+    accuracy has neither distribution. What the classifier cannot see, the test cannot: logistic regression
+    sees means alone.
 
     Arguments:
         q: Made rows (N, D).
@@ -80,8 +80,8 @@ def classifier_test(
         hidden: Width of the one hidden layer of a network; 0 for logistic regression.
         distinct: Whether copies of a row count once within their sample, and copies in both samples stay
             in one half. Else what was memorised from one half is tested on the other, and samples
-            that were filled up with copies always differ. False is for laws with atoms (counts, categories),
-            whose copies are independent draws.
+            that were filled up with copies always differ. False is for distributions with atoms (counts,
+            categories), whose copies are independent draws.
 
     Raises:
         ConfigError: If ``hidden`` is below 0.

@@ -35,7 +35,7 @@ FINE = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # for points, whose modes are narrow
 
 
 def mixture_of_widths(scale: float, shares: tuple[float, ...]) -> GaussianKernel:
-    """Gaussian kernels whose bandwidths are shares of the distance between two draws of the given sample."""
+    """Gaussian kernels whose bandwidths are shares of the distance between two draws of the data."""
     return GaussianKernel([float(f"{share * scale:.3g}") for share in shares])
 
 

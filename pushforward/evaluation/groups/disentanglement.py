@@ -44,7 +44,7 @@ GROUP = "disentanglement"
     MetricSpec(
         "DCI informativeness",
         (GROUP, "informativeness"),
-        "of factors told from all dimensions",
+        "of factors predicted from all dimensions",
         1,
         column=275,
     ),

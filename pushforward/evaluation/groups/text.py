@@ -75,7 +75,7 @@ def text(context: EvaluationContext) -> dict[str, Any] | None:
     """How lines come back, and how samples read; of models of text.
 
     ``reconstruction`` has the BLEU of held-out lines through the codes' centres, read out greedily, the share
-    that comes back unchanged, and the nats of a token that is told those before it, of codes that are drawn.
+    that comes back unchanged, and the nats of a token given those before it, with codes drawn.
     ``samples``, at most 10,000 and no more than there are training lines, are read out greedily too; it has
     the perplexity of samples under a model of training lines (forward: are they fluent?) and of held-out
     lines under a model of samples (reverse: is everything there?), and ``reference`` the same of training
@@ -118,7 +118,7 @@ def text(context: EvaluationContext) -> dict[str, Any] | None:
 
 
 def drawn(context: EvaluationContext, count: int) -> Tensor:
-    """So many samples; models that are told labels are told each in turn."""
+    """So many samples; of conditional models of each label in turn."""
     made, model = [], context.model
     noise = context.noise("lines")
     for start in range(0, count, CHUNK):

@@ -36,7 +36,7 @@ class StyleClassifier:
         self.model = make_pipeline(bag, LogisticRegression(C=10.0, max_iter=1000)).fit(list(lines), y.numpy())
 
     def accuracy(self, lines: Sequence[str], y: Tensor) -> float:
-        """The share of lines that are judged to be of style y (N,)."""
+        """The share of lines that are classified as style y (N,)."""
         return float((self.model.predict(list(lines)) == y.numpy()).mean())
 
 
@@ -80,13 +80,13 @@ def _rows(found: Mapping[str, Any]) -> Iterator[str]:
     sentences=_rows,
 )
 def transfer(context: EvaluationContext) -> dict[str, Any] | None:
-    """What becomes of held-out lines told in another style; of models that are told styles, and of 2 styles.
+    """Held-out lines rewritten in the other style; of models that are conditional on 2 styles.
 
     For each direction, and as the mean of both, the row of the model and the row of copying: the share that
-    an independent judge takes for the style that was wanted, the BLEU with the source, and with the same line
+    an independent classifier takes for the wanted style, the BLEU with the source, and with the same line
     in that style where held-out lines are pairs. "guidance scale 2" and so on are of lines that lean away
-    from their own style. ``style_classifier_accuracy`` is the share of real held-out lines that the judge
-    takes for what they are.
+    from their own style. ``style_classifier_accuracy`` is the share of real held-out lines that the
+    classifier takes for what they are.
     """
     data, model = context.data, context.model
     words, train = data.vocabulary, data.train
@@ -109,8 +109,8 @@ def transfer(context: EvaluationContext) -> dict[str, Any] | None:
                 parts.setdefault(name, []).append(decode_as(model, codes, own, 1 - own, guidance_scale).cpu())
     paired = None if data.test.paired is None else data.test.paired[context.order]
     style_classifier = StyleClassifier(words.lines(train.x), train.y)
-    told = {name: words.lines(torch.cat(lines)) for name, lines in parts.items()}
-    return moved(data, style_classifier, x, y, paired, told)
+    rewritten = {name: words.lines(torch.cat(lines)) for name, lines in parts.items()}
+    return moved(data, style_classifier, x, y, paired, rewritten)
 
 
 def moved(
@@ -119,17 +119,17 @@ def moved(
     x: Tensor,
     y: Tensor,
     paired: Tensor | None,
-    told: Mapping[str, Sequence[str]],
+    rewritten: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """The figures of lines x (N, T) of styles y (N,) that were told in the other style, by each of some ways.
+    """The metrics of lines x (N, T) of styles y (N,) that were rewritten in the other style, in several ways.
 
-    ``told`` has what they became by the name of each way; ``paired`` (N, T) are the same lines in the other
-    style, -1 where none is known.
+    ``rewritten`` has what they became by the name of each way; ``paired`` (N, T) are the same lines in the
+    other style, -1 where none is known.
     """
     assert data.vocabulary is not None
     say = data.vocabulary.lines
     given = say(x)
-    ways = {**told, "copied": given}
+    ways = {**rewritten, "copied": given}
     result: dict[str, Any] = {
         "bleu_settings": BLEU_SETTINGS,
         "style_classifier_accuracy": style_classifier.accuracy(given, y),
