@@ -61,7 +61,7 @@ def test_what_is_finished_is_not_done_again(found):
     assert more.runs[0].results["features"]["name"] == "pixels"
 
 
-def test_runs_are_judged_as_they_are(found, trained, tmp_path):
+def test_runs_are_evaluated_as_they_are(found, trained, tmp_path):
     other = compare([trained, found.runs[0].run.path, str(found.runs[1].run.path)], out=tmp_path, **QUICK)
     assert [one.case for one in other.runs] == [
         "wae-mmd:latent_dim=4, 300 steps",
@@ -101,7 +101,7 @@ def fake(case, seed, error, tmp):
     return ComparedRun(case, "toy", seed, tmp, results)
 
 
-def test_best_is_who_cannot_be_told_from_the_best(trained):
+def test_best_is_what_cannot_be_distinguished_from_the_best(trained):
     """Means 10, 10.1 and 20 with deviations of .1: the first two are best, the last is not."""
     runs = [
         fake(case, seed, middle + (seed - 1) / 10, trained)

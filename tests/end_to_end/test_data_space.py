@@ -330,7 +330,7 @@ def test_settings_that_came_later_have_their_defaults(points, tmp_path):
         pf.load(whole.path)
 
 
-def test_steps_do_not_depend_on_the_turns(digits):
+def test_steps_do_not_depend_on_the_updates_of_the_critic(digits):
     """Another batch or another number of turns leaves the number of steps as it is."""
     from pushforward.training.loop import Loop
 

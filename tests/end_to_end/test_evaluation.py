@@ -180,12 +180,12 @@ def test_what_was_found_before_still_holds(trained):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"metrics": null}', '{"metrics": [], "features": 3}'])
-def test_a_damaged_verdict_is_made_again(text, trained):
+def test_damaged_results_are_computed_again(text, trained):
     (trained.path / "evaluation.json").write_text(text)
     assert trained.evaluate_once(features="pca", metrics=["objective"])["metrics"] == ["objective"]
 
 
-def test_an_older_judge_is_not_believed(trained, monkeypatch):
+def test_results_of_an_older_version_are_computed_again(trained, monkeypatch):
     trained.evaluate(features="pca", metrics=["objective"])
     assert trained.evaluate_once(features="pca", metrics=["objective"]) == read_results(trained.path)
     monkeypatch.setattr("pushforward.runs.results.VERSION", 99)
@@ -229,7 +229,7 @@ def test_a_critic_s_claim_stands_beside_the_bound(recipe, tmp_path):
         assert found["likelihood"]["critic_elbo"] == pytest.approx(-sum(terms.values()))
 
 
-def test_told_models_have_no_likelihood(tmp_path):
+def test_conditional_models_have_no_likelihood(tmp_path):
     """p(x | y) is no p(x): models that are told labels leave the sections out, and say so to nobody."""
     run = pf.train("vae", "digits", out=tmp_path / "run", conditional=True, steps=2, progress=False)
     found = run.evaluate(features="pixels", metrics=["objective", "likelihood", "ais"])
@@ -266,7 +266,7 @@ def test_verbs_on_the_command_line(trained, figures, command):
     assert err.endswith("a module\n")
 
 
-def test_walks_change_one_dimension(trained):
+def test_traversals_change_one_dimension(trained):
     x = trained.data.test.batch(slice(0, 1)).x
     walks, dimensions = trained.traverse(x, dimensions=3, steps=5)
     assert walks.shape == (3, 5, 1, 8, 8)

@@ -170,7 +170,7 @@ def test_pretraining_is_derived_too(tmp_path):
     assert all((a == b).all() for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True))
 
 
-def test_a_sheet_that_is_missing_is_drawn_again(trained):
+def test_an_overview_that_is_missing_is_drawn_again(trained):
     (trained.path / "overview.png").unlink()
     pf.resume(trained.path, progress=False)
     assert (trained.path / "overview.png").exists()

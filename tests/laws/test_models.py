@@ -641,7 +641,7 @@ def test_encode_decode_sample(name, encoder, shape):
 
 
 @everyone
-def test_rest_changes_nothing(name, encoder, shape):
+def test_evaluation_mode_changes_nothing(name, encoder, shape):
     """In evaluation no buffer changes, the data are left alone, and no global generator is used."""
     model = build(name, encoder, shape, norm="batch").eval()
     before = {label: value.clone() for label, value in model.state_dict().items()}

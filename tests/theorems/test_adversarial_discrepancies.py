@@ -67,7 +67,7 @@ def test_least_squares_with_pearson_s_targets_is_pearson_s_divergence():
     assert descended == pytest.approx(0.174286, abs=1e-6)
 
 
-def test_binary_targets_are_the_exchange_of_roles():
+def test_binary_targets_are_non_saturating():
     """With (0, 1, 1) the model's loss is that of a critic with made and given exchanged."""
     values = torch.randn(3, dtype=torch.float64)
     q, p = rows(Q), rows(P)
@@ -79,7 +79,7 @@ def test_binary_targets_are_the_exchange_of_roles():
 
 
 @pytest.mark.parametrize(("non_saturating", "slope"), [(False, -4.5398e-5), (True, -0.99995460)])
-def test_the_exchange_of_roles_keeps_a_slope(non_saturating, slope):
+def test_the_non_saturating_form_keeps_a_gradient(non_saturating, slope):
     """d/da at the logit a = -10: -σ(a) min-max, -(1 - σ(a)) exchanged (T7)."""
     discrepancy = JensenShannon(nn.Identity(), non_saturating)
     q = torch.full((4, 1), -10.0, dtype=torch.float64, requires_grad=True)

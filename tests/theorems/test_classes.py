@@ -157,7 +157,7 @@ def test_rows_that_are_as_sure(surest):
     assert value(figures["one_minus_purity"]) == pytest.approx(0.8)
 
 
-def test_a_belief_that_is_constant():
+def test_class_probabilities_that_are_constant():
     """A code that says the same of every row errs as often as chance, 1 - 1/K."""
     figures = found(coder(lambda x: torch.zeros(len(x), K)))
     assert value(figures["classification_error"]) == pytest.approx(1 - 1 / K)
@@ -255,7 +255,7 @@ def test_a_decoder_that_ignores_the_label(n):
     assert value(found(told(draws(lambda rows: rows[:, :K])), given)["label_swap_accuracy"]) == 0
 
 
-def test_every_other_label_is_told():
+def test_every_other_label_is_a_condition():
     """Over the rows of a class, all the other labels are tried, none of them its own, about equally often."""
     seen = []
 

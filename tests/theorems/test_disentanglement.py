@@ -167,7 +167,7 @@ def test_beta_vae_sees_absolute_differences():
 
 
 @pytest.mark.parametrize(("score", "size"), [(beta_vae_score, "pairs"), (factor_vae_score, "batch")])
-def test_shared_factors_are_judged_on_other_rows(score, size):
+def test_shared_factors_are_evaluated_on_other_rows(score, size):
     """What few rows have by chance in common does not help on others: noise is at chance, on average."""
     found = []
     for seed in range(16):
@@ -311,7 +311,7 @@ def test_sap_is_balanced():
     assert sap(z * 1.0, v) == pytest.approx(expected, abs=0.04)
 
 
-def test_sap_is_judged_on_other_rows():
+def test_sap_is_evaluated_on_other_rows():
     """Codes that name each row know its value by heart, and predict nothing."""
     v = torch.randint(30, (600, 1))
     assert sap(torch.randn(600, 1), v) < 0.06
@@ -354,7 +354,7 @@ def test_sides_of_dci():
     assert scores.informativeness == 1
 
 
-def test_informativeness_is_judged_on_other_rows():
+def test_informativeness_is_evaluated_on_other_rows():
     """Trees that learn 60 rows of noise by heart predict other rows at chance."""
     factors = grid(2, 2, 100)
     found = dci(torch.randn(400, 20), factors, rounds=100, train=60, evaluate=340).informativeness

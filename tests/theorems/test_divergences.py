@@ -143,7 +143,7 @@ def test_slopes_of_the_adversarial_discrepancy(logit):
     checks.slopes_of_the_game(JensenShannon, logit)
 
 
-def test_a_sure_critic_leaves_a_slope_only_with_the_roles_exchanged():
+def test_a_confident_critic_leaves_a_gradient_only_if_non_saturating():
     """T7: at a logit of -10 the slopes are -4.5398e-5 and -.99995460."""
     slopes = [
         checks.slope(JensenShannon(nn.Identity(), non_saturating), -10.0) for non_saturating in (False, True)

@@ -186,7 +186,7 @@ def test_float32_stays_finite_for_logits_to_a_hundred(name):
             assert gradient.isfinite().all()
 
 
-def test_tame_logits_are_the_logits_up_to_thirty():
+def test_soft_clipped_logits_are_the_logits_up_to_thirty():
     """It changes nothing up to 30, rises everywhere, is odd, and has no corner."""
     v = torch.linspace(-100, 100, 2001, dtype=torch.float64, requires_grad=True)
     t = soft_clip(v)
@@ -199,7 +199,7 @@ def test_tame_logits_are_the_logits_up_to_thirty():
 
 
 @every
-def test_the_exchange_descends_minus_g(name):
+def test_the_non_saturating_form_descends_minus_g(name):
     """With the roles exchanged the model descends -E_Q g(V), as the paper's practical form has it."""
     discrepancy = FDivergence(Logits(torch.zeros(2)), name).double()
     logits = torch.tensor([0.3, -0.4], dtype=torch.float64)

@@ -194,7 +194,7 @@ def test_hash_is_that_of_weights_and_names():
     assert len(Module(nn.Linear(2, 1).bfloat16()).sha256) == 64
 
 
-def test_modules_are_put_at_rest():
+def test_modules_are_put_into_evaluation_mode():
     """Dropout and BatchNorm neither draw nor learn while they judge, and are as they were afterwards."""
     module = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout())
     features = Module(module)

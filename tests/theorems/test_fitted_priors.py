@@ -145,7 +145,7 @@ def test_flows_are_a_function_of_codes_and_noise(brief):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_draws_cannot_be_told_from_fresh_codes(name, bent, flow):
+def test_draws_cannot_be_distinguished_from_fresh_codes(name, bent, flow):
     """A two-sample test of 400 rows at level 1 % sees nothing, and tells the prior and the codes apart."""
     codes, fresh = bent
     fitted = flow if name == "flow" else fit_gmm(codes, Noise(0))

@@ -192,7 +192,7 @@ class TestVariational:
     """X ~ N(0, s²), p(x|z) = N(az, σ²), q(z|x) = N(ex, τ²)."""
 
     @pytest.mark.parametrize(("s2", "sigma2"), [(2.0, 0.5), (1.0, 0.9), (5.0, 0.1)])
-    def test_evidence(self, s2, sigma2):
+    def test_evaluation_context(self, s2, sigma2):
         """T15: at its optimum the VAE's formula is -E log N(x; 0, s²); 1.765512 for s² = 2."""
         model, a = linear_vae(s2, sigma2, 1.0)
         assert a**2 == pytest.approx(s2 - sigma2)

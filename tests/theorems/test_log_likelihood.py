@@ -413,7 +413,7 @@ def test_bidirectional_error_and_chunks():
 # --------------------------------------------------------------------------------- good manners
 
 
-def test_networks_are_judged_in_evaluation_mode_and_left_as_they_were():
+def test_networks_are_evaluated_in_evaluation_mode_and_left_as_they_were():
     """BatchNorm uses and keeps its running statistics, no gradient is left behind, no global draw made."""
     decoder = nn.Sequential(nn.Linear(2, 6), nn.BatchNorm1d(6), nn.Unflatten(1, (1, 2, 3)))
     encoder = GaussianEncoder(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(6), nn.Linear(6, 4)))

@@ -137,7 +137,7 @@ def test_expected_density_and_coverage(n, m, k):
         assert error < 0.02
 
 
-def test_precision_is_recall_exchanged():
+def test_precision_is_recall_with_the_samples_swapped():
     """Precision of Q against P is recall of P against Q."""
     q, p = torch.randn(80, 3) + 0.7, 2 * torch.randn(60, 3)
     assert prdc(q, p).precision == prdc(p, q).recall

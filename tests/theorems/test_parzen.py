@@ -71,7 +71,7 @@ def test_repeated_samples_change_nothing_and_far_ones_cost_their_share():
     torch.testing.assert_close(away, value - math.log(2), rtol=0, atol=1e-6)
 
 
-def test_double_rows_are_judged_in_double_whatever_the_default():
+def test_double_rows_are_compared_in_double_whatever_the_default():
     """Of float64 rows the density has the digits of float64, though new tensors would be float32."""
     sample, row = torch.randn(1, 500), torch.randn(1, 500)
     exact = torch.distributions.Normal(sample, 0.3).log_prob(row).sum().item()

@@ -242,7 +242,7 @@ def test_classes_of_a_product_are_those_of_one_block():
     assert torch.equal(z["plane"], prior.split(drawn(prior, 2400))["plane"])
 
 
-def test_belief_is_that_of_the_block_of_classes():
+def test_class_probabilities_are_those_of_the_block_of_classes():
     """The probabilities of classes are read off their block; laws without any hold none."""
     codes = torch.rand(6, 7)
     assert torch.equal(product().class_probabilities(codes), codes[:, :4])

@@ -175,7 +175,7 @@ def test_a_law_that_would_not_know_what_to_say_leans_all_the_same():
     assert not torch.isin(x[inside], torch.tensor([PAD, UNKNOWN, BEGIN])).any()
 
 
-def test_each_label_has_its_writer_and_all_have_the_same_words():
+def test_each_label_has_its_decoder_and_all_have_the_same_vocabulary():
     both = DECODERS["writers"]().double().eval()
     z, x = torch.randn(12, 2, dtype=torch.float64), lines()
     y = torch.arange(12) % 3 - 1  # -1 is unknown
@@ -353,7 +353,7 @@ def test_distinct_counts_n_grams_once():
     assert distinct([], 1) == 0
 
 
-def test_the_style_judge_learns_words():
+def test_the_style_classifier_learns_words():
     plain, old = ["you are here"] * 20 + ["you go"] * 20, ["thou art here"] * 20 + ["thou goest"] * 20
     evaluate = StyleClassifier(plain + old, torch.arange(80) // 40)
     assert evaluate.accuracy(["you run", "thou runnest"], torch.tensor([0, 1])) == 1

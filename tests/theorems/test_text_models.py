@@ -95,7 +95,7 @@ def test_noise_calms_every_hundred_steps_and_is_saved():
     assert "latent_noise" in model.state_dict()
 
 
-def test_signs_on_a_plane():
+def test_slopes_on_a_plane():
     """With T(z) = z₁ the codes move to more of T's opposite, the prior to where codes are.
 
     The critic climbs E T(Ex) - E T(g): what it calls high is given. The encoder lowers T at codes, the prior
@@ -193,7 +193,7 @@ def test_rows_without_labels_are_refused():
         model.formula(Square(model, ROWS, Noise(0)))
 
 
-def test_a_known_twin_costs_what_it_costs_to_tell_it_and_a_share_weighs_its_share():
+def test_a_paired_row_costs_its_own_reconstruction_and_a_fraction_weighs_its_fraction():
     """Σ c(G(E(x), 1 - y), twin) over rows with a twin, over all rows of the batch."""
     model = styled()
     paired = torch.randn(40, 3).abs()
@@ -341,7 +341,7 @@ def test_only_text_has_words_to_swap():
 # ------------------------------------------------------------------------------------- two writers
 
 
-def test_each_style_may_have_its_own_writer(phrases):
+def test_each_style_may_have_its_own_decoder(phrases):
     """Lines of one label teach nothing to the writer of the other, and everybody shares the words."""
     model = RECIPES["transfer-ae"](
         phrases.spec, latent_dim=6, shared_decoder=False, paired_fraction=0.0

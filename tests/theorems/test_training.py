@@ -67,7 +67,7 @@ def overfitting(system, latent_dim=16):
 
 
 @pytest.mark.parametrize("system", ["ae", "wae-mmd", "wae-gan", "vae", "vae-bernoulli"])
-def test_one_batch_is_learnt_by_heart(system):
+def test_one_batch_is_overfitted(system):
     """T34: 16 images, 500 steps, and the squared error summed over pixels is below 1."""
     x = digits(16)
     assert x.var(0).sum() > 15  # what the best constant image would pay

@@ -53,7 +53,7 @@ def test_codes_far_from_the_prior_are_warned_about_once_they_had_time():
     assert "the aggregate posterior does not match the prior: MMD² is" in warning
 
 
-def test_the_progress_line_shows_the_signs_and_the_warning(tmp_path, capsys):
+def test_the_progress_line_shows_the_diagnostics_and_the_warning(tmp_path, capsys):
     run = pf.train("ae", "digits", out=tmp_path / "run", steps=60, latent_dim=8)
     shown = capsys.readouterr().err
     assert "std" in shown
