@@ -145,9 +145,9 @@ class InfoGAN(GAN):
     .. math:: \min_{G, r} D(G_\# P_Z, P_X) - w\, E \log r(c \mid G(c, \cdot)), \qquad
         I(c; G) \ge E \log r(c \mid G(c, \cdot)) + H(c)
 
-    The critic descends the code's terms too: it shares its trunk with r, and a trunk trained for the discrepancy
-    alone would lose the code. The head of r is updated with the model. Layers that both share are evaluated
-    once for each sample.
+    The critic descends the code's terms too: it shares its trunk with r, and a trunk trained for the
+    discrepancy alone would lose the code. The head of r is updated with the model. Layers that both share are
+    evaluated once for each sample.
 
     Arguments:
         prior: Independent blocks; those that ``code_posterior`` names are inferred.
