@@ -57,7 +57,9 @@ def modality_of_source(source: str) -> str | None:
     if source in CATALOGUE:
         return CATALOGUE[source].modality
     path = Path(source).expanduser().absolute()
-    return next((known.modality for known in FORMATS if known.accepts(path)), None)
+    # A file that does not exist yet is known by its suffix: the help speaks of lines.txt.
+    found = (known for known in FORMATS if known.accepts(path) or path.suffix.lower() in known.suffixes)
+    return next((known.modality for known in found), None)
 
 
 def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., None]:
