@@ -127,7 +127,7 @@ def test_infogan_reads_classes(digits, tmp_path):
     named = run.classify(digits.test.batch(slice(0, 20)).x)
     assert named.shape == (20,)
     assert named.max() < 7
-    found = run.evaluate(rows=100, metrics=("classes",), features="pca")["classes"]
+    found = run.evaluate(n_samples=100, metrics=("classes",), features="pca")["classes"]
     assert {"classification_error", "one_minus_purity", "clusters"} <= set(found)
     assert 0 not in run.model.prior.continuous_dims
     assert 7 in run.model.prior.continuous_dims

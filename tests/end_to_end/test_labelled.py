@@ -289,7 +289,7 @@ def test_labels_are_hidden_from_a_run(tmp_path):
     other = Dataset(data.name, hidden, data.test, data.in_unit_interval, data.classes)
     runs = [
         train("aae-semi-supervised", tmp_path / str(i), data=d, seed=5, steps=6, **more)
-        for i, (d, more) in enumerate([(data, {"labels": 20}), (other, {})])
+        for i, (d, more) in enumerate([(data, {"n_labels": 20}), (other, {})])
     ]
     x = data.test.batch(slice(0, 30)).x
     assert torch.equal(runs[0].encode(x), runs[1].encode(x))

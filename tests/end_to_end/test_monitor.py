@@ -70,6 +70,6 @@ def test_perfect_codes_in_small_batches_are_not_called_ill(batch, latent):
     for seed in range(200):
         noise = Noise(seed)
         made = SimpleNamespace(
-            eval_codes=noise("made").normal(batch, latent), fresh=noise("given").normal(batch, latent)
+            eval_codes=noise("made").normal(batch, latent), fresh_prior=noise("given").normal(batch, latent)
         )
         assert health.warnings(health.diagnostics(made), done=1.0) == []

@@ -212,15 +212,15 @@ def test_the_likelihood_of_text(tmp_path):
     assert -found["objective"]["negative_elbo"] - 1 < bound < 0
 
 
-def test_a_comparison_of_text_takes_a_size(tmp_path):
+def test_a_comparison_of_text_takes_a_max_length(tmp_path):
     found = pf.compare(
         ["ae", "wae-mmd"], "phrases", seeds=[0], out=tmp_path, steps=2, max_length=24, latent_dim=4,
         progress=False, metrics=("objective", "text"),
     )  # fmt: skip
     table = found.tables["phrases"]
-    assert "BLEU back" in table.head
+    assert "reconstruction BLEU" in table.head
     last = [cell.text for cell in table.rows[-1]]
-    assert last[0] == "training rows"
+    assert last[0] == "train reference"
     assert (
         float(last[table.head.index("reverse perplexity")]) > 1
     )  # of training lines in the place of samples

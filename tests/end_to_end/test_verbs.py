@@ -98,9 +98,9 @@ def test_figures_for_people_state_unit_rows_and_range(trained, command):
     _, out, _ = command("evaluate", trained.path)
     assert "n = 359; resize: none; data in [0, 1]" in out
     assert re.search(r"features: classifier \(64 numbers, sha256 [0-9a-f]{8}, trained on digits", out)
-    assert re.search(r"samples' Fréchet +\d[\d.]* ± \d[\d.]*  \(training rows: \d", out)
-    assert re.search(r"Laplacian's variance of samples; data 1\.0\d+", out)
-    assert "the chance of such an MMD² of 359 codes" in out
+    assert re.search(r"(?m)^FD +\d[\d.]* ± \d[\d.]*  \(train reference: \d", out)
+    assert re.search(r"variance of the Laplacian of samples; data 1\.0\d+", out)
+    assert "the probability of such an MMD² of 359 codes" in out
 
 
 class Halves(torch.nn.Module):
