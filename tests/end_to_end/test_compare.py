@@ -158,7 +158,7 @@ def test_bad_comparisons(tmp_path):
         compare(["ae:latent"], "digits", out=tmp_path)
     with pytest.raises(ConfigError, match="unknown features 'pac': did you mean 'pca'"):
         compare(["ae"], "digits", out=tmp_path / "none", **{**QUICK, "features": "pac"})
-    with pytest.raises(ConfigError, match="unknown section 'sample': did you mean 'samples'"):
+    with pytest.raises(ConfigError, match="unknown metrics 'sample': did you mean 'samples'"):
         compare(["ae"], "digits", out=tmp_path / "none", metrics=["sample"], **QUICK)
     assert not (tmp_path / "none").exists()
     with pytest.raises(ConfigError, match="at least one seed"):
