@@ -80,7 +80,7 @@ def test_on_images_and_loaded_again(recipe, digits, tmp_path):
     assert run.sample(8).max() <= 1
     assert torch.equal(pf.load(run.path).sample(6), run.sample(6))
     sections = ("modes", "latent", "reconstruction", "classes")
-    found = run.evaluate(rows=60, metrics=sections, features="classifier")
+    found = run.evaluate(n_samples=60, metrics=sections, features="classifier")
     assert found["modes"]["modes"] == 10
     assert ("latent" in found) == (recipe == "gmmn-ae")
 
