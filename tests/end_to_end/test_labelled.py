@@ -265,7 +265,7 @@ def test_a_hundred_labels_are_enough(seed, tmp_path):
     assert ours < 0.085
     if seed == 0:
         results = run.evaluate(features="pixels", metrics=["classes"])["classes"]
-        assert results["error"]["value"] == pytest.approx(ours)
+        assert results["classification_error"]["value"] == pytest.approx(ours)
         assert results["named_by"] == "labels"
 
 
@@ -277,7 +277,7 @@ def test_clusters_are_found(tmp_path):
     """
     run = train("aae-clustering", tmp_path / "run", steps=300)
     results = run.evaluate(features="pixels", metrics=["classes"])["classes"]
-    assert results["error"]["value"] < 0.35
+    assert results["classification_error"]["value"] < 0.35
     assert results["clusters"] >= 12
     assert results["knn_error"]["value"] < 0.1
 
