@@ -8,7 +8,7 @@ three ways:
   changes nothing else.
 * A step of orientation is 9°, 2π/40: no orientation occurs twice, whereas dSprites has both 0 and 2π. A
   square looks the same after 10 steps and an ellipse after 20, so that at most 7/12 of the orientations can
-  be told from images.
+  be recognised from images.
 * The three shapes have the same area and rotate about their centroid.
 
 A pixel is white if its centre lies inside the shape. No centre lies within 5e-4 pixels of an edge, which the

@@ -19,11 +19,18 @@ from torch import Tensor
 from pushforward.costs import Bernoulli, Cost, GaussianLikelihood
 from pushforward.distributions import Gaussian
 from pushforward.errors import ConfigError, DataError, check_int
-from pushforward.metrics.likelihood import Generative, Joint, joint, log_mean_exp, parts_of, rows_of
+from pushforward.metrics.likelihood import (
+    CHUNK,
+    Generative,
+    Joint,
+    joint,
+    log_mean_exp,
+    parts_of,
+    rows_of,
+)
 from pushforward.rng import Noise
 from pushforward.utils import eval_mode
 
-CHUNK = 1024  # codes that are decoded together
 TARGET = 0.65  # the best acceptance of Hamiltonian proposals in many dimensions (Neal, 2011, section 5.4.4)
 PILOTS = 4  # chains of each row that find the sizes of steps
 PACE = 0.2  # of their logarithm at every temperature, for a rate of acceptance that is off by 1

@@ -24,8 +24,8 @@ def beta_vae_score(
     r"""How well a linear classifier tells which factor two rows share, from :math:`E\,|z - z'|`.
 
     A point is the mean over pairs of distinct rows, each pair with one value of the factor. Factors
-    have equally many points. Two independent factors of one distribution, rotated by 45°, cannot be told
-    apart: the accuracy on them is 1/2.
+    have equally many points. Two independent factors of one distribution, rotated by 45°, cannot be
+    distinguished: the accuracy on them is 1/2.
 
     Arguments:
         codes: Shape (N, L).

@@ -44,8 +44,8 @@ def describe_weight(
     if isinstance(weight, AutoWeight):
         return (
             f"weight auto, initially {float(weight):g}: the factor of {discrepancy} adapts until a "
-            f"two-sample test on "
-            f"batches of {settings.batch_size} cannot distinguish codes from the prior; {cost}"
+            f"two-sample test on batches of {settings.batch_size} cannot distinguish codes from "
+            f"the prior; {cost}"
         )
     elbo = "with weight 1 the sum is the negative evidence lower bound"
     note = elbo if model.is_elbo else settings.weight_note

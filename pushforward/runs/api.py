@@ -29,7 +29,7 @@ from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import Bar, bar
 from pushforward.rng import Noise
 from pushforward.runs.budget import Budget
-from pushforward.runs.directory import SCHEMA, claim, continued, probe, read_config, read_words
+from pushforward.runs.directory import SCHEMA, claim, continued, probe, read_config, read_vocabulary
 from pushforward.runs.run import Run
 from pushforward.runs.trained_model import reopened
 from pushforward.training import Training, checkpoints
@@ -198,7 +198,7 @@ def resume(
     source = config["data"]["source"] if data is None else data
     if source is None:
         raise DataError(f"{folder} was trained on data in memory; pass them as data=")
-    dataset = reopened(source, config, read_words(folder))
+    dataset = reopened(source, config, read_vocabulary(folder))
     setup = _stored_setup(folder, config, dataset.spec, own)
     return _run_to_end(folder, config, setup, dataset, Budget(**config["budget"]), progress)
 
@@ -220,7 +220,7 @@ def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **
     """
     folder = Path(path)
     config = read_config(folder)
-    vocabulary = read_words(folder)
+    vocabulary = read_vocabulary(folder)
     dataset = None if data is None else reopened(data, config, vocabulary)
     setup = _stored_setup(folder, config, DataSpec.from_json(config["data"], vocabulary), own, to_train=False)
     tensors, numbers, faults = checkpoints.newest(folder / "checkpoints")

@@ -89,7 +89,7 @@ def probe(folder: Path) -> None:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
-def read_words(folder: Path) -> Vocabulary | None:
+def read_vocabulary(folder: Path) -> Vocabulary | None:
     """The vocabulary of a run on text; None of a run on other data.
 
     Raises:

@@ -19,7 +19,7 @@ from pushforward.errors import CheckpointError, ConfigError, DataError, check_in
 from pushforward.models import Model
 from pushforward.report.progress import bar
 from pushforward.rng import Noise
-from pushforward.runs.directory import read_words
+from pushforward.runs.directory import read_vocabulary
 from pushforward.runs.latent_samplers import (
     PRIOR,
     SAMPLERS,
@@ -54,7 +54,7 @@ class TrainedModel:
         self.config = config
         self.model = model.eval()
         self._data = data
-        self.vocabulary = read_words(path) if data is None else data.vocabulary
+        self.vocabulary = read_vocabulary(path) if data is None else data.vocabulary
 
     def __repr__(self) -> str:
         name = self.config["data"]["name"]
