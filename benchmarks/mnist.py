@@ -54,13 +54,13 @@ def main() -> None:
                 error = result["reconstruction"]["squared_error"]["value"]
                 errors.append(error)
                 weight = run.history[-1].get("weight")
-                shown = "" if weight is None else f"{weight:.3g}"
+                printed = "" if weight is None else f"{weight:.3g}"
                 mmd, tests = result["latent"]["mmd"], result["latent"]["tests"]
                 chances = " / ".join(f"{test['p_value']:.3f}" for test in tests)
                 objective = sum(result["objective"]["terms"].values())
                 print(
                     f"| {recipe} {asked} | {seed} | {run.step} | {error:.2f} | {mmd:.4f} | {chances} "
-                    f"| {objective:.2f} | {shown} |",
+                    f"| {objective:.2f} | {printed} |",
                     flush=True,
                 )
         if len(errors) > 1:

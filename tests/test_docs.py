@@ -68,7 +68,7 @@ def test_the_discrepancy(contributed):
 def test_the_adversarial_discrepancy(contributed):
     variation = contributed["TotalVariation"](nn.Linear(1, 1))
     with torch.no_grad():
-        variation.critic.weight.fill_(100.0)  # nearly the sign, the best critic of samples beside 0
+        variation.critic.weight.fill_(100.0)  # nearly the sign, the best critic of samples next to 0
         variation.critic.bias.zero_()
     made, given = torch.tensor([[-1.0], [-2.0], [1.0], [-3.0]]), torch.tensor([[1.0], [2.0], [3.0], [-1.0]])
     assert variation.critic_objective(made, given).item() == pytest.approx(0.5)

@@ -165,7 +165,7 @@ class Loop:
                 x, y = self.rows(draw, player_state.player.labelled)
                 paired = None if player_state.player.labelled else self.paired_rows(draw)
                 square = Square(self.model, x, noise(update), y, paired)
-                with self.awake(player_state):
+                with self.updating(player_state):
                     losses = player_state.player.loss(square)
                     player_state.descend(losses, self.step)
             terms |= {name: value.detach() for name, value in losses.items()}
@@ -177,7 +177,7 @@ class Loop:
         return terms, seen
 
     @contextmanager
-    def awake(self, player_state: PlayerState) -> Iterator[None]:
+    def updating(self, player_state: PlayerState) -> Iterator[None]:
         """Only this player's parameters have gradients, and only its BatchNorms keep statistics."""
         if len(self.player_states) == 1:
             yield

@@ -236,18 +236,18 @@ def test_a_table_without_the_styles_is_refused(folder):
 
 
 def test_a_share_of_the_pairs_can_be_shown():
-    """Both rows of a pair are shown or neither; which ones is a function of the noise."""
+    """Both rows of a pair are kept or neither; which ones is a function of the noise."""
     data = open_dataset("phrases")
     half = data.train.keep_pairs(0.5, Noise(0))
     known = half.paired[:, 0] >= 0
     assert abs(known.double().mean().item() - 0.5) < 0.05
     # Rows that say the same line share their fate, and so does the line that each is paired with.
     fate = {}
-    for row, paired, shown in zip(
+    for row, paired, kept in zip(
         data.train.x.tolist(), data.train.paired.tolist(), known.tolist(), strict=True
     ):
         pair = frozenset([tuple(row), tuple(paired)])
-        assert fate.setdefault(pair, shown) == shown
+        assert fate.setdefault(pair, kept) == kept
     assert torch.equal(half.paired, data.train.keep_pairs(0.5, Noise(0)).paired)
     assert not torch.equal(half.paired, data.train.keep_pairs(0.5, Noise(1)).paired)
     assert (data.train.keep_pairs(1.0, Noise(0)).paired[:, 0] >= 0).all()

@@ -1,4 +1,4 @@
-"""Worlds that are made here: what their pictures must be, whatever draws them."""
+"""Worlds that are made here: what their pictures must be, whatever code makes them."""
 
 import hashlib
 import math
@@ -146,9 +146,9 @@ def test_orientation(shapes, shape, period):
         looks = [inside.tobytes() for inside in shapes[shape, scale]]
         assert looks[:period] * (40 // period) == looks
         assert len({*looks}) == period
-        for turn in range(30):
-            clockwise = np.rot90(shapes[shape, scale, turn], -1)
-            assert np.array_equal(clockwise, shapes[shape, scale, turn + 10])
+        for angle in range(30):
+            clockwise = np.rot90(shapes[shape, scale, angle], -1)
+            assert np.array_equal(clockwise, shapes[shape, scale, angle + 10])
 
 
 def test_a_square_turned_by_90_degrees_is_the_same_set():

@@ -31,21 +31,21 @@ def test_every_case_and_seed_is_there(found):
 
 
 def test_a_table_has_means_intervals_and_the_train_reference(found):
-    shown = found.tables["digits"]
-    assert [row[0].text for row in shown.rows] == [
+    table = found.tables["digits"]
+    assert [row[0].text for row in table.rows] == [
         "ae",
         "wae-mmd:weight=auto,latent_dim=2",
         "train reference",
     ]
-    assert [row[1].text for row in shown.rows] == ["2", "2", ""]
-    column = shown.head.index("FD")
-    assert "±" in shown.rows[0][column].text
-    assert float(shown.rows[2][column].text) > 0
-    assert "features: pca" in shown.note
-    assert "sha256" in shown.note
-    assert "n = 359" in shown.note
-    assert "95 % interval over seeds" in shown.note
-    assert shown.markdown().count("\n") == 4
+    assert [row[1].text for row in table.rows] == ["2", "2", ""]
+    column = table.head.index("FD")
+    assert "±" in table.rows[0][column].text
+    assert float(table.rows[2][column].text) > 0
+    assert "features: pca" in table.note
+    assert "sha256" in table.note
+    assert "n = 359" in table.note
+    assert "95 % interval over seeds" in table.note
+    assert table.markdown().count("\n") == 4
     assert (found.path / "comparison.md").read_text().startswith("## digits\n\n| recipe | seeds |")
 
 
@@ -81,7 +81,7 @@ def test_several_data_sets(tmp_path, digits):
     fewer = replace(digits, test=digits.test.rows(torch.arange(100)))
     made = compare(["ae"], [digits, fewer], seeds=[0], out=tmp_path / "one", **{**QUICK, "overwrite": True})
     assert [name.split(" ")[0] for name in made.tables] == ["digits", "digits"]
-    assert ["n = 359" in shown.note for shown in made.tables.values()] == [True, False]
+    assert ["n = 359" in table.note for table in made.tables.values()] == [True, False]
 
 
 def test_what_cannot_stand_in_one_table(trained):
@@ -115,7 +115,7 @@ def test_best_is_what_cannot_be_distinguished_from_the_best(trained):
 
 
 def test_a_wide_interval_at_the_best_tells_nobody_from_it(trained):
-    """The best mean, 9 ± 12, cannot be told from 10.0 ± 0.1, however narrow the latter is."""
+    """The best mean, 9 ± 12, cannot be distinguished from 10.0 ± 0.1, however narrow the latter is."""
     values = {"a": (9.95, 10.0, 10.05), "b": (4.0, 9.0, 14.0)}
     runs = [fake(case, seed, error, trained) for case in values for seed, error in enumerate(values[case])]
     column = table(runs).head.index("squared error")
@@ -178,8 +178,8 @@ def test_a_stopped_comparison_says_how_to_go_on(tmp_path, monkeypatch):
 
 def test_on_the_command_line(figures, command, tmp_path):
     words = ("compare", "ae", "vae", "--data", "digits", "--seeds", 0, "--steps", 2, "--features", "pca")
-    told = figures(*words, "--out", tmp_path / "c")
-    assert [one["case"] for one in told] == ["ae", "vae"]
+    printed = figures(*words, "--out", tmp_path / "c")
+    assert [one["case"] for one in printed] == ["ae", "vae"]
     code, out, _ = command(*words, "--out", tmp_path / "c")
     assert code == 0
     assert "train reference" in out

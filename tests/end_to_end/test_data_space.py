@@ -1,4 +1,4 @@
-"""Models in data space, from the first command to the last: train, sample, interpolate, judge, resume."""
+"""Models in data space, from the first command to the last: train, sample, interpolate, evaluate, resume."""
 
 import json
 
@@ -48,15 +48,15 @@ def checked(run, shape):
     paths = run.interpolate_codes(ends[:2], ends[2:], steps=3)
     assert paths.shape == (2, 3, *shape)
     torch.testing.assert_close(paths[:, 0], run.decode(ends[:2]), rtol=1e-4, atol=1e-5)
-    walks, places = run.traverse(code=ends[:1], dimensions=2, steps=3)
-    assert walks.shape == (2, 3, *shape)
+    traversals, places = run.traverse(code=ends[:1], dimensions=2, steps=3)
+    assert traversals.shape == (2, 3, *shape)
     assert set(places) <= set(run.model.prior.continuous_dims)
     assert (run.path / "overview.png").exists()
 
 
 @pytest.mark.parametrize("recipe", ON_POINTS)
 def test_on_points(recipe, points, tmp_path):
-    """Every recipe trains on points, samples, interpolates, and is judged by the modes of the law."""
+    """Every recipe trains on points, samples, interpolates, and is evaluated by its modes."""
     run = pf.train(recipe, points, out=tmp_path / "run", steps=12, progress=False)
     checked(run, (2,))
     found = run.evaluate(metrics=("samples", "modes", "objective"))
@@ -119,7 +119,7 @@ def test_the_balance_of_began_is_shown(points, tmp_path):
 
 
 def test_infogan_reads_classes(digits, tmp_path):
-    """Classes can be asked for and read off data, without any label; numbers can be walked along."""
+    """Without labels, classes can be chosen and read off data; continuous dimensions can be traversed."""
     run = pf.train(
         "infogan", "digits", out=tmp_path / "run", steps=4, n_classes=7, batch_size=20, progress=False
     )
@@ -135,7 +135,7 @@ def test_infogan_reads_classes(digits, tmp_path):
 
 
 def test_interpolating_without_an_encoder(points, tmp_path, command):
-    """The command walks between draws of the prior where there are no codes."""
+    """The command interpolates between draws of the prior where there are no codes."""
     run = pf.train("gmmn", "ring", out=tmp_path / "run", steps=2, batch_size=50, progress=False)
     code, _, _ = command("interpolate", run.path, "--n", 3, "--steps", 4, "--out", tmp_path / "paths.npy")
     assert code == 0
@@ -151,8 +151,8 @@ def test_a_penalty_refuses_batch_norm_at_the_door(points, tmp_path, command):
     assert not (tmp_path / "run").exists()
 
 
-def test_dcgan_s_batch_norm_keeps_statistics_in_the_critic_s_turn_alone(digits):
-    """In the model's turn the critic's running statistics stay as they are."""
+def test_dcgan_s_batch_norm_keeps_statistics_in_the_critic_s_update_alone(digits):
+    """In the model's update the critic's running statistics stay as they are."""
     from pushforward.training.loop import Loop
 
     built = RECIPES["dcgan"](digits.spec, batch_size=20)
@@ -164,7 +164,7 @@ def test_dcgan_s_batch_norm_keeps_statistics_in_the_critic_s_turn_alone(digits):
 
     def look(player_state):
         x, _ = loop.rows(0)
-        with loop.awake(player_state):
+        with loop.updating(player_state):
             player_state.player.loss(Square(built.model, x, Noise(0)))
         return norm.running_mean.clone()
 
@@ -174,7 +174,7 @@ def test_dcgan_s_batch_norm_keeps_statistics_in_the_critic_s_turn_alone(digits):
 
 
 def test_collapsed_samples_are_complained_of(points, tmp_path):
-    """A generator that makes one point is told so, once, while it can still be stopped."""
+    """A generator that makes one point causes one warning, while it can still be stopped."""
 
     class Point(nn.Module):
         def __init__(self):
@@ -278,7 +278,7 @@ def test_a_normalised_critic_can_be_handed_back(points, tmp_path):
 
 
 def test_to_watch_a_run_does_not_change_it(digits):
-    """Signs are read at rest: no running statistic moves."""
+    """Diagnostics are computed in evaluation mode: no running statistic moves."""
     from pushforward.rng import Noise
     from pushforward.square import Square
     from pushforward.training.monitor import watch
@@ -331,7 +331,7 @@ def test_settings_that_came_later_have_their_defaults(points, tmp_path):
 
 
 def test_steps_do_not_depend_on_the_updates_of_the_critic(digits):
-    """Another batch or another number of turns leaves the number of steps as it is."""
+    """Another batch or another number of critic updates leaves the number of steps as it is."""
     from pushforward.training.loop import Loop
 
     steps = set()

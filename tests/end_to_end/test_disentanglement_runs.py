@@ -42,8 +42,8 @@ def model(code, latent_dim=3, shape=3):
     return pf.AutoEncoder(prior, mlp(latent_dim, shape, [4]), DeterministicEncoder(Codes(code))).eval()
 
 
-def asked(judged, data, **settings):
-    return evaluate(EvaluationContext(judged, data, "pixels", **settings), ["disentanglement"])
+def asked(subject, data, **settings):
+    return evaluate(EvaluationContext(subject, data, "pixels", **settings), ["disentanglement"])
 
 
 def test_perfect_codes():
@@ -69,15 +69,15 @@ def test_codes_that_are_noise():
 
 
 def test_rows_and_their_factors_are_of_one_order():
-    """Held-out rows are judged in random order; fewer of them are the first of that order."""
+    """Held-out rows are evaluated in random order; fewer of them are the first of that order."""
     data = world()
     for rows in (3000, 700):
-        evidence = EvaluationContext(model(lambda x: x), data, "pixels", n_samples=rows)
-        assert not torch.equal(evidence.order, torch.arange(rows))
-        found = evaluate(evidence, ["disentanglement"])["disentanglement"]
+        context = EvaluationContext(model(lambda x: x), data, "pixels", n_samples=rows)
+        assert not torch.equal(context.order, torch.arange(rows))
+        found = evaluate(context, ["disentanglement"])["disentanglement"]
         assert found["n_samples"] == rows
         assert found["informativeness"] == 1
-        factors = data.test.factors[evidence.order]
+        factors = data.test.factors[context.order]
         expected = disentanglement(factors.double(), factors)
         assert (found["mig"], found["sap"]) == pytest.approx((expected.mig, expected.sap))
 
@@ -116,15 +116,15 @@ def test_too_few_rows_say_so():
 
 def test_it_is_printed_with_its_factors():
     results = asked(model(lambda x: x), world(1000))
-    told = {name: (value, words) for name, value, words in lines(results)}
-    assert {"beta-VAE score", "FactorVAE score", "MIG", "SAP", "DCI completeness"} <= set(told)
-    assert told["beta-VAE score"][0] == "1"
-    assert told["beta-VAE score"][1].endswith("factors a, b, c")
-    assert told["SAP"][1].endswith("perfect codes 0.7389")
+    printed = {name: (value, words) for name, value, words in lines(results)}
+    assert {"beta-VAE score", "FactorVAE score", "MIG", "SAP", "DCI completeness"} <= set(printed)
+    assert printed["beta-VAE score"][0] == "1"
+    assert printed["beta-VAE score"][1].endswith("factors a, b, c")
+    assert printed["SAP"][1].endswith("perfect codes 0.7389")
 
 
 def test_a_run_on_a_world(tmp_path):
-    """Asked for by name of a run; the verdict is kept."""
+    """Asked for by name of a run; the results are kept."""
     run = pf.train(
         "ae", world(300), out=tmp_path / "run", latent_dim=2, steps=5, batch_size=20, progress=False
     )

@@ -1,6 +1,6 @@
 """Runs that are broken on purpose are named for what they are, with numbers; healthy ones are left alone.
 
-Rates over many longer runs are measured by ``benchmarks/doctor.py``; here each symptom is shown once.
+Rates over many longer runs are measured by ``benchmarks/doctor.py``; here each symptom is produced once.
 """
 
 import pytest

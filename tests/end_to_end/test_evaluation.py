@@ -106,11 +106,11 @@ def test_the_doctor_sees_any_model(make):
 
 
 def test_a_perfect_sampler_scores_what_training_rows_score():
-    """Samples that are training rows cannot be told from held-out ones: floor and figures agree."""
+    """Samples that are training rows score as training rows do: the train reference and the figures agree."""
     given = data((4,), rows=1000)
     result = evaluate(EvaluationContext(Copier(given).eval(), given, "pixels"), ["samples", "reference"])
-    samples, floor = result["samples"], result["reference"]
-    assert samples["fd"]["value"] == pytest.approx(floor["fd"]["value"], abs=0.01)
+    samples, reference = result["samples"], result["reference"]
+    assert samples["fd"]["value"] == pytest.approx(reference["fd"]["value"], abs=0.01)
     assert abs(samples["kid"]["value"]) < 4 * samples["kid"]["error"] + 0.01
     for name in ("precision", "recall", "coverage"):
         assert samples[name] > 0.85
@@ -140,20 +140,20 @@ def test_everything_is_made_once():
             calls.append(len(x))
             return x.flatten(1)
 
-    evidence = EvaluationContext(Sampler((5,)).eval(), data((5,)), Counting())
-    evaluate(evidence, ["objective"])
-    assert sum(calls) == 120  # the held-out rows, whose dimensions stand in the verdict
-    evaluate(evidence, ["samples", "samples"])
+    context = EvaluationContext(Sampler((5,)).eval(), data((5,)), Counting())
+    evaluate(context, ["objective"])
+    assert sum(calls) == 120  # the held-out rows, whose dimensions are in the results
+    evaluate(context, ["samples", "samples"])
     assert sum(calls) == 240
-    evaluate(evidence, default_metrics())
+    evaluate(context, default_metrics())
     assert sum(calls) == 360
 
 
 def test_rows_do_not_depend_on_their_number():
     model = Sampler((5,)).eval()
-    evidence = [EvaluationContext(model, data((5,), 600), "pixels", n_samples=rows) for rows in (50, 600)]
-    assert torch.equal(evidence[0].samples.features[:25], evidence[1].samples.features[:25])
-    torch.testing.assert_close(evidence[0].samples.features, evidence[1].samples.features[:50])
+    context = [EvaluationContext(model, data((5,), 600), "pixels", n_samples=rows) for rows in (50, 600)]
+    assert torch.equal(context[0].samples.features[:25], context[1].samples.features[:25])
+    torch.testing.assert_close(context[0].samples.features, context[1].samples.features[:50])
 
 
 def test_bad_questions():
@@ -199,8 +199,8 @@ def test_reconstructions_are_not_compared_with_their_own_rows():
     model = pf.AutoEncoder(prior, nn.Identity(), DeterministicEncoder(nn.Identity())).eval()
     result = evaluate(EvaluationContext(model, given, "pixels"), ["reconstruction", "reference"])
     assert result["reconstruction"]["squared_error"]["value"] == 0
-    back, floor = (result[name]["fd"]["value"] for name in ("reconstruction", "reference"))
-    assert 0.3 * floor < back < 5 * floor
+    back, reference = (result[name]["fd"]["value"] for name in ("reconstruction", "reference"))
+    assert 0.3 * reference < back < 5 * reference
     kid = result["reconstruction"]["kid"]
     assert abs(kid["value"]) < 4 * kid["error"] + 0.002
 
@@ -216,8 +216,8 @@ def test_likelihood_and_parzen_on_demand(tmp_path):
 
 
 @pytest.mark.parametrize("recipe", ["avb", "vae"])
-def test_a_critic_s_claim_stands_beside_the_bound(recipe, tmp_path):
-    """Beside AVB's importance-weighted bound stands what its critic claims; that is never called a bound."""
+def test_a_critic_s_estimate_is_next_to_the_bound(recipe, tmp_path):
+    """AVB's importance-weighted bound comes with its critic's estimate, which is never called a bound."""
     run = pf.train(recipe, "digits", out=tmp_path / "run", latent_dim=2, steps=20, progress=False)
     found = run.evaluate(features="pixels", metrics=["objective", "likelihood"])
     terms = found["objective"]["terms"]
@@ -230,7 +230,7 @@ def test_a_critic_s_claim_stands_beside_the_bound(recipe, tmp_path):
 
 
 def test_conditional_models_have_no_likelihood(tmp_path):
-    """p(x | y) is no p(x): models that are told labels leave the sections out, and say so to nobody."""
+    """p(x | y) is no p(x): conditional models leave out these metrics, without a message."""
     run = pf.train("vae", "digits", out=tmp_path / "run", conditional=True, steps=2, progress=False)
     found = run.evaluate(features="pixels", metrics=["objective", "likelihood", "ais"])
     assert {"likelihood", "ais"}.isdisjoint(found)
@@ -250,8 +250,8 @@ def test_modules_of_one_name_are_not_mixed(trained):
 
 
 def test_verbs_on_the_command_line(trained, figures, command):
-    told = figures("evaluate", trained.path, "--features", "pca", "--metrics", "samples", "latent")
-    assert told["metrics"] == ["samples", "latent"]
+    printed = figures("evaluate", trained.path, "--features", "pca", "--metrics", "samples", "latent")
+    assert printed["metrics"] == ["samples", "latent"]
     assert figures("doctor", trained.path, "--features", "pca")["findings"] == []
     code, out, _ = command("doctor", trained.path, "--features", "pca")
     assert (code, out) == (0, "nothing was found that would explain bad samples\n")
@@ -268,11 +268,11 @@ def test_verbs_on_the_command_line(trained, figures, command):
 
 def test_traversals_change_one_dimension(trained):
     x = trained.data.test.batch(slice(0, 1)).x
-    walks, dimensions = trained.traverse(x, dimensions=3, steps=5)
-    assert walks.shape == (3, 5, 1, 8, 8)
+    traversals, dimensions = trained.traverse(x, dimensions=3, steps=5)
+    assert traversals.shape == (3, 5, 1, 8, 8)
     assert len(set(dimensions)) == 3
     code = trained.encode(x)
     first = dimensions[0]
     draws = trained.model.prior(10_000).rsample(Noise(0, "traverse"))
     code[0, first] = draws[:, first].quantile(0.001)
-    torch.testing.assert_close(trained.decode(code)[0], walks[0, 0])
+    torch.testing.assert_close(trained.decode(code)[0], traversals[0, 0])

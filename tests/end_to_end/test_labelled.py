@@ -43,7 +43,7 @@ def few():
 
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory):
-    return train("vae", tmp_path_factory.mktemp("told") / "vae", conditional=True, latent_dim=3)
+    return train("vae", tmp_path_factory.mktemp("conditional") / "vae", conditional=True, latent_dim=3)
 
 
 # ------------------------------------------------------------------------------------- conditional runs
@@ -136,7 +136,7 @@ def test_a_class_on_the_command_line(vae, figures, command, tmp_path):
 
 
 def test_a_prior_with_parts_is_drawn_whole_for_a_class(tmp_path):
-    """Told labels and the parts of a prior have nothing to do with each other, whatever their numbers."""
+    """Labels as conditions and the components of a prior are independent, whatever their numbers."""
     x, y = torch.rand(60, 1, 8, 8), torch.arange(60) % 12
     run = train("aae-supervised", tmp_path / "run", data=(x, y), prior="mixture")
     assert (run.model.prior.classes, run.model.classes) == (10, 12)
@@ -145,7 +145,7 @@ def test_a_prior_with_parts_is_drawn_whole_for_a_class(tmp_path):
 
 
 def test_a_sampler_of_a_conditional_run(vae):
-    """A law fitted to codes takes the label beside it."""
+    """A density fitted to codes works with a label as condition."""
     one, other = (vae.sample(4, label=label, sampler="gmm") for label in (1, 2))
     assert one.shape == (4, 1, 8, 8)
     assert not torch.equal(one, other)
@@ -158,17 +158,17 @@ def test_a_sampler_of_a_conditional_run(vae):
     "recipe", quick(ADVERSARIAL, "aae-label-regularised", "aae-semi-supervised", "aae-clustering")
 )
 def test_adversarial_runs(recipe, few, tmp_path):
-    """Every verb after loading; classes are in the verdict and in the sheet."""
+    """Every verb after loading; classes are in the results and in overview.png."""
     run = pf.load(train(recipe, tmp_path / "run", few, steps=4).path, data=few)
     x, y = held_out(run)
-    told = y if run.model.n_conditions else None
-    assert run.reconstruct(x, told).shape == x.shape
+    given = y if run.model.n_conditions else None
+    assert run.reconstruct(x, given).shape == x.shape
     classes = run.model.classes
     assert classes == (16 if recipe == "aae-clustering" else 10)
     assert run.sample(4, label=2).shape == (4, 1, 8, 8)
     assert not torch.equal(run.sample(4, label=2), run.sample(4, label=5))
-    album = run.plots()
-    assert album.by_class.shape == (classes, 10, 1, 8, 8)
+    plots = run.plots()
+    assert plots.by_class.shape == (classes, 10, 1, 8, 8)
     assert (run.path / "overview.png").exists()
     assert run.report().exists()
     results = read_results(run.path)["classes"]
@@ -214,7 +214,7 @@ def test_numbers_of_labels_that_cannot_be(recipe, tmp_path):
 
 @pytest.mark.parametrize("recipe", ["aae-label-regularised", "aae-semi-supervised", "aae-reduction"])
 def test_data_with_unknown_labels(recipe, tmp_path):
-    """Rows whose label is -1 are learnt from as rows of no class, and judged by no class."""
+    """Rows whose label is -1 are learnt from as rows of no class, and not counted in any class."""
     x, y = torch.rand(90, 1, 8, 8), torch.arange(90) % 4 - 1
     run = train(recipe, tmp_path / "run", data=(x, y), n_labels=9)
     assert run.model.classes == (10 if recipe == "aae-label-regularised" else 3)
@@ -256,9 +256,9 @@ def test_a_hundred_labels_are_enough(seed, tmp_path):
     """
     run = train("aae-semi-supervised", tmp_path / "run", steps=300, n_labels=100, seed=seed)
     x, y = run.data.test.batch(slice(None))
-    shown = run.data.train.keep_labels(100, Noise(seed, "labels")).labelled()
-    assert len(shown) == 100
-    linear = LogisticRegression(max_iter=1000).fit(shown.batch(slice(None)).x.flatten(1), shown.y)
+    labelled = run.data.train.keep_labels(100, Noise(seed, "labels")).labelled()
+    assert len(labelled) == 100
+    linear = LogisticRegression(max_iter=1000).fit(labelled.batch(slice(None)).x.flatten(1), labelled.y)
     theirs = (linear.predict(x.flatten(1)) != y.numpy()).mean()
     ours = (run.classify(x) != y).double().mean().item()
     assert theirs > 0.09

@@ -55,11 +55,11 @@ def test_codes_far_from_the_prior_are_warned_about_once_they_had_time():
 
 def test_the_progress_line_shows_the_diagnostics_and_the_warning(tmp_path, capsys):
     run = pf.train("ae", "digits", out=tmp_path / "run", steps=60, latent_dim=8)
-    shown = capsys.readouterr().err
-    assert "std" in shown
-    assert "mmd" in shown
-    assert "warning, step" in shown
-    assert "the aggregate posterior does not match the prior" in shown
+    printed = capsys.readouterr().err
+    assert "std" in printed
+    assert "mmd" in printed
+    assert "warning, step" in printed
+    assert "the aggregate posterior does not match the prior" in printed
     assert any("warnings" in line for line in run.history)
 
 

@@ -75,7 +75,7 @@ def test_another_step_is_another_sampler(plain):
 
 
 def test_results_of_samplers_are_kept_apart(plain):
-    """The prior's verdict is in its own file, and a kept one answers for its own sampler only."""
+    """The prior's results are in their own file, and a kept one answers for its own sampler only."""
     mine = plain.evaluate(features="pca", metrics=["samples"])
     other = plain.evaluate(features="pca", metrics=["samples"], sampler="gmm")
     assert (mine["sampler"], other["sampler"]) == ("prior", "gmm")
@@ -95,7 +95,7 @@ def test_all_that_is_written_may_be_removed():
 
 
 def test_evaluation_decodes_the_sampler(plain):
-    """Samples come from the law that is given; codes and their judgement do not change."""
+    """Samples come from the chosen sampler; codes and their metrics do not change."""
     fitted = plain.sampler("gmm")
     ours, theirs = (
         EvaluationContext(plain.model, plain.data, "pixels", 100, prior=distribution)
@@ -125,8 +125,8 @@ def test_on_the_command_line(name, plain, figures, command, brief):
     out = plain.path / "drawn.npy"
     figures("sample", plain.path, "--n", 5, "--sampler", name, "--out", out)
     assert np.array_equal(np.load(out), plain.sample(5, sampler=name).numpy())
-    told = figures("evaluate", plain.path, "--features", "pca", "--metrics", "samples", "--sampler", name)
-    assert told["sampler"] == name
+    printed = figures("evaluate", plain.path, "--features", "pca", "--metrics", "samples", "--sampler", name)
+    assert printed["sampler"] == name
     words = ("evaluate", plain.path, "--features", "pca", "--metrics", "samples")
     assert f"samples decoded from a {name} fitted to training codes" in command(*words, "--sampler", name)[1]
     assert "fitted to training codes" not in command(*words)[1]

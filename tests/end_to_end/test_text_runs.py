@@ -24,7 +24,7 @@ def fewer_lines():
 
 @pytest.fixture(scope="module")
 def styled(tmp_path_factory):
-    """A model that is told the style, long enough to say something."""
+    """A model conditional on the style, long enough to say something."""
     folder = tmp_path_factory.mktemp("runs") / "transfer"
     return pf.train(
         "transfer-ae", "phrases", out=folder, steps=60, latent_dim=16, paired_fraction=1.0, **QUICK
@@ -156,8 +156,8 @@ def test_the_command_line_reads_and_writes_text(command, tmp_path):
     for verb in ("reconstruct", "interpolate"):
         code, out, err = command(verb, folder, "--n", 2)
         assert code == 0, err
-    shown = (folder / "reconstructions.txt").read_text().split("\n\n")
-    assert len([block for block in shown if block.strip()]) == 2
+    written = (folder / "reconstructions.txt").read_text().split("\n\n")
+    assert len([block for block in written if block.strip()]) == 2
     code, _, err = command("sample", folder, "--out", tmp_path / "s.png")
     assert code == 78
     assert "out must end in .npy or .txt" in err
@@ -173,14 +173,14 @@ def test_transfer_from_the_command_line(command, styled, tmp_path):
     blocks = [block.splitlines() for block in text.split("\n\n")]
     assert len(blocks) == 3
     assert all(len(block) == 2 for block in blocks)
-    mine, told = tmp_path / "mine.txt", tmp_path / "out.txt"
+    mine, out = tmp_path / "mine.txt", tmp_path / "out.txt"
     mine.write_text("i love the sea .\n\nwe fear my heart .\n")
     code, _, err = command(
-        "transfer", styled.path, "--to", "old", "--guidance-scale", 2, "--lines", mine, "--out", told
+        "transfer", styled.path, "--to", "old", "--guidance-scale", 2, "--lines", mine, "--out", out
     )
     assert code == 0, err
     assert "left out 1 empty of 3 lines" in err
-    assert told.read_text().startswith("i love the sea .\n")
+    assert out.read_text().startswith("i love the sea .\n")
 
 
 def test_lines_that_do_not_fit_are_left_out_and_counted(styled, tmp_path):

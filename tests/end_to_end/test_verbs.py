@@ -68,11 +68,11 @@ def test_commands_write_what_they_say(trained, figures, tmp_path):
     pairs = np.load(tmp_path / "r.npy")
     assert np.array_equal(pairs[::2], trained.data.test.batch(slice(0, 3)).x.numpy())
     assert figures("interpolate", trained.path, "--n", 2, "--steps", 4)["shape"] == [8, 1, 8, 8]
-    judged = figures("evaluate", trained.path)
-    assert judged["n_samples"] == 359
-    assert judged["range"] == "[0, 1]"
-    assert {"reconstruction", "objective", "sharpness", "latent"} <= set(judged)
-    assert set(judged["latent"]) >= {"mean", "covariance", "mmd", "tests"}
+    results = figures("evaluate", trained.path)
+    assert results["n_samples"] == 359
+    assert results["range"] == "[0, 1]"
+    assert {"reconstruction", "objective", "sharpness", "latent"} <= set(results)
+    assert set(results["latent"]) >= {"mean", "covariance", "mmd", "tests"}
 
 
 def test_list_names_every_recipe_and_data_set(figures):
@@ -232,7 +232,7 @@ def test_counts_are_checked(trained, command, words):
 
 
 def test_python_and_the_command_line_make_the_same_run(trained, figures):
-    """What is told and equals the default is the same as what is not told."""
+    """An option that is given and equals the default is the same as one that is not given."""
     again = figures("train", "wae-mmd", "digits", "--out", trained.path, "--latent-dim", 4, "--steps", 300)
     assert again["step"] == 300
     assert pf.train(

@@ -36,7 +36,7 @@ def as_made(cost, given):
 
 @everyone
 def test_rows(make, power):
-    """One price for each row, which depends on no other row; the cost is their mean."""
+    """One value for each row, which depends on no other row; the cost is their mean."""
     cost = make()
     made, given = batch()
     rows = cost.rows(made, given)
@@ -102,11 +102,11 @@ def test_gradient_is_the_derivative(make, power):
     made, given = batch(3)
     made.requires_grad_()
 
-    def price(made, *parameters):
+    def value(made, *parameters):
         return torch.func.functional_call(cost, dict(zip(names, parameters, strict=True)), (made, given))
 
     names = [name for name, _ in cost.named_parameters()]
-    assert torch.autograd.gradcheck(price, (made, *cost.parameters()))
+    assert torch.autograd.gradcheck(value, (made, *cost.parameters()))
 
 
 @everyone
@@ -122,7 +122,7 @@ def test_gradient_by_row_does_not_depend_on_the_other_rows(make, power):
 
 @everyone
 def test_float32(make, power):
-    """Single precision gives the same price to six digits."""
+    """Single precision gives the same value to six digits."""
     made, given = batch(50)
     torch.testing.assert_close(
         make().float()(made.float(), given.float()).double(), make()(made, given), rtol=1e-5, atol=0
@@ -158,9 +158,10 @@ def test_what_leans_away_is_the_normalised_product_of_powers(guidance_scale):
     """Up to a constant, log p_s = s log p + (1 - s) log p̃, p the likelihood of any data x."""
     cost = Bernoulli()
     made, away = batch()[0], batch()[0]
-    laws = (cost.guided(made, away, guidance_scale), made, away)
+    distributions = (cost.guided(made, away, guidance_scale), made, away)
     none, all_ = (
-        [-cost.rows(law, x) for law in laws] for x in (torch.zeros_like(made), torch.ones_like(made))
+        [-cost.rows(distribution, x) for distribution in distributions]
+        for x in (torch.zeros_like(made), torch.ones_like(made))
     )
     rises = [b - a for a, b in zip(none, all_, strict=True)]
     torch.testing.assert_close(rises[0], guidance_scale * rises[1] + (1 - guidance_scale) * rises[2])

@@ -45,16 +45,17 @@ D = math.prod(SHAPE)
 LOG4 = math.log(4)
 
 
-class Law(NamedTuple):
+class Member(NamedTuple):
     """A member: how it is made, its value for equal distributions, and what its repr must say.
 
     ``columns``: whether columns have names, so that rows cannot be flattened. ``made``: whether the model
     descends what it says of the made sample alone; the given one is then its critic's to see. ``within``: how
-    near the value of 200 rows comes to that of the laws; ``shifts``: where it can be told from 200 rows.
+    near the value of 200 rows comes to that of the distributions; ``shifts``: where 200
+    rows suffice to estimate it.
     """
 
     make: Callable[[], Discrepancy]
-    home: float
+    at_equilibrium: float
     says: tuple[str, ...]
     columns: bool = False
     made: bool = False
@@ -104,87 +105,92 @@ class Rebuilt(nn.Module):
         return self.energy(x.flatten(1))
 
 
-def told() -> nn.Module:
+def with_log_prior() -> nn.Module:
     return nn.Sequential(nn.Flatten(), LogPriorCritic(Quadratic(), NormalPrior(D)))
 
 
 FAMILY = {
-    "MMD u IMQ": Law(lambda: MMD(IMQ(2.0 * D)), 0, ("'u'", "C=24", "10.0")),
-    "MMD v IMQ": Law(lambda: MMD(IMQ(2.0 * D), "v"), 0, ("'v'", "C=24")),
-    "MMD u Gaussian": Law(lambda: MMD(GaussianKernel([3.0, 5.0])), 0, ("'u'", "3.0, 5.0")),
-    "MMD v Gaussian": Law(lambda: MMD(GaussianKernel([5.0]), "v"), 0, ("'v'", "5.0")),
-    "MMD u IMQ readable": Law(lambda: MMD(IMQ(2.0 * D), fast=False), 0, ("'u'", "C=24")),
-    "MMD v IMQ readable": Law(lambda: MMD(IMQ(2.0 * D), "v", fast=False), 0, ("'v'", "C=24")),
-    "MMD u polynomial": Law(lambda: MMD(Polynomial()), 0, ("'u'", "degree=3")),
-    "MMD v polynomial": Law(lambda: MMD(Polynomial(2), "v"), 0, ("'v'", "degree=2")),
-    "JensenShannon": Law(lambda: JensenShannon(critic()), LOG4, ("non_saturating=True", "n_critic=1")),
-    "JensenShannon saturating": Law(
+    "MMD u IMQ": Member(lambda: MMD(IMQ(2.0 * D)), 0, ("'u'", "C=24", "10.0")),
+    "MMD v IMQ": Member(lambda: MMD(IMQ(2.0 * D), "v"), 0, ("'v'", "C=24")),
+    "MMD u Gaussian": Member(lambda: MMD(GaussianKernel([3.0, 5.0])), 0, ("'u'", "3.0, 5.0")),
+    "MMD v Gaussian": Member(lambda: MMD(GaussianKernel([5.0]), "v"), 0, ("'v'", "5.0")),
+    "MMD u IMQ readable": Member(lambda: MMD(IMQ(2.0 * D), fast=False), 0, ("'u'", "C=24")),
+    "MMD v IMQ readable": Member(lambda: MMD(IMQ(2.0 * D), "v", fast=False), 0, ("'v'", "C=24")),
+    "MMD u polynomial": Member(lambda: MMD(Polynomial()), 0, ("'u'", "degree=3")),
+    "MMD v polynomial": Member(lambda: MMD(Polynomial(2), "v"), 0, ("'v'", "degree=2")),
+    "JensenShannon": Member(lambda: JensenShannon(critic()), LOG4, ("non_saturating=True", "n_critic=1")),
+    "JensenShannon saturating": Member(
         lambda: JensenShannon(critic(), non_saturating=False, n_critic=3),
         -LOG4,
         ("non_saturating=False", "n_critic=3"),
     ),
-    "JensenShannon told the prior": Law(
-        lambda: JensenShannon(told()), LOG4, ("non_saturating=True", "latent_dim=12")
+    "JensenShannon with the log-prior": Member(
+        lambda: JensenShannon(with_log_prior()), LOG4, ("non_saturating=True", "latent_dim=12")
     ),
-    "Blocks of kernels": Law(
+    "Blocks of kernels": Member(
         lambda: in_blocks(MMD(IMQ(2.0)), MMD(IMQ(6.0), "v")), 0, ("C=2", "C=6"), columns=True
     ),
-    "Blocks of games": Law(
+    "Blocks of critics": Member(
         lambda: in_blocks(*(JensenShannon(nn.Sequential(nn.Flatten(), Net(n))) for n in (3, 9))),
         2 * LOG4,
         ("non_saturating=True", "n_critic=1"),
         columns=True,
     ),
-    "Blocks of a game and a kernel": Law(
+    "Blocks of a critic and a kernel": Member(
         lambda: in_blocks(JensenShannon(nn.Sequential(nn.Flatten(), Net(3))), MMD(IMQ(6.0))),
         LOG4,
         ("non_saturating=True", "C=6"),
         columns=True,
     ),
-    "DensityRatio": Law(lambda: DensityRatio(critic()), 0, ("non_saturating=True", "n_critic=1"), made=True),
-    "LeastSquares": Law(lambda: LeastSquares(critic()), 0.25, ("targets=(0.0, 1.0, 1.0)", "n_critic=1")),
-    "LeastSquares Pearson": Law(
+    "DensityRatio": Member(
+        lambda: DensityRatio(critic()), 0, ("non_saturating=True", "n_critic=1"), made=True
+    ),
+    "LeastSquares": Member(lambda: LeastSquares(critic()), 0.25, ("targets=(0.0, 1.0, 1.0)", "n_critic=1")),
+    "LeastSquares Pearson": Member(
         lambda: LeastSquares(critic(), (-1.0, 1.0, 0.0), n_critic=2),
         0,
         ("targets=(-1.0, 1.0, 0.0)", "n_critic=2"),
     ),
-    "Hinge": Law(lambda: Hinge(critic()), 0, ("n_critic=1",)),
-    "Wasserstein GP": Law(
+    "Hinge": Member(lambda: Hinge(critic()), 0, ("n_critic=1",)),
+    "Wasserstein GP": Member(
         lambda: Wasserstein(critic(), GradientPenalty(10.0)),
         0,
         ("n_critic=5", "GradientPenalty(weight=10.0"),
         within=0.2,
     ),
-    "Wasserstein clipped": Law(
+    "Wasserstein clipped": Member(
         lambda: Wasserstein(critic(), Clipping(0.1)), 0, ("n_critic=5", "Clipping(limit=0.1)")
     ),
     **{
-        f"FDivergence {name}": Law(
+        f"FDivergence {name}": Member(
             partial(lambda name: FDivergence(critic(), name), name),
             -row.at_one,
             (name, "non_saturating=True"),
         )
         for name, row in ROWS.items()
-        if name != "reverse-kl"  # exchanged, its value is a mean of exponentials that samples do not show
+        if name
+        != "reverse-kl"  # non-saturating, its value is a mean of exponentials that samples do not show
     },
-    "FDivergence reverse-kl": Law(
+    "FDivergence reverse-kl": Member(
         lambda: FDivergence(critic(), "reverse-kl", non_saturating=False),
         0,
         ("reverse-kl", "non_saturating=False"),
         shifts=(0.2, 0.4),
     ),
-    "FDivergence KL saturating": Law(
+    "FDivergence KL saturating": Member(
         lambda: FDivergence(critic(), "kl", non_saturating=False), 0, ("kl", "non_saturating=False")
     ),
-    "EBGANEnergy": Law(lambda: EBGANEnergy(Rebuilt(), 2.0), 0, ("margin=2", "pulling_away_weight=0")),
-    "BEGANEnergy": Law(lambda: BEGANEnergy(Rebuilt(), 0.7), 0, ("gamma=0.7", "k_lr=0.001")),
-    "DeepKernelMMD": Law(
+    "EBGANEnergy": Member(lambda: EBGANEnergy(Rebuilt(), 2.0), 0, ("margin=2", "pulling_away_weight=0")),
+    "BEGANEnergy": Member(lambda: BEGANEnergy(Rebuilt(), 0.7), 0, ("gamma=0.7", "k_lr=0.001")),
+    "DeepKernelMMD": Member(
         lambda: DeepKernelMMD(features(), GaussianKernel([1.0, 2.0]), order=0.0), 0, ("order=0",), within=0.2
     ),
-    "SlicedWasserstein": Law(SlicedWasserstein, 0, ("directions=128",)),
-    "SquareRoot": Law(lambda: SquareRoot(MMD(IMQ(2.0 * D), "v"), eps=1e-4), 0, ("'v'", "C=24"), within=0.25),
+    "SlicedWasserstein": Member(SlicedWasserstein, 0, ("directions=128",)),
+    "SquareRoot": Member(
+        lambda: SquareRoot(MMD(IMQ(2.0 * D), "v"), eps=1e-4), 0, ("'v'", "C=24"), within=0.25
+    ),
 }
-everyone = pytest.mark.parametrize("law", FAMILY.values(), ids=FAMILY)
+everyone = pytest.mark.parametrize("member", FAMILY.values(), ids=FAMILY)
 
 
 def samples(n: int = 200, shift: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -208,9 +214,9 @@ def value(discrepancy: Discrepancy, q: torch.Tensor, p: torch.Tensor, steps: int
 
 
 @everyone
-def test_one_number(law):
+def test_one_number(member):
     """A discrepancy of samples of any two sizes is a number of shape (), in the dtype of the samples."""
-    discrepancy = law.make()
+    discrepancy = member.make()
     q, p = samples()
     for n, m in ((2, 2), (7, 3), (200, 150)):
         assert discrepancy(q[:n], p[:m]).shape == ()
@@ -221,18 +227,20 @@ def test_one_number(law):
 
 
 @everyone
-def test_home_and_away(law):
-    """At home it has its equilibrium value; away it is greater, and further away greater still."""
-    home = value(law.make(), *samples())
-    assert home == pytest.approx(law.home, abs=0.15 if law.home else law.within)
-    near, far = (value(law.make(), *samples(shift=shift)) for shift in law.shifts)
-    assert home < near < far
+def test_equilibrium_is_the_least_value(member):
+    """Equal distributions have the equilibrium value; others a greater one, growing with distance."""
+    at_equilibrium = value(member.make(), *samples())
+    assert at_equilibrium == pytest.approx(
+        member.at_equilibrium, abs=0.15 if member.at_equilibrium else member.within
+    )
+    near, far = (value(member.make(), *samples(shift=shift)) for shift in member.shifts)
+    assert at_equilibrium < near < far
 
 
 @everyone
-def test_order(law):
+def test_order(member):
     """The rows of either sample may come in any order."""
-    discrepancy = law.make().double()
+    discrepancy = member.make().double()
     q, p = (sample.double() for sample in samples(50, 0.3))
     expected = discrepancy(q, p)
     torch.testing.assert_close(discrepancy(q[torch.randperm(50)], p), expected)
@@ -240,10 +248,10 @@ def test_order(law):
 
 
 @everyone
-def test_shape(law):
+def test_shape(member):
     """Rows of shape (3, 4) and the same rows flattened have the same value, unless columns have names."""
-    discrepancy = law.make()
-    if law.columns:
+    discrepancy = member.make()
+    if member.columns:
         return
     q, p = samples()
     torch.testing.assert_close(
@@ -253,9 +261,9 @@ def test_shape(law):
 
 @everyone
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_gradients_are_finite(law, dtype):
+def test_gradients_are_finite(member, dtype):
     """Where both samples are equal, and where all codes have collapsed, the gradient is finite."""
-    discrepancy = law.make().to(dtype)
+    discrepancy = member.make().to(dtype)
     given = torch.randn(20, *SHAPE, dtype=dtype)
     collapsed = torch.ones_like(given)
     for q, p in ((given.clone(), given), (collapsed, given), (collapsed.clone(), collapsed)):
@@ -265,30 +273,30 @@ def test_gradients_are_finite(law, dtype):
 
 
 @everyone
-def test_gradients_reach_both_sides(law):
+def test_gradients_reach_both_sides(member):
     """Made and given may both come out of a network; each gets its gradient, if only by the critic."""
-    discrepancy = law.make()
+    discrepancy = member.make()
     q, p = (sample.requires_grad_() for sample in samples(20, 0.5))
-    if law.made:
+    if member.made:
         assert torch.equal(discrepancy(q, p), discrepancy(q, p.detach() + 1))
     for gradient in torch.autograd.grad(
-        discrepancy.critic_objective(q, p) if law.made else discrepancy(q, p), (q, p)
+        discrepancy.critic_objective(q, p) if member.made else discrepancy(q, p), (q, p)
     ):
         assert gradient.abs().sum() > 0
 
 
 @everyone
-def test_gradient_is_the_derivative(law):
+def test_gradient_is_the_derivative(member):
     """The gradient agrees with finite differences."""
-    discrepancy = law.make().double()
+    discrepancy = member.make().double()
     q, p = (torch.randn(4, *SHAPE, dtype=torch.float64, requires_grad=True) for _ in range(2))
     assert torch.autograd.gradcheck(discrepancy, (q, p))
 
 
 @everyone
-def test_descent_goes_home(law):
+def test_descent_moves_towards_what_is_given(member):
     """Descending it moves what is made towards what is given."""
-    discrepancy = law.make()
+    discrepancy = member.make()
     q, p = samples(shift=1.0)
     value(discrepancy, q, p)
     q.requires_grad_()
@@ -297,9 +305,9 @@ def test_descent_goes_home(law):
 
 
 @everyone
-def test_critic(law):
-    """With parameters it is a game, whose advantage a critic climbs; without it has no advantage."""
-    discrepancy = law.make()
+def test_critic(member):
+    """With parameters it is adversarial, and its critic has an objective; without parameters it has none."""
+    discrepancy = member.make()
     q, p = samples()
     if list(discrepancy.parameters()):
         gradients = torch.autograd.grad(discrepancy.critic_objective(q, p), list(discrepancy.parameters()))
@@ -311,9 +319,9 @@ def test_critic(law):
 
 
 @everyone
-def test_samples_are_left_alone(law):
+def test_samples_are_left_alone(member):
     """Neither sample is changed, nor is any global generator."""
-    discrepancy = law.make()
+    discrepancy = member.make()
     q, p = samples()
     copies, state = (q.clone(), p.clone()), torch.random.get_rng_state()
     discrepancy(q, p)
@@ -323,16 +331,16 @@ def test_samples_are_left_alone(law):
 
 
 @everyone
-def test_repr(law):
+def test_repr(member):
     """Printing it shows its hyper-parameters."""
-    for words in law.says:
-        assert words in repr(law.make())
+    for words in member.says:
+        assert words in repr(member.make())
 
 
 @everyone
-def test_autocast(law):
+def test_autocast(member):
     """Under autocast the value stays within the precision of bfloat16, and finite."""
-    discrepancy = law.make()
+    discrepancy = member.make()
     q, p = samples(64, 0.5)
     with torch.autocast("cpu", torch.bfloat16):
         assert discrepancy(q, p).float().item() == pytest.approx(

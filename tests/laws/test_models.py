@@ -90,25 +90,25 @@ def kernel(estimator="u"):
     return MMD(IMQ(prior().expected_sq_distance), estimator)
 
 
-def game(non_saturating=True, inputs=LATENT):
+def js(non_saturating=True, inputs=LATENT):
     return JensenShannon(mlp(inputs, 1, [HIDDEN], norm=None), non_saturating)
 
 
-def games():
-    return Blockwise({"y": game(inputs=CLASSES), "z": game(inputs=2)}, {"y": CLASSES, "z": 2})
+def js_blocks():
+    return Blockwise({"y": js(inputs=CLASSES), "z": js(inputs=2)}, {"y": CLASSES, "z": 2})
 
 
 def fixed(std=0.5, learnt=False):
     return GaussianLikelihood(std, learnt)
 
 
-# who plays: by name, the parts that it moves and the terms that it descends; no two may move the same part
-# unless both are named here
+# Players by name: the parts whose parameters each updates, and the terms of its loss. No two may update the
+# same part unless both are named here.
 PLAIN = {"model": ("encoder decoder cost", "reconstruction")}
 WEIGHED = {"model": ("encoder decoder cost", "reconstruction discrepancy")}
 CRITIC = {"critic": ("discrepancy", "critic")}
 CRITICS = {"critic": ("discrepancy", "critic_y critic_z")}
-IN_TURNS = PLAIN | CRITIC | {"encoder": ("encoder", "discrepancy")}
+ALTERNATING = PLAIN | CRITIC | {"encoder": ("encoder", "discrepancy")}
 IN_BLOCKS = PLAIN | CRITICS | {"encoder": ("encoder", "discrepancy_y discrepancy_z")}
 LABELS = {"labels": ("encoder", "labels")}
 IN_DATA = {"model": ("decoder", "discrepancy")}
@@ -121,17 +121,17 @@ class Member(NamedTuple):
 
     Attributes:
         make: From decoder, encoder, values of a row, and the weight of members with one, to a model.
-        players: Who plays, what it moves and what it descends.
+        players: By name, the parts that each player updates and the terms of its loss.
         encoders: Kinds of encoders that it may have.
         at_zero: The member whose bits it has at weight 0; "" if there is none.
         weighed: Whether its discrepancy has a weight.
         conditional: Whether its encoder and its decoder take labels.
-        needs: Players that cannot play on rows without labels.
+        needs: Players whose losses need labels.
         points: Numbers that its decoder takes, if not those of a code.
         ordered: Whether the order of rows matters: made and given are paired, or codes are those in
-            evaluation mode, which every look in training moves.
+            evaluation mode, which every pass in training mode changes.
         says: What its repr must say.
-        prior: The law of its codes.
+        prior: The prior of its codes.
     """
 
     make: Callable[..., Model]
@@ -160,7 +160,7 @@ def vae(cost):
 
 
 def info(alpha, encoders, at_zero=""):
-    """Its match has the factor w, whatever alpha."""
+    """Its discrepancy has the weight w, whatever alpha."""
     players = {"model": ("encoder decoder cost", "reconstruction discrepancy" + " kl" * (alpha < 1))}
     return Member(
         lambda G, E, n, w=2.0: InfoVAE(prior(), G, E, kernel(), fixed(), alpha, w + 1 - alpha),
@@ -198,7 +198,7 @@ def avb(adaptive_contrast):
     )
 
 
-def in_turns(model, prior, discrepancy, players, encoders=ONE, **more):
+def alternating(model, prior, discrepancy, players, encoders=ONE, **more):
     def make(G, E, n):
         return model(prior(), G, E, discrepancy())
 
@@ -207,7 +207,7 @@ def in_turns(model, prior, discrepancy, players, encoders=ONE, **more):
 
 def in_blocks(model, players, **more):
     says = more.pop("says", (f"classes={CLASSES}", "latent_dim=2", "non_saturating=True"))
-    return in_turns(model, both, games, players, says=says, **more)
+    return alternating(model, both, js_blocks, players, says=says, **more)
 
 
 def values(n, outputs=1, bias=True):
@@ -217,12 +217,12 @@ def values(n, outputs=1, bias=True):
 
 
 def level(n):
-    """A critic whose level does not matter to its game: its last layer has no bias."""
+    """A critic whose constant does not matter to its objective: its last layer has no bias."""
     return values(n, bias=False)
 
 
 def in_data(discrepancy, says, players=CRITIC, paired=False):
-    """A model whose samples meet data; ``match`` is made of the number of values of a row."""
+    """A model that compares samples with data; ``discrepancy`` takes the number of values of a row."""
     return Member(
         lambda G, E, n: GAN(prior(), G, discrepancy(n)), IN_DATA | players, ("none",), "", False,
         says=("latent_dim=3", says), ordered=paired,
@@ -233,7 +233,7 @@ def energy(n):
     return Energy(values(n, 2), nn.Linear(2, n), L1())
 
 
-class Rebuilt(nn.Module):
+class RowEnergy(nn.Module):
     """An energy of rows of any shape."""
 
     def __init__(self, n):
@@ -252,10 +252,12 @@ def infogan(G, E, n):
     trunk = nn.Sequential(nn.Flatten(), nn.Linear(n, HIDDEN), nn.Tanh())
     head = nn.Linear(HIDDEN, sum(CodePosterior.sizes(named_blocks(), "learnt")))
     discrepancy = JensenShannon(nn.Sequential(trunk, nn.Linear(HIDDEN, 1)))
-    return InfoGAN(coded(), G, discrepancy, CodePosterior(trunk, head, named_blocks(), "learnt"), 0.5)
+    return InfoGAN(
+        named_and_noise(), G, discrepancy, CodePosterior(trunk, head, named_blocks(), "learnt"), 0.5
+    )
 
 
-def coded():
+def named_and_noise():
     return ProductPrior(named_blocks() | {"noise": NormalPrior(2)})
 
 
@@ -271,10 +273,10 @@ FAMILY = {
     "AE": Member(lambda G, E, n: AutoEncoder(prior(), G, E), PLAIN, weighed=False, at_zero=""),
     "WAE-MMD u": wae(lambda: kernel("u"), "C=6"),
     "WAE-MMD v": wae(lambda: kernel("v"), "C=6"),
-    "WAE-GAN": wae(lambda: game(True), "non_saturating=True", WEIGHED | CRITIC),
-    "WAE-GAN saturating": wae(lambda: game(False), "non_saturating=False", WEIGHED | CRITIC),
+    "WAE-GAN": wae(lambda: js(True), "non_saturating=True", WEIGHED | CRITIC),
+    "WAE-GAN saturating": wae(lambda: js(False), "non_saturating=False", WEIGHED | CRITIC),
     "WAE in blocks": Member(
-        lambda G, E, n, w=10.0: WAE(both(), G, E, games(), weight=w),
+        lambda G, E, n, w=10.0: WAE(both(), G, E, js_blocks(), weight=w),
         {"model": ("encoder decoder cost", "reconstruction discrepancy_y discrepancy_z")} | CRITICS,
         ONE,
         at_zero="",
@@ -287,7 +289,7 @@ FAMILY = {
     "InfoVAE": info(0.5, ("gaussian",)),
     "InfoVAE alpha 1": info(1.0, ("deterministic", "gaussian"), at_zero="AE"),
     "RandomWAE": random(3.0),
-    "RandomWAE unpaid": random(0.0, at_zero="AE"),
+    "RandomWAE without penalty": random(0.0, at_zero="AE"),
     "AVB": avb(True),
     "AVB without contrast": avb(False),
     "conditional AE": Member(
@@ -306,16 +308,16 @@ FAMILY = {
     "conditional VAE": vae(Bernoulli)._replace(
         conditional=(True, True), needs=("model",), at_zero="conditional AE"
     ),
-    "AAE": in_turns(AAE, prior, game, IN_TURNS, ANY, says=("latent_dim=3", "non_saturating=True")),
+    "AAE": alternating(AAE, prior, js, ALTERNATING, ANY, says=("latent_dim=3", "non_saturating=True")),
     "AAE clustering": in_blocks(AAE, IN_BLOCKS),
-    "AAE supervised": in_turns(
-        AAE, prior, game, IN_TURNS, conditional=(False, True), needs=("model",), says=("Conditional",)
+    "AAE supervised": alternating(
+        AAE, prior, js, ALTERNATING, conditional=(False, True), needs=("model",), says=("Conditional",)
     ),
-    "AAE label-regularised": in_turns(
+    "AAE label-regularised": alternating(
         LabelRegularisedAAE,
         lambda: petals(CLASSES),
-        lambda: game(inputs=2 + CLASSES + 1),
-        IN_TURNS,
+        lambda: js(inputs=2 + CLASSES + 1),
+        ALTERNATING,
         needs=("critic", "encoder"),
         says=("components=3",),
     ),
@@ -339,8 +341,8 @@ FAMILY = {
         lambda n: Wasserstein(level(n), GradientPenalty(10.0), n_critic=2), "GradientPenalty(weight=10.0",
         {"critic": ("discrepancy", "critic penalty")}, paired=True,
     ),
-    "EBGAN": in_data(lambda n: EBGANEnergy(Rebuilt(n), margin=1.0), "margin=1"),
-    "BEGAN": in_data(lambda n: BEGANEnergy(Rebuilt(n), 0.7), "gamma=0.7"),
+    "EBGAN": in_data(lambda n: EBGANEnergy(RowEnergy(n), margin=1.0), "margin=1"),
+    "BEGAN": in_data(lambda n: BEGANEnergy(RowEnergy(n), 0.7), "gamma=0.7"),
     "MMD-GAN": in_data(
         lambda n: DeepKernelMMD(values(n, 2), GaussianKernel([1.0]), order=1.0),
         "order=1",
@@ -352,7 +354,7 @@ FAMILY = {
             "model": ("decoder code_posterior.head", "discrepancy code_class code_c"),
             "critic": ("discrepancy", "critic code_class code_c"),
         },
-        ("none",), "", False, says=("weight=0.5", "std=learnt"), prior=coded,
+        ("none",), "", False, says=("weight=0.5", "std=learnt"), prior=named_and_noise,
     ),
     "GMMN+AE": Member(
         lambda G, E, n: LearntPriorAE(pushed(), G, E, SquareRoot(MMD(IMQ(2.0), "v"))),
@@ -365,7 +367,7 @@ FAMILY = {
         ONE, says=("GeneratorPrior", "GradientPenalty(weight=1", "Weight(10)"), ordered=True,
     ),
     "transfer": Member(
-        lambda G, E, n, w=10.0: TransferAE(prior(), G, E, kernel(), game(), weight=w, style_weight=2.0),
+        lambda G, E, n, w=10.0: TransferAE(prior(), G, E, kernel(), js(), weight=w, style_weight=2.0),
         {
             "model": ("encoder decoder cost", "reconstruction discrepancy style"),
             "critic_style": ("styles", "critic_style"),
@@ -412,11 +414,11 @@ def these(choose):
 def build(name, encoder, shape, norm=None, seed=0, **more):
     """A model whose encoder and decoder are functions of the seed, whatever the discrepancy."""
     torch.manual_seed(seed)
-    member, law = FAMILY[name], FAMILY[name].prior()
-    seen, shown = (CLASSES * wanted for wanted in member.conditional)
-    E = ENCODERS[encoder]((shape[0] + seen, *shape[1:]), norm, law)
-    G = mlp((member.points or law.latent_dim) + shown, shape, [HIDDEN], norm)
-    E, G = (ConditionalEncoder(E, CLASSES) if seen else E, Conditional(G, CLASSES) if shown else G)
+    member, distribution = FAMILY[name], FAMILY[name].prior()
+    seen, given_labels = (CLASSES * wanted for wanted in member.conditional)
+    E = ENCODERS[encoder]((shape[0] + seen, *shape[1:]), norm, distribution)
+    G = mlp((member.points or distribution.latent_dim) + given_labels, shape, [HIDDEN], norm)
+    E, G = (ConditionalEncoder(E, CLASSES) if seen else E, Conditional(G, CLASSES) if given_labels else G)
     return member.make(G, E, math.prod(shape), **more)
 
 
@@ -454,7 +456,7 @@ def total(model, x, y=None):
 
 @everyone
 def test_players_share_out_the_parameters(name, encoder, shape):
-    """Players move the parts that they are said to move; a critic's are its own, and nobody is left out."""
+    """Players update the parts that the table names; a critic's are its own, and nobody is left out."""
     model = build(name, encoder, shape)
     players = {player.name: player for player in model.players()}
     said = FAMILY[name].players
@@ -476,12 +478,12 @@ def test_players_share_out_the_parameters(name, encoder, shape):
 
 @everyone
 def test_a_loss_reaches_all_of_its_parameters_and_nobody_else_s(name, encoder, shape):
-    """In its turn each player's loss has a gradient in all its parameters, and in no other."""
+    """In its update each player's loss has a gradient in all its parameters, and in no other."""
     model = build(name, encoder, shape)
     loop = loop_of(model, shape)
     for player_state in loop.player_states:
         model.zero_grad(set_to_none=True)
-        with loop.awake(player_state):
+        with loop.updating(player_state):
             square = square_of(model, player_state.player, rows(shape), labels())
             sum(player_state.player.loss(square).values()).backward()
         for label, p in model.named_parameters():
@@ -494,7 +496,7 @@ def test_a_loss_reaches_all_of_its_parameters_and_nobody_else_s(name, encoder, s
 
 @everyone
 def test_the_formula_is_what_is_descended(name, encoder, shape):
-    """The formula's terms are those that encoder and decoder descend in their turns, with the same values."""
+    """The formula's terms are those that encoder and decoder minimise, with the same values."""
     model = build(name, encoder, shape)
     square = Square(model, rows(shape), Noise(0), labels())
     descended = {}
@@ -583,7 +585,7 @@ def test_weight_multiplies_the_discrepancy(name, encoder, shape):
 
 @these(lambda member: not member.weighed)
 def test_no_weight(name, encoder, shape):
-    """A model whose match has no weight says so."""
+    """A model whose discrepancy has no weight says so."""
     assert build(name, encoder, shape).discrepancy_weight is None
 
 
@@ -686,7 +688,7 @@ def test_double(name, encoder, shape):
 
 @everyone
 def test_labels_are_asked_for_by_who_needs_them(name, encoder, shape):
-    """Without labels a model that is told any is refused by name; others have the same terms as with them."""
+    """Without labels a conditional model is refused by name; others have the same terms as with them."""
     model, member, x = build(name, encoder, shape), FAMILY[name], rows(shape)
     assert model.n_conditions == CLASSES * member.conditional[1]
     for player in model.players():

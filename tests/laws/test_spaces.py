@@ -1,4 +1,4 @@
-"""A discrepancy does not know where it stands: each pulls samples to data and codes to the prior alike."""
+"""Each discrepancy moves samples to data and codes to the prior alike."""
 
 import pytest
 import torch
@@ -83,8 +83,8 @@ def in_codes(discrepancy):
 
 
 def crossed():
-    """Every discrepancy in both spaces; quick are one of each kind, in either space in turn."""
-    shown = (
+    """Every discrepancy in both spaces; quick are one of each kind, alternately in data and in codes."""
+    quick_names = (
         "MMD",
         "Jensen-Shannon",
         "W1, penalised",
@@ -95,13 +95,13 @@ def crossed():
     )
     for name in EVERYWHERE:
         for space in (in_data, in_codes):
-            quick = name in shown and (shown.index(name) % 2 == 0) == (space is in_data)
+            quick = name in quick_names and (quick_names.index(name) % 2 == 0) == (space is in_data)
             yield pytest.param(name, space, marks=[] if quick else pytest.mark.slow)
 
 
 @pytest.mark.parametrize(("name", "space"), list(crossed()))
-def test_it_pulls_what_is_made_to_what_is_given(name, space):
-    """N(1.5, I) comes home to N(0, I), whether it is made of the prior or of the data."""
+def test_it_moves_what_is_made_to_what_is_given(name, space):
+    """N(1.5, I) moves to N(0, I), whether it is made of the prior or of the data."""
     torch.manual_seed(0)
     model, moved = space(EVERYWHERE[name]())
     if space is in_codes:

@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 import torch
-from closed_forms import LAWS
+from closed_forms import DISTRIBUTIONS
 from scipy.integrate import quad
 from scipy.stats import chi2, ncx2
 from torch import Tensor, nn
@@ -69,13 +69,13 @@ OTHER_LAW = torch.tensor([[0.4, 0.1], [2.0, -1.0], [0.9, 0.9]], dtype=torch.floa
 
 
 def mean_over_all_samples(mmd: MMD, n: int, Q: Tensor, P: Tensor) -> float:
-    """The mean of a statistic over all samples of size n of two laws, each uniform on three points."""
+    """The mean of a statistic over all samples of size n of two uniform distributions on three points."""
     samples = [torch.tensor(index) for index in product(range(3), repeat=n)]
     return math.fsum(mmd(Q[i], P[j]).item() for i in samples for j in samples) / len(samples) ** 2
 
 
 def exact_mmd(kernel: Radial, Q: Tensor, P: Tensor) -> float:
-    """MMD² of two laws, each uniform on its points."""
+    """MMD² of two distributions, each uniform on its points."""
 
     def expected(a: Tensor, b: Tensor) -> float:
         return kernel(torch.cdist(a, b).square()).mean().item()
@@ -84,7 +84,7 @@ def exact_mmd(kernel: Radial, Q: Tensor, P: Tensor) -> float:
 
 
 def expected_kernel(kernel: Radial, d: int, distance2: float, variance: float) -> float:
-    """E k(x, y) for x - y ~ N(m, variance I_d), through the library's kernel and the law of r² alone."""
+    """E k(x, y) for x - y ~ N(m, variance I_d), through the library's kernel and the density of r² alone."""
 
     def k(r2: float) -> float:
         return kernel(torch.tensor(r2, dtype=torch.float64)).item()
@@ -101,9 +101,9 @@ def expected_kernel(kernel: Radial, d: int, distance2: float, variance: float) -
 
 
 def seven_scales(make: Callable[[float], Radial], d: int, distribution: str) -> None:
-    """The kernel, told the prior's spread 2d, has the MMD² to N(0, I_d) that seven summed scales have."""
+    """The kernel made from E|z - z'|² = 2d has the MMD² to N(0, I_d) that seven summed scales have."""
     kernel = make(2.0 * d)
-    variance, squared, printed = LAWS[distribution]
+    variance, squared, printed = DISTRIBUTIONS[distribution]
     distance2 = squared * d
 
     def expected(away2: float, variance: float) -> float:
@@ -119,7 +119,7 @@ def far_is_worse(discrepancy: nn.Module) -> None:
     assert discrepancy(made + 2, given) > discrepancy(made, given) + 0.1
 
 
-def pulls_home(discrepancy: nn.Module) -> None:
+def moves_towards_the_prior(discrepancy: nn.Module) -> None:
     """Descending the discrepancy brings codes towards the prior."""
     made, given = (torch.randn(200, 2) + 2).requires_grad_(), torch.randn(200, 2)
     (gradient,) = torch.autograd.grad(discrepancy(made, given), made)
@@ -134,7 +134,7 @@ def slope(game: nn.Module, logit: float) -> float:
 
 
 def slopes_of_the_game(make: Callable[[nn.Module, bool], nn.Module], logit: float) -> None:
-    """-σ(a) for the saturating form and -(1 - σ(a)) with the roles exchanged, also where σ is 0 or 1."""
+    """-σ(a) for the saturating form and -(1 - σ(a)) non-saturating, also where σ is 0 or 1."""
     sure = math.exp(-abs(logit)) / (1 + math.exp(-abs(logit)))
     below, above = (sure, 1 - sure) if logit < 0 else (1 - sure, sure)
     assert slope(make(nn.Identity(), False), logit) == pytest.approx(-below, rel=1e-9, abs=1e-300)
@@ -184,8 +184,8 @@ class Constant(nn.Module):
 
 def clamps_the_log_variance(make: Callable[[nn.Module], nn.Module]) -> None:
     """The clamp holds the *logarithm of the variance* in [-30, 20], and in between it does nothing."""
-    for told, kept in ((-1e4, -30.0), (-10.0, -10.0), (3.0, 3.0), (15.0, 15.0), (1e4, 20.0)):
-        q = make(Constant(0.0, told))(torch.zeros(1, 1))
+    for given, kept in ((-1e4, -30.0), (-10.0, -10.0), (3.0, 3.0), (15.0, 15.0), (1e4, 20.0)):
+        q = make(Constant(0.0, given))(torch.zeros(1, 1))
         assert q.log_var.item() == kept
         noise = Noise(0)
         deviation = (q.rsample(noise) / noise.normal(1, 1)).item()
@@ -196,36 +196,36 @@ def clamps_the_log_variance(make: Callable[[nn.Module], nn.Module]) -> None:
 
 
 def one_draw_of_the_code(make: Callable[..., AutoEncoder]) -> None:
-    """What is decoded and what is matched are the same draw of the code of each row."""
+    """What is decoded and what is compared are the same draw of the code of each row."""
     decoded: list[Tensor] = []
-    matched: list[Tensor] = []
+    compared: list[Tensor] = []
 
     class Seen(nn.Linear):
         def forward(self, z: Tensor) -> Tensor:
             decoded.append(z)
             return super().forward(z)
 
-    class Match(MMD):
+    class Recording(MMD):
         def forward(self, q: Tensor, p: Tensor) -> Tensor:
-            matched.append(q)
+            compared.append(q)
             return super().forward(q, p)
 
-    model = make(Seen(2, 5), Match(IMQ(4.0)))
+    model = make(Seen(2, 5), Recording(IMQ(4.0)))
     model.formula(Square(model, torch.rand(8, 5), Noise(0)))
-    assert len(decoded) == len(matched) == 1
-    assert torch.equal(decoded[0], matched[0])
+    assert len(decoded) == len(compared) == 1
+    assert torch.equal(decoded[0], compared[0])
 
 
 def the_discrepancy_moves_the_encoder(make: Callable[..., AutoEncoder]) -> None:
-    """The match has a gradient in the encoder: codes are not detached."""
+    """The discrepancy has a gradient in the encoder: codes are not detached."""
     model = make(nn.Linear(2, 5), MMD(IMQ(4.0)))
     discrepancy = model.formula(Square(model, torch.rand(8, 5), Noise(0)))["discrepancy"]
     discrepancy.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.encoder.parameters())
 
 
-def own_turn(loop: Loop) -> None:
-    """In a player's turn all others' parameters have no gradient, and their BatchNorms stay as they are.
+def own_update(loop: Loop) -> None:
+    """In a player's update all others' parameters have no gradient, and their BatchNorms stay as they are.
 
     The critic's parameters are those of the discrepancy; all others are the model's.
     """
@@ -236,16 +236,18 @@ def own_turn(loop: Loop) -> None:
         named = list(loop.model.named_parameters())
         mine = {name for name, _ in named if name.startswith("discrepancy.") == critic}
         before = tensors(loop.model)
-        with loop.awake(player_state):
+        with loop.updating(player_state):
             player_state.descend(player_state.player.loss(Square(loop.model, x, Noise(0))), 0)
         for name, p in named:
-            assert (p.grad is not None) == (name in mine), f"{name} in the turn of {player_state.player.name}"
+            assert (p.grad is not None) == (name in mine), (
+                f"{name} in the update of {player_state.player.name}"
+            )
         norms = {name.rsplit(".", 1)[0] for name in before if name.endswith("running_mean")}
         for name, value in loop.model.state_dict().items():
             owner = name.rsplit(".", 1)[0]
             ours = name in mine or (owner in norms and f"{owner}.weight" in mine)
             assert torch.equal(value, before[name]) != ours, (
-                f"{name} in the turn of {player_state.player.name}"
+                f"{name} in the update of {player_state.player.name}"
             )
         assert all(p.requires_grad for p in loop.model.parameters())
 

@@ -50,7 +50,7 @@ def wasserstein(shift: float) -> float:
 
 
 def jensen_shannon(shift: float) -> float:
-    """No closed form is known: the divergences from the middle law, by quadrature."""
+    """No closed form is known: the divergences from the mixture of both, by quadrature."""
 
     def halves(x: float) -> float:
         p, q = norm.pdf(x), norm.pdf(x - shift)
@@ -93,7 +93,7 @@ def seven_imq(d: int, distance2: float, variance: float) -> float:
 
 
 # Q: variance of each coordinate, squared distance of its mean from 0 (times d), {d: MMD² to N(0, I_d)}
-LAWS = {
+DISTRIBUTIONS = {
     "point mass at 0": (0.0, 0.0, {2: 1.583953, 8: 1.833780, 64: 1.925386}),
     "N(0, I/4)": (0.25, 0.0, {2: 0.361941, 8: 0.427091, 64: 0.446771}),
     "N(0, 2I)": (2.0, 0.0, {2: 0.119325, 8: 0.134787, 64: 0.138292}),

@@ -32,12 +32,12 @@ SIZES = {"y": 3, "z": 2}
 FEATURES = 6
 
 
-def game(inputs, non_saturating=True):
+def js(inputs, non_saturating=True):
     return JensenShannon(mlp(inputs, 1, [8], norm=None), non_saturating)
 
 
-def games(non_saturating=True):
-    return Blockwise({name: game(n, non_saturating) for name, n in SIZES.items()}, SIZES)
+def js_blocks(non_saturating=True):
+    return Blockwise({name: js(n, non_saturating) for name, n in SIZES.items()}, SIZES)
 
 
 def both():
@@ -51,9 +51,9 @@ def blocks_of(x):
 # -------------------------------------------------------------------------------------- blocks
 
 
-@pytest.mark.parametrize("make", [games, lambda: games(False)])
+@pytest.mark.parametrize("make", [js_blocks, lambda: js_blocks(False)])
 def test_a_discrepancy_of_blocks_is_the_sum_of_theirs(make):
-    """Σ_b D_b(q_b, p_b), for what the model descends and for what the critics climb."""
+    """Σ_b D_b(q_b, p_b), for what the model descends and for what the critics maximise."""
     discrepancy, q, p = make(), torch.randn(20, 5), torch.randn(15, 5)
     sides = list(zip(discrepancy.discrepancies.values(), blocks_of(q), blocks_of(p), strict=True))
     torch.testing.assert_close(discrepancy(q, p), sum(d(a, b) for d, a, b in sides))
@@ -63,8 +63,8 @@ def test_a_discrepancy_of_blocks_is_the_sum_of_theirs(make):
 
 
 def test_blocks_without_a_critic_climb_nothing():
-    """A kernel beside a game adds to the discrepancy, and leaves the climbing to the game."""
-    discrepancy = Blockwise({"y": game(3), "z": MMD(IMQ(4.0))}, SIZES)
+    """A kernel next to an adversarial discrepancy adds to the value, and not to the critic's objective."""
+    discrepancy = Blockwise({"y": js(3), "z": MMD(IMQ(4.0))}, SIZES)
     q, p = torch.randn(20, 5), torch.randn(20, 5)
     (qy, qz), (py, pz) = blocks_of(q), blocks_of(p)
     torch.testing.assert_close(
@@ -77,7 +77,7 @@ def test_blocks_without_a_critic_climb_nothing():
 
 def test_the_order_of_blocks_is_a_name():
     """Blocks, their columns and their sizes put into another order have the same value."""
-    discrepancy, q, p = games(), torch.randn(20, 5), torch.randn(20, 5)
+    discrepancy, q, p = js_blocks(), torch.randn(20, 5), torch.randn(20, 5)
     other = Blockwise(
         {"z": discrepancy.discrepancies["z"], "y": discrepancy.discrepancies["y"]}, {"z": 2, "y": 3}
     )
@@ -88,7 +88,7 @@ def test_the_order_of_blocks_is_a_name():
 
 def test_critics_of_blocks_share_nothing():
     """The gradient of a block's critic does not depend on the other block; nor does that of its codes."""
-    discrepancy, q, p = games(), torch.randn(20, 5, requires_grad=True), torch.randn(20, 5)
+    discrepancy, q, p = js_blocks(), torch.randn(20, 5, requires_grad=True), torch.randn(20, 5)
     mine = list(discrepancy.discrepancies["y"].parameters())
     changed = torch.cat([q.detach()[:, :3], torch.randn(20, 2)], 1).requires_grad_()
     one, other = (torch.autograd.grad(discrepancy.critic_objective(x, p), mine) for x in (q, changed))
@@ -99,18 +99,18 @@ def test_critics_of_blocks_share_nothing():
 
 @pytest.mark.parametrize("sizes", [{"y": 3}, {"z": 2, "y": 3}, {"y": 3, "w": 2}, {"y": 3, "z": 2, "w": 1}])
 def test_blocks_have_names(sizes):
-    """A block without a match, or names in another order, are refused."""
+    """A block without a discrepancy, or names in another order, are refused."""
     with pytest.raises(
         ConfigError, match=f"Blockwise needs a discrepancy for each of {', '.join(sizes)}, got y, z"
     ):
-        Blockwise({"y": game(3), "z": game(2)}, sizes)
+        Blockwise({"y": js(3), "z": js(2)}, sizes)
 
 
 @pytest.mark.parametrize("n_critic", [0, -1])
 def test_critics_have_updates(n_critic):
     """Critics that never move are refused, of one block or of several."""
     for make in (
-        lambda: Blockwise({"y": game(3)}, {"y": 3}, n_critic),
+        lambda: Blockwise({"y": js(3)}, {"y": 3}, n_critic),
         lambda: JensenShannon(nn.Linear(2, 1), True, n_critic),
     ):
         with pytest.raises(ConfigError, match=f"n_critic must be at least 1, got {n_critic}"):
@@ -120,7 +120,7 @@ def test_critics_have_updates(n_critic):
 def test_codes_of_other_widths_are_refused():
     """Columns that no block has are not passed over."""
     with pytest.raises(RuntimeError, match="split_with_sizes"):
-        games()(torch.randn(4, 6), torch.randn(4, 6))
+        js_blocks()(torch.randn(4, 6), torch.randn(4, 6))
 
 
 def test_every_block_is_a_term():
@@ -129,7 +129,7 @@ def test_every_block_is_a_term():
         both(),
         nn.Linear(5, FEATURES),
         DeterministicEncoder(nn.Linear(FEATURES, 5), both().to_support),
-        games(),
+        js_blocks(),
     )
     square = Square(model, torch.randn(10, FEATURES), Noise(0))
     discrepancy_terms, critic_loss = (
@@ -150,7 +150,7 @@ def test_every_block_is_a_term():
 
 
 class Seen(Discrepancy):
-    """Keeps what it is shown."""
+    """Keeps the samples that it compares."""
 
     def forward(self, q, p):
         self.q, self.p = q, p
@@ -158,7 +158,7 @@ class Seen(Discrepancy):
 
 
 def labelled(prior, y, x=None):
-    """What the critic of a label-regularised model is shown: codes made, and given."""
+    """What the critic of a label-regularised model compares: codes made, and given."""
     encoder = DeterministicEncoder(nn.Linear(FEATURES, prior.latent_dim))
     model = LabelRegularisedAAE(prior, nn.Linear(prior.latent_dim, FEATURES), encoder, Seen()).double()
     x = torch.randn(len(y), FEATURES) if x is None else x
@@ -208,7 +208,7 @@ def test_given_codes_come_from_the_part_of_their_label(make):
 
 
 def test_the_encoder_descends_what_the_critic_sees():
-    """T32: cost and match of the formula are those of the pair with labels."""
+    """T32: reconstruction and discrepancy of the formula are those of the pair with labels."""
     y = torch.tensor([0, 3, -1, 9])
     made, given, square = labelled(petals(), y)
     assert square.model.formula(square)["discrepancy"] == (made - given).square().mean()
@@ -279,7 +279,7 @@ def test_crowded_heads_are_paid_for_with_the_reconstruction():
 
 def reduction(decoder):
     encoder = DeterministicEncoder(nn.Linear(2, 5), both().to_support)
-    return ReductionAAE(both(), decoder, encoder, games())
+    return ReductionAAE(both(), decoder, encoder, js_blocks())
 
 
 # ------------------------------------------------------------------------------ labels of rows
@@ -288,7 +288,7 @@ def reduction(decoder):
 def semi(encoder=None):
     encoder = encoder or nn.Linear(FEATURES, 5)
     return SemiSupervisedAAE(
-        both(), nn.Linear(5, FEATURES), DeterministicEncoder(encoder, both().to_support), games()
+        both(), nn.Linear(5, FEATURES), DeterministicEncoder(encoder, both().to_support), js_blocks()
     )
 
 
@@ -331,13 +331,13 @@ def test_without_labels():
 def test_the_discrepancy_knows_no_label():
     """Section 3.4: given codes are drawn from the whole prior, whatever the labels of the rows."""
     model, x = semi(), torch.randn(30, FEATURES)
-    told, untold = (Square(model, x, Noise(0), y) for y in (torch.zeros(30).long(), None))
-    for one, other in zip(model.pair(told), model.pair(untold), strict=True):
+    labelled, unlabelled = (Square(model, x, Noise(0), y) for y in (torch.zeros(30).long(), None))
+    for one, other in zip(model.pair(labelled), model.pair(unlabelled), strict=True):
         assert torch.equal(one, other)
-    assert set(told.z[:, :3].argmax(1).tolist()) == {0, 1, 2}
+    assert set(labelled.z[:, :3].argmax(1).tolist()) == {0, 1, 2}
 
 
-# --------------------------------------------------------------------------------------- turns
+# --------------------------------------------------------------------------------------- alternating updates
 
 
 def test_updates_come_in_order():
@@ -373,14 +373,14 @@ def test_mixture_prior_of_a_supervised_model_is_drawn_whole():
     """A conditional decoder makes samples of any class from the whole of a prior with classes."""
     prior = MixturePrior(torch.tensor([[-9.0], [9.0]]), torch.zeros(2, 1, 1)).double()
 
-    model = AAE(prior, Conditional(nn.Identity(), 3), DeterministicEncoder(nn.Linear(4, 1)), game(1))
+    model = AAE(prior, Conditional(nn.Identity(), 3), DeterministicEncoder(nn.Linear(4, 1)), js(1))
     made = model.sample(400, Noise(0), torch.full((400,), 2))
     assert torch.equal(made[:, 1:], torch.tensor([0.0, 0.0, 1.0]).expand(400, 3))
     assert (made[:, 0] > 0).double().mean().item() == pytest.approx(0.5, abs=4 * 0.025)
 
 
 def test_a_conditional_decoder_leaves_the_prior_whole():
-    """Told the label, the critic compares codes of a class with the whole prior, not with a part of it."""
+    """Given the label, the critic compares codes of a class with the whole prior, not with a part of it."""
     prior = petals(4)
     decoder = Conditional(nn.Linear(2 + 3, 5), 3)
     critic = JensenShannon(nn.Linear(2 + 4, 1))

@@ -29,7 +29,7 @@ from pushforward.square import Square
 
 pytestmark = pytest.mark.usefixtures("float64")
 MANY = 100_000
-LAWS = [(1.0, 1.0), (0.5, 0.6), (-2.0, 1.5)]  # q = N(m, t²) against p = N(0, 1)
+GAUSSIANS = [(1.0, 1.0), (0.5, 0.6), (-2.0, 1.5)]  # q = N(m, t²) against p = N(0, 1)
 
 
 def near(values, expected, errors=4.0):
@@ -60,32 +60,32 @@ class Quadratic(nn.Module):
 # ------------------------------------------------------------------------------- density ratios
 
 
-@pytest.mark.parametrize(("m", "t"), LAWS)
+@pytest.mark.parametrize(("m", "t"), GAUSSIANS)
 def test_the_exact_critic_reads_off_the_divergence(m, t):
     """T29: with T = log p/q the value is KL(q, p), on average over samples of q; those of p play no part."""
     z = m + t * torch.randn(MANY, 1)
-    game = DensityRatio(Quadratic(coefficients(m, t)))
-    near(-game.critic(z), kl(m, t))
-    torch.testing.assert_close(game(z, torch.randn(3, 1)), -game.critic(z).mean())
+    discrepancy = DensityRatio(Quadratic(coefficients(m, t)))
+    near(-discrepancy.critic(z), kl(m, t))
+    torch.testing.assert_close(discrepancy(z, torch.randn(3, 1)), -discrepancy.critic(z).mean())
 
 
-@pytest.mark.parametrize(("m", "t"), LAWS)
+@pytest.mark.parametrize(("m", "t"), GAUSSIANS)
 def test_the_critic_finds_the_ratio(m, t):
-    """T29: climbing its own advantage on (1, z, z²), a critic comes to log p/q within 4 standard errors."""
+    """T29: maximising its own objective on (1, z, z²), a critic comes to log p/q within 4 standard errors."""
     q, p = m + t * torch.randn(MANY, 1), torch.randn(MANY, 1)
-    game = DensityRatio(Quadratic(torch.zeros(3)))
+    discrepancy = DensityRatio(Quadratic(torch.zeros(3)))
     optimizer = torch.optim.LBFGS(
-        game.parameters(), max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-9
+        discrepancy.parameters(), max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-9
     )
 
     def closure():
         optimizer.zero_grad()
-        loss = -game.critic_objective(q, p)
+        loss = -discrepancy.critic_objective(q, p)
         loss.backward()
         return loss
 
     optimizer.step(closure)
-    found = game.critic.values.detach()
+    found = discrepancy.critic.values.detach()
 
     def logistic(values):
         sample = torch.cat([q, p])
@@ -94,7 +94,7 @@ def test_the_critic_finds_the_ratio(m, t):
 
     covariance = torch.linalg.inv(torch.autograd.functional.hessian(logistic, found))
     assert ((found - coefficients(m, t)).abs() < 4 * covariance.diag().sqrt() + 1e-6).all()
-    near(-game.critic(q).detach(), kl(m, t), errors=8)  # the ratio's own error is as large again
+    near(-discrepancy.critic(q).detach(), kl(m, t), errors=8)  # the ratio's own error is as large again
 
 
 def test_the_best_critic_s_own_gradient_vanishes():
@@ -108,7 +108,7 @@ def test_the_best_critic_s_own_gradient_vanishes():
         near(slopes, 0.0)
 
 
-@pytest.mark.parametrize(("m", "t"), LAWS)
+@pytest.mark.parametrize(("m", "t"), GAUSSIANS)
 def test_moving_the_sample_descends_the_divergence(m, t):
     """T29: with T = log p/q held fixed, dD/dm is m and dD/d log t is t² - 1, those of KL."""
     noise = torch.randn(MANY, 1)
@@ -123,7 +123,7 @@ def test_moving_the_sample_descends_the_divergence(m, t):
 
 
 def test_moments_that_are_known_are_exact():
-    """T29: a Gaussian is its own law of moments; a box has that of its centre and variances."""
+    """T29: a Gaussian is the Gaussian of its own moments; a box has that of its centre and variances."""
     center, log_var = torch.randn(4, 3), torch.randn(4, 3)
     for distribution in (Gaussian(center, log_var), Uniform(center, log_var)):
         found = moments(distribution, Noise(0))
@@ -145,7 +145,7 @@ def test_moments_of_draws_converge():
 
 
 def test_moments_of_a_point():
-    """T29: a law without variance has the least one, so that codes can be divided by it."""
+    """T29: a distribution without variance has the least one, so that codes can be divided by it."""
     found = moments(Dirac(torch.randn(3, 2)), Noise(0))
     torch.testing.assert_close(found.log_var.exp(), torch.full((3, 2), LEAST))
 
@@ -181,7 +181,7 @@ def avb(encoder, critic=None, adaptive_contrast=True, sigma=1.0):
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0])
 def test_contrast_is_the_whole_divergence_of_a_gaussian(sigma):
-    """T29: with exact moments and T = 0, match and contrast sum to KL(q, p) on average."""
+    """T29: with exact moments and T = 0, discrepancy and contrast sum to KL(q, p) on average."""
     model = avb(gaussian(), sigma=sigma)
     square = Square(model, torch.randn(MANY, 4), Noise(0))
     terms = model.formula(square)

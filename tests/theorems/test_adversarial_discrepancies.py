@@ -1,4 +1,4 @@
-"""Games of GANs in closed form: best critics, what the model then descends, penalties and bounds."""
+"""GAN objectives in closed form: best critics, what the model then descends, penalties and bounds."""
 
 import math
 
@@ -35,7 +35,7 @@ class Table(nn.Module):
 
 
 def rows(distribution):
-    """A sample whose frequencies are exactly those of the law."""
+    """A sample whose frequencies are exactly those of the distribution."""
     return torch.arange(3).repeat_interleave((distribution * 10).round().long())[:, None]
 
 
@@ -103,7 +103,7 @@ def test_the_hinge_s_best_critic_makes_it_the_total_variation():
 
 
 def test_wasserstein_does_not_know_saturation():
-    """Exchanged or not, the model descends E_P T - E_Q T, the bound itself."""
+    """Non-saturating or not, the model descends E_P T - E_Q T, the bound itself."""
     values = torch.randn(3, dtype=torch.float64)
     critic_objective, descended = on_tables(Wasserstein, values)
     assert descended == pytest.approx(critic_objective)
@@ -126,17 +126,17 @@ def test_the_penalised_bound_is_not_w1(theta, weight, slope):
     """δ_0 given, δ_θ made, T = wx: |w*| = 1 + θ/2λ and the value is θ + θ²/4λ, above W1 = θ (T23)."""
     given, made = torch.zeros(4, 1, dtype=torch.float64), torch.full((4, 1), theta, dtype=torch.float64)
     discrepancy = Wasserstein(Slope([-0.5]), GradientPenalty(weight))
-    climber = torch.optim.LBFGS(discrepancy.parameters(), max_iter=50, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(discrepancy.parameters(), max_iter=50, line_search_fn="strong_wolfe")
 
     def loss():
-        climber.zero_grad()
+        optimizer.zero_grad()
         value = discrepancy.penalties(made, given, Noise(0))["penalty"] - discrepancy.critic_objective(
             made, given
         )
         value.backward()
         return value
 
-    climber.step(loss)
+    optimizer.step(loss)
     assert abs(discrepancy.critic.w.item()) == pytest.approx(slope, rel=1e-5)
     assert -loss().item() == pytest.approx(theta + theta**2 / (4 * weight), rel=1e-5)
     assert discrepancy.critic_objective(made, given).item() == pytest.approx(theta * slope, rel=1e-5)
@@ -207,11 +207,11 @@ def test_clipping_bounds_the_linear_critic_by_the_gap_of_means():
     q, p = torch.randn(50, 3, dtype=torch.float64), torch.randn(50, 3, dtype=torch.float64) + 1
     discrepancy = Wasserstein(Slope([5.0, -5.0, 5.0]), Clipping(0.01))
     assert discrepancy.critic.w.abs().max() <= 0.01  # from the start
-    climber = torch.optim.SGD(discrepancy.parameters(), lr=1.0)
+    optimizer = torch.optim.SGD(discrepancy.parameters(), lr=1.0)
     for _ in range(3):
-        climber.zero_grad()
+        optimizer.zero_grad()
         (-discrepancy.critic_objective(q, p)).backward()
-        climber.step()
+        optimizer.step()
         discrepancy.project()
     expected = 0.01 * (p.mean(0) - q.mean(0)).abs().sum()
     torch.testing.assert_close(discrepancy.critic_objective(q, p), expected)
@@ -234,15 +234,15 @@ def test_a_penalised_critic_comes_close_to_w1():
     """W1(N(0, 1), N(2, 1)) = 2, and the penalised critic comes close: its best slope is 1 + 2 / 2λ = 1.1, so
     that it sees 2.2 and pays λ / 100 = 0.1."""
     discrepancy = Wasserstein(mlp(1, 1, [32, 32], norm=None, activation=nn.LeakyReLU), GradientPenalty(10.0))
-    climber = torch.optim.Adam(discrepancy.parameters(), lr=3e-3, betas=(0.5, 0.9))
+    optimizer = torch.optim.Adam(discrepancy.parameters(), lr=3e-3, betas=(0.5, 0.9))
     for step in range(300):
         made, given = Noise(0, step)("q").normal(256, 1) + 2, Noise(0, step)("p").normal(256, 1)
-        climber.zero_grad()
+        optimizer.zero_grad()
         (
             discrepancy.penalties(made, given, Noise(1, step))["penalty"]
             - discrepancy.critic_objective(made, given)
         ).backward()
-        climber.step()
+        optimizer.step()
     made, given = Noise(2).normal(20_000, 1) + 2, Noise(3).normal(20_000, 1)
     seen = discrepancy.critic_objective(made, given).item()
     paid = discrepancy.penalties(made, given, Noise(4))["penalty"].item()
@@ -258,7 +258,7 @@ def test_a_penalty_on_a_critic_with_batch_norm_is_refused(norm):
     critic = nn.Sequential(nn.Linear(2, 4), norm, nn.Linear(4, 1))
     with pytest.raises(ConfigError, match=r"BatchNorm makes .* at one row depend on the others"):
         Wasserstein(critic, GradientPenalty())
-    Wasserstein(critic, Clipping())  # which is no price on single rows
+    Wasserstein(critic, Clipping())  # which is no penalty on single rows
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pushforward.training import Loop, Training, adam
 
 
 def linear_wae(weight):
-    """A WAE of the plane whose decoder is given, so that cost and match disagree (T14)."""
+    """A WAE of the plane whose decoder is given, so that cost and discrepancy disagree (T14)."""
     prior = NormalPrior(2)
     A = torch.tensor([[0.7, 0.2], [-0.3, 1.4]])
     decoder, encoder = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
@@ -116,7 +116,7 @@ def test_weight_is_saved():
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 10.0, 1000.0])
 def test_fixed_weight_stays(value):
-    """A fixed weight is the number it was told, before and after."""
+    """A fixed weight is the number it was given, before and after."""
     weight = Weight(value)
     assert float(weight) == pytest.approx(value, rel=1e-12)
     weight.update_state(batch(torch.randn(64, 2) + 9), 0, 1.0)

@@ -42,12 +42,12 @@ def test_kl():
 
 @pytest.mark.parametrize("non_saturating", [True, False])
 def test_adversarial_discrepancies(non_saturating):
-    """T39: so are both sides of a game."""
-    game = JensenShannon(nn.Linear(3, 1), non_saturating)
+    """T39: so are both objectives of an adversarial discrepancy."""
+    discrepancy = JensenShannon(nn.Linear(3, 1), non_saturating)
     q, p = torch.randn(5, 3), torch.randn(7, 3)
-    torch.testing.assert_close(game(q.repeat(2, 1), p.repeat(2, 1)), game(q, p))
+    torch.testing.assert_close(discrepancy(q.repeat(2, 1), p.repeat(2, 1)), discrepancy(q, p))
     torch.testing.assert_close(
-        game.critic_objective(q.repeat(2, 1), p.repeat(2, 1)), game.critic_objective(q, p)
+        discrepancy.critic_objective(q.repeat(2, 1), p.repeat(2, 1)), discrepancy.critic_objective(q, p)
     )
 
 

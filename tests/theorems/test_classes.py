@@ -68,7 +68,7 @@ def both(clusters=K):
     return ProductPrior({"y": OneHotPrior(clusters), "z": NormalPrior(STYLE)})
 
 
-def games(clusters=K):
+def discrepancies(clusters=K):
     sizes = {"y": clusters, "z": STYLE}
     return Blockwise({name: JensenShannon(nn.Linear(n, 1)) for name, n in sizes.items()}, sizes)
 
@@ -78,7 +78,7 @@ def coder(logits, model=AAE, clusters=K, decoder=None):
     prior = both(clusters)
     net = Map(lambda x: torch.cat([logits(x), x[:, K:]], 1))
     encoder = DeterministicEncoder(net, prior.to_support)
-    return model(prior, decoder or Map(lambda codes: codes[:, : K + STYLE]), encoder, games(clusters))
+    return model(prior, decoder or Map(lambda codes: codes[:, : K + STYLE]), encoder, discrepancies(clusters))
 
 
 def found(model, given=None, n_samples=10_000):
@@ -228,21 +228,21 @@ def test_neighbours_are_looked_for_where_codes_are_seen():
 
 
 def draws(columns):
-    """A row that shows the class in these columns of what the decoder takes."""
+    """A row that has the class in these columns of what the decoder takes."""
     return Map(lambda rows: torch.cat([columns(rows), torch.zeros(len(rows), STYLE)], 1))
 
 
-def told(decoder):
+def conditional(decoder):
     return AutoEncoder(
         NormalPrior(K), Conditional(decoder, K), DeterministicEncoder(Map(lambda x: x[:, :K])), SquaredError()
     )
 
 
-def test_a_decoder_that_draws_the_class():
+def test_a_decoder_that_follows_the_class():
     """All samples are of the class that was asked for, and all codes become the other label's."""
-    figures = found(told(draws(lambda rows: rows[:, K:])))
+    figures = found(conditional(draws(lambda rows: rows[:, K:])))
     assert value(figures["conditional_accuracy"]) == value(figures["label_swap_accuracy"]) == 1
-    assert "error" not in figures  # codes of told models are judged by what they leave to the label
+    assert "error" not in figures  # codes of conditional models are evaluated by what they leave to the label
     assert "knn_error" not in figures
 
 
@@ -250,9 +250,9 @@ def test_a_decoder_that_draws_the_class():
 def test_a_decoder_that_ignores_the_label(n):
     """Samples of one class are those asked for with chance 1/K; codes that hold the class keep it."""
     given = data(test=rows(n, 2))
-    constant = found(told(draws(lambda rows: torch.eye(K)[torch.zeros(len(rows)).long()])), given)
+    constant = found(conditional(draws(lambda rows: torch.eye(K)[torch.zeros(len(rows)).long()])), given)
     assert value(constant["conditional_accuracy"]) == 1 / K
-    assert value(found(told(draws(lambda rows: rows[:, :K])), given)["label_swap_accuracy"]) == 0
+    assert value(found(conditional(draws(lambda rows: rows[:, :K])), given)["label_swap_accuracy"]) == 0
 
 
 def test_every_other_label_is_a_condition():
@@ -264,7 +264,7 @@ def test_every_other_label_is_a_condition():
             seen.append(rows)
             return torch.cat([rows[:, K:], torch.zeros(len(rows), STYLE)], 1)
 
-    found(told(Watching()), data(test=rows(480, 2)))
+    found(conditional(Watching()), data(test=rows(480, 2)))
     swapped = seen[-1]
     pairs = torch.zeros(K, K).index_put_(
         (swapped[:, :K].argmax(1), swapped[:, K:].argmax(1)), torch.ones(len(swapped)), accumulate=True
@@ -343,7 +343,7 @@ def test_who_cannot_answer():
 
 
 def test_features_that_read_no_class():
-    """With features that are no classifier's, what codes name is told, and what samples show is not."""
+    """Without a classifier's features, the classes of codes are reported, and those of samples are not."""
     model = coder(lambda x: 20 * x[:, :K], SemiSupervisedAAE).eval()
     figures = evaluate(EvaluationContext(model, data(), "pixels"), ["classes"])["classes"]
     assert value(figures["classification_error"]) == 0

@@ -39,7 +39,7 @@ def test_an_invertible_linear_map_moves_the_kernel():
 
 
 def test_the_order_of_means_is_paid_where_it_is_broken():
-    """The mean over features of (mean f(q) - mean f(p))_+, subtracted o times on both sides of the game."""
+    """The mean over features of (mean f(q) - mean f(p))_+, subtracted o times on both objectives."""
     q, p = samples()
     q, p = q - q.mean(0), p - p.mean(0)
     shift = torch.tensor([0.5, -2.0, 0.0], dtype=torch.float64)

@@ -180,11 +180,11 @@ def test_shared_factors_are_evaluated_on_other_rows(score, size):
 
 
 def test_factors_that_no_dimension_holds():
-    """One of three factors in the codes: the others are told apart by guessing, (1 + 1/2 + 1/2)/3."""
+    """One of three factors in the codes: the others are guessed, (1 + 1/2 + 1/2)/3."""
     factors = grid(4, 3, 64)
     assert beta_vae_score(factors[:, :1] * 1.0, factors) == pytest.approx(2 / 3, abs=0.02)
     # A batch that fixes neither of two dimensions leaves the vote to chance: (1 + 1/2)/3, since the first
-    # dimension stands for its factor, and the second for one of those it cannot tell.
+    # dimension stands for its factor, and the second for one of those that it cannot distinguish.
     z = torch.cat([factors[:, :1] * 1.0, torch.randint(4, (4096, 1)) * 1.0], 1)
     assert factor_vae_score(z, factors) == pytest.approx(1 / 2, abs=0.02)
 
@@ -312,7 +312,7 @@ def test_sap_is_balanced():
 
 
 def test_sap_is_evaluated_on_other_rows():
-    """Codes that name each row know its value by heart, and predict nothing."""
+    """Codes that name each row determine its value, and predict nothing."""
     v = torch.randint(30, (600, 1))
     assert sap(torch.randn(600, 1), v) < 0.06
 
@@ -355,14 +355,14 @@ def test_sides_of_dci():
 
 
 def test_informativeness_is_evaluated_on_other_rows():
-    """Trees that learn 60 rows of noise by heart predict other rows at chance."""
+    """Trees that memorise 60 rows of noise predict other rows at chance."""
     factors = grid(2, 2, 100)
     found = dci(torch.randn(400, 20), factors, rounds=100, train=60, evaluate=340).informativeness
     within(found, 0.5, 680)
 
 
 def test_codes_that_hold_nothing():
-    """A collapsed model is judged, not refused: chance, and no gap."""
+    """A collapsed model is evaluated, not refused: chance, and no gap."""
     found = disentanglement(torch.full((480, 3), 0.1), grid(4, 2, 30))
     assert found.beta_vae == 0.5
     assert (found.factor_vae, found.mig, found.disentanglement, found.completeness) == (0, 0, 0, 0)

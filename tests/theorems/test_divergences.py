@@ -1,4 +1,4 @@
-"""T2, T6, T7, T27: the table of divergences of two Gaussians, and the game that finds one of them."""
+"""T2, T6, T7, T27: the table of divergences of two Gaussians, and the critic that finds one of them."""
 
 import math
 
@@ -98,7 +98,7 @@ def test_kl_of_shifted_gaussians(shift):
 
 @SHIFTS
 def test_best_critic_attains_the_divergence(shift):
-    """T2: with T = log p/q the bound of the game equals -log 4 + 2 JS (Goodfellow et al., theorem 1)."""
+    """T2: with T = log p/q the bound equals -log 4 + 2 JS (Goodfellow et al., theorem 1)."""
     given = quantiles(200_000).unsqueeze(1)
     value = JensenShannon(Logit(shift)).critic_objective(given + shift, given)
     assert value.item() == pytest.approx(TABLE[shift][4], abs=3e-6)
@@ -108,7 +108,7 @@ def test_best_critic_attains_the_divergence(shift):
 @SHIFTS
 @pytest.mark.parametrize("tilt", [-0.3, 0.3])
 def test_any_other_critic_stays_below(shift, tilt):
-    """T2: the value of the game is a lower bound for every critic."""
+    """T2: the objective is a lower bound for every critic."""
     given = quantiles(20_000).unsqueeze(1)
     best, other = (JensenShannon(Logit(shift, t)).critic_objective(given + shift, given) for t in (0.0, tilt))
     assert other < best - 1e-4
@@ -116,25 +116,27 @@ def test_any_other_critic_stays_below(shift, tilt):
 
 @pytest.mark.parametrize("shift", [0.5, 1.0])
 def test_logistic_regression_is_the_best_critic(shift):
-    """T6: climbing the bound with an affine critic finds slope -shift and the value -log 4 + 2 JS."""
+    """T6: maximising the bound with an affine critic finds slope -shift and the value -log 4 + 2 JS."""
     n = 100_000
     given, made = torch.randn(n, 1), torch.randn(n, 1) + shift
-    game = JensenShannon(nn.Linear(1, 1))
-    optimizer = torch.optim.LBFGS(game.parameters(), max_iter=12, line_search_fn="strong_wolfe")
+    discrepancy = JensenShannon(nn.Linear(1, 1))
+    optimizer = torch.optim.LBFGS(discrepancy.parameters(), max_iter=12, line_search_fn="strong_wolfe")
 
     def descend():
         optimizer.zero_grad()
-        loss = -game.critic_objective(made, given)
+        loss = -discrepancy.critic_objective(made, given)
         loss.backward()
         return loss
 
     optimizer.step(descend)
-    assert game.critic.weight.item() == pytest.approx(-shift, rel=0.02)
-    assert game.critic.bias.item() == pytest.approx(shift**2 / 2, abs=0.02)
+    assert discrepancy.critic.weight.item() == pytest.approx(-shift, rel=0.02)
+    assert discrepancy.critic.bias.item() == pytest.approx(shift**2 / 2, abs=0.02)
     with torch.no_grad():
-        terms = [nn.functional.logsigmoid(sign * game.critic(x)) for sign, x in ((1, given), (-1, made))]
+        terms = [
+            nn.functional.logsigmoid(sign * discrepancy.critic(x)) for sign, x in ((1, given), (-1, made))
+        ]
         error = math.sqrt(sum(term.var().item() / n for term in terms))
-        assert abs(game.critic_objective(made, given).item() - TABLE[shift][4]) < 4 * error + 2 / n
+        assert abs(discrepancy.critic_objective(made, given).item() - TABLE[shift][4]) < 4 * error + 2 / n
 
 
 @pytest.mark.parametrize("logit", [-200.0, -30.0, -10.0, -1.0, 0.0, 2.0, 10.0, 30.0])
@@ -155,10 +157,10 @@ def test_a_confident_critic_leaves_a_gradient_only_if_non_saturating():
 @pytest.mark.parametrize("non_saturating", [True, False])
 def test_equilibrium(non_saturating):
     """T7: an undecided critic loses log 4 = 1.386294, and so does the model with the roles exchanged."""
-    game = JensenShannon(nn.Identity(), non_saturating)
+    discrepancy = JensenShannon(nn.Identity(), non_saturating)
     undecided = torch.zeros(5, 1)
-    assert -game.critic_objective(undecided, undecided).item() == pytest.approx(1.386294, abs=5e-7)
-    assert game(undecided, undecided).item() == pytest.approx(
+    assert -discrepancy.critic_objective(undecided, undecided).item() == pytest.approx(1.386294, abs=5e-7)
+    assert discrepancy(undecided, undecided).item() == pytest.approx(
         1.386294 if non_saturating else -1.386294, abs=5e-7
     )
 
@@ -184,14 +186,14 @@ def test_critic_with_the_log_prior(sigma):
 def test_critic_with_the_log_prior_at_home():
     """T27: for Q = P the best total logit is 0, so h(z) = ‖z‖²/2 + const; there the updates stop."""
     z = torch.randn(50, 3)
-    game = JensenShannon(LogPriorCritic(HalfSquare(3), NormalPrior(3)))
-    torch.testing.assert_close(game.critic(z), torch.zeros(50, 1), atol=1e-12, rtol=0)
-    value = game.critic_objective(z, z)
+    discrepancy = JensenShannon(LogPriorCritic(HalfSquare(3), NormalPrior(3)))
+    torch.testing.assert_close(discrepancy.critic(z), torch.zeros(50, 1), atol=1e-12, rtol=0)
+    value = discrepancy.critic_objective(z, z)
     assert value.item() == pytest.approx(-math.log(4), abs=1e-12)
-    for gradient in torch.autograd.grad(value, list(game.parameters())):
+    for gradient in torch.autograd.grad(value, list(discrepancy.parameters())):
         assert gradient.abs() < 1e-12
-    game.critic.net.scale.data += 0.1
-    assert game.critic_objective(z, z) < value
+    discrepancy.critic.net.scale.data += 0.1
+    assert discrepancy.critic_objective(z, z) < value
 
 
 def test_critic_with_the_log_prior_of_a_prior_without_density():

@@ -1,4 +1,4 @@
-"""T33: kinds of encoders and priors, and the laws they draw from."""
+"""T33: kinds of encoders and priors, and the distributions they draw from."""
 
 import math
 
@@ -67,7 +67,7 @@ def test_clamp_of_the_log_variance():
 
 
 class Squared(nn.Module):
-    """The head h(e, η) = e + η²: a chi-square law around the trunk."""
+    """The head h(e, η) = e + η²: a chi-square distribution around the trunk."""
 
     def forward(self, joined):
         trunk, eta = joined.chunk(2, dim=-1)
@@ -145,7 +145,7 @@ def test_noisy_input_and_the_code_s_own_noise_are_independent():
 
 
 def test_truncated_normal():
-    """T33: the normal law conditioned on [-2, 2]."""
+    """T33: the normal distribution conditioned on [-2, 2]."""
     draws = truncated_normal(Noise(0), torch.empty(20_000, 1)).flatten().double()
     assert kstest(draws.numpy(), truncnorm(-2, 2).cdf).pvalue > 1e-3
 

@@ -86,13 +86,13 @@ def test_pulling_away(dimensions):
     assert pulling_away(half).item() == pytest.approx(1)  # cosines without a square would say -.07
 
 
-@pytest.mark.parametrize("game", [partial(EBGANEnergy, margin=1.0), partial(BEGANEnergy, gamma=0.7)])
-def test_the_pull_is_on_the_codes_of_what_is_made(game):
-    """Its factor is the only difference, and it is paid by the model alone."""
+@pytest.mark.parametrize("kind", [partial(EBGANEnergy, margin=1.0), partial(BEGANEnergy, gamma=0.7)])
+def test_pulling_away_is_of_the_codes_of_what_is_made(kind):
+    """Its term is the only difference, and only the model minimises it."""
     torch.manual_seed(1)
     energy = Energy(nn.Linear(3, 4), nn.Linear(4, 3), L2())
     q, p = torch.randn(2, 10, 3)
-    plain, pulled = game(energy), game(energy, pulling_away_weight=0.1)
+    plain, pulled = kind(energy), kind(energy, pulling_away_weight=0.1)
     difference = pulled(q, p) - plain(q, p)
     torch.testing.assert_close(difference, 0.1 * pulling_away(energy.encoder(q)))
     assert pulled.critic_objective(q, p) == plain.critic_objective(q, p)
@@ -102,7 +102,7 @@ def test_the_pull_is_on_the_codes_of_what_is_made(game):
 
 
 def energies(made, given, **settings):
-    """A game whose energies are those of two rows, 0 made and 1 given."""
+    """A discrepancy whose energies are those of two rows, 0 made and 1 given."""
     discrepancy = BEGANEnergy(Table([made, given]), **settings).double()
     return discrepancy, torch.zeros(1, 1), torch.ones(1, 1)
 
@@ -166,7 +166,7 @@ def test_under_batch_norm_rows_that_are_all_alike_cannot_be_rebuilt():
 
 def test_k_holds_what_is_reported():
     """With BatchNorm energies in training and in evaluation mode differ: k moves by those of evaluation mode,
-    whose ratio a run shows and a verdict judges. To look moves no running statistics."""
+    whose ratio a run prints and the diagnosis reads. Computing it changes no running statistics."""
     norm = nn.BatchNorm1d(2)
     discrepancy = BEGANEnergy(Energy(norm, nn.Linear(2, 2), SquaredError()), gamma=0.7, k_lr=0.01)
     model = GAN(NormalPrior(2), nn.Linear(2, 2), discrepancy).train()

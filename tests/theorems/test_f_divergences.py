@@ -16,7 +16,7 @@ Q = torch.tensor([0.25, 0.75], dtype=torch.float64)
 U = torch.logspace(-4, 4, 81, dtype=torch.float64)
 V = torch.linspace(-30, 30, 121, dtype=torch.float64)
 
-# D_f(P || Q) of the two laws above, by hand: each is a sum of two terms.
+# D_f(P || Q) of the two distributions above, by hand: each is a sum of two terms.
 VALUES = {
     "kl": 0.5 * math.log(2) + 0.5 * math.log(2 / 3),
     "reverse-kl": 0.25 * math.log(0.5) + 0.75 * math.log(1.5),
@@ -47,7 +47,7 @@ def test_the_activation_stays_in_the_domain_and_rises(name):
     row = ROWS[name]
     t = row.activation(V)
     assert row.conjugate(t[V.abs() <= 20]).isfinite().all()
-    near = V.abs() <= 10  # beyond, float64 cannot tell a bounded g from its bound
+    near = V.abs() <= 10  # beyond, float64 cannot distinguish a bounded g from its bound
     assert (row.activation(V[near]).diff() > 0).all()
     assert (t.diff() >= 0).all()
 
@@ -86,7 +86,7 @@ class Logits(nn.Module):
 
 
 def bound(name, logits):
-    """B_V(Q, P) with samples whose frequencies are exactly those of the laws."""
+    """B_V(Q, P) with samples whose frequencies are exactly those of the distributions."""
     discrepancy = FDivergence(Logits(logits), name).double()
     q, p = (torch.arange(2).repeat_interleave((distribution * 4).long())[:, None] for distribution in (Q, P))
     return discrepancy.critic_objective(q, p)
@@ -103,7 +103,7 @@ def test_the_bound_is_tight_at_the_best_critic(name):
 
 @every
 def test_a_critic_reaches_the_divergence_of_distant_distributions(name):
-    """Where p is a hundred times q the best logit may be far from 0; the game is tight there too."""
+    """Where p is a hundred times q the best logit may be far from 0; the bound is tight there too."""
     p, q = torch.tensor([[0.5, 0.5], [0.005, 0.995]], dtype=torch.float64)
     row = ROWS[name]
     expected = (q * row.f(p / q)).sum()
@@ -138,15 +138,15 @@ def test_an_affine_critic_climbs_to_the_divergence_of_gaussians(name, shift):
     p, q = torch.randn(2, 100_000, 1, dtype=torch.float64)
     q = q + shift
     discrepancy = FDivergence(nn.Linear(1, 1).double(), name)
-    climber = torch.optim.LBFGS(discrepancy.parameters(), max_iter=60, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(discrepancy.parameters(), max_iter=60, line_search_fn="strong_wolfe")
 
     def loss():
-        climber.zero_grad()
+        optimizer.zero_grad()
         value = -discrepancy.critic_objective(q, p)
         value.backward()
         return value
 
-    climber.step(loss)
+    optimizer.step(loss)
     expected = GAUSSIANS[name][shift]
     from_zero = expected - ROWS[name].at_one
     assert discrepancy.critic_objective(q, p).item() - ROWS[name].at_one == pytest.approx(from_zero, rel=0.05)
@@ -162,11 +162,11 @@ def test_a_bounded_slope_makes_the_kl_of_points_their_distance(apart):
         line = nn.Linear(1, 1).double()
         nn.init.constant_(line.weight, 0.3)  # one weight over its size keeps its sign
         discrepancy = FDivergence(bound(line), "kl")
-        climber = torch.optim.Adam(discrepancy.parameters(), lr=0.1)
+        optimizer = torch.optim.Adam(discrepancy.parameters(), lr=0.1)
         for _ in range(300):
-            climber.zero_grad()
+            optimizer.zero_grad()
             (-discrepancy.critic_objective(made, given)).backward()
-            climber.step()
+            optimizer.step()
         return discrepancy.critic_objective(made, given).item()
 
     assert critic_loss(spectral) == pytest.approx(apart, abs=1e-3)

@@ -1,4 +1,4 @@
-"""Features: what they are, that their hash is theirs, and that nothing is judged by half a classifier."""
+"""Features: their values, their hashes, and that no half-written classifier is used."""
 
 import hashlib
 import json

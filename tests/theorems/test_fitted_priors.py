@@ -1,4 +1,4 @@
-"""Laws fitted to codes: what they recover, that densities are densities, and that draws are derived."""
+"""Densities fitted to codes: what they recover, that densities are densities, and that draws are derived."""
 
 import sys
 
@@ -97,7 +97,7 @@ def test_an_untrained_flow_is_normal():
 
 @pytest.mark.slow
 def test_a_density_integrates_to_one(flow, bent):
-    """Change of variables: beyond five deviations the law is normal, and holds less than 1e-6."""
+    """Change of variables: beyond five deviations the density is normal, and holds less than 1e-6."""
     side = torch.linspace(-7, 7, 561, dtype=torch.float64)
     grid = torch.cartesian_prod(side, side)
     cell = (side[1] - side[0]) ** 2 * torch.linalg.det(flow.root).abs()
@@ -106,7 +106,7 @@ def test_a_density_integrates_to_one(flow, bent):
             [flow.log_prob(flow.mean + part @ flow.root.T).exp() for part in grid.split(20_000)]
         )
     assert (density.sum() * cell).item() == pytest.approx(1, abs=2e-3)
-    # It has learnt the bend: fresh codes are likelier than under the normal law of the same moments.
+    # It has learnt the bend: fresh codes are likelier than under the normal distribution of the same moments.
     normal = FlowPrior(flow.mean, flow.root)
     with torch.no_grad():
         assert flow.log_prob(bent[1]).mean() > normal.log_prob(bent[1]).mean() + 0.3
@@ -146,7 +146,7 @@ def test_flows_are_a_function_of_codes_and_noise(brief):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_draws_cannot_be_distinguished_from_fresh_codes(name, bent, flow):
-    """A two-sample test of 400 rows at level 1 % sees nothing, and tells the prior and the codes apart."""
+    """A two-sample test of 400 rows at level 1 % sees nothing, and distinguishes the prior from the codes."""
     codes, fresh = bent
     fitted = flow if name == "flow" else fit_gmm(codes, Noise(0))
     mmd = MMD(IMQ(fitted.expected_sq_distance))

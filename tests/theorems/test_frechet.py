@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 
 def distribution(mean, covariance, count=10**9):
-    """Exact moments of a law."""
+    """Exact moments of a distribution."""
     mean, covariance = torch.as_tensor(mean), torch.as_tensor(covariance)
     return Moments(count, mean.double(), covariance.double() * (count - 1))
 
@@ -94,11 +94,11 @@ def test_a_constant_feature():
 
 
 def test_invariances():
-    """A rotation or a shift of both changes nothing; a scale multiplies by its square; equal laws give 0."""
+    """A rotation or a shift of both changes nothing; a scale s multiplies by s²; equal ones give 0."""
     x, y = torch.randn(200, 4), torch.rand(150, 4)
     value = frechet_distance(moments(x), moments(y))
-    turn = torch.linalg.qr(torch.randn(4, 4)).Q
-    assert frechet_distance(moments(x @ turn + 1), moments(y @ turn + 1)) == pytest.approx(value)
+    rotation = torch.linalg.qr(torch.randn(4, 4)).Q
+    assert frechet_distance(moments(x @ rotation + 1), moments(y @ rotation + 1)) == pytest.approx(value)
     assert frechet_distance(moments(3 * x), moments(3 * y)) == pytest.approx(9 * value)
     assert frechet_distance(moments(x), moments(x)) == pytest.approx(0, abs=1e-12)
     assert frechet_distance(moments(x + 2), moments(x)) == pytest.approx(16)
@@ -175,7 +175,7 @@ def test_few_nodes_are_kept():
 
 
 def test_a_large_mean_costs_no_digits():
-    """3.7 of the reliability sheet: with mean 5 and deviation .01 raw float64 sums lose ten digits."""
+    """With mean 5 and deviation .01 raw float64 sums lose ten digits."""
     x = 5 + 0.01 * torch.randn(20_000, 2)
     centred = x - x.mean(0)
     exact = centred.T @ centred / (len(x) - 1)
@@ -197,8 +197,8 @@ def test_standard_error():
     given_law = distribution([0.0] * 2, torch.eye(2))
     found = [frechet(torch.randn(400, 2) * 1.3 + 0.2, given_law) for _ in range(150)]
     deviation = torch.tensor([one.value for one in found]).std().item()
-    told = torch.tensor([one.error for one in found]).mean().item()
-    assert told == pytest.approx(deviation, rel=0.2)
+    reported = torch.tensor([one.error for one in found]).mean().item()
+    assert reported == pytest.approx(deviation, rel=0.2)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_range(K, n, sharpness, seed):
 
 
 def test_splits():
-    """Runs of consecutive rows, judged alone: 4 sure classes in one half and 2 in the other give 3 ± 1."""
+    """Runs of consecutive rows, scored alone: 4 sure classes in one half and 2 in the other give 3 ± 1."""
     rows = torch.eye(4)[[0, 1, 2, 3, 0, 1, 0, 1]]
     assert inception_score(rows, 2) == (pytest.approx(3), pytest.approx(1))
     assert inception_score(rows, 8) == (1, 0)  # a split of one row cannot see two classes

@@ -31,7 +31,7 @@ def parts(sigma=1.0, kind=GaussianEncoder):
     return prior, nn.Linear(3, 5), kind(nn.Linear(5, 3 if kind is DeterministicEncoder else 6))
 
 
-def matches(prior):
+def mmd_of(prior):
     return MMD(IMQ(prior.expected_sq_distance))
 
 
@@ -49,7 +49,7 @@ class TestInfoVAE:
     def test_is_the_vae(self):
         """T30: with α = 0 and λ = 1 the loss is the VAE's, bit for bit, and is called a bound."""
         networks, x = parts(), torch.randn(20, 5)
-        info = InfoVAE(*networks, matches(networks[0]), GaussianLikelihood(0.7))
+        info = InfoVAE(*networks, mmd_of(networks[0]), GaussianLikelihood(0.7))
         vae = VAE(*networks, GaussianLikelihood(0.7))
         assert torch.equal(loss(info, x), loss(vae, x))
         assert info.is_elbo
@@ -59,7 +59,7 @@ class TestInfoVAE:
     def test_is_the_beta_vae(self, beta):
         """T30: with α + λ = 1, as far as rounding allows, it is the β-VAE with β = λ; a bound for β = 1."""
         networks, x = parts(), torch.randn(20, 5)
-        info = InfoVAE(*networks, matches(networks[0]), GaussianLikelihood(0.7), alpha=1 - beta, weight=beta)
+        info = InfoVAE(*networks, mmd_of(networks[0]), GaussianLikelihood(0.7), alpha=1 - beta, weight=beta)
         vae = VAE(*networks, GaussianLikelihood(0.7), beta)
         torch.testing.assert_close(loss(info, x), loss(vae, x), rtol=1e-14, atol=0)
         assert info.is_elbo == vae.is_elbo == (beta == 1)
@@ -69,8 +69,8 @@ class TestInfoVAE:
     def test_is_the_wae(self, weight, kind):
         """T30: with α = 1 the loss is that of the WAE of weight λ, and any encoder will do."""
         networks, x = parts(kind=kind), torch.randn(20, 5)
-        info = InfoVAE(*networks, matches(networks[0]), GaussianLikelihood(0.7), alpha=1.0, weight=weight)
-        wae = WAE(*networks, matches(networks[0]), GaussianLikelihood(0.7), weight)
+        info = InfoVAE(*networks, mmd_of(networks[0]), GaussianLikelihood(0.7), alpha=1.0, weight=weight)
+        wae = WAE(*networks, mmd_of(networks[0]), GaussianLikelihood(0.7), weight)
         torch.testing.assert_close(loss(info, x), loss(wae, x), rtol=1e-14, atol=0)
         assert "kl" not in info.formula(Square(info, x, Noise(0)))
         assert not info.is_elbo
@@ -82,10 +82,10 @@ class TestInfoVAE:
         """T30: the sum is c + (1 - α) KL + (α + λ - 1) D of the same draws."""
         prior, decoder, encoder = networks = parts(2.0)
         x = torch.randn(20, 5)
-        info = InfoVAE(*networks, matches(prior), GaussianLikelihood(0.7), alpha, weight)
+        info = InfoVAE(*networks, mmd_of(prior), GaussianLikelihood(0.7), alpha, weight)
         square = Square(info, x, Noise(0))
         divergence = KL()(encoder(x), prior(20))
-        distance = matches(prior)(square.Ex, square.z)
+        distance = mmd_of(prior)(square.Ex, square.z)
         cost = GaussianLikelihood(0.7)(decoder(square.Ex), x)
         assert divergence > 0
         expected = cost + (1 - alpha) * divergence + (alpha + weight - 1) * distance
@@ -100,12 +100,12 @@ class TestInfoVAE:
     def test_codes_are_never_driven_away(self, alpha, weight):
         """T30: α > 1 or α + λ < 1 is refused; α = 0, λ = 0.001 is the default of a library in wide use."""
         with pytest.raises(ConfigError, match="alpha must be at most 1 and alpha \\+ weight at least 1"):
-            InfoVAE(*parts(), matches(NormalPrior(3)), GaussianLikelihood(), alpha, weight)
+            InfoVAE(*parts(), mmd_of(NormalPrior(3)), GaussianLikelihood(), alpha, weight)
 
     def test_an_alpha_below_one_needs_densities(self):
         """T30: the KL of a deterministic code is refused by name."""
         networks = parts(kind=DeterministicEncoder)
-        info = InfoVAE(*networks, matches(networks[0]), GaussianLikelihood(), 0.5, 1.0)
+        info = InfoVAE(*networks, mmd_of(networks[0]), GaussianLikelihood(), 0.5, 1.0)
         with pytest.raises(ConfigError, match="KL needs a Gaussian encoder"):
             loss(info, torch.randn(4, 5))
 
@@ -118,7 +118,7 @@ def kept_random(log_vars, sigma=1.0, variance_weight=1.0, kind=GaussianEncoder):
     prior = NormalPrior(len(log_vars), sigma)
     encoder = kind(checks.Constant(*[0.5] * len(log_vars), *log_vars))
     return RandomWAE(
-        prior, nn.Linear(len(log_vars), 5), encoder, matches(prior), variance_weight=variance_weight
+        prior, nn.Linear(len(log_vars), 5), encoder, mmd_of(prior), variance_weight=variance_weight
     )
 
 
@@ -150,7 +150,7 @@ class TestRandomWAE:
         prior = NormalPrior(3, sigma)
         encoder = GaussianEncoder(checks.Constant(0.5, -7.0, 3.0, *log_vars.tolist()))
         model = RandomWAE(
-            prior, nn.Linear(3, 5), encoder, matches(prior), variance_weight=2.0, variance_penalty="kl"
+            prior, nn.Linear(3, 5), encoder, mmd_of(prior), variance_weight=2.0, variance_penalty="kl"
         )
         distribution = torch.distributions.Normal
         wanted = torch.distributions.kl_divergence(
@@ -159,20 +159,20 @@ class TestRandomWAE:
         found = model.formula(Square(model, torch.randn(4, 5), Noise(0)))["noise"]
         assert found.item() == pytest.approx(2 * wanted.sum().item())
         with pytest.raises(ConfigError, match="unknown variance_penalty 'lg': did you mean 'log'"):
-            RandomWAE(*parts(), matches(NormalPrior(3)), variance_weight=1.0, variance_penalty="lg")
+            RandomWAE(*parts(), mmd_of(NormalPrior(3)), variance_weight=1.0, variance_penalty="lg")
 
     def test_of_a_box(self):
         """σ_P² is the variance of a coordinate of the prior: σ²/3 of the box."""
         prior = UniformPrior(2, 1.5)
         encoder = UniformEncoder(checks.Constant(0.0, 0.0, *[math.log(1.5**2 / 3)] * 2))
-        model = RandomWAE(prior, nn.Linear(2, 5), encoder, matches(prior), variance_weight=1.0)
+        model = RandomWAE(prior, nn.Linear(2, 5), encoder, mmd_of(prior), variance_weight=1.0)
         noise = model.formula(Square(model, torch.randn(4, 5), Noise(0)))["noise"]
         assert noise.item() == pytest.approx(0, abs=1e-12)
 
     def test_rows_are_averaged(self):
         """The penalty of a batch is the mean of its rows' own."""
         prior, decoder, encoder = parts()
-        model = RandomWAE(prior, decoder, encoder, matches(prior), variance_weight=1.0)
+        model = RandomWAE(prior, decoder, encoder, mmd_of(prior), variance_weight=1.0)
         x = torch.randn(6, 5)
         found = model.formula(Square(model, x, Noise(0)))["noise"]
         torch.testing.assert_close(found, encoder(x).log_var.abs().sum(1).mean())
@@ -180,14 +180,14 @@ class TestRandomWAE:
     def test_unpaid_it_is_the_wae(self):
         """With λ₁ = 0 the loss is the WAE's."""
         networks, x = parts(), torch.randn(20, 5)
-        random = RandomWAE(*networks, matches(networks[0]), weight=4.0, variance_weight=0.0)
-        wae = WAE(*networks, matches(networks[0]), weight=4.0)
+        random = RandomWAE(*networks, mmd_of(networks[0]), weight=4.0, variance_weight=0.0)
+        wae = WAE(*networks, mmd_of(networks[0]), weight=4.0)
         assert torch.equal(loss(random, x), loss(wae, x))
 
     def test_codes_must_be_random(self):
         """A deterministic encoder has no variance to be kept: it is refused by name."""
         networks = parts(kind=DeterministicEncoder)
-        model = RandomWAE(*networks, matches(networks[0]), variance_weight=1.0)
+        model = RandomWAE(*networks, mmd_of(networks[0]), variance_weight=1.0)
         with pytest.raises(
             ConfigError,
             match=r"RandomWAE needs an encoder with variances .*, got Dirac codes",
@@ -198,7 +198,7 @@ class TestRandomWAE:
     def test_impossible_penalties(self, bad):
         """λ₁ below 0 would reward codes for being far from the prior's noise."""
         with pytest.raises(ConfigError, match="variance_weight"):
-            RandomWAE(*parts(), matches(NormalPrior(3)), variance_weight=bad)
+            RandomWAE(*parts(), mmd_of(NormalPrior(3)), variance_weight=bad)
 
 
 def test_uniform_encoder():
@@ -230,7 +230,7 @@ def test_uniform_encoder_is_differentiable_in_both_heads():
     torch.testing.assert_close(net.values.grad, torch.tensor([1.0, (z.item() - 0.3) / 2]))
 
 
-@pytest.mark.parametrize(("told", "kept"), [(-1e4, -30.0), (3.0, 3.0), (1e4, 20.0)])
-def test_uniform_encoder_clamps_the_log_variance(told, kept):
+@pytest.mark.parametrize(("given", "kept"), [(-1e4, -30.0), (3.0, 3.0), (1e4, 20.0)])
+def test_uniform_encoder_clamps_the_log_variance(given, kept):
     """The logarithm of the variance is held in [-30, 20]."""
-    assert UniformEncoder(checks.Constant(0.0, told))(torch.zeros(1, 1)).log_var.item() == kept
+    assert UniformEncoder(checks.Constant(0.0, given))(torch.zeros(1, 1)).log_var.item() == kept

@@ -1,4 +1,4 @@
-"""What samples tell of their code: bounds on information in closed form."""
+"""The mutual information of samples and their code: bounds on information in closed form."""
 
 import math
 from contextlib import nullcontext
@@ -18,7 +18,7 @@ TEN = {"class": OneHotPrior(10)}
 
 
 class Fixed(nn.Module):
-    """A head that says what it is told to, whatever it sees."""
+    """A head whose output does not depend on its input."""
 
     def __init__(self, make):
         super().__init__()
@@ -33,7 +33,7 @@ def reader(make, blocks, std=1.0):
 
 
 def test_of_ten_classes_a_sample_tells_at_most_log_ten():
-    """A uniform recogniser has L_I = 0, a perfect one log 10 = 2.302585 (T28)."""
+    """A uniform posterior has L_I = 0, a perfect one log 10 = 2.302585 (T28)."""
     codes = {"class": torch.eye(10, dtype=torch.float64)}
     x = torch.eye(10, dtype=torch.float64)
     entropy = math.log(10)
@@ -113,7 +113,7 @@ def test_information_is_a_cost():
 
 
 def test_the_trunk_serves_both_and_the_head_is_the_model_s():
-    """The critic's turn pays for the code with the trunk that both share; the head moves with the model."""
+    """The critic's update minimises the code's terms in the shared trunk; the head belongs to the model."""
     m = model()
     players = {player.name: {id(p) for p in player.parameters} for player in m.players()}
     trunk, head = (
@@ -127,8 +127,8 @@ def test_the_trunk_serves_both_and_the_head_is_the_model_s():
     )
 
 
-@pytest.mark.parametrize("turn", ["formula", "critic_loss"])
-def test_what_the_trunk_answers_once_has_the_gradients_of_two_answers(turn, monkeypatch):
+@pytest.mark.parametrize("loss", ["formula", "critic_loss"])
+def test_what_the_trunk_answers_once_has_the_gradients_of_two_answers(loss, monkeypatch):
     """The losses' gradients add up in one result as in two; the trunk sees each sample once."""
 
     def gradients():
@@ -139,7 +139,7 @@ def test_what_the_trunk_answers_once_has_the_gradients_of_two_answers(turn, monk
         for parameter in m.parameters():
             nn.init.normal_(parameter)
         s = Square(m, Noise(5).normal(16, 4).double(), Noise(0))
-        terms = m.formula(s) if turn == "formula" else m.critic_loss(m.comparisons()[0], s)
+        terms = m.formula(s) if loss == "formula" else m.critic_loss(m.comparisons()[0], s)
         return torch.autograd.grad(sum(terms.values()), list(m.parameters())), trunk[1].num_batches_tracked
 
     ours, once = gradients()

@@ -59,7 +59,7 @@ def test_gaussians():
 
 
 def test_unbiased():
-    """Over all equally likely samples of three rows the mean is the MMD² of the laws."""
+    """Over all equally likely samples of three rows the mean is the MMD² of the distributions."""
 
     def k(a, b):
         return ((a @ b.T) / 2 + 1) ** 3
@@ -70,7 +70,7 @@ def test_unbiased():
 
 
 def test_only_the_first_three_moments_are_seen():
-    """Two laws with the same three moments cannot be told apart; a fourth power tells them."""
+    """Two distributions with the same three moments have distance 0; a fourth power distinguishes them."""
     coin = torch.tensor([[-1.0], [1.0]])
     other = torch.tensor(
         [[-math.sqrt(3)]] + [[0.0]] * 4 + [[math.sqrt(3)]]
@@ -85,8 +85,8 @@ def test_standard_error():
     given = torch.randn(500, 4)
     found = [kid(1.2 * torch.randn(300, 4), given) for _ in range(150)]
     deviation = torch.tensor([one.value for one in found]).std().item()
-    told = torch.tensor([one.error for one in found]).mean().item()
-    assert told == pytest.approx(deviation, rel=0.25)
+    reported = torch.tensor([one.error for one in found]).mean().item()
+    assert reported == pytest.approx(deviation, rel=0.25)
 
 
 def test_subsets():

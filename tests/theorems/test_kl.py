@@ -156,6 +156,6 @@ def test_kl_sums_over_dimensions(cost):
 def test_encoder_clamps_the_log_variance():
     """T1: the clamp acts on the log-variance, so that no KL overflows."""
     checks.clamps_the_log_variance(GaussianEncoder)
-    for told in (-1e6, 1e6):
-        q = GaussianEncoder(checks.Constant(0.0, told).float())(torch.zeros(3, 1))
+    for given in (-1e6, 1e6):
+        q = GaussianEncoder(checks.Constant(0.0, given).float())(torch.zeros(3, 1))
         assert KL()(q, NormalPrior(1)(3)).isfinite()

@@ -1,4 +1,4 @@
-"""Labels: as numbers, beside rows, of a few rows alone, and hidden before training."""
+"""Labels: as numbers, joined to rows, of a few rows alone, and hidden before training."""
 
 import pytest
 import torch
@@ -67,8 +67,8 @@ def test_conditional_decoders_and_encoders_of_images():
 @pytest.mark.parametrize(("y", "found"), [(None, "none"), (torch.zeros(2).long(), "2")])
 def test_conditional_networks_need_labels(y, found):
     """No label, or another number of them than of rows, is refused by name."""
-    told = [Conditional(nn.Identity(), 3), ConditionalEncoder(DeterministicEncoder(nn.Identity()), 3)]
-    for network in told:
+    networks = [Conditional(nn.Identity(), 3), ConditionalEncoder(DeterministicEncoder(nn.Identity()), 3)]
+    for network in networks:
         with pytest.raises(
             DataError, match=f"a conditional model needs labels: 4 \\(-1 for unknown\\), got {found}"
         ):
@@ -76,7 +76,7 @@ def test_conditional_networks_need_labels(y, found):
 
 
 def test_both_networks_are_conditioned_on_the_same():
-    """In the square, encoder and decoder see each row's own label beside the row and beside the code."""
+    """In the square, encoder and decoder see each row's own label joined to the row and to the code."""
     encoder = ConditionalEncoder(DeterministicEncoder(nn.Linear(5 + 3, 2)), 3)
     model = AutoEncoder(NormalPrior(2), Conditional(nn.Linear(2 + 3, 5), 3), encoder)
     x, y = torch.randn(4, 5), torch.tensor([0, 1, -1, 2])
@@ -100,30 +100,30 @@ def rows(n=300, classes=5, hidden=0, seed=0):
 
 @pytest.mark.parametrize("labels", [5, 7, 50, 100])
 @pytest.mark.parametrize("hidden", [0, 40])
-def test_labels_shown_are_balanced(labels, hidden):
+def test_labels_kept_are_balanced(labels, hidden):
     """Exactly so many labels are known, as many of every class within one; the rest is -1."""
     data = rows(hidden=hidden)
-    shown = data.keep_labels(labels, Noise(3))
-    known = shown.y >= 0
+    kept = data.keep_labels(labels, Noise(3))
+    known = kept.y >= 0
     assert known.sum() == labels
-    counts = shown.y[known].bincount(minlength=5)
+    counts = kept.y[known].bincount(minlength=5)
     assert counts.max() - counts.min() <= 1
-    assert torch.equal(shown.y[known], data.y[known])
-    assert (shown.y[~known] == -1).all()
-    assert torch.equal(shown.x, data.x)
+    assert torch.equal(kept.y[known], data.y[known])
+    assert (kept.y[~known] == -1).all()
+    assert torch.equal(kept.x, data.x)
     assert (data.y >= 0).sum() == 300 - hidden  # the rows that were given are left as they were
 
 
 def test_where_a_class_runs_out_the_others_give_more():
-    """A class of few rows is shown whole, and the others stay even."""
+    """A class of few rows keeps all labels, and the others stay even."""
     y = torch.tensor([0] * 3 + [1] * 40 + [2] * 50)
-    shown = Split(torch.zeros(93, 1), y).keep_labels(33, Noise(0)).y
-    assert shown[shown >= 0].bincount().tolist() == [3, 15, 15]
+    kept = Split(torch.zeros(93, 1), y).keep_labels(33, Noise(0)).y
+    assert kept[kept >= 0].bincount().tolist() == [3, 15, 15]
     assert torch.equal(Split(torch.zeros(93, 1), y).keep_labels(93, Noise(0)).y, y)
 
 
-def test_labels_shown_are_a_function_of_the_noise():
-    """The same noise shows the same rows, another one others; a request for more shows those and more."""
+def test_labels_kept_are_a_function_of_the_noise():
+    """The same noise keeps the same labels, another one others; a request for more keeps those and more."""
     data = rows()
     few, many = (data.keep_labels(n, Noise(1)).y >= 0 for n in (20, 100))
     assert torch.equal(few, data.keep_labels(20, Noise(1)).y >= 0)
@@ -131,8 +131,8 @@ def test_labels_shown_are_a_function_of_the_noise():
     assert (many | ~few).all()
 
 
-def test_every_row_of_a_class_may_be_shown():
-    """Over seeds, each row of a class is shown as often: the choice is not the first rows of a split."""
+def test_every_row_of_a_class_may_keep_its_label():
+    """Over seeds, each row of a class keeps its label as often: not only the first rows of a split do."""
     data = Split(torch.zeros(20, 1), torch.arange(20) % 2)
     often = sum((data.keep_labels(4, Noise(seed)).y >= 0).double() for seed in range(2000)) / 2000
     assert ((often - 0.2).abs() < 5 * (0.16 / 2000) ** 0.5).all()
@@ -197,13 +197,13 @@ def test_only_the_labelled_player_plays_on_rows_with_labels():
     data = rows()
     loop = loop_of(semi(), data)
     seen = watched(loop)
-    shown = data.keep_labels(20, Noise(0, "labels"))
+    kept = data.keep_labels(20, Noise(0, "labels"))
     for _ in range(40):
         loop.advance()
     plain = loop_of(
         AutoEncoder(NormalPrior(7), mlp(7, 1, [8]), DeterministicEncoder(mlp(1, 7, [8]))), data, None
     )
-    known = set((shown.y >= 0).nonzero().flatten().tolist())
+    known = set((kept.y >= 0).nonzero().flatten().tolist())
     for step in range(40):
         x, y = seen["labels"][step]
         assert set(x.tolist()) <= known
@@ -212,13 +212,13 @@ def test_only_the_labelled_player_plays_on_rows_with_labels():
         for name in ("model", "critic", "encoder"):
             x, y = seen[name][step]
             assert torch.equal(x, everyone)
-            assert torch.equal(y, shown.y[x])
+            assert torch.equal(y, kept.y[x])
     assert set(torch.cat([x for x, _ in seen["labels"]]).tolist()) == known  # an epoch of 20 leaves out 4
     assert len(seen["labels"][0][0]) == 16
 
 
 def test_fewer_labels_than_a_batch():
-    """A deck of few labelled rows deals all of them."""
+    """Batches from few labelled rows contain all of them."""
     loop = loop_of(semi(), rows(), labels=5)
     assert sorted(loop.rows(3, labelled=True).y.tolist()) == [0, 1, 2, 3, 4]
     assert len(loop.rows(3).x) == 16
@@ -228,9 +228,9 @@ def test_labels_are_hidden_from_training_by_the_seed():
     """Without a number all labels are seen; with one, which rows are is the seed's to say."""
     data = rows()
     assert torch.equal(loop_of(semi(), data, None).data.y, data.y)
-    shown = [loop_of(semi(), data, 20, seed=seed).data.y for seed in (0, 0, 1)]
-    assert torch.equal(shown[0], shown[1])
-    assert not torch.equal(shown[0], shown[2])
+    kept = [loop_of(semi(), data, 20, seed=seed).data.y for seed in (0, 0, 1)]
+    assert torch.equal(kept[0], kept[1])
+    assert not torch.equal(kept[0], kept[2])
     with pytest.raises(DataError, match=r"the number of training labels, .*, got 301"):
         loop_of(semi(), data, 301)
 

@@ -56,7 +56,7 @@ def test_a_shell_has_the_moments_and_not_the_radius():
     fit = latent_fit(shell, prior)
     assert fit.mean < 0.1
     assert fit.covariance < 0.12
-    # Half of the chi law lies on either side of its median: the distance of a point mass is about 1/2.
+    # Half of a chi distribution is on either side of its median: the distance of a point mass is about 1/2.
     assert fit.radius_distance == pytest.approx(0.5, abs=0.08)
 
 
@@ -80,7 +80,7 @@ def test_holes():
 
 
 def test_dead_dimensions():
-    """A dimension whose centres do not vary is dead, however much its draws do."""
+    """A dimension whose centres do not vary is inactive, however much its draws do."""
     prior = NormalPrior(4)
     center = codes_of(prior)
     center[:, 2] *= 0.05
@@ -98,18 +98,18 @@ def test_dead_dimensions():
 def test_least_gaussian_plane_finds_what_was_planted():
     """Variance 4 in one plane of eight dimensions: the plane is found, with (4 - 1)² twice."""
     d = 8
-    turn = torch.linalg.qr(NOISE("turn").normal(d, d)).Q
+    rotation = torch.linalg.qr(NOISE("turn").normal(d, d)).Q
     codes = codes_of(NormalPrior(d), 20_000)
     codes[:, :2] *= 2
-    axes, score = least_gaussian_plane(codes @ turn.T, codes_of(NormalPrior(d), 20_000, "prior"), NOISE)
-    planted = turn[:, :2].double()
+    axes, score = least_gaussian_plane(codes @ rotation.T, codes_of(NormalPrior(d), 20_000, "prior"), NOISE)
+    planted = rotation[:, :2].double()
     assert torch.linalg.svdvals(axes.T @ planted).min() > 0.99
     assert score == pytest.approx(2 * 9, rel=0.06)
     torch.testing.assert_close(axes.T @ axes, torch.eye(2).double(), atol=1e-6, rtol=0)
 
 
 def test_least_gaussian_plane_sees_a_mean():
-    """A shift m along one axis scores |m|², beside a covariance that agrees."""
+    """A shift m along one axis scores |m|², with a covariance that agrees."""
     codes = codes_of(NormalPrior(6), 20_000)
     codes[:, 4] += 1.5
     axes, score = least_gaussian_plane(codes, codes_of(NormalPrior(6), 20_000, "prior"), NOISE)

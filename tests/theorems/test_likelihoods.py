@@ -65,7 +65,7 @@ def test_learnt_deviation_has_a_floor():
     "bad", [{"std": 0.0}, {"std": -1.0}, {"least": 0.0}, {"std": 0.01, "learnt": True}, {"std": float("nan")}]
 )
 def test_impossible_deviations(bad):
-    """A deviation of 0, below 0, or not above its floor is refused."""
+    """A deviation of 0, below 0, or not above its minimum is refused."""
     with pytest.raises(ConfigError):
         GaussianLikelihood(**bad)
 

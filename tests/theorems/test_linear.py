@@ -1,4 +1,4 @@
-"""T13, T14, T15: linear models, whose optimum is known: the WAE meets W2, the VAE shrinks."""
+"""T13, T14, T15: linear models, whose optimum is known: the WAE attains W2, the VAE shrinks."""
 
 import math
 
@@ -87,7 +87,7 @@ class TestWasserstein:
         assert cost(wae(A, E), x).item() == pytest.approx(bures(S, A @ A.T), abs=1e-9)
 
     def test_no_matched_encoder_is_cheaper(self):
-        """T14 (ii): every other matched encoder is a rotation of the best, and no cheaper."""
+        """T14 (ii): every other encoder that matches the prior is a rotation of the best, and no cheaper."""
         S, A = covariance(3), torch.randn(3, 3)
         x, E = whitened(300, 3) @ root(S), best_encoder(S, A)
         for _ in range(50):
@@ -102,7 +102,7 @@ class TestWasserstein:
         assert cost(wae(torch.tensor([[a]]), E), x).item() == pytest.approx((s - abs(a)) ** 2, abs=1e-12)
 
     def test_penalised_objective_meets_the_bures_number(self):
-        """T14: as λ grows, the minimal cost climbs from 0, the plain auto-encoder's, to W2²."""
+        """T14: as λ grows, the minimal cost rises from 0, the plain auto-encoder's, to W2²."""
         S, A = torch.tensor([[2.0, 0.6], [0.6, 0.5]]), torch.tensor([[0.7, 0.2], [-0.3, 1.4]])
         exact = bures(S, A @ A.T)
         x = whitened(50, 2) @ root(S)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 class Linear:
     """x = Wz + b + sε with z ~ N(0, σ²I) and orthogonal columns W: Gaussian p(x), diagonal Gaussian p(z | x).
 
-    The encoder's law is the posterior, moved by ``shift`` of its deviations and ``wider`` in variance.
+    The encoder is the posterior, moved by ``shift`` of its deviations and ``wider`` in variance.
     """
 
     def __init__(self, lengths=(0.5, 1.0, 2.0), features=5, std=0.7, sigma=1.5, shift=0.0, wider=1.0):
@@ -120,7 +120,7 @@ def test_one_sample_is_the_evidence_lower_bound():
 
 
 def test_bound_rises_to_the_likelihood():
-    """With a wrong posterior the mean bound rises with K, never above log p(x), and meets it."""
+    """With a wrong posterior the mean bound rises with K, never above log p(x), and attains it."""
     linear = Linear(shift=0.5, wider=1.5)
     x = linear.distribution.sample((1,))
     exact = linear.distribution.log_prob(x).item()
@@ -369,7 +369,7 @@ def test_observation_model_sees_what_the_outputs_stand_for():
 
 
 def test_bidirectional_encloses_the_entropy():
-    """On data of the model's own law log p(x) is minus its entropy on average, between both bounds."""
+    """On data sampled from the model log p(x) is minus its entropy on average, between both bounds."""
     linear = Linear(features=4)
     n = 300
     both = bidirectional(linear.model, n, Noise(0), temperatures=100, leapfrog=4, chains=5)
@@ -534,7 +534,7 @@ def test_what_cannot_be_run(run, change, error, message):
 
 
 class Skewed(nn.Module):
-    """A head that adds the noise of an implicit encoder to its trunk; ``bend`` makes the law skew."""
+    """A head that adds the noise of an implicit encoder to its trunk; ``bend`` skews the distribution."""
 
     def __init__(self, deviation, bend=0.0):
         super().__init__()
@@ -546,7 +546,7 @@ class Skewed(nn.Module):
 
 
 def implicit(linear, bend=0.0):
-    """The model of ``linear`` with an encoder that has no density; unless bent, it has the same law."""
+    """The model of ``linear`` with an encoder that has no density; unless bent, it is the same encoder."""
     own = linear.model
     weight, bias = own.encoder.net.weight, own.encoder.net.bias
     latent_dim = own.prior.latent_dim
@@ -558,7 +558,7 @@ def implicit(linear, bend=0.0):
 
 @pytest.mark.parametrize("samples", [1, 50])
 def test_a_distribution_without_density_gives_way_to_its_moments(samples):
-    """An implicit law that is Gaussian has the bound of the Gaussian encoder, but for its estimated moments.
+    """An implicit encoder that is Gaussian has the Gaussian one's bound, but for its estimated moments.
 
     Those of 64 draws cost (1/2)(1/64 + 1/63) nats a dimension in KL at most, and nothing in log p(x).
     """
@@ -572,7 +572,7 @@ def test_a_distribution_without_density_gives_way_to_its_moments(samples):
 
 
 def test_a_skewed_distribution_still_bounds_the_likelihood():
-    """Of a law that is not Gaussian the weights are those of its moments: a bound that K draws tighten."""
+    """If it is not Gaussian, the weights are those of its moments: a bound that K draws tighten."""
     linear = Linear()
     x = linear.distribution.sample((400,))
     exact = linear.distribution.log_prob(x)

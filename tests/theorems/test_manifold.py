@@ -120,12 +120,12 @@ def test_made_outlier():
     assert (found.recall, found.coverage, found.precision) == (1, 0, 0)
 
 
-# --------------------------------------------------------------------- expectations, equal laws
+# --------------------------------------------------------------------- expectations, equal distributions
 
 
 @pytest.mark.parametrize(("n", "m", "k"), [(30, 30, 1), (20, 40, 3), (50, 25, 5)])
 def test_expected_density_and_coverage(n, m, k):
-    """Equal laws: E density = 1, E coverage = 1 - C(M-1, k) / C(M+N-1, k), whatever the law."""
+    """For equal distributions E density = 1, E coverage = 1 - C(M-1, k) / C(M+N-1, k), whatever they are."""
     found = [prdc(torch.randn(n, 2).exp(), torch.randn(m, 2).exp(), k) for _ in range(300)]
     for name, expected in (
         ("density", 1.0),
@@ -177,13 +177,13 @@ def test_similarities_change_nothing(dtype):
 
 @pytest.mark.parametrize("cells", [1, 200, 1000, 10**6])
 def test_blocks_change_nothing(cells, monkeypatch):
-    """Blocks of one row, of some with a rest, or one block give the readable form; progress meets its end."""
-    q, p, told = torch.randn(33, 3) + 0.5, torch.randn(47, 3), []
+    """Blocks of one row, of some with a rest, or one block give the readable form; progress is complete."""
+    q, p, reported = torch.randn(33, 3) + 0.5, torch.randn(47, 3), []
     monkeypatch.setattr(manifold, "CELLS", cells)
-    found = prdc(q, p, 3, progress=lambda *done: told.append(done))
+    found = prdc(q, p, 3, progress=lambda *done: reported.append(done))
     assert figures(found) == pytest.approx(readable(q, p, 3), abs=1e-12)
-    assert told[-1] == (33 + 2 * 47, 33 + 2 * 47)
-    assert told == sorted(told)
+    assert reported[-1] == (33 + 2 * 47, 33 + 2 * 47)
+    assert reported == sorted(reported)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_prd_of_dropped_and_invented_modes(kept):
 
 
 def test_prd_at_home_and_away():
-    """Identical samples score 1, 1; far ones 0, 0; equal laws nearly 1; the same seed the same figures."""
+    """Identical samples score 1, 1; far ones 0, 0; equal distributions nearly 1; seeds repeat."""
     x = torch.randn(300, 3)
     for other, expected in ((x, 1.0), (x + 1000, 0.0)):
         found = prd(other, x, runs=3)
@@ -309,7 +309,7 @@ def test_prd_sees_frequencies():
     ],
 )
 def test_refusals(made, given, k, words):
-    """What cannot be judged is refused by name."""
+    """What cannot be evaluated is refused by name."""
     with pytest.raises((DataError, ConfigError), match=words):
         prdc(made, given, k)
 

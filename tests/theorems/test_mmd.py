@@ -6,7 +6,7 @@ import checks
 import pytest
 import torch
 from closed_forms import (
-    LAWS,
+    DISTRIBUTIONS,
     SEVEN,
     centred_square,
     gaussian_kernel,
@@ -38,7 +38,7 @@ def repeated(mmd, make, times):
     ("d", "h", "distance2", "variance"), [(1, 1.0, 0, 2.0), (3, 2.0, 4.0, 1.5), (8, 3.0, 1.0, 2.0)]
 )
 def test_expected_gaussian_kernel(d, h, distance2, variance):
-    """T18: E k = (h²/(h²+v))^{d/2} exp(-|m|²/2(h²+v)) for the library's kernel and the law of r²."""
+    """T18: E k = (h²/(h²+v))^{d/2} exp(-|m|²/2(h²+v)) for the library's kernel and the distribution of r²."""
     found = checks.expected_kernel(GaussianKernel([h]), d, distance2, variance)
     assert found == pytest.approx(gaussian_kernel(d, h, distance2, variance), abs=1e-8)
 
@@ -90,27 +90,27 @@ def test_expected_imq_kernel(d, distance2, variance):
 
 
 @pytest.mark.parametrize("d", [2, 8, 64])
-@pytest.mark.parametrize("distribution", LAWS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_table_of_mmd(distribution, d):
     """T20: the table of seven-scale MMD² to N(0, I_d), from the integral of T19."""
-    variance, squared, printed = LAWS[distribution]
+    variance, squared, printed = DISTRIBUTIONS[distribution]
     value = mmd_squared(lambda away2, v: seven_imq(d, away2, v), variance, squared * d)
     assert value == pytest.approx(printed[d], abs=1.5e-6)
 
 
 @pytest.mark.parametrize("d", [2, 8, 64])
-@pytest.mark.parametrize("distribution", LAWS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_table_of_mmd_by_the_library_s_kernel(distribution, d):
-    """T20: the same table from the library's kernel, told the prior's spread, and the law of r²."""
+    """T20: the same table from the library's kernel of E|z - z'|² and the density of r²."""
     assert NormalPrior(d).expected_sq_distance == 2 * d
     checks.seven_scales(IMQ, d, distribution)
 
 
 @pytest.mark.parametrize("d", [2, 8, 64])
-@pytest.mark.parametrize("distribution", LAWS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_table_of_mmd_by_samples(distribution, d):
-    """T20: the library's U-statistic on samples meets the table within 4 standard errors."""
-    variance, squared, printed = LAWS[distribution]
+    """T20: the library's U-statistic on samples agrees with the table within 4 standard errors."""
+    variance, squared, printed = DISTRIBUTIONS[distribution]
     mmd = MMD(IMQ(NormalPrior(d).expected_sq_distance))
     mean, error = repeated(
         mmd, lambda: (squared**0.5 + variance**0.5 * torch.randn(400, d), torch.randn(400, d)), times=12
@@ -124,7 +124,7 @@ def test_table_of_mmd_by_samples(distribution, d):
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_u_statistic_is_unbiased(fast):
-    """T21: over all 27 x 27 samples of size 3 from two three-point laws, the mean of U is MMD²."""
+    """T21: over all 27 x 27 samples of size 3 from two three-point distributions, the mean of U is MMD²."""
     checks.unbiased(lambda kernel: MMD(kernel, fast=fast))
 
 

@@ -1,4 +1,4 @@
-"""14.10: captured modes, high quality and KL against known answers and the law of chance."""
+"""14.10: captured modes, high quality and KL against known answers and the expectations of fair draws."""
 
 import math
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 
 def expected_kl(K, n):
-    """E KL(counts / n || uniform) of n fair draws of K modes, exactly: K terms of one binomial law."""
+    """E KL(counts / n || uniform) of n fair draws of K modes, exactly: K binomial terms."""
     k = np.arange(1, n + 1)
     return math.log(K) + K * float((binom.pmf(k, n, 1 / K) * (k / n) * np.log(k / n)).sum())
 
@@ -79,7 +79,7 @@ def test_perfect_sampler(centres, sigma):
     K = len(centres)
     assert (found.captured, found.held) == (K, K)
     assert found.high_quality == sum(found.counts) / rows
-    # 2 n KL follows the chi-square law with K - 1 degrees of freedom.
+    # 2 n KL follows the chi-square distribution with K - 1 degrees of freedom.
     assert abs(2 * rows * found.kl - (K - 1)) < 4 * (2 * (K - 1)) ** 0.5
 
 
@@ -185,7 +185,7 @@ def test_perfect_sampler_of_stacked_digits():
 
 @pytest.mark.parametrize(("K", "n"), [(8, 40), (25, 100)])
 def test_expected_kl_of_few_draws(K, n):
-    """With few draws (K - 1)/2n is rough; the mean is the exact expectation over the binomial law."""
+    """With few draws (K - 1)/2n is rough; the mean is the exact binomial expectation."""
     values = torch.tensor([label_modes(torch.randint(K, (n,)), K).kl for _ in range(500)])
     assert abs(values.mean().item() - expected_kl(K, n)) < 4 * values.std().item() / 500**0.5
 

@@ -63,7 +63,7 @@ def test_the_global_generators_are_left_alone():
     ],
 )
 def test_streams_are_independent(one, other):
-    """Seeds, streams, steps and turns differ in every number and are uncorrelated."""
+    """Seeds, streams, steps and updates differ in every number and are uncorrelated."""
     a, b = one.normal(20_000, 1).flatten(), other.normal(20_000, 1).flatten()
     assert not (a == b).any()
     assert abs((a * b).mean()) < 4 / 20_000**0.5

@@ -100,13 +100,13 @@ def test_single_precision_far_from_the_origin():
 
 @pytest.mark.parametrize("width", [0.2, 0.35, 0.6])
 def test_search_finds_the_true_width(width):
-    """Rows that are samples plus N(0, σ²I) have the Parzen law of σ, which no other width explains better."""
+    """Rows that are samples plus N(0, σ²I) have the Parzen density of σ, and no other width fits better."""
     atoms = 3 * torch.randn(20, 6)
     given = atoms[torch.randint(20, (1000,))] + width * torch.randn(1000, 6)
     score = parzen(atoms, given[:500], given[500:], [0.1, 0.15, 0.2, 0.26, 0.35, 0.46, 0.6, 0.8])
     assert score.width == width
     assert not score.at_edge
-    # And where atoms are far apart, the entropy of that law is known: log 20 + (D/2) log 2πeσ².
+    # And where atoms are far apart, the entropy of that density is known: log 20 + (D/2) log 2πeσ².
     entropy = math.log(20) + 3 * math.log(2 * math.pi * math.e * width**2)
     if width == 0.2:
         assert abs(score.mean + entropy) < 4 * score.error
@@ -147,9 +147,9 @@ def mixture(n, centres, width):
 
 
 def test_centroids_beat_the_data():
-    """Of a mixture of 40 Gaussians in 30 dimensions, 40 centroids score above draws of the very same law.
+    """Of a mixture of 40 Gaussians in 30 dimensions, 40 centroids score above draws of the same mixture.
 
-    Centroids near the centres have at least the entropy as score (the best any law has is minus
+    Centroids near the centres have at least the entropy as score (the best any density has is minus
     the entropy); a perfect sampler's rows lie √2 times as far from test rows as the centres do, and some
     centres it misses.
     """

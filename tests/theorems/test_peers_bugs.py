@@ -138,17 +138,17 @@ class Clamped(MMD):
 
 
 def test_discrepancy_of_the_wrong_sign():
-    """The law of discrepancies sees a match that pushes codes away."""
-    for check in (checks.far_is_worse, checks.pulls_home):
+    """The tests of discrepancies see one that pushes codes away."""
+    for check in (checks.far_is_worse, checks.moves_towards_the_prior):
         check(MMD(IMQ(4.0)))
         with caught():
             check(Flipped(IMQ(4.0)))
     with caught():
-        checks.pulls_home(Clamped(IMQ(4.0)))
+        checks.moves_towards_the_prior(Clamped(IMQ(4.0)))
 
 
 def test_roles_of_the_adversarial_discrepancy():
-    """The law sees a model that descends the critic's own loss, and made and given exchanged."""
+    """The test sees a model that descends the critic's own loss, and made and given exchanged."""
 
     class Ally(JensenShannon):
         def forward(self, q, p):
@@ -158,9 +158,9 @@ def test_roles_of_the_adversarial_discrepancy():
     critic = nn.Linear(2, 1)
     critic.weight.data, critic.bias.data = torch.tensor([[-2.0, -2.0]]), torch.tensor([4.0])
     for non_saturating in (True, False):
-        checks.pulls_home(JensenShannon(critic, non_saturating))
+        checks.moves_towards_the_prior(JensenShannon(critic, non_saturating))
     with caught():
-        checks.pulls_home(Ally(critic))
+        checks.moves_towards_the_prior(Ally(critic))
 
 
 # -------------------------------------------------------------------------------------- costs
@@ -181,7 +181,7 @@ class SummedOverTheBatch(SquaredError):
 
 
 def test_mean_over_pixels():
-    """The scaling law of costs sees a mean over features."""
+    """The test of the scale of costs sees a mean over features."""
     checks.sums_over_features(SquaredError())
     with caught():
         checks.sums_over_features(MeanOverPixels())
@@ -337,7 +337,7 @@ def test_kl_of_other_factors():
 
 
 def test_two_draws_of_the_code():
-    """Appendix B sees two encoder passes, one to decode and another to match."""
+    """Appendix B sees two encoder passes, one to decode and another to compare."""
 
     class TwoPasses(Square):
         @property
@@ -359,7 +359,7 @@ def test_two_draws_of_the_code():
 
 
 def test_detached_codes():
-    """The law of models sees a match whose codes were detached: the encoder never hears of it."""
+    """The tests of models see a discrepancy whose codes were detached: the encoder has no gradient of it."""
 
     class Detached(WAE):
         def pair(self, s):
@@ -375,20 +375,20 @@ def test_detached_codes():
         checks.the_discrepancy_moves_the_encoder(make(Detached))
 
 
-def game(kind=WAE):
+def wae_gan(kind=WAE):
     decoder, encoder = checks.networks(norm="batch")
     critic = JensenShannon(nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1)))
     return kind(NormalPrior(2), decoder, encoder, critic, weight=3.0)
 
 
 def test_critic_on_codes_that_are_trainable(monkeypatch):
-    """T35 sees a critic's turn in which the encoder is awake: its gradients and BatchNorm statistics move."""
+    """T35 sees a critic's update that also trains the encoder: its gradients and running statistics move."""
     x = torch.randn(64, 6)
-    checks.own_turn(checks.looping(game(), x))
-    loop = checks.looping(game(), x)
-    monkeypatch.setattr(loop, "awake", lambda player_state: nullcontext())
+    checks.own_update(checks.looping(wae_gan(), x))
+    loop = checks.looping(wae_gan(), x)
+    monkeypatch.setattr(loop, "updating", lambda player_state: nullcontext())
     with caught():
-        checks.own_turn(loop)
+        checks.own_update(loop)
 
 
 def test_critic_that_moves_the_encoder():
@@ -405,11 +405,11 @@ def test_critic_that_moves_the_encoder():
         owned = [id(p) for player in model.players() for p in player.parameters]
         assert len(owned) == len(set(owned))
 
-    shared_out(game())
+    shared_out(wae_gan())
     with caught():
-        shared_out(game(Greedy))
+        shared_out(wae_gan(Greedy))
     with caught():
-        checks.own_turn(checks.looping(game(Greedy), torch.randn(64, 6)))
+        checks.own_update(checks.looping(wae_gan(Greedy), torch.randn(64, 6)))
 
 
 def test_critic_that_never_trains():
@@ -423,9 +423,9 @@ def test_critic_that_never_trains():
         owned = {id(p) for player in model.players() for p in player.parameters}
         assert owned == {id(p) for p in model.parameters()}
 
-    all_are_owned(game())
+    all_are_owned(wae_gan())
     with caught():
-        all_are_owned(game(Alone))
+        all_are_owned(wae_gan(Alone))
 
 
 def test_state_that_forgets(monkeypatch):
@@ -433,7 +433,7 @@ def test_state_that_forgets(monkeypatch):
     x = torch.randn(64, 6)
 
     def resumes(forget):
-        first = checks.looping(game(), x)
+        first = checks.looping(wae_gan(), x)
         for _ in range(3):
             first.advance()
         tensors, numbers = first.state()
@@ -461,7 +461,7 @@ def test_state_that_forgets(monkeypatch):
 
 
 def test_weights_that_forget_their_scale():
-    """The law of models sees a weight that multiplies nothing (bolts' kl_coeff), or too little (pythae's)."""
+    """The tests see a weight that multiplies nothing (bolts' kl_coeff), or too little (pythae's)."""
 
     class Ignored(WAE):
         def formula(self, s):

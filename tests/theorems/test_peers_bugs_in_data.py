@@ -112,7 +112,7 @@ def test_a_penalty_without_a_gradient():
         moves_the_critic(Detached())
 
 
-# ------------------------------------------------------------------------------------ signs
+# ------------------------------------------------------------------------------------ sign of the loss
 
 
 class Flipped(Wasserstein):
@@ -346,11 +346,11 @@ def test_information_without_a_gradient_or_of_the_wrong_sign(mutant):
         tells_its_code(mutant)
 
 
-# ------------------------------------------------------------------------------------ turns
+# ------------------------------------------------------------------------------------ updates
 
 
 class NotDetached(GAN):
-    """The critic's turn moves the generator too."""
+    """The critic's update moves the generator too."""
 
     def players(self):
         first, critic = super().players()

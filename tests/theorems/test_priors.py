@@ -63,7 +63,7 @@ def drawn(prior, n=MANY, y=None, seed=0):
 
 @everyone
 def test_spread(make):
-    """The spread is E|z - z'|² of two draws, whatever the shares and shapes of the parts."""
+    """``expected_sq_distance`` is E|z - z'|² of two draws, whatever the weights of the components."""
     prior = make()
     near((drawn(prior, seed=1) - drawn(prior, seed=2)).square().sum(1), prior.expected_sq_distance)
 
@@ -192,7 +192,7 @@ def test_one_hot_draws():
 
 
 def test_codes_of_classes_lie_on_the_simplex():
-    """Encoders of classes end with a softmax: rows are probabilities, and the belief is they."""
+    """Encoders of classes end with a softmax: rows are the class probabilities."""
     prior = OneHotPrior(5)
     logits = 5 * torch.randn(40, 5)
     codes = prior.to_support(logits)
@@ -203,7 +203,7 @@ def test_codes_of_classes_lie_on_the_simplex():
 
 
 def test_blocks_of_a_product():
-    """Each block is drawn from its own law, mapped by its own map, and independent of the others."""
+    """Each block is drawn from its own distribution, mapped by its own map, and independent of the others."""
     prior = product()
     z = drawn(prior)
     y, style = prior.split(z).values()
@@ -243,7 +243,7 @@ def test_classes_of_a_product_are_those_of_one_block():
 
 
 def test_class_probabilities_are_those_of_the_block_of_classes():
-    """The probabilities of classes are read off their block; laws without any hold none."""
+    """The probabilities of classes are read off their block; distributions without classes hold none."""
     codes = torch.rand(6, 7)
     assert torch.equal(product().class_probabilities(codes), codes[:, :4])
     assert ProductPrior({"a": NormalPrior(3), "b": NormalPrior(4)}).class_probabilities(codes) is None
@@ -259,7 +259,7 @@ def test_one_hot_of_too_few(classes):
 
 
 def test_a_roll_by_name_is_a_roll():
-    """The noise around the swiss roll that recipes take is far below the distance of its turns."""
+    """The noise around the swiss roll that recipes take is far below the distance of its windings."""
     from pushforward.distributions.named import PRIORS
 
     roll = PRIORS["swiss-roll"](2, 1.0)

@@ -1,4 +1,4 @@
-"""Lines, their likelihood, and the figures they are judged by."""
+"""Lines, their likelihood, and the metrics of generated lines."""
 
 import itertools
 import math
@@ -44,7 +44,7 @@ def lines(rows=12, max_length=9):
 DECODERS = {
     "gru": lambda: GRUDecoder(4, VOCAB_SIZE, max_length=9, width=16, embedding_dim=8),
     "transformer": lambda: TransformerDecoder(4, VOCAB_SIZE, max_length=9, width=16),
-    "writers": lambda: DecoderPerClass(
+    "per class": lambda: DecoderPerClass(
         [GRUDecoder(2, VOCAB_SIZE, max_length=9, width=16, embedding_dim=8) for _ in "ab"]
     ),
 }
@@ -108,7 +108,7 @@ def test_padding_gets_no_gradient(encoder, decoder):
 
 
 def test_rows_do_not_see_each_other(encoder, decoder):
-    """The loss does not depend on the order of a batch, nor a row on the rows beside it."""
+    """The loss does not depend on the order of a batch, nor a row on the other rows."""
     x, order = lines(), torch.randperm(12)
     z = encoder(x)
     assert torch.allclose(encoder(x[order]), z[order], rtol=1e-10)
@@ -133,7 +133,7 @@ def test_greedy_equals_batched_greedy_and_is_the_best_step(decoder):
 
 @pytest.mark.parametrize("guidance_scale", [0.0, 0.5, 1.0])
 def test_a_law_that_leans_is_the_normalised_product_of_powers(decoder, guidance_scale):
-    """p_s(x_t) ∝ p(x_t)^s p̃(x_t)^(1-s) at every step; with s = 1 and 0 the two laws themselves."""
+    """p_s(x_t) ∝ p(x_t)^s p̃(x_t)^(1-s) at every step; with s = 1 and 0 the two distributions themselves."""
     x, z, other = lines(), codes(12), codes(12)
     distribution, away = decoder(z), decoder(other)
     guided = Guided(distribution, away, guidance_scale)
@@ -176,14 +176,14 @@ def test_a_law_that_would_not_know_what_to_say_leans_all_the_same():
 
 
 def test_each_label_has_its_decoder_and_all_have_the_same_vocabulary():
-    both = DECODERS["writers"]().double().eval()
+    both = DECODERS["per class"]().double().eval()
     z, x = torch.randn(12, 2, dtype=torch.float64), lines()
     y = torch.arange(12) % 3 - 1  # -1 is unknown
-    told = Conditional(both, 2)(z, y)
-    for label, writer in enumerate(both.decoders):
+    conditional = Conditional(both, 2)(z, y)
+    for label, decoder in enumerate(both.decoders):
         rows = y.clamp(min=0) == label
-        assert torch.allclose(told.log_prob(x)[rows], writer(z[rows]).log_prob(x[rows]), rtol=1e-10)
-        assert told.greedy()[rows].equal(writer(z[rows]).greedy())
+        assert torch.allclose(conditional.log_prob(x)[rows], decoder(z[rows]).log_prob(x[rows]), rtol=1e-10)
+        assert conditional.greedy()[rows].equal(decoder(z[rows]).greedy())
     assert both.decoders[0].embedding is both.decoders[1].embedding is both.embedding
 
 

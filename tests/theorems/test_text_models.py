@@ -1,4 +1,4 @@
-"""ARAE's game on the sphere, styles that leave the code, and prices that rise or begin late."""
+"""ARAE's critic on the sphere, styles that leave the code, and weights that rise or begin late."""
 
 import math
 
@@ -99,7 +99,7 @@ def test_slopes_on_a_plane():
     """With T(z) = z₁ the codes move to more of T's opposite, the prior to where codes are.
 
     The critic climbs E T(Ex) - E T(g): what it calls high is given. The encoder lowers T at codes, the prior
-    raises it at its draws, so that the two meet.
+    raises it at its draws, so that the two approach each other.
     """
     critic = nn.Linear(2, 1, bias=False)
     with torch.no_grad():
@@ -199,8 +199,8 @@ def test_a_paired_row_costs_its_own_reconstruction_and_a_fraction_weighs_its_fra
     paired = torch.randn(40, 3).abs()
     paired[10:] = -1
     s = Square(model, ROWS, Noise(0), LABELS, paired)
-    told = model.generate(s.Ex[:10], 1 - LABELS[:10])
-    wanted = (told - paired[:10]).square().sum() / 40
+    decoded = model.generate(s.Ex[:10], 1 - LABELS[:10])
+    wanted = (decoded - paired[:10]).square().sum() / 40
     assert torch.allclose(model.formula(s)["pairs"], wanted)
     none = Square(model, ROWS, Noise(0), LABELS, torch.full_like(paired, -1))
     assert model.formula(none)["pairs"] == 0
@@ -219,7 +219,7 @@ def test_the_other_terms_are_those_of_a_wae():
 def test_the_style_leaves_the_code():
     """Rows (s, a + s, b) with a label s of ±1: what the label does not say is a and b.
 
-    A code that keeps a + s shows the label to a fresh linear probe. With the game it keeps a, the probe is
+    A code that keeps a + s shows the label to a fresh linear probe. With the critic it keeps a, the probe is
     near chance, and the rows still come back.
     """
     from sklearn.linear_model import LogisticRegression
@@ -321,10 +321,10 @@ def test_replaced_tokens_enter_the_cost_and_not_the_discrepancy(phrases, recipe)
     x, y = phrases.train.batch(slice(0, 32))
     found, usual = (m.train().formula(Square(m, x, Noise(0), y)) for m in (model, plain))
     assert all(found[name].equal(usual[name]) for name in usual if name != "reconstruction")
-    shown = Square(plain, model.augment(x, Noise(0)("rehearse")), Noise(0), y)
-    assert not shown.x.equal(x)
+    augmented = Square(plain, model.augment(x, Noise(0)("rehearse")), Noise(0), y)
+    assert not augmented.x.equal(x)
     assert found["reconstruction"].item() == pytest.approx(
-        plain.formula(shown)["reconstruction"].item(), rel=1e-5
+        plain.formula(augmented)["reconstruction"].item(), rel=1e-5
     )
     assert found["reconstruction"].item() != pytest.approx(usual["reconstruction"].item(), rel=1e-5)
     eval_mode = (m.eval().formula(Square(m, x, Noise(0), y)) for m in (model, plain))
@@ -338,11 +338,11 @@ def test_only_text_has_words_to_swap():
         RECIPES["wae-mmd"](open_dataset("digits").spec, token_replacement=0.3)
 
 
-# ------------------------------------------------------------------------------------- two writers
+# ------------------------------------------------------------------------------------- two decoders
 
 
 def test_each_style_may_have_its_own_decoder(phrases):
-    """Lines of one label teach nothing to the writer of the other, and everybody shares the words."""
+    """Lines of one label do not train the decoder of the other, and both share the embedding."""
     model = RECIPES["transfer-ae"](
         phrases.spec, latent_dim=6, shared_decoder=False, paired_fraction=0.0
     ).model

@@ -78,10 +78,10 @@ def test_one_batch_is_overfitted(system):
     assert squared_error(model.eval(), x) < 1
 
 
-# --------------------------------------------------------------------------------- T35: turns
+# --------------------------------------------------------------------------------- T35: updates of players
 
 
-def game(norm="batch", non_saturating=True, n_critic=1):
+def wae_gan(norm="batch", non_saturating=True, n_critic=1):
     """A WAE-GAN whose decoder, encoder and critic all have BatchNorm."""
     decoder, encoder = checks.networks(norm)
     critic = JensenShannon(mlp(2, 1, [8], norm=norm), non_saturating, n_critic)
@@ -91,13 +91,13 @@ def game(norm="batch", non_saturating=True, n_critic=1):
 @pytest.mark.parametrize("non_saturating", [True, False])
 def test_own_update(non_saturating):
     """T35: sleepers keep every bit, have no gradient, and their BatchNorms keep their statistics."""
-    checks.own_turn(checks.looping(game(non_saturating=non_saturating), torch.randn(64, 6)))
+    checks.own_update(checks.looping(wae_gan(non_saturating=non_saturating), torch.randn(64, 6)))
 
 
 def test_the_critic_s_step_does_not_move_the_model():
     """T35: with the model's learning rate at 0 its weights stay bit-identical, and the other way round."""
     for frozen_batch_stats, prefix in (("model", ("decoder", "encoder")), ("critic", ("discrepancy",))):
-        loop = checks.looping(game(norm=None), torch.randn(64, 6))
+        loop = checks.looping(wae_gan(norm=None), torch.randn(64, 6))
         for player_state in loop.player_states:
             if player_state.player.name == frozen_batch_stats:
                 player_state.optimizer.param_groups[0]["initial_lr"] = 0.0
@@ -110,8 +110,8 @@ def test_the_critic_s_step_does_not_move_the_model():
 
 
 def test_the_critic_answers_the_model_s_step():
-    """T35: the critic's turn sees the same images and the same prior draws as the model's, re-encoded."""
-    loop = checks.looping(game(), torch.randn(64, 6))
+    """T35: the critic's update sees the same images and the same prior draws as the model's, re-encoded."""
+    loop = checks.looping(wae_gan(), torch.randn(64, 6))
     seen = []
     for index, player_state in enumerate(loop.player_states):
         player = copy.copy(player_state.player)
@@ -127,8 +127,8 @@ def test_the_critic_answers_the_model_s_step():
 
 
 def test_updates():
-    """T35: a critic with three turns moves three times, each time on another batch."""
-    loop = checks.looping(game(n_critic=3), torch.randn(96, 6))
+    """T35: a critic with three updates moves three times, each time on another batch."""
+    loop = checks.looping(wae_gan(n_critic=3), torch.randn(96, 6))
     loop.advance()
     steps = {
         player_state.player.name: {int(state["step"]) for state in player_state.optimizer.state.values()}
@@ -141,7 +141,7 @@ def test_updates():
 
 def test_frozen_parameters_stay_frozen():
     """T35: what the user froze is nobody's to move, and is still frozen afterwards."""
-    model = game()
+    model = wae_gan()
     model.decoder.requires_grad_(False)
     before = {name: p.clone() for name, p in model.decoder.named_parameters()}
     loop = checks.looping(model, torch.randn(64, 6))
@@ -166,7 +166,7 @@ class Dropping(nn.Sequential):
 
 
 def everything():
-    """A game with BatchNorm, dropout, noise on the input, an automatic weight and a learnt deviation."""
+    """A WAE-GAN with BatchNorm, dropout, noise on the input, an automatic weight and a learnt deviation."""
     prior = NormalPrior(2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
@@ -267,7 +267,7 @@ def test_nothing_of_the_state_is_idle(lost):
 
 def test_a_number_that_is_not_finite_stops_the_step():
     """A loss that is not finite is named, and no parameter of the player has moved."""
-    model = game()
+    model = wae_gan()
     x = torch.randn(16, 6)
     x[3, 2] = float("nan")
     loop = checks.looping(model, x, batch_size=16)
@@ -280,7 +280,7 @@ def test_a_number_that_is_not_finite_stops_the_step():
 
 def test_a_critic_that_is_not_finite_does_not_move():
     """The player whose term is not finite has not moved when the run stops, nor has its optimizer."""
-    model = game(norm=None)
+    model = wae_gan(norm=None)
     loop = checks.looping(model, torch.randn(64, 6))
     critic = loop.player_states[1]
     critic.player = replace(
@@ -294,8 +294,8 @@ def test_a_critic_that_is_not_finite_does_not_move():
 
 
 def test_batch_norm_without_parameters_keeps_statistics():
-    """In a game, too, a BatchNorm with `affine=False` keeps running statistics in its owner's turn."""
-    model = game()
+    """In a WAE-GAN, too, a BatchNorm with `affine=False` keeps running statistics in its owner's update."""
+    model = wae_gan()
     model.encoder.net.append(nn.BatchNorm1d(2, affine=False))
     loop = checks.looping(model, torch.randn(64, 6))
     loop.advance()
@@ -348,7 +348,7 @@ def test_moment_gap():
 
 
 def test_one_draw_of_the_code():
-    """Appendix B: the same draw of the code feeds decoder and match."""
+    """Appendix B: the same draw of the code feeds decoder and discrepancy."""
 
     def make(decoder, discrepancy):
         return WAE(NormalPrior(2), decoder, GaussianEncoder(nn.Linear(5, 4)), discrepancy)
@@ -359,7 +359,7 @@ def test_one_draw_of_the_code():
 
 def test_the_square():
     """Given, made, back: six names, each drawn once, each what the design says."""
-    model = game(norm=None)
+    model = wae_gan(norm=None)
     x = torch.randn(8, 6)
     s = Square(model, x, Noise(0))
     assert torch.equal(s.z, model.prior(8).rsample(Noise(0)("prior")))
@@ -373,7 +373,7 @@ def test_the_square():
 
 def test_codes_in_evaluation_mode():
     """Codes in evaluation mode are those of evaluation: running statistics, which looking does not change."""
-    model = game()
+    model = wae_gan()
     x = torch.randn(16, 6)
     Square(model, x, Noise(0)).Ex.sum().backward()
     before = checks.tensors(model)
@@ -390,7 +390,7 @@ def test_codes_in_evaluation_mode():
 
 def test_codes_in_evaluation_mode_leave_modes_as_they_were():
     """What the user put into evaluation inside an encoder, a frozen BatchNorm say, stays there."""
-    model = game()
+    model = wae_gan()
     norm = next(module for module in model.encoder.modules() if isinstance(module, nn.BatchNorm1d))
     norm.eval()
     assert Square(model, torch.randn(16, 6), Noise(0)).eval_codes.isfinite().all()
@@ -399,7 +399,7 @@ def test_codes_in_evaluation_mode_leave_modes_as_they_were():
 
 
 def test_a_single_player_is_always_trainable():
-    """With one player nobody sleeps: its turn is the plain gradient step."""
+    """With one player no parameter is frozen: its update is the plain gradient step."""
     model = AutoEncoder(NormalPrior(2), *checks.networks(norm="batch"))
     loop = checks.looping(model, torch.randn(64, 6), lr=0.1)
     paired = copy.deepcopy(model)

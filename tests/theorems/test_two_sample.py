@@ -1,4 +1,4 @@
-"""14.11: the classifier two-sample test: its level, the Bayes accuracy, and nothing learnt by heart."""
+"""14.11: the classifier two-sample test: its level, the Bayes accuracy, and no reward for memorised rows."""
 
 import math
 
@@ -23,7 +23,7 @@ def bayes(shift):
 
 @pytest.mark.parametrize(("n", "m"), [(50, 50), (30, 90)])
 def test_level(n, m):
-    """Equal laws: P(p ≤ α) is at most α, and the steps of the law leave it little below."""
+    """Equal distributions: P(p ≤ α) is at most α, and the steps of the p-value leave it little below."""
     found = [classifier_test(torch.randn(n, 2), torch.randn(m, 2), seed) for seed in range(200)]
     values = torch.tensor([one.p_value for one in found])
     for alpha in (0.05, 0.2, 0.5, 0.8):
@@ -38,7 +38,7 @@ def test_level(n, m):
 
 
 def test_uniform_p_values():
-    """With many rows the steps are fine: p-values of equal laws follow the uniform law."""
+    """With many rows the steps are fine: p-values of equal distributions are uniform."""
     values = [classifier_test(torch.randn(600, 1), torch.randn(600, 1), seed).p_value for seed in range(120)]
     assert kstest(values, "uniform").pvalue > 1e-3
 
@@ -103,13 +103,13 @@ def test_what_a_line_cannot_see():
 
 
 def test_far_samples():
-    """Samples apart are told apart: accuracy and AUC 1, p = 1 / C(T, T/2)."""
+    """Samples far apart are distinguished: accuracy and AUC 1, p = 1 / C(T, T/2)."""
     found = classifier_test(torch.randn(20, 3) + 100, torch.randn(20, 3))
     assert (found.accuracy, found.auc, found.rows) == (1, 1, 20)
     assert found.p_value == pytest.approx(1 / math.comb(20, 10))
 
 
-# ------------------------------------------------------------------------- nothing by heart
+# ------------------------------------------------------------------------- memorised rows
 
 
 def test_a_sample_against_itself():
@@ -123,14 +123,14 @@ def test_a_sample_against_itself():
 
 def test_copies_do_not_leak():
     """40 rows repeated 20 times, one distribution: a network memorises copies, unless they count once."""
-    verdicts = {True: 0, False: 0}
+    rejections = {True: 0, False: 0}
     for seed in range(3):
         q, p = (torch.randn(40, 8).repeat(20, 1) for _ in range(2))
-        for distinct in verdicts:
+        for distinct in rejections:
             found = classifier_test(q, p, seed, hidden=32, distinct=distinct)
             assert found.rows == (40 if distinct else 800)
-            verdicts[distinct] += found.p_value < 1e-6
-    assert verdicts == {True: 0, False: 3}
+            rejections[distinct] += found.p_value < 1e-6
+    assert rejections == {True: 0, False: 3}
 
 
 def test_halves_share_no_row(monkeypatch):
