@@ -8,6 +8,7 @@ from pushforward._version import __version__
 
 app = App(
     name="pushforward",
+    help_format="plaintext",  # other formats drop what they take for tags, such as <name>
     help="Train and evaluate Wasserstein, adversarial and variational auto-encoders, GANs and "
     "moment-matching networks.",
     version=__version__,

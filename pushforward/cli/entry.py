@@ -9,6 +9,7 @@ from cyclopts import CycloptsError
 
 from pushforward.cli.application import app
 from pushforward.cli.commands import train
+from pushforward.cli.messages import message
 from pushforward.errors import PushforwardError
 from pushforward.utils import import_submodules
 
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             train.register_recipes(tokens[1:])
         app(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        fail(" ".join(str(error).split()), 2)
+        fail(message(error), 2)
     except PushforwardError as error:
         fail(str(error), error.exit_code)
     except OSError as error:  # such as a full disk

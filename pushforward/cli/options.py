@@ -9,7 +9,13 @@ from cyclopts import Parameter
 
 RunFolder = Annotated[Path, Parameter(help="The folder of the run.")]
 JsonFlag = Annotated[
-    bool, Parameter(name="--json", help="Print the results as JSON on standard output.", negative=())
+    bool,
+    Parameter(
+        name="--json",
+        help="Print the results as JSON on standard output.",
+        negative=(),
+        show_default=False,
+    ),
 ]
 Features = Annotated[
     str,

@@ -153,7 +153,10 @@ def aae(spec: DataSpec, settings: AdversarialSettings, own: OwnParts) -> Setup:
 class PlanarSettings(AdversarialSettings):
     """Options of ``aae-label-regularised``."""
 
-    prior: Literal["mixture", "swiss-roll"] = option("A prior of ten classes, in the plane.", "mixture")
+    prior: Literal["mixture", "swiss-roll"] = option(
+        "A prior of ten classes in the plane: a mixture of Gaussians, or stretches of a swiss-roll.",
+        "mixture",
+    )
 
 
 @recipe(

@@ -148,8 +148,8 @@ class SNGANSettings(GANSettings):
     """Options of ``sngan``."""
 
     loss: Literal["hinge", "gan", "wasserstein"] = option(
-        "The loss: 'hinge'; 'gan'; or 'wasserstein', which has no margin beyond which the critic's gradient "
-        "vanishes. "
+        "The loss: 'hinge'; 'gan', that of the first GAN; or 'wasserstein', which has no margin beyond which "
+        "the critic's gradient vanishes. "
         "By default 'hinge', but of images with preset 'small' 'wasserstein', with n_critic 3: small critics "
         "reach "
         "the margin at once.",
@@ -196,9 +196,9 @@ class FGANSettings(GANSettings):
     """Options of ``f-gan``."""
 
     divergence: Literal["kl", "reverse-kl", "pearson", "squared-hellinger", "jensen-shannon", "gan"] = option(
-        "Divergence of the data from the model, by default 'jensen-shannon'; 'kl' covers every mode, "
-        "'reverse-kl' "
-        "seeks some.",
+        "Divergence of the data from the model: kl, which covers every mode; reverse-kl, which seeks some; "
+        "pearson, Pearson's χ²; squared-hellinger; jensen-shannon; or gan, that of the first GAN, which is "
+        "jensen-shannon minus log 4.",
         "jensen-shannon",
     )
     spectral_norm: bool = option(

@@ -140,7 +140,7 @@ class Recipe(Generic[S]):
     Attributes:
         name: Its name on the command line.
         family: The heading that it is listed under.
-        summary: The first line of its documentation.
+        summary: The first sentence of its documentation.
         presets: Makes the values of each preset for a data set; what is missing has the default of
             ``settings``.
         settings: The type of its settings.
@@ -167,7 +167,7 @@ class Recipe(Generic[S]):
         self.build = build
         self.options = tuple(self._options([*dict.fromkeys(options)]))
         doc = inspect.cleandoc(build.__doc__ or "")
-        self.summary = doc.partition("\n")[0]
+        self.summary = " ".join(doc.partition("\n\n")[0].split())
         self.__doc__ = self._documented(doc)
 
     def __repr__(self) -> str:

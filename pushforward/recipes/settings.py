@@ -24,6 +24,37 @@ Network = Literal[
     "dcgan-4x4", "dcgan-5x5", "gru", "transformer",
 ]  # fmt: skip
 
+COST_HELP = (
+    "Cost c(x, G(z)) of a reconstruction, summed over the values of a row: squared error; l2, the Euclidean "
+    "distance; l1, the absolute error; or the negative log-likelihood of values in [0, 1] (bernoulli), of "
+    "numbers with a fixed or a learnt standard deviation (gaussian, gaussian-learnt), or of the tokens of a "
+    "line of text (tokens)."
+)
+POSTERIOR_HELP = (
+    "Kind of encoder, that is, the distribution of the code of one row: one point (deterministic); gaussian; "
+    "uniform, on a box; implicit, noise that passes through the network; or mixing, which adds functions of "
+    "noise with factors that depend on the row."
+)
+PRIOR_HELP = (
+    "normal; uniform, on the box [-1, 1]^L; sphere; mixture, of ten Gaussians in the plane; or swiss-roll, a "
+    "spiral in the plane."
+)
+SCHEDULE_HELP = (
+    "How learning rates change over the run: constant; cosine, a short rise and then half a cosine; "
+    "step-decay, a tenth from epoch 50 on and a hundredth from 1000 on; wae-mnist and wae-celeba, as in the "
+    "official code of WAE: in three steps at epochs 30, 50 and 100, and by a constant factor each epoch."
+)
+NETWORK_HELP = (
+    "Architecture of encoder and decoder. Fully connected: mlp; mlp-wide, layers of 1000; mlp-wide-tanh, of "
+    "1200. Of images, convolutions: conv; conv-dense, with a layer of 1024 units; conv-mlp, whose decoder is "
+    "fully connected; conv-mlp-no-batchnorm, the same without BatchNorm in the decoder; dcgan-4x4 and "
+    "dcgan-5x5, up to 1024 channels with kernels of that size. Of text: gru or transformer."
+)
+GAN_NETWORK_HELP = (
+    "Architecture of generator and critic: mlp, fully connected; or of images conv, small convolutions, or "
+    "dcgan, those of DCGAN."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -38,8 +69,8 @@ class Settings:
     """
 
     latent_dim: int = option("Dimensions of a code.", ge=1)
-    prior: Prior = option("Distribution that codes are to follow.", "normal")
-    prior_std: float = option("Scale of the prior.", 1.0, gt=0)
+    prior: Prior = option(f"Distribution that codes are to follow: {PRIOR_HELP}", "normal")
+    prior_std: float = option("Scale of the prior; of a normal one its standard deviation.", 1.0, gt=0)
     network: str = option("Architecture of the networks.", "mlp")
     n_critic: int = option("Updates of the critic for each update of the model.", 1, ge=1)
     non_saturating: bool = option(
@@ -48,7 +79,7 @@ class Settings:
         True,
     )  # fmt: skip
     batch_size: int = option("Rows per batch.", 100, ge=2)
-    schedule: Schedule = option("How learning rates change over the run.", "wae-mnist")
+    schedule: Schedule = option(SCHEDULE_HELP, "wae-mnist")
     lr: float = option("Learning rate of the model.", 1e-3, gt=0)
     critic_lr: float = option("Learning rate of the critic.", 1e-3, gt=0)
     optimizer: Literal["adam", "adagrad", "rmsprop", "sgd"] = "adam"
@@ -110,16 +141,14 @@ class AutoEncoderSettings(Settings):
         1.0, ge=0,
     )  # fmt: skip
     weight_init: float = option("First value of the weight 'auto'.", 1.0, gt=0)
-    network: Network = option("Architecture of encoder and decoder.", "mlp")
+    network: Network = option(NETWORK_HELP, "mlp")
     lr: float = option("Learning rate of encoder and decoder.", 1e-3, gt=0)
-    cost: Cost = option("What is compared between data and reconstruction.", "squared")
+    cost: Cost = option(COST_HELP, "squared")
     likelihood_std: float | None = option(
         "Standard deviation of a Gaussian likelihood: fixed, or (cost 'gaussian-learnt') its first value.",
         None, gt=0,
     )  # fmt: skip
-    posterior: Posterior = option(
-        "Kind of encoder: the distribution of the code of one row.", "deterministic"
-    )
+    posterior: Posterior = option(POSTERIOR_HELP, "deterministic")
     conditional: bool = option(
         "Whether encoder and decoder receive the label, so that samples of one class can be requested.", False
     )
@@ -200,9 +229,10 @@ class GANSettings(Settings):
 
     latent_dim: int = option("Dimensions of a draw of the prior.", ge=1)
     prior: Literal["normal", "uniform", "sphere"] = option(
-        "Distribution that the generator pushes forward.", "normal"
+        "Distribution that the generator pushes forward: normal; uniform, on the box [-1, 1]^L; or sphere.",
+        "normal",
     )
-    network: Literal["mlp", "conv", "dcgan"] = option("Architecture of generator and critic.", "mlp")
+    network: Literal["mlp", "conv", "dcgan"] = option(GAN_NETWORK_HELP, "mlp")
     lr: float = option("Learning rate of the generator.", 1e-3, gt=0)
     beta2: float = 0.999
     init_std: float = 0.0

@@ -128,7 +128,9 @@ class InfoVAESettings(AutoEncoderSettings):
         "imq",
     )
     posterior: Literal["deterministic", "gaussian", "implicit"] = option(
-        "Kind of encoder; 'gaussian' unless alpha is 1.", "deterministic"
+        "Kind of encoder, that is, the distribution of the code of one row: gaussian; where alpha is 1 also "
+        "one point (deterministic), or implicit, noise that passes through the network.",
+        "deterministic",
     )
 
 
@@ -204,7 +206,10 @@ class AVBSettings(AutoEncoderSettings):
         True,
     )
     posterior: Literal["gaussian", "implicit", "mixing"] = option(
-        "Kind of encoder: the distribution of the code of one row.", "mixing"
+        "Kind of encoder, that is, the distribution of the code of one row: gaussian; implicit, noise that "
+        "passes through the network; or mixing, which adds functions of noise with factors that depend on "
+        "the row.",
+        "mixing",
     )
 
 

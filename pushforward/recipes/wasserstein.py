@@ -78,7 +78,11 @@ class WAESettings(AutoEncoderSettings):
     """Options of ``wae``, and of ``wae-mmd`` and ``wae-gan``, which fix the discrepancy."""
 
     discrepancy: str = option(
-        "Discrepancy between codes and the prior: 'mmd' (the default), 'js', 'w1', 'sliced-w2', ...",
+        "Discrepancy between codes and the prior: mmd, the maximum mean discrepancy; sliced-w2, Wasserstein "
+        "distances of projections to lines; or by a critic: js, the Jensen-Shannon divergence; another "
+        "f-divergence (f-kl, f-reverse-kl, f-pearson, f-squared-hellinger, f-jensen-shannon, f-gan); ls, "
+        "least squares, as in LSGAN; hinge, the hinge loss; w1, the Wasserstein distance with a gradient "
+        "penalty; w1-clip, the same with clipped weights.",
         "mmd",
         choices=discrepancy_names,
     )
@@ -226,7 +230,9 @@ TEN_SCALES = tuple(c / 2 for c in (0.001, 0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8,
 class RandomWAESettings(AutoEncoderSettings):
     """Options of ``wae-random``."""
 
-    posterior: Literal["gaussian", "uniform"] = option("Kind of noise of the encoder.", "gaussian")
+    posterior: Literal["gaussian", "uniform"] = option(
+        "Noise of the encoder: gaussian, or uniform on a box.", "gaussian"
+    )
     variance_weight: float = option(
         "The factor λ1 of the penalty on the encoder's variances, by default 3; with 0 the encoder becomes "
         "deterministic.",

@@ -68,8 +68,8 @@ def train(
             :class:`~pushforward.models.Model`, which is trained in place.
         data: A catalogue name, a folder of images or text files, a ``.npy``, ``.npz`` or ``.txt`` file, an
             array, or a :class:`~pushforward.data.Dataset`.
-        preset: The recipe's set of default values: "small", which takes minutes on two cores; "paper", what
-            was printed; or "official", what the authors' code does.
+        preset: The settings of all options that are not given: "small", which takes minutes on two cores;
+            "paper", what was printed; or "official", what the authors' code does.
         training: How a model of your own is trained; by default by Adam, at a learning rate of 0.001.
         out: The run's folder; ``runs/<recipe>-<data>`` by default.
         seed: The seed of every random number.

@@ -1,5 +1,6 @@
 """The command line: help that is fast and fits the data, discovered commands, and one list of names."""
 
+import re
 import subprocess
 import sys
 
@@ -7,6 +8,8 @@ import pytest
 
 import pushforward as pf
 from pushforward.cli import app
+from pushforward.cli.defaults import BY_DATA, shown_defaults, written
+from pushforward.options import choices_of
 from pushforward.recipes import RECIPES
 from pushforward.report.images import mosaic
 from pushforward.report.renderers import renderer_for
@@ -82,3 +85,89 @@ def test_images_of_any_channels_are_shown(channels):
     import torch
 
     assert mosaic(torch.rand(4, channels, 5, 7), columns=2, scale=1).shape == (16, 20, 3)
+
+
+def test_recipes_come_in_the_order_of_their_papers():
+    """Families in turn, and in each what others build on comes before them."""
+    names, families = list(RECIPES), list(dict.fromkeys(one.family for one in RECIPES.values()))
+    assert [families.index(recipe.family) for recipe in RECIPES.values()] == sorted(
+        families.index(recipe.family) for recipe in RECIPES.values()
+    )
+    for earlier, later in (("gan", "ebgan"), ("ebgan", "began"), ("wgan", "wgan-gp"), ("vae", "info-vae")):
+        assert names.index(earlier) < names.index(later)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_summary_is_one_whole_sentence(recipe):
+    assert recipe.summary.endswith(".")
+    assert "\n" not in recipe.summary
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_the_help_says_what_every_choice_of_an_option_is(recipe):
+    for one in recipe.options:
+        words = set(re.findall(r"[\w-]+", one.help))
+        assert {str(choice) for choice in choices_of(one.type, {})} <= words, one.name
+
+
+def test_the_help_shows_a_default_for_every_option_that_has_one(command):
+    out = " ".join(command("train", "wae-mmd", "digits", "--help")[1].replace("│", " ").split())
+    assert 'Defaults are those of preset "small".' in out
+    for text in (
+        "[default: imq]", "[default: --no-conditional]",
+        "--weight-init FLOAT First value of the weight 'auto'. [default: 1]",
+        "--latent-dim INT Dimensions of a code. [default: set by the preset and the data]",
+        "--json Print the results as JSON on standard output. ╰",
+    ):  # fmt: skip
+        assert text in out
+
+
+def test_defaults_of_the_help_are_what_a_preset_gives(digits):
+    for name, recipe in RECIPES.items():
+        found = shown_defaults(recipe, "image")
+        settings = recipe.settings(**recipe.presets["small"](digits.spec))
+        for option_name, text in found.items():
+            value = getattr(settings, option_name)
+            assert text in (BY_DATA, written(option_name, value)), (name, option_name)
+
+
+def test_names_in_angle_brackets_are_not_lost(command):
+    assert "samples-<sampler>.png" in command("sample", "--help")[1]
+    assert "runs/<recipe>-<data>" in command("train", "vae", "--help")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("train wae-mmd digits --settings small", "unknown option --settings: did you mean --preset?"),
+        ("train wae-mmd digits --batch 8", "unknown option --batch: did you mean --batch-size?"),
+        ("train wgan digits --clip 1", "unknown option --clip: did you mean --weight-clip?"),
+        ("train wgan-gp digits --penalty 1", "unknown option --penalty: did you mean --gp-weight?"),
+        ("train gan digits --exchange", "unknown option --exchange: did you mean --non-saturating?"),
+        ("train vae digits --label", "unknown option --label: did you mean --conditional?"),
+        (
+            "train vae digits --zzz 1",
+            "unknown option --zzz: pushforward train vae --help lists those there are",
+        ),
+        (
+            "train wae-mmd digits --weight auto:5",
+            "--weight must be a number or auto, got auto:5; see also --weight-init: first value of the "
+            "weight 'auto'",
+        ),
+        (
+            "train wae-mmd digits --kernel imk",
+            "--kernel must be imq or gaussian, got imk: did you mean imq?",
+        ),
+        ("train wae-mmd digits --steps many", "--steps must be a whole number, got many"),
+        ("transfer run", "transfer needs --to: number or name of the label"),
+        ("transfer run --to", "transfer: --to needs a value: number or name of the label"),
+        ("train vae", "train vae needs DATA: a name of the catalogue (pushforward list), a folder of images"),
+        ("train vae digits other", "words that are not expected: other"),
+    ],
+)
+def test_words_that_are_not_understood_are_named_in_the_terms_of_the_help(words, said, command):
+    code, out, err = command(*words.split())
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {said}")
+    assert err.count("\n") == 1
+    assert not re.search(r"Literal|None|\bfloat\b|\bint\b|\bstr\b|\[|\]", err)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from cyclopts import App, Group, Parameter
 
 from pushforward.cli.application import app
+from pushforward.cli.defaults import shown_defaults, written
 from pushforward.cli.options import JsonFlag
 from pushforward.cli.output import finish
 
@@ -31,6 +33,7 @@ DATA_HELP = (
 )
 # The modalities of data that these options are shown for; None stands for data that are not known.
 MODALITIES = {"image_size": ("image", None), "max_length": ("text",)}
+DEFAULTS = 'Defaults are those of preset "small".'
 NOTE = "Options for text are shown with text data: pushforward train {recipe} lines.txt --help"
 
 
@@ -44,10 +47,22 @@ def register_recipes(words: Sequence[str]) -> None:
     from pushforward.recipes import RECIPES
 
     modality = modality_of_source(words[1]) if len(words) > 1 and not words[1].startswith("-") else None
-    for name in [words[0]] if words and words[0] in RECIPES else RECIPES:
+    for place, (name, recipe) in enumerate(RECIPES.items()):
+        if words and words[0] in RECIPES and name != words[0]:
+            continue
         if name in train_app:
             del train_app[name]  # its help was for other data
-        train_app.command(recipe_command(RECIPES[name], modality), name=name)
+        command = recipe_command(recipe, modality)
+        train_app.command(command, name=name, group=family_group(recipe.family), sort_key=place)
+
+
+@cache
+def family_group(family: str) -> Group:
+    """The heading of a family in the help: families are in the order of their first recipe."""
+    from pushforward.recipes import RECIPES
+
+    families = list(dict.fromkeys(recipe.family for recipe in RECIPES.values()))
+    return Group(family, sort_key=families.index(family))
 
 
 def modality_of_source(source: str) -> str | None:
@@ -83,25 +98,38 @@ def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., N
     annotations: dict[str, Any] = {"data": Annotated[str, Parameter(help=DATA_HELP)]}
     hidden = False
 
-    def add(name: str, hint: Any, default: Any, text: str, group: str, shown: bool = True) -> None:
+    def add(name: str, hint: Any, default: Any, text: str, group: str, shown: bool, said: str | None) -> None:
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
-        annotations[name] = Annotated[hint, Parameter(help=text, group=GROUPS[group], show=shown)]
+        words = Parameter(help=text, group=GROUPS[group], show=shown, show_default=said or False)
+        annotations[name] = Annotated[hint, words]
 
+    defaults = shown_defaults(recipe, modality)
     for option in recipe.options:
         if not option.python_only:
             shown = option.modality in (None, modality)
             hidden = hidden or not shown
-            add(option.name, option.type | None, option.default, option.help, "Model", shown)
+            add(
+                option.name,
+                option.type | None,
+                option.default,
+                option.help,
+                "Model",
+                shown,
+                defaults.get(option.name),
+            )
     signature = inspect.signature(train)
     for group, names in (("Run", OF_TRAINING), ("Data and machine", OF_MACHINE)):
         for name in names:
             shown = modality in MODALITIES.get(name, (modality,))
-            add(name, hints[name], signature.parameters[name].default, words[name], group, shown)
+            default = signature.parameters[name].default
+            said = None if default is None else written(name, default)
+            add(name, hints[name], default, words[name], group, shown, said)
     parameters.append(inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False))
     annotations["json"] = JsonFlag
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = annotations
-    command.__doc__ = recipe.summary + (f"\n\n{NOTE.format(recipe=recipe.name)}" if hidden else "")
+    notes = [recipe.summary, DEFAULTS, *([NOTE.format(recipe=recipe.name)] if hidden else [])]
+    command.__doc__ = "\n\n".join(notes)
     return command
 
 
