@@ -34,11 +34,11 @@ class Cost(nn.Module, ABC):
         """The cost of every row, summed over features, shape (N,)."""
 
     def forward(self, made: Tensor, given: Tensor) -> Tensor:
-        """The mean error over the batch, a scalar."""
+        """The mean cost of the batch, shape (); ``made`` and ``given`` have one shape, (N, \\*)."""
         return self.rows(made, given).mean()
 
     def point(self, made: Tensor) -> Tensor:
-        """Maps a decoder's output to data."""
+        """The data (N, \\*) that a decoder's output (N, \\*) stands for; here the output itself."""
         return made
 
 
@@ -50,7 +50,7 @@ class SquaredError(Cost):
     """
 
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
-        """The error of every row, (N,), summed over its features."""
+        """The squared error of every row, shape (N,)."""
         return (made - given).square().flatten(1).sum(dim=1)
 
 
@@ -58,7 +58,7 @@ class L2(Cost):
     r""":math:`\sqrt{\|x - \hat x\|^2 + 10^{-8}}`, the cost of W1, its slope finite at 0."""
 
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
-        """The error of every row, (N,), summed over its features."""
+        """The Euclidean distance of every row from its counterpart, shape (N,), at least 1e-4."""
         return ((made - given).square().flatten(1).sum(dim=1) + 1e-8).sqrt()
 
 
@@ -66,7 +66,7 @@ class L1(Cost):
     r""":math:`\sum_j |x_j - \hat x_j|`."""
 
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
-        """The error of every row, (N,), summed over its features."""
+        """The sum of absolute errors of every row, shape (N,)."""
         return (made - given).abs().flatten(1).sum(dim=1)
 
 
@@ -86,15 +86,21 @@ class Bernoulli(Cost):
     likelihood = True
 
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
-        """The error of every row, (N,), summed over its features."""
+        """The negative log-likelihood of every row in nats, shape (N,), from logits and pixels in [0, 1]."""
         return F.binary_cross_entropy_with_logits(made, given, reduction="none").flatten(1).sum(dim=1)
 
     def point(self, made: Tensor) -> Tensor:
-        """The probabilities of logits: what stands for the data."""
+        """The probabilities, in [0, 1], of logits (N, \\*)."""
         return made.sigmoid()
 
     def guided(self, made: Tensor, away: Tensor, guidance_scale: float) -> Tensor:
-        """The normalised product of powers of two Bernoulli distributions, as probabilities."""
+        r"""The logits of the normalised product :math:`p^s \tilde p^{1-s}`, from the logits of both, (N, \*).
+
+        Arguments:
+            made: The logits of p.
+            away: The logits of :math:`\tilde p`.
+            guidance_scale: The power s: 1 for p itself; above 1 p is exaggerated.
+        """
         return torch.lerp(away, made, guidance_scale)
 
 
@@ -110,6 +116,9 @@ class GaussianLikelihood(Cost):
         std: The deviation s, or its first value if learnt.
         learnt: Whether s is a parameter, one for all features.
         least: What a learnt s stays above.
+
+    Raises:
+        ConfigError: If ``std`` or ``least`` is not above 0, or a learnt ``std`` not above ``least``.
     """
 
     likelihood = True
@@ -137,7 +146,7 @@ class GaussianLikelihood(Cost):
         return self.least + F.softplus(self.excess) if self.learnt else self.excess
 
     def rows(self, made: Tensor, given: Tensor) -> Tensor:
-        """The error of every row, (N,), summed over its features."""
+        """The negative log-likelihood of every row in nats, shape (N,); it may be below 0."""
         squares = ((made - given) / self.std).square() + 2 * self.std.log() + math.log(2 * math.pi)
         return 0.5 * squares.flatten(1).sum(dim=1)
 
@@ -154,23 +163,24 @@ class Tokens(Cost):
     likelihood = True
 
     def rows(self, made: Any, given: Tensor) -> Tensor:
-        """The error of every row, (N,), summed over its features."""
+        """The negative log-likelihood of every line in nats, shape (N,); ``given`` are tokens (N, T)."""
         return -made.log_prob(given)
 
     def point(self, made: Any) -> Tensor:
-        """The most probable line of every distribution, token by token."""
+        """The lines (N, T) of the distributions that take the most probable next token at each place."""
         return made.greedy()
 
     def guided(self, made: Any, away: Any, guidance_scale: float) -> Any:
-        """The distribution of lines guided away from another one."""
+        """The distribution of lines that the scale moves away from ``away``: see
+        :class:`~pushforward.text.distribution.Guided`."""
         return made.guided(away, guidance_scale)
 
 
 class KL(nn.Module):
     r"""The divergence of each code's distribution from the prior, averaged over the batch, in nats.
 
-    .. math:: \mathrm{KL}(q \,\|\, p) = \tfrac12 \sum_j \frac{\sigma_j^2 + (\mu_j - m_j)^2}{s_j^2}
-        - 1 - \log \frac{\sigma_j^2}{s_j^2}
+    .. math:: \mathrm{KL}(q \,\|\, p) = \tfrac12 \sum_j \left( \frac{\sigma_j^2 + (\mu_j - m_j)^2}{s_j^2}
+        - 1 - \log \frac{\sigma_j^2}{s_j^2} \right)
 
     It takes the place of a discrepancy but compares *distributions*, code by code, and so is
     a cost: :math:`E_x\,\mathrm{KL}(q(Z \mid x), p) = \mathrm{KL}(Q_Z, p) + I(X; Z)`.
@@ -180,6 +190,9 @@ class KL(nn.Module):
 
     Arguments:
         free: Free nats f of each dimension.
+
+    Raises:
+        ConfigError: If ``free`` is negative; when called, if a distribution is not Gaussian.
 
     References:
         | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), appendix B
@@ -204,11 +217,11 @@ class KL(nn.Module):
         return f"free={self.free:g}" if self.free else ""
 
     def rows(self, q: Distribution, p: Distribution) -> Tensor:
-        """The divergence of every row, shape (N,)."""
+        """The divergence of every row in nats, shape (N,), free nats apart."""
         return self.dimensions(q, p).sum(dim=-1)
 
     def dimensions(self, q: Distribution, p: Distribution) -> Tensor:
-        """The divergence of every dimension of every row, shape (N, L)."""
+        """The divergence of every dimension of every row in nats, shape (N, L), free nats apart."""
         if not isinstance(q, Gaussian) or not isinstance(p, Gaussian):
             raise ConfigError(
                 "KL needs a Gaussian encoder and a normal prior, "
@@ -219,7 +232,7 @@ class KL(nn.Module):
         return 0.5 * (ratio.exp() + squares - 1 - ratio)
 
     def forward(self, q: Distribution, p: Distribution) -> Tensor:
-        """The mean KL divergence of each code's distribution from the prior, a scalar."""
+        """The mean divergence over the batch in nats, shape (), with free nats if there are any."""
         if self.free:
             return self.dimensions(q, p).mean(0).clamp_min(self.free).sum()
         return self.rows(q, p).mean()

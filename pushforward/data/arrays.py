@@ -189,8 +189,8 @@ def _labels(
     parts = [_label_row(named[key], f"{name}: {key}", n) for key, n in zip(keys, rows, strict=True)]
     if all(part.dtype.kind in "US" for part in parts):
         names, codes = np.unique(np.concatenate(parts).astype(str), return_inverse=True)
-        coded = np.split(codes.reshape(-1), [len(parts[0])])[: len(parts)]
-        return [torch.from_numpy(part.astype(np.int64)) for part in coded], tuple(names.tolist())
+        numbered = np.split(codes.reshape(-1), [len(parts[0])])[: len(parts)]
+        return [torch.from_numpy(part.astype(np.int64)) for part in numbered], tuple(names.tolist())
     return [_codes(part, f"{name}: {key}") for key, part in zip(keys, parts, strict=True)], None
 
 

@@ -93,11 +93,11 @@ class CriticDiscrepancy(Discrepancy):
         return self.critic
 
     def penalties(self, q: Tensor, p: Tensor, noise: Noise) -> dict[str, Tensor]:
-        """The critic's penalties by name."""
+        """The penalties of the constraint, by name, each of shape (); none without a constraint."""
         return self.constraint.penalties(self.witness(q, p), q, p, noise) if self.constraint else {}
 
     def project(self) -> None:
-        """Brings the critic back to its constraint after an update."""
+        """Brings the critic back into the set that the constraint allows."""
         if self.constraint:
             self.constraint.project(self.critic)
 
@@ -112,6 +112,9 @@ class Blockwise(Discrepancy):
         discrepancies: The discrepancy of each block, by name.
         sizes: Columns of each block, in order, by the same names.
         n_critic: Updates of the critics for each update of the model.
+
+    Raises:
+        ConfigError: If the names differ, or ``n_critic`` is below 1.
 
     Example:
         >>> import torch
@@ -136,7 +139,7 @@ class Blockwise(Discrepancy):
         self.n_critic = check_int("n_critic", n_critic, least=1)
 
     def components(self, q: Tensor, p: Tensor) -> dict[str, tuple[Discrepancy, Tensor, Tensor]]:
-        """Each part's discrepancy with its columns of the two samples."""
+        """The discrepancy of each block with its columns of ``q`` (N, D), ``p`` (M, D), by "_" and name."""
         columns = zip(q.split(self.sizes, dim=-1), p.split(self.sizes, dim=-1), strict=True)
         named = zip(self.discrepancies.items(), columns, strict=True)
         return {
@@ -146,11 +149,15 @@ class Blockwise(Discrepancy):
         }
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
-        """The sum of the parts' discrepancies, a scalar."""
+        """The sum of the blocks' discrepancies, shape ()."""
         return torch.stack([discrepancy(a, b) for discrepancy, a, b in self.components(q, p).values()]).sum()
 
     def critic_objective(self, q: Tensor, p: Tensor) -> Tensor:
-        """The sum of what the parts' critics ascend."""
+        """The sum of the objectives of the blocks' critics, shape ().
+
+        Raises:
+            NotImplementedError: If no block has a critic.
+        """
         components = self.critic_components(q, p)
         if not components:
             return super().critic_objective(q, p)
@@ -159,7 +166,7 @@ class Blockwise(Discrepancy):
         ).sum()
 
     def project(self) -> None:
-        """Brings each part's critic back to its constraint."""
+        """Brings the critic of each block back into the set that its constraint allows."""
         for discrepancy in self.discrepancies.values():
             if isinstance(discrepancy, Discrepancy):
                 discrepancy.project()

@@ -23,7 +23,7 @@ from pushforward.discrepancies.constraints import Constraint
 from pushforward.discrepancies.registry import DiscrepancyContext, register_discrepancy
 from pushforward.errors import ConfigError, nearest
 
-TAME = 30.0  # logits beyond which exponentials go on as lines
+LINEAR = 30.0  # logits beyond which exponentials go on as lines
 LOG2 = math.log(2)
 
 Map = Callable[[Tensor], Tensor]
@@ -118,8 +118,8 @@ def soft_clip(v: Tensor) -> Tensor:
     >>> soft_clip(torch.tensor([-3.0, 30.0, 100.0])).round(decimals=3)
     tensor([-3.0000, 30.0000, 34.2630])
     """
-    over = v.abs() - TAME
-    return torch.where(over > 0, v.sign() * (TAME + over.clamp_min(0).log1p()), v)
+    over = v.abs() - LINEAR
+    return torch.where(over > 0, v.sign() * (LINEAR + over.clamp_min(0).log1p()), v)
 
 
 class FDivergence(Adversarial):

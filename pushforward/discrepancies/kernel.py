@@ -56,25 +56,31 @@ class Radial(Kernel):
 
     @abstractmethod
     def forward(self, squares: Tensor) -> Tensor:
-        """The kernel of squared distances."""
+        """The kernel of squared distances, elementwise: of any shape, and of the same shape."""
 
     @abstractmethod
     def value_and_slope(self, squares: Tensor) -> tuple[Tensor, Tensor]:
-        """The value and its derivative, without a graph: what the fast sum uses."""
+        """The kernel of squared distances and its derivative with respect to them, both of their shape.
+
+        Neither has a graph: the fast sum forms its gradient from them.
+        """
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
-        """The kernel of every row of x with every row of y, (N, M)."""
+        """The kernel of every row of ``x`` (N, D) with every row of ``y`` (M, D), shape (N, M).
+
+        If both are one tensor, the distance of a row to itself is exactly 0.
+        """
         squares = squared_distances(x, y)
         if x is y:
             squares = squares * (1 - torch.eye(len(x)).to(x))
         return self(squares)
 
     def diagonal(self, x: Tensor) -> Tensor:
-        """The kernel of every row with itself, (N,)."""
+        """The kernel of every row with itself, shape (N,): the peak."""
         return x.new_full((len(x),), self.peak)
 
     def sum(self, x: Tensor, y: Tensor) -> Tensor:
-        """The sum of the kernel over all pairs of rows, a scalar."""
+        """The sum over all pairs of rows, a float64 of shape (), with its gradient but no second one."""
         return _RadialSum.apply(x, y, self)  # type: ignore[no-untyped-call]
 
 
@@ -104,11 +110,11 @@ class Polynomial(Kernel):
         return f"degree={self.degree}"
 
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
-        """The kernel of every row of x with every row of y, (N, M)."""
+        """The kernel of every row of ``x`` (N, D) with every row of ``y`` (M, D), shape (N, M)."""
         return torch.addmm(x.new_ones(()), x, y.T, alpha=1 / x.shape[1]) ** self.degree
 
     def diagonal(self, x: Tensor) -> Tensor:
-        """The kernel of every row with itself, (N,)."""
+        """The kernel of every row with itself, shape (N,)."""
         return (x.square().mean(1) + 1) ** self.degree
 
 
@@ -122,6 +128,9 @@ class IMQ(Radial):
         C: The base constant: the expected squared distance of two draws of the prior,
             :math:`2 d \sigma^2` for :math:`N(0, \sigma^2 I_d)`.
         scales: The scales s. The WAE paper prints one kernel; its code sums these seven.
+
+    Raises:
+        ConfigError: If C or a scale is not above 0.
 
     Example:
         >>> IMQ(4.0, scales=[1.0])(torch.tensor([0.0, 4.0]))
@@ -141,11 +150,11 @@ class IMQ(Radial):
         return f"C={self.C:g}, scales={self.scales}"
 
     def forward(self, squares: Tensor) -> Tensor:
-        """The kernel of squared distances."""
+        """The sum over scales of the kernel of squared distances, elementwise."""
         return sum((s * self.C / (s * self.C + squares) for s in self.scales), torch.zeros_like(squares))
 
     def value_and_slope(self, squares: Tensor) -> tuple[Tensor, Tensor]:
-        """The kernel of squared distances, and its derivative in them."""
+        """The kernel of squared distances and its derivative with respect to them, elementwise."""
         value, slope = torch.zeros_like(squares), torch.zeros_like(squares)
         term = torch.empty_like(squares)
         for C in (s * self.C for s in self.scales):
@@ -157,6 +166,12 @@ class IMQ(Radial):
 
 class GaussianKernel(Radial):
     r"""The Gaussian kernel, summed over bandwidths h: :math:`\sum_h \exp(-r^2 / 2h^2)`.
+
+    Arguments:
+        bandwidths: The standard deviations h, in the units of the rows.
+
+    Raises:
+        ConfigError: If there is none, or one is not above 0.
 
     Example:
         >>> GaussianKernel([1.0])(torch.tensor([0.0, 2.0]))
@@ -175,11 +190,11 @@ class GaussianKernel(Radial):
         return f"bandwidths={self.bandwidths}"
 
     def forward(self, squares: Tensor) -> Tensor:
-        """The kernel of squared distances."""
+        """The sum over bandwidths of the kernel of squared distances, elementwise."""
         return sum(((-squares / (2 * h * h)).exp() for h in self.bandwidths), torch.zeros_like(squares))
 
     def value_and_slope(self, squares: Tensor) -> tuple[Tensor, Tensor]:
-        """The kernel of squared distances, and its derivative in them."""
+        """The kernel of squared distances and its derivative with respect to them, elementwise."""
         value, slope = torch.zeros_like(squares), torch.zeros_like(squares)
         term = torch.empty_like(squares)
         for rate in (1 / (2 * h * h) for h in self.bandwidths):
@@ -205,11 +220,12 @@ class MMD(Discrepancy):
 
     is the U-statistic: unbiased, and so *negative about half the time* when both samples have
     one distribution. The V-statistic keeps the pairs :math:`l = j` and divides by :math:`n^2, m^2`; it
-    is never negative and exceeds the truth by :math:`\frac{2}{n}(k(0) - E\,k)` on average.
+    is never negative and, for two samples of n rows of one distribution, exceeds the truth by
+    :math:`\frac{2}{n}(E\,k(q, q) - E\,k(q, q'))` on average.
 
     Arguments:
         kernel: A function of two rows.
-        estimator: ``"u"`` or ``"v"``.
+        estimator: ``"u"`` or ``"v"``: the U- or the V-statistic.
         fast: Whether value and gradient are formed in one pass over tiles, without keeping
             an N x N matrix. It has no second derivative; ``fast=False`` has, and is the
             readable form that the fast one is tested against.
@@ -234,7 +250,11 @@ class MMD(Discrepancy):
         return f"estimator={self.estimator!r}"
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
-        """The squared MMD of two samples, a scalar."""
+        """The squared MMD of ``q`` (N, \\*) and ``p`` (M, \\*), shape (), over the rows of all processes.
+
+        Raises:
+            ConfigError: If a U-statistic is asked for and a sample has a single row.
+        """
         with torch.autocast(q.device.type, enabled=False):  # bfloat16 distances are wrong by 100 %
             q, p = (all_gather(sample.flatten(1)) for sample in (q, p))
             q, p = (sample if sample.dtype == torch.float64 else sample.float() for sample in (q, p))

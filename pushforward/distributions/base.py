@@ -35,7 +35,7 @@ class Dirac(Distribution):
         self.center = center
 
     def rsample(self, noise: Noise) -> Tensor:
-        """The point itself."""
+        """The point itself, shape (N, \\*); no noise is used."""
         return self.center
 
 
@@ -52,7 +52,7 @@ class Gaussian(Distribution):
         self.log_var = log_var
 
     def rsample(self, noise: Noise) -> Tensor:
-        """Mean plus deviation times standard normal noise."""
+        """μ + σ ε with ε standard normal, shape (N, L)."""
         return self.center + (self.log_var / 2).exp() * noise.normal(*self.center.shape).to(self.center)
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class Uniform(Distribution):
         self.log_var = log_var
 
     def rsample(self, noise: Noise) -> Tensor:
-        """A draw between the two ends."""
+        """A draw of each row from its box, shape (N, L)."""
         place = noise.uniform(*self.center.shape).to(self.center) - 0.5
         return self.center + math.sqrt(12) * (self.log_var / 2).exp() * place
 
@@ -84,8 +84,8 @@ class Implicit(Distribution):
 
     Arguments:
         draw: The map from a source of noise to one draw of every row.
-        center: Computes the point that represents the distribution without noise. It is :math:`f(0)`,
-            not the mean.
+        center: Computes the point that represents the distribution without noise: of an encoder
+            :math:`f(0)`, of a prior the origin. Neither is the mean in general.
     """
 
     def __init__(self, draw: Callable[[Noise], Tensor], center: Callable[[], Tensor]) -> None:
@@ -98,13 +98,17 @@ class Implicit(Distribution):
         return self._center()
 
     def rsample(self, noise: Noise) -> Tensor:
-        """The network's output for a draw of its noise."""
+        """One draw of every row, shape (N, L)."""
         return self.draw(noise)
 
 
 @torch.no_grad()
 def moments(distribution: Distribution, noise: Noise, draws: int = 16) -> Gaussian:
-    """The Gaussian with each row's mean and variances: known ones, or those of so many draws."""
+    """The Gaussian with each row's mean and variances, without a graph, of shape (N, L).
+
+    Those of Gaussian and uniform distributions are known; of others they are those of ``draws`` draws, and
+    1e-4 is added to the variances.
+    """
     if isinstance(distribution, Gaussian | Uniform):
         return Gaussian(distribution.center.detach(), distribution.log_var.detach())
     drawn = torch.stack([distribution.rsample(noise("moments", i)) for i in range(draws)])

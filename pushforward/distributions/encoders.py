@@ -24,7 +24,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:
-        """The distribution of the code of every row of x."""
+        """Q(Z | x) of every row of ``x`` (N, \\*), given labels ``y`` (N,) if it is conditional."""
 
 
 class DeterministicEncoder(Encoder):
@@ -41,7 +41,7 @@ class DeterministicEncoder(Encoder):
         self.to_support = to_support
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Dirac:
-        """The distribution of the code of every row of x."""
+        """The codes e(x), (N, L), as point masses; labels are ignored."""
         return Dirac(self.to_support(self.net(x)))
 
 
@@ -60,7 +60,7 @@ class GaussianEncoder(Encoder):
         self.bounds = bounds
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Gaussian:
-        """The distribution of the code of every row of x."""
+        """N(μ(x), diag σ²(x)) of every row, log-variances clamped to the bounds; labels are ignored."""
         mean, log_var = self.net(x).chunk(2, dim=-1)
         return Gaussian(mean, log_var.clamp(*self.bounds))
 
@@ -84,7 +84,7 @@ class UniformEncoder(Encoder):
         self.bounds = bounds
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Uniform:
-        """The distribution of the code of every row of x."""
+        """The box of every row, log-variances clamped to the bounds; labels are ignored."""
         mean, log_var = self.net(x).chunk(2, dim=-1)
         return Uniform(mean, log_var.clamp(*self.bounds))
 
@@ -119,7 +119,7 @@ class ImplicitEncoder(Encoder):
         self.to_support = to_support
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Implicit:
-        """The distribution of the code of every row of x."""
+        """The distribution of h(e(x), η) of every row; the trunk runs once. Labels are ignored."""
         trunk = self.net(x)
 
         def code(eta: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ class NoisyInput(Encoder):
         return f"std={self.std:g}, truncated={self.truncated}"
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:
-        """The encoder's distribution of codes of rows with noise added."""
+        """In training the distribution of codes of x + s ε; in evaluation mode that of x."""
         if not self.training:
             return self.encoder(x, y)
 
@@ -183,7 +183,11 @@ class ConditionalEncoder(Encoder):
         self.beside = Conditional(nn.Identity(), classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:
-        """The distribution of the code of every row of x."""
+        """The distribution of the codes of ``x`` (N, \\*), given labels ``y`` (N,), -1 where unknown.
+
+        Raises:
+            DataError: If labels are missing, or not one for each row.
+        """
         return self.encoder(self.beside(x, y))
 
 

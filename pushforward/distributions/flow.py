@@ -71,12 +71,12 @@ class FlowPrior(Prior):
     def extra_repr(self) -> str:
         """The settings that ``repr`` shows."""
         return ", ".join(
-            f"{name}={value}" for name, value in {"latent": self.latent_dim, **self.settings}.items()
+            f"{name}={value}" for name, value in {"latent_dim": self.latent_dim, **self.settings}.items()
         )
 
     @property
     def expected_sq_distance(self) -> float:
-        """That of the codes whose covariance is :math:`A A^\\top`; the flow's own is near it."""
+        """E|z - z'|² of a distribution of covariance :math:`A A^\\top`; the trained flow's own is near it."""
         return 2 * self.root.square().sum().item()
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class FlowPrior(Prior):
 
     @torch.no_grad()
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        """Draws n codes (n, L)."""
+        """n draws (n, L), float64; ``y`` is ignored, since a flow has no classes."""
         inverse = self.flow().transform.inv
         parts = noise.normal(n, self.latent_dim).to(self.mean).split(BLOCK)
         return torch.cat([self.mean + inverse(part) @ self.root.T for part in parts])

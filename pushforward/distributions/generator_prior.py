@@ -38,11 +38,11 @@ class GeneratorPrior(Prior):
     @property
     @torch.no_grad()
     def expected_sq_distance(self) -> float:
-        """The expected squared distance of two independent draws."""
+        """E|z - z'|² of two draws, estimated from 1000 draws of the generator as it is now."""
         return 2 * float(self.draw(1000, Noise("spread")).var(0).sum())
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        """Draws n codes (n, L)."""
+        """g of n draws of the base, shape (n, L); ``y`` is ignored."""
         drawn: Tensor = self.net(self.base.draw(n, noise).to(self.device_buffer))
         return drawn
 

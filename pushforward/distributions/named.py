@@ -30,7 +30,7 @@ MIXED = 8  # functions of noise that an encoder of kind "mixing" mixes
 
 
 def planar(name: str, prior: Callable[[float], Prior]) -> Callable[[int, float], Prior]:
-    """A prior of two dimensions."""
+    """Makes a prior of the plane from ``latent_dim``, which must be 2, and its scale."""
 
     def make(latent_dim: int, prior_std: float) -> Prior:
         if latent_dim != 2:
@@ -50,14 +50,22 @@ PRIORS: dict[str, Callable[[int, float], Prior]] = {
 
 
 def gaussian(net: nn.Module, prior: Prior) -> Encoder:
-    """A Gaussian encoder; its codes cannot be kept in a box or on a sphere."""
+    """A Gaussian encoder; its codes cannot be kept in a box or on a sphere.
+
+    Raises:
+        ConfigError: If the prior is not normal.
+    """
     if not isinstance(prior, NormalPrior):
         raise ConfigError("posterior 'gaussian' needs prior 'normal'")
     return GaussianEncoder(net)
 
 
 def uniform(net: nn.Module, prior: Prior) -> Encoder:
-    """An encoder of boxes."""
+    """An encoder of boxes, for any prior but the sphere, which a box cannot stay on.
+
+    Raises:
+        ConfigError: If the prior is the sphere.
+    """
     if isinstance(prior, SpherePrior):
         raise ConfigError("posterior 'uniform' cannot stay on prior 'sphere'")
     return UniformEncoder(net)

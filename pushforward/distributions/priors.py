@@ -45,7 +45,7 @@ class Prior(nn.Module, ABC):
 
     @property
     def variance(self) -> float:
-        """The mean variance of a dimension."""
+        """The variance of a dimension, averaged over dimensions."""
         return self.expected_sq_distance / (2 * self.latent_dim)
 
     @abstractmethod
@@ -53,7 +53,7 @@ class Prior(nn.Module, ABC):
         """n draws, shape (n, L), of the classes ``y`` (n,) where the prior has any."""
 
     def forward(self, n: int, y: Tensor | None = None) -> Distribution:
-        """The distribution of n codes, given labels where it is conditional."""
+        """The distribution of n codes, of the classes ``y`` (n,) if they are given; -1 is any class."""
         return Implicit(
             lambda noise: self.draw(n, noise, y).to(self.device_buffer),
             lambda: torch.zeros(n, self.latent_dim).to(self.device_buffer),
@@ -95,21 +95,29 @@ class NormalPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """The expected squared distance of two independent draws."""
+        """E|z - z'|² of two draws, 2 L σ²."""
         return 2 * self.latent_dim * self.std**2
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        """Draws n codes (n, L)."""
+        """n draws, shape (n, L); ``y`` is ignored."""
         return self.std * noise.normal(n, self.latent_dim)
 
     def forward(self, n: int, y: Tensor | None = None) -> Gaussian:
-        """The distribution of n codes."""
+        """N(0, σ² I) for n codes; ``y`` is ignored."""
         center = torch.zeros(n, self.latent_dim).to(self.device_buffer)
         return Gaussian(center, torch.full_like(center, 2 * math.log(self.std)))
 
 
 class UniformPrior(Prior):
-    """Uniform on the box [-1, 1]^L, scaled by ``std``; codes reach it through tanh."""
+    """Uniform on the box [-std, std]^L; codes reach it through tanh.
+
+    Arguments:
+        latent_dim: Number of dimensions L.
+        std: Half of a side. The standard deviation of a dimension is ``std`` / √3.
+
+    Raises:
+        ConfigError: If ``latent_dim`` is below 1, or ``std`` not above 0.
+    """
 
     def __init__(self, latent_dim: int, std: float = 1.0) -> None:
         super().__init__(latent_dim)
@@ -123,20 +131,28 @@ class UniformPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """The expected squared distance of two independent draws."""
+        """E|z - z'|² of two draws, 2 L ``std``² / 3."""
         return 2 * self.latent_dim * self.std**2 / 3
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        """Draws n codes (n, L)."""
+        """n draws, shape (n, L), in [-std, std]; ``y`` is ignored."""
         return self.std * (2 * noise.uniform(n, self.latent_dim) - 1)
 
     def to_support(self, codes: Tensor) -> Tensor:
-        """Codes moved into the box by tanh."""
+        """Maps (N, L) into the box by ``std`` tanh."""
         return self.std * codes.tanh()
 
 
 class SpherePrior(Prior):
-    """Uniform on the sphere of radius ``std`` in R^L; codes are normalised onto it."""
+    """Uniform on the sphere of radius ``std`` in R^L; codes are normalised to it.
+
+    Arguments:
+        latent_dim: Number of dimensions L.
+        std: The radius. The standard deviation of a dimension is ``std`` / √L.
+
+    Raises:
+        ConfigError: If ``latent_dim`` is below 2, or ``std`` not above 0.
+    """
 
     path = "spherical"
 
@@ -154,15 +170,15 @@ class SpherePrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """The expected squared distance of two independent draws."""
+        """E|z - z'|² of two draws, 2 ``std``²."""
         return 2 * self.std**2
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        """Draws n codes (n, L)."""
+        """n draws, shape (n, L), of norm ``std``; ``y`` is ignored."""
         return self.std * F.normalize(noise.normal(n, self.latent_dim), dim=-1)
 
     def to_support(self, codes: Tensor) -> Tensor:
-        """Codes scaled to the sphere's radius."""
+        """Scales each row of (N, L) to the norm ``std``."""
         return self.std * F.normalize(codes, dim=-1)
 
 
@@ -179,24 +195,24 @@ class OneHotPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """The expected squared distance of two independent draws."""
+        """E|z - z'|² of two draws, 2 (1 - 1/K)."""
         return 2 * (1 - 1 / self.classes)
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        """Draws n codes (n, L)."""
+        """n one-hot rows, shape (n, K), of the classes ``y`` (n,) where they are given and not -1."""
         return one_hot(some_class(n, noise, y, self.classes), self.classes)
 
     def to_support(self, codes: Tensor) -> Tensor:
-        """Codes moved onto the simplex by softmax."""
+        """Maps logits (N, K) to the simplex by softmax."""
         return codes.softmax(dim=-1)
 
     def class_probabilities(self, codes: Tensor) -> Tensor:
-        """The codes themselves, which are probabilities."""
+        """The codes (N, K) themselves: on the simplex they are probabilities."""
         return codes
 
     @property
     def continuous_dims(self) -> list[int]:
-        """The dimensions of a code that vary without steps."""
+        """None: all dimensions are those of a one-hot class."""
         return []
 
 
@@ -229,12 +245,12 @@ class MixturePrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """The expected squared distance of two independent draws."""
+        """E|z - z'|² of two draws, from the moments of the components."""
         second = self.factors.square().sum((1, 2)) + self.means.square().sum(1)
         return 2 * float(self.weights @ second - (self.weights @ self.means).square().sum())
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        """Draws n codes (n, L)."""
+        """n draws, shape (n, L), of the components ``y`` (n,) where they are given and not -1."""
         k = some_class(n, noise, y, self.classes, self.weights).to(self.means.device)
         standard = noise("place").normal(n, self.latent_dim).to(self.means)
         return self.means[k] + torch.einsum("nij,nj->ni", self.factors[k], standard)
@@ -286,13 +302,13 @@ class SwissRollPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """The expected squared distance of two independent draws."""
+        """E|z - z'|² of two draws, from the roll's second moment 4.5 and its mean."""
         turn = 4 * math.pi
         mean = (12 / turn**2) ** 2 + (6 / turn) ** 2
         return 2 * (4.5 - mean + 2 * self.thickness**2)
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        """Draws n codes (n, L)."""
+        """n draws, shape (n, 2), of the stretches ``y`` (n,) where they are given and not -1."""
         k = some_class(n, noise, y, self.classes).cpu()
         t = ((k + noise("along").uniform(n)) / self.classes).sqrt()
         angle = 4 * math.pi * t
@@ -327,11 +343,11 @@ class ProductPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """The expected squared distance of two independent draws."""
+        """E|z - z'|² of two draws: the sum of the blocks'."""
         return sum(block.expected_sq_distance for _, block in self._named())
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
-        """Draws n codes (n, L)."""
+        """n draws, shape (n, L), each block from its own stream; ``y`` is for the one with classes."""
         ys = {self.asked: y}  # other blocks with classes are drawn whole
         drawn = [
             block.draw(n, noise(name), ys.get(name)).to(self.device_buffer) for name, block in self._named()
@@ -339,12 +355,12 @@ class ProductPrior(Prior):
         return torch.cat(drawn, dim=-1)
 
     def to_support(self, codes: Tensor) -> Tensor:
-        """Codes with each part moved to the support of its prior."""
+        """Maps the columns of each block of (N, L) to the support of its prior."""
         parts = self.split(codes)
         return torch.cat([block.to_support(parts[name]) for name, block in self._named()], dim=-1)
 
     def class_probabilities(self, codes: Tensor) -> Tensor | None:
-        """Those of the first part that has classes, or None."""
+        """The probabilities (N, K) of the first block that has any, or None."""
         parts = self.split(codes)
         found = (block.class_probabilities(parts[name]) for name, block in self._named())
         return next(
@@ -353,7 +369,7 @@ class ProductPrior(Prior):
 
     @property
     def continuous_dims(self) -> list[int]:
-        """The dimensions of a code that vary without steps."""
+        """The dimensions that can be traversed, of all blocks."""
         found, start = [], 0
         for _, block in self._named():
             found += [start + place for place in block.continuous_dims]
@@ -365,7 +381,11 @@ class ProductPrior(Prior):
 
 
 def some_class(n: int, noise: Noise, y: Tensor | None, classes: int, weights: Tensor | None = None) -> Tensor:
-    """The classes ``y`` where they are known; else drawn, equally likely or with the given weights."""
+    """Classes (n,): those of ``y`` where it is not -1, else drawn with the weights, equal by default.
+
+    Raises:
+        ConfigError: If ``y`` has another length, or a class of K or more.
+    """
     u = noise("class").uniform(n)
     if weights is None:
         drawn = (u * classes).long()

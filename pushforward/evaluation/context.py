@@ -19,7 +19,7 @@ from pushforward.errors import check_int
 from pushforward.features.base import Features, Progress, extract
 from pushforward.features.open import open_features
 from pushforward.metrics.latent_fit import TEST_SIZES
-from pushforward.metrics.sharpness import can_be_judged, sharpness
+from pushforward.metrics.sharpness import has_sharpness, sharpness
 from pushforward.models import Model
 from pushforward.rng import Noise
 from pushforward.square import Square
@@ -102,7 +102,7 @@ class EvaluationContext:
         self.test_sizes = tuple(test_sizes)
         self.progress = progress
         self.prior = prior
-        self.images = can_be_judged(data.shape)
+        self.images = has_sharpness(data.shape)
         self.device = model.prior.device_buffer.device
         self._features = features
         # In random order: files are often sorted, and the discrepancy of a chunk must be that of a fair

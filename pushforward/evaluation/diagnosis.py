@@ -69,8 +69,8 @@ class Diagnosis:
         """How far the codes are from the prior; None of a model without an encoder."""
         if not self.model.has_encoder:
             return None
-        coded = self.context.encoded
-        return latent_fit(coded.codes, self.model.prior, self.context.seed, (), coded.distributions)
+        encoded = self.context.encoded
+        return latent_fit(encoded.codes, self.model.prior, self.context.seed, (), encoded.distributions)
 
     @lazy
     def values(self) -> Tensor:
@@ -186,9 +186,10 @@ class Diagnosis:
         right: dict[str, float] = {}
         with torch.inference_mode():
             for part, square in self.context.squares():
-                for name, (game, q, p) in discrepancy.components(*self.model.pair(square)).items():
-                    if isinstance(game, JensenShannon):
-                        sides = (game.critic(q) < 0).double().mean() + (game.critic(p) > 0).double().mean()
+                for name, (component, q, p) in discrepancy.components(*self.model.pair(square)).items():
+                    if isinstance(component, JensenShannon):
+                        made, given = component.critic(q) < 0, component.critic(p) > 0
+                        sides = made.double().mean() + given.double().mean()
                         share = (part.stop - part.start) / self.context.n_samples
                         right[name] = right.get(name, 0.0) + sides.item() / 2 * share
         return max(right.values(), default=None)

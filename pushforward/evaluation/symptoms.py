@@ -16,7 +16,7 @@ from pushforward.evaluation.diagnosis import Diagnosis, Finding
 FEW_STEPS = 300
 FEW_ROWS = 50  # held-out rows, below which nothing is said of samples
 STILL_FALLING = 0.2  # of the cost's whole fall, over the last quarter of the run
-FAR = 0.1  # seven-scale MMD² of codes: a plain auto-encoder has .3 to 2, a game's good codes up to .05
+FAR = 0.1  # seven-scale MMD² of codes: a plain auto-encoder has .3 to 2, good adversarial codes up to .05
 BLIND = 3.0  # deviations of the kernel's own noise
 FAINT = 0.02
 SURE = 0.95
@@ -115,9 +115,9 @@ def critic_saturated(c: Diagnosis) -> Finding | None:
     discrepancy = c.model.discrepancy
     assert isinstance(discrepancy, Discrepancy)
     if c.model.discrepancy_weight is not None and c.model.discrepancy_weight < 0.02 * c.spread:
-        return None  # with a small weight codes are easy to tell from draws
+        return None  # with a small weight codes are easy to distinguish from draws
     non_saturating = all(
-        game.non_saturating for game in discrepancy.modules() if isinstance(game, Adversarial)
+        module.non_saturating for module in discrepancy.modules() if isinstance(module, Adversarial)
     )
     advice = "divide --critic-lr by 10" if non_saturating else "use --non-saturating"
     return Finding(

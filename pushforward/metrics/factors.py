@@ -55,7 +55,12 @@ def below(limit: Tensor | int, uniform: Tensor) -> Tensor:
 
 
 def checked_table(codes: Tensor, factors: Tensor, least: int = 1) -> tuple[Tensor, Tensor]:
-    """Codes in float64 and factors in int64, once both are sound."""
+    """Codes (N, L) in float64 and factors (N, K) numbered from 0 in int64.
+
+    Raises:
+        DataError: If shapes do not fit, there are fewer than 4 rows or ``least`` factors, a code is not
+            finite, or a factor is not of whole numbers or has a single value.
+    """
     shapes = f"{tuple(codes.shape)} and {tuple(factors.shape)}"
     if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors) or not codes.shape[1]:
         raise DataError(f"codes and factors must have shapes (N, L) and (N, K), got {shapes}")
@@ -100,7 +105,12 @@ def standardised(z: Tensor) -> Tensor:
 
 
 def split_rows(v: Tensor, train: int, evaluate: int, noise: Noise) -> tuple[Tensor, Tensor]:
-    """Rows that fit and rows that evaluate, at random, in the proportion of the two numbers."""
+    """Indices of rows that fit and of rows that evaluate, at random, in the proportion of the two numbers.
+
+    Raises:
+        ConfigError: If a number is below 1.
+        DataError: If a factor has a single value in the rows that fit.
+    """
     train, evaluate = check_int("train", train, least=1), check_int("evaluate", evaluate, least=1)
     kept = noise("rows").permutation(len(v))[: train + evaluate]
     cut = min(max(len(kept) * train // (train + evaluate), 2), len(kept) - 2)

@@ -109,12 +109,20 @@ class MomentTree:
             self._put(0, number, Moments.of(block))
 
     def merge(self, other: MomentTree) -> None:
-        """Adds what another process has seen."""
+        """Adds the rows that another tree, such as that of another process, has seen.
+
+        Raises:
+            DataError: If a row was added before.
+        """
         for (level, place), moments in other.nodes.items():
             self._put(level, place, moments)
 
     def total(self) -> Moments:
-        """The moments of everything."""
+        """The moments of all rows that were added.
+
+        Raises:
+            DataError: If there are none, or rows between them are missing.
+        """
         if not self.nodes:
             raise DataError("no rows were added")
         # What is left is merged from the left, large nodes first: again independent of the order.

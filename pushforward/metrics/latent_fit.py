@@ -200,7 +200,7 @@ def least_gaussian_plane(
     with torch.inference_mode(False), torch.enable_grad():
         gap, shift = gap.clone(), shift.clone()
         starts = torch.stack([best, *random])
-        free = starts.clone().requires_grad_()  # all starts climb at once, each by itself
+        free = starts.clone().requires_grad_()  # all starts ascend at once, each by itself
         optimizer = torch.optim.Adam([free], lr=0.05)
         for _ in range(150):
             loss = -score(torch.linalg.qr(free).Q).sum() / (1e-12 + gap.square().sum() + shift.square().sum())

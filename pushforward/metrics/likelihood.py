@@ -114,9 +114,8 @@ def importance_weighted(
 
     With K = 1 it is the evidence lower bound on average; it rises with K on average, towards
     :math:`\log p(x)`. If q is the exact posterior it is :math:`\log p(x)` at every K. More draws continue
-    fewer: the first of K = 5000 are those of K = 50. A distribution without a density gives way to the
-        Gaussian with
-    its moments.
+    fewer: the first of K = 5000 are those of K = 50. A distribution without a density is replaced by
+    the Gaussian with its moments.
 
     Arguments:
         model: With a random encoder and a normal prior.
@@ -195,6 +194,7 @@ def proposal(distribution: Distribution, noise: Noise) -> Gaussian:
 
 
 def log_mean_exp(weights: Tensor) -> Tensor:
+    """log of the mean of exp over the second axis of log-weights (N, K), shape (N,)."""
     return weights.logsumexp(1) - math.log(weights.shape[1])
 
 
@@ -204,7 +204,11 @@ def parts_of(total: int, size: int) -> Iterator[slice]:
 
 
 def rows_of(model: Generative, x: Tensor) -> Tensor:
-    """Data of the model's device and precision, checked."""
+    """Data (N, \\*) on the model's device and in its precision.
+
+    Raises:
+        DataError: If there are none, or a number is not finite.
+    """
     if x.ndim < 2 or not x.numel():
         raise DataError(f"data must have shape (N, *) with N of at least 1, got {tuple(x.shape)}")
     if not x.isfinite().all():

@@ -38,13 +38,13 @@ def sharpness(images: Tensor) -> Tensor:
     return laplacian.flatten(1).var(1, correction=0)
 
 
-def can_be_judged(shape: tuple[int, ...]) -> bool:
+def has_sharpness(shape: tuple[int, ...]) -> bool:
     """Whether rows of this shape are images with a Laplacian.
 
-    >>> can_be_judged((1, 28, 28)), can_be_judged((64,)), can_be_judged((1, 1, 64))
+    >>> has_sharpness((1, 28, 28)), has_sharpness((64,)), has_sharpness((1, 1, 64))
     (True, False, False)
     """
     return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) >= 3
 
 
-__all__ = ["can_be_judged", "sharpness"]
+__all__ = ["has_sharpness", "sharpness"]

@@ -68,7 +68,7 @@ class AAE(AutoEncoder):
 
 
 class LabelRegularisedAAE(AAE):
-    r"""An AAE whose critic sees the label: each class is matched with its own part of the prior.
+    r"""An AAE whose critic sees the label: each class is compared with its own part of the prior.
 
     .. math:: (E(x), \ell), \qquad (z, \ell), \; z \sim P_Z(\cdot \mid y)
 

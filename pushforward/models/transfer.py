@@ -23,7 +23,7 @@ from pushforward.square import Square
 
 
 class TransferAE(WAE):
-    r"""A conditional auto-encoder whose codes are matched between two labels.
+    r"""A conditional auto-encoder whose codes have one distribution for both labels.
 
     Where a row's counterpart under the other label is known (:attr:`Square.paired
     <pushforward.square.Square>`), the cost of decoding the row's code to it is added: with all counterparts

@@ -17,7 +17,14 @@ BOUND = math.log(1e6)  # of an automatic weight, which must not drown the cost w
 
 
 class Weight(nn.Module):
-    """A fixed factor of the discrepancy, at least 0."""
+    """A fixed factor of the discrepancy; ``float(weight)`` is its value.
+
+    Arguments:
+        value: The factor, at least 0.
+
+    Raises:
+        ConfigError: If it is negative or not finite.
+    """
 
     def __init__(self, value: float) -> None:
         super().__init__()
@@ -40,8 +47,8 @@ class Weight(nn.Module):
 class WarmUp(Weight):
     """A weight that rises linearly from 0, and then stays: a warm-up.
 
-    A decoder that can ignore codes learns to ignore them before they carry information; a low weight at the
-    start lets them.
+    A decoder that can ignore codes learns to do so before they carry information; with a low weight at the
+    start, they carry it first.
 
     Arguments:
         value: The final weight.
@@ -59,7 +66,7 @@ class WarmUp(Weight):
         self.log_value.fill_(-math.inf)
 
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:
-        """Raises the weight towards its final value."""
+        """Sets the weight to its final value times (step + 1) / steps, at most 1."""
         share = min(1.0, (step + 1) / self.steps)
         self.log_value.copy_(torch.tensor(self.value * share, dtype=torch.float64).log())
 
@@ -76,9 +83,9 @@ class AutoWeight(Weight):
     and s the deviation of D under :math:`Q_Z = P_Z` at the batch's size, found by simulation.
     At the end of a schedule, where its factor r of the learning rate is near 0, the constraint is
     :math:`D \le s/4`: a two-sample test of level 5 % would reject 8 % of such batches, and so
-    cannot tell them from draws of the prior. While the learning rate is high, codes fluctuate and D has a
-    floor that no weight can lower (on MNIST with Adam at 2e-3 about :math:`1.3\,r^2 s`); the tolerance
-    allows for it.
+    cannot distinguish them from draws of the prior. While the learning rate is high, codes fluctuate and keep
+    D above a value that no weight can lower (on MNIST with Adam at 2e-3 about :math:`1.3\,r^2 s`); the
+    tolerance allows for it.
 
     Codes follow the weight with a delay, so it must not rise too fast: while D still falls by itself, by half
     in the memory of its longer average, the weight does not rise. It stays within a million and a
@@ -115,7 +122,7 @@ class AutoWeight(Weight):
         self.longer: Tensor
         for name in ("average", "longer"):
             self.register_buffer(name, torch.tensor(math.nan, dtype=torch.float64))
-        self.expected_sq_distance = null_deviation(self.gauge, prior, batch_size)
+        self.deviation = null_deviation(self.gauge, prior, batch_size)
 
     def extra_repr(self) -> str:
         """The settings that ``repr`` shows."""
@@ -123,10 +130,10 @@ class AutoWeight(Weight):
 
     @torch.no_grad()
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:
-        """Raises or lowers the weight by how far the discrepancy is from its tolerance."""
+        """Every ``every`` steps, changes log λ by the formula, from codes and prior draws of the batch."""
         if step % self.every:
             return
-        gap = self.gauge(s.eval_codes, s.fresh_prior).double() / self.expected_sq_distance
+        gap = self.gauge(s.eval_codes, s.fresh_prior).double() / self.deviation
         self.average = _follow(self.average, gap, self.memory / self.every)
         self.longer = _follow(self.longer, gap, 4 * self.memory / self.every)
         excess = (self.average - (0.25 + 2 * lr_factor**2)).clamp(-1, 1)
@@ -142,7 +149,14 @@ def _follow(average: Tensor, value: Tensor, memory: float) -> Tensor:
 
 @torch.no_grad()
 def null_deviation(gauge: MMD, prior: Prior, batch_size: int, draws: int = 64) -> float:
-    """The standard deviation of a discrepancy between two batches of one distribution."""
+    """The standard deviation of an MMD between two batches of draws of the prior, by simulation.
+
+    Arguments:
+        gauge: The MMD.
+        prior: Where both batches come from.
+        batch_size: Rows of each batch.
+        draws: Number of pairs of batches.
+    """
     noise = Noise("null deviation")
     values = [
         gauge(*(prior.draw(batch_size, noise(side, i)) for side in ("made", "given"))).double()

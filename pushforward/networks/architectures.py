@@ -116,8 +116,8 @@ def _gan_widths(shape: Shape) -> list[int]:
 
 
 def _gan_conv(first: int, kernel: int, least: int, hidden: tuple[int, ...] = ()) -> GeneratorCritic:
-    """Strided convolutions in the manner of DCGAN: ``first`` channels at full size, doubled until ``least``
-    pixels or fewer are left, and linear layers of ``hidden`` units between them and the code."""
+    """Strided convolutions in the manner of DCGAN: ``first`` channels at half the size, twice as many at each
+    further halving, until ``least`` pixels or fewer are left; then linear layers of ``hidden`` units."""
 
     def stages(shape: Shape) -> list[int]:
         return [first * 2**stage for stage in range(max(2, halvings(max(shape[1:]), least)))]

@@ -23,12 +23,12 @@ class BatchNormColumns(nn.Module):
         self.norm = nn.BatchNorm1d(columns)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """The rows after normalisation and the inner network."""
+        """The rows (N, C), the first columns normalised over the batch and the others as they are."""
         return torch.cat([self.norm(rows[:, : self.columns]), rows[:, self.columns :]], dim=1)
 
 
 class Concatenated(nn.Module):
-    """The output of a network for rows (N, \\*), concatenated with the rows themselves.
+    """Rows (N, \\*), flattened, with the output of a network for them appended.
 
     >>> Concatenated(nn.Linear(2, 3))(torch.zeros(5, 2)).shape
     torch.Size([5, 5])
@@ -39,7 +39,7 @@ class Concatenated(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        """The input beside what the inner network makes of it."""
+        """The rows, flattened to (N, D), followed by the network's output (N, K): shape (N, D + K)."""
         return torch.cat([x.flatten(1), self.net(x)], dim=1)
 
 
@@ -51,6 +51,6 @@ class GatedTanh(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """The input where it passes the gate."""
+        """The gated second half of the channels, shape (N, C, \\*), in (-1, 1)."""
         a, b = x.chunk(2, dim=1)
         return a.sigmoid() * b.tanh()

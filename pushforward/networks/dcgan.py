@@ -1,7 +1,7 @@
 """Convolutional encoders and decoders in the manner of DCGAN, for images of any size.
 
 Each stage of an encoder halves the image and rounds up, as TensorFlow's "same" padding does;
-the decoder walks the same sizes back. So 28 becomes 14, 7, 4, 2 and 45x37 becomes 23x19, 12x10.
+the decoder goes through the same sizes in reverse. So 28 becomes 14, 7, 4, 2 and 45x37 becomes 23x19, 12x10.
 
 References:
     | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2016)
@@ -51,7 +51,7 @@ class Down(nn.Module):
         self.kernel = kernel
 
     def forward(self, x: Tensor) -> Tensor:
-        """The features at half the size."""
+        """The feature maps (N, outputs, ⌈H/2⌉, ⌈W/2⌉) of images (N, inputs, H, W)."""
         pads = []
         for length in (x.shape[-1], x.shape[-2]):  # F.pad counts from the last dimension
             total = max((-(-length // 2) - 1) * 2 + self.kernel - length, 0)
@@ -70,7 +70,7 @@ class Up(nn.Module):
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        """The features at twice the size."""
+        """The feature maps of images (N, inputs, h, w), cropped about their middle to ``size``."""
         x = self.conv(x)
         top, left = ((have - want) // 2 for have, want in zip(x.shape[-2:], self.size, strict=True))
         return x[..., top : top + self.size[0], left : left + self.size[1]]
@@ -179,9 +179,10 @@ def conv_decoder(
 
 
 def official_init(net: nn.Module, std: float = 0.0099999) -> nn.Module:
-    """The official initialisation: weights N(0, std²), truncated for convolutions; biases 0.
+    """Initialises a network as the official WAE code does: weights N(0, std²), biases 0; returns it.
 
-    The generator is torch's global one; the caller seeds it.
+    Weights of convolutions are truncated at two deviations. The generator is torch's global one; the caller
+    seeds it.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

@@ -35,7 +35,7 @@ class MixingHead(nn.Module):
         self.basis = mlp(noise, basis, [64, 64], norm=None, activation=nn.ELU)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """The rows beside statistics of their neighbours in the batch."""
+        """The codes (N, L) of rows that hold μ (L numbers), a (M L) and the noise η (noise L)."""
         mean, factors, eta = rows.split(
             [self.latent_dim, self.latent_dim * self.count, self.latent_dim * self.noise], dim=1
         )
@@ -48,7 +48,7 @@ class WithSquares(nn.Module):
 
     Arguments:
         net: Maps (N, D + L) to whatever it makes.
-        columns: The last L columns of D.
+        columns: The number L of last columns whose squares are appended.
 
     >>> WithSquares(nn.Identity(), 1)(torch.tensor([[2.0, 3.0]]))
     tensor([[2., 3., 9.]])
@@ -60,5 +60,5 @@ class WithSquares(nn.Module):
         self.columns = columns
 
     def forward(self, rows: Tensor) -> Tensor:
-        """The rows beside their squares."""
+        """The network's output for rows (N, D) with the squares of their last L columns appended."""
         return self.net(torch.cat([rows, rows[:, -self.columns :].square()], dim=1))

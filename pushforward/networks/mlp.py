@@ -23,7 +23,7 @@ def mlp(
         inputs: Shape of a row that comes in.
         outputs: Shape of a row that goes out.
         widths: Units of each hidden layer.
-        norm: What precedes each ReLU, by its name in :func:`in_vector`: "batch", or None as in critics.
+        norm: What precedes each ReLU, by its name in :func:`~pushforward.networks.norms.in_vector`, or None.
         activation: What stands in the place of the ReLU.
 
     >>> import torch

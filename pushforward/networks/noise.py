@@ -11,6 +11,9 @@ class GaussianNoise(nn.Module):
 
     Like dropout it draws from torch's generator, which the loop seeds at every step.
 
+    Arguments:
+        std: The standard deviation of the noise, in the units of the input.
+
     >>> GaussianNoise(0.3).eval()(torch.ones(2))
     tensor([1., 1.])
     """
@@ -24,5 +27,5 @@ class GaussianNoise(nn.Module):
         return f"std={self.std:g}"
 
     def forward(self, x: Tensor) -> Tensor:
-        """The input with Gaussian noise added in training."""
+        """``x`` with normal noise added in training; ``x`` itself in evaluation mode."""
         return x + self.std * torch.randn_like(x) if self.training and self.std else x

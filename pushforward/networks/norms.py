@@ -32,7 +32,11 @@ def in_image(norm: str | None, channels: int) -> list[nn.Module]:
 
 
 def in_vector(norm: str | None, units: int) -> list[nn.Module]:
-    """The normalisation of vectors, by the same names."""
+    """The normalisation of vectors (N, units), by the same names; none for None.
+
+    Raises:
+        ConfigError: If there is no such normalisation.
+    """
     if not _known(norm):
         return []
     if norm == "layer":

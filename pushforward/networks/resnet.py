@@ -52,7 +52,7 @@ class Bottleneck(nn.Module):
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The output of the block for x (N, C, H, W)."""
+        """The output for feature maps (N, inputs, H, W), shape (N, outputs, \\*) of the block's size."""
         h = self.first(x)
         if self.size is not None:
             h, x = (F.interpolate(part, size=self.size, mode="nearest") for part in (h, x))
@@ -70,8 +70,8 @@ def resnet_generator(
     Arguments:
         latent_dim: Numbers that come in.
         shape: (C, H, W) of an image.
-        width: Channels at half the full size; twice as many at each size below, at most eight times.
-        blocks: Blocks of each stage; the last, at full size, has one less.
+        width: Channels at half the full size; twice as many at each size below, half as many above.
+        blocks: Blocks at each size, besides the one that enlarges the image; one less at full size.
         norm: "batch", "layer" or None.
 
     >>> import torch
@@ -96,7 +96,14 @@ def resnet_generator(
 def resnet_critic(
     shape: Sequence[int], outputs: int, width: int, blocks: int = 6, norm: str | None = "layer"
 ) -> nn.Sequential:
-    """The mirror image: from images to ``outputs`` numbers.
+    """From images (N, C, H, W) to ``outputs`` numbers: the mirror image of :func:`resnet_generator`.
+
+    Arguments:
+        shape: (C, H, W) of an image.
+        outputs: Numbers that come out.
+        width: Channels at half the full size; half as many at full size, twice as many at each size below.
+        blocks: Blocks at each size, besides the one that halves the image; one less at full size.
+        norm: "batch", "layer" or None.
 
     >>> import torch
     >>> resnet_critic((3, 16, 16), 1, 8, blocks=1)(torch.rand(2, 3, 16, 16)).shape

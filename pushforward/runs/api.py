@@ -126,7 +126,7 @@ def train(
         own = {"model": recipe, **({} if training is None else {"training": training})}
         setup = setup_of_model(recipe, dataset.spec, training)
         about = {"recipe": type(recipe).__name__, "preset": None, "arguments": {}}
-    setup.training.shown(dataset.train, seed)  # too few labels are refused before a folder is made
+    setup.training.restrict(dataset.train, seed)  # too few labels are refused before a folder is made
     folder = Path(out) if out is not None else Path("runs") / f"{about['recipe']}-{dataset.name}"
     data_dir = data_dir or os.environ.get(VARIABLE)
     reading = {

@@ -55,7 +55,7 @@ class Training:
     labels: int | None = None
     pairs: float = 0.0
 
-    def shown(self, data: Split, seed: int) -> Split:
+    def restrict(self, data: Split, seed: int) -> Split:
         """The rows with as many labels and pairs as the model may see; which ones is a function of the seed.
 
         Raises:
@@ -107,7 +107,7 @@ class Loop:
         device: torch.device | str = "cpu",
     ) -> None:
         self.model = model.to(device)
-        self.data = data = training.shown(data, seed)
+        self.data = data = training.restrict(data, seed)
         self.sampler = BatchSampler(data, training.batch_size, Noise(seed, "order"))
         self.batch_size = self.sampler.batch_size
         self.total = total
@@ -208,7 +208,12 @@ class Loop:
         return tensors, {"step": self.step, "total": self.total}
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]) -> None:
-        """The inverse of :meth:`state`."""
+        """Continues from what :meth:`state` returned: weights, optimizers' moments, step and total.
+
+        Raises:
+            RuntimeError: If the weights do not fit the model.
+            KeyError: If a file or a number is missing.
+        """
         self.model.load_state_dict(dict(tensors["model"]))
         for player_state in self.player_states:
             moments: dict[int, dict[str, Tensor]] = {}
@@ -243,7 +248,7 @@ def reseed(number: int, device: torch.device) -> None:
 
 
 def named(terms: Terms) -> str:
-    """Terms as text."""
+    """Terms as text: "name = value", separated by commas."""
     return ", ".join(f"{name} = {value.item():g}" for name, value in terms.items())
 
 
@@ -274,7 +279,11 @@ class PlayerState:
             group["initial_lr"] = group["lr"]
 
     def descend(self, losses: Terms, step: int) -> None:
-        """One update, unless something is not finite."""
+        """One optimizer step on the sum of the losses, then the projection of a constrained critic.
+
+        Raises:
+            DivergedError: If the loss or the norm of its gradient is not finite; nothing is updated then.
+        """
         loss = torch.stack(list(losses.values())).sum()
         if not math.isfinite(loss.item()):
             raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {named(losses)}")

@@ -64,7 +64,7 @@ class SamplesMonitor:
         return {"spread": (made / given.clamp_min(1e-12)).sqrt().item()}
 
     def warnings(self, diagnostics: dict[str, float], done: float) -> list[str]:
-        """What is wrong with samples, given the diagnostics and the share of training that is done."""
+        """A warning of collapsed samples, once, after a share ``done`` of the run; else none."""
         if not diagnostics or self.batch_size < FEW or done < PATIENCE or "collapsed" in self.warned:
             return []
         if diagnostics["spread"] >= COLLAPSED:
@@ -102,7 +102,7 @@ class CodesMonitor:
 
     @property
     def scale(self) -> float:
-        """The prior's standard deviation."""
+        """The root of the prior's variance, averaged over dimensions."""
         return self.prior.variance**0.5
 
     @torch.no_grad()

@@ -16,7 +16,7 @@ from pushforward.training.loop import Optimizing, reseed
 
 
 def moment_gap(q: Tensor, p: Tensor) -> Tensor:
-    r"""The squared differences of two samples in mean and covariance.
+    r"""The mean squared differences of two samples (N, L) and (M, L) in mean and in covariance, shape ().
 
     .. math:: \frac1L \sum_j (\bar q_j - \bar p_j)^2 + \frac1{L^2} \sum_{jk} (\Sigma^q_{jk} - \Sigma^p_{jk})^2
 
@@ -37,6 +37,18 @@ def match_moments(
     enough: float = 0.1,
 ) -> float:
     """Trains the encoder alone until :func:`moment_gap` falls below ``enough``; returns the last gap.
+
+    Arguments:
+        model: With an encoder; its other parts are not changed.
+        data: Rows to encode.
+        optimizing: Makes the optimizer of the encoder.
+        seed: What every random number is derived from.
+        steps: Steps at most.
+        batch_size: Rows in a batch, at most those of the data.
+        enough: The gap at which training stops.
+
+    Raises:
+        DivergedError: If the gap is not finite.
 
     References:
         | The official code of Wasserstein Auto-Encoders (Tolstikhin et al., 2018), ``pretrain_encoder``:

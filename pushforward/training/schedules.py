@@ -12,7 +12,7 @@ Schedule = Callable[[float, float], float]
 
 
 def constant(epoch: float, epochs: float) -> float:
-    """1 throughout."""
+    """1 at every epoch."""
     return 1.0
 
 

@@ -26,7 +26,7 @@ from pushforward.training.monitor import watch
 from pushforward.utils import eval_mode
 
 LINES = 200  # of history in a run
-PICTURES = 10  # sample sheets, and planned checkpoints, in a run
+PICTURES = 10  # grids of samples, and planned checkpoints, in a run
 PATIENCE = 300.0  # seconds after which a checkpoint is written anyway
 
 
@@ -47,7 +47,7 @@ class Trainer:
         folder: The run's folder.
         loop: The loop to run.
         show: Displays progress.
-        draw: Called with the step when a sample sheet is due.
+        draw: Called with the step when samples are to be written.
     """
 
     def __init__(self, folder: Path, loop: Loop, show: Show, draw: Callable[[int], None]) -> None:
@@ -65,7 +65,11 @@ class Trainer:
         return self.folder / "history.jsonl"
 
     def resume(self) -> None:
-        """Goes back to the newest checkpoint, and forgets the history after it."""
+        """Goes back to the newest checkpoint that verifies, and removes later lines of the history.
+
+        Raises:
+            CheckpointError: If no checkpoint verifies, or it does not fit the model.
+        """
         tensors, numbers, faults = checkpoints.newest(self.folder / "checkpoints")
         for fault in faults:
             self.show.say(f"warning: {fault}; falling back to an older checkpoint")
@@ -110,9 +114,9 @@ class Trainer:
                 self.count += 1
                 if loop.step % line_every == 0 or loop.step == loop.total:
                     diagnostics = self.health.diagnostics(square)
-                    with eval_mode(loop.model):  # to look must not move running statistics
+                    with eval_mode(loop.model):  # diagnostics must not change running statistics
                         diagnostics |= {
-                            name: sign.item() for name, sign in loop.model.diagnostics(square).items()
+                            name: value.item() for name, value in loop.model.diagnostics(square).items()
                         }
                     means = {name: value / self.count for name, value in self.sums.items()}
                     self.sums, self.count = {}, 0

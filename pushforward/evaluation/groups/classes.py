@@ -105,7 +105,7 @@ def classes(context: EvaluationContext) -> dict[str, Any] | None:
 
 
 def known(context: EvaluationContext) -> dict[str, Any]:
-    """What codes, or a recogniser of them, know of classes."""
+    """The metrics of classes that can be read off codes, or off samples by the code posterior."""
     from scipy.optimize import linear_sum_assignment
     from sklearn.neighbors import KNeighborsClassifier
 
