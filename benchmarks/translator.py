@@ -73,7 +73,7 @@ class Translator(nn.Module):
         self.reader = GRU(EMBEDDING, WIDTH, bidirectional=True)
         self.keys = nn.Linear(2 * WIDTH, WIDTH)
         self.first = nn.Linear(2 * WIDTH, WIDTH)
-        self.writer = GRU(2 * EMBEDDING, WIDTH)
+        self.decoder_rnn = GRU(2 * EMBEDDING, WIDTH)
         self.project = nn.Linear(3 * WIDTH, EMBEDDING)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
         self.follow = nn.Parameter(torch.tensor(4.0))
@@ -99,7 +99,7 @@ class Translator(nn.Module):
         """
         fed = self.drop(self.embedding(before))
         wanted = self.style(style).unsqueeze(1).expand(-1, before.shape[1], -1)
-        states, state = self.writer(packed(torch.cat([fed, wanted], dim=-1), sizes), state)
+        states, state = self.decoder_rnn(packed(torch.cat([fed, wanted], dim=-1), sizes), state)
         states = self.drop(pad_packed_sequence(states, batch_first=True, total_length=before.shape[1])[0])
         scores = states @ source.keys / math.sqrt(WIDTH)
         scores = scores + self.follow * (before.unsqueeze(2) == shift_right(source.x).unsqueeze(1))

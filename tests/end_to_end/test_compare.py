@@ -1,4 +1,4 @@
-"""A comparison trains what is missing, judges all alike, and says how sure it is."""
+"""A comparison trains what is missing, evaluates all alike, and says how sure it is."""
 
 import json
 from dataclasses import replace

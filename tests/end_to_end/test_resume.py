@@ -140,7 +140,7 @@ def test_a_diverged_run_stops_before_the_step_and_names_the_term(tmp_path):
         pf.train("ae", "digits", out=tmp_path / "run", latent_dim=2, lr=1e30, steps=200, progress=False)
 
 
-def test_minutes_become_steps_and_the_rehearsal_leaves_no_trace(tmp_path):
+def test_minutes_become_steps_and_measuring_the_speed_leaves_no_trace(tmp_path):
     run = pf.train("ae", "digits", out=tmp_path / "timed", latent_dim=2, minutes=0.01, progress=False)
     steps = run.config["total_steps"]
     assert run.step == steps >= 1

@@ -53,7 +53,7 @@ EVERYWHERE = {
     "W1, clipped": lambda: Wasserstein(critic(), Clipping(0.3), n_critic=2),
     "energies with a margin": lambda: EBGANEnergy(energy(), margin=2.0, pulling_away_weight=0.01),
     "energies in balance": lambda: BEGANEnergy(energy(), gamma=0.9, k_lr=0.1),
-    "learnt MMD": lambda: DeepKernelMMD(
+    "deep-kernel MMD": lambda: DeepKernelMMD(
         critic(4), GaussianKernel([1.0, 2.0]), back=0.0, order=0.0, estimator="u", root=False, n_critic=2,
         constraint=GradientPenalty(1.0),
     ),
@@ -91,7 +91,7 @@ def crossed():
         "least squares",
         "hinge",
         "energies in balance",
-        "learnt MMD",
+        "deep-kernel MMD",
     )
     for name in EVERYWHERE:
         for space in (in_data, in_codes):

@@ -60,12 +60,12 @@ def tensors(module: nn.Module) -> dict[str, Tensor]:
 def unbiased(make: Callable[[Radial], MMD], n: int = 3) -> None:
     """Over all equally likely pairs of samples of size n the mean is the exact MMD²."""
     kernel = IMQ(2.0, [0.5, 1.0])
-    value = mean_over_all_samples(make(kernel), n, ONE_LAW, OTHER_LAW)
-    assert value == pytest.approx(exact_mmd(kernel, ONE_LAW, OTHER_LAW), abs=1e-12)
+    value = mean_over_all_samples(make(kernel), n, ONE_SUPPORT, OTHER_SUPPORT)
+    assert value == pytest.approx(exact_mmd(kernel, ONE_SUPPORT, OTHER_SUPPORT), abs=1e-12)
 
 
-ONE_LAW = torch.tensor([[0.0, 0.0], [1.0, 0.5], [-0.3, 2.0]], dtype=torch.float64)
-OTHER_LAW = torch.tensor([[0.4, 0.1], [2.0, -1.0], [0.9, 0.9]], dtype=torch.float64)
+ONE_SUPPORT = torch.tensor([[0.0, 0.0], [1.0, 0.5], [-0.3, 2.0]], dtype=torch.float64)
+OTHER_SUPPORT = torch.tensor([[0.4, 0.1], [2.0, -1.0], [0.9, 0.9]], dtype=torch.float64)
 
 
 def mean_over_all_samples(mmd: MMD, n: int, Q: Tensor, P: Tensor) -> float:
@@ -126,14 +126,14 @@ def moves_towards_the_prior(discrepancy: nn.Module) -> None:
     assert (gradient.mean(0) > 0).all()
 
 
-def slope(game: nn.Module, logit: float) -> float:
+def slope(discrepancy: nn.Module, logit: float) -> float:
     """The derivative of what the model descends, by the critic's value of one made code."""
     made = torch.full((1, 1), logit, dtype=torch.float64, requires_grad=True)
-    (gradient,) = torch.autograd.grad(game(made, torch.zeros(1, 1, dtype=torch.float64)), made)
+    (gradient,) = torch.autograd.grad(discrepancy(made, torch.zeros(1, 1, dtype=torch.float64)), made)
     return gradient.item()
 
 
-def slopes_of_the_game(make: Callable[[nn.Module, bool], nn.Module], logit: float) -> None:
+def slopes_of_the_loss(make: Callable[[nn.Module, bool], nn.Module], logit: float) -> None:
     """-σ(a) for the saturating form and -(1 - σ(a)) non-saturating, also where σ is 0 or 1."""
     sure = math.exp(-abs(logit)) / (1 + math.exp(-abs(logit)))
     below, above = (sure, 1 - sure) if logit < 0 else (1 - sure, sure)

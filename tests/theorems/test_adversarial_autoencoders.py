@@ -62,7 +62,7 @@ def test_a_discrepancy_of_blocks_is_the_sum_of_theirs(make):
     )
 
 
-def test_blocks_without_a_critic_climb_nothing():
+def test_blocks_without_a_critic_have_no_objective():
     """A kernel next to an adversarial discrepancy adds to the value, and not to the critic's objective."""
     discrepancy = Blockwise({"y": js(3), "z": MMD(IMQ(4.0))}, SIZES)
     q, p = torch.randn(20, 5), torch.randn(20, 5)

@@ -55,7 +55,9 @@ def test_adversarial_discrepancies(non_saturating):
 @pytest.mark.parametrize("kernel", KERNELS, ids=repr)
 def test_u_statistic(kernel):
     """T39: U has one expectation at every size, here over all samples of sizes 2 and 3."""
-    sizes = [checks.mean_over_all_samples(MMD(kernel), n, checks.ONE_LAW, checks.OTHER_LAW) for n in (2, 3)]
+    sizes = [
+        checks.mean_over_all_samples(MMD(kernel), n, checks.ONE_SUPPORT, checks.OTHER_SUPPORT) for n in (2, 3)
+    ]
     assert sizes[0] == pytest.approx(sizes[1], abs=1e-12)
 
 
@@ -63,9 +65,13 @@ def test_u_statistic(kernel):
 @pytest.mark.parametrize("kernel", KERNELS, ids=repr)
 def test_v_statistic_is_the_exception(kernel):
     """T39: V exceeds U's expectation by Σ (k(0) - E k)/n: the one loss that falls with the batch, as 1/n."""
-    truth = checks.exact_mmd(kernel, checks.ONE_LAW, checks.OTHER_LAW)
+    truth = checks.exact_mmd(kernel, checks.ONE_SUPPORT, checks.OTHER_SUPPORT)
     excess = [
-        n * (checks.mean_over_all_samples(MMD(kernel, "v"), n, checks.ONE_LAW, checks.OTHER_LAW) - truth)
+        n
+        * (
+            checks.mean_over_all_samples(MMD(kernel, "v"), n, checks.ONE_SUPPORT, checks.OTHER_SUPPORT)
+            - truth
+        )
         for n in (2, 3)
     ]
     assert excess[0] == pytest.approx(excess[1], abs=1e-12)

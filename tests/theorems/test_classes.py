@@ -1,4 +1,4 @@
-"""What codes know of classes, and whether samples are of the class asked for: cases whose answer is known."""
+"""What codes know of classes, and whether samples are of the chosen class: cases whose answer is known."""
 
 import pytest
 import torch

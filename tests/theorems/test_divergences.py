@@ -142,7 +142,7 @@ def test_logistic_regression_is_the_best_critic(shift):
 @pytest.mark.parametrize("logit", [-200.0, -30.0, -10.0, -1.0, 0.0, 2.0, 10.0, 30.0])
 def test_slopes_of_the_adversarial_discrepancy(logit):
     """T7: the model's slope is -σ(a) saturating, -(1 - σ(a)) with the roles exchanged."""
-    checks.slopes_of_the_game(JensenShannon, logit)
+    checks.slopes_of_the_loss(JensenShannon, logit)
 
 
 def test_a_confident_critic_leaves_a_gradient_only_if_non_saturating():

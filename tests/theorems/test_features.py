@@ -195,7 +195,7 @@ def test_hash_is_that_of_weights_and_names():
 
 
 def test_modules_are_put_into_evaluation_mode():
-    """Dropout and BatchNorm neither draw nor learn while they judge, and are as they were afterwards."""
+    """Dropout and BatchNorm neither draw nor learn in evaluation, and are as they were afterwards."""
     module = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout())
     features = Module(module)
     x = torch.randn(20, 4)

@@ -113,7 +113,7 @@ def test_a_density_integrates_to_one(flow, bent):
 
 
 @pytest.mark.slow
-def test_moments_of_a_normal_law():
+def test_moments_of_a_normal_distribution():
     """Codes of N(m, S): the draws' moments are m and S within four errors of codes and draws together."""
     mean = torch.tensor([1.0, -2.0, 0.5])
     factor = torch.tensor([[2.0, 0.0, 0.0], [1.0, 0.5, 0.0], [-1.0, 0.3, 1.0]])
@@ -202,7 +202,7 @@ def test_what_was_saved_is_read_bit_for_bit(name, brief, tmp_path):
         pytest.param(F.one_hot(torch.arange(40) % 4).float(), id="corners of a simplex"),
     ],
 )
-def test_poor_codes_have_a_law(name, codes, brief):
+def test_poor_codes_have_a_density(name, codes, brief):
     """What has no density gets one; draws stay where the codes are."""
     draws = SAMPLERS[name](codes, Noise(0), None)(200).rsample(Noise(1))
     assert draws.shape == (200, codes.shape[1])

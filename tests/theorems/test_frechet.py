@@ -194,8 +194,8 @@ def test_moments_are_those_of_torch():
 
 def test_standard_error():
     """The jackknife's error is the deviation over repeated samples."""
-    given_law = distribution([0.0] * 2, torch.eye(2))
-    found = [frechet(torch.randn(400, 2) * 1.3 + 0.2, given_law) for _ in range(150)]
+    given_moments = distribution([0.0] * 2, torch.eye(2))
+    found = [frechet(torch.randn(400, 2) * 1.3 + 0.2, given_moments) for _ in range(150)]
     deviation = torch.tensor([one.value for one in found]).std().item()
     reported = torch.tensor([one.error for one in found]).mean().item()
     assert reported == pytest.approx(deviation, rel=0.2)

@@ -64,7 +64,7 @@ def test_unbiased():
     def k(a, b):
         return ((a @ b.T) / 2 + 1) ** 3
 
-    Q, P = checks.ONE_LAW, checks.OTHER_LAW
+    Q, P = checks.ONE_SUPPORT, checks.OTHER_SUPPORT
     exact = (k(Q, Q).mean() - 2 * k(Q, P).mean() + k(P, P).mean()).item()
     assert checks.mean_over_all_samples(MMD(Polynomial()), 3, Q, P) == pytest.approx(exact, abs=1e-12)
 

@@ -40,7 +40,7 @@ def test_draws_of_the_prior_fit_it(prior):
     assert fit.inactive_units == ()
 
 
-def test_radius_of_a_normal_law():
+def test_radius_of_a_normal_distribution():
     """The norm of N(0, I_d) has mean √2 Γ((d+1)/2) / Γ(d/2), about √(d - ½)."""
     d = 16
     exact = math.sqrt(2) * math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))

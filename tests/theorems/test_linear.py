@@ -109,7 +109,7 @@ class TestWasserstein:
         found = []
         for weight in (0.0, 1.0, 10.0, 100.0, 1e5):
             encoder = DeterministicEncoder(linear(torch.linalg.inv(A) + 0.1))
-            model = WAE(NormalPrior(2), linear(A), encoder, discrepancy=GaussianLaws(h=1.5), weight=weight)
+            model = WAE(NormalPrior(2), linear(A), encoder, discrepancy=GaussianMMD(h=1.5), weight=weight)
             optimizer = torch.optim.LBFGS(encoder.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
             def descend(model=model, optimizer=optimizer):
@@ -126,7 +126,7 @@ class TestWasserstein:
         assert found[-1] == pytest.approx(exact, rel=1e-3)
 
 
-class GaussianLaws(Discrepancy):
+class GaussianMMD(Discrepancy):
     """MMD² of N(0, covariance of q) and N(0, I), in closed form for the kernel exp(-r²/2h²)."""
 
     def __init__(self, h):

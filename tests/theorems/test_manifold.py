@@ -221,7 +221,7 @@ histograms = st.lists(st.integers(0, 9), min_size=5, max_size=5).filter(any)
 
 @settings(max_examples=40, deadline=None)
 @drawn(histograms, histograms)
-def test_laws_of_the_curve(first, second):
+def test_properties_of_the_curve(first, second):
     """Exchange mirrors the curve; F is the largest of a fine curve; at λ = 1 both are 1 - TV."""
     q, p = (torch.tensor(h, dtype=torch.float64) / sum(h) for h in (first, second))
     curve = prd_curve(q, p)

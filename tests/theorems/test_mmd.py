@@ -142,7 +142,7 @@ def test_paired_u_statistic_is_unbiased_too():
 
 def test_v_statistic_exceeds_by_its_diagonal():
     """T21: for P = Q the mean of V is (2/n)(k(0) - E k)."""
-    kernel, distribution, n = IMQ(2.0, [0.5, 1.0]), checks.ONE_LAW, 3
+    kernel, distribution, n = IMQ(2.0, [0.5, 1.0]), checks.ONE_SUPPORT, 3
     expected = kernel(torch.cdist(distribution, distribution).square()).mean().item()
     mean = checks.mean_over_all_samples(MMD(kernel, "v"), n, distribution, distribution)
     assert mean == pytest.approx(2 / n * (kernel.peak - expected), abs=1e-12)

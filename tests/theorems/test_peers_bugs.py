@@ -248,12 +248,12 @@ class NeverExchanged(JensenShannon):
 )
 def test_adversarial_discrepancies_whose_slopes_are_wrong(mutant, logit):
     """T7 sees a sigmoid too many, a saturating logarithm, and roles that were not exchanged."""
-    checks.slopes_of_the_game(JensenShannon, logit)
+    checks.slopes_of_the_loss(JensenShannon, logit)
     with caught():
-        checks.slopes_of_the_game(mutant, logit)
+        checks.slopes_of_the_loss(mutant, logit)
 
 
-def test_prior_density_that_broadcasts():
+def test_log_prior_that_broadcasts():
     """T27 sees the official gan_p_trick, whose logits are N x N; and a density without its σ."""
 
     class Official(LogPriorCritic):

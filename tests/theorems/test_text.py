@@ -132,7 +132,7 @@ def test_greedy_equals_batched_greedy_and_is_the_best_step(decoder):
 
 
 @pytest.mark.parametrize("guidance_scale", [0.0, 0.5, 1.0])
-def test_a_law_that_leans_is_the_normalised_product_of_powers(decoder, guidance_scale):
+def test_a_guided_distribution_is_the_normalised_product_of_powers(decoder, guidance_scale):
     """p_s(x_t) ∝ p(x_t)^s p̃(x_t)^(1-s) at every step; with s = 1 and 0 the two distributions themselves."""
     x, z, other = lines(), codes(12), codes(12)
     distribution, away = decoder(z), decoder(other)
@@ -148,7 +148,7 @@ def test_a_law_that_leans_is_the_normalised_product_of_powers(decoder, guidance_
         assert guided.greedy().equal((distribution if guidance_scale else away).greedy())
 
 
-def test_beyond_the_law_only_plausible_tokens_are_said():
+def test_with_a_scale_above_1_only_plausible_tokens_are_said():
     """The largest of log p + (s - 1) log p/p̃ among tokens with at least a hundredth of the largest p."""
     decoder = DECODERS["gru"]().double()
     with torch.no_grad():
@@ -165,7 +165,7 @@ def test_beyond_the_law_only_plausible_tokens_are_said():
     assert ((guided.greedy() == END).sum(1) == 1).all()
 
 
-def test_a_law_that_would_not_know_what_to_say_leans_all_the_same():
+def test_a_guided_distribution_without_plausible_tokens():
     """Where the unknown token is nearly certain, lines are still made of what can be said, and end."""
     decoder = DECODERS["gru"]().double()
     with torch.no_grad():

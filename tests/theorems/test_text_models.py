@@ -98,7 +98,7 @@ def test_noise_calms_every_hundred_steps_and_is_saved():
 def test_slopes_on_a_plane():
     """With T(z) = z₁ the codes move to more of T's opposite, the prior to where codes are.
 
-    The critic climbs E T(Ex) - E T(g): what it calls high is given. The encoder lowers T at codes, the prior
+    The critic maximises E T(Ex) - E T(g): high is given. The encoder lowers T at codes, the prior
     raises it at its draws, so that the two approach each other.
     """
     critic = nn.Linear(2, 1, bias=False)
@@ -262,7 +262,7 @@ def test_recipes_that_cannot_be(phrases):
 # ------------------------------------------------------------------------------ what a KL is charged
 
 
-def test_a_rising_weight_is_a_straight_line_that_ends():
+def test_a_warm_up_is_a_straight_line_that_ends():
     weight = WarmUp(4.0, 8)
     found = [float(weight)]
     for step in range(12):
@@ -271,7 +271,7 @@ def test_a_rising_weight_is_a_straight_line_that_ends():
     assert found == pytest.approx([4 * min(1, step / 8) for step in range(13)])
 
 
-def test_a_rising_weight_charges_nothing_at_first():
+def test_a_warm_up_charges_nothing_at_first():
     model = VAE(NormalPrior(2), nn.Linear(2, 3), _gaussian(), SquaredError(), WarmUp(1.0, 10))
     terms = model.formula(Square(model, ROWS, Noise(0)))
     assert terms["discrepancy"] == 0
@@ -308,7 +308,7 @@ def _gaussian():
     return GaussianEncoder(nn.Linear(3, 4))
 
 
-# --------------------------------------------------------------------------------------- word_swap
+# --------------------------------------------------------------------------------------- token replacement
 
 
 @pytest.mark.parametrize("recipe", ["ae", "wae-mmd", "vae", "arae", "transfer-ae"])

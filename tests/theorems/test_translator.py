@@ -22,7 +22,7 @@ def translator():
         model.project.weight.mul_(10)
         model.gate.bias.zero_()
         model.bias[[PAD, BEGIN, 3]] = -20
-        for weight in (model.first.weight, *model.writer.parameters()):
+        for weight in (model.first.weight, *model.decoder_rnn.parameters()):
             weight.mul_(4)
     return model
 

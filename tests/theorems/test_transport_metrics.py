@@ -70,7 +70,7 @@ def test_one_point_against_a_sample():
 
 
 @pytest.mark.parametrize(("shift", "scale"), [(0.5, 1.0), (0.0, 2.0), (1.0, 0.5)])
-def test_normal_laws(shift, scale):
+def test_normal_distributions(shift, scale):
     """T2, T13: W2² of N(0,1) and N(δ,s²) is δ² + (1 - s)²; at the quantiles of many levels nearly so."""
     levels = (torch.arange(20_000) + 0.5) / 20_000
     q = torch.from_numpy(norm.ppf(levels.numpy()))[:, None]
@@ -170,7 +170,7 @@ def test_sliced_shift_along_its_directions():
     assert sliced_wasserstein(q, q + m, 7, 1, noise) == pytest.approx(along.mean().item())
 
 
-def test_sliced_distance_of_normal_laws():
+def test_sliced_distance_of_normal_distributions():
     """N(0, I) to N(m, s² I): SW2² = |m|²/d + (1 - s)², by samples of unequal sizes."""
     q, p = torch.randn(8000, 3), 1.5 * torch.randn(5000, 3) + torch.tensor([2.0, 0.0, 0.0])
     exact = math.sqrt(4 / 3 + 0.25)
