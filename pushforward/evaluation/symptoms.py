@@ -42,8 +42,8 @@ def scale_of_the_data(c: Diagnosis) -> Finding | None:
         return None
     return Finding(
         "scale of the data",
-        f"the values of the data have a standard deviation of {deviation:.3g} (the largest "
-        f"{largest:.3g}); learning rates and weights are made for values of the order of 1",
+        f"the values of the data have a standard deviation of {deviation:.3g} (the largest {largest:.3g}); "
+        "learning rates and weights are made for values of the order of 1",
         "scale every column to mean 0 and standard deviation 1 (images to [0, 1]) before training",
         numbers,
     )
@@ -79,10 +79,8 @@ def posterior_collapse(c: Diagnosis) -> Finding | None:
     return Finding(
         "posterior collapse",
         f"{fit.active_units} of {c.model.prior.latent_dim} latent dimensions carry information about the "
-        f"data{said}; "
-        f"the decoder gives nearly the same output for every row, with {c.error / max(c.spread, 1e-30):.0%} "
-        f"of "
-        "the mean row's error",
+        f"data{said}; the decoder gives nearly the same output for every row, with "
+        f"{c.error / max(c.spread, 1e-30):.0%} of the mean row's error",
         "divide --weight by 10, or let it rise from 0 (--warmup)",
         {"active": fit.active_units, "error": c.error, "spread": c.spread},
     )
@@ -98,12 +96,10 @@ def kernel_bandwidth_too_small(c: Diagnosis) -> Finding | None:
     return Finding(
         "kernel bandwidth too small",
         f"in {c.model.prior.latent_dim} dimensions the MMD of codes half as wide as the prior is {sees:.2g} "
-        f"null "
-        f"deviations at batch size {c.batch_size}, and the kernel between codes and draws of the prior is "
-        f"{pulls:.2g} of that between draws",
+        f"null deviations at batch size {c.batch_size}, and the kernel between codes and draws of the prior "
+        f"is {pulls:.2g} of that between draws",
         "use a kernel whose bandwidth grows with the dimension: IMQ(prior.expected_sq_distance), a sum of "
-        "seven "
-        "scales",
+        "seven scales",
         {"sees": sees, "pulls": pulls},
     )
 
@@ -139,9 +135,8 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
     where = "further out than" if fit.radius > 1.1 * fit.radius_prior else "as far out as"
     where = "nearer to 0 than" if fit.radius < 0.9 * fit.radius_prior else where
     words = (
-        f"the aggregate posterior does not match the prior: the MMD² of codes is {fit.mmd:.3g} and should "
-        f"be near 0; they lie "
-        f"{where} its draws (norms {fit.radius:.3g} and {fit.radius_prior:.3g}), and "
+        f"the aggregate posterior does not match the prior: the MMD² of codes is {fit.mmd:.3g} and should be "
+        f"near 0; they lie {where} its draws (norms {fit.radius:.3g} and {fit.radius_prior:.3g}), and "
         f"{fit.prior_coverage or 0:.0%} of the draws have a code nearby"
     )
     numbers = {"mmd": fit.mmd, "radius": fit.radius, "radius_prior": fit.radius_prior}
@@ -205,8 +200,7 @@ def inactive_units(c: Diagnosis) -> Finding | None:
     return Finding(
         "inactive units",
         f"{len(fit.inactive_units)} of {c.model.prior.latent_dim} latent dimensions carry no information "
-        f"about the data: number "
-        f"{named}",
+        f"about the data: number {named}",
         f"use --latent-dim {max(fit.active_units, 1)}; the others are not used",
         {"inactive": len(fit.inactive_units), "latent_dim": c.model.prior.latent_dim},
     )
@@ -224,10 +218,8 @@ def holes(c: Diagnosis) -> Finding | None:
     return Finding(
         "holes",
         f"only {fit.prior_coverage:.0%} of the prior's draws have a code nearby "
-        f"({fit.prior_coverage_reference:.0%} "
-        f"would), although mean and covariance agree within {max(fit.mean, fit.covariance):.2g}: the "
-        f"decoder was "
-        "not trained on the rest",
+        f"({fit.prior_coverage_reference:.0%} would), although mean and covariance agree within "
+        f"{max(fit.mean, fit.covariance):.2g}: the decoder was not trained on the rest",
         "use a discrepancy that sees more than moments (an MMD with kernel imq), a random encoder "
         "(--posterior gaussian), or a smaller --latent-dim",
         {"coverage": fit.prior_coverage, "reference": fit.prior_coverage_reference},

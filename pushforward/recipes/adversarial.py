@@ -208,8 +208,7 @@ class SupervisedSettings(AdversarialSettings):
     conditional: bool = True
     conditional_critic: bool = option(
         "Whether the critic receives the label too, so that styles are independent of it: by default yes, "
-        "with "
-        "preset 'paper', as in the paper, no.",
+        "with preset 'paper', as in the paper, no.",
         True,
     )
 

@@ -31,8 +31,7 @@ class EBGANSettings(GANSettings):
 
     margin: float = option(
         "The energy m above which the critic no longer raises that of samples: by default a quarter of the "
-        "distance "
-        "of two rows, with preset 'paper' 10.",
+        "distance of two rows, with preset 'paper' 10.",
         10.0, ge=0,
     )  # fmt: skip
     pulling_away_weight: float = option(
@@ -93,8 +92,7 @@ class BEGANSettings(GANSettings):
     k_lr: float = option("The learning rate r of k: 0.02, of images 0.1, with preset 'paper' 0.001.", 1e-3)
     energy_power: Literal[1, 2] = option(
         "The power η of an energy: 1, of images 2, with preset 'paper' 1. Of mostly black images a black one "
-        "has a "
-        "small absolute error.",
+        "has a small absolute error.",
         1,
     )
     pulling_away_weight: float = option(

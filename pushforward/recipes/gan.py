@@ -149,10 +149,8 @@ class SNGANSettings(GANSettings):
 
     loss: Literal["hinge", "gan", "wasserstein"] = option(
         "The loss: 'hinge'; 'gan', that of the first GAN; or 'wasserstein', which has no margin beyond which "
-        "the critic's gradient vanishes. "
-        "By default 'hinge', but of images with preset 'small' 'wasserstein', with n_critic 3: small critics "
-        "reach "
-        "the margin at once.",
+        "the critic's gradient vanishes. By default 'hinge', but of images with preset 'small' "
+        "'wasserstein', with n_critic 3: small critics reach the margin at once.",
         "hinge",
     )
 
@@ -203,8 +201,7 @@ class FGANSettings(GANSettings):
     )
     spectral_norm: bool = option(
         "Whether the critic's slope is at most 1, its layers divided by their largest singular values: by "
-        "default of "
-        "vectors; of images the critic has BatchNorm instead, with preset 'paper' neither.",
+        "default of vectors; of images the critic has BatchNorm instead, with preset 'paper' neither.",
         False,
     )
 

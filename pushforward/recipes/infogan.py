@@ -39,8 +39,7 @@ class InfoGANSettings(GANSettings):
     )  # fmt: skip
     weight: float = option(
         "The factor w of the information: 0.1, with preset 'paper' 1. At 1 samples show their class before "
-        "they look "
-        "like data, and classes become what is drawn first, not clusters of the data.",
+        "they look like data, and classes become what is drawn first, not clusters of the data.",
         1.0, ge=0,
     )  # fmt: skip
 
@@ -93,7 +92,6 @@ def infogan(spec: DataSpec, settings: InfoGANSettings, own: OwnParts) -> Setup:
     model = InfoGAN(prior, parts.decoder, discrepancy, posterior, settings.weight)
     description = (
         f"weight {settings.weight:g} times the negative log-likelihood in nats of the code given a sample; "
-        f"samples are "
-        "compared with data by a critic's Jensen-Shannon bound"
+        "samples are compared with data by a critic's Jensen-Shannon bound"
     )
     return finish(model, spec, settings, description, gan_optimizers(settings))

@@ -109,14 +109,12 @@ class MMDGANSettings(GANSettings):
     )
     reconstruction_weight: float = option(
         "The factor of the mean squared error of decoding the features, which keeps them injective: by "
-        "default 0; "
-        "with preset 'paper' 32 on data in [0, 1], which is the 8 of the code on [-1, 1].",
+        "default 0; with preset 'paper' 32 on data in [0, 1], which is the 8 of the code on [-1, 1].",
         0.0, ge=0,
     )  # fmt: skip
     gp_weight: float = option(
         "The factor of the penalty on the witness's gradient: 1; with 0, as in preset 'paper', weights are "
-        "clipped "
-        "instead.",
+        "clipped instead.",
         1.0, ge=0,
     )  # fmt: skip
     keep_rows: bool = True

@@ -33,15 +33,12 @@ FAMILIES = (
 WASSERSTEIN, VARIATIONAL, ADVERSARIAL, LEARNT_PRIOR, TRANSFER, GANS, MOMENTS = FAMILIES
 PART_HELP = {
     "encoder": "A module of your own, from data to (N, latent_dim) numbers; if the posterior is 'gaussian' "
-    "or "
-    "'uniform', to (N, 2 latent_dim): means, then log-variances; if codes hold a class, to (N, classes + "
+    "or 'uniform', to (N, 2 latent_dim): means, then log-variances; if codes hold a class, to (N, classes + "
     "latent_dim).",
     "decoder": "A module of your own, from codes, and one-hot labels behind them if it is conditional, to "
-    "data: "
-    "to logits if the cost is 'bernoulli', to distributions of lines if the data are text.",
+    "data: to logits if the cost is 'bernoulli', to distributions of lines if the data are text.",
     "critic": "A module of your own, from what is compared to (N, 1), unbounded; of energies and learnt "
-    "kernels, "
-    "to energies or features.",
+    "kernels, to energies or features.",
     "discrepancy": "A Discrepancy of your own, in the place of the recipe's.",
     "cost": "A Cost of your own, between data and reconstruction.",
     "prior": "A Prior of your own.",

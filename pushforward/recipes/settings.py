@@ -136,8 +136,7 @@ class AutoEncoderSettings(Settings):
 
     weight: float | Literal["auto"] = option(
         "The factor λ of the discrepancy, against a cost that is summed over the values of a row; 'auto' "
-        "adapts "
-        "it until codes follow the prior.",
+        "adapts it until codes follow the prior.",
         1.0, ge=0,
     )  # fmt: skip
     weight_init: float = option("First value of the weight 'auto'.", 1.0, gt=0)

@@ -43,8 +43,7 @@ class ARAESettings(LearntPriorSettings):
     n_critic: int = option("Updates of the critic for each update of the model.", 2, ge=1)
     latent_noise: float = option(
         "Standard deviation of the noise on codes that are decoded, in training, at the first step, relative "
-        "to "
-        "codes of mean square 1: 0.1; with preset 'paper' 3.5, with 'official' 0.87.",
+        "to codes of mean square 1: 0.1; with preset 'paper' 3.5, with 'official' 0.87.",
         0.1, ge=0,
     )  # fmt: skip
     latent_noise_decay: float = option(
@@ -211,9 +210,8 @@ def transfer_ae(spec: DataSpec, settings: TransferSettings, own: OwnParts) -> Se
     name = type(own.discrepancy).__name__ if own.discrepancy else "MMD²"
     description = (
         f"weight {float(parts.weight):g} times {name} to the prior, {settings.style_weight:g} times a "
-        f"Jensen-Shannon "
-        f"bound between codes of the two labels, {100 * settings.paired_fraction:g} % of pairs used; "
-        f"the cost is {describe_cost(model.cost, spec)}"
+        f"Jensen-Shannon bound between codes of the two labels, {100 * settings.paired_fraction:g} % of "
+        f"pairs used; the cost is {describe_cost(model.cost, spec)}"
     )
     optimizers = {
         "model": adam(settings.lr, (settings.beta1, 0.999)),

@@ -190,8 +190,7 @@ def info_vae(spec: DataSpec, settings: InfoVAESettings, own: OwnParts) -> Setup:
     note = f" ({settings.weight_note})" if settings.weight_note else ""
     description = (
         f"alpha {settings.alpha:g} and weight {float(parts.weight):g}{note}: {float(model.weight):g} times "
-        f"{name}, "
-        f"{1 - settings.alpha:g} times KL in nats; the cost is {describe_cost(model.cost, spec)}"
+        f"{name}, {1 - settings.alpha:g} times KL in nats; the cost is {describe_cost(model.cost, spec)}"
     )
     return finish(model, spec, settings, description)
 

@@ -126,9 +126,8 @@ class CodesMonitor:
             other = "use a recipe that matches codes with the prior"
             cure = f"raise the {self.strength_option}" if self.strength_option else other
             found["far"] = (
-                "the aggregate posterior does not match the prior: "
-                f"MMD² is {diagnostics['mmd']:.3g} and should be near 0. "
-                f"Samples will be worse than reconstructions; {cure}"
+                f"the aggregate posterior does not match the prior: MMD² is {diagnostics['mmd']:.3g} and "
+                f"should be near 0. Samples will be worse than reconstructions; {cure}"
             )
         new = [text for key, text in found.items() if key not in self.warned]
         self.warned |= set(found)
