@@ -100,8 +100,8 @@ def finish(
         schedule=settings.schedule,
         epochs=settings.epochs,
         pretrain=settings.pretrain,
-        labels=n_labels,
-        pairs=paired_fraction,
+        n_labels=n_labels,
+        paired_fraction=paired_fraction,
     )
     return Setup(model, training, settings, description)
 

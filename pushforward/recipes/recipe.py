@@ -66,6 +66,10 @@ class OwnParts:
             if not (part is None or isinstance(part, kind)):
                 raise ConfigError(f"{name} must be a {kind.__name__}, got {type(part).__name__}")
 
+    def discrepancy_name(self, usual: str) -> str:
+        """The type of the user's own discrepancy, or the name of the recipe's."""
+        return type(self.discrepancy).__name__ if self.discrepancy else usual
+
     @property
     def named(self) -> dict[str, nn.Module]:
         """The parts that are there, by name."""
@@ -121,7 +125,7 @@ class Setup:
         """The settings as plain values; of a model of the user's own, how it is trained."""
         if self.settings is not None:
             return self.settings.as_json()
-        names = ("batch_size", "schedule", "epochs", "pretrain", "labels", "pairs")
+        names = ("batch_size", "schedule", "epochs", "pretrain", "n_labels", "paired_fraction")
         return {name: getattr(self.training, name) for name in names}
 
 

@@ -43,8 +43,8 @@ class Training:
         epochs: Passes over the data when no budget is given.
         pretrain: Rows in a batch while the encoder's moments are fitted to the prior's, before
             the first step; 0 for no fitting.
-        labels: How many labels the model sees, as many of each class; None for all.
-        pairs: The share of known counterparts of rows that the model sees.
+        n_labels: How many labels the model sees, as many of each class; None for all.
+        paired_fraction: The share of known counterparts of rows that the model sees.
     """
 
     batch_size: int
@@ -52,8 +52,8 @@ class Training:
     schedule: str = "constant"
     epochs: float = 20
     pretrain: int = 0
-    labels: int | None = None
-    pairs: float = 0.0
+    n_labels: int | None = None
+    paired_fraction: float = 0.0
 
     def restrict(self, data: Split, seed: int) -> Split:
         """The rows with as many labels and pairs as the model may see; which ones is a function of the seed.
@@ -61,9 +61,10 @@ class Training:
         Raises:
             DataError: If there are fewer.
         """
-        data = data if self.labels is None else data.keep_labels(self.labels, Noise(seed, "labels"))
-        paired = data.paired is not None or self.pairs
-        return data.keep_pairs(self.pairs, Noise(seed, "pairs")) if paired else data
+        if self.n_labels is not None:
+            data = data.keep_labels(self.n_labels, Noise(seed, "labels"))
+        paired = data.paired is not None or self.paired_fraction
+        return data.keep_pairs(self.paired_fraction, Noise(seed, "pairs")) if paired else data
 
 
 class BatchSampler:

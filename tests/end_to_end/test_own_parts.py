@@ -178,6 +178,7 @@ def test_own_model(tmp_path, monkeypatch):
 def test_own_model_without_training(tmp_path):
     run = pf.train(model(), "digits", out=tmp_path / "run", steps=2, progress=False)
     assert run.config["own"] == ["model"]
+    assert (run.config["resolved"]["n_labels"], run.config["resolved"]["paired_fraction"]) == (None, 0.0)
     assert pf.resume(run.path, model=model(), progress=False).step == 2
 
 

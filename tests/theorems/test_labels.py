@@ -173,9 +173,9 @@ def semi(norm="batch"):
     return SemiSupervisedAAE(prior, mlp(7, 1, [8], norm), encoder, discrepancy)
 
 
-def loop_of(model, data, labels=20, **more):
+def loop_of(model, data, n_labels=20, **more):
     optimizers = {player.name: adam(1e-2) for player in model.players()}
-    return Loop(model, data, Training(16, optimizers, labels=labels), total=100, **more)
+    return Loop(model, data, Training(16, optimizers, n_labels=n_labels), total=100, **more)
 
 
 def watched(loop):
@@ -219,7 +219,7 @@ def test_only_the_labelled_player_plays_on_rows_with_labels():
 
 def test_fewer_labels_than_a_batch():
     """Batches from few labelled rows contain all of them."""
-    loop = loop_of(semi(), rows(), labels=5)
+    loop = loop_of(semi(), rows(), n_labels=5)
     assert sorted(loop.rows(3, labelled=True).y.tolist()) == [0, 1, 2, 3, 4]
     assert len(loop.rows(3).x) == 16
 
