@@ -96,7 +96,7 @@ def test_the_recipe(contributed, tmp_path):
     assert run.model.cycle_weight == 2
     assert pf.load(run.path).model.cycle_weight == 2
     lines = next(block for block in blocks("CONTRIBUTING.md") if "@recipe" in block).splitlines()
-    assert len([line for line in lines if not line.startswith(("#", "from", "import"))]) <= 30
+    assert len([line for line in lines if line]) <= 30
 
 
 def test_the_metric(contributed):

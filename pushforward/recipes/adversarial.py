@@ -7,15 +7,14 @@ the place of a weight.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Literal
 
 from torch import nn
 
-from pushforward.costs import Cost
 from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import Blockwise, JensenShannon
-from pushforward.distributions import NormalPrior, OneHotPrior, Prior, ProductPrior
+from pushforward.distributions import NormalPrior, OneHotPrior, ProductPrior
 from pushforward.errors import ConfigError
 from pushforward.models import AAE, ClusterHeads, LabelRegularisedAAE, ReductionAAE, SemiSupervisedAAE
 from pushforward.networks import BatchNormColumns, GaussianNoise, mlp, official_init
@@ -48,9 +47,9 @@ def quick_with_classes(spec: DataSpec, **changes: Any) -> Values:
 def as_printed(**changes: Any) -> Values:
     """What the paper prints for MNIST: two layers of 1000, SGD with momentum, rates divided by 10 twice."""
     return dict(
-        latent_dim=8, network="mlp-wide", critic_widths=(1000, 1000), official_init=True,
-        schedule="step-decay",
-        epochs=5000, lr=0.01, critic_lr=0.1, encoder_lr=0.1, label_lr=0.1, optimizer="sgd", truncated=False,
+        latent_dim=8, network="mlp-wide", critic_widths=(1000, 1000), official_init=True, epochs=5000,
+        schedule="step-decay", lr=0.01, critic_lr=0.1, encoder_lr=0.1, label_lr=0.1, optimizer="sgd",
+        truncated=False,
     ) | changes  # fmt: skip
 
 
@@ -74,13 +73,16 @@ def make_critic(inputs: int, settings: AdversarialSettings) -> nn.Module:
     return nn.Sequential(GaussianNoise(settings.critic_noise), net) if settings.critic_noise else net
 
 
+def make_discrepancy(inputs: int, settings: AdversarialSettings, own: OwnParts) -> JensenShannon:
+    """The Jensen-Shannon divergence by a critic of so many inputs, or by the user's own."""
+    critic = own.critic or make_critic(inputs, settings)
+    return JensenShannon(critic, settings.non_saturating, settings.n_critic)
+
+
 def blocks(settings: AdversarialSettings, n_classes: int) -> tuple[ProductPrior, Blockwise]:
     """A prior of classes and style, and an adversarial discrepancy for each."""
-    parts: dict[str, Prior] = {
-        "y": OneHotPrior(n_classes),
-        "z": NormalPrior(settings.latent_dim, settings.prior_std),
-    }
-    prior = ProductPrior(parts)
+    style = NormalPrior(settings.latent_dim, settings.prior_std)
+    prior = ProductPrior({"y": OneHotPrior(n_classes), "z": style})
     by_block = {
         name: JensenShannon(make_critic(n, settings), settings.non_saturating)
         for name, n in prior.sizes.items()
@@ -109,11 +111,11 @@ def labels_used(settings: AdversarialSettings) -> str:
     return "all labels are used" if settings.n_labels is None else f"{settings.n_labels} labels are used"
 
 
-def describe(cost: Cost, spec: DataSpec, rest: str) -> str:
-    """What takes the place of a weight's meaning."""
-    return (
-        f"no weight: every player has its own learning rate; the cost is {describe_cost(cost, spec)}; {rest}"
-    )
+def finish_aae(model: AAE, spec: DataSpec, settings: AdversarialSettings, words: str) -> Setup:
+    """The setup of a model that compares codes; ``words`` say with what."""
+    cost = describe_cost(model.cost, spec)
+    description = f"no weight: every player has its own learning rate; the cost is {cost}; {words}"
+    return finish(model, spec, settings, description, optimizers(settings), settings.n_labels)
 
 
 @recipe(
@@ -130,26 +132,18 @@ def aae(spec: DataSpec, settings: AdversarialSettings, own: OwnParts) -> Setup:
     With posterior "implicit" it is the universal approximator of the paper.
 
     References:
-        | Adversarial Autoencoders (Makhzani et al., 2015), section 2
-        | https://arxiv.org/abs/1511.05644
+        Adversarial Autoencoders (Makhzani et al., 2015), section 2, https://arxiv.org/abs/1511.05644
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> [player.name for player in aae(open_dataset("digits").spec).model.players()]
         ['model', 'critic', 'encoder']
     """
     parts = assemble(settings, spec, own)
-    discrepancy = own.discrepancy or JensenShannon(
-        own.critic or make_critic(parts.prior.latent_dim, settings),
-        settings.non_saturating,
-        settings.n_critic,
-    )
-    model = AAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment)
-    words = describe(model.cost, spec, f"codes are compared with {parts.prior}")
-    return finish(model, spec, settings, words, optimizers(settings))
+    discrepancy = own.discrepancy or make_discrepancy(parts.prior.latent_dim, settings, own)
+    model = parts.build(AAE, discrepancy)
+    return finish_aae(model, spec, settings, f"codes are compared with {parts.prior}")
 
 
-@dataclass(frozen=True, kw_only=True)
 class PlanarSettings(AdversarialSettings):
     """Options of ``aae-label-regularised``."""
 
@@ -180,7 +174,6 @@ def aae_label_regularised(spec: DataSpec, settings: PlanarSettings, own: OwnPart
         | https://arxiv.org/abs/1511.05644
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> aae_label_regularised(open_dataset("digits").spec).model.prior
         MixturePrior(latent_dim=2, components=10)
     """
@@ -190,18 +183,12 @@ def aae_label_regularised(spec: DataSpec, settings: PlanarSettings, own: OwnPart
         raise ConfigError(
             f"{parts.prior} has parts for {parts.prior.classes} classes, {spec.name} has {n_classes}"
         )
-    critic = own.critic or make_critic(parts.prior.latent_dim + parts.prior.classes + 1, settings)
-    discrepancy = JensenShannon(critic, settings.non_saturating, settings.n_critic)
-    model = LabelRegularisedAAE(
-        parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment
-    )
-    rest = f"each class is compared with its own part of {parts.prior}; {labels_used(settings)}"
-    return finish(
-        model, spec, settings, describe(model.cost, spec, rest), optimizers(settings), settings.n_labels
-    )
+    discrepancy = make_discrepancy(parts.prior.latent_dim + parts.prior.classes + 1, settings, own)
+    model = parts.build(LabelRegularisedAAE, discrepancy)
+    words = f"each class is compared with its own part of {parts.prior}; {labels_used(settings)}"
+    return finish_aae(model, spec, settings, words)
 
 
-@dataclass(frozen=True, kw_only=True)
 class SupervisedSettings(AdversarialSettings):
     """Options of ``aae-supervised``."""
 
@@ -228,11 +215,9 @@ def aae_supervised(spec: DataSpec, settings: SupervisedSettings, own: OwnParts) 
     .. math:: \min_{E, G} E\,c(G(y, E(x)), x), \qquad \min_E \max_T B_T(Q_Z, P_Z)
 
     References:
-        | Adversarial Autoencoders (Makhzani et al., 2015), section 4
-        | https://arxiv.org/abs/1511.05644
+        Adversarial Autoencoders (Makhzani et al., 2015), section 4, https://arxiv.org/abs/1511.05644
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> aae_supervised(open_dataset("digits").spec).model.classes
         10
     """
@@ -240,14 +225,10 @@ def aae_supervised(spec: DataSpec, settings: SupervisedSettings, own: OwnParts) 
     parts = assemble(settings, spec, own, conditional_encoder=False)
     together = settings.conditional_critic
     inputs = parts.prior.latent_dim + (n_classes + 1 if together else 0)
-    discrepancy = JensenShannon(
-        own.critic or make_critic(inputs, settings), settings.non_saturating, settings.n_critic
-    )
-    kind = LabelRegularisedAAE if together else AAE
-    model = kind(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment)
+    discrepancy = make_discrepancy(inputs, settings, own)
+    model = parts.build(LabelRegularisedAAE if together else AAE, discrepancy)
     who = "decoder and critic receive" if together else "the decoder receives"
-    words = describe(model.cost, spec, f"styles are compared with {parts.prior}; {who} the label")
-    return finish(model, spec, settings, words, optimizers(settings))
+    return finish_aae(model, spec, settings, f"styles are compared with {parts.prior}; {who} the label")
 
 
 @recipe(
@@ -266,27 +247,20 @@ def aae_semi_supervised(spec: DataSpec, settings: AdversarialSettings, own: OwnP
         \min_E \max_T B_{T_y}(\hat y, \mathrm{Cat}) + B_{T_z}(z, P_Z), \quad \min_E -\log \hat y_y
 
     References:
-        | Adversarial Autoencoders (Makhzani et al., 2015), section 5
-        | https://arxiv.org/abs/1511.05644
+        Adversarial Autoencoders (Makhzani et al., 2015), section 5, https://arxiv.org/abs/1511.05644
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> [player.name for player in aae_semi_supervised(open_dataset("digits").spec).model.players()]
         ['model', 'critic', 'encoder', 'labels']
     """
     n_classes = check_classes(spec, settings, "aae-semi-supervised")
     prior, discrepancy = blocks(settings, n_classes)
     parts = assemble(settings, spec, own, prior=prior)
-    model = SemiSupervisedAAE(
-        prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment
-    )
-    rest = f"{n_classes} classes and a style of {settings.latent_dim}; {labels_used(settings)}"
-    return finish(
-        model, spec, settings, describe(model.cost, spec, rest), optimizers(settings), settings.n_labels
-    )
+    model = parts.build(SemiSupervisedAAE, discrepancy)
+    words = f"{n_classes} classes and a style of {settings.latent_dim}; {labels_used(settings)}"
+    return finish_aae(model, spec, settings, words)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ClusteringSettings(AdversarialSettings):
     """Options of ``aae-clustering``."""
 
@@ -312,23 +286,19 @@ def aae_clustering(spec: DataSpec, settings: ClusteringSettings, own: OwnParts) 
         \min_E \max_T B_{T_y}(\hat y, \mathrm{Cat}) + B_{T_z}(z, P_Z)
 
     References:
-        | Adversarial Autoencoders (Makhzani et al., 2015), section 6
-        | https://arxiv.org/abs/1511.05644
+        Adversarial Autoencoders (Makhzani et al., 2015), section 6, https://arxiv.org/abs/1511.05644
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> aae_clustering(open_dataset("digits").spec, n_clusters=12).model.prior.sizes
         {'y': 12, 'z': 10}
     """
     prior, discrepancy = blocks(settings, settings.n_clusters)
     # Without labels a few clusters would soon satisfy the critic; BatchNorm keeps all of them in use.
     parts = assemble(settings, spec, own, prior=prior, last=BatchNormColumns(settings.n_clusters))
-    model = AAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment)
-    rest = f"{settings.n_clusters} clusters and a style of {settings.latent_dim}; no label is used"
-    return finish(model, spec, settings, describe(model.cost, spec, rest), optimizers(settings))
+    words = f"{settings.n_clusters} clusters and a style of {settings.latent_dim}; no label is used"
+    return finish_aae(parts.build(AAE, discrepancy), spec, settings, words)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ReductionSettings(AdversarialSettings):
     """Options of ``aae-reduction``."""
 
@@ -350,12 +320,10 @@ def aae_reduction(spec: DataSpec, settings: ReductionSettings, own: OwnParts) ->
     .. math:: \min_{E, G} E\,c(G(W \hat y + z), x) + \textstyle\sum_{i<j} (\eta - \|w_i - w_j\|)_+
 
     References:
-        | Adversarial Autoencoders (Makhzani et al., 2015), section 7
-        | https://arxiv.org/abs/1511.05644
+        Adversarial Autoencoders (Makhzani et al., 2015), section 7, https://arxiv.org/abs/1511.05644
 
     Example:
         >>> import torch
-        >>> from pushforward.data import open_dataset
         >>> model = aae_reduction(open_dataset("digits").spec).model
         >>> model.view(model.encode(torch.zeros(3, 1, 8, 8))).shape
         torch.Size([3, 2])
@@ -364,11 +332,6 @@ def aae_reduction(spec: DataSpec, settings: ReductionSettings, own: OwnParts) ->
     prior, discrepancy = blocks(settings, n_classes)
     parts = assemble(settings, spec, own, prior=prior, decoder_inputs=settings.latent_dim)
     heads = ClusterHeads(parts.decoder, n_classes, settings.latent_dim, settings.head_distance)
-    model = ReductionAAE(prior, heads, parts.encoder, discrepancy, parts.cost, augment=parts.augment)
-    rest = (
-        f"{n_classes} heads {settings.head_distance:g} apart in {settings.latent_dim} dimensions; "
-        f"{labels_used(settings)}"
-    )
-    return finish(
-        model, spec, settings, describe(model.cost, spec, rest), optimizers(settings), settings.n_labels
-    )
+    model = replace(parts, decoder=heads).build(ReductionAAE, discrepancy)
+    place = f"{n_classes} heads {settings.head_distance:g} apart in {settings.latent_dim} dimensions"
+    return finish_aae(model, spec, settings, f"{place}; {labels_used(settings)}")

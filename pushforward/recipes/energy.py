@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from pushforward.costs import L1, L2, SquaredError
@@ -25,7 +24,6 @@ from pushforward.recipes.recipe import GANS, OwnParts, Setup, recipe
 from pushforward.recipes.settings import GANSettings
 
 
-@dataclass(frozen=True, kw_only=True)
 class EBGANSettings(GANSettings):
     """Options of ``ebgan``."""
 
@@ -63,7 +61,6 @@ def ebgan(spec: DataSpec, settings: EBGANSettings, own: OwnParts) -> Setup:
         | https://arxiv.org/abs/1609.03126
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> ebgan(open_dataset("digits").spec, margin=1.0).model.discrepancy.margin
         1.0
     """
@@ -76,7 +73,6 @@ def ebgan(spec: DataSpec, settings: EBGANSettings, own: OwnParts) -> Setup:
     return finish_gan(GAN(parts.prior, parts.decoder, discrepancy), spec, settings, words)
 
 
-@dataclass(frozen=True, kw_only=True)
 class BEGANSettings(GANSettings):
     """Options of ``began``.
 
@@ -136,7 +132,6 @@ def began(spec: DataSpec, settings: BEGANSettings, own: OwnParts) -> Setup:
         | https://arxiv.org/abs/1703.10717
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> began(open_dataset("digits").spec, gamma=0.6).model.discrepancy.gamma
         0.6
     """

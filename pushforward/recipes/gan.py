@@ -6,7 +6,6 @@ Networks are ours, with preset "paper" too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
@@ -52,11 +51,9 @@ def gan(spec: DataSpec, settings: GANSettings, own: OwnParts) -> Setup:
     With a discrepancy of your own it is the model that minimises that one instead.
 
     References:
-        | Generative Adversarial Nets (Goodfellow et al., 2014), algorithm 1
-        | https://arxiv.org/abs/1406.2661
+        Generative Adversarial Nets (Goodfellow et al., 2014), algorithm 1, https://arxiv.org/abs/1406.2661
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> gan(open_dataset("digits").spec, latent_dim=8).model.prior
         NormalPrior(latent_dim=8, std=1)
     """
@@ -82,7 +79,6 @@ def dcgan(spec: DataSpec, settings: GANSettings, own: OwnParts) -> Setup:
         | https://arxiv.org/abs/1511.06434
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> dcgan(open_dataset("digits").spec).training.batch_size
         64
     """
@@ -95,7 +91,6 @@ def dcgan(spec: DataSpec, settings: GANSettings, own: OwnParts) -> Setup:
 TARGETS = {"binary": (0.0, 1.0, 1.0), "pearson": (-1.0, 1.0, 0.0)}
 
 
-@dataclass(frozen=True, kw_only=True)
 class LSGANSettings(GANSettings):
     """Options of ``lsgan``."""
 
@@ -125,7 +120,6 @@ def lsgan(spec: DataSpec, settings: LSGANSettings, own: OwnParts) -> Setup:
         | https://arxiv.org/abs/1611.04076
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> lsgan(open_dataset("digits").spec, targets="pearson").model.discrepancy.targets
         (-1.0, 1.0, 0.0)
     """
@@ -143,7 +137,6 @@ LOSSES: dict[str, Callable[[nn.Module, int], Discrepancy]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class SNGANSettings(GANSettings):
     """Options of ``sngan``."""
 
@@ -175,11 +168,9 @@ def sngan(spec: DataSpec, settings: SNGANSettings, own: OwnParts) -> Setup:
     References:
         | Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), algorithm 1
         | https://arxiv.org/abs/1802.05957
-        | Geometric GAN (Lim & Ye, 2017), equations 13 and 14
-        | https://arxiv.org/abs/1705.02894
+        | Geometric GAN (Lim & Ye, 2017), equations 13 and 14, https://arxiv.org/abs/1705.02894
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> type(sngan(open_dataset("digits").spec, loss="hinge").model.discrepancy).__name__
         'Hinge'
     """
@@ -189,7 +180,6 @@ def sngan(spec: DataSpec, settings: SNGANSettings, own: OwnParts) -> Setup:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
 class FGANSettings(GANSettings):
     """Options of ``f-gan``."""
 
@@ -226,13 +216,11 @@ def f_gan(spec: DataSpec, settings: FGANSettings, own: OwnParts) -> Setup:
     is finite.
 
     References:
-        | f-GAN (Nowozin et al., 2016), equation 6 and section 3.2
-        | https://arxiv.org/abs/1606.00709
+        | f-GAN (Nowozin et al., 2016), equation 6 and section 3.2, https://arxiv.org/abs/1606.00709
         | A Convex Duality Framework for GANs (Farnia & Tse, 2018), section 4
         | https://arxiv.org/abs/1810.11740
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> f_gan(open_dataset("digits").spec, divergence="kl").model.discrepancy.name
         'kl'
     """
@@ -240,14 +228,12 @@ def f_gan(spec: DataSpec, settings: FGANSettings, own: OwnParts) -> Setup:
         spec, settings, own, None if settings.spectral_norm else norm_of(spec),
         lambda critic: FDivergence(
             spectral(critic) if settings.spectral_norm else critic, settings.divergence,
-            settings.non_saturating,
-            settings.n_critic,
+            settings.non_saturating, settings.n_critic,
         ),
         f"the divergence {settings.divergence}",
     )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
 class WGANSettings(GANSettings):
     """Options of ``wgan``."""
 
@@ -277,11 +263,9 @@ def wgan(spec: DataSpec, settings: WGANSettings, own: OwnParts) -> Setup:
     critic has BatchNorm, as in the authors' code, and the bound is that of no distance.
 
     References:
-        | Wasserstein GAN (Arjovsky et al., 2017), algorithm 1
-        | https://arxiv.org/abs/1701.07875
+        Wasserstein GAN (Arjovsky et al., 2017), algorithm 1, https://arxiv.org/abs/1701.07875
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> wgan(open_dataset("digits").spec).model.discrepancy.constraint
         Clipping(limit=0.01)
     """
@@ -293,7 +277,6 @@ def wgan(spec: DataSpec, settings: WGANSettings, own: OwnParts) -> Setup:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
 class WGANGPSettings(GANSettings):
     """Options of ``wgan-gp``."""
 
@@ -314,8 +297,7 @@ def _gp_weight(spec: DataSpec) -> float:
         "small": lambda spec: quick(spec, n_critic=5, beta2=0.9, gp_weight=_gp_weight(spec)),
         "paper": lambda spec: published(
             latent_dim=128, prior="normal", batch_size=64, n_critic=5, lr=1e-4, critic_lr=1e-4, beta2=0.9,
-            init_std=0.0,
-            epochs=200_000 * 5 * 64 / spec.n_train, gp_weight=_gp_weight(spec),
+            init_std=0.0, epochs=200_000 * 5 * 64 / spec.n_train, gp_weight=_gp_weight(spec),
         ),
     },
     options=(*GAN, "gp_weight"), parts=PARTS,
@@ -332,7 +314,6 @@ def wgan_gp(spec: DataSpec, settings: WGANGPSettings, own: OwnParts) -> Setup:
         | https://arxiv.org/abs/1704.00028
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> wgan_gp(open_dataset("digits").spec).model.discrepancy.constraint
         GradientPenalty(weight=10.0, slope=1.0, one_sided=False)
     """

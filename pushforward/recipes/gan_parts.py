@@ -143,5 +143,5 @@ def adversarial(
     """A GAN whose critic makes one number of a row; ``make`` makes the discrepancy of it."""
     parts = gan_parts(settings, spec, own, norm)
     discrepancy = own.discrepancy or make(own.critic or parts.make_critic(1))
-    words = type(own.discrepancy).__name__ if own.discrepancy else words
-    return finish_gan(GAN(parts.prior, parts.decoder, discrepancy), spec, settings, words)
+    model = GAN(parts.prior, parts.decoder, discrepancy)
+    return finish_gan(model, spec, settings, own.discrepancy_name(words))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
@@ -22,7 +21,6 @@ from pushforward.recipes.recipe import GANS, OwnParts, Setup, recipe
 from pushforward.recipes.settings import GANSettings
 
 
-@dataclass(frozen=True, kw_only=True)
 class InfoGANSettings(GANSettings):
     """Options of ``infogan``."""
 
@@ -66,11 +64,9 @@ def infogan(spec: DataSpec, settings: InfoGANSettings, own: OwnParts) -> Setup:
     critic.
 
     References:
-        | InfoGAN (Chen et al., 2016), equation 6 and appendix C
-        | https://arxiv.org/abs/1606.03657
+        InfoGAN (Chen et al., 2016), equation 6 and appendix C, https://arxiv.org/abs/1606.03657
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> infogan(open_dataset("digits").spec, latent_dim=8).model.prior.sizes
         {'class': 10, 'continuous': 2, 'noise': 8}
     """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from pushforward.data.spec import DataSpec
@@ -44,7 +42,6 @@ def large_batch(spec: DataSpec) -> int:
     return min(500, max(2, spec.n_train // 4))
 
 
-@dataclass(frozen=True, kw_only=True)
 class GMMNSettings(GANSettings):
     """Options of ``gmmn``."""
 
@@ -62,8 +59,7 @@ class GMMNSettings(GANSettings):
         "paper": lambda spec: dict(
             # the code has rate 2 on 1000 times the loss
             latent_dim=10, prior="uniform", network="mlp", batch_size=1000, optimizer="sgd", lr=2000.0,
-            beta1=0.9,
-            schedule="constant", epochs=700, scale=spec.distance,
+            beta1=0.9, schedule="constant", epochs=700, scale=spec.distance,
         ),
     },
     options=(*OPTIONS, "scale"), parts=("decoder", "discrepancy", "prior"),
@@ -74,11 +70,9 @@ def gmmn(spec: DataSpec, settings: GMMNSettings, own: OwnParts) -> Setup:
     .. math:: \min_G\; \mathrm{MMD}(G_\# P_Z, P_X)
 
     References:
-        | Generative Moment Matching Networks (Li et al., 2015), section 4
-        | https://arxiv.org/abs/1502.02761
+        Generative Moment Matching Networks (Li et al., 2015), section 4, https://arxiv.org/abs/1502.02761
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> [player.name for player in gmmn(open_dataset("digits").spec).model.players()]
         ['model']
     """
@@ -94,7 +88,6 @@ def gmmn(spec: DataSpec, settings: GMMNSettings, own: OwnParts) -> Setup:
     return finish_gan(model, spec, settings, words)
 
 
-@dataclass(frozen=True, kw_only=True)
 class MMDGANSettings(GANSettings):
     """Options of ``mmd-gan``.
 
@@ -123,8 +116,7 @@ class MMDGANSettings(GANSettings):
 def _mmd_gan_paper(spec: DataSpec) -> Values:
     return published(
         prior="normal", latent_dim=10 if spec.shape[0] == 1 else 128, batch_size=64, n_critic=5,
-        optimizer="rmsprop",
-        lr=5e-5, critic_lr=5e-5, init_std=0.0, gp_weight=0.0, keep_rows=False,
+        optimizer="rmsprop", lr=5e-5, critic_lr=5e-5, init_std=0.0, gp_weight=0.0, keep_rows=False,
         reconstruction_weight=32.0 if spec.in_unit_interval else 8.0,
     )  # fmt: skip
 
@@ -149,11 +141,9 @@ def mmd_gan(spec: DataSpec, settings: MMDGANSettings, own: OwnParts) -> Setup:
     References:
         | MMD GAN: Towards Deeper Understanding of Moment Matching Network (Li et al., 2017), algorithm 1
         | https://arxiv.org/abs/1705.08584
-        | Demystifying MMD GANs (Bińkowski et al., 2018), section 2.1
-        | https://arxiv.org/abs/1801.01401
+        | Demystifying MMD GANs (Bińkowski et al., 2018), section 2.1, https://arxiv.org/abs/1801.01401
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> mmd_gan(open_dataset("digits").spec).model.discrepancy.constraint
         GradientPenalty(weight=1.0, slope=1.0, one_sided=False)
     """
@@ -174,8 +164,7 @@ def mmd_gan(spec: DataSpec, settings: MMDGANSettings, own: OwnParts) -> Setup:
             critic, kernel, inverse, settings.reconstruction_weight, n_critic=settings.n_critic,
             constraint=Clipping(0.01),
         )  # fmt: skip
-    model = GAN(parts.prior, parts.decoder, discrepancy)
-    return finish_gan(model, spec, settings, "MMD of learnt features")
+    return finish_gan(GAN(parts.prior, parts.decoder, discrepancy), spec, settings, "MMD of learnt features")
 
 
 @recipe(
@@ -183,8 +172,7 @@ def mmd_gan(spec: DataSpec, settings: MMDGANSettings, own: OwnParts) -> Setup:
     presets={
         "small": lambda spec: small(
             spec, latent_dim=12 if spec.modality == "image" else 2, batch_size=large_batch(spec),
-            noise_dim=10,
-            epochs=6000 * large_batch(spec) / spec.n_train, prior_widths=(256, 256, 256),
+            noise_dim=10, epochs=6000 * large_batch(spec) / spec.n_train, prior_widths=(256, 256, 256),
         ),
     },
     options=("latent_dim", "noise_dim", "network", "batch_size", "schedule", "lr"),
@@ -200,11 +188,9 @@ def gmmn_ae(spec: DataSpec, settings: LearntPriorSettings, own: OwnParts) -> Set
     prior follows codes that do not depend on it. An encoder of your own is followed by a sigmoid.
 
     References:
-        | Generative Moment Matching Networks (Li et al., 2015), section 4.2
-        | https://arxiv.org/abs/1502.02761
+        Generative Moment Matching Networks (Li et al., 2015), section 4.2, https://arxiv.org/abs/1502.02761
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> gmmn_ae(open_dataset("digits").spec).model.prior
         GeneratorPrior(...latent_dim=12...)
     """
@@ -213,9 +199,8 @@ def gmmn_ae(spec: DataSpec, settings: LearntPriorSettings, own: OwnParts) -> Set
     parts = assemble(settings, spec, own, prior=prior, to_support=torch.sigmoid)
     kernel = mixture_of_widths((settings.latent_dim / 6) ** 0.5, WIDE)
     discrepancy = own.discrepancy or SquareRoot(MMD(kernel, "v"))
-    model = LearntPriorAE(prior, parts.decoder, parts.encoder, discrepancy, parts.cost, augment=parts.augment)
-    name = type(own.discrepancy).__name__ if own.discrepancy else "MMD"
-    description = f"no weight: a learnt prior follows the codes by {name}; "
-    description += f"the cost is {describe_cost(model.cost, spec)}"
+    model = parts.build(LearntPriorAE, discrepancy)
+    name, cost = own.discrepancy_name("MMD"), describe_cost(parts.cost, spec)
+    words = f"no weight: a learnt prior follows the codes by {name}; the cost is {cost}"
     optimizers = {name: adam(settings.lr, (settings.beta1, 0.999)) for name in ("model", "prior", "critic")}
-    return finish(model, spec, settings, description, optimizers)
+    return finish(model, spec, settings, words, optimizers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -13,7 +14,7 @@ from pushforward.data.spec import DataSpec
 from pushforward.distributions import ConditionalEncoder, DeterministicEncoder, Encoder, NoisyInput, Prior
 from pushforward.distributions.named import POSTERIORS, PRIORS
 from pushforward.errors import ConfigError
-from pushforward.models import AutoWeight, WarmUp, Weight
+from pushforward.models import AutoEncoder, AutoWeight, WarmUp, Weight
 from pushforward.networks import official_init
 from pushforward.networks.architectures import NETWORKS, A, choose_network
 from pushforward.networks.conditional import Conditional
@@ -21,6 +22,8 @@ from pushforward.recipes.recipe import OwnParts
 from pushforward.recipes.settings import AutoEncoderSettings, Settings
 from pushforward.rng import Noise
 from pushforward.text.tokens import replace_tokens
+
+M = TypeVar("M", bound=AutoEncoder)
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,11 @@ class AutoEncoderParts:
     cost: Cost
     weight: Weight
     augment: Callable[[Tensor, Noise], Tensor] | None
+
+    def build(self, model: Callable[..., M], *more: Any, **named: Any) -> M:
+        """A model of these parts, and of what only models of that type take."""
+        fixed = {"cost": self.cost, "augment": self.augment}
+        return model(self.prior, self.decoder, self.encoder, *more, **fixed, **named)
 
 
 def networks_for(settings: Settings, table: Mapping[str, A], spec: DataSpec) -> A:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, dataclass_transform
 
 from pushforward.data.spec import DataSpec
 from pushforward.errors import ConfigError, nearest
@@ -56,9 +56,10 @@ GAN_NETWORK_HELP = (
 )
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Options of every recipe.
+    """Options of every recipe. Every subclass is a frozen dataclass, without a decorator.
 
     Attributes:
         optimizer: Optimizer of the model.
@@ -86,6 +87,10 @@ class Settings:
     beta1: float = 0.5
     epochs: float = 100.0
     pretrain: int = 0
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        dataclass(frozen=True, kw_only=True)(cls)
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -122,7 +127,6 @@ class Settings:
         return cls(**values)
 
 
-@dataclass(frozen=True, kw_only=True)
 class AutoEncoderSettings(Settings):
     """Options of auto-encoders.
 
@@ -185,7 +189,6 @@ class AutoEncoderSettings(Settings):
         return changed if changed.weight == self.weight else replace(changed, weight_note="")
 
 
-@dataclass(frozen=True, kw_only=True)
 class AdversarialSettings(AutoEncoderSettings):
     """Options of adversarial auto-encoders, whose players have learning rates in the place of a weight."""
 
@@ -203,7 +206,6 @@ class AdversarialSettings(AutoEncoderSettings):
     )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
 class LearntPriorSettings(AutoEncoderSettings):
     """Options of auto-encoders whose prior is learnt.
 
@@ -215,7 +217,6 @@ class LearntPriorSettings(AutoEncoderSettings):
     prior_widths: tuple[int, ...] = (256, 256)
 
 
-@dataclass(frozen=True, kw_only=True)
 class GANSettings(Settings):
     """Options of models in data space.
 

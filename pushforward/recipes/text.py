@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import torch.nn.functional as F
@@ -30,7 +30,6 @@ from pushforward.training import adam
 UNIT = 300**0.5  # papers put codes of 300 numbers on the sphere of radius 1, we on the one of this radius
 
 
-@dataclass(frozen=True, kw_only=True)
 class ARAESettings(LearntPriorSettings):
     """Options of ``arae``.
 
@@ -65,14 +64,9 @@ class ARAESettings(LearntPriorSettings):
 
 
 def _published(spec: DataSpec, **changes: Any) -> Values:
+    widths = (300, 300)
     return small(
-        spec,
-        latent_dim=300,
-        critic_widths=(300, 300),
-        epochs=15,
-        n_critic=5,
-        prior_widths=(300, 300),
-        **changes,
+        spec, latent_dim=300, critic_widths=widths, prior_widths=widths, epochs=15, n_critic=5, **changes
     )
 
 
@@ -115,7 +109,6 @@ def arae(spec: DataSpec, settings: ARAESettings, own: OwnParts) -> Setup:
         | https://arxiv.org/abs/1706.04223
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> [player.name for player in arae(open_dataset("digits").spec, latent_dim=8).model.players()]
         ['model', 'prior', 'critic']
     """
@@ -125,11 +118,11 @@ def arae(spec: DataSpec, settings: ARAESettings, own: OwnParts) -> Setup:
     critic = own.critic or mlp(settings.latent_dim, 1, settings.critic_widths, norm=None)
     constraint = GradientPenalty(settings.gp_weight) if settings.gp_weight else Clipping(0.01)
     discrepancy = own.discrepancy or Wasserstein(critic, n_critic=settings.n_critic, constraint=constraint)
-    model = ARAE(
-        prior, parts.decoder, parts.encoder, discrepancy, parts.cost, parts.weight, settings.latent_noise,
-        settings.latent_noise_decay, augment=parts.augment,
+    model = parts.build(
+        ARAE, discrepancy, weight=parts.weight, latent_noise=settings.latent_noise,
+        latent_noise_decay=settings.latent_noise_decay,
     )  # fmt: skip
-    name = type(own.discrepancy).__name__ if own.discrepancy else "the critic's Wasserstein bound"
+    name = own.discrepancy_name("the critic's Wasserstein bound")
     description = (
         f"weight {float(parts.weight):g} times {name}, between codes on the sphere of radius "
         f"{math.sqrt(settings.latent_dim):.3g} and a learnt prior; "
@@ -148,7 +141,6 @@ def on_sphere(z: Tensor) -> Tensor:
     return math.sqrt(z.shape[-1]) * F.normalize(z, dim=-1)
 
 
-@dataclass(frozen=True, kw_only=True)
 class TransferSettings(AutoEncoderSettings):
     """Options of ``transfer-ae``."""
 
@@ -187,7 +179,6 @@ def transfer_ae(spec: DataSpec, settings: TransferSettings, own: OwnParts) -> Se
 
     Example:
         >>> import torch
-        >>> from pushforward.data import open_dataset
         >>> data = open_dataset((torch.rand(100, 3), torch.arange(100) % 2))
         >>> [player.name for player in transfer_ae(data.spec, latent_dim=2).model.players()]
         ['model', 'critic_style']
@@ -202,12 +193,11 @@ def transfer_ae(spec: DataSpec, settings: TransferSettings, own: OwnParts) -> Se
     parts = assemble(settings, spec, own, decoder=decoder, conditional_encoder=False)
     critic = own.critic or mlp(settings.latent_dim, 1, settings.critic_widths, norm=None)
     discrepancy = own.discrepancy or MMD(IMQ(parts.prior.expected_sq_distance))
-    model = TransferAE(
-        parts.prior, parts.decoder, parts.encoder, discrepancy, JensenShannon(critic), parts.cost,
-        parts.weight,
-        settings.style_weight, augment=parts.augment,
+    model = parts.build(
+        TransferAE, discrepancy, JensenShannon(critic), weight=parts.weight,
+        style_weight=settings.style_weight,
     )  # fmt: skip
-    name = type(own.discrepancy).__name__ if own.discrepancy else "MMD²"
+    name = own.discrepancy_name("MMD²")
     description = (
         f"weight {float(parts.weight):g} times {name} to the prior, {settings.style_weight:g} times a "
         f"Jensen-Shannon bound between codes of the two labels, {100 * settings.paired_fraction:g} % of "

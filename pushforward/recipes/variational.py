@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from pushforward.data.spec import DataSpec
@@ -21,14 +20,12 @@ from pushforward.recipes.recipe import VARIATIONAL, OwnParts, Setup, recipe
 from pushforward.recipes.settings import AutoEncoderSettings
 
 
-@dataclass(frozen=True, kw_only=True)
 class VAESettings(AutoEncoderSettings):
     """Options of ``vae``."""
 
     posterior: Literal["deterministic", "gaussian", "uniform", "implicit", "mixing"] = "gaussian"
 
 
-@dataclass(frozen=True, kw_only=True)
 class BetaVAESettings(VAESettings):
     """Options of ``beta-vae``."""
 
@@ -46,13 +43,9 @@ def _vae_paper(spec: DataSpec) -> Values:
 
 def _beta_vae_paper(spec: DataSpec) -> Values:
     return dict(
-        latent_dim=10,
-        cost="bernoulli",
-        network="mlp-wide-tanh",
-        optimizer="adagrad",
-        lr=1e-2,
+        latent_dim=10, cost="bernoulli", network="mlp-wide-tanh", optimizer="adagrad", lr=1e-2,
         schedule="constant",
-    )
+    )  # fmt: skip
 
 
 @recipe(
@@ -68,26 +61,16 @@ def vae(spec: DataSpec, settings: VAESettings, own: OwnParts) -> Setup:
     With weight 1, the default, this is the negative evidence lower bound.
 
     References:
-        | Auto-Encoding Variational Bayes (Kingma & Welling, 2014)
-        | https://arxiv.org/abs/1312.6114
+        Auto-Encoding Variational Bayes (Kingma & Welling, 2014), https://arxiv.org/abs/1312.6114
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> vae(open_dataset("digits").spec).model.cost
         Bernoulli()
     """
     parts = assemble(settings, spec, own)
-    model = VAE(
-        parts.prior,
-        parts.decoder,
-        parts.encoder,
-        parts.cost,
-        parts.weight,
-        settings.free_bits,
-        augment=parts.augment,
-    )
-    words = "KL(Q(Z | x), P_Z) in nats"
-    return finish(model, spec, settings, describe_weight(model, parts.weight, settings, spec, words))
+    model = parts.build(VAE, weight=parts.weight, free=settings.free_bits)
+    words = describe_weight(model, parts.weight, settings, spec, "KL(Q(Z | x), P_Z) in nats")
+    return finish(model, spec, settings, words)
 
 
 @recipe(
@@ -109,14 +92,12 @@ def beta_vae(spec: DataSpec, settings: BetaVAESettings, own: OwnParts) -> Setup:
         | https://openreview.net/forum?id=Sy2fzU9gl
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> beta_vae(open_dataset("digits").spec).description[:40]
         'weight 4 times KL(Q(Z | x), P_Z) in nats'
     """
     return vae.build(spec, settings, own)
 
 
-@dataclass(frozen=True, kw_only=True)
 class InfoVAESettings(AutoEncoderSettings):
     """Options of ``info-vae``."""
 
@@ -144,8 +125,7 @@ def _info_small(spec: DataSpec) -> Values:
 def _info_paper(spec: DataSpec) -> Values:
     return dict(
         latent_dim=20, weight=784.0, alpha=1.0, network="conv-dense", batch_size=200, beta1=0.9,
-        schedule="constant",
-        epochs=33,
+        schedule="constant", epochs=33,
         weight_note="the authors' code averages the squared error over pixels, so its λ = 1 is 784",
     )  # fmt: skip
 
@@ -169,7 +149,6 @@ def info_vae(spec: DataSpec, settings: InfoVAESettings, own: OwnParts) -> Setup:
         | https://arxiv.org/abs/1706.02262
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> info_vae(open_dataset("digits").spec, alpha=0.0, weight=0.001)
         Traceback (most recent call last):
         ...
@@ -177,25 +156,17 @@ def info_vae(spec: DataSpec, settings: InfoVAESettings, own: OwnParts) -> Setup:
     """
     parts = assemble(settings, spec, own)
     discrepancy = own.discrepancy or MMD(KERNELS[settings.kernel](parts.prior.expected_sq_distance))
-    model = InfoVAE(
-        parts.prior,
-        parts.decoder,
-        parts.encoder,
-        discrepancy,
-        parts.cost,
-        settings.alpha,
-        float(parts.weight),
-    )
-    name = type(own.discrepancy).__name__ if own.discrepancy else f"MMD² ({settings.kernel} kernel)"
+    alpha, weight = settings.alpha, float(parts.weight)
+    model = InfoVAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, alpha, weight)
+    name = own.discrepancy_name(f"MMD² ({settings.kernel} kernel)")
     note = f" ({settings.weight_note})" if settings.weight_note else ""
-    description = (
-        f"alpha {settings.alpha:g} and weight {float(parts.weight):g}{note}: {float(model.weight):g} times "
-        f"{name}, {1 - settings.alpha:g} times KL in nats; the cost is {describe_cost(model.cost, spec)}"
+    words = (
+        f"alpha {alpha:g} and weight {weight:g}{note}: {float(model.weight):g} times {name}, "
+        f"{1 - alpha:g} times KL in nats; the cost is {describe_cost(model.cost, spec)}"
     )
-    return finish(model, spec, settings, description)
+    return finish(model, spec, settings, words)
 
 
-@dataclass(frozen=True, kw_only=True)
 class AVBSettings(AutoEncoderSettings):
     """Options of ``avb``."""
 
@@ -221,8 +192,7 @@ class AVBSettings(AutoEncoderSettings):
     },
     options=(
         "latent_dim", "prior_std", "cost", "likelihood_std", "network", "batch_size", "schedule", "lr",
-        "posterior",
-        "adaptive_contrast", "n_critic", "critic_lr",
+        "posterior", "adaptive_contrast", "n_critic", "critic_lr",
     ),
     parts=(*ENCODER_DECODER, "critic"),
 )  # fmt: skip
@@ -238,7 +208,6 @@ def avb(spec: DataSpec, settings: AVBSettings, own: OwnParts) -> Setup:
         | https://arxiv.org/abs/1701.04722
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> [player.name for player in avb(open_dataset("digits").spec).model.players()]
         ['model', 'critic']
     """
@@ -252,13 +221,8 @@ def avb(spec: DataSpec, settings: AVBSettings, own: OwnParts) -> Setup:
         joint = spec.n_values + 2 * settings.latent_dim
         critic = WithSquares(mlp(joint, 1, settings.critic_widths, norm=None), settings.latent_dim)
     model = AVB(
-        parts.prior,
-        parts.decoder,
-        parts.encoder,
-        critic,
-        parts.cost,
-        settings.adaptive_contrast,
+        parts.prior, parts.decoder, parts.encoder, critic, parts.cost, settings.adaptive_contrast,
         settings.n_critic,
-    )
-    description = f"KL(Q(Z | x), P_Z) in nats, by a critic; the cost is {describe_cost(model.cost, spec)}"
-    return finish(model, spec, settings, description)
+    )  # fmt: skip
+    words = f"KL(Q(Z | x), P_Z) in nats, by a critic; the cost is {describe_cost(model.cost, spec)}"
+    return finish(model, spec, settings, words)

@@ -7,7 +7,6 @@ does, where it differs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from torch import nn
@@ -73,7 +72,6 @@ WAE_GAN: dict[str, Preset] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
 class WAESettings(AutoEncoderSettings):
     """Options of ``wae``, and of ``wae-mmd`` and ``wae-gan``, which fix the discrepancy."""
 
@@ -118,21 +116,14 @@ def build_wae(spec: DataSpec, settings: WAESettings, own: OwnParts) -> Setup:
         settings.gp_weight, settings.weight_clip, settings.kernel, settings.estimator,
     )  # fmt: skip
     discrepancy = own.discrepancy or build_discrepancy(settings.discrepancy, context)
-    model = WAE(
-        parts.prior,
-        parts.decoder,
-        parts.encoder,
-        discrepancy,
-        parts.cost,
-        parts.weight,
-        augment=parts.augment,
-    )
-    words = {
+    model = parts.build(WAE, discrepancy, weight=parts.weight)
+    names = {
         "mmd": f"MMD² ({settings.kernel} kernel, {settings.estimator.upper()}-statistic)",
         "js": "the critic's Jensen-Shannon bound",
-    }.get(settings.discrepancy, f"the discrepancy {settings.discrepancy!r}")
-    words = type(own.discrepancy).__name__ if own.discrepancy else words
-    return finish(model, spec, settings, describe_weight(model, parts.weight, settings, spec, words))
+    }
+    name = names.get(settings.discrepancy, f"the discrepancy {settings.discrepancy!r}")
+    words = describe_weight(model, parts.weight, settings, spec, own.discrepancy_name(name))
+    return finish(model, spec, settings, words)
 
 
 def _fixed(discrepancy: str, presets: Mapping[str, Preset]) -> dict[str, Preset]:
@@ -161,11 +152,9 @@ def wae(spec: DataSpec, settings: WAESettings, own: OwnParts) -> Setup:
     weight, or "auto", whose meaning does not depend on the discrepancy.
 
     References:
-        | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), equation 4
-        | https://arxiv.org/abs/1711.01558
+        Wasserstein Auto-Encoders (Tolstikhin et al., 2018), equation 4, https://arxiv.org/abs/1711.01558
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> type(wae(open_dataset("digits").spec, discrepancy="w1").model.discrepancy).__name__
         'Wasserstein'
     """
@@ -182,11 +171,9 @@ def wae_mmd(spec: DataSpec, settings: WAESettings, own: OwnParts) -> Setup:
     .. math:: E\,c(G(E(x)), x) + \lambda\,\mathrm{MMD}^2(Q_Z, P_Z)
 
     References:
-        | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), algorithm 2
-        | https://arxiv.org/abs/1711.01558
+        Wasserstein Auto-Encoders (Tolstikhin et al., 2018), algorithm 2, https://arxiv.org/abs/1711.01558
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> setup = wae_mmd(open_dataset("digits").spec, weight=20.0)
         >>> setup.model.prior, setup.model.discrepancy.kernel
         (NormalPrior(latent_dim=8, std=1), IMQ(C=16, scales=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)))
@@ -210,11 +197,9 @@ def wae_gan(spec: DataSpec, settings: WAESettings, own: OwnParts) -> Setup:
     :class:`~pushforward.discrepancies.JensenShannon`.
 
     References:
-        | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), algorithm 1
-        | https://arxiv.org/abs/1711.01558
+        Wasserstein Auto-Encoders (Tolstikhin et al., 2018), algorithm 1, https://arxiv.org/abs/1711.01558
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> setup = wae_gan(open_dataset("digits").spec)
         >>> [player.name for player in setup.model.players()]
         ['model', 'critic']
@@ -226,7 +211,6 @@ def wae_gan(spec: DataSpec, settings: WAESettings, own: OwnParts) -> Setup:
 TEN_SCALES = tuple(c / 2 for c in (0.001, 0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0, 2.0))
 
 
-@dataclass(frozen=True, kw_only=True)
 class RandomWAESettings(AutoEncoderSettings):
     """Options of ``wae-random``."""
 
@@ -279,7 +263,6 @@ def wae_random(spec: DataSpec, settings: RandomWAESettings, own: OwnParts) -> Se
         | https://arxiv.org/abs/1802.03761
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> wae_random(open_dataset("digits").spec, variance_weight=1.0).model
         RandomWAE(
           variance_weight=1, variance_penalty=log
@@ -287,17 +270,13 @@ def wae_random(spec: DataSpec, settings: RandomWAESettings, own: OwnParts) -> Se
     """
     parts = assemble(settings, spec, own)
     discrepancy = own.discrepancy or MMD(IMQ(parts.prior.expected_sq_distance, TEN_SCALES))
-    model = RandomWAE(
-        parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, parts.weight,
-        augment=parts.augment,
-        variance_weight=settings.variance_weight, variance_penalty=settings.variance_penalty,
+    model = parts.build(
+        RandomWAE, discrepancy, weight=parts.weight, variance_weight=settings.variance_weight,
+        variance_penalty=settings.variance_penalty,
     )  # fmt: skip
-    penalty = {
-        "log": "the distance of log-variances from the prior's",
-        "kl": "the KL divergence of the variances",
-    }
-    first = type(own.discrepancy).__name__ if own.discrepancy else "MMD² (imq kernel, ten scales)"
-    words = f"{first}, {settings.variance_weight:g} times {penalty[settings.variance_penalty]}"
+    log, kl = "the distance of log-variances from the prior's", "the KL divergence of the variances"
+    penalty = f"{settings.variance_weight:g} times {log if settings.variance_penalty == 'log' else kl}"
+    words = f"{own.discrepancy_name('MMD² (imq kernel, ten scales)')}, {penalty}"
     return finish(model, spec, settings, describe_weight(model, parts.weight, settings, spec, words))
 
 
@@ -320,13 +299,10 @@ def ae(spec: DataSpec, settings: AutoEncoderSettings, own: OwnParts) -> Setup:
     .. math:: E\,c(G(E(x)), x)
 
     Example:
-        >>> from pushforward.data import open_dataset
         >>> ae(open_dataset("digits").spec, latent_dim=2).description
         'no discrepancy: the cost is the squared error, summed over 64 values in [0, 1], averaged over the
         batch; codes will not follow the prior'
     """
     parts = assemble(settings, spec, own)
-    model = AutoEncoder(parts.prior, parts.decoder, parts.encoder, parts.cost, augment=parts.augment)
-    cost = describe_cost(model.cost, spec)
-    description = f"no discrepancy: the cost is {cost}; codes will not follow the prior"
-    return finish(model, spec, settings, description)
+    words = f"no discrepancy: the cost is {describe_cost(parts.cost, spec)}; codes will not follow the prior"
+    return finish(parts.build(AutoEncoder), spec, settings, words)

@@ -2,13 +2,15 @@
 
 import inspect
 import re
+from dataclasses import FrozenInstanceError
 
 import pytest
 
+from pushforward import options
 from pushforward.data import open_dataset
 from pushforward.errors import ConfigError
-from pushforward.options import types_of
 from pushforward.recipes import FAMILIES, RECIPES
+from pushforward.recipes.settings import Settings
 
 every_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 SPEC = open_dataset("digits").spec
@@ -55,4 +57,15 @@ def test_settings_survive_their_way_through_a_file(recipe):
     for preset, values in recipe.presets.items():
         settings = recipe.settings(**values(SPEC))
         assert recipe.settings.from_json(json.loads(json.dumps(settings.as_json()))) == settings, preset
-        assert set(types_of(recipe.settings)) == set(settings.as_json())
+        assert set(options.types_of(recipe.settings)) == set(settings.as_json())
+
+
+def test_a_subclass_of_settings_is_a_frozen_dataclass():
+    class Sized(Settings):
+        size: int = options.option("How many.", 3, ge=1)
+
+    assert Sized(latent_dim=2) == Sized(latent_dim=2, size=3) != Sized(latent_dim=2, size=4)
+    with pytest.raises(FrozenInstanceError):
+        Sized(latent_dim=2).size = 4
+    with pytest.raises(ConfigError, match="size must be at least 1, got 0"):
+        Sized(latent_dim=2, size=0)
