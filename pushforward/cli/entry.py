@@ -10,6 +10,7 @@ from cyclopts import CycloptsError
 from pushforward.cli.application import app
 from pushforward.cli.commands import train
 from pushforward.cli.messages import message
+from pushforward.console import echo, lenient
 from pushforward.errors import PushforwardError
 from pushforward.utils import import_submodules
 
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if tokens[:1] == ["train"]:
             train.register_recipes(tokens[1:])
-        app(tokens, exit_on_error=False, print_error=False)
+        with lenient():  # the help is printed by another library
+            app(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         fail(message(error), 2)
     except PushforwardError as error:
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def fail(message: str, code: int) -> None:
     """Prints one line on standard error and exits with a code."""
-    print(f"error: {message}", file=sys.stderr)
+    echo(f"error: {message}".replace("\n", "\\n"), err=True)
     raise SystemExit(code)
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pushforward.console import echo
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -16,7 +18,7 @@ SHOWN = 12  # lines of text that are printed as well as written
 
 def print_json(result: Any) -> None:
     """Prints a result for programs."""
-    print(json.dumps(result, indent=1))
+    echo(json.dumps(result, indent=1))
 
 
 def finish(run: Run, as_json: bool) -> None:
@@ -27,7 +29,7 @@ def finish(run: Run, as_json: bool) -> None:
         print_json(results | {"overview": overview})
         return
     print_results(results, False)
-    print(f"run: {run.path}, overview: {overview}")
+    echo(f"run: {run.path}, overview: {overview}")
 
 
 def write_rows(
@@ -48,9 +50,9 @@ def write_rows(
     if as_json:
         print_json({"run": str(run.path), "file": str(out), "shape": list(rows.shape)})
         return
-    print(f"{name} of {run.path}: {tuple(rows.shape)} in {out}")
+    echo(f"{name} of {run.path}: {tuple(rows.shape)} in {out}")
     if out.suffix == run.renderer.suffix:
-        print(run.renderer.text(rows[:SHOWN], columns), end="")
+        echo(run.renderer.text(rows[:SHOWN], columns), end="")
 
 
 def write_pairs(run: Run, name: str, out: Path | None, first: Tensor, second: Tensor, as_json: bool) -> None:
@@ -67,13 +69,13 @@ def print_results(results: dict[str, Any], as_json: bool) -> None:
         return
     from pushforward.evaluation.table import extractor, lines, sentences
 
-    print(extractor(results))
+    echo(extractor(results))
     found = list(lines(results))
     names, values = (max((len(line[i]) for line in found), default=0) for i in (0, 1))
     for name, value, explanation in found:
-        print(f"{name:<{names}}  {value:<{values}}  {explanation}")
+        echo(f"{name:<{names}}  {value:<{values}}  {explanation}")
     for sentence in sentences(results):
-        print(sentence)
+        echo(sentence)
 
 
 __all__ = ["finish", "print_json", "print_results", "write_pairs", "write_rows"]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from pushforward.console import visible
 from pushforward.report.images import mosaic
 
 NamedSamples = list[tuple[str, Tensor]]
@@ -28,8 +29,7 @@ def show_lines(axes: Any, caption: str, lines: Sequence[str], every: int = 1) ->
     gaps = [place + (place // every) * (every > 1) for place in range(len(lines))]
     for gap, line in zip(gaps, lines, strict=True):
         shown = textwrap.shorten(line, 95, placeholder=" …") or "(nothing)"
-        # matplotlib reads a dollar as the start of a formula.
-        axes.text(0, -gap, shown.replace("$", r"\$"), fontsize=7, va="top")
+        axes.text(0, -gap, shown, fontsize=7, va="top")
     axes.set_ylim(-gaps[-1] - 1, 0.5)
     _title(axes, caption)
     axes.axis("off")
@@ -92,6 +92,29 @@ def show_curves(axes: Any, history: list[dict[str, Any]]) -> None:
     axes.legend(fontsize=8, ncols=4)
 
 
+def write_figure(figure: Any, target: Any, **options: Any) -> None:
+    """Renders a figure to a file; every text in it is shown as it is, never as a formula.
+
+    Names of data, classes and folders end up in figures, and lines of text: matplotlib would parse what
+    stands between two dollars, and cannot draw control characters. The numbers on the axes remain formulas.
+
+    Arguments:
+        figure: The figure.
+        target: A path or an open file.
+        options: What ``savefig`` is called with.
+    """
+    from matplotlib.text import Text
+
+    axes = [axis for one in figure.axes for axis in (one.xaxis, one.yaxis)]
+    numbers = {id(text) for axis in axes for tick in axis.get_major_ticks() + axis.get_minor_ticks()
+               for text in (tick.label1, tick.label2)}  # fmt: skip
+    for text in figure.findobj(Text):
+        if id(text) not in numbers:
+            text.set_parse_math(False)
+            text.set_text(visible(text.get_text()))
+    figure.savefig(target, **options)
+
+
 def _title(axes: Any, caption: str) -> None:
     axes.set_title(caption, fontsize=10, loc="left")
 
@@ -113,4 +136,5 @@ def _second_axis(values: np.ndarray) -> np.ndarray:
     return np.hstack([values, np.zeros_like(values)]) if values.shape[1] == 1 else values
 
 
-__all__ = ["NamedSamples", "show_codes", "show_curves", "show_images", "show_lines", "show_vectors"]
+__all__ = ["NamedSamples", "show_codes", "show_curves", "show_images", "show_lines", "show_vectors",
+           "write_figure"]  # fmt: skip

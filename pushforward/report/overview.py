@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from pushforward.report.axes import show_codes, show_curves
+from pushforward.report.axes import show_codes, show_curves, write_figure
 from pushforward.report.plots import RunPlots
 from pushforward.report.renderers import Renderer
 
@@ -26,7 +26,7 @@ def overview(path: Path, plots: RunPlots, renderer: Renderer) -> Path:
     if plots.codes is not None:
         show_codes(next(places), plots.codes, plots.labels, plots.prior)
     show_curves(next(places), plots.history)
-    figure.savefig(path, dpi=110, format="png")
+    write_figure(figure, path, dpi=110, format="png")
     return path
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pushforward._version import __version__
+from pushforward.console import visible
 from pushforward.evaluation.table import extractor, lines, reached
 from pushforward.report.axes import show_codes
 from pushforward.report.panels import Panel, curves_panel, plot_panel
@@ -64,12 +65,19 @@ def run_page(
 
 
 def render(template: str, **values: Any) -> str:
-    """A page from one of the templates; every text is escaped."""
+    """A page from one of the templates; every text is escaped, and control characters are made visible."""
     from jinja2 import Environment, PackageLoader
 
     loader = PackageLoader("pushforward.report", "templates")
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_printable
+    )
     return environment.get_template(template).render(version=__version__, **values)
+
+
+def _printable(value: Any) -> Any:
+    """What a template writes of a value: text that any browser shows; markup as it is."""
+    return visible(value) if type(value) is str else value
 
 
 def latent_panels(plots: RunPlots) -> list[Panel]:

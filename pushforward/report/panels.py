@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pushforward.report.axes import show_curves
+from pushforward.report.axes import show_curves, write_figure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -58,7 +58,7 @@ def plot_panel(caption: str, draw: Callable[[Any], None], size: tuple[float, flo
     figure = Figure(figsize=size, layout="constrained")
     draw(figure.subplots())
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
+    write_figure(figure, buffer, format="png", dpi=130)
     return Panel(caption, png=base64.b64encode(buffer.getvalue()).decode(), kind="plot")
 
 
@@ -71,7 +71,7 @@ def curves_panel(caption: str, history: list[dict[str, Any]]) -> Panel:
     show_curves(figure.subplots(), history)
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "pushforward"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        write_figure(figure, buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return Panel(caption, svg=text[text.index("<svg") :])
 

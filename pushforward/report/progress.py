@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from pushforward.console import echo, printable
+
 EVERY = 10.0  # seconds between two lines where standard error is not a terminal
 
 
@@ -56,7 +58,7 @@ class PlainProgress:
 
     def say(self, line: str) -> None:
         """Prints a line on standard error."""
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+        echo(line, err=True)
 
 
 class Live:
@@ -67,23 +69,23 @@ class Live:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.progress = Progress(
-            TextColumn(what),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[words]}"),
+            TextColumn("{task.fields[words]}", markup=False),
             TimeRemainingColumn(),
             refresh_per_second=5,
             console=Console(file=sys.stderr),
         )
-        self.task = self.progress.add_task(what, words="")
+        self.task = self.progress.add_task(printable(what, sys.stderr), words="")
 
     def __call__(self, done: int, total: int, words: str = "") -> None:
         """Moves the bar."""
-        self.progress.update(self.task, completed=done, total=total, words=words)
+        self.progress.update(self.task, completed=done, total=total, words=printable(words, sys.stderr))
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
-        self.progress.console.print(line, highlight=False, markup=False)
+        self.progress.console.print(printable(line, sys.stderr), highlight=False, markup=False)
 
 
 @contextmanager
@@ -94,7 +96,7 @@ def bar(what: str, show: bool = True) -> Iterator[Bar]:
         what: What the work is called.
         show: Whether anything is shown.
     """
-    if not show:
+    if not show or sys.stderr is None:
         yield Silent()
     elif sys.stderr.isatty():
         live = Live(what)

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from pushforward.cli.application import app
 from pushforward.cli.options import JsonFlag
 from pushforward.cli.output import print_json
+from pushforward.console import echo
 
 
 @app.command
@@ -43,7 +44,5 @@ def classifier(
     if json:
         print_json(asdict(about) | {"folder": str(folder)})
         return
-    print(
-        f"classifier of {about.data}: accuracy {about.accuracy:.4f} on held-out rows, sha256 {about.sha256}"
-    )
-    print(f"it is in {folder}")
+    echo(f"classifier of {about.data}: accuracy {about.accuracy:.4f} on held-out rows, sha256 {about.sha256}")
+    echo(f"it is in {folder}")

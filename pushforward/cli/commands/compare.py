@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from pushforward.cli.application import app
 from pushforward.cli.options import Features, JsonFlag, Numbers, Words
+from pushforward.console import echo
 
 
 @app.command
@@ -73,8 +74,8 @@ def compare(
         what, data, seeds=seeds or (0, 1, 2), out=out, n_samples=n_samples, features=features, **given
     )
     if json:
-        print((found.path / "comparison.json").read_text(), end="")
+        echo((found.path / "comparison.json").read_text(), end="")
         return
     for name, table in found.tables.items():
-        print(f"{name}\n{table.text()}\n{table.note}")
-    print(f"tables and report: {found.path}")
+        echo(f"{name}\n{table.text()}\n{table.note}")
+    echo(f"tables and report: {found.path}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pushforward.cli.application import app
 from pushforward.cli.options import Features, JsonFlag, RunFolder
 from pushforward.cli.output import print_json
+from pushforward.console import echo
 
 
 @app.command
@@ -19,8 +20,8 @@ def doctor(run: RunFolder, *, features: Features = "auto", json: JsonFlag = Fals
         print_json({"run": str(run), "findings": [asdict(finding) for finding in findings]})
         return
     for finding in findings:
-        print(f"{finding.name}: {finding.words}")
+        echo(f"{finding.name}: {finding.words}")
     if findings:
-        print(f"try next: {findings[0].advice}")
+        echo(f"try next: {findings[0].advice}")
     else:
-        print("nothing was found that would explain bad samples")
+        echo("nothing was found that would explain bad samples")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pushforward.cli.application import app
 from pushforward.cli.options import JsonFlag
 from pushforward.cli.output import print_json
+from pushforward.console import echo
 
 
 @app.command(name="list")
@@ -26,7 +27,7 @@ def list_(*, json: JsonFlag = False) -> None:
         modalities.setdefault(f"Data: {entry.modality}", {})[name] = entry.description
     width = max(len(name) for name in (*RECIPES, *data))
     for title, entries in (families | modalities).items():
-        print(title)
+        echo(title)
         for name, words in entries.items():
-            print(f"  {name:<{width}}  {words}")
-    print(f"data may also be {', '.join(known.description for known in FORMATS if known.of_files)}")
+            echo(f"  {name:<{width}}  {words}")
+    echo(f"data may also be {', '.join(known.description for known in FORMATS if known.of_files)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pushforward.cli.application import app
 from pushforward.cli.options import Features, JsonFlag, RunFolder
 from pushforward.cli.output import print_json
+from pushforward.console import echo
 
 
 @app.command
@@ -16,4 +17,4 @@ def report(run: RunFolder, *, features: Features = "auto", json: JsonFlag = Fals
     if json:
         print_json({"run": str(run), "file": str(page)})
     else:
-        print(f"report of {run}: {page}")
+        echo(f"report of {run}: {page}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from pushforward.cli.application import app
 from pushforward.cli.options import JsonFlag, RunFolder
 from pushforward.cli.output import write_pairs
+from pushforward.console import echo
 
 
 @app.command
@@ -39,5 +39,5 @@ def transfer(
     else:
         (x, note), y = loaded.read(lines), None
         if note:
-            print(note, file=sys.stderr)
+            echo(note, err=True)
     write_pairs(loaded, "transfer", out, x, loaded.transfer(x, to, y, guidance_scale), json)
