@@ -234,9 +234,9 @@ class Diagnosis:
             if self.fit.mutual_information is not None:
                 found["I(x; z)"] = self.fit.mutual_information
             if self.kernel is not None:
-                found |= {"kernel sees": self.kernel[0], "kernel pulls": self.kernel[1]}
+                found |= {"kernel mmd/null": self.kernel[0], "kernel across/within": self.kernel[1]}
             if self.critic is not None:
-                found["critic right"] = self.critic
+                found["critic accuracy"] = self.critic
         return found
 
 

@@ -90,17 +90,17 @@ def kernel_bandwidth_too_small(c: Diagnosis) -> Finding | None:
     """A kernel with the same value everywhere codes are, so that the MMD has no gradient there."""
     if c.kernel is None or c.fit is None:
         return None
-    sees, pulls = c.kernel
-    if sees > BLIND and (pulls > FAINT or c.fit.mmd < FAR):
+    deviations, ratio = c.kernel
+    if deviations > BLIND and (ratio > FAINT or c.fit.mmd < FAR):
         return None
     return Finding(
         "kernel bandwidth too small",
-        f"in {c.model.prior.latent_dim} dimensions the MMD of codes half as wide as the prior is {sees:.2g} "
-        f"null deviations at batch size {c.batch_size}, and the kernel between codes and draws of the prior "
-        f"is {pulls:.2g} of that between draws",
+        f"in {c.model.prior.latent_dim} dimensions the MMD of codes half as wide as the prior is "
+        f"{deviations:.2g} null deviations at batch size {c.batch_size}, and the kernel between codes and "
+        f"draws of the prior is {ratio:.2g} of that between draws",
         "use a kernel whose bandwidth grows with the dimension: IMQ(prior.expected_sq_distance), a sum of "
         "seven scales",
-        {"sees": sees, "pulls": pulls},
+        {"mmd/null": deviations, "across/within": ratio},
     )
 
 

@@ -225,6 +225,15 @@ def frechet(made: Tensor, given: Tensor | Moments, blocks: int = 20) -> Estimate
     The error is a jackknife over blocks of the made rows: how much it would change with other
     samples of the same size. The bias at n rows is not in it. Of more than 4096 features it is not a
     number: every block costs a root.
+
+    Arguments:
+        made: Features of made rows.
+        given: Features of given rows, or their moments.
+        blocks: Blocks of the jackknife, at most half of the made rows.
+
+    Raises:
+        ConfigError: If there are fewer than 4 made rows, which do not make two blocks.
+        DataError: If the features differ in number, or one is not finite.
     """
     total = moments(made)
     given = moments(given) if isinstance(given, Tensor) else given

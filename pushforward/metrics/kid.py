@@ -28,6 +28,15 @@ def kid(made: Tensor, given: Tensor, kernel: Kernel | None = None, blocks: int =
     than the usual hundred subsets. The error is a jackknife over blocks of the made rows, whose sums
     of the kernel are formed once.
 
+    Arguments:
+        made: Features of made rows.
+        given: Features of given rows.
+        kernel: Another kernel than the polynomial one of degree 3.
+        blocks: Blocks of the jackknife, at most half of the made rows.
+
+    Raises:
+        DataError: If shapes do not fit, numbers are not finite, or a sample has fewer than 4 rows.
+
     Example:
         >>> noise = Noise(0)
         >>> value, error = kid(noise("made").normal(400, 8), noise("given").normal(400, 8))
@@ -63,6 +72,17 @@ def kid_of_subsets(
     """Mean and standard deviation over random subsets of both, as papers report it.
 
     The deviation says how much one subset's value scatters, not how far the mean may be off.
+
+    Arguments:
+        made: Features of made rows (N, D).
+        given: Features of given rows (M, D).
+        noise: Where the subsets come from.
+        subsets: Their number, at least 2.
+        size: Rows of a subset of either sample, at most N and M.
+
+    Raises:
+        ConfigError: If ``subsets`` or ``size`` is below 2.
+        DataError: If shapes do not fit or numbers are not finite.
     """
     check_int("size", size, least=2)
     size = min(size, len(made), len(given))

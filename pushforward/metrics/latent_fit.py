@@ -105,8 +105,11 @@ def latent_fit(
         prior: What they should look like.
         seed: Which draws of the prior.
         test_sizes: Rows in each two-sample test.
-        distributions: The codes' distributions, for active dimensions and mutual information; else codes
+        distributions: The codes' distributions, for active units and mutual information; else codes
             stand for them.
+
+    Raises:
+        DataError: If codes have another shape than those of the prior, or there are fewer than 2.
 
     References:
         | A Kernel Two-Sample Test (Gretton et al., 2012)
@@ -218,8 +221,8 @@ def information_split(distributions: Distribution | None, prior: Prior, noise: N
     .. math:: I = E_x E_{z \sim q(z \mid x)} \left[\log q(z \mid x) - \log \frac1N \sum_i q(z \mid x_i)\right]
 
     for x uniform over the N rows, one draw of the code each; exactly that distribution's information on
-    average, and at most :math:`\log N`. Within a nat of that limit N rows are too few to tell the two parts
-    apart, and the mismatch is left out.
+    average, and at most :math:`\log N`. Within a nat of that limit N rows are too few to separate the two
+    parts, and the mismatch is left out.
 
     References:
         | ELBO surgery: yet another way to carve up the variational evidence lower bound (Hoffman &
@@ -258,6 +261,19 @@ def permutation_test(mmd: MMD, q: Tensor, p: Tensor, noise: Noise, permutations:
     With :math:`s = \pm 1` for the two samples and K the kernel matrix without its diagonal, the
     statistic is :math:`s^\top K s` up to constants that a permutation does not change, so one
     matrix product serves all permutations.
+
+    Arguments:
+        mmd: Whose kernel is used, by the U-statistic whatever its estimator.
+        q: The made sample (n, D).
+        p: The given sample (n, D).
+        noise: Where the permutations come from.
+        permutations: Their number P.
+
+    Returns:
+        The p-value, from 1/(P + 1) to 1.
+
+    Raises:
+        DataError: If the samples differ in size, or have fewer than 2 rows.
 
     Example:
         >>> noise = Noise(0)
