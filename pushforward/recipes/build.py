@@ -82,7 +82,7 @@ def finish(
         spec: Describes the data.
         settings: What it was built from.
         description: One line that says what is minimised.
-        optimizers: How each player moves; by default the model and a critic.
+        optimizers: The optimizers of other players than the model and a critic, or in the place of theirs.
         n_labels: Number of labels that are used; None for all.
         paired_fraction: Share of the pairs of rows that are used.
 
@@ -92,10 +92,10 @@ def finish(
     check_fit(model, spec)
     training = Training(
         batch_size=settings.batch_size,
-        optimizers=optimizers
-        or {
+        optimizers={
             "model": optimizer(settings.optimizer, settings.lr, settings.beta1),
             "critic": adam(settings.critic_lr, (0.5, 0.999)),
+            **(optimizers or {}),
         },
         schedule=settings.schedule,
         epochs=settings.epochs,

@@ -96,9 +96,8 @@ class BEGANSettings(GANSettings):
     )
     bottleneck_dim: int | None = option(
         "Dimensions of the critic's code: by default 32, with preset 'paper' as many as latent_dim.",
-        None,
-        ge=1,
-    )
+        None, ge=1,
+    )  # fmt: skip
     critic_norm: bool = False
 
 

@@ -282,9 +282,8 @@ class WGANGPSettings(GANSettings):
 
     gp_weight: float = option(
         "The factor λ of the gradient penalty: 10 for images; 0.1 for vectors, as in the official code.",
-        10.0,
-        ge=0,
-    )
+        10.0, ge=0,
+    )  # fmt: skip
 
 
 def _gp_weight(spec: DataSpec) -> float:

@@ -47,9 +47,8 @@ class GMMNSettings(GANSettings):
 
     scale: float = option(
         "The distance that the kernels' bandwidths are shares of; by default that of two rows of data.",
-        0.0,
-        ge=0,
-    )
+        0.0, ge=0,
+    )  # fmt: skip
 
 
 @recipe(
@@ -97,9 +96,8 @@ class MMDGANSettings(GANSettings):
 
     feature_dim: int | None = option(
         "Number of features of the critic: by default 16, with preset 'paper' as many as latent_dim.",
-        None,
-        ge=1,
-    )
+        None, ge=1,
+    )  # fmt: skip
     reconstruction_weight: float = option(
         "The factor of the mean squared error of decoding the features, which keeps them injective: by "
         "default 0; with preset 'paper' 32 on data in [0, 1], which is the 8 of the code on [-1, 1].",

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from torch import nn
 
@@ -16,7 +16,7 @@ from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import Prior
 from pushforward.errors import ConfigError, nearest
 from pushforward.models import Model
-from pushforward.options import choices_of, types_of
+from pushforward.options import choices_of, option, types_of
 from pushforward.recipes.settings import Settings
 from pushforward.training import Training
 
@@ -31,18 +31,6 @@ FAMILIES = (
     "Moment matching networks",
 )
 WASSERSTEIN, VARIATIONAL, ADVERSARIAL, LEARNT_PRIOR, TRANSFER, GANS, MOMENTS = FAMILIES
-PART_HELP = {
-    "encoder": "A module of your own, from data to (N, latent_dim) numbers; if the posterior is 'gaussian' "
-    "or 'uniform', to (N, 2 latent_dim): means, then log-variances; if codes hold a class, to (N, classes + "
-    "latent_dim).",
-    "decoder": "A module of your own, from codes, and one-hot labels behind them if it is conditional, to "
-    "data: to logits if the cost is 'bernoulli', to distributions of lines if the data are text.",
-    "critic": "A module of your own, from what is compared to (N, 1), unbounded; of energies and learnt "
-    "kernels, to energies or features.",
-    "discrepancy": "A Discrepancy of your own, in the place of the recipe's.",
-    "cost": "A Cost of your own, between data and reconstruction.",
-    "prior": "A Prior of your own.",
-}
 
 
 @dataclass(frozen=True)
@@ -53,17 +41,30 @@ class OwnParts:
         ConfigError: If one is of another type.
     """
 
-    encoder: nn.Module | None = None
-    decoder: nn.Module | None = None
-    critic: nn.Module | None = None
-    discrepancy: Discrepancy | None = None
-    cost: Cost | None = None
-    prior: Prior | None = None
+    encoder: nn.Module | None = option(
+        "A module of your own, from data to (N, latent_dim) numbers; if the posterior is 'gaussian' or "
+        "'uniform', to (N, 2 latent_dim): means, then log-variances; if codes hold a class, to (N, classes + "
+        "latent_dim).",
+        None,
+    )
+    decoder: nn.Module | None = option(
+        "A module of your own, from codes, and one-hot labels behind them if it is conditional, to data: to "
+        "logits if the cost is 'bernoulli', to distributions of lines if the data are text.",
+        None,
+    )
+    critic: nn.Module | None = option(
+        "A module of your own, from what is compared to (N, 1), unbounded; of energies and learnt kernels, "
+        "to energies or features.",
+        None,
+    )
+    discrepancy: Discrepancy | None = option("A Discrepancy of your own, in the place of the recipe's.", None)
+    cost: Cost | None = option("A Cost of your own, between data and reconstruction.", None)
+    prior: Prior | None = option("A Prior of your own.", None)
 
     def __post_init__(self) -> None:
-        for name, kind in PART_TYPES.items():
-            part = getattr(self, name)
-            if not (part is None or isinstance(part, kind)):
+        for name, part in self.named.items():
+            kind = PART_TYPES[name]
+            if not isinstance(part, kind):
                 raise ConfigError(f"{name} must be a {kind.__name__}, got {type(part).__name__}")
 
     def discrepancy_name(self, usual: str) -> str:
@@ -77,10 +78,8 @@ class OwnParts:
         return {name: part for name, part in parts.items() if part is not None}
 
 
-PART_TYPES: dict[str, type[nn.Module]] = {
-    "encoder": nn.Module, "decoder": nn.Module, "critic": nn.Module, "discrepancy": Discrepancy, "cost": Cost,
-    "prior": Prior,
-}  # fmt: skip
+PART_TYPES = {name: get_args(kind)[0] for name, kind in types_of(OwnParts).items()}
+PART_HELP = {one.name: one.metadata["help"] for one in fields(OwnParts)}
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ class Recipe(Generic[S]):
         Raises:
             ConfigError: If there is no such option, or a part is of another type.
         """
-        known = {option.name: option for option in self.options}
+        known = {one.name: one for one in self.options}
         given: dict[str, Any] = {}
         own: dict[str, Any] = {}
         for name, value in arguments.items():
@@ -208,10 +207,10 @@ class Recipe(Generic[S]):
             if value is None:
                 continue
             if name in self.parts and (known[name].python_only or not isinstance(value, str)):
-                if not isinstance(value, PART_TYPES[name]):
-                    kind = PART_TYPES[name].__name__
-                    either = f"a {kind}" if known[name].python_only else f"a name or a {kind}"
-                    raise ConfigError(f"{name} must be {either}, got {type(value).__name__}")
+                kind = PART_TYPES[name]
+                if not isinstance(value, kind):
+                    either = "a" if known[name].python_only else "a name or a"
+                    raise ConfigError(f"{name} must be {either} {kind.__name__}, got {type(value).__name__}")
                 own[name] = value
             else:
                 given[name] = value
@@ -229,9 +228,9 @@ class Recipe(Generic[S]):
             )
         if preset not in self.presets:
             raise ConfigError(f"{self.name} has no preset {preset!r}: {nearest(preset, self.presets)}")
-        for option in self.options:
-            if option.name in given and option.modality not in (None, spec.modality):
-                what = f"{option.name} is for {option.modality} data"
+        for one in self.options:
+            if one.name in given and one.modality not in (None, spec.modality):
+                what = f"{one.name} is for {one.modality} data"
                 raise ConfigError(f"{what}, {spec.name} is {spec.modality} data of shape {spec.shape}")
         if own.prior is not None:
             given = {**given, "latent_dim": own.prior.latent_dim}
@@ -240,24 +239,17 @@ class Recipe(Generic[S]):
     @property
     def __signature__(self) -> inspect.Signature:
         """The signature with every option, for ``help`` and editors."""
-        word = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        positional, named = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
         presets = Literal[tuple(self.presets)]  # type: ignore[valid-type]
-        return inspect.Signature(
-            [
-                inspect.Parameter("spec", word, annotation=DataSpec),
-                inspect.Parameter("preset", word, default="small", annotation=presets),
-                *(
-                    inspect.Parameter(
-                        one.name,
-                        inspect.Parameter.KEYWORD_ONLY,
-                        default=one.default,
-                        annotation=one.type | None,
-                    )
-                    for one in self.options
-                ),
-            ],
-            return_annotation=Setup,
-        )
+        parameters = [
+            inspect.Parameter("spec", positional, annotation=DataSpec),
+            inspect.Parameter("preset", positional, default="small", annotation=presets),
+        ]
+        for one in self.options:
+            parameters.append(
+                inspect.Parameter(one.name, named, default=one.default, annotation=one.type | None)
+            )
+        return inspect.Signature(parameters, return_annotation=Setup)
 
     def _options(self, names: list[str]) -> Iterable[Option]:
         known = {one.name: one for one in fields(self.settings)}
@@ -273,7 +265,7 @@ class Recipe(Generic[S]):
     def _documented(self, doc: str) -> str:
         """The docstring of the function with all options in its section of arguments."""
         lines = ["    spec: Describes the data.", f"    preset: {', '.join(map(repr, self.presets))}."]
-        lines += [f"    {option.name}: {option.help}" for option in self.options]
+        lines += [f"    {one.name}: {one.help}" for one in self.options]
         text, heading, rest = doc.partition("\n\nReferences:")
         if not heading:
             text, heading, rest = doc.partition("\n\nExample:")

@@ -30,6 +30,9 @@ COST_HELP = (
     "numbers with a fixed or a learnt standard deviation (gaussian, gaussian-learnt), or of the tokens of a "
     "line of text (tokens)."
 )
+KERNEL_HELP = (
+    "Kernel of the MMD: 'imq' (the default) sums seven scales; 'gaussian' has one bandwidth, the prior's."
+)
 POSTERIOR_HELP = (
     "Kind of encoder, that is, the distribution of the code of one row: one point (deterministic); gaussian; "
     "uniform, on a box; implicit, noise that passes through the network; or mixing, which adds functions of "

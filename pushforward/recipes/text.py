@@ -129,7 +129,6 @@ def arae(spec: DataSpec, settings: ARAESettings, own: OwnParts) -> Setup:
         f"the cost is {describe_cost(model.cost, spec)}"
     )
     optimizers = {
-        "model": adam(settings.lr, (settings.beta1, 0.999)),
         "prior": adam(settings.prior_lr, (settings.critic_beta1, 0.999)),
         "critic": adam(settings.critic_lr, (settings.critic_beta1, 0.999)),
     }
@@ -203,11 +202,7 @@ def transfer_ae(spec: DataSpec, settings: TransferSettings, own: OwnParts) -> Se
         f"Jensen-Shannon bound between codes of the two labels, {100 * settings.paired_fraction:g} % of "
         f"pairs used; the cost is {describe_cost(model.cost, spec)}"
     )
-    optimizers = {
-        "model": adam(settings.lr, (settings.beta1, 0.999)),
-        "critic": adam(settings.critic_lr, (0.5, 0.999)),
-        "critic_style": adam(settings.critic_lr, (0.5, 0.999)),
-    }
+    optimizers = {"critic_style": adam(settings.critic_lr, (0.5, 0.999))}
     return finish(model, spec, settings, description, optimizers, paired_fraction=settings.paired_fraction)
 
 

@@ -17,7 +17,7 @@ from pushforward.recipes.options import AUTOENCODER, ENCODER_DECODER, LIKELIHOOD
 from pushforward.recipes.parts import assemble
 from pushforward.recipes.presets import Values, celeba, is_digit, likelihood, mnist, small
 from pushforward.recipes.recipe import VARIATIONAL, OwnParts, Setup, recipe
-from pushforward.recipes.settings import AutoEncoderSettings
+from pushforward.recipes.settings import KERNEL_HELP, AutoEncoderSettings
 
 
 class VAESettings(AutoEncoderSettings):
@@ -103,11 +103,7 @@ class InfoVAESettings(AutoEncoderSettings):
 
     alpha: float = option("The factor α: the KL divergence is multiplied by 1 - α; at most 1.", 0.0)
     weight: float = option("The factor λ; alpha + weight must be at least 1.", 1.0, ge=0)
-    kernel: Literal["imq", "gaussian"] = option(
-        "Kernel of the MMD: 'imq' (the default) sums seven scales; 'gaussian' has one bandwidth, the "
-        "prior's.",
-        "imq",
-    )
+    kernel: Literal["imq", "gaussian"] = option(KERNEL_HELP, "imq")
     posterior: Literal["deterministic", "gaussian", "implicit"] = option(
         "Kind of encoder, that is, the distribution of the code of one row: gaussian; where alpha is 1 also "
         "one point (deterministic), or implicit, noise that passes through the network.",

@@ -38,7 +38,7 @@ from pushforward.recipes.presets import (
 )
 from pushforward.recipes.recipe import WASSERSTEIN as FAMILY
 from pushforward.recipes.recipe import OwnParts, Preset, Setup, recipe
-from pushforward.recipes.settings import AutoEncoderSettings
+from pushforward.recipes.settings import KERNEL_HELP, AutoEncoderSettings
 
 CELEBA_AS_PRINTED = "λ as the paper prints it; " + CELEBA_SCALE
 WAE_MMD: dict[str, Preset] = {
@@ -84,11 +84,7 @@ class WAESettings(AutoEncoderSettings):
         "mmd",
         choices=discrepancy_names,
     )
-    kernel: Literal["imq", "gaussian"] = option(
-        "Kernel of the MMD: 'imq' (the default) sums seven scales; 'gaussian' has one bandwidth, the "
-        "prior's.",
-        "imq",
-    )
+    kernel: Literal["imq", "gaussian"] = option(KERNEL_HELP, "imq")
     estimator: Literal["u", "v"] = option(
         "Estimator of the MMD²: 'u' (the default) is unbiased and may be negative; 'v' is biased upwards.",
         "u",
