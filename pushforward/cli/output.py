@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,19 +63,30 @@ def write_pairs(run: Run, name: str, out: Path | None, first: Tensor, second: Te
     write_rows(run, name, out, interleave(first, second), as_json, run.renderer.pair_columns)
 
 
-def print_results(results: dict[str, Any], as_json: bool) -> None:
-    """Prints the results of an evaluation."""
+def print_results(results: dict[str, Any], as_json: bool, named: Sequence[str] | None = None) -> None:
+    """Prints the results of an evaluation.
+
+    Arguments:
+        results: The results.
+        as_json: Whether to print them as JSON.
+        named: The groups of metrics that were asked for by name; of all others nothing is printed, although
+            results of before may be kept with them.
+    """
+    from pushforward.evaluation.registry import default_metrics
+    from pushforward.evaluation.table import extractor, lines, selected, sentences
+
+    results = selected(results, named or default_metrics())
     if as_json:
         print_json(results)
         return
-    from pushforward.evaluation.table import extractor, lines, sentences
-
     echo(extractor(results))
     found = list(lines(results))
+    if any("±" in value for _, value, _ in found):
+        echo("± is one standard error; of a metric without ± none is estimated")
     names, values = (max((len(line[i]) for line in found), default=0) for i in (0, 1))
     for name, value, explanation in found:
         echo(f"{name:<{names}}  {value:<{values}}  {explanation}")
-    for sentence in sentences(results):
+    for sentence in sentences(results, named or ()):
         echo(sentence)
 
 

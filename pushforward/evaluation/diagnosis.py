@@ -32,12 +32,14 @@ class Finding:
         words: What was measured, with its numbers.
         advice: What to try next.
         numbers: The numbers behind it.
+        conclusive: Whether it leaves nothing to say about what comes after it in the order of causes.
     """
 
     name: str
     words: str
     advice: str
     numbers: Mapping[str, float]
+    conclusive: bool = False
 
 
 class Diagnosis:

@@ -16,7 +16,7 @@ from typing import Any
 from pushforward.errors import ConfigError, nearest
 from pushforward.evaluation.context import EvaluationContext
 
-VERSION = 2  # raised when a metric of the same model changes, so that stored results are computed again
+VERSION = 3  # raised when a metric of the same model changes, so that stored results are computed again
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def too_few_steps(c: Diagnosis) -> Finding | None:
         f"the model has had {c.steps} updates{falling}",
         f"train longer: at least {max(10 * c.steps, 2000)} steps",
         {"steps": c.steps, "late_fall": c.late_fall},
+        conclusive=c.steps < FEW_STEPS,
     )
 
 
@@ -238,7 +239,7 @@ def mode_collapse(c: Diagnosis) -> Finding | None:
         f"the variance of samples is {c.variety:.0%} of the data's, their coverage {made.coverage:.0%} "
         f"(training rows: {best.coverage:.0%}), their recall {made.recall:.0%} "
         f"({c.context.features.name} features, sha256 {c.context.features.sha256[:8]}, n = "
-        f"{c.context.n_samples}, resize: {c.context.features.resize}, data in {c.context.data.range})",
+        f"{c.context.n_samples}, resize: {c.context.features.resize}, data: {c.context.data.range})",
         "use a discrepancy that compares whole samples (MMD, or W1 with a gradient penalty), or a larger "
         "--batch-size",
         {"variety": c.variety, "coverage": made.coverage, "recall": made.recall},
@@ -263,6 +264,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
 def diagnose(measured: Diagnosis) -> list[Finding]:
     """All findings, causes first: the advice of the first one is what to try next.
 
+    A conclusive finding is the last one: of a run with few steps nothing is said about codes and samples,
+    which more steps may mend.
+
     >>> from pushforward.evaluation import EvaluationContext
     >>> from pushforward.recipes import wae_mmd
     >>> from pushforward.data import open_dataset
@@ -271,7 +275,13 @@ def diagnose(measured: Diagnosis) -> list[Finding]:
     >>> diagnose(Diagnosis(context, steps=3))[0].words
     'the model has had 3 updates'
     """
-    return [finding for symptom in SYMPTOMS if (finding := symptom(measured)) is not None]
+    findings = []
+    for symptom in SYMPTOMS:
+        if (finding := symptom(measured)) is not None:
+            findings.append(finding)
+            if finding.conclusive:
+                break
+    return findings
 
 
 __all__ = ["SYMPTOMS", "diagnose"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pushforward.evaluation.registry import METRICS, MetricSpec, look_up
@@ -36,7 +36,7 @@ def extractor(results: Mapping[str, Any]) -> str:
 
     >>> card = {"name": "pixels", "sha256": "e3b0c4429", "resize": "none", "dimensions": 64}
     >>> extractor({"n_samples": 10, "range": "[0, 1]", "features": card})
-    'features: pixels (64 numbers, sha256 e3b0c442); n = 10; resize: none; data in [0, 1]'
+    'features: pixels (64 numbers, sha256 e3b0c442); n = 10; resize: none; data: [0, 1]'
     """
     card = results["features"]
     about = [f"{card['dimensions']} numbers", f"sha256 {card['sha256'][:8]}"]
@@ -45,7 +45,7 @@ def extractor(results: Mapping[str, Any]) -> str:
     sampler = results.get("sampler", "prior")
     return (
         f"features: {card['name']} ({', '.join(about)}); n = {results['n_samples']}; "
-        f"resize: {card['resize']}; data in {results['range']}"
+        f"resize: {card['resize']}; data: {results['range']}"
         + ("" if sampler == "prior" else f"; samples decoded from a {sampler} fitted to training codes")
     )
 
@@ -81,14 +81,29 @@ def lines(results: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             )
 
 
-def sentences(results: Mapping[str, Any]) -> Iterator[str]:
-    """What is printed below the metrics: sums, tests and tables of single groups."""
-    for name in results.get("metrics", ()):
+def sentences(results: Mapping[str, Any], named: Sequence[str] = ()) -> Iterator[str]:
+    """What is printed below the metrics: sums, tests and tables of single groups.
+
+    Arguments:
+        results: The results.
+        named: The groups that were asked for by name: of these alone it is said that they are missing.
+    """
+    for name in named:
         if name not in results:
             yield f"{name}: not available for this model or its data"
     for name, group in METRICS.items():
         if group.sentences is not None and name in results:
             yield from group.sentences(results[name])
+
+
+def selected(results: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The results of these groups of metrics, with the references that they are printed next to, if known.
+
+    >>> sorted(selected({"n_samples": 9, "samples": {}, "reference": {}, "latent": {}}, ["samples"]))
+    ['n_samples', 'reference', 'samples']
+    """
+    beside = {spec.reference[0] for name in names for spec in METRICS[name].specs if spec.reference}
+    return {key: found for key, found in results.items() if key not in METRICS or key in {*names, *beside}}
 
 
 def _reference(spec: MetricSpec, results: Mapping[str, Any]) -> str:
@@ -100,4 +115,4 @@ def _reference(spec: MetricSpec, results: Mapping[str, Any]) -> str:
     return f"  (train reference{few}: {written(*found)})"
 
 
-__all__ = ["columns", "extractor", "lines", "reached", "sentences", "written"]
+__all__ = ["columns", "extractor", "lines", "reached", "selected", "sentences", "written"]

@@ -68,7 +68,14 @@ SPECS = (
         -1,
         20,
     ),
-    _spec("KID", ("kid",), "MMD² of features with the cubic kernel; unbiased, so 0 is perfect", -1, 30),
+    _spec(
+        "KID",
+        ("kid",),
+        "MMD² of features with the cubic kernel; unbiased, so 0 is perfect, and by chance "
+        "below it if there are few held-out rows; ± is of the samples alone",
+        -1,
+        30,
+    ),
     _spec("precision", ("precision",), "share of samples that lie among the data's neighbours", 1, 40),
     _spec("recall", ("recall",), "share of the data that lie among the samples' neighbours", 1, 50),
     _spec(

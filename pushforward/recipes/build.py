@@ -33,7 +33,8 @@ def describe_cost(cost: Cost, spec: DataSpec) -> str:
     learnt = ", with learnt standard deviation" if getattr(cost, "learnt", False) else ""
     if spec.vocabulary:
         return f"{name}, summed over the tokens of a line, averaged over the batch"
-    return f"{name}{learnt}, summed over {spec.n_values} values in {spec.range}, averaged over the batch"
+    values = f"values in {spec.range}" if spec.in_unit_interval else spec.range
+    return f"{name}{learnt}, summed over {spec.n_values} {values}, averaged over the batch"
 
 
 def describe_weight(

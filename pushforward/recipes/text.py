@@ -183,7 +183,8 @@ def transfer_ae(spec: DataSpec, settings: TransferSettings, own: OwnParts) -> Se
         ['model', 'critic_style']
     """
     if spec.n_classes != 2:
-        raise DataError(f"transfer-ae needs labels of 2 classes, {spec.name} has {spec.n_classes}")
+        files = ": a folder with one text file for each of two styles" if spec.modality == "text" else ""
+        raise DataError(f"transfer-ae needs labels of 2 classes{files}; {spec.name} has {spec.n_classes}")
     decoder = None
     if not settings.shared_decoder:
         if own.decoder is not None:

@@ -114,9 +114,7 @@ class LatentExplorer(TrainedModel):
             ConfigError: If the model is not conditional or has no encoder, the label is unknown, or the scale
                 is below 0, or other than 1 with a cost that defines no guidance.
         """
-        self._need_encoder()
-        if not self.model.n_conditions:
-            raise ConfigError(f"{self.config['recipe']} is not conditional; train it with conditional=True")
+        self.need_labels()
         if not 0 <= guidance_scale < math.inf:
             raise ConfigError(f"guidance_scale must be at least 0, got {guidance_scale}")
         rows, wanted = self.rows(x), self._class_number(to)
@@ -127,6 +125,19 @@ class LatentExplorer(TrainedModel):
             return transfer(self.model, x, y, torch.full((len(x),), wanted, device=x.device), guidance_scale)
 
         return self._map(transferred, rows, y)
+
+    def need_labels(self) -> None:
+        """Checks that rows can be rewritten under another label.
+
+        Raises:
+            ConfigError: If the model has no encoder, or its decoder receives no label.
+        """
+        self._need_encoder()
+        if not self.model.n_conditions:
+            raise ConfigError(
+                f"{self.config['recipe']} decodes without a label, so that rows cannot be rewritten under "
+                f"another: {self._conditional_advice}"
+            )
 
     def held_out_except(self, label: int | str, n: int) -> tuple[Tensor, Tensor]:
         """The first n held-out rows whose label is another than this one, and their labels.

@@ -17,6 +17,7 @@ from pushforward.data.modality import modality, modality_of
 from pushforward.distributions import Prior
 from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest, reason
 from pushforward.models import Model
+from pushforward.recipes import RECIPES
 from pushforward.report.progress import bar
 from pushforward.rng import Noise
 from pushforward.runs.directory import read_vocabulary
@@ -222,13 +223,20 @@ class TrainedModel:
         if not self.model.has_encoder:
             raise ConfigError(f"{self.config['recipe']} has no encoder: its data have no codes")
 
+    @property
+    def _conditional_advice(self) -> str:
+        """How a model with labels is trained on data like these."""
+        known = RECIPES.get(self.config["recipe"])
+        if known is not None and any(option.name == "conditional" for option in known.options):
+            return "train it with the option conditional"
+        return "train another recipe with the option conditional, such as wae-mmd, or transfer-ae"
+
     def _class_number(self, label: int | str) -> int:
         """The number of a class, from its number or name."""
         count = self.model.classes
         if not count:
             raise ConfigError(
-                f"{self.config['recipe']} has no classes to sample from; most recipes have if trained with "
-                "conditional=True"
+                f"{self.config['recipe']} has no classes to sample from: {self._conditional_advice}"
             )
         names = self.config["data"]["classes"] if self.model.classes_are_labels else []
         if label in names:

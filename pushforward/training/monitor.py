@@ -1,7 +1,14 @@
-"""Monitors: diagnostics of a batch during training, and warnings about failing runs."""
+"""Monitors: diagnostics of a batch during training, and warnings about failing runs.
+
+A run that has only begun has neither learnt codes nor samples, and one batch may look ill by chance. A
+warning is therefore given when its condition has held at :data:`LOOKS` looks in a row, all of them after a
+share of the run. Warnings are a function of the logged diagnostics alone: a resumed run reads them from its
+history.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,21 +20,55 @@ from pushforward.models import Model
 from pushforward.models.weight import null_deviation
 from pushforward.square import Square
 
-COLLAPSED = 0.1  # of the prior's standard deviation
+COLLAPSED = 0.1  # of the prior's standard deviation, or of the data's
 FAR = 0.15  # seven-scale MMD² of a batch; a plain auto-encoder on MNIST has .8, a good WAE .005
-EARLY = 0.05  # of the run, in which BatchNorm's running statistics still come from nowhere
-PATIENCE = 0.2  # of the run, before codes that are far from the prior are worth a warning
+WARM_UP = 0.2  # of the run, in which looks do not count
+LOOKS = 40  # in a row, a fifth of all of a long run: codes of a run of 60 steps take 40 to follow the prior
 FEW = 8  # rows below which deviations and MMD² of healthy codes scatter too much to say anything
+
+
+@dataclass
+class Persistence:
+    """Gives each warning once, when its condition has held long enough.
+
+    Attributes:
+        held: For each condition, at how many looks in a row it has held.
+    """
+
+    held: dict[str, int] = field(default_factory=dict)
+
+    def __call__(self, conditions: Mapping[str, str], done: float) -> list[str]:
+        """The warnings to give now.
+
+        Arguments:
+            conditions: The text of the warning of every condition that holds at this look, by name.
+            done: The share of the run that is done.
+
+        >>> look = Persistence()
+        >>> [number for number in range(1, 101) if look({"ill": "it is ill"}, number / 100)]
+        [59]
+        """
+        if done < WARM_UP:
+            return []
+        self.held = {name: self.held.get(name, 0) + 1 for name in conditions} | {
+            name: count for name, count in self.held.items() if count >= LOOKS and name not in conditions
+        }
+        return [text for name, text in conditions.items() if self.held[name] == LOOKS]
+
+    @property
+    def given(self) -> bool:
+        """Whether a warning has been given."""
+        return any(count >= LOOKS for count in self.held.values())
 
 
 class Monitor(Protocol):
     """Computes diagnostics of a batch now and then.
 
     Attributes:
-        warned: Warnings that have been given; each is given once.
+        persistence: What has been seen so far, and which warnings have been given.
     """
 
-    warned: set[str]
+    persistence: Persistence
 
     def diagnostics(self, s: Square) -> dict[str, float]:
         """Diagnostics of a batch, by name."""
@@ -51,11 +92,11 @@ class SamplesMonitor:
 
     Attributes:
         batch_size: Rows in a batch.
-        warned: Warnings that have been given; each is given once.
+        persistence: What has been seen so far, and which warnings have been given.
     """
 
     batch_size: int
-    warned: set[str] = field(default_factory=set)
+    persistence: Persistence = field(default_factory=Persistence)
 
     @torch.no_grad()
     def diagnostics(self, s: Square) -> dict[str, float]:
@@ -64,16 +105,14 @@ class SamplesMonitor:
         return {"spread": (made / given.clamp_min(1e-12)).sqrt().item()}
 
     def warnings(self, diagnostics: dict[str, float], done: float) -> list[str]:
-        """A warning of collapsed samples, once, after a share ``done`` of the run; else none."""
-        if not diagnostics or self.batch_size < FEW or done < PATIENCE or "collapsed" in self.warned:
-            return []
-        if diagnostics["spread"] >= COLLAPSED:
-            return []
-        self.warned.add("collapsed")
-        return [
-            f"samples have collapsed: their spread is {diagnostics['spread']:.3g} of the data's. "
-            "Lower the learning rates, above all the generator's, or raise n_critic"
-        ]
+        """A warning of collapsed samples, once it persists, after a share ``done`` of the run; else none."""
+        found = {}
+        if self.batch_size >= FEW and diagnostics["spread"] < COLLAPSED:
+            found["collapsed"] = (
+                f"samples have collapsed: their spread is {diagnostics['spread']:.3g} of the data's. "
+                "Lower the learning rates, above all the generator's, or raise n_critic"
+            )
+        return self.persistence(found, done)
 
 
 @dataclass
@@ -83,14 +122,15 @@ class CodesMonitor:
     Attributes:
         prior: The prior that codes should follow.
         batch_size: Rows in a batch: few rows scatter more, and are given more room.
-        strength_option: The option that pulls codes harder towards the prior; None if there is none.
-        warned: Warnings that have been given; each is given once.
+        strength_option: The option that pulls codes harder towards the prior; None if there is none, and
+            codes need not match the prior.
+        persistence: What has been seen so far, and which warnings have been given.
     """
 
     prior: Prior
     batch_size: int
     strength_option: str | None = "weight"
-    warned: set[str] = field(default_factory=set)
+    persistence: Persistence = field(default_factory=Persistence)
 
     def __post_init__(self) -> None:
         self.far = FAR + 4 * null_deviation(self.gauge, self.prior, self.batch_size)
@@ -113,22 +153,18 @@ class CodesMonitor:
 
     def warnings(self, diagnostics: dict[str, float], done: float) -> list[str]:
         """New warnings, after a share ``done`` of the run."""
-        if not diagnostics or self.batch_size < FEW or done < EARLY:
-            return []
         found = {}
-        if diagnostics["std"] < COLLAPSED * self.scale:
+        if self.batch_size >= FEW and diagnostics["std"] < COLLAPSED * self.scale:
             found["collapsed"] = (
                 f"the code has collapsed: its smallest standard deviation is {diagnostics['std']:.3g}, "
                 f"the prior's is {self.scale:.3g}. Lower the learning rate"
                 + (f" or the {self.strength_option}" if self.strength_option else "")
             )
-        if done >= PATIENCE and diagnostics["mmd"] > self.far:
-            other = "use a recipe that matches codes with the prior"
-            cure = f"raise the {self.strength_option}" if self.strength_option else other
+        # What the codes of a model without such an option are is its own affair: an ae promises no prior.
+        if self.batch_size >= FEW and self.strength_option and diagnostics["mmd"] > self.far:
             found["far"] = (
-                f"the aggregate posterior does not match the prior: MMD² is {diagnostics['mmd']:.3g} and "
-                f"should be near 0. Samples will be worse than reconstructions; {cure}"
+                "the aggregate posterior does not match the prior: "
+                f"MMD² is {diagnostics['mmd']:.3g} and should be near 0. "
+                f"Samples will be worse than reconstructions; raise the {self.strength_option}"
             )
-        new = [text for key, text in found.items() if key not in self.warned]
-        self.warned |= set(found)
-        return new
+        return self.persistence(found, done)

@@ -81,14 +81,15 @@ class Trainer:
                 f"{self.folder}: the checkpoint does not fit the model: {reason}"
             ) from error
         self.sums, self.count = dict(numbers["sums"]), int(numbers["count"])
-        self.health.warned = set(numbers["warned"])
         kept = [line for line in read_history(self.history) if line["step"] <= self.loop.step]
+        for line in kept:  # warnings that were given are not given again
+            self.health.warnings(line["diagnostics"], line["step"] / self.loop.total)
         write_atomic(self.history, "".join(json.dumps(line) + "\n" for line in kept))
 
     def save(self) -> None:
         """Writes a checkpoint of this step."""
         tensors, numbers = self.loop.state()
-        numbers |= {"sums": self.sums, "count": self.count, "warned": sorted(self.health.warned)}
+        numbers |= {"sums": self.sums, "count": self.count}
         checkpoints.write(self.folder / "checkpoints", self.loop.step, tensors, numbers)
 
     def run(self) -> None:
@@ -131,7 +132,7 @@ class Trainer:
                     words = "  ".join(
                         f"{name} {value:.4g}" for name, value in {**means, **diagnostics}.items()
                     )
-                    words += " !" if self.health.warned else ""
+                    words += " !" if self.health.persistence.given else ""
                     for warning in warnings:
                         self.show.say(f"warning, step {loop.step}: {warning}")
                 self.show(loop.step, loop.total, words)

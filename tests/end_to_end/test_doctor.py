@@ -6,8 +6,9 @@ Rates over many longer runs are measured by ``benchmarks/doctor.py``; here each 
 import pytest
 
 from benchmarks.doctor import BROKEN, HEALTHY
-from pushforward.evaluation import diagnose
+from pushforward.evaluation import Diagnosis, EvaluationContext, diagnose
 from pushforward.evaluation.symptoms import SYMPTOMS
+from pushforward.recipes import wae_mmd
 
 ONE_OF_EACH = {wanted: (name, case) for wanted, name, case in reversed(BROKEN)}
 
@@ -39,3 +40,11 @@ def test_every_symptom_is_broken_on_purpose():
     }  # both are codes that are off
     assert set(ONE_OF_EACH) == symptoms
     assert len(HEALTHY) == 20
+
+
+def test_of_a_run_of_few_steps_nothing_is_said_about_codes(digits):
+    context = EvaluationContext(wae_mmd(digits.spec).model.eval(), digits, "pca", n_samples=100)
+    (finding,) = diagnose(Diagnosis(context, steps=20))
+    assert (finding.name, finding.conclusive) == ("too few steps", True)
+    assert len(diagnose(Diagnosis(context, steps=2000))) > 0
+    assert diagnose(Diagnosis(context, steps=2000))[0].name != "too few steps"

@@ -213,6 +213,8 @@ def test_likelihood_and_parzen_on_demand(tmp_path):
     assert found["likelihood"]["observation"] == found["objective"]["observation"] == "Bernoulli()"
     assert bound > -found["objective"]["negative_elbo"]  # more importance samples, a tighter bound
     assert set(found["parzen"]) == {"samples", "training rows", "centroids"}
+    rows, centroids = (found["parzen"][name]["mean"] for name in ("training rows", "centroids"))
+    assert centroids != rows  # they are of more training rows than those they stand next to
 
 
 @pytest.mark.parametrize("recipe", ["avb", "vae"])

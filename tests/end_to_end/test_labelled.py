@@ -106,7 +106,9 @@ def test_some_labels_may_be_unknown(tmp_path):
 
 
 def test_models_without_classes(trained):
-    with pytest.raises(ConfigError, match="wae-mmd has no classes to sample from; most recipes have"):
+    with pytest.raises(
+        ConfigError, match="has no classes to sample from: train it with the option conditional"
+    ):
         trained.sample(3, label=3)
 
 

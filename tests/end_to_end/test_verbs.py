@@ -1,6 +1,7 @@
 """Every verb, from Python and from the command line, under the same names."""
 
 import inspect
+import json
 import re
 
 import numpy as np
@@ -96,11 +97,11 @@ def test_options_have_the_names_and_defaults_of_the_python_arguments(recipe, com
 
 def test_figures_for_people_state_unit_rows_and_range(trained, command):
     _, out, _ = command("evaluate", trained.path)
-    assert "n = 359; resize: none; data in [0, 1]" in out
+    assert "n = 359; resize: none; data: [0, 1]" in out
     assert re.search(r"features: classifier \(64 numbers, sha256 [0-9a-f]{8}, trained on digits", out)
     assert re.search(r"(?m)^FD +\d[\d.]* ± \d[\d.]*  \(train reference: \d", out)
     assert re.search(r"variance of the Laplacian of samples; data 1\.0\d+", out)
-    assert "the probability of such an MMD² of 359 codes" in out
+    assert "two-sample test of 359 codes and as many draws of the prior: p = " in out
 
 
 class Halves(torch.nn.Module):
@@ -238,3 +239,19 @@ def test_python_and_the_command_line_make_the_same_run(trained, figures):
     assert pf.train(
         "wae-mmd", "digits", out=trained.path, latent_dim=4, steps=300, kernel="imq", lr=None, progress=False
     )
+
+
+def test_evaluate_prints_what_was_asked_for(trained, command):
+    """Results of other groups stay in the file; a group that is missing is named if it was asked for."""
+    command("evaluate", trained.path, "--features", "pixels", "--metrics", "samples", "--n-samples", 60)
+    asked = ("evaluate", trained.path, "--features", "pixels", "--n-samples", 60)
+    _, out, _ = command(*asked, "--metrics", "objective", "text")
+    assert "objective = reconstruction" in out
+    assert "text: not available for this model or its data" in out
+    assert not re.search(r"(?m)^(FD|KID|precision) ", out)
+    assert "samples" in json.loads((trained.path / "evaluation.json").read_text())
+    _, out, _ = command(*asked, "--metrics", "samples")
+    assert re.search(r"(?m)^FD ", out)
+    assert "± is one standard error; of a metric without ± none is estimated" in out
+    assert "objective =" not in out
+    assert "not available" not in out

@@ -255,7 +255,7 @@ def test_recipes_that_cannot_be(phrases):
         RECIPES["transfer-ae"](phrases.spec, shared_decoder=False, decoder=torch.nn.Identity())
     from pushforward.data import open_dataset
 
-    with pytest.raises(DataError, match="transfer-ae needs labels of 2 classes, digits has 10"):
+    with pytest.raises(DataError, match="transfer-ae needs labels of 2 classes; digits has 10"):
         RECIPES["transfer-ae"](open_dataset("digits").spec)
 
 

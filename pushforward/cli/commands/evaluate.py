@@ -29,4 +29,4 @@ def evaluate(
     """
     from pushforward.runs.api import load
 
-    print_results(load(run).evaluate(n_samples, seed, features, metrics, True, sampler), json)
+    print_results(load(run).evaluate(n_samples, seed, features, metrics, True, sampler), json, metrics)

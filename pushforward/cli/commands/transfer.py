@@ -34,6 +34,7 @@ def transfer(
     from pushforward.runs.api import load
 
     loaded = load(run)
+    loaded.need_labels()
     if lines is None:
         x, y = loaded.held_out_except(to, check_int("n", n, least=1))
     else:

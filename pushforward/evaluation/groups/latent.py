@@ -14,8 +14,8 @@ from pushforward.metrics.latent_fit import latent_fit
 def _tests(found: Mapping[str, Any]) -> Iterator[str]:
     for test in found.get("tests", ()):
         yield (
-            f"p = {test['p_value']:.3g}: the probability of such an MMD² of {test['n_samples']} codes if the "
-            "aggregate posterior were the prior"
+            f"two-sample test of {test['n_samples']} codes and as many draws of the prior: p = "
+            f"{test['p_value']:.3g}, the probability of so large an MMD² if codes followed the prior"
         )
 
 

@@ -17,6 +17,13 @@ from pushforward.evaluation.registry import MetricSpec, metric_group
 from pushforward.models import decode_as
 
 GUIDANCE_SCALES = (1, 2, 5)
+# What is printed for keys of the results.
+NAMES = {
+    "style_accuracy": "style accuracy",
+    "source_bleu": "self-BLEU with the source",
+    "reference_bleu": "BLEU with the reference",
+}
+WAYS = {"made": "transferred lines", "copied": "unchanged lines"}
 
 
 class StyleClassifier:
@@ -43,8 +50,8 @@ class StyleClassifier:
 def _rows(found: Mapping[str, Any]) -> Iterator[str]:
     for name in (key for key in found if key.startswith("to_")):
         for way, row in found[name].items():
-            shown = ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in row.items())
-            yield f"{name.replace('_', ' ')}, {way}: {shown}"
+            shown = ", ".join(f"{NAMES[key]} {value:.3g}" for key, value in row.items())
+            yield f"into style {name.removeprefix('to_')}, {WAYS.get(way, way)}: {shown}"
     yield (
         f"the style classifier is right on {found['style_classifier_accuracy']:.1%} of real lines; "
         f"BLEU: {found['bleu_settings']}"
@@ -55,7 +62,7 @@ def _rows(found: Mapping[str, Any]) -> Iterator[str]:
     "transfer",
     100,
     MetricSpec(
-        "style accuracy",
+        NAMES["style_accuracy"],
         ("transfer", "made", "style_accuracy"),
         "share of transferred lines that are classified as the wanted style",
         1,
@@ -63,13 +70,13 @@ def _rows(found: Mapping[str, Any]) -> Iterator[str]:
         column=310,
     ),
     MetricSpec(
-        "self-BLEU with the source",
+        NAMES["source_bleu"],
         ("transfer", "made", "source_bleu"),
         "percent, transferred lines with their sources",
         column=311,
     ),
     MetricSpec(
-        "BLEU with the reference",
+        NAMES["reference_bleu"],
         ("transfer", "made", "reference_bleu"),
         "percent, transferred lines with the same lines in the wanted style",
         1,
