@@ -10,6 +10,9 @@ from typing import Any
 from pushforward.errors import ConfigError
 from pushforward.rng import Noise
 
+Gram = tuple[str, ...]
+
+ORDER = 4  # words of the longest n-gram of BLEU
 COMPARED = 500  # lines compared with all others in self-BLEU
 BLEU_SETTINGS = "sacrebleu, tokenize=none, lowercase"
 
@@ -31,14 +34,36 @@ def bleu(made: Sequence[str], given: Sequence[str]) -> float:
 def self_bleu(lines: Sequence[str], noise: Noise, rows: int = COMPARED) -> float:
     """The mean BLEU in percent of some lines against all others of them: 100 if they are all alike.
 
+    A line's score is its :func:`sentence_bleu`; n-grams are counted once for all lines.
+
     References:
         | Texygen: A Benchmarking Platform for Text Generation Models (Zhu et al., 2018)
         | https://arxiv.org/abs/1802.01886
+
+    Raises:
+        ConfigError: there are fewer than two lines.
+
+    >>> round(self_bleu(["the cat", "The cat"], Noise(0)), 6)
+    100.0
     """
     order = noise("self").permutation(len(lines))[:rows].tolist()
-    some = [lines[place] for place in order]
-    scores = [sentence_bleu(line, some[:place] + some[place + 1 :]) for place, line in enumerate(some)]
-    return sum(scores) / len(scores)
+    if len(order) < 2:
+        raise ConfigError(f"self-BLEU needs at least 2 lines, got {len(order)}")
+    compute = _sacrebleu().metrics.BLEU.compute_bleu
+    counted = [_counts(lines[place]) for place in order]
+    sizes = [_words(counts) for counts in counted]
+    largest = _two_largest(counted)
+    scores = []
+    for place, counts in enumerate(counted):
+        matched, total = [0] * ORDER, [0] * ORDER
+        for gram, count in counts.items():
+            first, second, holder = largest[gram]
+            total[len(gram) - 1] += count
+            matched[len(gram) - 1] += min(count, second if holder == place else first)
+        size = sizes[place]
+        nearest = min(sizes[:place] + sizes[place + 1 :], key=lambda other: (abs(other - size), other))
+        scores.append(compute(matched, total, size, nearest, "exp", effective_order=True).score)
+    return float(sum(scores) / len(scores))
 
 
 def sentence_bleu(line: str, references: Sequence[str]) -> float:
@@ -55,6 +80,29 @@ def _of_sentences() -> Any:
     return _sacrebleu().metrics.BLEU(tokenize="none", lowercase=True, force=True, effective_order=True)
 
 
+def _two_largest(counted: Sequence[Counter[Gram]]) -> dict[Gram, tuple[int, int, int]]:
+    """For each n-gram its two largest counts in a line, and the line of the largest.
+
+    Of these a line's references are all lines but itself without being counted anew for each line.
+    """
+    found: dict[Gram, tuple[int, int, int]] = {}
+    for place, counts in enumerate(counted):
+        for gram, count in counts.items():
+            first, second, holder = found.get(gram, (0, 0, -1))
+            found[gram] = (count, first, place) if count > first else (first, max(second, count), holder)
+    return found
+
+
+def _counts(line: str) -> Counter[Gram]:
+    """How often each n-gram of up to four words occurs in a line, capitals alike."""
+    words = line.lower().split()
+    return Counter(gram for size in range(1, ORDER + 1) for gram in _grams(words, size))
+
+
+def _words(counts: Counter[Gram]) -> int:
+    return sum(count for gram, count in counts.items() if len(gram) == 1)
+
+
 def distinct(lines: Sequence[str], size: int) -> float:
     """The share of different ones among all n-grams of words.
 
@@ -65,7 +113,7 @@ def distinct(lines: Sequence[str], size: int) -> float:
     return len(grams) / max(1, sum(grams.values()))
 
 
-def _grams(words: list[str], size: int) -> list[tuple[str, ...]]:
+def _grams(words: list[str], size: int) -> list[Gram]:
     return [tuple(words[place : place + size]) for place in range(len(words) - size + 1)]
 
 

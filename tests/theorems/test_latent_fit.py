@@ -8,7 +8,7 @@ import torch
 from pushforward.discrepancies import IMQ, MMD
 from pushforward.distributions import Dirac, Gaussian, NormalPrior, SpherePrior, UniformPrior
 from pushforward.errors import DataError
-from pushforward.metrics.latent_fit import information_split, least_gaussian_plane, permutation_test
+from pushforward.metrics.latent_fit import _slope, information_split, least_gaussian_plane, permutation_test
 from pushforward.metrics.latent_fit import latent_fit as full_latent_fit
 from pushforward.rng import Noise
 
@@ -106,6 +106,16 @@ def test_least_gaussian_plane_finds_what_was_planted():
     assert torch.linalg.svdvals(axes.T @ planted).min() > 0.99
     assert score == pytest.approx(2 * 9, rel=0.06)
     torch.testing.assert_close(axes.T @ axes, torch.eye(2).double(), atol=1e-6, rtol=0)
+
+
+def test_slope_of_a_plane_is_that_of_its_score():
+    """The gradient by hand agrees with automatic differentiation through the QR decomposition."""
+    root, shift = torch.randn(5, 5).double(), torch.randn(5).double()
+    gap, free = root + root.T, torch.randn(3, 5, 2).double().requires_grad_()
+    axes = torch.linalg.qr(free).Q
+    score = (axes.mT @ gap @ axes).square().sum() + (axes.mT @ shift).square().sum()
+    (wanted,) = torch.autograd.grad(score, free)
+    torch.testing.assert_close(_slope(free.detach(), gap, shift), wanted)
 
 
 def test_least_gaussian_plane_sees_a_mean():

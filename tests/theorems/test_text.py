@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from pushforward.costs import Tokens
 from pushforward.errors import ConfigError, DataError
-from pushforward.evaluation.bleu import bleu, distinct, self_bleu
+from pushforward.evaluation.bleu import bleu, distinct, self_bleu, sentence_bleu
 from pushforward.evaluation.groups.transfer import StyleClassifier
 from pushforward.metrics.ngram_lm import KneserNey
 from pushforward.networks.conditional import Conditional
@@ -345,6 +345,25 @@ def test_lines_that_are_all_alike_have_self_bleu_100():
     assert self_bleu(["a b c d e"] * 5, Noise(0)) == pytest.approx(100)
     apart = [" ".join(f"{row}-{word}" for word in range(6)) for row in range(5)]
     assert self_bleu(apart, Noise(0)) < 1e-6
+
+
+def test_self_bleu_is_the_mean_bleu_of_lines_against_all_others():
+    """Also where a line repeats words, is short or empty, and where several lines share an n-gram."""
+    words = ["the", "cat", "The", "dog", "sat", "on", "a", "a"]
+    draw = torch.Generator().manual_seed(1)
+    lines = [
+        " ".join(words[i] for i in torch.randint(len(words), (size,), generator=draw))
+        for size in (7, 7, 0, 1, 3, 12, 5, 7, 9, 2)
+    ]
+    others = [lines[:place] + lines[place + 1 :] for place in range(len(lines))]
+    wanted = sum(map(sentence_bleu, lines, others)) / len(lines)
+    assert 10 < wanted < 90
+    assert self_bleu(lines, Noise(0)) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_one_line_has_no_self_bleu():
+    with pytest.raises(ConfigError, match="self-BLEU needs at least 2 lines, got 1"):
+        self_bleu(["a b"], Noise(0))
 
 
 def test_distinct_counts_n_grams_once():
