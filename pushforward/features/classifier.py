@@ -27,6 +27,7 @@ from pushforward.features.base import Features
 from pushforward.files import write_atomic
 from pushforward.networks import conv_encoder, mlp
 from pushforward.rng import Noise
+from pushforward.torch_state import torch_seeded
 
 CACHE = "PUSHFORWARD_CACHE"
 DIMENSIONS = 64  # features: enough to tell ten digits apart, few enough that 10,000 rows fix their covariance
@@ -109,8 +110,7 @@ def train_classifier(
     if classes < 2 or not len(known):
         raise DataError(f"a classifier needs labels of at least 2 classes, {data.name} has {max(classes, 0)}")
     noise = Noise(seed, "classifier")
-    with torch.random.fork_rng():
-        torch.manual_seed(noise("weights").integer())
+    with torch_seeded(noise("weights").integer()):
         model = Classifier(data.shape, classes)
     batch = min(BATCH, len(known))
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=1e-2)
@@ -170,7 +170,7 @@ def load_classifier(folder: Path) -> Classifier:
     try:
         about = About(**json.loads((folder / "classifier.json").read_text()))
         about = About(**{**asdict(about), "shape": tuple(about.shape)})
-        with torch.random.fork_rng():  # first weights are drawn, and overwritten
+        with torch_seeded(0):  # first weights are drawn, and overwritten
             model = Classifier(about.shape, about.classes, about)
         model.load_state_dict(load((folder / "weights.safetensors").read_bytes()))
     except FileNotFoundError:

@@ -7,8 +7,7 @@ import math
 import os
 import platform
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,8 @@ from pushforward.runs.budget import Budget
 from pushforward.runs.directory import SCHEMA, claim, continued, probe, read_config, read_vocabulary
 from pushforward.runs.run import Run
 from pushforward.runs.trained_model import reopened
+from pushforward.torch_state import plain_torch, torch_seeded
+from pushforward.torch_state import threads as torch_threads
 from pushforward.training import Training, checkpoints
 from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
@@ -39,6 +40,7 @@ from pushforward.training.trainer import Trainer, measure_speed
 from pushforward.utils import eval_mode
 
 
+@plain_torch()
 def train(
     recipe: str | Model,
     data: Any,
@@ -101,7 +103,7 @@ def train(
     """
     budget = Budget(steps, epochs, minutes)
     seed = check_int("seed", seed, least=0)
-    threads = check_int("threads", torch.get_num_threads() if threads is None else threads, least=1)
+    threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
     device = _device(device)
     if isinstance(recipe, str):
         _check_names(recipe, arguments, training)
@@ -169,6 +171,7 @@ def train(
     return _run_to_end(folder, config, setup, dataset, budget, progress)
 
 
+@plain_torch()
 def resume(
     path: str | os.PathLike[str],
     data: Any = None,
@@ -203,6 +206,7 @@ def resume(
     return _run_to_end(folder, config, setup, dataset, Budget(**config["budget"]), progress)
 
 
+@plain_torch()
 def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **own: Any) -> Run:
     """The run of a folder, to sample, encode, evaluate and so on. Nothing is unpickled.
 
@@ -250,8 +254,7 @@ def _check_names(recipe: str, arguments: Mapping[str, Any], training: Training |
 
 def _seeded(seed: int, build: Callable[[], Setup]) -> Setup:
     """A setup whose first weights are a function of the seed."""
-    with torch.random.fork_rng():
-        torch.manual_seed(Noise(seed, "weights").integer())
+    with torch_seeded(Noise(seed, "weights").integer()):
         return build()
 
 
@@ -293,7 +296,10 @@ def _run_to_end(
     """Trains what is left of a run, on as many threads as it began with."""
     model, training = setup.model, setup.training
     run = Run(folder, config, model, dataset)
-    with bar(f"{config['recipe']} on {dataset.name}", progress) as show, _threads(config["threads"]):
+    with (
+        bar(f"{config['recipe']} on {dataset.name}", progress) as show,
+        torch_threads.held(config["threads"]),
+    ):
         for line in (*dataset.notes, _summary(setup, dataset), setup.description):
             show.say(line)
         loop = Loop(model, dataset.train, training, 1, config["seed"], config["device"])
@@ -325,17 +331,6 @@ def _run_to_end(
         if unfinished or not (folder / "overview.png").exists():
             run.overview()
     return run
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Sets the number of threads for a while: other numbers change the last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _total_steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:

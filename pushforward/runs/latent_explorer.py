@@ -12,12 +12,13 @@ from pushforward.distributions.interpolation import PATHS
 from pushforward.errors import ConfigError, DataError, check_int, nearest
 from pushforward.models import transfer
 from pushforward.rng import Noise
-from pushforward.runs.trained_model import TrainedModel
+from pushforward.runs.trained_model import TrainedModel, computes
 
 
 class LatentExplorer(TrainedModel):
     """A trained model whose latent space can be explored."""
 
+    @computes
     def interpolate(self, a: Any, b: Any, steps: int = 8, path: str | None = None, y: Any = None) -> Tensor:
         """Decoded paths (N, steps, \\*) between the codes of rows ``a`` and those of rows ``b``.
 
@@ -31,6 +32,7 @@ class LatentExplorer(TrainedModel):
         """
         return self.interpolate_codes(self.encode(a, y), self.encode(b, y), steps, path, y)
 
+    @computes
     def interpolate_codes(
         self, a: Tensor, b: Tensor, steps: int = 8, path: str | None = None, y: Any = None
     ) -> Tensor:
@@ -42,6 +44,7 @@ class LatentExplorer(TrainedModel):
         labels = None if y is None else torch.as_tensor(y).repeat_interleave(steps)
         return self.decode(codes.flatten(0, 1), labels).unflatten(0, (len(codes), steps))
 
+    @computes
     def traverse(
         self,
         x: Any = None,
@@ -83,6 +86,7 @@ class LatentExplorer(TrainedModel):
         most = _change(decoded).argsort(descending=True)[: check_int("dimensions", dimensions, least=1)]
         return decoded[most], [places[i] for i in most.tolist()]
 
+    @computes
     def by_class(self, columns: int = 10, seed: int = 0) -> Tensor:
         """Samples of every class, (classes, columns, \\*).
 
@@ -95,10 +99,12 @@ class LatentExplorer(TrainedModel):
             rows.append(self.decode(z, y))
         return torch.stack(rows)
 
+    @computes
     def view(self, codes: Tensor) -> Tensor:
         """Codes (N, L) in the space in which they are plotted, (N, M); of most models they are the same."""
         return self._map(lambda z, y: self.model.view(z), codes)
 
+    @computes
     def transfer(self, x: Any, to: int | str, y: Any = None, guidance_scale: float = 1.0) -> Tensor:
         """Rows (N, \\*), encoded and then decoded under another label, such as lines in another style.
 

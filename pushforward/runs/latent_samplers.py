@@ -33,6 +33,7 @@ from pushforward.files import write_atomic
 from pushforward.models import Model
 from pushforward.rng import Noise
 from pushforward.square import Square
+from pushforward.torch_state import plain_torch, torch_seeded
 from pushforward.utils import eval_mode
 
 PRIOR = "prior"  # the sampler that is not fitted: the model's own
@@ -97,8 +98,7 @@ def fit_gmm(
     return MixturePrior(means, torch.linalg.cholesky(torch.from_numpy(model.covariances_)).float(), weights)
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
+@plain_torch()
 def fit_flow(codes: Tensor, noise: Noise, progress: Progress | None = None) -> FlowPrior:
     """A neural spline flow, fitted to codes by maximum likelihood.
 
@@ -114,8 +114,7 @@ def fit_flow(codes: Tensor, noise: Noise, progress: Progress | None = None) -> F
     values, axes = torch.linalg.eigh((codes - mean).T @ (codes - mean) / len(codes))
     deviations = values.clamp_min(_least_variance(codes)).sqrt()
     # With the symmetric root of the covariance, coordinates that are independent stay coordinates.
-    with torch.random.fork_rng():
-        torch.manual_seed(noise("weights").integer())
+    with torch_seeded(noise("weights").integer()):
         prior = FlowPrior(mean, axes * deviations @ axes.T)
     order = noise("held out").permutation(len(codes))
     whitened = ((codes - mean) @ (axes / deviations) @ axes.T)[order]
@@ -224,7 +223,7 @@ def read_sampler(folder: Path, name: str, key: Mapping[str, Any]) -> Prior | Non
         tensors = load(weights)
         if name == "gmm":
             return MixturePrior(tensors["means"], tensors["factors"], tensors["weights"])
-        with torch.random.fork_rng():  # the first weights are random, and then overwritten
+        with torch_seeded(0):  # the first weights are random, and then overwritten
             prior = FlowPrior(tensors["mean"], tensors["root"], **about["settings"])
         prior.load_state_dict(tensors)
         return prior.requires_grad_(False)

@@ -26,6 +26,7 @@ from pushforward.runs.latent_explorer import LatentExplorer
 from pushforward.runs.latent_samplers import PRIOR
 from pushforward.runs.results import evaluation_key, holds, read_results, write_results
 from pushforward.runs.text_run import TextRun
+from pushforward.runs.trained_model import computes
 from pushforward.utils import eval_mode
 
 SHOWN = 1000  # held-out rows that plots show, at most
@@ -53,6 +54,7 @@ class Run(LatentExplorer, TextRun):
 
     # ------------------------------------------------------------------------------- evaluation
 
+    @computes
     def evaluate(
         self,
         n_samples: int = 10_000,
@@ -117,6 +119,7 @@ class Run(LatentExplorer, TextRun):
         sizes = (self.config["resolved"]["batch_size"], 1000)
         return EvaluationContext(self.model, self.data, features, n_samples, seed, sizes, progress, prior)
 
+    @computes
     def doctor(self, seed: int = 0, features: Any = "auto", progress: bool = False) -> list[Finding]:
         """What explains bad samples, causes first (:func:`pushforward.evaluation.diagnose`)."""
         with bar("examining", progress) as show, eval_mode(self.model):
@@ -126,6 +129,7 @@ class Run(LatentExplorer, TextRun):
 
     # ------------------------------------------------------------------------------- reports
 
+    @computes
     def report(self, features: Any = "auto", progress: bool = False) -> Path:
         """Writes ``report.html``, one self-contained page of the whole run; returns its path."""
         results = self.evaluate_once(features=features, progress=progress)
@@ -134,10 +138,12 @@ class Run(LatentExplorer, TextRun):
         write_atomic(self.path / "report.html", page)
         return self.path / "report.html"
 
+    @computes
     def overview(self) -> Path:
         """Writes ``overview.png``, one picture of the whole run; returns its path."""
         return overview(self.path / "overview.png", self.plots(), self.renderer)
 
+    @computes
     def plots(self) -> RunPlots:
         """What reports show: samples, interpolations and, of models with an encoder, reconstructions."""
         x, y = self.data.test.subsample(SHOWN, Noise(0, "album"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -31,9 +31,31 @@ from pushforward.runs.latent_samplers import (
     save_sampler,
 )
 from pushforward.text.vocabulary import Vocabulary
+from pushforward.torch_state import plain_torch
 from pushforward.training.trainer import read_history
 
+P = ParamSpec("P")
+S = TypeVar("S", bound="TrainedModel")
+T = TypeVar("T")
 CHUNK = 512  # rows that pass through the model at once
+
+
+def computes(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Decorates what a run computes: it does not depend on the state of torch around the call.
+
+    Raises:
+        ConfigError: If the model's weights are no longer float32.
+    """
+
+    @wraps(method)
+    def wrapper(self: S, /, *arguments: P.args, **named: P.kwargs) -> T:
+        kinds = {parameter.dtype for parameter in self.model.parameters()} - {torch.float32}
+        if kinds:
+            raise ConfigError(f"the model's weights must be float32, found {kinds.pop()}; call model.float()")
+        with plain_torch():
+            return method(self, *arguments, **named)
+
+    return wrapper
 
 
 class TrainedModel:
@@ -90,6 +112,7 @@ class TrainedModel:
             raise DataError(f"{self.path} was trained on data in memory; pass them as data=")
         return reopened(about["source"], self.config, self.vocabulary)
 
+    @computes
     def sample(
         self,
         n: int = 64,
@@ -125,11 +148,13 @@ class TrainedModel:
         codes = self.model.distribution(n, y) if given else self.sampler(sampler, progress)(n)
         return self.decode(codes.rsample(noise), y)
 
+    @computes
     def sample_codes(self, n: int, seed: int = 0) -> Tensor:
         """n codes (n, L), drawn from the prior."""
         n = check_int("n", n, least=1)
         return self.model.distribution(n).rsample(Noise(seed, "sample")).detach().cpu()
 
+    @computes
     def sampler(self, name: str = PRIOR, progress: bool = False) -> Prior:
         """The distribution of the codes that samples are decoded from.
 
@@ -168,6 +193,7 @@ class TrainedModel:
             warnings.warn(f"the {name} cannot be written to {folder}: {reason(error)}", stacklevel=2)
         return fitted
 
+    @computes
     def encode(self, x: Any, y: Any = None) -> Tensor:
         """The codes (N, L) of rows (N, \\*): the means of their posteriors.
 
@@ -181,6 +207,7 @@ class TrainedModel:
         self._need_encoder()
         return self._map(lambda x, y: self.model.encode(x, y=y), self.rows(x), y)
 
+    @computes
     def decode(self, z: Any, y: Any = None) -> Tensor:
         """The rows (N, \\*) that codes (N, L) are decoded to; conditional models need labels ``y`` (N,).
 
@@ -192,11 +219,13 @@ class TrainedModel:
             raise DataError(f"codes must have shape (N, {self.model.prior.latent_dim}), got {tuple(z.shape)}")
         return self._map(self.model.decode, z, y)
 
+    @computes
     def reconstruct(self, x: Any, y: Any = None) -> Tensor:
         """The reconstructions of rows (N, \\*): encoded, then decoded."""
         x = self.rows(x)
         return self.decode(self.encode(x, y), y)
 
+    @computes
     def classify(self, x: Any) -> Tensor:
         """The most probable class (N,) of each row, for models that infer one.
 
@@ -289,4 +318,4 @@ def reopened(source: Any, config: dict[str, Any], vocabulary: Vocabulary | None)
     return data
 
 
-__all__ = ["TrainedModel", "reopened"]
+__all__ = ["TrainedModel", "computes", "reopened"]

@@ -23,6 +23,8 @@ def check_fit(model: Model, spec: DataSpec) -> None:
     Raises:
         ConfigError: If a module fails, or its output has another shape than it should.
     """
+    if any(parameter.is_inference() for parameter in model.parameters()):
+        raise ConfigError("parameters that were made under torch.inference_mode cannot be trained")
     x, y = spec.example(2)[:2]
     square = Square(model, x, Noise("dry batch"), y)
 

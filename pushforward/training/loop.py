@@ -22,6 +22,7 @@ from pushforward.errors import DivergedError
 from pushforward.models.base import Model, Player, Terms
 from pushforward.rng import Noise
 from pushforward.square import Square
+from pushforward.torch_state import torch_seeded
 from pushforward.training.schedules import SCHEDULES
 
 Optimizing = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -154,7 +155,10 @@ class Loop:
                 updated then; the players before it have.
         """
         noise = Noise(self.seed, "step", self.step)
-        reseed(noise("modules").integer(), self.device)
+        with torch_seeded(noise("modules").integer(), self.device):
+            return self._advance(noise)
+
+    def _advance(self, noise: Noise) -> tuple[dict[str, Tensor], Square]:
         factor = self.schedule(self.step / self.per_epoch, self.total / self.per_epoch)
         terms: dict[str, Tensor] = {}
         seen: Square | None = None
@@ -238,14 +242,6 @@ def frozen_batch_stats(norms: Iterable[_BatchNorm]) -> Iterator[None]:
     finally:
         for norm in frozen:
             norm.track_running_stats = True
-
-
-def reseed(number: int, device: torch.device) -> None:
-    """Fixes torch's own generators, from which dropout and the like draw."""
-    # Not torch.manual_seed: without a GPU that queues a call, with a stack trace, at every step.
-    torch.default_generator.manual_seed(number)
-    if device.type == "cuda":
-        torch.cuda.manual_seed_all(number)
 
 
 def named(terms: Terms) -> str:

@@ -12,7 +12,8 @@ from pushforward.errors import DivergedError
 from pushforward.models.base import Model
 from pushforward.rng import Noise
 from pushforward.square import Square
-from pushforward.training.loop import Optimizing, reseed
+from pushforward.torch_state import torch_seeded
+from pushforward.training.loop import Optimizing
 
 
 def moment_gap(q: Tensor, p: Tensor) -> Tensor:
@@ -60,10 +61,10 @@ def match_moments(
     gap = torch.tensor(float("inf"))
     for step in range(steps):
         noise = Noise(seed, "pretrain", step)
-        reseed(noise("modules").integer(), device)
         x, y = data.batch(noise("rows").permutation(len(data))[:batch_size])
         square = Square(model, x.to(device), noise, None if y is None else y.to(device))
-        gap = moment_gap(square.Ex, square.z)
+        with torch_seeded(noise("modules").integer(), device):
+            gap = moment_gap(square.Ex, square.z)
         if not math.isfinite(gap.item()):
             raise DivergedError(f"the encoder's moments are not finite at step {step} of their fitting")
         if gap.item() < enough:

@@ -16,10 +16,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-import torch
-
 from pushforward.errors import CheckpointError, InterruptedRunError
 from pushforward.files import write_atomic
+from pushforward.rng import Noise
+from pushforward.square import Square
+from pushforward.torch_state import torch_seeded
 from pushforward.training import checkpoints
 from pushforward.training.loop import Loop
 from pushforward.training.monitor import watch
@@ -92,6 +93,14 @@ class Trainer:
         numbers |= {"sums": self.sums, "count": self.count}
         checkpoints.write(self.folder / "checkpoints", self.loop.step, tensors, numbers)
 
+    def diagnostics(self, square: Square) -> dict[str, float]:
+        """What is logged of a step besides its terms."""
+        model, seed = self.loop.model, Noise(self.loop.seed, "diagnostics", self.loop.step).integer()
+        with torch_seeded(seed, self.loop.device):
+            found = self.health.diagnostics(square)
+            with eval_mode(model):  # diagnostics must not change running statistics
+                return found | {name: value.item() for name, value in model.diagnostics(square).items()}
+
     def run(self) -> None:
         """All remaining steps.
 
@@ -107,18 +116,14 @@ class Trainer:
         begun = saved = time.monotonic()
         first, estimated = loop.step, False
         words = ""
-        with torch.random.fork_rng(), stop_on_request() as stopped, self.history.open("a") as history:
+        with stop_on_request() as stopped, self.history.open("a") as history:
             while loop.step < loop.total:
                 terms, square = loop.advance()
                 for name, value in terms.items():
                     self.sums[name] = self.sums.get(name, 0.0) + value.item()
                 self.count += 1
                 if loop.step % line_every == 0 or loop.step == loop.total:
-                    diagnostics = self.health.diagnostics(square)
-                    with eval_mode(loop.model):  # diagnostics must not change running statistics
-                        diagnostics |= {
-                            name: value.item() for name, value in loop.model.diagnostics(square).items()
-                        }
+                    diagnostics = self.diagnostics(square)
                     means = {name: value / self.count for name, value in self.sums.items()}
                     self.sums, self.count = {}, 0
                     line: dict[str, Any] = {"step": loop.step, "terms": means, "diagnostics": diagnostics}
@@ -158,14 +163,13 @@ def measure_speed(loop: Loop, seconds: float) -> float:
     """Steps a second, measured on steps that are undone afterwards."""
     tensors, numbers = loop.state()
     total, loop.total = loop.total, max(loop.total, 1_000_000)
-    with torch.random.fork_rng():
-        for _ in range(2):  # the first steps allocate
-            loop.advance()
-        begun, done = time.monotonic(), 0
-        while done < 3 or time.monotonic() - begun < seconds:
-            loop.advance()
-            done += 1
-        rate = done / (time.monotonic() - begun)
+    for _ in range(2):  # the first steps allocate
+        loop.advance()
+    begun, done = time.monotonic(), 0
+    while done < 3 or time.monotonic() - begun < seconds:
+        loop.advance()
+        done += 1
+    rate = done / (time.monotonic() - begun)
     loop.restore(tensors, numbers)
     loop.total = total
     return rate

@@ -1,0 +1,136 @@
+"""The state of torch that belongs to the whole process, and how runs share it.
+
+Torch's own generators, its default type and its number of threads are global: two runs in two threads of one
+process (joblib, Optuna's ``n_jobs``) would draw from each other's generator, and the caller's default type
+would decide what networks are made of. What a run computes depends on its configuration alone, so whoever
+needs such a state takes it from here, and leaves it behind as it was.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+import torch
+
+T = TypeVar("T")
+_GENERATORS = threading.RLock()  # held while someone draws from torch's own generators
+
+
+@contextmanager
+def torch_seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Inside, what torch draws by itself (weights, dropout) is a function of a seed.
+
+    Other threads that draw wait meanwhile. Afterwards torch's generators are as they were.
+
+    Arguments:
+        seed: The seed.
+        device: The device whose generators are seeded as well as the CPU's.
+
+    Example:
+        >>> with torch_seeded(7):
+        ...     first = torch.rand(2)
+        >>> with torch_seeded(7):
+        ...     bool((torch.rand(2) == first).all())
+        True
+    """
+    on_gpu = torch.device(device).type == "cuda"
+    with _GENERATORS:
+        # Not torch.random.fork_rng and torch.manual_seed: at every step they would be felt.
+        before = torch.default_generator.get_state()
+        on_gpus = torch.cuda.get_rng_state_all() if on_gpu else []
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            torch.cuda.manual_seed_all(seed)
+        try:
+            yield
+        finally:
+            torch.default_generator.set_state(before)
+            if on_gpu:
+                torch.cuda.set_rng_state_all(on_gpus)
+
+
+class Shared(Generic[T]):
+    """A setting of the process that several threads may hold at once; the last one restores it.
+
+    Arguments:
+        get: Reads it.
+        put: Writes it.
+        per_thread: Whether each thread has a value of its own, which a new thread inherits.
+    """
+
+    def __init__(self, get: Callable[[], T], put: Callable[[T], object], per_thread: bool = False) -> None:
+        self._get, self._put, self._per_thread = get, put, per_thread
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._outside = get()
+
+    def outside(self) -> T:
+        """Its value outside of all :meth:`held` contexts: the user's own."""
+        with self._lock:
+            return self._outside if self._holders else self._get()
+
+    @contextmanager
+    def held(self, value: T) -> Iterator[None]:
+        """Inside, the setting has this value."""
+        with self._lock:
+            if not self._holders:
+                self._outside = self._get()
+            self._holders += 1
+            self._change(value)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if self._per_thread or not self._holders:
+                    self._change(self._outside)
+
+    def _change(self, value: T) -> None:
+        if self._get() != value:
+            self._put(value)
+
+
+threads: Shared[int] = Shared(torch.get_num_threads, torch.set_num_threads, per_thread=True)
+_dtype: Shared[torch.dtype] = Shared(torch.get_default_dtype, torch.set_default_dtype)
+
+
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """Inside, torch computes as runs expect: in float32, on the CPU unless told otherwise, with gradients.
+
+    Whatever surrounds the call (``torch.no_grad``, ``inference_mode``, ``autocast``, another default type or
+    device) has no influence on it. It also decorates functions.
+
+    Example:
+        >>> @plain_torch()
+        ... def trains():
+        ...     return torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+        >>> with torch.inference_mode():
+        ...     trains()
+        True
+    """
+    with (
+        _dtype.held(torch.float32),
+        _on_cpu(),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield
+
+
+@contextmanager
+def _on_cpu() -> Iterator[None]:
+    # As a context, a device slows every call of torch: it is entered only where it changes something.
+    if torch.get_default_device().type == "cpu":
+        yield
+    else:
+        with torch.device("cpu"):
+            yield
+
+
+__all__ = ["Shared", "plain_torch", "threads", "torch_seeded"]
