@@ -98,7 +98,10 @@ def similar(name: str, options: Mapping[str, str]) -> list[str]:
     name = name.lstrip("-").replace("_", "-")
     shared = [one for one in bare if set(name.split("-")) & set(one.split("-"))]
     close = difflib.get_close_matches(name, shared, n=MOST, cutoff=0.0)
-    close = close or difflib.get_close_matches(name, bare, n=1, cutoff=ALIKE)
+    if not close:
+        # A slip in one word of a name, as in --latnet, leaves the rest of the name out.
+        words = {word: one for one in bare for word in (*one.split("-"), one)}
+        close = [words[word] for word in difflib.get_close_matches(name, words, n=1, cutoff=ALIKE)]
     if close:
         return [bare[one] for one in close]
     stem = re.compile(rf"\b{re.escape(name.replace('-', ' ').rstrip('s'))}", re.IGNORECASE)

@@ -12,24 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split, hold_out
-from pushforward.data.formats import OpenOptions, data_format
-from pushforward.data.values import on_one_scale
+from pushforward.data.formats import Channels, OpenOptions, data_format
+from pushforward.data.scaling import UnitInterval
+from pushforward.data.values import FOUND, Array, as_array, as_numbers, on_one_scale
 from pushforward.errors import DataError, reason
-
-Array = NDArray[Any]
 
 DATA = ("x_train", "x", "images", "imgs", "data")  # the first that exists holds the data
 LABELS = ("y_train", "y", "labels")
 KEYS = (*DATA, "x_test", *LABELS, "y_test")
 SHAPES = "(N, D), (N, H, W), (N, H, W, C) or (N, C, H, W)"
-FOUND = {
-    "O": "Python objects",
-    "U": "text",
-    "S": "text",
-    "c": "complex numbers",
-    "M": "dates",
-    "V": "records",
-}
+UNKNOWN = -1  # a label that is not known
+MANY_CLASSES = 100  # above which labels that most rows have alone are taken for numbers of rows
 
 
 @data_format("a .npy or .npz file", suffixes=(".npy", ".npz"))
@@ -48,7 +41,7 @@ def open_array_file(path: Path, options: OpenOptions) -> Dataset:
             ) from None
         kind = f"a {path.suffix} file of numpy"
         raise DataError(f"{path}: expected {kind}, found something else: {reason(error)}") from None
-    return from_arrays(arrays, name=path.stem, source=str(path))
+    return from_arrays(arrays, path.stem, str(path), options)
 
 
 def _load(path: Path) -> dict[str, Array]:
@@ -74,48 +67,58 @@ def open_arrays(source: Any, options: OpenOptions) -> Dataset:
         DataError: As :func:`from_arrays`, or if the tuple has another length.
     """
     if isinstance(source, Mapping):
-        return from_arrays(source)
+        return from_arrays(source, options=options)
     if isinstance(source, tuple):
         if len(source) not in (1, 2):
             raise DataError(f"expected a tuple (x,) or (x, y), found one of {len(source)}")
-        return from_arrays(dict(zip(("x", "y"), source, strict=False)))
-    return from_arrays({"x": source})
+        return from_arrays(dict(zip(("x", "y"), source, strict=False)), options=options)
+    return from_arrays({"x": source}, options=options)
 
 
-def from_arrays(arrays: Mapping[str, Any], name: str = "array", source: str | None = None) -> Dataset:
+def from_arrays(
+    arrays: Mapping[str, Any],
+    name: str = "array",
+    source: str | None = None,
+    options: OpenOptions | None = None,
+) -> Dataset:
     """The data set in named arrays, tensors or lists.
 
     Arguments:
         arrays: The data under ``x`` (or ``images``, ``imgs``, ``data``, or any name if it is alone), labels
             under ``y`` or ``labels``. Held-out rows may come under ``x_test`` and ``y_test``, beside
             ``x_train`` and ``y_train``. Rows are vectors (N, D), grey images (N, H, W), or images
-            (N, H, W, C) or (N, C, H, W) with C = 1 or 3. Labels are numbers from 0 on, -1 for "unknown",
-            or names.
+            (N, H, W, C) or (N, C, H, W) with C = 1 or 3, or any C if ``options.channels`` says where they
+            are. Labels are whole numbers, -1 for "unknown", or names; classes are the values that occur.
         name: Name of the data set.
         source: Where the arrays come from.
+        options: What was asked of the reader.
 
     Raises:
         DataError: If it is unclear which array is the data, if that has another shape, no rows, or values
             that are not finite numbers, or if the labels are invalid or not one for each row.
 
-    >>> data = from_arrays({"x": np.eye(10) * 255, "y": list("aabbaabbab")})
+    >>> data = from_arrays({"x": np.eye(10) * 200, "y": [10, 20] * 5})
     >>> data.shape, data.range, data.classes
-    ((10,), 'real numbers', ('a', 'b'))
+    ((10,), 'standardised real numbers', ('10', '20'))
     """
     named = {str(key).lower(): value for key, value in arrays.items()}
     where = source or name  # in messages
     first, notes = _data_key(named, where)
     keys = [first, "x_test"] if "x_test" in named else [first]
-    parts = {f"{where}: {key}": _rows(named[key], f"{where}: {key}") for key in keys}
+    options = options or OpenOptions()
+    channels = options.channels
+    parts = {f"{where}: {key}": _rows(named[key], f"{where}: {key}", channels) for key in keys}
     if len({(part.shape[1:], part.dtype) for part in parts.values()}) > 1:
         found = " and ".join(f"{part.dtype} {part.shape}" for part in parts.values())
         raise DataError(f"{where}: expected rows of one shape and type in x and x_test, found {found}")
     shape = parts[f"{where}: {first}"].shape
     values = on_one_scale(
-        {what: _channels_first(part) for what, part in parts.items()}, images=len(shape) > 2
+        {what: _channels_first(part, channels) for what, part in parts.items()},
+        len(shape) > 2,
+        options.standardize,
     )
     labels, classes = _labels(named, [len(part) for part in parts.values()], where)
-    notes += _layout_notes(shape) + values.notes
+    notes += ([] if channels else _layout_notes(shape)) + values.notes
     train, *held_out = (Split(x, y) for x, y in zip(values.parts, labels, strict=True))
     if held_out:
         test = held_out[0]
@@ -123,7 +126,8 @@ def from_arrays(arrays: Mapping[str, Any], name: str = "array", source: str | No
         whole = train
         train, test = (whole.rows(index) for index in hold_out(len(whole)))
         notes.append(f"{len(test)} of {len(whole)} rows are held out, the same in every run")
-    return Dataset(name, train, test, values.in_unit_interval, classes, tuple(notes), source)
+    unit = isinstance(values.scaling, UnitInterval)
+    return Dataset(name, train, test, unit, classes, tuple(notes), source, scaling=values.scaling)
 
 
 def _data_key(named: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
@@ -137,35 +141,29 @@ def _data_key(named: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
     return key, [f"not used: {unused}"] if unused else []
 
 
-def _array(value: object, what: str) -> Array:
-    try:
-        if isinstance(value, Tensor):
-            value = value.detach().cpu()
-            value = value.float() if value.is_floating_point() else value  # numpy knows no bfloat16
-        return np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise DataError(f"{what}: expected an array, found {type(value).__name__}: {reason(error)}") from None
-
-
-def _rows(value: object, what: str) -> Array:
-    x = _array(value, what)
-    if x.dtype.kind not in "buif":
-        raise DataError(f"{what}: expected numbers, found {FOUND.get(x.dtype.kind, str(x.dtype))}")
+def _rows(value: object, what: str, channels: Channels | None) -> Array:
+    x = as_numbers(value, what)
     if not 2 <= x.ndim <= 4:
         hint = "; for one number a row give x.reshape(-1, 1)" if x.ndim == 1 else ""
         raise DataError(f"{what}: expected shape {SHAPES}, found {x.shape}{hint}")
     if x.size == 0:
         missing = "no rows" if len(x) == 0 else "no values in a row"
         raise DataError(f"{what}: expected rows of numbers, found shape {x.shape}: {missing}")
-    if x.ndim == 4 and not {1, 3} & {x.shape[1], x.shape[3]}:
-        raise DataError(f"{what}: expected images of 1 or 3 channels, {SHAPES[17:]}, found shape {x.shape}")
+    if channels and x.ndim != 4:
+        raise DataError(f"{what}: channels is for images, {SHAPES[17:]}, found shape {x.shape}")
+    if x.ndim == 4 and not channels and not {1, 3} & {x.shape[1], x.shape[3]}:
+        raise DataError(
+            f"{what}: expected images of 1 or 3 channels, {SHAPES[17:]}, found shape {x.shape}; if these are "
+            "images of other channels, pass channels='first' or 'last'"
+        )
     return x
 
 
-def _channels_first(x: Array) -> Array:
+def _channels_first(x: Array, channels: Channels | None) -> Array:
     if x.ndim == 3:
         return x[:, None]
-    return x.transpose(0, 3, 1, 2) if x.ndim == 4 and x.shape[1] not in (1, 3) else x
+    last = channels == "last" if channels else x.ndim == 4 and x.shape[1] not in (1, 3)
+    return x.transpose(0, 3, 1, 2) if last else x
 
 
 def _layout_notes(shape: tuple[int, ...]) -> list[str]:
@@ -191,11 +189,28 @@ def _labels(
         names, codes = np.unique(np.concatenate(parts).astype(str), return_inverse=True)
         numbered = np.split(codes.reshape(-1), [len(parts[0])])[: len(parts)]
         return [torch.from_numpy(part.astype(np.int64)) for part in numbered], tuple(names.tolist())
-    return [_codes(part, f"{name}: {key}") for key, part in zip(keys, parts, strict=True)], None
+    numbers = [_whole_numbers(part, f"{name}: {key}") for key, part in zip(keys, parts, strict=True)]
+    return _numbered(numbers, f"{name}: {keys[0]}")
+
+
+def _numbered(
+    labels: list[NDArray[np.int64]], what: str
+) -> tuple[list[Tensor | None], tuple[str, ...] | None]:
+    """Classes of labels that are whole numbers: the values that occur, in their order."""
+    every = np.concatenate(labels)
+    values = np.unique(every[every != UNKNOWN])
+    if len(values) > max(MANY_CLASSES, len(every) / 2):
+        raise DataError(
+            f"{what}: expected classes of several rows, found {len(values)} values in {len(every)} rows; "
+            "leave out y if these are numbers of rows or measurements"
+        )
+    numbered = [np.where(y == UNKNOWN, UNKNOWN, np.searchsorted(values, y)) for y in labels]
+    names = None if np.array_equal(values, np.arange(len(values))) else tuple(map(str, values.tolist()))
+    return [torch.from_numpy(part.astype(np.int64)) for part in numbered], names
 
 
 def _label_row(value: object, what: str, rows: int) -> Array:
-    y = _array(value, what)
+    y = as_array(value, what)
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if y.shape != (rows,):
         hint = "; for one-hot rows give y.argmax(1)" if y.ndim == 2 and len(y) == rows else ""
@@ -203,11 +218,11 @@ def _label_row(value: object, what: str, rows: int) -> Array:
     return y
 
 
-def _codes(y: Array, what: str) -> Tensor:
+def _whole_numbers(y: Array, what: str) -> NDArray[np.int64]:
     if y.dtype.kind not in "buif":
         raise DataError(f"{what}: expected labels as whole numbers or names, found {FOUND.get(y.dtype.kind)}")
-    wrong = ~((y >= -1) & (y == np.floor(y)) & (y < 2**31))
+    wrong = ~((y >= UNKNOWN) & (y == np.floor(y)) & (y < 2**62))
     if wrong.any():
         found = y[wrong][0].item()
         raise DataError(f"{what}: expected whole numbers from 0 on, or -1 for unknown, found {found}")
-    return torch.from_numpy(y.astype(np.int64))
+    return y.astype(np.int64)

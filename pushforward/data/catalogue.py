@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from pushforward.data.dataset import Dataset
-from pushforward.data.formats import CATALOGUE, FORMATS, Entry, Format, OpenOptions, Progress
+from pushforward.data.formats import CATALOGUE, FORMATS, Channels, Entry, Format, OpenOptions, Progress
 from pushforward.data.sizes import Size, parse_size, resized
 from pushforward.errors import ConfigError, DataError, check_int, nearest
 from pushforward.text.vocabulary import Vocabulary
@@ -28,6 +28,8 @@ def open_dataset(
     image_size: int | Size | None = None,
     max_length: int | None = None,
     vocabulary: Vocabulary | None = None,
+    standardize: bool = True,
+    channels: Channels | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
     """Opens a data set.
@@ -41,10 +43,15 @@ def open_dataset(
         image_size: Height and width to which images are resized, or one number for both.
         max_length: Maximum number of tokens of a line of text, its end included.
         vocabulary: The vocabulary of text, if it is known; by default it is learnt.
+        standardize: Whether columns of real numbers are centred and scaled for the model, and its samples
+            scaled back.
+        channels: "first" or "last": where the channels of an array of images are, if there are not 1 or 3 of
+            them.
         progress: Called with (done, total) while many images are read.
 
     Raises:
-        ConfigError: If ``image_size`` or ``max_length`` is out of range, or for data of another modality.
+        ConfigError: If ``image_size`` or ``max_length`` is out of range, or for data of another modality, or
+            ``channels`` is neither.
         DataError: If the source is unknown, absent, damaged, or has too few rows.
 
     >>> open_dataset("digits").shape
@@ -53,11 +60,15 @@ def open_dataset(
     >>> open_dataset(torch.rand(20, 3)).range
     '[0, 1]'
     """
+    if channels not in (None, "first", "last"):
+        raise ConfigError(f"channels must be 'first' or 'last', got {channels!r}")
     options = OpenOptions(
         data_dir=data_dir,
         image_size=parse_size(image_size),
         max_length=None if max_length is None else check_int("max_length", max_length, least=LEAST_TOKENS),
         vocabulary=vocabulary,
+        standardize=bool(standardize),
+        channels=channels,
         progress=progress,
     )
     data = _opened(source, options)

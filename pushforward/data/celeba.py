@@ -14,6 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.formats import OpenOptions, named_dataset
 from pushforward.data.images import decode_all
@@ -61,11 +63,14 @@ def open_celeba(options: OpenOptions) -> Dataset:
         )
     # Both splits are decoded as one, so that they agree in their channels.
     names = [[name for name, number in part.items() if number == split] for split in (TRAIN, TEST)]
-    x, notes = decode_all([images / name for name in chain(*names)], wanted, _Face(wanted), options.progress)
+    faces, notes = decode_all(
+        [images / name for name in chain(*names)], wanted, _Face(wanted), options.progress
+    )
     counts = Counter(part.values())
     notes.append(
         f"faces: the inner {CROP}x{CROP} pixels, resized; {counts[VALID]} of partition 1 are not used"
     )
+    x = torch.from_numpy(faces)
     train, test = x[: len(names[0])], x[len(names[0]) :]
     return Dataset(
         "celeba", Split(train), Split(test), in_unit_interval=True, notes=tuple(notes), source="celeba"

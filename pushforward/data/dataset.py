@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward.data.modality import modality, modality_of
+from pushforward.data.scaling import Scaling, Standardized, UnitInterval, Unscaled
 from pushforward.data.spec import DataSpec
 from pushforward.data.split import Batch, Split
 from pushforward.errors import DataError
@@ -49,6 +50,8 @@ class Dataset:
         factors: Names of the factors of variation, one for each column of the splits' ``factors``.
         modes: The modes of the distribution, if they are known.
         vocabulary: The vocabulary of the tokens, if the rows are text.
+        scaling: How the values of the splits become those that a model sees; by default bytes become [0, 1],
+            and other values stay as they are.
 
     Raises:
         DataError: If a split has fewer than 2 rows, or the factors do not fit their names.
@@ -70,8 +73,13 @@ class Dataset:
     factors: tuple[str, ...] | None = None
     modes: Centres | Stacked | None = field(default=None, compare=False)
     vocabulary: Vocabulary | None = None
+    scaling: Scaling | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        scaling = self.scaling or (UnitInterval() if self.in_unit_interval else Unscaled())
+        object.__setattr__(self, "scaling", scaling)
+        for name in ("train", "test"):
+            object.__setattr__(self, name, replace(getattr(self, name), scaling=scaling))
         if min(len(self.train), len(self.test)) < 2:
             found = f"{len(self.train)} and {len(self.test)}"
             raise DataError(f"{self.name}: expected at least 2 training and 2 held-out rows, found {found}")
@@ -101,12 +109,13 @@ class Dataset:
             n_test=len(self.test),
             variance=modality(self.modality).variance(self.train.batch(slice(0, VARIANCE_ROWS)).x),
             vocabulary=self.vocabulary,
+            scaling=self.scaling or Unscaled(),
         )
 
     @property
     def range(self) -> str:
         """The range of the values, in words."""
-        return modality(self.modality).range(self.in_unit_interval, self.vocabulary)
+        return self.spec.range
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -125,6 +134,8 @@ class Dataset:
         paired_rows = (self.train.paired, self.test.paired) if self.vocabulary is not None else ()
         if self.vocabulary is not None:
             digest.update(self.vocabulary.text.encode())
+        if isinstance(self.scaling, Standardized):
+            digest.update(str(self.scaling).encode())
         for part in (self.train.x, self.train.y, self.test.x, self.test.y, *factors, *paired_rows):
             if part is None:
                 digest.update(b"none")

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pushforward.data.dataset import Dataset
 from pushforward.data.fetch import data_folder
@@ -20,6 +20,7 @@ from pushforward.errors import ConfigError
 from pushforward.text.vocabulary import Vocabulary
 
 Progress = Callable[[int, int], None]
+Channels = Literal["first", "last"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class OpenOptions:
         image_size: Height and width of the images.
         max_length: Maximum number of tokens of a line of text, its end included.
         vocabulary: The vocabulary of text; None to learn one.
+        standardize: Whether real numbers are centred and scaled for the model.
+        channels: Where the channels of arrays of images are, if there are not 1 or 3 of them.
         progress: Called with (done, total) while many files are read.
     """
 
@@ -38,6 +41,8 @@ class OpenOptions:
     image_size: Size | None = None
     max_length: int | None = None
     vocabulary: Vocabulary | None = None
+    standardize: bool = True
+    channels: Channels | None = None
     progress: Progress | None = None
 
     @property
@@ -167,6 +172,7 @@ def named_dataset(name: str, description: str, *, modality: str) -> Callable[[Na
 __all__ = [
     "CATALOGUE",
     "FORMATS",
+    "Channels",
     "Entry",
     "Format",
     "OpenOptions",

@@ -18,7 +18,9 @@ from torch import Tensor
 from pushforward.data import pixels
 from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.formats import OpenOptions, Progress, data_format
+from pushforward.data.scaling import UnitInterval
 from pushforward.data.sizes import Size, common_size, format_size
+from pushforward.data.values import Values, from_depth
 from pushforward.errors import DataError, reason
 
 TRAIN = "train"
@@ -42,9 +44,10 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
     """All images below a folder, in the order of their paths.
 
     Sub-folders that hold images, when there are at least two, name the labels. Sub-folders ``train``
-    and ``test`` (or ``val``) are the two splits; otherwise rows are held out. Images that are all grey
-    have one channel. What was converted or resized is counted in the notes. Names that begin with a dot are
-    ignored, and links to folders.
+    and ``test`` (or ``val``), in capitals or not, are the two splits; otherwise rows are held out. Images
+    that are all grey have one channel; if any has 16 bits, all are kept in 16. Of a file of several pictures
+    the first is taken. What was converted or resized is counted in the notes. Names that begin with a dot
+    are ignored, and links to folders.
 
     By default the size is the common one if all images share it and it is at most 128; else the most common
     one, scaled down to at most 64 on its longer side.
@@ -57,10 +60,12 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
     with warnings.catch_warnings():
         # Pillow warns of large images as it opens them; the limit here is lower, and an error.
         warnings.simplefilter("ignore")
-        sizes = [_measured(path) for path in paths]
-        readable = Counter(size for size in sizes if size is not None)
+        headers = [header for header in map(_measured, paths) if header is not None]
+        readable = Counter(header.size for header in headers)
         target = options.image_size or (common_size(readable) if readable else (1, 1))
-        x, notes = decode_all(paths, target, progress=options.progress)
+        deep = any(header.deep for header in headers)
+        x, notes = decode_all(paths, target, progress=options.progress, deep=deep)
+    values = from_depth([x]) if deep else Values([torch.from_numpy(x)], UnitInterval(), [])
     other = len(paths) - readable[target]
     if other:
         how = "centre-cropped and resized"
@@ -70,15 +75,16 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
     parts = [path.relative_to(base).parts for path in paths]
     train, test, how = _splits(parts)
     y, classes = _labels([part[1:] for part in parts] if _is_split(parts) else parts)
-    whole = Split(x, y)
+    whole = Split(values.parts[0], y)
     return Dataset(
         folder.name or "images",
         whole.rows(train),
         whole.rows(test),
         in_unit_interval=True,
         classes=classes,
-        notes=(*notes, how),
+        notes=(*notes, *values.notes, how),
         source=str(folder),
+        scaling=values.scaling,
     )
 
 
@@ -87,14 +93,16 @@ def decode_all(
     size: Size,
     fit: pixels.Fit | None = None,
     progress: Progress | None = None,
-) -> tuple[Tensor, list[str]]:
-    """The images as bytes of shape (N, C, H, W), C = 1 if all are grey, and notes on what was converted.
+    deep: bool = False,
+) -> tuple[NDArray[np.uint8 | np.uint16], list[str]]:
+    """The images as integers of shape (N, C, H, W), C = 1 if all are grey, and notes on what was converted.
 
     Arguments:
         paths: The files; the rows keep their order.
         size: Height and width of the rows.
         fit: Brings an image to that size; by default a centre crop to the aspect ratio, resized.
         progress: Called with (done, total) when there are more than 2000 files.
+        deep: Whether to keep 16 bits; bytes are multiplied by 257.
 
     Raises:
         DataError: If a file cannot be read: the first, and how many in all.
@@ -104,11 +112,12 @@ def decode_all(
     height, width = size
     centred = partial(ImageOps.fit, size=(width, height), method=Image.Resampling.LANCZOS)
     longer_side = max(size) if fit is None else None
-    out: NDArray[np.uint8] = np.empty((len(paths), 3, height, width), np.uint8)
+    shape = (len(paths), 3, height, width)
+    out: NDArray[np.uint8 | np.uint16] = np.empty(shape, np.uint16 if deep else np.uint8)
 
     def read(row: int) -> list[str] | Exception:
         try:
-            out[row], done = pixels.decode(paths[row], fit or centred, longer_side)
+            out[row], done = pixels.decode(paths[row], fit or centred, longer_side, deep)
         except Exception as error:  # Pillow's readers raise a dozen types on a damaged file
             return error
         return done
@@ -129,7 +138,7 @@ def decode_all(
     grey = sum(bool((row == row[:1]).all()) for row in out)
     if 0 < grey < len(paths):
         notes.append(f"{grey} of {len(paths)} images are grey: kept in three equal channels")
-    return torch.from_numpy(out[:, :1].copy() if grey == len(paths) else out), notes
+    return (out[:, :1].copy() if grey == len(paths) else out), notes
 
 
 def _unreadable(failed: dict[Path, Exception], total: int) -> str:
@@ -154,7 +163,7 @@ def _refuse(error: OSError) -> None:
     raise DataError(f"{str(error.filename)!r} cannot be listed: {error.strerror}")
 
 
-def _measured(path: Path) -> Size | None:
+def _measured(path: Path) -> pixels.Header | None:
     try:
         return pixels.measure(path)
     except Exception:  # reported when it is decoded
@@ -162,7 +171,7 @@ def _measured(path: Path) -> Size | None:
 
 
 def _is_split(parts: Sequence[tuple[str, ...]]) -> bool:
-    tops = {part[0] for part in parts}
+    tops = {part[0].lower() for part in parts}
     return TRAIN in tops and len(tops) > 1 and tops <= {TRAIN, *HELD_OUT}
 
 
@@ -171,14 +180,15 @@ def _splits(parts: Sequence[tuple[str, ...]]) -> tuple[Tensor, Tensor, str]:
     if not _is_split(parts):
         train, test = hold_out(total)
         return train, test, f"{len(test)} of {total} images are held out, the same in every run"
-    tops = [part[0] for part in parts]
+    tops = [part[0].lower() for part in parts]
     other = next(name for name in HELD_OUT if name in tops)
+    folders = {part[0].lower(): part[0] for part in parts}
     train, test = (
         torch.tensor([at for at, top in enumerate(tops) if top == name]) for name in (TRAIN, other)
     )
     unused = total - len(train) - len(test)
     rest = f"; {unused} images in other folders are not used" if unused else ""
-    return train, test, f"trained on: {TRAIN}/, held out: {other}/{rest}"
+    return train, test, f"trained on: {folders[TRAIN]}/, held out: {folders[other]}/{rest}"
 
 
 def _labels(parts: Sequence[tuple[str, ...]]) -> tuple[Tensor | None, tuple[str, ...] | None]:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from pushforward.costs import SquaredError
+from pushforward.data.scaling import Scaling
+from pushforward.data.values import as_tensor
 from pushforward.errors import DataError
 from pushforward.text.tokens import END, PAD
 from pushforward.text.vocabulary import Vocabulary
@@ -45,25 +47,30 @@ class Modality(ABC):
     def matches(self, shape: Shape, vocabulary: Vocabulary | None) -> bool:
         """Whether rows of this shape, with or without a vocabulary, are of this modality."""
 
-    def rows(self, x: Any, shape: Shape, vocabulary: Vocabulary | None = None) -> Tensor:
-        """Rows (N, \\*) in the form that a reader of data returns, from what a user passes to a run.
+    def rows(self, x: Any, shape: Shape, scaling: Scaling, vocabulary: Vocabulary | None = None) -> Tensor:
+        """Rows (N, \\*) as a model sees them, from what a user passes to a run.
 
         Arguments:
-            x: An array or tensor, bytes or numbers in the range of the data; of text also a line or lines.
+            x: An array or tensor in the values of the data; of text also a line or lines.
             shape: Shape of one row.
+            scaling: How values of the data become those that a model sees.
             vocabulary: The vocabulary, of text.
 
         Raises:
-            DataError: If the rows have another shape, or a line has too many tokens.
+            DataError: If the rows have another shape, values that cannot be those of the data, or a line has
+                too many tokens.
         """
         if isinstance(x, (str, list, tuple)) and all(isinstance(line, str) for line in x):
             found = "a line" if isinstance(x, str) else f"{len(x)} lines"
             raise DataError(f"rows must have shape {shape}, got {found} of text")
-        x = self.arranged(torch.as_tensor(x), shape)
+        x = self.arranged(as_tensor(x, "rows"), shape)
         if tuple(x.shape[1:]) != shape:
             raise DataError(f"rows must have shape {shape}, got {tuple(x.shape[1:])}")
-        masks = len(x) > 0 and x.max() <= 1  # bytes that are only 0 and 1 are black and white
-        return x.float() / 255 if x.dtype == torch.uint8 and not masks else x.float()
+        try:
+            scaling.check(x)
+        except DataError as error:
+            raise DataError(f"rows: {error}") from None
+        return scaling.apply(x).float()
 
     def arranged(self, x: Tensor, shape: Shape) -> Tensor:
         """Rows with their axes in the order of ``shape``."""
@@ -100,8 +107,9 @@ MODALITIES: dict[str, Modality] = {}
 class ImageModality(Modality):
     """Images (C, H, W).
 
-    >>> modality("image").rows(torch.zeros(2, 4, 4, dtype=torch.uint8), (1, 4, 4)).shape
-    torch.Size([2, 1, 4, 4])
+    >>> from pushforward.data.scaling import UnitInterval
+    >>> modality("image").rows(torch.full((2, 4, 4), 51).byte(), (1, 4, 4), UnitInterval())[0, 0, 0]
+    tensor([0.2000, 0.2000, 0.2000, 0.2000])
     """
 
     name = "image"
@@ -142,7 +150,7 @@ class TextModality(Modality):
         """Whether there is a vocabulary."""
         return vocabulary is not None
 
-    def rows(self, x: Any, shape: Shape, vocabulary: Vocabulary | None = None) -> Tensor:
+    def rows(self, x: Any, shape: Shape, scaling: Scaling, vocabulary: Vocabulary | None = None) -> Tensor:
         """Rows (N, T) of tokens, from lines of text or from tokens."""
         assert vocabulary is not None
         x = [x] if isinstance(x, str) else x

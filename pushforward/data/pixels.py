@@ -1,4 +1,4 @@
-"""Decodes one image file of any mode, depth and orientation to three planes of bytes."""
+"""Decodes one image file of any mode, depth and orientation to three planes of integers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,18 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MOST_PIXELS = 64_000_000
 ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 are the quarter turns
 DEPTH_16 = 65_535
+DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # modes of Pillow with more than 8 bits
 
 
-def measure(path: Path) -> Size:
-    """Height and width of an image after rotation to upright, read from its header.
+class Header(NamedTuple):
+    """Height and width of an image after rotation to upright, and whether it has more than 8 bits."""
+
+    size: Size
+    deep: bool
+
+
+def measure(path: Path) -> Header:
+    """Size and depth of an image, read from its header.
 
     Raises:
         ValueError: If it has more than 64 megapixels.
@@ -36,16 +44,20 @@ def measure(path: Path) -> Size:
     with _opened(path) as image:
         # The tag is read only if the header holds it: a search would decode the whole image.
         turned = "exif" in image.info and image.getexif().get(ORIENTATION, 1) >= 5
-        return (image.width, image.height) if turned else (image.height, image.width)
+        size = (image.width, image.height) if turned else (image.height, image.width)
+        return Header(size, image.mode in DEEP)
 
 
-def decode(path: Path, fit: Fit, longer_side: int | None = None) -> tuple[NDArray[np.uint8], list[str]]:
-    """The image as bytes of shape (3, H, W), and notes on what was done to it.
+def decode(
+    path: Path, fit: Fit, longer_side: int | None = None, deep: bool = False
+) -> tuple[NDArray[np.uint8 | np.uint16], list[str]]:
+    """The image as integers of shape (3, H, W), and notes on what was done to it.
 
     Arguments:
         path: The file. It is decoded completely, so that a truncated file is detected.
         fit: Crops and resizes the upright image to the wanted size.
         longer_side: Longer side of the wanted size, if a JPEG may be decoded at a fraction of its own.
+        deep: Whether to return 16 bits; an image of 8 bits is then multiplied by 257.
 
     Raises:
         ValueError: If it has more than 64 megapixels, or values without a known range.
@@ -65,10 +77,15 @@ def decode(path: Path, fit: Fit, longer_side: int | None = None) -> tuple[NDArra
         if image.getexif().get(ORIENTATION, 1) != 1:
             done.append("were turned upright (EXIF)")
             image = ImageOps.exif_transpose(image)
-        image, conversion = _CONVERSIONS.get(image.mode, _plain)(image)
+        if image.mode in DEEP:
+            return _deep_planes(image, fit), done
+        if image.mode == "F":
+            _refuse_range(image)
+        image, conversion = _plain(image)
         if conversion:
             done.append(conversion)
-        return np.asarray(fit(image).convert("RGB")).transpose(2, 0, 1), done
+        planes = np.asarray(fit(image).convert("RGB")).transpose(2, 0, 1)
+        return (planes.astype(np.uint16) * 257 if deep else planes), done
 
 
 @contextmanager
@@ -103,21 +120,19 @@ def _plain(image: Image) -> tuple[Image, str]:
     return image.convert(mode), f"were converted from {image.mode} to {mode}"
 
 
-def _from_16_bits(image: Image) -> tuple[Image, str]:
+def _deep_planes(image: Image, fit: Fit) -> NDArray[np.uint16]:
     from PIL import Image as Pillow
 
-    # Pillow's own convert("L") clips at 255: nearly every pixel would be white.
     values: NDArray[Any] = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > DEPTH_16:
-        return _refuse_range(image)
-    shades = ((values + 128) // 257).astype(np.uint8)
-    return Pillow.fromarray(shades), "were scaled from 16 to 8 bits"
+        _refuse_range(image)
+    # Pillow resizes 16 bits only as floats, and a resized image may go beyond its range.
+    fitted = np.asarray(fit(Pillow.fromarray(values.astype(np.float32))))
+    plane = fitted.round().clip(0, values.max()).astype(np.uint16)
+    return np.broadcast_to(plane, (3, *plane.shape))
 
 
-def _refuse_range(image: Image) -> tuple[Image, str]:
-    raise ValueError(f"expected 8 or 16 bits, found numbers without a known range (mode {image.mode})")
-
-
-_CONVERSIONS = {mode: _from_16_bits for mode in ("I;16", "I;16L", "I;16B", "I;16N", "I")} | {
-    "F": _refuse_range
-}
+def _refuse_range(image: Image) -> None:
+    raise ValueError(
+        f"expected 8 or 16 bits, found numbers without a known range (mode {image.mode}); give them as a .npy"
+    )

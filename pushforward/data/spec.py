@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 
 from pushforward.data.modality import modality
+from pushforward.data.scaling import Scaling, Standardized, Unscaled, scaling_from_json
 from pushforward.data.split import Batch
 from pushforward.text.vocabulary import Vocabulary
 
@@ -29,6 +30,7 @@ class DataSpec:
         variance: Total variance of the training rows, the squared error of the mean row; of text the nats of
             a line whose tokens are independent.
         vocabulary: The vocabulary of text, else None.
+        scaling: How values of the data become those that a model sees.
     """
 
     name: str
@@ -40,6 +42,7 @@ class DataSpec:
     n_test: int
     variance: float
     vocabulary: Vocabulary | None = None
+    scaling: Scaling = field(default_factory=Unscaled)
 
     @property
     def n_classes(self) -> int:
@@ -58,8 +61,9 @@ class DataSpec:
 
     @property
     def range(self) -> str:
-        """The range of the values, in words."""
-        return modality(self.modality).range(self.in_unit_interval, self.vocabulary)
+        """The range of the values that a model sees, in words."""
+        words = modality(self.modality).range(self.in_unit_interval, self.vocabulary)
+        return f"standardised {words}" if isinstance(self.scaling, Standardized) else words
 
     @property
     def distance(self) -> float:
@@ -73,13 +77,15 @@ class DataSpec:
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the vocabulary, which is kept in a file of its own, as plain values."""
-        return {name: value for name, value in asdict(self).items() if name != "vocabulary"}
+        values = {name: value for name, value in asdict(self).items() if name != "vocabulary"}
+        return values | {"scaling": self.scaling.as_json()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], vocabulary: Vocabulary | None = None) -> DataSpec:
         """The inverse of :meth:`as_json`."""
         known = {name: values[name] for name in cls.__dataclass_fields__ if name != "vocabulary"}
         known |= {"shape": tuple(known["shape"]), "classes": tuple(known["classes"])}
+        known["scaling"] = scaling_from_json(known["scaling"])
         return cls(**known, vocabulary=vocabulary)
 
 

@@ -6,12 +6,13 @@ processes, and the order of the batches is a function of (seed, epoch) alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from pushforward.data.scaling import Scaling, UnitInterval, Unscaled
 from pushforward.errors import DataError
 from pushforward.rng import Noise
 
@@ -32,26 +33,30 @@ class Split:
     """Rows of one split.
 
     Attributes:
-        x: Data (N, \\*), uint8 or float32; tokens are int64.
+        x: Data (N, \\*) in their own values: uint8, float32 or float64; tokens are int64.
         y: Labels (N,), -1 where unknown; or None.
         factors: Values (N, K), int64, of the factors of variation that generated each row; or None. They
             serve evaluation only, and are in no batch.
         paired: For each row the row (N, \\*) of the same content under the other of two labels, -1 where
             there is none; or None.
+        scaling: How ``x`` becomes the values that a model sees; a data set sets it, for both its splits.
     """
 
     x: Tensor
     y: Tensor | None = None
     factors: Tensor | None = None
     paired: Tensor | None = None
+    scaling: Scaling | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.x)
 
     def rows(self, index: Tensor) -> Split:
         """The rows at ``index``, as a split."""
-        parts = (None if part is None else part[index] for part in (self.y, self.factors, self.paired))
-        return Split(self.x[index], *parts)
+        y, factors, paired = (
+            None if part is None else part[index] for part in (self.y, self.factors, self.paired)
+        )
+        return Split(self.x[index], y, factors, paired, self.scaling)
 
     def subsample(self, count: int, noise: Noise) -> Batch:
         """At most ``count`` rows at random, for the first rows of a split may all be of one class."""
@@ -108,11 +113,10 @@ class Split:
         return replace(self, paired=self.paired.masked_fill(~known.unsqueeze(1), -1))
 
     def batch(self, index: Tensor | slice) -> Batch:
-        """The rows at ``index``: float32, with bytes scaled to [0, 1]; tokens are left as they are."""
+        """The rows at ``index`` as a model sees them: scaled, in float32; tokens are left as they are."""
         x = self.x[index] if isinstance(index, slice) else self.x.index_select(0, index)
-        if x.dtype == torch.uint8:
-            x = x.float().div_(255)
-        return Batch(x, None if self.y is None else self.y[index])
+        scaling = self.scaling or (UnitInterval() if x.dtype == torch.uint8 else Unscaled())
+        return Batch(scaling.apply(x), None if self.y is None else self.y[index])
 
     def paired_rows(self, index: Tensor) -> Tensor | None:
         """The paired rows of the rows at ``index``, -1 where there is none; None without pairs."""

@@ -1,7 +1,8 @@
-"""The scale of the values of an array: bytes, numbers in [0, 1], or any real numbers."""
+"""The values of an array: bytes, integers of some depth, numbers in [0, 1], or any real numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,47 +10,143 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward.errors import DataError
+from pushforward.data.scaling import Scaling, Standardized, UnitInterval, Unscaled
+from pushforward.errors import DataError, reason
 
 Array = NDArray[Any]
 
 BRIGHT = 128  # images whose largest value lies between this and 255 are scaled like bytes
+DEPTHS = (8, 10, 12, 14, 16)  # bits of the integers of an image
+LARGEST = 1e18  # whose square is a finite float32
+FAR = 1e6  # scales from the centre of a column, beyond which a value is taken for an error
+FOUND = {
+    "O": "Python objects",
+    "U": "text",
+    "S": "text",
+    "c": "complex numbers",
+    "M": "dates",
+    "V": "records",
+}
 
 
 class Values(NamedTuple):
-    """Parts of a data set, uint8 or float32; whether they lie in [0, 1]; and notes on their conversion."""
+    """Parts of a data set, how they become what a model sees, and notes on both."""
 
     parts: list[Tensor]
-    in_unit_interval: bool
+    scaling: Scaling
     notes: list[str]
 
 
-def on_one_scale(parts: dict[str, Array], images: bool) -> Values:
-    """Converts the parts of a data set (all rows, or train and test) to one scale.
-
-    Bytes stay bytes and booleans become 0 and 1. Images that go up to 255 are divided by it. All
-    other values are kept, and count as [0, 1] if they lie in it and as real numbers if not. All parts are
-    treated alike.
-
-    Arguments:
-        parts: Arrays of numbers, none empty, all of one type; the keys name them in messages.
-        images: Whether the rows are images.
+def as_array(value: object, what: str) -> Array:
+    """An array in the machine's own byte order, of an array, tensor or list.
 
     Raises:
-        DataError: If a value is not finite, or too large for 32 bits.
+        DataError: If it is none, or values of it are masked.
 
-    >>> on_one_scale({"x": np.array([[0, 255], [7, 3]], dtype=np.uint8)}, images=False).parts[0].dtype
-    torch.uint8
-    >>> on_one_scale({"x": np.array([[0.0, 255.0], [7.0, 3.0]])}, images=False).in_unit_interval
-    False
+    >>> as_array(np.ma.masked_equal([1.0, -9999.0], -9999.0), "x")
+    Traceback (most recent call last):
+    pushforward.errors.DataError: x: expected a value everywhere, found 1 masked; fill them or leave the rows
+    out
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        masked = int(np.ma.getmaskarray(value).sum())
+        if masked:
+            raise DataError(
+                f"{what}: expected a value everywhere, found {masked} masked; fill them or leave the rows out"
+            )
+        value = value.data
+    try:
+        if isinstance(value, Tensor):
+            value = value.detach().cpu()
+            small = value.dtype in (torch.bfloat16, torch.float16)
+            value = value.float() if small else value  # numpy knows no bfloat16
+        array = np.asarray(value)
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise DataError(f"{what}: expected an array, found {type(value).__name__}: {reason(error)}") from None
+
+
+def as_numbers(value: object, what: str) -> Array:
+    """The same, of numbers.
+
+    Raises:
+        DataError: If it holds anything else.
+    """
+    x = as_array(value, what)
+    if x.dtype.kind not in "buif":
+        raise DataError(f"{what}: expected numbers, found {FOUND.get(x.dtype.kind, str(x.dtype))}")
+    return x
+
+
+def as_tensor(value: object, what: str) -> Tensor:
+    """Rows that a user passes, as a tensor whose kind of numbers (integers or not) is that of the value.
+
+    Raises:
+        DataError: If they are no numbers.
+
+    >>> as_tensor(np.array([[4095]], dtype=np.uint16), "rows").dtype
+    torch.int64
+    """
+    if isinstance(value, Tensor) and value.dtype in (torch.bool, torch.uint8, torch.int64, torch.float32):
+        return value
+    x = as_numbers(value, what)
+    if x.dtype in (np.dtype(bool), np.dtype(np.uint8)):
+        return _tensor(x, x.dtype.type)
+    return _tensor(x, np.int64 if x.dtype.kind in "iu" else np.float64)
+
+
+def on_one_scale(parts: dict[str, Array], images: bool, standardize: bool = True) -> Values:
+    """Decides how the values of a data set (all rows, or train and test) become those that a model sees.
+
+    =====================================================  ==================================
+    values                                                  a model sees
+    =====================================================  ==================================
+    booleans; bytes that are only 0 and 1                   0 and 1
+    bytes                                                   divided by 255
+    floats in [0, 1]                                        the same
+    images whose largest value is from 128 to 255           divided by 255
+    images of 16-bit integers                               divided by 2^b - 1, for their depth b
+    all other numbers                                       standardised
+    =====================================================  ==================================
+
+    Vectors are standardised by column, images as a whole. All parts are treated alike.
+
+    Arguments:
+        parts: Arrays of numbers, none empty, all of one type, training rows first; the keys name them in
+            messages.
+        images: Whether the rows are images.
+        standardize: Whether real numbers are standardised; if not they stay as they are.
+
+    Raises:
+        DataError: If a value is not finite, or too large.
+
+    >>> on_one_scale({"x": np.array([[0, 255], [7, 3]], dtype=np.uint8)}, images=False).scaling
+    UnitInterval(integers=255, floats=1)
+    >>> on_one_scale({"x": np.array([[0.0, 255.0], [8.0, 5.0]])}, images=False).scaling
+    Standardized(centres=(4.0, 130.0), scales=(4.0, 125.0))
     """
     kind = next(iter(parts.values())).dtype
-    rule = {np.dtype(bool): _from_booleans, np.dtype(np.uint8): _from_bytes}.get(kind, _from_numbers)
-    return rule(parts, images)
+    if kind in (np.dtype(bool), np.dtype(np.uint8)):
+        return _from_bytes(parts, images)
+    if images and kind == np.dtype(np.uint16) and max(int(x.max()) for x in parts.values()) > 255:
+        return from_depth(list(parts.values()))
+    return _from_numbers(parts, images, standardize)
 
 
-def _from_booleans(parts: dict[str, Array], images: bool) -> Values:
-    return Values([_tensor(x, np.uint8).mul_(255) for x in parts.values()], True, [])
+def from_depth(parts: list[Array]) -> Values:
+    """Images of integers of more than 8 bits, divided by the largest integer of their depth.
+
+    The depth is the least of 8, 10, 12, 14 and 16 bits that holds every value: a 12-bit camera writes 16-bit
+    files.
+
+    >>> from_depth([np.array([[0, 3000]], dtype=np.uint16)]).scaling
+    UnitInterval(integers=4095, floats=1)
+    """
+    highest = max(int(x.max()) for x in parts)
+    bits = next(bits for bits in DEPTHS if highest < 2**bits)
+    whole = 2**bits - 1
+    tensors = [_tensor(x, np.float32).div_(whole) for x in parts]
+    return Values(tensors, UnitInterval(whole), [f"values up to {highest}: divided by {whole} ({bits} bits)"])
 
 
 def _from_bytes(parts: dict[str, Array], images: bool) -> Values:
@@ -57,25 +154,52 @@ def _from_bytes(parts: dict[str, Array], images: bool) -> Values:
     tensors = [_tensor(x, np.uint8) for x in parts.values()]
     if highest <= 1:
         # Masks are often stored as bytes 0 and 1; divided by 255 they would all be black.
-        return Values([x.mul_(255) for x in tensors], True, ["bytes that are only 0 and 1: read as 0 and 1"])
-    notes = [] if images else ["bytes: divided by 255; pass floats to keep the numbers as they are"]
+        boolean = all(x.dtype == bool for x in parts.values())
+        notes = [] if boolean else ["bytes that are only 0 and 1: read as 0 and 1"]
+        return Values(tensors, UnitInterval(integers=1), notes)
+    notes = [] if images else ["bytes: divided by 255; pass floats to have every column standardised"]
     if highest < BRIGHT:
         notes.append(f"the largest byte is {highest}, where 255 stands for 1: all values are small")
-    return Values(tensors, True, notes)
+    return Values(tensors, UnitInterval(), notes)
 
 
-def _from_numbers(parts: dict[str, Array], images: bool) -> Values:
+def _from_numbers(parts: dict[str, Array], images: bool, standardize: bool) -> Values:
     whole = all(x.dtype.kind in "iu" for x in parts.values())
     tensors = [_finite(x, what) for what, x in parts.items()]
     lowest = min(float(x.min()) for x in tensors)
     highest = max(float(x.max()) for x in tensors)
     if lowest >= 0 and highest <= 1:
-        return Values(tensors, True, [])
+        binary = all(bool(((x == 0) | (x == 1)).all()) for x in tensors)
+        return Values([x.float() for x in tensors], UnitInterval(integers=1 if binary else 255), [])
     if images and lowest >= 0 and BRIGHT <= highest <= 255:
-        tensors = [x.to(torch.uint8) if whole else x.div_(255) for x in tensors]
-        return Values(tensors, True, [f"values up to {highest:g}: divided by 255"])
-    span = f"images with values from {lowest:g} to {highest:g}: read as real numbers, not as [0, 1] or bytes"
-    return Values(tensors, False, [span] if images else [])
+        notes = [f"values up to {highest:g}: divided by 255"]
+        if whole:
+            return Values([x.to(torch.uint8) for x in tensors], UnitInterval(), notes)
+        return Values([x.float() for x in tensors], UnitInterval(floats=255), notes)
+    notes = []
+    if images:
+        span = f"images with values from {lowest:g} to {highest:g}"
+        notes.append(f"{span}: read as real numbers, not as [0, 1] or bytes")
+    if not standardize:
+        _check_size(tensors, parts, lambda x: x.abs() > LARGEST, "too large to be squared in 32 bits")
+        return Values([x.float() for x in tensors], Unscaled(), notes)
+    scaling = Standardized.of(tensors[0], columns=not images)
+    far = f"more than {FAR:g} deviations from the centre of its column; check it, or pass standardize=False"
+    _check_size(tensors, parts, lambda x: scaling.apply(x).abs() > FAR, far)
+    what = "all values are" if images else "every column is"
+    notes.append(f"real numbers: {what} centred and scaled for the model; samples are in the data's values")
+    return Values(tensors, scaling, notes)
+
+
+def _check_size(
+    tensors: list[Tensor], parts: dict[str, Array], wrong: Callable[[Tensor], Tensor], why: str
+) -> None:
+    for x, what in zip(tensors, parts, strict=True):
+        bad = wrong(x).flatten(1)
+        if bad.any():
+            row, column = bad.nonzero()[0].tolist()
+            found = x.flatten(1)[row, column].item()
+            raise DataError(f"{what}: found {found:g} in row {row}, column {column}, which is {why}")
 
 
 def _tensor(x: Array, dtype: type[np.generic]) -> Tensor:
@@ -85,8 +209,9 @@ def _tensor(x: Array, dtype: type[np.generic]) -> Tensor:
 
 
 def _finite(x: Array, what: str) -> Tensor:
-    numbers = _tensor(x, np.float32)
-    bad = (~torch.isfinite(numbers)).flatten(1).any(1)
+    # Float32 would round away what differs between integers, or numbers of float64, of a large offset.
+    numbers = _tensor(x, np.float32 if x.dtype in (np.float16, np.float32) else np.float64)
+    bad = (~torch.isfinite(numbers.float())).flatten(1).any(1)
     if bad.any():
         first = int(bad.int().argmax())
         row = x[first].reshape(-1)

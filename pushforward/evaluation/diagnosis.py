@@ -75,11 +75,17 @@ class Diagnosis:
         return latent_fit(encoded.codes, self.model.prior, self.context.seed, (), encoded.distributions)
 
     @lazy
-    def values(self) -> Tensor:
-        """The standard deviation of every value that varies, over training rows, (D,)."""
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of every value that varies, over training rows, (D,) each."""
         x = self.seen(self.context.data.train.subsample(10_000, self.noise("values")).x).double()
         deviations = x.std(0)
-        return deviations[deviations > 1e-9 * x.abs().max()]
+        varies = deviations > 1e-9 * x.abs().max()
+        return x.mean(0)[varies], deviations[varies]
+
+    @property
+    def values(self) -> Tensor:
+        """The standard deviation of every value that varies, (D,)."""
+        return self.moments[1]
 
     def seen(self, x: Tensor) -> Tensor:
         """Rows as numbers (N, D) that errors are measured in: their values, and of text its features."""

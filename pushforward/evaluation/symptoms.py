@@ -24,6 +24,7 @@ WORSE = 0.9  # of the best linear code's error, where good codes cost half of it
 SMALL = 0.1  # of the mean row's error: what no reconstruction is blamed for
 OWN = 3.0  # times the error of training rows: up to there held-out rows have the same explanations
 HOLLOW = 0.75  # of the coverage of fresh draws
+FAR_OFF = 10.0  # standard deviations of a value that its mean may be from 0
 ALIKE = 0.25  # of the data's variance
 OVERFIT = 8.0  # times the error of training rows
 POOR = 0.25  # of the coverage of training rows
@@ -37,14 +38,27 @@ def scale_of_the_data(c: Diagnosis) -> Finding | None:
         return Finding("scale of the data", "all training rows are equal", "check the data", {})
     deviation, largest = c.values.square().mean().sqrt().item(), c.values.max().item()
     numbers = {"deviation": deviation, "largest": largest, "median": c.values.median().item()}
-    low, high = (0.01, math.inf) if c.context.data.in_unit_interval else (0.05, 20.0)
+    remedy = (
+        "leave standardize on, or scale every value to mean 0 and standard deviation 1 (images to [0, 1])"
+    )
+    bounded = c.context.data.in_unit_interval
+    offset = (c.moments[0].abs() / c.moments[1]).max().item()
+    if offset > FAR_OFF and not bounded:
+        return Finding(
+            "scale of the data",
+            f"the mean of a value is {offset:.3g} of its standard deviations from 0; networks are made for "
+            "values around 0, and much of the training goes into the offset",
+            remedy,
+            numbers | {"offset": offset},
+        )
+    low, high = (0.01, math.inf) if bounded else (0.05, 20.0)
     if low <= deviation <= high:
         return None
     return Finding(
         "scale of the data",
         f"the values of the data have a standard deviation of {deviation:.3g} (the largest {largest:.3g}); "
         "learning rates and weights are made for values of the order of 1",
-        "scale every column to mean 0 and standard deviation 1 (images to [0, 1]) before training",
+        remedy,
         numbers,
     )
 

@@ -18,6 +18,7 @@ from pushforward._version import __version__
 from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset
 from pushforward.data.fetch import VARIABLE
+from pushforward.data.formats import Channels
 from pushforward.data.sizes import Size
 from pushforward.data.spec import DataSpec
 from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest, reason
@@ -55,6 +56,8 @@ def train(
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | Size | None = None,
     max_length: int | None = None,
+    standardize: bool = True,
+    channels: Channels | None = None,
     device: str = "auto",
     threads: int | None = None,
     overwrite: bool = False,
@@ -81,6 +84,10 @@ def train(
         data_dir: The folder of the files of catalogue data.
         image_size: Height and width to which images are resized, or one number for both.
         max_length: Maximum number of tokens of a line of text, its end included.
+        standardize: Whether columns of real numbers are centred and scaled for the model, and its samples
+            scaled back.
+        channels: "first" or "last": where the channels of an array of images are, if there are not 1 or 3 of
+            them.
         device: "auto", "cpu", "cuda", ...
         threads: Number of threads on a CPU.
         overwrite: Whether another run in the folder is replaced.
@@ -98,7 +105,7 @@ def train(
         >>> import tempfile
         >>> folder = tempfile.mkdtemp()
         >>> run = train("wae-mmd", "digits", out=f"{folder}/run", steps=20, latent_dim=2, progress=False)
-        >>> run.sample(3).shape, run.encode(run.data.test.batch(slice(0, 5)).x).shape
+        >>> run.sample(3).shape, run.encode(run.held_out(slice(0, 5))[0]).shape
         (torch.Size([3, 1, 8, 8]), torch.Size([5, 2]))
     """
     budget = Budget(steps, epochs, minutes)
@@ -111,10 +118,16 @@ def train(
         raise ConfigError(f"recipe must be a name or a Model, got {type(recipe).__name__}")
     elif arguments:
         raise ConfigError(f"a model of your own has no options, got {', '.join(arguments)}")
+    data_dir = data_dir or os.environ.get(VARIABLE)
+    reading: dict[str, Any] = {
+        "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
+        "image_size": image_size,
+        "max_length": max_length,
+        "standardize": standardize,
+        "channels": channels,
+    }
     with bar("reading", progress) as show:
-        dataset = open_dataset(
-            data, data_dir=data_dir, image_size=image_size, max_length=max_length, progress=show
-        )
+        dataset = open_dataset(data, progress=show, **reading)
     if isinstance(recipe, str):
         own: dict[str, Any] = {**RECIPES[recipe].split(arguments)[1].named}
         setup = _seeded(seed, lambda: RECIPES[recipe](dataset.spec, preset, **arguments))
@@ -130,12 +143,6 @@ def train(
         about = {"recipe": type(recipe).__name__, "preset": None, "arguments": {}}
     setup.training.restrict(dataset.train, seed)  # too few labels are refused before a folder is made
     folder = Path(out) if out is not None else Path("runs") / f"{about['recipe']}-{dataset.name}"
-    data_dir = data_dir or os.environ.get(VARIABLE)
-    reading = {
-        "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
-        "image_size": image_size,
-        "max_length": max_length,
-    }
     fresh = {
         "schema": SCHEMA,
         **about,
@@ -354,7 +361,7 @@ def _save_samples(run: Run, step: int) -> None:
     folder = run.path / "samples"
     folder.mkdir(exist_ok=True)
     with eval_mode(run.model):
-        samples = run.sample(64)
+        samples = run.scaled(run.sample(64))
     run.renderer.save(samples, folder / f"{step:08d}{run.renderer.suffix}")
 
 

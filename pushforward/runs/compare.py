@@ -27,6 +27,7 @@ from pushforward.runs.api import load, train
 from pushforward.runs.cases import Case
 from pushforward.runs.run import SHOWN, Run
 from pushforward.runs.tables import ComparedRun, Table, table
+from pushforward.runs.trained_model import READING
 
 
 class RunComparison:
@@ -160,7 +161,7 @@ def compare(
     check_metrics(metrics or ())
     jobs = _jobs(what, data)
     seeds = _checked_seeds(seeds)
-    opened = {name: arguments.get(name) for name in ("data_dir", "image_size", "max_length")}
+    opened = {name: value for name, value in arguments.items() if name in READING}
     with bar("reading", progress) as show:
         sources = data if isinstance(data, list) else [data]
         if not any(isinstance(job, Case) for job in jobs):
@@ -249,7 +250,7 @@ def _label(run: Run) -> str:
 def _samples_panel(one: ComparedRun) -> Panel:
     renderer = one.run.renderer
     held_out = _held_out(one.run)
-    samples = one.run.sample(renderer.count(64, len(held_out)))
+    samples = one.run.scaled(one.run.sample(renderer.count(64, len(held_out))))
     caption = f"{one.case}: samples, seed {one.seed}"
     return renderer.tile(caption, [("held-out data", held_out), ("samples", samples)])
 

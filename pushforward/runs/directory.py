@@ -26,7 +26,7 @@ OURS = (
     "report.html",
 )
 # Raised when older configurations can no longer be read; such runs are refused.
-SCHEMA = 2
+SCHEMA = 3
 # What two calls must agree in to be one run; the device and the number of threads may differ.
 IDENTITY = ("recipe", "preset", "arguments", "own", "seed", "budget")
 

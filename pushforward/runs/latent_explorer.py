@@ -83,7 +83,9 @@ class LatentExplorer(TrainedModel):
             codes[row, :, place] = (ends[0, place] + (ends[1, place] - ends[0, place]) * t).flatten()
         labels = None if y is None else torch.as_tensor(y)[:1].repeat(len(places) * len(t))
         decoded = self.decode(codes.flatten(0, 1), labels).unflatten(0, (len(places), len(t)))
-        most = _change(decoded).argsort(descending=True)[: check_int("dimensions", dimensions, least=1)]
+        most = _change(self.scaled(decoded)).argsort(descending=True)[
+            : check_int("dimensions", dimensions, least=1)
+        ]
         return decoded[most], [places[i] for i in most.tolist()]
 
     @computes
@@ -130,7 +132,7 @@ class LatentExplorer(TrainedModel):
         def transferred(x: Tensor, y: Tensor | None) -> Tensor:
             return transfer(self.model, x, y, torch.full((len(x),), wanted, device=x.device), guidance_scale)
 
-        return self._map(transferred, rows, y)
+        return self.spec.scaling.invert(self._map(transferred, rows, y))
 
     def need_labels(self) -> None:
         """Checks that rows can be rewritten under another label.
@@ -154,7 +156,8 @@ class LatentExplorer(TrainedModel):
         wanted, y = self._class_number(label), self.data.test.y
         if y is None:
             raise DataError(f"the rows of {self.config['data']['name']} have no labels")
-        x, y = self.data.test.batch((y != wanted).nonzero().flatten()[:n])
+        index = (y != wanted).nonzero().flatten()[:n]
+        x, y = self.held_out(index)
         assert y is not None
         return x, y
 

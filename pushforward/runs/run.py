@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from pushforward.distributions import Prior
 from pushforward.evaluation import default_metrics, diagnose, evaluate
 from pushforward.evaluation.context import EvaluationContext
@@ -146,17 +148,19 @@ class Run(LatentExplorer, TextRun):
     @computes
     def plots(self) -> RunPlots:
         """What reports show: samples, interpolations and, of models with an encoder, reconstructions."""
-        x, y = self.data.test.subsample(SHOWN, Noise(0, "album"))
+        order = Noise(0, "album").permutation(len(self.data.test))[:SHOWN]
+        x, y = self.held_out(order)
+        seen = self.scaled(x)
         named = f"{self.config['recipe']} on {self.config['data']['name']}"
         grids = self.renderer.shows_grids
         plots = RunPlots(
             title=f"{named}: step {self.step}, {self.config['description']}",
-            samples=self.sample(self.renderer.count(96, len(x))),
-            held_out=x,
+            samples=self.scaled(self.sample(self.renderer.count(96, len(x)))),
+            held_out=seen,
             prior=self.model.prior(len(x)).rsample(Noise(0, "sheet")).detach().cpu(),
             history=self.history,
             labels=y,
-            by_class=self.by_class() if self.model.classes and grids else None,
+            by_class=self.scaled(self.by_class()) if self.model.classes and grids else None,
         )
         half = min(6, len(x) // 2)
         labels = None if y is None or not self.model.n_conditions else y[:half]
@@ -165,22 +169,26 @@ class Run(LatentExplorer, TextRun):
             label = None if labels is None else labels[:1]
             return replace(
                 plots,
-                interpolations=self.interpolate_codes(ends[:half], ends[half:], 10, y=labels),
-                traversals=self.traverse(code=ends[:1], y=label) if grids else None,
+                interpolations=self.scaled(self.interpolate_codes(ends[:half], ends[half:], 10, y=labels)),
+                traversals=self._traversals(code=ends[:1], y=label) if grids else None,
             )
         # Codes are drawn, as draws of the prior are; reconstructions are of the posteriors' means.
         noise = Noise(0, "sheet")
-        drawn = self._map(lambda x, y: self.model.encode(x, noise, y), x, y)
+        drawn = self._map(lambda x, y: self.model.encode(x, noise, y), seen, y)
         codes, prior = self.view(drawn), self.view(plots.prior)
         return replace(
             plots,
-            reconstructions=self.reconstruct(x, y),
-            interpolations=self.interpolate(x[:half], x[half : 2 * half], 10, y=labels),
-            traversals=self.traverse(x[:1], y=None if y is None else y[:1]) if grids else None,
+            reconstructions=self.scaled(self.reconstruct(x, y)),
+            interpolations=self.scaled(self.interpolate(x[:half], x[half : 2 * half], 10, y=labels)),
+            traversals=self._traversals(x[:1], y=None if y is None else y[:1]) if grids else None,
             codes=codes,
             prior=prior,
             plane=least_gaussian_plane(codes, prior, noise)[0],
         )
+
+    def _traversals(self, x: Any = None, **arguments: Any) -> tuple[Tensor, list[int]]:
+        rows, dimensions = self.traverse(x, **arguments)
+        return self.scaled(rows), dimensions
 
 
 __all__ = ["Run"]

@@ -14,6 +14,7 @@ from torch import Tensor
 from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset
 from pushforward.data.modality import modality, modality_of
+from pushforward.data.spec import DataSpec
 from pushforward.distributions import Prior
 from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest, reason
 from pushforward.models import Model
@@ -37,6 +38,7 @@ from pushforward.training.trainer import read_history
 P = ParamSpec("P")
 S = TypeVar("S", bound="TrainedModel")
 T = TypeVar("T")
+READING = ("data_dir", "image_size", "max_length", "standardize", "channels")  # how a source was read
 CHUNK = 512  # rows that pass through the model at once
 
 
@@ -92,6 +94,11 @@ class TrainedModel:
     def modality(self) -> str:
         """What a row of data is: "image", "vector" or "text"."""
         return modality_of(self.shape, self.vocabulary).name
+
+    @cached_property
+    def spec(self) -> DataSpec:
+        """The description of the data that the run was trained on."""
+        return DataSpec.from_json(self.config["data"], self.vocabulary)
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -209,7 +216,10 @@ class TrainedModel:
 
     @computes
     def decode(self, z: Any, y: Any = None) -> Tensor:
-        """The rows (N, \\*) that codes (N, L) are decoded to; conditional models need labels ``y`` (N,).
+        """The rows (N, \\*) that codes (N, L) are decoded to, in the values of the data.
+
+        Columns that were standardised come back in their own units; images come back as the floating-point
+        numbers that :meth:`encode` takes. Conditional models need labels ``y`` (N,).
 
         Raises:
             DataError: If the codes have another shape.
@@ -217,12 +227,11 @@ class TrainedModel:
         z = torch.as_tensor(z, dtype=torch.float32)
         if z.ndim != 2 or z.shape[1] != self.model.prior.latent_dim:
             raise DataError(f"codes must have shape (N, {self.model.prior.latent_dim}), got {tuple(z.shape)}")
-        return self._map(self.model.decode, z, y)
+        return self.spec.scaling.invert(self._map(self.model.decode, z, y))
 
     @computes
     def reconstruct(self, x: Any, y: Any = None) -> Tensor:
         """The reconstructions of rows (N, \\*): encoded, then decoded."""
-        x = self.rows(x)
         return self.decode(self.encode(x, y), y)
 
     @computes
@@ -235,12 +244,25 @@ class TrainedModel:
         return self._map(self._most_probable, self.rows(x))
 
     def rows(self, x: Any) -> Tensor:
-        """Rows in the form that the model takes: channels first, bytes scaled to [0, 1], lines as tokens.
+        """Rows as the model sees them: scaled as in training, with channels first; lines as tokens.
+
+        What a value stands for was decided when the training data were read, and does not depend on the
+        other rows.
 
         Raises:
-            DataError: If they have another shape, or a line is too long.
+            DataError: If they have another shape, values that the training data could not have, or a line is
+                too long.
         """
-        return modality(self.modality).rows(x, self.shape, self.vocabulary)
+        return modality(self.modality).rows(x, self.shape, self.spec.scaling, self.vocabulary)
+
+    def scaled(self, rows: Tensor) -> Tensor:
+        """Rows that :meth:`decode` returned, as the model makes them: images in [0, 1], for pictures."""
+        return self.spec.scaling.apply(rows)
+
+    def held_out(self, index: Tensor | slice) -> tuple[Tensor, Tensor | None]:
+        """Held-out rows in the values that :meth:`encode` takes and :meth:`decode` returns, and labels."""
+        x, y = self.data.test.batch(index)
+        return self.spec.scaling.invert(x), y
 
     def _most_probable(self, x: Tensor, y: Tensor | None) -> Tensor:
         probabilities = self.model.class_probabilities(x)
@@ -268,9 +290,9 @@ class TrainedModel:
                 f"{self.config['recipe']} has no classes to sample from: {self._conditional_advice}"
             )
         names = self.config["data"]["classes"] if self.model.classes_are_labels else []
-        if label in names:
-            return names.index(label)
-        if str(label).isdecimal() and int(label) < count:
+        if str(label) in names:
+            return names.index(str(label))
+        if str(label).isdecimal() and int(label) < count and not any(map(str.isdecimal, names)):
             return int(label)
         known = names if len(names) == count else [str(i) for i in range(count)]
         raise ConfigError(f"unknown label {label!r}: {nearest(str(label), known)}")
@@ -304,10 +326,8 @@ def reopened(source: Any, config: dict[str, Any], vocabulary: Vocabulary | None)
     about = config["data"]
     data = open_dataset(
         source,
-        data_dir=about["data_dir"],
-        image_size=about["image_size"],
-        max_length=about["max_length"],
         vocabulary=vocabulary,
+        **{name: about[name] for name in READING},
     )
     wanted = config["data"]["sha256"]
     if data.fingerprint != wanted:

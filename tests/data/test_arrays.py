@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pushforward.data import open_dataset
+from pushforward.errors import DataError
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (10, 5, 7), dtype=np.uint8)
@@ -120,17 +121,16 @@ def test_dark_bytes_are_noted():
 def test_one_scale_for_train_and_test():
     dark, bright = np.full((4, 5, 7), 0.5), np.full((4, 5, 7), 200.0)
     data = open_dataset({"x_train": dark, "x_test": bright})
-    assert data.train.x.max() == pytest.approx(0.5 / 255)
-    assert data.test.x.max() == pytest.approx(200 / 255)
+    assert data.train.batch(slice(None)).x.max() == pytest.approx(0.5 / 255)
+    assert data.test.batch(slice(None)).x.max() == pytest.approx(200 / 255)
 
 
 @given(hnp.arrays(np.float64, (6, 3), elements=st.floats(-1e30, 1e30)))
 def test_any_finite_table_is_kept(x):
     data = open_dataset(x)
-    assert np.array_equal(whole(data).numpy(), x.astype(np.float32))
-    assert data.in_unit_interval == bool(
-        (x.astype(np.float32) >= 0).all() and (x.astype(np.float32) <= 1).all()
-    )
+    unit = bool((x >= 0).all() and (x <= 1).all())
+    assert data.in_unit_interval == unit
+    assert np.array_equal(whole(data).numpy(), x.astype(np.float32) if unit else x)
 
 
 def test_the_data_are_a_copy():
@@ -175,7 +175,7 @@ def test_rows_are_held_out_once_and_for_all():
     assert (len(data.train), len(data.test)) == (45, 5)
     assert sorted([*data.train.y.tolist(), *data.test.y.tolist()]) == list(range(50))
     assert torch.equal(data.test.x[:, 0].long(), data.test.y)
-    assert data.notes == ("5 of 50 rows are held out, the same in every run",)
+    assert data.notes[-1] == "5 of 50 rows are held out, the same in every run"
 
 
 def test_own_held_out_rows(tmp_path):
@@ -205,7 +205,29 @@ def test_names_become_numbers():
 def test_forms_of_labels(y):
     data = open_dataset((UNIT, y))
     assert data.train.y.dtype == torch.int64
-    assert data.train.y.tolist() == [1] * 8
+    assert data.train.y.tolist() == [0] * 8
+    assert data.labels == ("1",)
+
+
+def test_classes_are_the_values_that_occur():
+    """Ten, twenty, ..., a hundred are ten classes, and not a hundred and one of which ninety are empty."""
+    data = open_dataset((np.zeros((40, 3)), np.repeat(np.arange(10, 50, 10), 10)))
+    assert data.labels == ("10", "20", "30", "40")
+    assert sorted(set(data.train.y.tolist())) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("y", [[1999, 2024] * 5, [2_000_000_000, 7] * 5, [-1, 5] * 5])
+def test_labels_may_be_any_whole_numbers(y):
+    data = open_dataset((UNIT, y))
+    assert data.labels == tuple(str(value) for value in sorted(set(y) - {-1}))
+    whole_y = torch.cat([data.train.y, data.test.y])
+    assert set(whole_y.tolist()) == set(range(len(data.labels))) | ({-1} if -1 in y else set())
+
+
+def test_numbers_of_rows_are_no_classes():
+    rows = np.zeros((200, 2))
+    with pytest.raises(DataError, match="found 200 values in 200 rows; leave out y"):
+        open_dataset((rows, np.arange(200) * 50_000))
 
 
 def test_unknown_labels():

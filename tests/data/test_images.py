@@ -30,7 +30,7 @@ def fill(folder, count=4, make=photo, suffix=".png"):
 
 
 def rows(data):
-    x = torch.empty(len(data.train) + len(data.test), *data.shape, dtype=torch.uint8)
+    x = torch.empty(len(data.train) + len(data.test), *data.shape, dtype=data.train.x.dtype)
     for split, index in zip((data.train, data.test), hold_out(len(x)), strict=True):
         x[index] = split.x
     return x.numpy()
@@ -81,20 +81,49 @@ def test_one_photo_makes_three_channels(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_sixteen_bits_are_scaled(tmp_path, suffix):
-    ramp = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(16, 16)
+def test_sixteen_bits_are_kept(tmp_path, suffix):
+    ramp = np.linspace(0, 65535, 4096).round().astype(np.uint16).reshape(64, 64)
     for name in "abcd":
         Image.fromarray(ramp).save(tmp_path / f"{name}{suffix}")
     data = open_dataset(tmp_path)
-    assert np.array_equal(rows(data)[0, 0].ravel(), np.arange(256))
-    assert noted(data, "4 of 4 images were scaled from 16 to 8 bits")
+    assert np.allclose(rows(data)[0, 0], ramp / 65535, atol=1e-7)
+    assert len(np.unique(rows(data))) == 4096
+    assert noted(data, "divided by 65535 (16 bits)")
+
+
+def test_twelve_bits_in_sixteen_keep_their_levels(tmp_path):
+    """A microscope of 12 bits writes files of 16: cut to 8 bits, 16 grey levels were left."""
+    ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    for name in "abcd":
+        Image.fromarray(ramp).save(tmp_path / f"{name}.png")
+    data = open_dataset(tmp_path)
+    assert np.allclose(rows(data)[0, 0], ramp / 4095, atol=1e-7)
+    assert noted(data, "values up to 4095: divided by 4095 (12 bits)")
+
+
+def test_eight_bits_beside_sixteen_are_on_one_scale(tmp_path):
+    for name, image in zip(
+        "abcd", [np.full((4, 4), 255, np.uint8), np.full((4, 4), 65535, np.uint16)] * 2, strict=True
+    ):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    assert np.array_equal(rows(open_dataset(tmp_path)), np.ones((4, 1, 4, 4), np.float32))
+
+
+def test_resized_sixteen_bits_stay_in_their_range(tmp_path):
+    image = np.zeros((16, 16), np.uint16)
+    image[4:12, 4:12] = 65535  # a filter overshoots at the edges
+    for name in "abcd":
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    x = rows(open_dataset(tmp_path, image_size=8))
+    assert x.shape == (4, 1, 8, 8)
+    assert (x.min(), x.max()) == (0, 1)
 
 
 def test_sixteen_bit_pgm(tmp_path):
     ramp = np.linspace(0, 65535, 256).round().astype(">u2").reshape(16, 16)
     for name in "abcd":
         (tmp_path / f"{name}.pgm").write_bytes(b"P5 16 16 65535\n" + ramp.tobytes())
-    assert np.array_equal(rows(open_dataset(tmp_path))[0, 0].ravel(), np.arange(256))
+    assert np.allclose(rows(open_dataset(tmp_path))[0, 0], ramp / 65535, atol=1e-7)
 
 
 def test_transparency_is_white(tmp_path):

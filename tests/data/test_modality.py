@@ -5,6 +5,7 @@ import torch
 
 from pushforward.data import open_dataset
 from pushforward.data.modality import MODALITIES, modality, modality_of
+from pushforward.data.scaling import UnitInterval, Unscaled
 from pushforward.data.spec import DataSpec
 from pushforward.errors import DataError
 
@@ -13,36 +14,38 @@ from pushforward.errors import DataError
 def test_rows_of_the_data_are_taken_as_they_are(source):
     data = open_dataset(source)
     x = data.test.batch(slice(0, 5)).x
-    assert torch.equal(modality(data.modality).rows(x, data.shape, data.vocabulary), x)
+    assert torch.equal(modality(data.modality).rows(x, data.shape, data.spec.scaling, data.vocabulary), x)
 
 
 @pytest.mark.parametrize("shape", [(5, 8, 8, 3), (5, 3, 8, 8)])
 def test_images_have_their_channels_first(shape):
     x = torch.randint(0, 256, shape, dtype=torch.uint8)
-    rows = modality("image").rows(x, (3, 8, 8))
+    rows = modality("image").rows(x, (3, 8, 8), UnitInterval())
     expected = x if shape[1] == 3 else x.permute(0, 3, 1, 2)
     assert torch.equal(rows, expected.float() / 255)
 
 
 def test_masks_are_black_and_white():
     x = torch.tensor([[[0, 1], [1, 0]]], dtype=torch.uint8)
-    assert modality("image").rows(x, (1, 2, 2)).unique().tolist() == [0, 1]
+    assert modality("image").rows(x, (1, 2, 2), UnitInterval(1)).unique().tolist() == [0, 1]
 
 
 def test_lines_become_tokens():
     data = open_dataset("phrases")
     lines = data.vocabulary.lines(data.test.x[:3])
-    rows = modality("text").rows(lines, data.shape, data.vocabulary)
+    rows = modality("text").rows(lines, data.shape, Unscaled(), data.vocabulary)
     assert torch.equal(rows, data.test.x[:3])
-    assert torch.equal(modality("text").rows(lines[0], data.shape, data.vocabulary), data.test.x[:1])
+    assert torch.equal(
+        modality("text").rows(lines[0], data.shape, Unscaled(), data.vocabulary), data.test.x[:1]
+    )
 
 
 @pytest.mark.parametrize("name", ["image", "vector"])
 def test_other_rows_are_refused(name):
     with pytest.raises(DataError, match=r"rows must have shape \(1, 8, 8\), got \(3,\)"):
-        modality(name).rows(torch.zeros(2, 3), (1, 8, 8))
+        modality(name).rows(torch.zeros(2, 3), (1, 8, 8), Unscaled())
     with pytest.raises(DataError, match="got 2 lines of text"):
-        modality(name).rows(["a", "b"], (1, 8, 8))
+        modality(name).rows(["a", "b"], (1, 8, 8), Unscaled())
 
 
 def test_errors_are_those_of_the_modality():

@@ -33,7 +33,7 @@ def interpolate(
     loaded = load(run)
     check_int("n", n, least=1)
     if loaded.model.has_encoder:
-        x, y = loaded.data.test.batch(slice(0, 2 * n))
+        x, y = loaded.held_out(slice(0, 2 * n))
         half = len(x) // 2
         labels = None if y is None else y[:half]
         decoded = loaded.interpolate(x[:half], x[half : 2 * half], steps, path, labels)

@@ -21,5 +21,5 @@ def reconstruct(run: RunFolder, *, n: int = 32, out: Path | None = None, json: J
     from pushforward.runs.api import load
 
     loaded = load(run)
-    x, y = loaded.data.test.batch(slice(0, check_int("n", n, least=1)))
+    x, y = loaded.held_out(slice(0, check_int("n", n, least=1)))
     write_pairs(loaded, "reconstructions", out, x, loaded.reconstruct(x, y), json)

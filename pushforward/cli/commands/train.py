@@ -24,7 +24,8 @@ train_app = App(
 app.command(train_app)
 
 OF_TRAINING = ("preset", "out", "seed", "steps", "epochs", "minutes")
-OF_MACHINE = ("data_dir", "image_size", "max_length", "device", "threads", "overwrite")
+OF_DATA = ("data_dir", "image_size", "max_length", "standardize", "channels")
+OF_MACHINE = (*OF_DATA, "device", "threads", "overwrite")
 TITLES = ("Model", "Run", "Data and machine")
 GROUPS = {title: Group(title, sort_key=place) for place, title in enumerate(TITLES)}
 DATA_HELP = (
@@ -32,7 +33,10 @@ DATA_HELP = (
     ".txt file."
 )
 # The modalities of data that these options are shown for; None stands for data that are not known.
-MODALITIES = {"image_size": ("image", None), "max_length": ("text",)}
+MODALITIES = {
+    "image_size": ("image", None), "max_length": ("text",), "standardize": ("vector", None),
+    "channels": ("image", None),
+}  # fmt: skip
 DEFAULTS = 'Defaults are those of preset "small".'
 NOTE = "Options for text are shown with text data: pushforward train {recipe} lines.txt --help"
 

@@ -1,0 +1,209 @@
+"""How the values of a data set become the values that a model sees: decided once, when the data are read.
+
+The scaling is kept with a run, and is applied to all rows that come in later: what a value stands for never
+depends on the other rows that it is passed with.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import DataError
+
+TOLERANCE = 1e-4  # by which values may leave [0, 1]: that of rounding and of networks
+TAIL = 0.01  # share of the values at each end that a column's centre and scale ignore
+
+
+class Scaling(ABC):
+    """A map from the values of the data to those that a model sees, and back.
+
+    Attributes:
+        kind: Its name in configurations.
+    """
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        KINDS[cls.kind] = cls
+
+    @abstractmethod
+    def apply(self, x: Tensor) -> Tensor:
+        """The values that a model sees, float32, of rows (N, \\*) of the data; nothing is checked."""
+
+    @abstractmethod
+    def invert(self, x: Tensor) -> Tensor:
+        """Rows (N, \\*) that a model makes, in the values of the data."""
+
+    def check(self, x: Tensor) -> None:
+        """Refuses rows (N, \\*) whose values cannot be those of the data.
+
+        Raises:
+            DataError: If a value is not finite or out of range.
+        """
+        if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+            bad = (~torch.isfinite(x)).flatten(1).any(1)
+            raise DataError(f"expected finite numbers, found {int(bad.sum())} rows with others")
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, from which :func:`scaling_from_json` makes the same scaling."""
+        return {"kind": self.kind, **asdict(self)}  # type: ignore[call-overload]
+
+
+KINDS: dict[str, type[Scaling]] = {}
+
+
+@dataclass(frozen=True)
+class Unscaled(Scaling):
+    """Values stay as they are: tokens, and real numbers that shall not be standardised.
+
+    >>> Unscaled().apply(torch.tensor([[3]], dtype=torch.uint8))
+    tensor([[3.]])
+    """
+
+    kind: ClassVar[str] = "unscaled"
+
+    def apply(self, x: Tensor) -> Tensor:
+        """The same numbers as float32; tokens (int64) stay tokens."""
+        return x if x.dtype == torch.int64 else x.float()
+
+    def invert(self, x: Tensor) -> Tensor:
+        """The same numbers."""
+        return x
+
+
+@dataclass(frozen=True)
+class UnitInterval(Scaling):
+    """Values in [0, 1], as of images.
+
+    Attributes:
+        integers: What integers are divided by: 255 of bytes, 4095 of images of 12 bits, 1 of masks.
+        floats: What floating-point numbers are divided by: 1 if they lie in [0, 1] already.
+
+    >>> UnitInterval().apply(torch.tensor([[51]], dtype=torch.uint8))
+    tensor([[0.2000]])
+    >>> UnitInterval(floats=255).invert(torch.ones(1))
+    tensor([255.])
+    """
+
+    kind: ClassVar[str] = "unit-interval"
+    integers: int = 255
+    floats: int = 1
+
+    def apply(self, x: Tensor) -> Tensor:
+        """The numbers divided by what stands for 1; booleans become 0 and 1."""
+        divisor = self._divisor(x)
+        return x.float() if divisor == 1 else x.float() / divisor
+
+    def invert(self, x: Tensor) -> Tensor:
+        """The numbers times what stands for 1 among floating-point numbers."""
+        return x if self.floats == 1 else x * self.floats
+
+    def check(self, x: Tensor) -> None:
+        """Refuses values outside the range, and floats in [0, 1] where 255, say, stands for 1."""
+        super().check(x)
+        if not x.numel():
+            return
+        divisor = self._divisor(x)
+        lowest, highest = x.min().item(), x.max().item()
+        kind = "numbers" if x.is_floating_point() else "integers"
+        if lowest < -TOLERANCE * divisor or highest > (1 + TOLERANCE) * divisor:
+            raise DataError(
+                f"expected {kind} from 0 to {divisor}, as in training, found {lowest:g} to {highest:g}"
+            )
+        if x.is_floating_point() and divisor > 1 and 0 < highest <= 1:
+            raise DataError(
+                f"expected numbers from 0 to {divisor}, as in training, found none above {highest:g}; if the "
+                f"rows are scaled to [0, 1], multiply them by {divisor}"
+            )
+
+    def _divisor(self, x: Tensor) -> int:
+        if x.dtype == torch.bool:
+            return 1
+        return self.floats if x.is_floating_point() else self.integers
+
+
+@dataclass(frozen=True)
+class Standardized(Scaling):
+    r"""Columns of real numbers, centred and scaled: :math:`(x_j - c_j) / s_j`, computed in float64.
+
+    Attributes:
+        centres: :math:`c_j`, one for each column, or one for all values.
+        scales: :math:`s_j > 0`.
+
+    >>> scaling = Standardized((1e6, 40.0), (10.0, 20.0))
+    >>> scaling.apply(torch.tensor([[1000010.0, 0.0]], dtype=torch.float64))
+    tensor([[ 1., -2.]])
+    >>> scaling.invert(torch.tensor([[1.0, -2.0]])).tolist()
+    [[1000010.0, 0.0]]
+    """
+
+    kind: ClassVar[str] = "standardized"
+    centres: tuple[float, ...]
+    scales: tuple[float, ...]
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Numbers of the order of 1."""
+        centres, scales = self._tensors(x)
+        return ((x.double() - centres) / scales).float()
+
+    def invert(self, x: Tensor) -> Tensor:
+        """Numbers in the units of the data, float64."""
+        centres, scales = self._tensors(x)
+        return x.double() * scales + centres
+
+    def _tensors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        as_tensor = (
+            torch.tensor(part, dtype=torch.float64, device=x.device) for part in (self.centres, self.scales)
+        )
+        centres, scales = as_tensor
+        return centres, scales
+
+    @classmethod
+    def of(cls, x: Tensor, columns: bool) -> Standardized:
+        """The scaling of rows (N, \\*), float64.
+
+        Centre and scale are mean and standard deviation of the values after those beyond the 1 % and the
+        99 % quantile were moved to it, so that a few outliers do not squeeze all others together. Where that
+        leaves no deviation, as of a rare category, all values count; a constant has the scale 1.
+
+        Arguments:
+            x: The training rows.
+            columns: Whether each column has a scale of its own, or one serves all values.
+        """
+        flat = x.double().flatten(1) if columns else x.double().reshape(-1, 1)
+        ordered = flat.sort(0).values
+        last = len(ordered) - 1
+        clipped = ordered.clamp(ordered[int(TAIL * last)], ordered[last - int(TAIL * last)])
+        centres, scales = clipped.mean(0), clipped.std(0, correction=0)
+        whole = flat.std(0, correction=0)
+        # What is left of a constant after rounding is no deviation.
+        least = 1e-12 * clipped.abs().amax(0)
+        scales = torch.where(scales > least, scales, whole)
+        varies = scales > least
+        centres = torch.where(varies, centres, ordered[0])
+        scales = torch.where(varies, scales, torch.ones_like(scales))
+        return cls(tuple(centres.tolist()), tuple(scales.tolist()))
+
+
+def scaling_from_json(values: Mapping[str, Any]) -> Scaling:
+    """The scaling of :meth:`Scaling.as_json`.
+
+    >>> scaling_from_json(UnitInterval(4095).as_json())
+    UnitInterval(integers=4095, floats=1)
+    """
+    arguments = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if name != "kind"
+    }
+    return KINDS[values["kind"]](**arguments)
+
+
+__all__ = ["Scaling", "Standardized", "UnitInterval", "Unscaled", "scaling_from_json"]
