@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from cyclopts import CycloptsError
 
@@ -12,6 +14,7 @@ from pushforward.cli.commands import train
 from pushforward.cli.messages import message
 from pushforward.console import echo, lenient
 from pushforward.errors import PushforwardError
+from pushforward.interrupts import StopRequested, resumable, stop_on_signals
 from pushforward.utils import import_submodules
 
 import_submodules("pushforward.cli.commands")
@@ -25,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if tokens[:1] == ["train"]:
-            train.register_recipes(tokens[1:])
-        with lenient():  # the help is printed by another library
+        with stop_on_signals(), one_line_warnings(), resuming(tokens), lenient():
+            if tokens[:1] == ["train"]:
+                train.register_recipes(tokens[1:])
             app(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         fail(message(error), 2)
@@ -35,8 +38,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(str(error), error.exit_code)
     except OSError as error:  # such as a full disk
         fail(" ".join(str(error).split()), 74)
-    except KeyboardInterrupt:
-        fail("stopped", 130)
+    except StopRequested as stop:
+        fail(f"stopped by {stop}", 128 + stop.number)
+
+
+def resuming(tokens: Sequence[str]) -> AbstractContextManager[None]:
+    """Tells how to go on with a command that trains if it is stopped where nothing else tells it."""
+    if tokens[:1] in (["train"], ["resume"], ["compare"]):
+        return resumable(lambda: "while it began or evaluated; the same command goes on")
+    return nullcontext()
+
+
+@contextmanager
+def one_line_warnings() -> Iterator[None]:
+    """Shows warnings as a line of their message alone."""
+
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def fail(message: str, code: int) -> None:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from pushforward.data.dataset import Dataset
 from pushforward.errors import CheckpointError, DataError, reason
 from pushforward.features.base import Features
-from pushforward.files import write_atomic
+from pushforward.files import make_folder, write_atomic, writing
 from pushforward.networks import conv_encoder, mlp
 from pushforward.rng import Noise
 from pushforward.torch_state import torch_seeded
@@ -152,7 +152,8 @@ def train_classifier(
 def save_classifier(model: Classifier, folder: Path) -> None:
     """Writes ``weights.safetensors`` and ``classifier.json``, the latter last and whole."""
     assert model.about is not None
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        make_folder(folder)
     files = {
         "weights.safetensors": save({name: value.contiguous() for name, value in model.state_dict().items()}),
         "classifier.json": (json.dumps(asdict(model.about), indent=1) + "\n").encode(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +54,15 @@ def picture(images: Tensor, columns: int | None = None) -> Image:
 def interleave(first: Tensor, second: Tensor) -> Tensor:
     """The rows of two tensors in alternation, (2N, \\*): such as originals and their reconstructions."""
     return torch.stack([first, second], dim=1).flatten(0, 1)
+
+
+def is_whole_png(path: Path) -> bool:
+    """Whether a file is a PNG with an end: one that was cut off has none."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return content.startswith(b"\x89PNG") and content[-8:-4] == b"IEND"
 
 
 __all__ = ["interleave", "mosaic", "picture"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from pathlib import Path
 
+from pushforward.files import write_atomic
 from pushforward.report.axes import show_codes, show_curves, write_figure
 from pushforward.report.plots import RunPlots
 from pushforward.report.renderers import Renderer
@@ -26,7 +28,9 @@ def overview(path: Path, plots: RunPlots, renderer: Renderer) -> Path:
     if plots.codes is not None:
         show_codes(next(places), plots.codes, plots.labels, plots.prior)
     show_curves(next(places), plots.history)
-    write_figure(figure, path, dpi=110, format="png")
+    buffer = io.BytesIO()
+    write_figure(figure, buffer, dpi=110, format="png")
+    write_atomic(path, buffer.getvalue())
     return path
 
 

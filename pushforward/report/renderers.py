@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from pushforward.errors import ConfigError, OutputError
+from pushforward.errors import ConfigError
+from pushforward.files import write_atomic
 from pushforward.report.axes import NamedSamples, show_images, show_lines, show_vectors
 from pushforward.report.images import picture
 from pushforward.report.panels import Panel, image_panel, line_panel, plot_panel
@@ -83,16 +85,14 @@ class Renderer(ABC):
         """
         if path.suffix not in (self.suffix, ".npy"):
             raise ConfigError(f"out must end in {' or '.join(sorted({self.suffix, '.npy'}))}, got {path}")
-        try:
-            if path.suffix == ".npy":
-                np.save(path, rows.numpy())
-            else:
-                self._write(rows, path, columns)
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+        if path.suffix == ".npy":
+            write_atomic(path, lambda file: np.save(file, rows.numpy()))
+        else:
+            write_atomic(path, self._content(rows, columns))
 
     @abstractmethod
-    def _write(self, rows: Tensor, path: Path, columns: int | None) -> None: ...
+    def _content(self, rows: Tensor, columns: int | None) -> bytes:
+        """Rows as the content of the modality's own kind of file."""
 
 
 RENDERERS: dict[str, type[Renderer]] = {}
@@ -155,8 +155,10 @@ class ImageRenderer(Renderer):
         """A grid of the first 64 images."""
         return image_panel(caption, picture(samples[-1][1][:64], 8))
 
-    def _write(self, rows: Tensor, path: Path, columns: int | None) -> None:
-        picture(rows, columns).save(path)
+    def _content(self, rows: Tensor, columns: int | None) -> bytes:
+        buffer = io.BytesIO()
+        picture(rows, columns).save(buffer, format="png")
+        return buffer.getvalue()
 
 
 class VectorRenderer(Renderer):
@@ -203,7 +205,7 @@ class VectorRenderer(Renderer):
         samples = [(HELD_OUT, plots.held_out), (name, rows)]
         return plot_panel(caption, lambda axes: show_vectors(axes, "", samples))
 
-    def _write(self, rows: Tensor, path: Path, columns: int | None) -> None:
+    def _content(self, rows: Tensor, columns: int | None) -> bytes:
         raise AssertionError("vectors are written as .npy")
 
 
@@ -262,8 +264,8 @@ class TextRenderer(Renderer):
     def _panel(self, caption: str, rows: Tensor, columns: int = 1) -> Panel:
         return line_panel(caption, self.lines(rows[: self.shown * columns]), columns)
 
-    def _write(self, rows: Tensor, path: Path, columns: int | None) -> None:
-        path.write_text(self.text(rows, columns), encoding="utf-8")
+    def _content(self, rows: Tensor, columns: int | None) -> bytes:
+        return self.text(rows, columns).encode()
 
 
 def renderer_for(modality: str, vocabulary: Vocabulary | None = None) -> Renderer:

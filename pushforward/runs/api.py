@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
+import uuid
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -16,31 +16,38 @@ import torch
 
 from pushforward._version import __version__
 from pushforward.data import open_dataset
-from pushforward.data.dataset import Dataset
 from pushforward.data.fetch import VARIABLE
 from pushforward.data.formats import Channels
 from pushforward.data.sizes import Size
 from pushforward.data.spec import DataSpec
-from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest, reason
-from pushforward.files import write_atomic
+from pushforward.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    OutputError,
+    check_int,
+    nearest,
+    reason,
+)
+from pushforward.interrupts import resumable, stop_on_signals
 from pushforward.models import Model
 from pushforward.recipes import RECIPES, Setup
 from pushforward.recipes.build import setup_of_model
-from pushforward.report.progress import Bar, bar
+from pushforward.report.progress import bar
 from pushforward.rng import Noise
 from pushforward.runs.budget import Budget
-from pushforward.runs.directory import SCHEMA, claim, continued, probe, read_config, read_vocabulary
+from pushforward.runs.config import SCHEMA
+from pushforward.runs.directory import RunDirectory, vocabulary_sum
 from pushforward.runs.run import Run
 from pushforward.runs.trained_model import reopened
+from pushforward.runs.training import run_to_end
 from pushforward.torch_state import plain_torch, torch_seeded
 from pushforward.torch_state import threads as torch_threads
-from pushforward.training import Training, checkpoints
-from pushforward.training.loop import Loop
-from pushforward.training.pretrain import match_moments
-from pushforward.training.trainer import Trainer, measure_speed
-from pushforward.utils import eval_mode
+from pushforward.training import Training
 
 
+@stop_on_signals()
+@resumable(lambda: "before the first step; the same command begins again")
 @plain_torch()
 def train(
     recipe: str | Model,
@@ -90,7 +97,8 @@ def train(
             them.
         device: "auto", "cpu", "cuda", ...
         threads: Number of threads on a CPU.
-        overwrite: Whether another run in the folder is replaced.
+        overwrite: Whether training starts over and replaces the run in the folder, finished or not, even if
+            it is this very one; it stays whole until the new run has begun.
         progress: Whether to show progress on standard error.
         arguments: The recipe's options, such as ``latent_dim`` or ``weight``, and parts of your own, such as
             ``encoder=`` or ``discrepancy=``.
@@ -100,6 +108,7 @@ def train(
         DataError: If the data cannot be read.
         OutputError: If the folder cannot be written or holds another run.
         DivergedError: If a loss or gradient is no longer finite.
+        InterruptedRunError: If SIGINT, SIGTERM, SIGHUP or SIGUSR1 stopped it; the same call goes on.
 
     Example:
         >>> import tempfile
@@ -108,6 +117,7 @@ def train(
         >>> run.sample(3).shape, run.encode(run.held_out(slice(0, 5))[0]).shape
         (torch.Size([3, 1, 8, 8]), torch.Size([5, 2]))
     """
+    directory = None if out is None else RunDirectory(out)
     budget = Budget(steps, epochs, minutes)
     seed = check_int("seed", seed, least=0)
     threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
@@ -142,9 +152,9 @@ def train(
         setup = setup_of_model(recipe, dataset.spec, training)
         about = {"recipe": type(recipe).__name__, "preset": None, "arguments": {}}
     setup.training.restrict(dataset.train, seed)  # too few labels are refused before a folder is made
-    folder = Path(out) if out is not None else Path("runs") / f"{about['recipe']}-{dataset.name}"
     fresh = {
         "schema": SCHEMA,
+        "id": uuid.uuid4().hex,
         **about,
         "own": list(own),
         "resolved": {name: value for name, value in setup.resolved.items() if name not in own},
@@ -152,6 +162,7 @@ def train(
         "seed": seed,
         "budget": asdict(budget),
         "total_steps": None,
+        "vocabulary": vocabulary_sum(dataset.vocabulary),
         "data": {
             **dataset.spec.as_json(),
             **reading,
@@ -167,17 +178,17 @@ def train(
         },
     }
     config = json.loads(json.dumps(fresh, default=lambda value: value.item()))  # as it will be read
-    if not overwrite and (folder / "config.json").exists():
-        stored = continued(folder, config)
-        if stored["resolved"] != config["resolved"]:  # this version has other defaults
-            setup = _stored_setup(folder, stored, dataset.spec, own)
-        config = stored
-        probe(folder)
-    else:
-        claim(folder, overwrite)
-    return _run_to_end(folder, config, setup, dataset, budget, progress)
+    directory = directory or RunDirectory(Path("runs") / f"{about['recipe']}-{dataset.name}")
+    with directory.locked():
+        if not overwrite and directory.holds_run():
+            fresh, config = config, directory.continued(config)
+            if config["resolved"] != fresh["resolved"]:  # this version has other defaults
+                setup = _stored_setup(directory.path, config, dataset.spec, own)
+        return run_to_end(directory, config, setup, dataset, budget, config["device"], progress)
 
 
+@stop_on_signals()
+@resumable(lambda: "before training went on; the same command goes on")
 @plain_torch()
 def resume(
     path: str | os.PathLike[str],
@@ -201,16 +212,18 @@ def resume(
         DataError: If the data have changed.
         CheckpointError: If no checkpoint can be read.
     """
-    folder = Path(path)
-    config = read_config(folder)
-    probe(folder)
-    config["device"] = _device(device or config["device"])
-    source = config["data"]["source"] if data is None else data
-    if source is None:
-        raise DataError(f"{folder} was trained on data in memory; pass them as data=")
-    dataset = reopened(source, config, read_vocabulary(folder))
-    setup = _stored_setup(folder, config, dataset.spec, own)
-    return _run_to_end(folder, config, setup, dataset, Budget(**config["budget"]), progress)
+    directory = RunDirectory(path)
+    directory.config()  # a folder that holds no run is left as it is
+    with directory.locked():
+        config = directory.config()
+        device = _device(device or config["device"])
+        source = config["data"]["source"] if data is None else data
+        if source is None:
+            raise DataError(f"{directory.path} was trained on data in memory; pass them as data=")
+        dataset = reopened(source, config, directory.vocabulary(config))
+        setup = _stored_setup(directory.path, config, dataset.spec, own)
+        budget = Budget(**config["budget"])
+        return run_to_end(directory, config, setup, dataset, budget, device, progress)
 
 
 @plain_torch()
@@ -229,20 +242,31 @@ def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **
         OutputError: If the folder holds no run.
         CheckpointError: If no checkpoint can be read. Damaged ones are skipped with a warning.
     """
-    folder = Path(path)
-    config = read_config(folder)
-    vocabulary = read_vocabulary(folder)
+    directory = RunDirectory(path)
+    config = directory.config()
+    vocabulary = directory.vocabulary(config)
+    if vocabulary is None and config["vocabulary"] is not None:
+        raise OutputError(
+            f"{directory.path} has no vocabulary that can be read; to write it again: "
+            f"pushforward resume {directory.path}"
+        )
     dataset = None if data is None else reopened(data, config, vocabulary)
-    setup = _stored_setup(folder, config, DataSpec.from_json(config["data"], vocabulary), own, to_train=False)
-    tensors, numbers, faults = checkpoints.newest(folder / "checkpoints")
-    for fault in faults:
-        warnings.warn(f"{fault}; using the checkpoint of step {numbers['step']}", stacklevel=2)
+    spec = DataSpec.from_json(config["data"], vocabulary)
+    setup = _stored_setup(directory.path, config, spec, own, to_train=False)
     try:
-        setup.model.load_state_dict(tensors["model"])
-    except RuntimeError as error:
-        raise CheckpointError(f"{folder}: the weights do not fit the model: {reason(error)}") from error
+        found, faults = directory.checkpoints(config).newest()
+    except CheckpointError as error:
+        raise directory.without_checkpoint(error) from error
+    for fault in faults:
+        warnings.warn(f"{fault}; using the checkpoint of step {found.step}", stacklevel=2)
+    try:
+        setup.model.load_state_dict(found.tensors["model"])
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(
+            f"{directory.path}: the weights do not fit the model: {reason(error)}"
+        ) from error
     setup.model.to(_device(device))
-    return Run(folder, config, setup.model, dataset, step=int(numbers["step"]))
+    return Run(directory.path, config, setup.model, dataset, found.step, vocabulary)
 
 
 # ----------------------------------------------------------------------------------- building the model
@@ -294,77 +318,6 @@ def _stored_setup(
     return setup
 
 
-# ----------------------------------------------------------------------------------- training
-
-
-def _run_to_end(
-    folder: Path, config: dict[str, Any], setup: Setup, dataset: Dataset, budget: Budget, progress: bool
-) -> Run:
-    """Trains what is left of a run, on as many threads as it began with."""
-    model, training = setup.model, setup.training
-    run = Run(folder, config, model, dataset)
-    with (
-        bar(f"{config['recipe']} on {dataset.name}", progress) as show,
-        torch_threads.held(config["threads"]),
-    ):
-        for line in (*dataset.notes, _summary(setup, dataset), setup.description):
-            show.say(line)
-        loop = Loop(model, dataset.train, training, 1, config["seed"], config["device"])
-        model.train()
-        trainer = Trainer(folder, loop, show, lambda step: _save_samples(run, step))
-        if checkpoints.steps(folder / "checkpoints"):
-            trainer.resume()
-            if loop.step < loop.total:
-                show.say(f"continuing from step {loop.step}")
-        else:
-            if training.pretrain:
-                gap = match_moments(
-                    model,
-                    loop.data,
-                    training.optimizers["model"],
-                    config["seed"],
-                    batch_size=training.pretrain,
-                )
-                show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
-            loop.total = config["total_steps"] or _total_steps(budget, loop, training.epochs, show)
-            config["total_steps"] = loop.total
-            if dataset.vocabulary:
-                write_atomic(folder / "vocabulary.json", dataset.vocabulary.text)
-            write_atomic(folder / "config.json", json.dumps(config, indent=1) + "\n")
-        unfinished = loop.step < loop.total
-        trainer.run()
-        run.step = loop.step
-        model.eval()
-        if unfinished or not (folder / "overview.png").exists():
-            run.overview()
-    return run
-
-
-def _total_steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
-    """The number of steps of a budget."""
-    if budget.steps is not None:
-        return budget.steps
-    if budget.minutes is not None:
-        seconds = 60 * budget.minutes
-        trial = min(0.04 * seconds, 3.0)
-        speed = measure_speed(loop, trial)
-        steps = max(1, round(speed * (seconds - trial)))
-        show.say(f"{budget.minutes:g} minutes at {speed:.3g} steps per second: {steps} steps")
-        return steps
-    return max(1, math.ceil((budget.epochs or epochs) * loop.per_epoch))
-
-
-def _save_samples(run: Run, step: int) -> None:
-    """Writes samples of the same noise at every step: a picture of images, or lines of text."""
-    if not run.renderer.has_previews:
-        return
-    folder = run.path / "samples"
-    folder.mkdir(exist_ok=True)
-    with eval_mode(run.model):
-        samples = run.scaled(run.sample(64))
-    run.renderer.save(samples, folder / f"{step:08d}{run.renderer.suffix}")
-
-
 def _device(name: str) -> str:
     """The device of that name, once a tensor has been put on it.
 
@@ -378,17 +331,6 @@ def _device(name: str) -> str:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
     return name
-
-
-def _summary(setup: Setup, dataset: Dataset) -> str:
-    """Data and networks in one line."""
-    parameters = sum(parameter.numel() for parameter in setup.model.parameters())
-    network = f"{setup.settings.network} networks, " if setup.settings else ""
-    return (
-        f"{dataset.name}: {len(dataset.train)} training rows, {len(dataset.test)} held-out rows, "
-        f"shape {dataset.shape}, {dataset.range}; latent_dim {setup.model.prior.latent_dim}, {network}"
-        f"{parameters / 1e6:.3g} million parameters, batch_size {setup.training.batch_size}"
-    )
 
 
 __all__ = ["Budget", "load", "resume", "train"]

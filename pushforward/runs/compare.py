@@ -18,7 +18,7 @@ from pushforward.errors import ConfigError, InterruptedRunError, check_int
 from pushforward.evaluation import check_metrics
 from pushforward.evaluation.table import columns
 from pushforward.features.open import open_features
-from pushforward.files import write_atomic
+from pushforward.files import make_folder, write_atomic, writing
 from pushforward.report.page import render
 from pushforward.report.panels import Panel, curves_panel
 from pushforward.report.progress import bar
@@ -189,7 +189,8 @@ def compare(
         results = run.evaluate_once(n_samples, 0, features, metrics, progress)
         name, seed = run.config["data"]["name"], run.config["seed"]
         runs.append(ComparedRun(case or _label(run), name, seed, run, results))
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        make_folder(folder)
     found = RunComparison(folder, runs)
     found.save()
     return found

@@ -1,135 +1,280 @@
-"""The folder of a run: whether it can be written, and the configuration in it."""
+"""The folder of a run: who may write to it, and what in it is whole."""
 
 from __future__ import annotations
 
-import json
-import shutil
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pushforward.errors import DataError, OutputError
-from pushforward.recipes import RECIPES
+from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, reason
+from pushforward.files import disk, make_folder, remove, remove_temporary, temporary, write_atomic, writing
+from pushforward.locks import locked
+from pushforward.runs.config import check_same, check_version, decode, encode, parse
 from pushforward.text.vocabulary import Vocabulary
+from pushforward.training.checkpoints import Checkpoints
+from pushforward.training.history import NAME as HISTORY
+from pushforward.training.history import read_history
 
+# Written first of all: a folder that holds it was begun as a run's.
+LOCK = ".pushforward.lock"
+CONFIG, VOCABULARY, CHECKPOINTS, OVERVIEW = "config.json", "vocabulary.json", "checkpoints", "overview.png"
 # What a run writes, and so all that overwriting may remove.
 OURS = (
-    "config.json",
-    "vocabulary.json",
-    "history.jsonl",
-    "checkpoints",
+    CONFIG,
+    VOCABULARY,
+    HISTORY,
+    CHECKPOINTS,
     "samples",
     "samplers",
-    "overview.png",
+    OVERVIEW,
     "evaluation.json",
     "evaluation-gmm.json",
     "evaluation-flow.json",
     "report.html",
 )
-# Raised when older configurations can no longer be read; such runs are refused.
-SCHEMA = 3
-# What two calls must agree in to be one run; the device and the number of threads may differ.
-IDENTITY = ("recipe", "preset", "arguments", "own", "seed", "budget")
+# What only who holds the lock writes.
+ALONE = (CONFIG, VOCABULARY, HISTORY, CHECKPOINTS, OVERVIEW, ".probe", "samples", "samplers")
+# In a configuration while what the run before it has left is removed.
+CLEARING = "clearing"
+AGAIN = "train again with overwrite"
 
 
-def continued(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration in a folder that holds this very run.
+class RunDirectory:
+    """The folder of a run. Its methods that read need no lock, those that write are called within it.
+
+    The configuration is the first file that a new run writes, and makes the folder its own: it has an id that
+    all checkpoints of the run repeat, and each of them holds copies of it and of the vocabulary.
+
+    Arguments:
+        path: The folder, which need not exist; ``~`` is the user's, and a later change of the working
+            directory does not matter.
 
     Raises:
-        OutputError: If it holds another.
+        ConfigError: If it cannot be a path.
     """
-    there = read_config(folder)
-    same = there["resolved"] == config["resolved"]  # such as an option that repeats the preset's value
-    pairs = [(name, there[name], config[name]) for name in IDENTITY if not (same and name == "arguments")]
-    if "model" in config["own"]:
-        pairs.append(("training", there["resolved"], config["resolved"]))
-    pairs.append(("data", there["data"]["sha256"], config["data"]["sha256"]))
-    for name, was, now in pairs:
-        if json.dumps(was) != json.dumps(now):
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = absolute(path)
+
+    # ------------------------------------------------------------------------------- writing
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the folder, and holds its lock; what killed processes have left is removed.
+
+        Raises:
+            OutputError: If it holds something else than a run, cannot be written, or another process trains
+                in it.
+        """
+        with writing(self.path):
+            self._check_ours()
+            make_folder(self.path)
+        with locked(self.path / LOCK):
+            with writing(self.path):
+                remove_temporary(self.path, ALONE.__contains__)
+                for name in (CHECKPOINTS, "samples"):
+                    remove_temporary(self.path / name, lambda _: True)
+                probe = temporary(self.path / ".probe")
+                disk.create(probe).close()
+                disk.unlink(probe)
+            yield
+
+    def begin(self, config: dict[str, Any], vocabulary: Vocabulary | None) -> None:
+        """Makes the folder that of a new run, and removes what a run before it has left.
+
+        From the first write on the folder is the new run's, whenever the process is killed.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        kept = {CONFIG} if vocabulary is None else {CONFIG, VOCABULARY}
+        left = [self.path / name for name in OURS if name not in kept and os.path.lexists(self.path / name)]
+        write_atomic(self.path / CONFIG, encode(config | {CLEARING: True} if left else config))
+        if vocabulary is not None:
+            write_atomic(self.path / VOCABULARY, vocabulary.text)
+        if left:
+            with writing(self.path):
+                for path in left:
+                    remove(path)
+            write_atomic(self.path / CONFIG, encode(config))
+
+    def repair(self, config: dict[str, Any], vocabulary: Vocabulary | None) -> None:
+        """Writes the configuration and the vocabulary of the run in the folder where they are damaged.
+
+        Raises:
+            OutputError: If they cannot be written.
+        """
+        for name, content in copies(config, vocabulary).items():
+            path = self.path / name
+            if not path.is_file() or path.read_bytes() != content:
+                write_atomic(path, content)
+
+    # ------------------------------------------------------------------------------- reading
+
+    def holds_run(self) -> bool:
+        """Whether there is a configuration, whole or not, or a copy of one; without one there is no run.
+
+        Raises:
+            OutputError: If there are checkpoints and no configuration.
+        """
+        if (self.path / CONFIG).exists() or Checkpoints(self.path / CHECKPOINTS).copy(CONFIG):
+            return True
+        if Checkpoints(self.path / CHECKPOINTS).steps():
             raise OutputError(
-                f"{folder} holds another run (its {name}: {_short(was)}, now: {_short(now)}); "
-                "choose another out, or overwrite"
+                f"{self.path / CONFIG} is missing, and no checkpoint holds a copy of it: the run cannot be "
+                f"continued; {AGAIN}"
             )
-    return there
+        return False
 
+    def config(self) -> dict[str, Any]:
+        """The configuration; if it is damaged, the copy in the newest checkpoint, with a warning.
 
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) < 80 else text[:60] + "…"
+        Raises:
+            OutputError: If the folder holds no run, or one of a version whose configurations cannot be read.
+        """
+        path = self.path / CONFIG
+        content, fault = b"", f"{self.path} holds no run: there is no {CONFIG}"
+        try:
+            content = path.read_bytes()
+            config = decode(content)
+        except FileNotFoundError:
+            config = self._copied_config(fault)
+        except (OSError, ValueError) as error:
+            fault = f"{path} cannot be read: {reason(error)}"
+            config = self._copied_config(fault, content)
+        check_version(config, self.path)
+        return config
 
+    def continued(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The configuration in the folder, which must be that of this very run.
 
-def claim(folder: Path, overwrite: bool) -> None:
-    """Prepares the folder for a new run; files that are not a run's are never touched.
+        Raises:
+            OutputError: If it is another's.
+        """
+        there = self.config()
+        check_same(self.path, there, config)
+        return there
 
-    Raises:
-        OutputError: If it holds something else, or cannot be written.
-    """
-    try:
-        if folder.exists() and any(folder.iterdir()):
+    def vocabulary(self, config: dict[str, Any]) -> Vocabulary | None:
+        """The vocabulary of a run on text; None of a run on other data, or if it can only be learnt again.
+
+        If the file is damaged, the copy in the newest checkpoint is read, with a warning.
+        """
+        if config["vocabulary"] is None:
+            return None
+        path = self.path / VOCABULARY
+        try:
+            return _vocabulary(path.read_bytes(), config["vocabulary"])
+        except (OSError, DataError) as error:
+            copy = self.checkpoints(config).copy(VOCABULARY)
+            if copy is None:
+                return None
+            step, content = copy
+            warnings.warn(
+                f"{path} cannot be read: {reason(error)}; its copy in the checkpoint of step {step} is used",
+                stacklevel=3,
+            )
+            return _vocabulary(content, config["vocabulary"])
+
+    def history(self) -> list[dict[str, Any]]:
+        """The logged lines of training; damage is noticed by the copy in the newest checkpoint."""
+        copy = Checkpoints(self.path / CHECKPOINTS).copy(HISTORY)
+        return read_history(self.path / HISTORY, copy[1] if copy else b"")
+
+    def checkpoints(self, config: dict[str, Any]) -> Checkpoints:
+        """The checkpoints of the run with this configuration."""
+        return Checkpoints(self.path / CHECKPOINTS, config["id"])
+
+    def without_checkpoint(self, error: CheckpointError) -> CheckpointError:
+        """An error that says what can still be done with a run none of whose checkpoints can be read."""
+        if not Checkpoints(self.path / CHECKPOINTS).steps():
+            return CheckpointError(
+                f"{self.path} has no checkpoint yet; go on with: pushforward resume {self.path}"
+            )
+        return CheckpointError(
+            f"{error}. There is no other checkpoint: the weights are lost. {CONFIG} and {HISTORY} can still "
+            f"be read; to get the weights back, {AGAIN}, which gives the same ones"
+        )
+
+    def _copied_config(self, fault: str, content: bytes = b"") -> dict[str, Any]:
+        """The configuration of the newest checkpoint, or, of a run of another version, that in the file."""
+        copy = Checkpoints(self.path / CHECKPOINTS).copy(CONFIG)
+        if copy is not None:
+            step, copied = copy
             try:
-                _any_config(folder)
-            except OutputError:
-                raise OutputError(f"{folder} is not empty and holds no run; choose another out") from None
-            for name in OURS if overwrite else ():
-                place = folder / name
-                shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
-    except OutputError:
-        raise
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
-    probe(folder)
+                config = decode(copied)
+            except ValueError:
+                pass
+            else:
+                warnings.warn(f"{fault}; the copy in the checkpoint of step {step} is used", stacklevel=4)
+                return config
+        try:
+            config = parse(content)
+        except ValueError:
+            pass
+        else:
+            check_version(config, self.path)
+        raise OutputError(fault if not content else f"{fault}. No checkpoint holds a copy of it; {AGAIN}")
+
+    def _check_ours(self) -> None:
+        """Checks that a run may be trained in the folder: files that are not a run's are never touched.
+
+        Raises:
+            OutputError: If it holds files, and was not begun as a run's.
+        """
+        if not self.path.exists():
+            return
+        found = sorted(place.name for place in self.path.iterdir())
+        if not found or LOCK in found or Checkpoints(self.path / CHECKPOINTS).copy(CONFIG):
+            return
+        try:
+            parse((self.path / CONFIG).read_bytes())
+        except (OSError, ValueError):
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            raise OutputError(
+                f"{self.path} is not empty and holds no run; choose another out, or remove what is in it: "
+                f"{', '.join(found[:3])}{more}"
+            ) from None
 
 
-def probe(folder: Path) -> None:
-    """Writes and removes a file, to learn before training that a folder can be written."""
-    try:
-        (folder / ".probe").write_bytes(b"")
-        (folder / ".probe").unlink()
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+def copies(config: dict[str, Any], vocabulary: Vocabulary | None) -> dict[str, bytes]:
+    """The contents of the files of a run that do not change, by name."""
+    texts = {} if vocabulary is None else {VOCABULARY: vocabulary.text.encode()}
+    return {CONFIG: encode(config), **texts}
 
 
-def read_vocabulary(folder: Path) -> Vocabulary | None:
-    """The vocabulary of a run on text; None of a run on other data.
+def vocabulary_sum(vocabulary: Vocabulary | None) -> str | None:
+    """The sha256 of a vocabulary, by which a run's configuration knows it."""
+    return None if vocabulary is None else hashlib.sha256(vocabulary.text.encode()).hexdigest()
+
+
+def _vocabulary(content: bytes, wanted: str) -> Vocabulary:
+    found = hashlib.sha256(content).hexdigest()
+    if found != wanted:
+        raise DataError(f"its sha256 should be {wanted}, is {found}")
+    return Vocabulary(content.decode())
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """A path that does not depend on the working directory, with ``~`` as the user's folder.
 
     Raises:
-        OutputError: If it cannot be read.
+        ConfigError: If it cannot be a path.
+
+    >>> absolute("/runs/one")
+    PosixPath('/runs/one')
     """
-    place = folder / "vocabulary.json"
+    text = os.fspath(path)
+    if not text or "\0" in text:
+        raise ConfigError(f"the path of a folder must have characters, and none of them NUL, got {text!r}")
     try:
-        return Vocabulary(place.read_text(encoding="utf-8")) if place.exists() else None
-    except (OSError, DataError) as error:
-        raise OutputError(f"{place} cannot be read: {error}") from error
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:  # such as ~ of an unknown user
+        raise ConfigError(f"{text} is not a path: {reason(error)}") from error
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration of a run.
-
-    Raises:
-        OutputError: If the folder holds no run, or one of a version whose configurations cannot be read.
-    """
-    config = _any_config(folder)
-    maker = f"{folder} was made by pushforward {config.get('versions', {}).get('pushforward', '(unknown)')}"
-    if config["schema"] != SCHEMA:
-        found = f"its configuration has schema {config['schema']}, this version reads schema {SCHEMA}"
-        raise OutputError(f"{maker}: {found}; use that version, or train again")
-    if config["recipe"] not in RECIPES and "model" not in config["own"]:
-        raise OutputError(f"{maker} with the recipe {config['recipe']!r}, which this version does not have")
-    return config
-
-
-def _any_config(folder: Path) -> dict[str, Any]:
-    """The configuration of a run of any version.
-
-    Raises:
-        OutputError: If the folder holds no run.
-    """
-    try:
-        config = json.loads((folder / "config.json").read_text())
-    except FileNotFoundError:
-        raise OutputError(f"{folder} holds no run: there is no config.json") from None
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    if not isinstance(config, dict) or "schema" not in config or "recipe" not in config:
-        raise OutputError(f"{folder / 'config.json'} is not the configuration of a run")
-    return config
+__all__ = ["CLEARING", "LOCK", "OURS", "OVERVIEW", "RunDirectory", "absolute", "copies", "vocabulary_sum"]

@@ -29,7 +29,7 @@ from pushforward.data.dataset import Split
 from pushforward.distributions import FlowPrior, MixturePrior, Prior
 from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, reason
 from pushforward.evaluation.context import chunks
-from pushforward.files import write_atomic
+from pushforward.files import make_folder, write_atomic, writing
 from pushforward.models import Model
 from pushforward.rng import Noise
 from pushforward.square import Square
@@ -192,7 +192,8 @@ def sampler_key(step: int, seed: int, sha256: str) -> dict[str, Any]:
 
 def save_sampler(folder: Path, name: str, prior: Prior, key: Mapping[str, Any]) -> None:
     """Writes ``<name>-<step>.safetensors`` and then ``.json`` into a folder, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        make_folder(folder)
     weights = save({part: value.contiguous() for part, value in prior.state_dict().items()})
     about = {**key, "sha256": hashlib.sha256(weights).hexdigest()}
     if isinstance(prior, FlowPrior):

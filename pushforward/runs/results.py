@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pushforward.errors import OutputError
 from pushforward.evaluation.registry import METRICS, VERSION
 from pushforward.files import write_atomic
 from pushforward.runs.latent_samplers import PRIOR
@@ -56,6 +58,8 @@ def write_results(
 ) -> dict[str, Any]:
     """Writes results; kept groups of metrics stay if they have the same key and the same features.
 
+    If they cannot be written, a warning says so.
+
     Returns:
         What was written, as it will be read.
     """
@@ -66,7 +70,10 @@ def write_results(
     before = {name: kept[name] for name in kept["metrics"] if name in kept}
     written = finite({"run": str(folder), **key, "metrics": names, **before, **results})
     text = json.dumps(written, indent=1, allow_nan=False)
-    write_atomic(folder / results_name(key["sampler"]), text + "\n")
+    try:
+        write_atomic(folder / results_name(key["sampler"]), text + "\n")
+    except OutputError as error:  # hours of work may be in them
+        warnings.warn(f"{error}; the results are not kept", stacklevel=3)
     return json.loads(text)
 
 

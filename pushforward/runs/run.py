@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -11,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from pushforward.distributions import Prior
+from pushforward.errors import OutputError
 from pushforward.evaluation import default_metrics, diagnose, evaluate
 from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.diagnosis import ROWS, Diagnosis, Finding
@@ -24,6 +27,7 @@ from pushforward.report.plots import RunPlots
 from pushforward.report.progress import bar
 from pushforward.report.renderers import Renderer, renderer_for
 from pushforward.rng import Noise
+from pushforward.runs.directory import OVERVIEW
 from pushforward.runs.latent_explorer import LatentExplorer
 from pushforward.runs.latent_samplers import PRIOR
 from pushforward.runs.results import evaluation_key, holds, read_results, write_results
@@ -133,17 +137,26 @@ class Run(LatentExplorer, TextRun):
 
     @computes
     def report(self, features: Any = "auto", progress: bool = False) -> Path:
-        """Writes ``report.html``, one self-contained page of the whole run; returns its path."""
+        """Writes ``report.html``, one self-contained page of the whole run; returns its path.
+
+        If it cannot be written to the run's folder, it is written to one for temporary files, with a warning.
+        """
         results = self.evaluate_once(features=features, progress=progress)
         findings = self.doctor(features=features, progress=progress)
         page = run_page(self.plots(), self.renderer, results, findings, self.config)
-        write_atomic(self.path / "report.html", page)
-        return self.path / "report.html"
+        place = self.path / "report.html"
+        try:
+            write_atomic(place, page)
+        except OutputError as error:
+            place = Path(tempfile.mkdtemp(prefix="pushforward-")) / place.name
+            write_atomic(place, page)
+            warnings.warn(f"{error}; the report is {place}", stacklevel=2)
+        return place
 
     @computes
     def overview(self) -> Path:
         """Writes ``overview.png``, one picture of the whole run; returns its path."""
-        return overview(self.path / "overview.png", self.plots(), self.renderer)
+        return overview(self.path / OVERVIEW, self.plots(), self.renderer)
 
     @computes
     def plots(self) -> RunPlots:

@@ -21,7 +21,7 @@ from pushforward.models import Model
 from pushforward.recipes import RECIPES
 from pushforward.report.progress import bar
 from pushforward.rng import Noise
-from pushforward.runs.directory import read_vocabulary
+from pushforward.runs.directory import RunDirectory, absolute
 from pushforward.runs.latent_samplers import (
     PRIOR,
     SAMPLERS,
@@ -33,7 +33,6 @@ from pushforward.runs.latent_samplers import (
 )
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.torch_state import plain_torch
-from pushforward.training.trainer import read_history
 
 P = ParamSpec("P")
 S = TypeVar("S", bound="TrainedModel")
@@ -72,14 +71,20 @@ class TrainedModel:
     """
 
     def __init__(
-        self, path: Path, config: dict[str, Any], model: Model, data: Dataset | None, step: int = 0
+        self,
+        path: Path,
+        config: dict[str, Any],
+        model: Model,
+        data: Dataset | None,
+        step: int = 0,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
-        self.path = path
+        self.path = absolute(path)
         self.step = step
         self.config = config
         self.model = model.eval()
         self._data = data
-        self.vocabulary = read_vocabulary(path) if data is None else data.vocabulary
+        self.vocabulary = vocabulary if data is None else data.vocabulary
 
     def __repr__(self) -> str:
         name = self.config["data"]["name"]
@@ -103,7 +108,7 @@ class TrainedModel:
     @property
     def history(self) -> list[dict[str, Any]]:
         """The logged lines of training: step, terms of the loss, diagnostics, warnings."""
-        return read_history(self.path / "history.jsonl")
+        return RunDirectory(self.path).history()
 
     @cached_property
     def data(self) -> Dataset:

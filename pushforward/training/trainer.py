@@ -6,29 +6,27 @@ interrupted and resumed leaves the same history and the same weights as one that
 
 from __future__ import annotations
 
-import json
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
-from pushforward.errors import CheckpointError, InterruptedRunError
-from pushforward.files import write_atomic
+from pushforward.errors import CheckpointError, reason
+from pushforward.interrupts import deferred
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.torch_state import torch_seeded
-from pushforward.training import checkpoints
+from pushforward.training import history
+from pushforward.training.checkpoints import Checkpoints
+from pushforward.training.history import History
 from pushforward.training.loop import Loop
 from pushforward.training.monitor import watch
 from pushforward.utils import eval_mode
 
 LINES = 200  # of history in a run
 PICTURES = 10  # grids of samples, and planned checkpoints, in a run
-PATIENCE = 300.0  # seconds after which a checkpoint is written anyway
+PATIENCE = 60.0  # seconds after which a checkpoint is written anyway
+SHARE = 20  # how many times longer training must have taken since the last checkpoint than writing that did
 
 
 class Show(Protocol):
@@ -49,21 +47,32 @@ class Trainer:
         loop: The loop to run.
         show: Displays progress.
         draw: Called with the step when samples are to be written.
+        checkpoints: Where checkpoints are kept.
+        copies: Contents of other files of the run, by name, which every checkpoint holds.
+        clock: Tells the time in seconds. Which checkpoints there are depends on it, but not what they hold.
     """
 
-    def __init__(self, folder: Path, loop: Loop, show: Show, draw: Callable[[int], None]) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        loop: Loop,
+        show: Show,
+        draw: Callable[[int], None],
+        checkpoints: Checkpoints,
+        copies: Mapping[str, bytes],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.loop = loop
         self.show = show
         self.draw = draw
+        self.checkpoints = checkpoints
+        self.copies = copies
+        self.clock = clock
+        self.history = History(folder / history.NAME)
         self.health = watch(loop.model, loop.batch_size)
         self.sums: dict[str, float] = {}
         self.count = 0
-
-    @property
-    def history(self) -> Path:
-        """Where terms are logged, one JSON object a line."""
-        return self.folder / "history.jsonl"
+        self.saved: int | None = None
 
     def resume(self) -> None:
         """Goes back to the newest checkpoint that verifies, and removes later lines of the history.
@@ -71,27 +80,33 @@ class Trainer:
         Raises:
             CheckpointError: If no checkpoint verifies, or it does not fit the model.
         """
-        tensors, numbers, faults = checkpoints.newest(self.folder / "checkpoints")
+        found, faults = self.checkpoints.newest()
         for fault in faults:
             self.show.say(f"warning: {fault}; falling back to an older checkpoint")
+        numbers = found.numbers
         try:
-            self.loop.restore(tensors, numbers)
-        except (RuntimeError, KeyError) as error:
-            reason = " ".join(str(error).split())
-            raise CheckpointError(
-                f"{self.folder}: the checkpoint does not fit the model: {reason}"
-            ) from error
-        self.sums, self.count = dict(numbers["sums"]), int(numbers["count"])
-        kept = [line for line in read_history(self.history) if line["step"] <= self.loop.step]
-        for line in kept:  # warnings that were given are not given again
-            self.health.warnings(line["diagnostics"], line["step"] / self.loop.total)
-        write_atomic(self.history, "".join(json.dumps(line) + "\n" for line in kept))
+            self.loop.restore(found.tensors, numbers)
+            self.sums, self.count = dict(numbers["sums"]), int(numbers["count"])
+            lines = found.copies[history.NAME]
+            for line in history.parse(lines)[0]:  # warnings that were given are not given again
+                self.health.warnings(line["diagnostics"], line["step"] / self.loop.total)
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            place = self.checkpoints.place(found.step)
+            raise CheckpointError(f"{place} does not fit the model: {reason(error)}") from error
+        self.saved = found.step
+        if fault := self.history.begin(lines):
+            self.show.say(f"warning: {fault} of step {found.step}")
 
     def save(self) -> None:
-        """Writes a checkpoint of this step."""
+        """Writes a checkpoint of this step, unless there is one."""
+        if self.saved == self.loop.step:
+            return
+        self.history.sync()
         tensors, numbers = self.loop.state()
         numbers |= {"sums": self.sums, "count": self.count}
-        checkpoints.write(self.folder / "checkpoints", self.loop.step, tensors, numbers)
+        copies = {**self.copies, history.NAME: self.history.content}
+        self.checkpoints.write(self.loop.step, tensors, numbers, copies)
+        self.saved = self.loop.step
 
     def diagnostics(self, square: Square) -> dict[str, float]:
         """What is logged of a step besides its terms."""
@@ -105,19 +120,20 @@ class Trainer:
         """All remaining steps.
 
         Raises:
-            InterruptedRunError: After SIGINT or SIGTERM, once the checkpoint is written.
+            StopRequested: After a signal that asks to stop, once the checkpoint is written.
             DivergedError: If a term or gradient is not finite; the last checkpoint stays.
         """
         loop = self.loop
-        if loop.step == 0:
-            write_atomic(self.history, "")  # a run killed before its first checkpoint may have left lines
+        if self.saved is None:
+            self.history.begin()  # a run killed before its first checkpoint may have left lines
         line_every = max(1, loop.total // LINES)
         picture_every = line_every * max(1, loop.total // (PICTURES * line_every))
-        begun = saved = time.monotonic()
+        begun = saved = self.clock()
+        cost = 0.0
         first, estimated = loop.step, False
         words = ""
-        with stop_on_request() as stopped, self.history.open("a") as history:
-            while loop.step < loop.total:
+        with deferred() as stopped, self.history.open():
+            while loop.step < loop.total and not stopped():
                 terms, square = loop.advance()
                 for name, value in terms.items():
                     self.sums[name] = self.sums.get(name, 0.0) + value.item()
@@ -132,8 +148,7 @@ class Trainer:
                     warnings = self.health.warnings(diagnostics, loop.step / loop.total)
                     if warnings:
                         line["warnings"] = warnings
-                    history.write(json.dumps(line) + "\n")
-                    history.flush()
+                    self.history.append(line)
                     words = "  ".join(
                         f"{name} {value:.4g}" for name, value in {**means, **diagnostics}.items()
                     )
@@ -141,22 +156,24 @@ class Trainer:
                     for warning in warnings:
                         self.show.say(f"warning, step {loop.step}: {warning}")
                 self.show(loop.step, loop.total, words)
-                now = time.monotonic()
+                now = self.clock()
                 if not estimated and now - begun > 1 and loop.step - first >= 2:
                     estimated = True
                     left = (now - begun) / (loop.step - first) * (loop.total - loop.step)
                     self.show.say(
                         f"{loop.total} steps, {loop.total / loop.per_epoch:.3g} epochs: {_about(left)}"
                     )
-                last, stop = loop.step == loop.total, stopped()
-                if loop.step % picture_every == 0 or last:
+                last = loop.step == loop.total
+                planned = loop.step % picture_every == 0 or last
+                if planned:
                     self.draw(loop.step)
-                if loop.step % picture_every == 0 or last or stop or now - saved > PATIENCE:
+                if planned or now - saved > max(PATIENCE, SHARE * cost):
+                    begun_to_save = self.clock()
                     self.save()
-                    saved = now
-                if stop and not last:
-                    place = f"stopped at step {loop.step} of {loop.total}"
-                    raise InterruptedRunError(f"{place}; go on with: pushforward resume {self.folder}")
+                    saved = self.clock()
+                    cost = saved - begun_to_save
+            if loop.step:
+                self.save()  # where a stop was requested
 
 
 def measure_speed(loop: Loop, seconds: float) -> float:
@@ -173,39 +190,6 @@ def measure_speed(loop: Loop, seconds: float) -> float:
     loop.restore(tensors, numbers)
     loop.total = total
     return rate
-
-
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """The lines of a history; a last line that was cut off is left out."""
-    lines = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return lines
-
-
-@contextmanager
-def stop_on_request() -> Iterator[Callable[[], bool]]:
-    """Turns the first SIGINT or SIGTERM into a flag; a second one acts as usual."""
-    asked = False
-    before: dict[signal.Signals, Any] = {}
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        for name, handler in before.items():
-            signal.signal(name, handler)
-
-    if threading.current_thread() is threading.main_thread():
-        for name in (signal.SIGINT, signal.SIGTERM):
-            before[name] = signal.signal(name, handle)
-    try:
-        yield lambda: asked
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
 
 
 def _about(seconds: float) -> str:

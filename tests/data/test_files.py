@@ -1,8 +1,11 @@
 """Atomic writes: the old content or the new, and nothing beside it."""
 
+import errno
+
 import pytest
 
-from pushforward.files import write_atomic, write_folder_atomic
+from pushforward.errors import OutputError
+from pushforward.files import disk, write_atomic, write_folder_atomic
 
 
 @pytest.mark.parametrize("content", ["naïve text\n", b"\x00\xff"])
@@ -18,13 +21,15 @@ def test_a_file_that_cannot_be_written_keeps_its_content(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("old")
 
-    def full(self, content):
-        raise OSError("no space left on device")
+    def full(file, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(type(path), "write_bytes", full)
-    with pytest.raises(OSError, match="no space"):
+    monkeypatch.setattr(disk, "write", full)
+    said = r"file cannot be written: No space left on device; 3 bytes were to be written, [\d,]+ are free"
+    with pytest.raises(OutputError, match=said):
         write_atomic(path, "new")
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path):

@@ -13,7 +13,7 @@ from pushforward.data import Dataset, Split, open_dataset
 from pushforward.discrepancies import Hinge, Wasserstein
 from pushforward.errors import ConfigError
 from pushforward.recipes import RECIPES, f_gan, sngan, wgan
-from pushforward.training import checkpoints
+from pushforward.training.checkpoints import Checkpoints
 
 ON_POINTS = (
     "gan",
@@ -105,7 +105,7 @@ def test_resumed_runs_are_the_same_bits(recipe, points, tmp_path, monkeypatch):
         pf.train(recipe, points, out=tmp_path / "parts", steps=8, progress=False)
     monkeypatch.setattr(Loop, "advance", advance)
     parts = pf.resume(tmp_path / "parts", data=points, progress=False)
-    first, second = (checkpoints.newest(run.path / "checkpoints")[0] for run in (whole, parts))
+    first, second = (Checkpoints(run.path / "checkpoints").newest()[0].tensors for run in (whole, parts))
     for name, tensors in first.items():
         for key, value in tensors.items():
             assert torch.equal(value, second[name][key]), (name, key)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,9 @@ from speed import quick
 
 import pushforward as pf
 from pushforward.errors import CheckpointError, DataError, InterruptedRunError, OutputError
-from pushforward.runs import api
-from pushforward.training import checkpoints
-from pushforward.training.trainer import Trainer
+from pushforward.runs.config import SCHEMA
+from pushforward.training.checkpoints import KEEP, Checkpoints
+from pushforward.training.loop import Loop
 
 STEPS = 60
 RECIPES = {
@@ -33,7 +34,8 @@ RECIPES = {
 
 def fingerprint(folder):
     """The sha256 of everything a checkpoint holds, and of the history."""
-    tensors, numbers, _ = checkpoints.newest(folder / "checkpoints")
+    newest, _ = Checkpoints(folder / "checkpoints").newest()
+    tensors, numbers = newest.tensors, newest.numbers
     digest = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
     for part in sorted(tensors):
         for name, value in sorted(tensors[part].items()):
@@ -50,7 +52,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(recipe, tmp_path, monkeypatch):
         arguments["latent_dim"] = 3
     pf.train(recipe, "digits", out=tmp_path / "whole", **arguments)
 
-    advance = api.Loop.advance
+    advance = Loop.advance
     for stop in (17, 41):  # not at the end of an epoch, nor where history or checkpoints are due
 
         def interrupted(loop, stop=stop):
@@ -58,10 +60,13 @@ def test_a_stopped_run_goes_on_bit_for_bit(recipe, tmp_path, monkeypatch):
                 signal.raise_signal(signal.SIGTERM)
             return advance(loop)
 
-        monkeypatch.setattr(api.Loop, "advance", interrupted)
-        with pytest.raises(InterruptedRunError, match=f"stopped at step {stop} of {STEPS}.*resume"):
+        monkeypatch.setattr(Loop, "advance", interrupted)
+        with pytest.raises(
+            InterruptedRunError,
+            match=f"stopped by SIGTERM at step {stop} of {STEPS}; go on with: pushforward resume",
+        ):
             pf.train(recipe, "digits", out=tmp_path / "stopped", **arguments)
-    monkeypatch.setattr(api.Loop, "advance", advance)
+    monkeypatch.setattr(Loop, "advance", advance)
     pf.resume(tmp_path / "stopped", progress=False)
     assert fingerprint(tmp_path / "stopped") == fingerprint(tmp_path / "whole")
 
@@ -91,7 +96,7 @@ def test_the_command_is_stopped_by_sigterm_and_resumed_in_another_process(tmp_pa
 
 def test_the_same_command_again_trains_nothing_anew(trained, monkeypatch):
     before = fingerprint(trained.path)
-    monkeypatch.setattr(api.Loop, "advance", None)
+    monkeypatch.setattr(Loop, "advance", None)
     again = pf.train("wae-mmd", "digits", out=trained.path, latent_dim=4, steps=300, progress=False)
     assert again.step == 300
     assert fingerprint(trained.path) == before
@@ -106,19 +111,19 @@ def test_a_folder_of_another_run_is_refused_by_what_differs(trained):
 
 def test_a_flipped_bit_is_found_and_the_checkpoint_before_it_is_used(tmp_path):
     run = pf.train("ae", "digits", out=tmp_path / "run", latent_dim=2, steps=20, progress=False)
-    folder = tmp_path / "run" / "checkpoints"
-    older, newer = sorted(checkpoints.steps(folder))
-    weights = folder / f"{newer:08d}" / "model.safetensors"
+    checkpoints = Checkpoints(run.path / "checkpoints")
+    older, newer = checkpoints.steps()
+    weights = checkpoints.place(newer) / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"model.safetensors is damaged: sha256 should be \w+, is \w+"):
-        checkpoints.read(folder / f"{newer:08d}")
-    assert checkpoints.newest(folder)[1]["step"] == older
+        checkpoints.read(newer)
+    assert checkpoints.newest()[0].step == older
     with pytest.warns(UserWarning, match=f"damaged.*using the checkpoint of step {older}"):
         assert pf.load(run.path).step == older
     pf.resume(run.path, progress=False)
-    assert checkpoints.newest(folder)[1]["step"] == newer
+    assert checkpoints.newest()[0].step == newer
 
 
 def test_data_that_changed_are_refused(tmp_path, digits):
@@ -154,9 +159,8 @@ def test_trainer_writes_history_pictures_and_checkpoints(trained):
     assert set(lines[-1]["terms"]) == {"reconstruction", "discrepancy"}
     assert set(lines[-1]["diagnostics"]) == {"std", "mmd"}
     assert len(list((trained.path / "samples").glob("*.png"))) == 10
-    assert len(checkpoints.steps(trained.path / "checkpoints")) == checkpoints.KEEP
+    assert len(Checkpoints(trained.path / "checkpoints").steps()) == KEEP
     assert (trained.path / "overview.png").stat().st_size > 10_000
-    assert Trainer is api.Trainer
 
 
 def test_pretraining_is_derived_too(tmp_path):
@@ -184,7 +188,10 @@ def test_a_run_of_an_older_version_is_refused_by_its_version(tmp_path, command):
     config = json.loads((run.path / "config.json").read_text())
     config |= {"schema": 1, "versions": {"pushforward": "0.0.1"}}
     (run.path / "config.json").write_text(json.dumps(config))
-    refused = "was made by pushforward 0.0.1: its configuration has schema 1, this version reads schema 2"
+    shutil.rmtree(run.path / "checkpoints")  # which hold copies of the configuration now
+    refused = (
+        f"was made by pushforward 0.0.1: its configuration has schema 1, this version reads schema {SCHEMA}"
+    )
     for call in (pf.load, pf.resume):
         with pytest.raises(OutputError, match=refused):
             call(run.path)

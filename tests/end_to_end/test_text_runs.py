@@ -9,7 +9,7 @@ import torch
 import pushforward as pf
 from pushforward.data.phrases import phrases
 from pushforward.errors import ConfigError, DataError, InterruptedRunError
-from pushforward.runs import api
+from pushforward.training.loop import Loop
 
 QUICK = {"threads": 1, "progress": False, "batch_size": 32}
 
@@ -97,17 +97,17 @@ def test_resuming_text_is_exact(tmp_path, monkeypatch):
     """Stopped half way and resumed, with word dropout and a warm-up, the weights are the same bits."""
     more = {"steps": 12, "latent_dim": 8, "word_dropout": 0.3, "warmup": 8, **QUICK}
     whole = pf.train("vae", "phrases", out=tmp_path / "whole", **more)
-    advance = api.Loop.advance
+    advance = Loop.advance
 
     def interrupted(loop):
         if loop.step == 5:
             signal.raise_signal(signal.SIGTERM)
         return advance(loop)
 
-    monkeypatch.setattr(api.Loop, "advance", interrupted)
+    monkeypatch.setattr(Loop, "advance", interrupted)
     with pytest.raises(InterruptedRunError):
         pf.train("vae", "phrases", out=tmp_path / "half", **more)
-    monkeypatch.setattr(api.Loop, "advance", advance)
+    monkeypatch.setattr(Loop, "advance", advance)
     half = pf.resume(tmp_path / "half", progress=False)
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, half.model.state_dict()[name]), name

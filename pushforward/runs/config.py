@@ -1,0 +1,99 @@
+"""The configuration of a run, as ``config.json`` holds it: with a sum, so that damage is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pushforward.errors import OutputError
+from pushforward.recipes import RECIPES
+
+# Raised when older configurations can no longer be read; such runs are refused.
+SCHEMA = 3
+# What two calls must agree in to be one run; the device and the number of threads may differ.
+IDENTITY = ("recipe", "preset", "arguments", "own", "seed", "budget")
+SUM = "sha256"
+
+
+def encode(config: dict[str, Any]) -> bytes:
+    """The content of ``config.json``."""
+    return (json.dumps(config | {SUM: _sum(config)}, indent=1) + "\n").encode()
+
+
+def decode(content: bytes) -> dict[str, Any]:
+    """The configuration in a ``config.json`` of this version.
+
+    Raises:
+        ValueError: If it is damaged, or of another version.
+    """
+    config = parse(content)
+    if config["schema"] != SCHEMA:
+        raise ValueError(f"it has schema {config['schema']!r}, this version reads schema {SCHEMA}")
+    wanted, found = config.pop(SUM, None), _sum(config)
+    if wanted != found:
+        raise ValueError(f"its sha256 should be {wanted}, is {found}")
+    return config
+
+
+def parse(content: bytes) -> dict[str, Any]:
+    """The configuration of a run of any version.
+
+    Raises:
+        ValueError: If it is not one.
+    """
+    try:
+        config = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(config, dict) or not isinstance(config.get("recipe"), str) or "schema" not in config:
+        raise ValueError("it is not the configuration of a run")
+    return config
+
+
+def check_version(config: dict[str, Any], folder: Path) -> None:
+    """Checks that this version can read a run.
+
+    Raises:
+        OutputError: If it cannot.
+    """
+    versions = config.get("versions")
+    version = versions.get("pushforward", "(unknown)") if isinstance(versions, dict) else "(unknown)"
+    maker = f"{folder} was made by pushforward {version}"
+    if config["schema"] != SCHEMA:
+        found = f"its configuration has schema {config['schema']}, this version reads schema {SCHEMA}"
+        raise OutputError(f"{maker}: {found}; use that version, or train again")
+    if config["recipe"] not in RECIPES and "model" not in config["own"]:
+        raise OutputError(f"{maker} with the recipe {config['recipe']!r}, which this version does not have")
+
+
+def check_same(folder: Path, there: dict[str, Any], config: dict[str, Any]) -> None:
+    """Checks that the run in a folder is the very one that was asked for.
+
+    Raises:
+        OutputError: If it is another.
+    """
+    same = there["resolved"] == config["resolved"]  # such as an option that repeats the preset's value
+    pairs = [(name, there[name], config[name]) for name in IDENTITY if not (same and name == "arguments")]
+    if "model" in config["own"]:
+        pairs.append(("training", there["resolved"], config["resolved"]))
+    pairs.append(("data", there["data"]["sha256"], config["data"]["sha256"]))
+    for name, was, now in pairs:
+        if json.dumps(was) != json.dumps(now):
+            raise OutputError(
+                f"{folder} holds another run (its {name}: {_short(was)}, now: {_short(now)}); "
+                "choose another out, or overwrite"
+            )
+
+
+def _sum(config: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 80 else text[:60] + "…"
+
+
+__all__ = ["SCHEMA", "check_same", "check_version", "decode", "encode", "parse"]

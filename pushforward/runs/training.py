@@ -1,0 +1,159 @@
+"""The training of a run in its folder, from where it stands to its end."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pushforward.data.dataset import Dataset
+from pushforward.errors import CheckpointError, OutputError
+from pushforward.files import make_folder, writing
+from pushforward.interrupts import resumable
+from pushforward.recipes import Setup
+from pushforward.report.images import is_whole_png
+from pushforward.report.progress import Bar, bar
+from pushforward.runs.budget import Budget
+from pushforward.runs.directory import CLEARING, OVERVIEW, RunDirectory, copies
+from pushforward.runs.run import Run
+from pushforward.torch_state import threads
+from pushforward.training.loop import Loop
+from pushforward.training.pretrain import match_moments
+from pushforward.training.trainer import Trainer, measure_speed
+from pushforward.utils import eval_mode
+
+
+def run_to_end(
+    directory: RunDirectory,
+    config: dict[str, Any],
+    setup: Setup,
+    dataset: Dataset,
+    budget: Budget,
+    device: str,
+    progress: bool,
+) -> Run:
+    """Trains what is left of a run, on as many threads as it began with.
+
+    Arguments:
+        directory: The run's folder, whose lock is held.
+        config: The configuration, without ``total_steps`` if the run has not begun.
+        setup: The model, and how it is trained.
+        dataset: The data.
+        budget: How long to train a run that has not begun.
+        device: The device.
+        progress: Whether to show progress on standard error.
+
+    Raises:
+        InterruptedRunError: If a signal asked to stop; it says how to go on.
+    """
+    model, training = setup.model, setup.training
+    loop = Loop(model, dataset.train, training, 1, config["seed"], device)
+    begun = config["total_steps"] is not None
+    if config.pop(CLEARING, False):  # the process that began it was killed
+        directory.begin(config, dataset.vocabulary)
+    trainer: Trainer | None = None
+
+    def where() -> str:
+        if config["total_steps"] is None:
+            return "before the first step; the same command begins again"
+        saved = "" if trainer is None or trainer.saved in (loop.step, None) else f", saved at {trainer.saved}"
+        steps = f"at step {loop.step} of {config['total_steps']}{saved}"
+        return f"{steps}; go on with: pushforward resume {directory.path}"
+
+    with (
+        resumable(where),
+        bar(f"{config['recipe']} on {dataset.name}", progress) as show,
+        threads.held(config["threads"]),
+    ):
+        for line in (*dataset.notes, _summary(setup, dataset), setup.description):
+            show.say(line)
+        model.train()
+        checkpoints = directory.checkpoints(config)
+        resumed = begun and bool(checkpoints.steps())
+        if not resumed:
+            if training.pretrain:
+                gap = match_moments(
+                    model,
+                    loop.data,
+                    training.optimizers["model"],
+                    config["seed"],
+                    batch_size=training.pretrain,
+                )
+                show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
+            loop.total = config["total_steps"] or _total_steps(budget, loop, training.epochs, show)
+        if begun:
+            directory.repair(config, dataset.vocabulary)
+        else:
+            directory.begin(config | {"total_steps": loop.total}, dataset.vocabulary)
+            config["total_steps"] = loop.total
+        run = Run(directory.path, config, model, dataset)
+        copied = copies(config, dataset.vocabulary)
+        trainer = Trainer(
+            directory.path, loop, show, lambda step: _save_samples(run, step), checkpoints, copied
+        )
+        if resumed:
+            try:
+                trainer.resume()
+            except CheckpointError as error:
+                raise directory.without_checkpoint(error) from error
+            if loop.step < loop.total:
+                show.say(f"continuing from step {loop.step}")
+        unfinished = loop.step < loop.total
+        trainer.run()
+        run.step = loop.step
+        model.eval()
+        if unfinished or not is_whole_png(directory.path / OVERVIEW):
+            with _warned():
+                run.overview()
+    return run
+
+
+@contextmanager
+def _warned() -> Iterator[None]:
+    """Warns of a picture that cannot be written; the run does without."""
+    try:
+        yield
+    except OutputError as error:
+        warnings.warn(str(error), stacklevel=3)
+
+
+def _total_steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
+    """The number of steps of a budget."""
+    if budget.steps is not None:
+        return budget.steps
+    if budget.minutes is not None:
+        seconds = 60 * budget.minutes
+        trial = min(0.04 * seconds, 3.0)
+        speed = measure_speed(loop, trial)
+        steps = max(1, round(speed * (seconds - trial)))
+        show.say(f"{budget.minutes:g} minutes at {speed:.3g} steps per second: {steps} steps")
+        return steps
+    return max(1, math.ceil((budget.epochs or epochs) * loop.per_epoch))
+
+
+def _save_samples(run: Run, step: int) -> None:
+    """Writes samples of the same noise at every step: a picture of images, or lines of text."""
+    if not run.renderer.has_previews:
+        return
+    folder = run.path / "samples"
+    with eval_mode(run.model):
+        samples = run.scaled(run.sample(64))
+    with _warned(), writing(folder):
+        make_folder(folder)
+        run.renderer.save(samples, folder / f"{step:08d}{run.renderer.suffix}")
+
+
+def _summary(setup: Setup, dataset: Dataset) -> str:
+    """Data and networks in one line."""
+    parameters = sum(parameter.numel() for parameter in setup.model.parameters())
+    network = f"{setup.settings.network} networks, " if setup.settings else ""
+    return (
+        f"{dataset.name}: {len(dataset.train)} training rows, {len(dataset.test)} held-out rows, "
+        f"shape {dataset.shape}, {dataset.range}; latent_dim {setup.model.prior.latent_dim}, {network}"
+        f"{parameters / 1e6:.3g} million parameters, batch_size {setup.training.batch_size}"
+    )
+
+
+__all__ = ["run_to_end"]
