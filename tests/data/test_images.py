@@ -287,6 +287,17 @@ def test_sub_folders_are_labels(tmp_path):
     assert sorted([*data.train.y.tolist(), *data.test.y.tolist()]) == [0, 0, 0, 1, 1]
 
 
+@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("TRAIN", "VAL"), ("train", "Validation")])
+def test_splits_are_splits_in_capitals_too(tmp_path, train, test):
+    """As classes they would be learnt, the held-out images with them."""
+    fill(tmp_path / train / "a", 3)
+    fill(tmp_path / train / "b", 2)
+    fill(tmp_path / test / "a", 2)
+    data = open_dataset(tmp_path)
+    assert (len(data.train), len(data.test), data.classes) == (5, 2, ("a", "b"))
+    assert noted(data, f"trained on: {train}/, held out: {test}/")
+
+
 def test_one_sub_folder_is_no_label(tmp_path):
     fill(tmp_path / "photos")
     assert open_dataset(tmp_path).classes is None
