@@ -153,7 +153,7 @@ def info_vae(spec: DataSpec, settings: InfoVAESettings, own: OwnParts) -> Setup:
     parts = assemble(settings, spec, own)
     discrepancy = own.discrepancy or MMD(KERNELS[settings.kernel](parts.prior.expected_sq_distance))
     alpha, weight = settings.alpha, float(parts.weight)
-    model = InfoVAE(parts.prior, parts.decoder, parts.encoder, discrepancy, parts.cost, alpha, weight)
+    model = parts.build(InfoVAE, discrepancy, alpha=alpha, weight=weight)
     name = own.discrepancy_name(f"MMD² ({settings.kernel} kernel)")
     note = f" ({settings.weight_note})" if settings.weight_note else ""
     words = (

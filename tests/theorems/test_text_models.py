@@ -311,7 +311,7 @@ def _gaussian():
 # --------------------------------------------------------------------------------------- token replacement
 
 
-@pytest.mark.parametrize("recipe", ["ae", "wae-mmd", "vae", "arae", "transfer-ae"])
+@pytest.mark.parametrize("recipe", ["ae", "wae-mmd", "vae", "info-vae", "arae", "transfer-ae"])
 def test_replaced_tokens_enter_the_cost_and_not_the_discrepancy(phrases, recipe):
     """In training the cost is that of augmented lines; the discrepancy is of the data."""
     options = {"latent_dim": 6} | ({"latent_noise": 0.0} if recipe == "arae" else {})
