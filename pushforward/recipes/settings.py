@@ -59,9 +59,18 @@ GAN_NETWORK_HELP = (
 )
 
 
+class _DataclassOnce(type):
+    """The type of settings: refuses to make a dataclass of one twice, which would lose its options."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if name == "__dataclass_params__" and name in vars(cls):
+            raise ConfigError(f"{cls.__name__} is a dataclass already, as all settings are; omit @dataclass")
+        super().__setattr__(name, value)
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(metaclass=_DataclassOnce):
     """Options of every recipe. Every subclass is a frozen dataclass, without a decorator.
 
     Attributes:

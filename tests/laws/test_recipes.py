@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 
@@ -69,3 +69,13 @@ def test_a_subclass_of_settings_is_a_frozen_dataclass():
         Sized(latent_dim=2).size = 4
     with pytest.raises(ConfigError, match="size must be at least 1, got 0"):
         Sized(latent_dim=2, size=0)
+
+
+@pytest.mark.parametrize("named", [{}, {"frozen": True, "kw_only": True}])
+def test_a_second_decorator_on_settings_is_refused(named):
+    """It would replace the options by their defaults, without help, range or choices."""
+    with pytest.raises(ConfigError, match="Sized is a dataclass already, as all settings are; omit @data"):
+
+        @dataclass(**named)
+        class Sized(Settings):
+            size: int = options.option("A size.", 3, ge=1)
