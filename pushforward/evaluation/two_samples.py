@@ -81,7 +81,7 @@ SPECS = (
     _spec(
         "density",
         ("density",),
-        "how many neighbourhoods of the data hold a sample, over k; 1 is perfect",
+        "how many neighbourhoods of the data hold a sample, over the rows of data in each; 1 is perfect",
         0,
         60,
     ),

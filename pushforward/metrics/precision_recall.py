@@ -29,6 +29,7 @@ from pushforward.rng import Noise
 
 CELLS = 2**22  # numbers of a block of distances: 16 MB of float32
 WEIGHT = 8.0  # of recall against precision in F_8
+ROUNDING = 16  # times the machine's epsilon: what distances by one matrix product are accurate to
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ class Prdc:
     Attributes:
         precision: The share of made rows inside a ball of a given row, in [0, 1].
         recall: The share of given rows inside a ball of a made row, in [0, 1].
-        density: How many balls of given rows a made row is in, divided by k; at least 0, on average 1
-            if the distributions are equal. An outlier's ball adds 1/k where it makes precision 1. With
-            thousands of features few central rows are in most balls, and it scatters by tenths.
+        density: How many balls of given rows a made row is in, over the number of given rows in each (k,
+            without ties); at least 0, on average 1 if the distributions are equal. An outlier's ball adds
+            1/k where it makes precision 1. With thousands of features few central rows are in most balls,
+            and it scatters by tenths.
         coverage: The share of given rows with a made row in their own ball, in [0, 1]. Outliers among the
             made rows, whose balls raise recall, do nothing to it.
         k: Which neighbour is the radius.
@@ -59,23 +61,34 @@ class Prdc:
 def prdc(made: Tensor, given: Tensor, k: int = 5, progress: Callable[[int, int], None] | None = None) -> Prdc:
     r"""Precision, recall, density and coverage of made (N, D) against given (M, D) features.
 
-    With :math:`B(x)` the *open* ball around x that ends at its k-th neighbour in its own sample,
+    With :math:`B(x)` the *open* ball around x that ends at its k-th neighbour in its own sample, and
+    :math:`b_i` the number of given rows in :math:`B(p_i)`, that row included,
 
     .. math::
         \mathrm{precision} = \frac1N \sum_j 1[q_j \in \cup_i B(p_i)], \quad
         \mathrm{recall} = \frac1M \sum_i 1[p_i \in \cup_j B(q_j)],
 
-        \mathrm{density} = \frac{1}{kN} \sum_{i,j} 1[q_j \in B(p_i)], \quad
+        \mathrm{density} = \frac1N \sum_{i,j} \frac{1[q_j \in B(p_i)]}{b_i}, \quad
         \mathrm{coverage} = \frac1M \sum_i 1[\exists j: q_j \in B(p_i)]
 
-    For samples of one continuous distribution density is 1 on average, and coverage
+    For samples of one continuous distribution :math:`b_i = k`, density is 1 on average, and coverage
     :math:`1 - \binom{M-1}{k} / \binom{M+N-1}{k}`, about :math:`1 - 2^{-k}` for N = M, .969 at
     k = 5. Balls are open as in the authors' ``prdc``; torch-fidelity and Kynkäänniemi et al. take closed
     ones and k = 3. The difference is in ties, at rows copied from the other sample, and there rounding may
     close a ball: a copy's density is between 1 and 1 + 1/k.
 
-    Distances are formed in blocks, in float64 if a sample is and in float32 otherwise, after both samples
-    are centred together.
+    **Discrete data.** Where a row has k copies or more, its k-th neighbour is at distance 0, and the open
+    ball of the papers holds nothing, not even the row. Here every ball holds its centre: a row that equals a
+    row of the other sample is in its ball, however many copies there are, and another value is not. Such a
+    ball holds more than k rows, and one that ends at several rows at the same distance fewer, so density
+    divides by :math:`b_i` where the papers divide by k. Samples of one discrete distribution in which
+    every value has more than k copies score 1, density on average. Closed balls would not do: with them
+    density is :math:`M \sum_a w_a^2 / k` for values of probability :math:`w_a`, 100 for two values and 1,000
+    rows, and values that have few copies accept their neighbours on the lattice.
+
+    Distances are formed in blocks, in float64 if a sample is or if neighbours are as near as float32 rounds,
+    and in float32 otherwise, after both samples are centred together. Rows that differ by the rounding of
+    their features are equal.
 
     Arguments:
         made: Features of made rows.
@@ -98,42 +111,83 @@ def prdc(made: Tensor, given: Tensor, k: int = 5, progress: Callable[[int, int],
     made, given = pair(made, given, least=k + 1)
     middle = torch.cat([made, given]).mean(0)
     made, given = made - middle, given - middle
+    rounding = ROUNDING * torch.finfo(made.dtype).eps
     n, m = len(made), len(given)
     report = progress or (lambda done, total: None)
-    radius_of_made = _radii(made, k, lambda done: report(done, n + 2 * m))
-    radius_of_given = _radii(given, k, lambda done: report(n + done, n + 2 * m))
-    balls = torch.zeros(n, dtype=torch.int64, device=made.device)  # of given rows, around each made row
+    balls_of_made, blurred = _balls(made, k, rounding, lambda done: report(done, n + 2 * m))
+    balls_of_given, blurred_too = _balls(given, k, rounding, lambda done: report(n + done, n + 2 * m))
+    if made.dtype == torch.float32 and (blurred or blurred_too):
+        made, given = made.double(), given.double()
+        balls_of_made, _ = _balls(made, k, rounding**2)
+        balls_of_given, _ = _balls(given, k, rounding**2)
+    precise = torch.zeros(n, dtype=torch.bool, device=made.device)
     recalled = covered = 0
+    density = torch.zeros((), dtype=torch.float64, device=made.device)
     step = max(1, CELLS // n)
     for start in range(0, m, step):
         part = slice(start, start + step)
         squares = squared_distances(given[part], made)
-        inside = squares < radius_of_given[part, None]
-        balls += inside.sum(0)
-        covered += int(inside.any(1).sum())
-        recalled += int((squares < radius_of_made).any(1).sum())
+        inside = squares < balls_of_given.squared_radius[part, None]
+        counts = inside.sum(1)
+        precise |= inside.any(0)
+        covered += int((counts > 0).sum())
+        density += (counts * (k / balls_of_given.held[part])).sum()
+        recalled += int((squares < balls_of_made.squared_radius).any(1).sum())
         report(n + m + min(start + step, m), n + 2 * m)
     return Prdc(
-        precision=int((balls > 0).sum()) / n,
+        precision=int(precise.sum()) / n,
         recall=recalled / m,
-        density=int(balls.sum()) / (k * n),
+        density=density.item() / (k * n),
         coverage=covered / m,
         k=k,
         rows=(n, m),
     )
 
 
-def _radii(x: Tensor, k: int, report: Callable[[int], None]) -> Tensor:
-    """The squared distance of every row to its k-th neighbour, shape (N,)."""
-    radii = x.new_empty(len(x))
+@dataclass(frozen=True, eq=False)
+class _Balls:
+    """The open balls around rows.
+
+    Attributes:
+        squared_radius: Their squared radii, (N,), above 0.
+        held: How many rows of their own sample they hold, float64, (N,); the row itself is one.
+    """
+
+    squared_radius: Tensor
+    held: Tensor
+
+
+def _balls(
+    x: Tensor, k: int, rounding: float, report: Callable[[int], None] = lambda done: None
+) -> tuple[_Balls, bool]:
+    """The ball of every row of x (N, D), and whether any is as small as the distances are accurate.
+
+    Arguments:
+        x: The rows, centred.
+        k: Which neighbour is the radius.
+        rounding: A squared distance up to this part of the rows' squared norm is none.
+        report: Called with the rows done.
+    """
+    # Above 0 also for a row at the origin, so that no ball is empty.
+    least = (rounding * x.square().sum(1)).clamp_min(torch.finfo(x.dtype).tiny)
+    radii, held = x.new_empty(len(x)), torch.empty(len(x), dtype=torch.float64, device=x.device)
+    blurred = False
     step = max(1, CELLS // len(x))
     for start in range(0, len(x), step):
-        block = x[start : start + step]
-        squares = squared_distances(block, x)
+        part = slice(start, start + step)
+        squares = squared_distances(x[part], x)
         squares[:, start:].fill_diagonal_(math.inf)  # a row is no neighbour of itself
-        radii[start : start + step] = squares.topk(k, largest=False).values.amax(1)
-        report(start + len(block))
-    return radii
+        nearest = squares.topk(k, largest=False).values
+        last = nearest.amax(1)
+        radii[part] = torch.maximum(last, least[part])
+        held[part] = 1 + (nearest < last[:, None]).sum(1).double()
+        small = last < least[part]
+        if small.any():  # the ball may hold more than k rows
+            blurred = True
+            near = squares[small] < radii[part][small, None]
+            held[part] = held[part].masked_scatter(small, 1 + near.sum(1).double())
+        report(start + len(x[part]))
+    return _Balls(radii, held), blurred
 
 
 @dataclass(frozen=True, eq=False)

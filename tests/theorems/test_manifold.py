@@ -96,11 +96,83 @@ def test_collapse_onto_one_row():
     made = given[:1].repeat(40, 1)
     found = prdc(made, given, k=3)
     assert found.precision == 1
-    assert found.recall == 0  # its balls have radius 0 and, being open, hold nothing
+    assert found.recall == 1 / 40  # its balls have radius 0 and hold nothing but that row
     near = sum(
         (given[0] - given[i]).norm() < (given - given[i]).norm(dim=1).sort().values[3] for i in range(40)
     )
     assert found.coverage == near / 40 < 0.5
+
+
+# -------------------------------------------------------------------------------- discrete data
+
+DISCRETE = {
+    "bits": lambda n: torch.randint(0, 2, (n, 3)).to(torch.get_default_dtype()),
+    "one-hot": lambda n: torch.eye(4)[torch.randint(0, 4, (n,))],
+    "integers": lambda n: torch.randint(0, 10, (n, 1)).to(torch.get_default_dtype()),
+    "rare": lambda n: torch.multinomial(torch.tensor([0.9, 0.06, 0.04]), n, True)[:, None] / 3,
+    "constant": lambda n: torch.full((n, 2), 0.1),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", DISCRETE)
+def test_a_perfect_sampler_of_discrete_data(name, dtype):
+    """Every row has copies, so the k-th neighbour is at distance 0: all four are 1, density on average."""
+    found = [figures(prdc(DISCRETE[name](400).to(dtype), DISCRETE[name](400).to(dtype))) for _ in range(20)]
+    precision, recall, density, coverage = torch.tensor(found).T
+    assert torch.stack([precision, recall, coverage]).eq(1).all()
+    assert abs(density.mean() - 1) < 4 * density.std() / 20**0.5 + 1e-12
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_other_values_than_those_of_discrete_data(name):
+    """However near: a ball of radius 0 holds nothing but its centre."""
+    x = DISCRETE[name](400)
+    for shift in (1e-3, 0.5, 100):
+        assert figures(prdc(x + shift, x)) == (0, 0, 0, 0)
+
+
+def test_some_values_of_discrete_data():
+    """Of ten equally frequent values seven are made, in 155 of 200 rows, and two others."""
+    given = torch.arange(10.0).repeat(40)[:, None]
+    made = torch.tensor([*[0, 1, 2, 3, 4] * 28, *[5] * 6, *[6] * 9, *[20.5] * 20, *[21.5] * 25])[:, None]
+    found = prdc(made, given)
+    assert (found.precision, found.recall, found.coverage) == (155 / 200, 7 / 10, 7 / 10)
+    assert found.density == pytest.approx(155 / 200)  # 40 balls of 40 rows hold each of the 155
+
+
+def test_a_density_of_rows_with_neighbours_at_one_distance():
+    """Corners of a cube in 12 dimensions: most neighbours are at the same few distances, and few are copies;
+    a ball that ends at many of them holds fewer than k rows, which density takes into account.
+    """
+    found = [prdc(*torch.randint(0, 2, (2, 400, 12)).double(), 5).density for _ in range(10)]
+    assert sum(found) / 10 == pytest.approx(1, abs=0.15)
+
+
+def test_copies_in_features_of_a_network():
+    """Features of equal rows differ by rounding where a batch differs: they are copies nevertheless."""
+    given = torch.randn(4, 32, dtype=torch.float32)[torch.randint(0, 4, (200,))]
+    made = given[torch.randperm(200)] * (1 + 1e-7 * torch.randn(200, 32, dtype=torch.float32).clamp(-2, 2))
+    assert not made.equal(made.unique(dim=0)[:4])
+    assert figures(prdc(made, given)) == (1, 1, pytest.approx(1), 1)
+
+
+def test_one_feature_of_many_rows():
+    """Neighbours on a line are as near as float32 rounds a product: the figures are those of float64."""
+    q, p = torch.randn(2, 1500, 1, dtype=torch.float32)
+    assert prdc(q, p) == prdc(q.double(), p.double())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_without_ties_the_formulas_of_the_papers(dtype):
+    """To the last bit: balls of k rows, counted one by one."""
+    q, p = (torch.randn(150, 6) + 0.3).to(dtype), torch.randn(130, 6).to(dtype)
+    distances = torch.cdist(p.double(), p.double()).sort(1).values
+    inside = torch.cdist(p.double(), q.double()) < distances[:, 3:4]
+    found = prdc(q, p, 3)
+    assert found.density == int(inside.sum()) / (3 * 150)
+    assert found.coverage == int(inside.any(1).sum()) / 130
+    assert found.precision == int(inside.any(0).sum()) / 150
 
 
 def test_given_outlier():
