@@ -1,5 +1,7 @@
 """The public names of ``pushforward``: the one list of them, imported when the first is used."""
 
+from pushforward.conformance import check_model as check_model
+from pushforward.conformance import check_recipe as check_recipe
 from pushforward.costs import KL as KL
 from pushforward.costs import L1 as L1
 from pushforward.costs import L2 as L2

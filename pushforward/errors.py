@@ -53,6 +53,12 @@ class InterruptedRunError(PushforwardError):
     exit_code = 75
 
 
+class ConformanceError(PushforwardError, AssertionError):
+    """A model or a recipe that breaks a promise on which training, storing or sampling relies."""
+
+    exit_code = 70
+
+
 def check_int(name: str, value: object, least: int) -> int:
     """A whole number of at least ``least``.
 

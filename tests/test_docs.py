@@ -15,7 +15,7 @@ from pushforward.cli.application import app
 from pushforward.data.formats import FORMATS
 from pushforward.discrepancies import registry
 from pushforward.distributions import DeterministicEncoder, NormalPrior
-from pushforward.errors import DataError
+from pushforward.errors import ConformanceError, DataError
 from pushforward.evaluation import EvaluationContext
 from pushforward.evaluation.registry import METRICS, evaluate
 from pushforward.networks import mlp
@@ -46,7 +46,7 @@ def contributed(tmp_path_factory):
         names |= vars(module)
     yield names
     monkeypatch.undo()
-    for name in modules:
+    for name in dict.fromkeys(modules):
         del sys.modules[name]
     FORMATS[:] = formats
     for name in ("energy", "tv"):
@@ -131,6 +131,17 @@ def test_own_parts(contributed):
         contributed["MyCost"],
     )
     assert contributed["run"].step == 2
+
+
+def test_a_model_of_your_own_is_checked(contributed):
+    """The page checks a sound model; the check finds one whose loss is not a scalar."""
+    pf.check_recipe("wae", discrepancy=contributed["MyDiscrepancy"](), cost=contributed["MyCost"]())
+    model = contributed["model"]
+    model.cycle_weight = torch.ones(2)
+    with pytest.raises(
+        ConformanceError, match=r"CyclicWAE fails losses_are_finite_scalars: .*cycle on 2 rows"
+    ):
+        pf.check_model(model)
 
 
 def test_own_parts_of_the_readme(contributed, tmp_path, monkeypatch):
