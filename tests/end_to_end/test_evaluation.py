@@ -3,9 +3,11 @@
 import json
 import math
 import sys
+from itertools import product
 
 import pytest
 import torch
+from speed import quick
 from torch import nn
 
 import pushforward as pf
@@ -75,9 +77,15 @@ def autoencoder(shape, cost=None):
     return pf.WAE(prior, mlp(2, shape, [16]), encoder, pf.MMD(pf.IMQ(prior.expected_sq_distance)), cost)
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 7), (5,), (2, 4, 4), (1,)])
-@pytest.mark.parametrize("make", [Sampler, autoencoder])
-@pytest.mark.parametrize("labels", [False, True])
+ANYTHING = list(product([(1, 8, 8), (3, 9, 7), (5,), (2, 4, 4), (1,)], [Sampler, autoencoder], [False, True]))
+COLOUR_PLANES_AND_A_NUMBER = [
+    case
+    for case in ANYTHING
+    if case[0] == (3, 9, 7) or (case[0], case[2]) in (((2, 4, 4), False), ((1,), True))
+]
+
+
+@pytest.mark.parametrize(("shape", "make", "labels"), quick(ANYTHING, *COLOUR_PLANES_AND_A_NUMBER))
 def test_no_encoder_no_image_no_label(shape, make, labels, monkeypatch):
     """Sections follow from what model and data are, and from nothing else."""
     monkeypatch.setattr(sys.modules[METRICS["ais"].compute.__module__], "TEMPERATURES", 3)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from scipy.stats import fisher_exact, kstest, norm
+from speed import quick
 
 import pushforward.metrics.two_sample as two_sample
 from pushforward.errors import ConfigError, DataError
@@ -21,7 +22,7 @@ def bayes(shift):
 # -------------------------------------------------------------------------------------- level
 
 
-@pytest.mark.parametrize(("n", "m"), [(50, 50), (30, 90)])
+@pytest.mark.parametrize(("n", "m"), quick([(50, 50), (30, 90)], (30, 90)))
 def test_level(n, m):
     """Equal distributions: P(p ≤ α) is at most α, and the steps of the p-value leave it little below."""
     found = [classifier_test(torch.randn(n, 2), torch.randn(m, 2), seed) for seed in range(200)]
