@@ -30,7 +30,7 @@ def codes(runs: list[Run], out: Path) -> None:
     figure = Figure(figsize=(5 * len(runs), 5), layout="constrained")
     panels = figure.subplots(1, len(runs), squeeze=False)[0]
     for axes, run in zip(panels, runs, strict=True):
-        x, y = run.data.test.batch(slice(0, ROWS))
+        x, y = run.held_out(slice(0, ROWS))
         show_codes(axes, run.view(run.encode(x)), y, run.view(run.sample_codes(ROWS)))
         axes.set_title(named(run), fontsize=9, loc="left")
     figure.savefig(out, dpi=80)
