@@ -22,8 +22,8 @@ SIGNALS = tuple(
 )
 
 
-class StopRequested(KeyboardInterrupt):
-    """Raised by a signal that asks the process to stop.
+class StopRequested(BaseException):
+    """Raised by a signal that asks the process to stop; no handler of ordinary errors catches it.
 
     Attributes:
         number: The number of the signal.

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def resuming(tokens: Sequence[str]) -> AbstractContextManager[None]:
     """Tells how to go on with a command that trains if it is stopped where nothing else tells it."""
     if tokens[:1] in (["train"], ["resume"], ["compare"]):
-        return resumable(lambda: "while it began or evaluated; the same command goes on")
+        return resumable(lambda: "before it began; the same command begins again")
     return nullcontext()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushforward.console import echo
+from pushforward.interrupts import resumable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,8 @@ def print_json(result: Any) -> None:
 
 def finish(run: Run, as_json: bool) -> None:
     """Evaluates a trained run, and prints the results and where the run is."""
-    results = run.evaluate(progress=True)
+    with resumable(lambda: f"while it evaluated; go on with: pushforward resume {run.path}"):
+        results = run.evaluate(progress=True)
     overview = str(run.path / "overview.png")
     if as_json:
         print_json(results | {"overview": overview})

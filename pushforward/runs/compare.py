@@ -19,6 +19,7 @@ from pushforward.evaluation import check_metrics
 from pushforward.evaluation.table import columns
 from pushforward.features.open import open_features
 from pushforward.files import make_folder, write_atomic, writing
+from pushforward.interrupts import resumable, stop_on_signals
 from pushforward.report.page import render
 from pushforward.report.panels import Panel, curves_panel
 from pushforward.report.progress import bar
@@ -115,6 +116,8 @@ class RunComparison:
         )
 
 
+@stop_on_signals()
+@resumable(lambda: "in a comparison; the same comparison goes on")
 def compare(
     what: str | os.PathLike[str] | Run | Sequence[str | os.PathLike[str] | Run],
     data: Any = None,

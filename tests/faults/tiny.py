@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -21,8 +23,12 @@ class TinyRun:
     def __init__(self, recipe, steps, **arguments):
         self.recipe = recipe
         labels = torch.arange(20) % (2 if recipe == "transfer-ae" else 4)
-        data = LINES if recipe == "arae" else (ROWS, labels)
-        self.data = pf.open_dataset(data)
+        if recipe == "arae":
+            with TemporaryDirectory() as folder:
+                (Path(folder) / "lines.txt").write_text("\n".join(LINES))
+                self.data = pf.open_dataset(Path(folder) / "lines.txt")
+        else:
+            self.data = pf.open_dataset((ROWS, labels))
         self.arguments = dict(batch_size=5, steps=steps, progress=False) | arguments
 
     def train(self, out, **arguments):
