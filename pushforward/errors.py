@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from numbers import Integral
+from typing import Any
 
 
 class PushforwardError(Exception):
@@ -59,6 +60,16 @@ class ConformanceError(PushforwardError, AssertionError):
     exit_code = 70
 
 
+def plain(value: Any) -> Any:
+    """A number, text or truth value of numpy or torch as Python's own; anything else as it is.
+
+    >>> import numpy as np
+    >>> plain(np.bool_(True)), plain(np.array(2)), plain("text")
+    (True, 2, 'text')
+    """
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+
+
 def check_int(name: str, value: object, least: int) -> int:
     """A whole number of at least ``least``.
 
@@ -68,6 +79,7 @@ def check_int(name: str, value: object, least: int) -> int:
     >>> check_int("n", 64, least=1)
     64
     """
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ConfigError(f"{name} must be a whole number, got {value!r}")
     if value < least:

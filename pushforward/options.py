@@ -9,7 +9,7 @@ from numbers import Real
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pushforward.errors import ConfigError, check_int, nearest
+from pushforward.errors import ConfigError, check_int, nearest, plain
 
 
 def option(
@@ -71,6 +71,7 @@ def checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> An
     Raises:
         ConfigError: If it is of another type, out of range or none of the choices.
     """
+    value = plain(value)
     kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     choices = choices_of(hint, metadata)
     if value is None and NoneType in kinds:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.discrepancies.constraints import Constraint
-from pushforward.errors import ConfigError, check_int
+from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.rng import Noise
 
 
@@ -27,6 +28,18 @@ class Discrepancy(nn.Module, ABC):
 
     n_critic = 1  # updates of the critic for each update of the model
     stateful = False  # whether :meth:`update_state` moves anything
+
+    def __call__(self, q: Tensor, p: Tensor) -> Any:
+        """The discrepancy of two samples of the same kind of rows.
+
+        Raises:
+            DataError: If the rows of one have another shape than those of the other, or one has none.
+        """
+        if q.shape[1:] != p.shape[1:] or not (len(q) and len(p)):
+            raise DataError(
+                f"a discrepancy compares rows of one shape, got samples {tuple(q.shape)} and {tuple(p.shape)}"
+            )
+        return super().__call__(q, p)
 
     @abstractmethod
     def forward(self, q: Tensor, p: Tensor) -> Tensor:

@@ -88,7 +88,9 @@ class GradientPenalty(Constraint):
         alpha = noise.uniform(rows).to(p).view(-1, *[1] * (p.ndim - 1))
         between = torch.lerp(p, q, alpha).requires_grad_()
         with torch.enable_grad():
-            (slopes,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+            # A critic that does not depend on its rows has slope 0, and no path to them.
+            total = critic(between).sum() + 0 * between.sum()
+            (slopes,) = torch.autograd.grad(total, between, create_graph=True)
         excess = torch.linalg.vector_norm(slopes.flatten(1), dim=1) - self.slope
         if self.one_sided:
             excess = excess.relu()

@@ -19,6 +19,7 @@ from torch import Tensor
 from pushforward.costs import Bernoulli, Cost, GaussianLikelihood
 from pushforward.distributions import Gaussian
 from pushforward.errors import ConfigError, DataError, check_int
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.likelihood import (
     CHUNK,
     Generative,
@@ -53,6 +54,7 @@ def sigmoid(temperatures: int) -> Tensor:
     return (raw - raw[0]) / (raw[-1] - raw[0])
 
 
+@takes_arrays
 def annealed(
     model: Generative,
     x: Tensor,
@@ -282,6 +284,7 @@ class Bidirectional:
     rows: int
 
 
+@takes_arrays
 def bidirectional(
     model: Generative,
     n: int,

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 
 from torch import Tensor
 
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.factor_alignment import dci, mig, sap, sap_ceiling
 from pushforward.metrics.factor_prediction import beta_vae_score, factor_vae_score
 from pushforward.metrics.factors import (
@@ -59,6 +60,7 @@ class Disentanglement:
     active_units: int
 
 
+@takes_arrays
 def disentanglement(
     codes: Tensor,
     factors: Tensor,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import check_int
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.factors import (
     checked_table,
     split_rows,
@@ -27,6 +28,7 @@ class DCI:
     informativeness: float
 
 
+@takes_arrays
 def mig(codes: Tensor, factors: Tensor, bins: int = 20) -> float:
     r"""The mutual information gap, over all rows.
 
@@ -88,6 +90,7 @@ def mutual_information(a: Tensor, b: Tensor) -> Tensor:
     return found.clamp_min(0)
 
 
+@takes_arrays
 def sap(codes: Tensor, factors: Tensor, seed: int = 0, train: int = 10_000, evaluate: int = 5_000) -> float:
     """The separated attribute predictability: how far the best dimension is ahead of the second.
 
@@ -149,6 +152,7 @@ def _gap(score: Tensor, chance: Tensor) -> Tensor:
     return best[0] - best[1]
 
 
+@takes_arrays
 def dci(
     codes: Tensor,
     factors: Tensor,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import check_int
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.factors import (
     BLOCK,
     INACTIVE_STD,
@@ -18,6 +19,7 @@ from pushforward.metrics.factors import (
 from pushforward.rng import Noise
 
 
+@takes_arrays
 def beta_vae_score(
     codes: Tensor, factors: Tensor, seed: int = 0, pairs: int = 64, train: int = 10_000, evaluate: int = 5_000
 ) -> float:
@@ -75,6 +77,7 @@ def beta_vae_score(
     return float(classifier.score(points(held_out, shares[1], noise("evaluate")).numpy(), truth[1]))
 
 
+@takes_arrays
 def factor_vae_score(
     codes: Tensor,
     factors: Tensor,

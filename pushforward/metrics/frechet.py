@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import DataError
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.uncertainty import Estimate, jackknife
 
 MANY = 4096  # features beyond which the standard error is left out
@@ -155,6 +156,7 @@ class MomentTree:
         return low[1] >> (high[0] - low[0]) == high[1]
 
 
+@takes_arrays
 def moments(rows: Tensor | Iterable[Tensor]) -> Moments:
     """The moments of features (N, D), in one pass; an iterable gives them in parts of any size.
 
@@ -219,6 +221,7 @@ def _factor(A: Tensor) -> Tensor:
     return vectors[:, kept] * values[kept].sqrt()
 
 
+@takes_arrays
 def frechet(made: Tensor, given: Tensor | Moments, blocks: int = 20) -> Estimate:
     """The Fréchet distance of made features (N, D) to given features (M, D) or their moments, with its error.
 

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import DataError, check_int
+from pushforward.metrics.arrays import takes_arrays
 
 
+@takes_arrays
 def inception_score(probabilities: Tensor, splits: int = 10) -> tuple[float, float]:
     r"""The mean and standard deviation over splits of the exponential of an information.
 

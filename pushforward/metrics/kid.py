@@ -15,12 +15,14 @@ from torch import Tensor
 
 from pushforward.discrepancies import MMD, Kernel, Polynomial
 from pushforward.errors import check_int
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.two_sample import pair
 from pushforward.metrics.uncertainty import Estimate, jackknife
 from pushforward.rng import Noise
 
 
 @torch.no_grad()
+@takes_arrays
 def kid(made: Tensor, given: Tensor, kernel: Kernel | None = None, blocks: int = 20) -> Estimate:
     """MMD² over all pairs of made (N, D) and given (M, D) features, with its standard error.
 
@@ -66,6 +68,7 @@ def kid(made: Tensor, given: Tensor, kernel: Kernel | None = None, blocks: int =
 
 
 @torch.no_grad()
+@takes_arrays
 def kid_of_subsets(
     made: Tensor, given: Tensor, noise: Noise, subsets: int = 100, size: int = 1000
 ) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from pushforward.costs import KL
 from pushforward.discrepancies import IMQ, MMD
 from pushforward.distributions import Distribution, Gaussian, Prior
 from pushforward.errors import DataError
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.precision_recall import prdc
 from pushforward.rng import Noise
 
@@ -87,6 +88,7 @@ class LatentFit:
     marginal_kl: float | None = None
 
 
+@takes_arrays
 def latent_fit(
     codes: Tensor,
     prior: Prior,
@@ -171,6 +173,7 @@ def _least_active(distributions: Gaussian, prior: Prior) -> float:
     return distributions.log_var.mean(0)[least].item() - math.log(prior.variance)
 
 
+@takes_arrays
 def least_gaussian_plane(
     codes: Tensor, given: Tensor, noise: Noise, restarts: int = 3
 ) -> tuple[Tensor, float]:
@@ -268,6 +271,7 @@ def information_split(distributions: Distribution | None, prior: Prior, noise: N
     return found
 
 
+@takes_arrays
 def permutation_test(mmd: MMD, q: Tensor, p: Tensor, noise: Noise, permutations: int = 999) -> float:
     r"""The p-value of an MMD between two samples of equal size, by permuting who made which row.
 

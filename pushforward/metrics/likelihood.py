@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from pushforward.costs import Cost
 from pushforward.distributions import Dirac, Distribution, Encoder, Gaussian, Prior, moments
 from pushforward.errors import ConfigError, DataError, check_int
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.rng import Noise
 from pushforward.utils import eval_mode
 
@@ -99,6 +100,7 @@ def joint(model: Generative, observation: Cost | None = None) -> Joint:
 
 
 @torch.no_grad()
+@takes_arrays
 def importance_weighted(
     model: Encoding,
     x: Tensor,

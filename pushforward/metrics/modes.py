@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pushforward.discrepancies.kernel import squared_distances
 from pushforward.errors import ConfigError, DataError, check_int
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.two_sample import pair
 
 CELLS = 2**22  # numbers of a block of distances
@@ -40,6 +41,7 @@ class Modes:
     counts: tuple[int, ...]
 
 
+@takes_arrays
 def point_modes(
     points: Tensor, centres: Tensor, sigma: float, within: float = 3.0, least: float = 0.01
 ) -> Modes:
@@ -85,6 +87,7 @@ def point_modes(
     return _modes(counts, len(points), least)
 
 
+@takes_arrays
 def label_modes(labels: Tensor, classes: int, least: float = 0.0) -> Modes:
     r"""Labels that a classifier gave to made images, against classes of equal frequency.
 
@@ -125,6 +128,7 @@ def label_modes(labels: Tensor, classes: int, least: float = 0.0) -> Modes:
     return _modes(counts, len(labels), least)
 
 
+@takes_arrays
 def stacked_labels(classify: Callable[[Tensor], Tensor], images: Tensor, classes: int = 10) -> Tensor:
     """The number 0..999 that three digits in red, green and blue make, red first.
 

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from pushforward.discrepancies.kernel import squared_distances
 from pushforward.errors import ConfigError, DataError, check_int
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.rng import Noise
 
 WIDTHS = tuple(10 ** (i / 9 - 1) for i in range(10))  # those of the first papers, for pixels in [0, 1]
@@ -56,6 +57,7 @@ class Parzen:
         return self.width in (min(self.tried), max(self.tried))
 
 
+@takes_arrays
 def parzen(
     samples: Tensor,
     validation: Tensor,
@@ -99,6 +101,7 @@ def parzen(
     return Parzen(values.mean().item(), error, tried[best], len(samples), tried)
 
 
+@takes_arrays
 def parzen_with_baselines(
     samples: Tensor,
     train: Tensor,

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from pushforward.discrepancies.kernel import squared_distances
 from pushforward.errors import DataError, check_int
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.two_sample import pair
 from pushforward.rng import Noise
 
@@ -58,6 +59,7 @@ class Prdc:
 
 
 @torch.no_grad()
+@takes_arrays
 def prdc(made: Tensor, given: Tensor, k: int = 5, progress: Callable[[int, int], None] | None = None) -> Prdc:
     r"""Precision, recall, density and coverage of made (N, D) against given (M, D) features.
 
@@ -205,6 +207,7 @@ class Prd:
     curve: Tensor
 
 
+@takes_arrays
 def prd(
     made: Tensor,
     given: Tensor,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from pushforward.metrics.arrays import takes_arrays
+
 LUMA = (0.2989, 0.5870, 0.1140)
 
 
+@takes_arrays
 def sharpness(images: Tensor) -> Tensor:
     r"""The variance over pixels of :math:`-4x + x_\leftarrow + x_\rightarrow + x_\uparrow + x_\downarrow`.
 

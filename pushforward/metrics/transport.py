@@ -14,6 +14,7 @@ from torch.nn.functional import normalize
 
 from pushforward.discrepancies.kernel import squared_distances
 from pushforward.errors import ConfigError, DataError, check_int
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.two_sample import pair
 from pushforward.rng import Noise
 
@@ -22,6 +23,7 @@ SLICED = "take fewer rows, or sliced_wasserstein"
 CELLS = 2**22  # numbers of a block of projections
 
 
+@takes_arrays
 def wasserstein(q: Tensor, p: Tensor, power: int = 2) -> float:
     r"""The exact :math:`W_1` or :math:`W_2` of two samples.
 
@@ -70,6 +72,7 @@ def wasserstein(q: Tensor, p: Tensor, power: int = 2) -> float:
     return lengths.pow(power).mean().item() ** (1 / power)
 
 
+@takes_arrays
 def sliced_wasserstein(
     q: Tensor, p: Tensor, directions: int = 256, power: int = 2, noise: Noise | None = None
 ) -> float:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import DataError, check_int
+from pushforward.metrics.arrays import takes_arrays
 from pushforward.rng import Noise
 
 FEWEST = 10  # distinct rows of a sample; below, no p-value is small and a half may lack a sample
@@ -57,6 +58,7 @@ class ClassifierTest:
     rows: int
 
 
+@takes_arrays
 def classifier_test(
     q: Tensor, p: Tensor, seed: int = 0, hidden: int = 0, distinct: bool = True
 ) -> ClassifierTest:

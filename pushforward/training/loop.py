@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pushforward.data.dataset import Batch, Split
-from pushforward.errors import DivergedError
+from pushforward.errors import ConfigError, DivergedError
 from pushforward.models.base import Model, Player, Terms
 from pushforward.rng import Noise
 from pushforward.square import Square
@@ -284,6 +284,8 @@ class PlayerState:
         loss = torch.stack(list(losses.values())).sum()
         if not math.isfinite(loss.item()):
             raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {named(losses)}")
+        if not loss.requires_grad:
+            raise ConfigError(f"the {self.player.name}'s loss depends on none of its parameters")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
