@@ -65,7 +65,7 @@ def train(
     max_length: int | None = None,
     standardize: bool = True,
     channels: Channels | None = None,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     threads: int | None = None,
     overwrite: bool = False,
     progress: bool = True,
@@ -121,7 +121,7 @@ def train(
     budget = Budget(steps, epochs, minutes)
     seed = check_int("seed", seed, least=0)
     threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
-    device = _device(device)
+    automatic, device = device == "auto", _device(device)
     if isinstance(recipe, str):
         _check_names(recipe, arguments, training)
     elif not isinstance(recipe, Model):
@@ -184,7 +184,8 @@ def train(
             fresh, config = config, directory.continued(config)
             if config["resolved"] != fresh["resolved"]:  # this version has other defaults
                 setup = _stored_setup(directory.path, config, dataset.spec, own)
-        return run_to_end(directory, config, setup, dataset, budget, config["device"], progress)
+            device = _device_of_run(None if automatic else device, config["device"])
+        return run_to_end(directory, config, setup, dataset, budget, device, progress)
 
 
 @stop_on_signals()
@@ -193,7 +194,7 @@ def train(
 def resume(
     path: str | os.PathLike[str],
     data: Any = None,
-    device: str | None = None,
+    device: str | torch.device | None = None,
     progress: bool = True,
     **own: Any,
 ) -> Run:
@@ -216,7 +217,7 @@ def resume(
     directory.config()  # a folder that holds no run is left as it is
     with directory.locked():
         config = directory.config()
-        device = _device(device or config["device"])
+        device = _device_of_run(device, config["device"])
         source = config["data"]["source"] if data is None else data
         if source is None:
             raise DataError(f"{directory.path} was trained on data in memory; pass them as data=")
@@ -227,7 +228,9 @@ def resume(
 
 
 @plain_torch()
-def load(path: str | os.PathLike[str], data: Any = None, device: str = "cpu", **own: Any) -> Run:
+def load(
+    path: str | os.PathLike[str], data: Any = None, device: str | torch.device = "cpu", **own: Any
+) -> Run:
     """The run of a folder, to sample, encode, evaluate and so on. Nothing is unpickled.
 
     Arguments:
@@ -305,7 +308,10 @@ def _stored_setup(
         )
     unknown = [name for name in own if name not in config["own"]]
     if unknown:
-        raise ConfigError(f"{folder} was trained without parts of your own named {', '.join(unknown)}")
+        raise ConfigError(
+            f"{folder} was trained without parts of your own of these names, and keeps the options that it "
+            f"began with, got {', '.join(unknown)}"
+        )
     if "model" not in config["own"]:
         recipe = RECIPES[config["recipe"]]
         return _seeded(config["seed"], lambda: recipe.rebuild(spec, config["resolved"], own))
@@ -318,19 +324,39 @@ def _stored_setup(
     return setup
 
 
-def _device(name: str) -> str:
-    """The device of that name, once a tensor has been put on it.
+def _device(device: str | torch.device) -> str:
+    """The name of a device, once a tensor has been put on it.
 
     Raises:
         ConfigError: If there is none, or it cannot be used.
     """
-    if name == "auto":
+    if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if not isinstance(device, (str, torch.device)):
+        raise ConfigError(f"device must be a name such as 'cpu' or a torch.device, got {device!r}")
     try:
-        torch.zeros(1).to(name)
+        torch.zeros(1).to(device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return name
+        raise ConfigError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return str(device)
+
+
+def _device_of_run(asked: str | torch.device | None, begun: str) -> str:
+    """The device on which a run goes on: the one that was asked for, else the one that it began on.
+
+    If that is not there, it is the best that is, with a warning.
+
+    Raises:
+        ConfigError: If the one that was asked for cannot be used.
+    """
+    if asked is not None:
+        return _device(asked)
+    try:
+        return _device(begun)
+    except ConfigError as error:
+        device = _device("auto")
+        warnings.warn(f"the run began on another device: {error}; it goes on on {device}", stacklevel=4)
+        return device
 
 
 __all__ = ["Budget", "load", "resume", "train"]

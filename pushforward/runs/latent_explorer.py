@@ -41,7 +41,7 @@ class LatentExplorer(TrainedModel):
         if path not in PATHS:
             raise ConfigError(f"unknown path {path!r}: {nearest(path, PATHS)}")
         codes = PATHS[path](a, b, check_int("steps", steps, least=2))
-        labels = None if y is None else torch.as_tensor(y).repeat_interleave(steps)
+        labels = None if y is None else self.label_numbers(y).repeat_interleave(steps)
         return self.decode(codes.flatten(0, 1), labels).unflatten(0, (len(codes), steps))
 
     @computes
@@ -81,7 +81,7 @@ class LatentExplorer(TrainedModel):
         codes = start.repeat(len(places), len(t), 1)
         for row, place in enumerate(places):
             codes[row, :, place] = (ends[0, place] + (ends[1, place] - ends[0, place]) * t).flatten()
-        labels = None if y is None else torch.as_tensor(y)[:1].repeat(len(places) * len(t))
+        labels = None if y is None else self.label_numbers(y)[:1].repeat(len(places) * len(t))
         decoded = self.decode(codes.flatten(0, 1), labels).unflatten(0, (len(places), len(t)))
         most = _change(self.scaled(decoded)).argsort(descending=True)[
             : check_int("dimensions", dimensions, least=1)

@@ -15,6 +15,7 @@ from pushforward.data import open_dataset
 from pushforward.data.dataset import Dataset
 from pushforward.data.modality import modality, modality_of
 from pushforward.data.spec import DataSpec
+from pushforward.data.values import as_tensor
 from pushforward.distributions import Prior
 from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest, reason
 from pushforward.models import Model
@@ -22,6 +23,7 @@ from pushforward.recipes import RECIPES
 from pushforward.report.progress import bar
 from pushforward.rng import Noise
 from pushforward.runs.directory import RunDirectory, absolute
+from pushforward.runs.labels import label_numbers
 from pushforward.runs.latent_samplers import (
     PRIOR,
     SAMPLERS,
@@ -211,7 +213,7 @@ class TrainedModel:
 
         Arguments:
             x: Rows in the range that the run was trained on, or lines of text.
-            y: Labels (N,), for conditional models.
+            y: Labels (N,), numbers or names of classes, for conditional models.
 
         Raises:
             ConfigError: If the model has no encoder.
@@ -229,7 +231,7 @@ class TrainedModel:
         Raises:
             DataError: If the codes have another shape.
         """
-        z = torch.as_tensor(z, dtype=torch.float32)
+        z = as_tensor(z, "codes").float()
         if z.ndim != 2 or z.shape[1] != self.model.prior.latent_dim:
             raise DataError(f"codes must have shape (N, {self.model.prior.latent_dim}), got {tuple(z.shape)}")
         return self.spec.scaling.invert(self._map(self.model.decode, z, y))
@@ -268,6 +270,16 @@ class TrainedModel:
         """Held-out rows in the values that :meth:`encode` takes and :meth:`decode` returns, and labels."""
         x, y = self.data.test.batch(index)
         return self.spec.scaling.invert(x), y
+
+    def label_numbers(self, y: Any) -> Tensor:
+        """The numbers (N,) of classes, from their numbers or names; -1 stands for an unknown one.
+
+        Raises:
+            ConfigError: If there is no such class.
+        """
+        names = self.config["data"]["classes"]
+        count = self.model.n_conditions or max(self.model.classes, len(names))
+        return label_numbers(y, names, count)
 
     def _most_probable(self, x: Tensor, y: Tensor | None) -> Tensor:
         probabilities = self.model.class_probabilities(x)
@@ -308,13 +320,13 @@ class TrainedModel:
     ) -> Tensor:
         """The function of all rows and their labels, computed in parts on the model's device."""
         device = self.model.prior.device_buffer.device
-        labels = None if y is None else torch.as_tensor(y)
+        labels = None if y is None else self.label_numbers(y)
         if labels is not None and labels.shape != rows.shape[:1]:
             raise DataError(
                 f"y must have one label for each of the {len(rows)} rows, got shape {tuple(labels.shape)}"
             )
         results = []
-        for start in range(0, len(rows), CHUNK):
+        for start in range(0, max(len(rows), 1), CHUNK):
             part = slice(start, start + CHUNK)
             results.append(
                 function(rows[part].to(device), None if labels is None else labels[part].to(device))

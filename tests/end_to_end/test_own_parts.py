@@ -97,7 +97,7 @@ def test_own_discrepancy_and_cost(critic, tmp_path, monkeypatch):
             verb(whole.path)
         with pytest.raises(ConfigError, match=r"pass them again: cost=...$"):
             verb(whole.path, discrepancy=discrepancy(critic))
-        with pytest.raises(ConfigError, match="without parts of your own named decoder"):
+        with pytest.raises(ConfigError, match="keeps the options that it began with, got decoder"):
             verb(whole.path, discrepancy=discrepancy(critic), cost=Cubed(), decoder=nn.Identity())
 
 

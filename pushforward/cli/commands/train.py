@@ -97,7 +97,7 @@ def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., N
 
     words, hints = argument_help(train), get_type_hints(train)
     hints |= {"preset": Literal[tuple(recipe.presets)], "out": Path | None, "data_dir": Path | None}
-    hints |= {"image_size": int | None}
+    hints |= {"image_size": int | None, "device": str}
     parameters = [inspect.Parameter("data", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
     annotations: dict[str, Any] = {"data": Annotated[str, Parameter(help=DATA_HELP)]}
     hidden = False
