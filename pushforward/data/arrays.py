@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.declared import check_declared
 from pushforward.data.formats import Channels, OpenOptions, data_format
 from pushforward.data.scaling import UnitInterval
 from pushforward.data.values import FOUND, Array, as_array, as_numbers, on_one_scale
 from pushforward.errors import DataError, reason
+from pushforward.reading import open_file
 
 DATA = ("x_train", "x", "images", "imgs", "data")  # the first that exists holds the data
 LABELS = ("y_train", "y", "labels")
@@ -45,7 +47,8 @@ def open_array_file(path: Path, options: OpenOptions) -> Dataset:
 
 
 def _load(path: Path) -> dict[str, Array]:
-    with path.open("rb") as file:  # np.load leaves a damaged file open that it opened itself
+    with open_file(path) as file:  # np.load leaves a damaged file open that it opened itself
+        check_declared(file)
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}

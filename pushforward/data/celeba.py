@@ -21,6 +21,7 @@ from pushforward.data.formats import OpenOptions, named_dataset
 from pushforward.data.images import decode_all
 from pushforward.data.sizes import Size
 from pushforward.errors import DataError
+from pushforward.reading import MOST_TEXT, read_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -79,7 +80,9 @@ def open_celeba(options: OpenOptions) -> Dataset:
 
 def _partition(path: Path) -> dict[str, str]:
     part: dict[str, str] = {}
-    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(
+        read_file(path, MOST_TEXT).decode("utf-8", errors="replace").splitlines(), start=1
+    ):
         name, _, split = line.strip().partition(" ")
         if line.strip() and (split.strip() not in (TRAIN, VALID, TEST) or Path(name).name != name):
             raise DataError(f"{path}: line {number}: expected a file name and 0, 1 or 2, found {line[:80]!r}")

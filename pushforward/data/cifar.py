@@ -18,6 +18,7 @@ from pushforward.data.dataset import Dataset, Split
 from pushforward.data.fetch import content, download, find, verify
 from pushforward.data.formats import OpenOptions, named_dataset
 from pushforward.errors import DataError, reason
+from pushforward.reading import GIB, read_file
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
@@ -59,7 +60,7 @@ def open_cifar(options: OpenOptions) -> Dataset:
 def _unpacked(path: Path) -> dict[str, bytes]:
     # Members are read from the archive by name: no path that it holds is ever written to.
     wanted = {f"{FOLDER}/{name}": name for name in TRAIN + TEST}
-    verify(path.read_bytes(), MD5, path)
+    verify(read_file(path, GIB), MD5, path)
     batches = {}
     try:
         with tarfile.open(path) as archive:

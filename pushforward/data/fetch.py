@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import zlib
@@ -10,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pushforward.errors import DataError, reason
+from pushforward.reading import open_file, unpacked
 
 VARIABLE = "PUSHFORWARD_DATA"
 MOST_BYTES = 256 * 2**20  # of a decompressed file: five times the largest of the catalogue
@@ -68,8 +68,8 @@ def content(path: Path) -> bytes:
         DataError: If it cannot be read or unpacked, or is larger than any file of the catalogue.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            read = file.read(MOST_BYTES + 1)
+        with open_file(path) as file, unpacked(file, path) as plain:
+            read = plain.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: damaged or not readable: {reason(error)}") from None
     if len(read) > MOST_BYTES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.formats import OpenOptions, data_format
 from pushforward.data.images import has_images
 from pushforward.errors import DataError, reason
+from pushforward.reading import MOST_TEXT, open_file, size_in_words, unpacked
 from pushforward.text.tokens import padded
 from pushforward.text.vocabulary import DEFAULT_VOCAB_SIZE, Vocabulary
 
@@ -74,8 +74,10 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 def _raw(path: Path, encoding: str = "utf-8") -> list[str]:
     try:
-        raw = path.read_bytes()
-        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
+        with open_file(path, MOST_TEXT) as file, unpacked(file, path) as content:
+            raw = content.read(MOST_TEXT + 1)
+        if len(raw) > MOST_TEXT:
+            raise OSError(f"expected at most {size_in_words(MOST_TEXT)} of text, found more")
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {reason(error)}") from error
     begin = len(BOM) if raw.startswith(BOM) else 0

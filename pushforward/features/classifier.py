@@ -26,6 +26,7 @@ from pushforward.errors import CheckpointError, DataError, reason
 from pushforward.features.base import Features
 from pushforward.files import make_folder, write_atomic, writing
 from pushforward.networks import conv_encoder, mlp
+from pushforward.reading import read_file, read_json
 from pushforward.rng import Noise
 from pushforward.torch_state import torch_seeded
 
@@ -169,11 +170,11 @@ def load_classifier(folder: Path) -> Classifier:
         CheckpointError: If there is none, or it is damaged.
     """
     try:
-        about = About(**json.loads((folder / "classifier.json").read_text()))
+        about = About(**read_json(folder / "classifier.json"))
         about = About(**{**asdict(about), "shape": tuple(about.shape)})
         with torch_seeded(0):  # first weights are drawn, and overwritten
             model = Classifier(about.shape, about.classes, about)
-        model.load_state_dict(load((folder / "weights.safetensors").read_bytes()))
+        model.load_state_dict(load(read_file(folder / "weights.safetensors")))
     except FileNotFoundError:
         raise CheckpointError(f"{folder} holds no classifier: expected classifier.json") from None
     except Exception as error:  # whatever a damaged file makes its reader say

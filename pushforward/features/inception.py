@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pushforward.errors import ConfigError, DataError, reason
 from pushforward.features.base import Features
+from pushforward.reading import read_file
 
 
 class Inception(Features):
@@ -77,10 +78,10 @@ class Inception(Features):
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        return load_file(path)
+        return load(read_file(path))
     except Exception as error:  # whatever a damaged file makes its reader say
         raise DataError(f"{path} cannot be read as safetensors: {reason(error)}") from error
 

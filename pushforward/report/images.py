@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.reading import read_file
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -59,7 +61,7 @@ def interleave(first: Tensor, second: Tensor) -> Tensor:
 def is_whole_png(path: Path) -> bool:
     """Whether a file is a PNG with an end: one that was cut off has none."""
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError:
         return False
     return content.startswith(b"\x89PNG") and content[-8:-4] == b"IEND"

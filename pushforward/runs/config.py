@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.errors import OutputError
+from pushforward.reading import parse_json
 from pushforward.recipes import RECIPES
 
 # Raised when older configurations can no longer be read; such runs are refused.
@@ -43,10 +44,7 @@ def parse(content: bytes) -> dict[str, Any]:
     Raises:
         ValueError: If it is not one.
     """
-    try:
-        config = json.loads(content)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    config = parse_json(content)
     if not isinstance(config, dict) or not isinstance(config.get("recipe"), str) or "schema" not in config:
         raise ValueError("it is not the configuration of a run")
     return config

@@ -13,6 +13,7 @@ from typing import Any
 from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, reason
 from pushforward.files import disk, make_folder, remove, remove_temporary, temporary, write_atomic, writing
 from pushforward.locks import locked
+from pushforward.reading import MOST_JSON, read_file
 from pushforward.runs.config import check_same, check_version, decode, encode, parse
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.training.checkpoints import Checkpoints
@@ -110,7 +111,7 @@ class RunDirectory:
         """
         for name, content in copies(config, vocabulary).items():
             path = self.path / name
-            if not path.is_file() or path.read_bytes() != content:
+            if not path.is_file() or read_file(path) != content:
                 write_atomic(path, content)
 
     # ------------------------------------------------------------------------------- reading
@@ -139,7 +140,7 @@ class RunDirectory:
         path = self.path / CONFIG
         content, fault = b"", f"{self.path} holds no run: there is no {CONFIG}"
         try:
-            content = path.read_bytes()
+            content = read_file(path, MOST_JSON)
             config = decode(content)
         except FileNotFoundError:
             config = self._copied_config(fault)
@@ -168,7 +169,7 @@ class RunDirectory:
             return None
         path = self.path / VOCABULARY
         try:
-            return _vocabulary(path.read_bytes(), config["vocabulary"])
+            return _vocabulary(read_file(path, MOST_JSON), config["vocabulary"])
         except (OSError, DataError) as error:
             copy = self.checkpoints(config).copy(VOCABULARY)
             if copy is None:
@@ -232,7 +233,7 @@ class RunDirectory:
         if not found or LOCK in found or Checkpoints(self.path / CHECKPOINTS).copy(CONFIG):
             return
         try:
-            parse((self.path / CONFIG).read_bytes())
+            parse(read_file(self.path / CONFIG, MOST_JSON))
         except (OSError, ValueError):
             more = f" and {len(found) - 3} more" if len(found) > 3 else ""
             raise OutputError(

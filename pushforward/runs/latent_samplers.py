@@ -31,6 +31,7 @@ from pushforward.errors import CheckpointError, ConfigError, DataError, nearest,
 from pushforward.evaluation.context import chunks
 from pushforward.files import make_folder, write_atomic, writing
 from pushforward.models import Model
+from pushforward.reading import read_file, read_json
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.torch_state import plain_torch, torch_seeded
@@ -214,10 +215,10 @@ def read_sampler(folder: Path, name: str, key: Mapping[str, Any]) -> Prior | Non
     if not place.exists():
         return None
     try:
-        about = json.loads(place.read_bytes())
+        about = read_json(place)
         if any(about[part] != value for part, value in key.items()):
             return None
-        weights = place.with_suffix(".safetensors").read_bytes()
+        weights = read_file(place.with_suffix(".safetensors"))
         found = hashlib.sha256(weights).hexdigest()
         if found != about["sha256"]:
             raise ValueError(f"sha256 should be {about['sha256'][:12]}…, is {found[:12]}…")

@@ -16,6 +16,7 @@ from typing import Any
 from pushforward.errors import OutputError
 from pushforward.evaluation.registry import METRICS, VERSION
 from pushforward.files import write_atomic
+from pushforward.reading import read_json
 from pushforward.runs.latent_samplers import PRIOR
 
 
@@ -40,7 +41,7 @@ def evaluation_key(
 def read_results(folder: Path, sampler: str = PRIOR) -> dict[str, Any]:
     """The results of the last evaluation of a sampler; empty if there are none that can be read."""
     try:
-        kept = json.loads((folder / results_name(sampler)).read_text())
+        kept = read_json(folder / results_name(sampler))
         complete = isinstance(kept["metrics"], list) and isinstance(kept["features"]["sha256"], str)
     except (OSError, ValueError, KeyError, TypeError):
         return {}

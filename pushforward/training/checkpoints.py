@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pushforward.errors import CheckpointError, reason
 from pushforward.files import remove, write_folder_atomic, writing
+from pushforward.reading import parse_json, read_file, read_json
 
 KEEP = 2
 # Raised when older checkpoints can no longer be read.
@@ -140,7 +141,7 @@ class Checkpoints:
         place = self.place(step)
         contents = self._read(step)
         try:
-            numbers = json.loads(contents.pop(STATE))
+            numbers = parse_json(contents.pop(STATE))
             if numbers["step"] != step:
                 raise ValueError(f"its state is of step {numbers['step']}")
             tensors = {
@@ -187,7 +188,7 @@ class Checkpoints:
         """The size and sha256 of every file of a checkpoint, by name."""
         place = self.place(step)
         try:
-            manifest = json.loads((place / MANIFEST).read_bytes())
+            manifest = read_json(place / MANIFEST)
             found = {
                 name: {"bytes": int(about["bytes"]), "sha256": str(about["sha256"])}
                 for name, about in manifest["files"].items()
@@ -211,7 +212,7 @@ class Checkpoints:
             size = path.stat().st_size
             if size != about["bytes"]:
                 raise CheckpointError(f"{path} is damaged: it should have {about['bytes']} bytes, has {size}")
-            content = path.read_bytes()
+            content = read_file(path, about["bytes"])
         except OSError as error:
             raise CheckpointError(f"{path.parent} is not a whole checkpoint: {reason(error)}") from error
         found = hashlib.sha256(content).hexdigest()

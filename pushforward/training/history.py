@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.files import Log, write_atomic
+from pushforward.reading import MOST_TEXT, parse_json, read_file
 
 NAME = "history.jsonl"
 
@@ -36,7 +37,7 @@ class History:
             What was wrong with the file, or "".
         """
         self.content = content
-        found = self.path.read_bytes() if self.path.is_file() else b""
+        found = read_file(self.path, MOST_TEXT) if self.path.is_file() else b""
         if found != content or not self.path.is_file():
             write_atomic(self.path, content)
         if found.startswith(content):  # what follows was logged after the checkpoint
@@ -85,8 +86,8 @@ def parse(content: bytes) -> tuple[list[dict[str, Any]], list[int]]:
 def _line(text: bytes) -> dict[str, Any] | None:
     """A line of a history, or None if it is not one."""
     try:
-        line = json.loads(text)
-    except (ValueError, RecursionError):
+        line = parse_json(text)
+    except ValueError:
         return None
     if not isinstance(line, dict) or isinstance(line.get("step"), bool):
         return None
@@ -110,7 +111,7 @@ def read_history(path: Path, kept: bytes = b"") -> list[dict[str, Any]]:
             copy is read, and of the file the later lines.
     """
     try:
-        content = path.read_bytes() if path.is_file() else b""
+        content = read_file(path, MOST_TEXT)
     except OSError:
         content = b""
     if content.startswith(kept):

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from pushforward.cli.application import app
 from pushforward.cli.options import Features, JsonFlag, Numbers, Words
 from pushforward.console import echo
+from pushforward.reading import read_file
 
 
 @app.command
@@ -74,7 +75,7 @@ def compare(
         what, data, seeds=seeds or (0, 1, 2), out=out, n_samples=n_samples, features=features, **given
     )
     if json:
-        echo((found.path / "comparison.json").read_text(), end="")
+        echo(read_file(found.path / "comparison.json").decode(), end="")
         return
     for name, table in found.tables.items():
         echo(f"{name}\n{table.text()}\n{table.note}")
