@@ -43,7 +43,7 @@ class CheckpointError(PushforwardError, ValueError):
 
 
 class DivergedError(PushforwardError, ArithmeticError):
-    """A loss or a gradient that is not finite."""
+    """A loss, a gradient, weights or samples that are not finite."""
 
     exit_code = 70
 

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -44,6 +44,7 @@ from pushforward.runs.training import run_to_end
 from pushforward.torch_state import plain_torch, torch_seeded
 from pushforward.torch_state import threads as torch_threads
 from pushforward.training import Training
+from pushforward.training.trainer import OnNonfinite
 
 
 @stop_on_signals()
@@ -60,6 +61,7 @@ def train(
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
+    on_nonfinite: OnNonfinite | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | Size | None = None,
     max_length: int | None = None,
@@ -88,6 +90,9 @@ def train(
         steps: Budget in updates of the model.
         epochs: Budget in passes over the data.
         minutes: Budget in time: the speed is measured first, then the number of steps is fixed.
+        on_nonfinite: What happens at a loss, gradient, weight or sample that is not finite: "stop", the
+            default of a new run; or "rollback", at most 5 times, to the last tenth of the run, to go on from
+            there with other random numbers.
         data_dir: The folder of the files of catalogue data.
         image_size: Height and width to which images are resized, or one number for both.
         max_length: Maximum number of tokens of a line of text, its end included.
@@ -107,7 +112,7 @@ def train(
         ConfigError: If an option is not allowed.
         DataError: If the data cannot be read.
         OutputError: If the folder cannot be written or holds another run.
-        DivergedError: If a loss or gradient is no longer finite.
+        DivergedError: If a loss, gradient, weight or sample is not finite, and the run does not go back.
         InterruptedRunError: If SIGINT, SIGTERM, SIGHUP or SIGUSR1 stopped it; the same call goes on.
 
     Example:
@@ -120,6 +125,7 @@ def train(
     directory = None if out is None else RunDirectory(out)
     budget = Budget(steps, epochs, minutes)
     seed = check_int("seed", seed, least=0)
+    _check_on_nonfinite(on_nonfinite)
     threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
     automatic, device = device == "auto", _device(device)
     if isinstance(recipe, str):
@@ -161,6 +167,7 @@ def train(
         "description": setup.description,
         "seed": seed,
         "budget": asdict(budget),
+        "on_nonfinite": on_nonfinite or "stop",
         "total_steps": None,
         "vocabulary": vocabulary_sum(dataset.vocabulary),
         "data": {
@@ -182,6 +189,7 @@ def train(
     with directory.locked():
         if not overwrite and directory.holds_run():
             fresh, config = config, directory.continued(config)
+            config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
             if config["resolved"] != fresh["resolved"]:  # this version has other defaults
                 setup = _stored_setup(directory.path, config, dataset.spec, own)
             device = _device_of_run(None if automatic else device, config["device"])
@@ -195,6 +203,7 @@ def resume(
     path: str | os.PathLike[str],
     data: Any = None,
     device: str | torch.device | None = None,
+    on_nonfinite: OnNonfinite | None = None,
     progress: bool = True,
     **own: Any,
 ) -> Run:
@@ -204,6 +213,8 @@ def resume(
         path: The run's folder.
         data: The data, if they were given in memory.
         device: The device, if it is not the one that the run began on; another one changes the last bits.
+        on_nonfinite: What happens from now on at a number that is not finite, see :func:`train`; by default
+            what the run began with.
         progress: Whether to show progress on standard error.
         own: The parts of your own that the run was trained with, under the same names; a model of your own is
             ``model=``, how it is trained ``training=``.
@@ -212,11 +223,14 @@ def resume(
         ConfigError: If a part of your own is missing.
         DataError: If the data have changed.
         CheckpointError: If no checkpoint can be read.
+        DivergedError: See :func:`train`.
     """
+    _check_on_nonfinite(on_nonfinite)
     directory = RunDirectory(path)
     directory.config()  # a folder that holds no run is left as it is
     with directory.locked():
         config = directory.config()
+        config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
         device = _device_of_run(device, config["device"])
         source = config["data"]["source"] if data is None else data
         if source is None:
@@ -284,6 +298,13 @@ def _check_names(recipe: str, arguments: Mapping[str, Any], training: Training |
             f"training is for models of your own; {recipe} has options such as batch_size and lr"
         )
     RECIPES[recipe].split(arguments)
+
+
+def _check_on_nonfinite(name: str | None) -> None:
+    """Refuses what is no choice of ``on_nonfinite``."""
+    known = get_args(OnNonfinite)
+    if name is not None and name not in known:
+        raise ConfigError(f"unknown on_nonfinite {name!r}: {nearest(str(name), known)}")
 
 
 def _seeded(seed: int, build: Callable[[], Setup]) -> Setup:

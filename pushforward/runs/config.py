@@ -12,8 +12,8 @@ from pushforward.reading import parse_json
 from pushforward.recipes import RECIPES
 
 # Raised when older configurations can no longer be read; such runs are refused.
-SCHEMA = 3
-# What two calls must agree in to be one run; the device and the number of threads may differ.
+SCHEMA = 4
+# What two calls must agree in to be one run; the device, the number of threads and on_nonfinite may differ.
 IDENTITY = ("recipe", "preset", "arguments", "own", "seed", "budget")
 SUM = "sha256"
 

@@ -17,7 +17,15 @@ from pushforward.data.modality import modality, modality_of
 from pushforward.data.spec import DataSpec
 from pushforward.data.values import as_tensor
 from pushforward.distributions import Prior
-from pushforward.errors import CheckpointError, ConfigError, DataError, check_int, nearest, reason
+from pushforward.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    check_int,
+    nearest,
+    reason,
+)
 from pushforward.models import Model
 from pushforward.recipes import RECIPES
 from pushforward.report.progress import bar
@@ -35,6 +43,7 @@ from pushforward.runs.latent_samplers import (
 )
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.torch_state import plain_torch
+from pushforward.training.finite import NAMES, listed, nonfinite_weights
 
 P = ParamSpec("P")
 S = TypeVar("S", bound="TrainedModel")
@@ -48,6 +57,7 @@ def computes(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, 
 
     Raises:
         ConfigError: If the model's weights are no longer float32.
+        DivergedError: If weights are not finite.
     """
 
     @wraps(method)
@@ -55,6 +65,11 @@ def computes(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, 
         kinds = {parameter.dtype for parameter in self.model.parameters()} - {torch.float32}
         if kinds:
             raise ConfigError(f"the model's weights must be float32, found {kinds.pop()}; call model.float()")
+        if names := nonfinite_weights(self.model):
+            raise DivergedError(
+                f"{self.path}: the weights of {listed(names, NAMES)} are not finite, so that the model "
+                "cannot be used; train again with lower learning rates"
+            )
         with plain_torch():
             return method(self, *arguments, **named)
 

@@ -91,7 +91,13 @@ def run_to_end(
         run = Run(directory.path, config, model, dataset)
         copied = copies(config, dataset.vocabulary)
         trainer = Trainer(
-            directory.path, loop, show, lambda step: _save_samples(run, step), checkpoints, copied
+            directory.path,
+            loop,
+            show,
+            lambda step: _save_samples(run, step),
+            checkpoints,
+            copied,
+            config["on_nonfinite"],
         )
         if resumed:
             try:

@@ -24,7 +24,7 @@ from pushforward.reading import parse_json, read_file, read_json
 
 KEEP = 2
 # Raised when older checkpoints can no longer be read.
-SCHEMA = 2
+SCHEMA = 3
 MANIFEST, STATE = "manifest.json", "state.json"
 TENSORS = ".safetensors"
 Tensors = Mapping[str, Mapping[str, Tensor]]
@@ -76,6 +76,7 @@ class Checkpoints:
         tensors: Tensors,
         numbers: Mapping[str, Any],
         copies: Mapping[str, bytes] | None = None,
+        spare: int | None = None,
     ) -> Path:
         """Writes a checkpoint, then removes all but the newest :data:`KEEP` of this run that verify.
 
@@ -84,6 +85,7 @@ class Checkpoints:
             tensors: Tensors, by the name of their file and their own.
             numbers: Plain values.
             copies: Contents of other files of the run, by name.
+            spare: The step of a checkpoint that is kept however old it is.
 
         Raises:
             OutputError: If it cannot be written; those that were there are there still.
@@ -103,19 +105,32 @@ class Checkpoints:
         place = self.place(step)
         write_folder_atomic(place, files)
         self._verified.add(step)
-        self._prune(step)
+        self._prune(step, spare)
         return place
 
-    def _prune(self, written: int) -> None:
+    def discard_after(self, step: int) -> None:
+        """Removes all checkpoints of later steps.
+
+        Raises:
+            OutputError: If one cannot be removed.
+        """
+        for later in self.steps():
+            if later > step:
+                self._discard(later)
+
+    def _discard(self, step: int) -> None:
+        self._verified.discard(step)
+        with writing(self.place(step)):
+            remove(self.place(step))
+
+    def _prune(self, written: int, spare: int | None) -> None:
         """Removes old checkpoints that verify; never the one just written, nor the one before it."""
         kept = 1
         for step in reversed(self.steps()):
             if step != written and self._verifies(step):
                 kept += 1
-                if kept > KEEP:
-                    self._verified.discard(step)
-                    with writing(self.place(step)):
-                        remove(self.place(step))
+                if kept > KEEP and step != spare:
+                    self._discard(step)
 
     def _verifies(self, step: int) -> bool:
         """Whether a checkpoint is whole: read once, after that by the sizes of its files."""

@@ -23,6 +23,7 @@ from pushforward.models.base import Model, Player, Terms
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.torch_state import torch_seeded
+from pushforward.training.finite import batch_rows, gradient_fault
 from pushforward.training.schedules import SCHEDULES
 
 Optimizing = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -97,6 +98,10 @@ class Loop:
         total: Steps in the whole run.
         seed: What every random number is derived from.
         device: The device of the model.
+
+    Attributes:
+        rollbacks: How often training went back to an earlier step. Random numbers of steps, and the order of
+            rows, are derived from it too, so that what comes after a rollback is not what came before.
     """
 
     def __init__(
@@ -110,28 +115,39 @@ class Loop:
     ) -> None:
         self.model = model.to(device)
         self.data = data = training.restrict(data, seed)
-        self.sampler = BatchSampler(data, training.batch_size, Noise(seed, "order"))
-        self.batch_size = self.sampler.batch_size
+        self.batch_size = min(training.batch_size, len(data))
         self.total = total
         self.seed = seed
         self.device = torch.device(device)
         self.schedule = SCHEDULES[training.schedule]
         self.step = 0
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.player_states = [
-            PlayerState(player, training.optimizers[player.name])
+            PlayerState(player, training.optimizers[player.name], names)
             for player in model.players()
             if any(parameter.requires_grad for parameter in player.parameters)
         ]
-        if any(player_state.player.labelled for player_state in self.player_states):
-            self.labelled = BatchSampler(
-                data.labelled(), training.batch_size, Noise(seed, "order", "labelled")
-            )
+        self.rollbacks = 0
         self.updates = max(player_state.player.updates for player_state in self.player_states)
         self.norms = [
             (module, guardian(model, name))
             for name, module in model.named_modules()
             if isinstance(module, _BatchNorm) and module.track_running_stats
         ]
+
+    @property
+    def rollbacks(self) -> int:
+        """How often training went back."""
+        return self._rollbacks
+
+    @rollbacks.setter
+    def rollbacks(self, count: int) -> None:
+        self._rollbacks = count
+        self.noise = Noise(self.seed, "rollback", count) if count else Noise(self.seed)
+        order = self.noise("order")
+        self.sampler = BatchSampler(self.data, self.batch_size, order)
+        if any(player_state.player.labelled for player_state in self.player_states):
+            self.labelled = BatchSampler(self.data.labelled(), self.batch_size, order("labelled"))
 
     @property
     def per_epoch(self) -> float:
@@ -141,6 +157,13 @@ class Loop:
     def rows(self, draw: int, labelled: bool = False) -> Batch:
         """The batch number ``draw`` of the whole run, of all rows or of those with a label."""
         return (self.labelled if labelled else self.sampler).batch(draw).to(self.device)
+
+    def row_numbers(self, draw: int, labelled: bool = False) -> Tensor:
+        """Which training rows the batch number ``draw`` holds."""
+        if not labelled:
+            return self.sampler.index(draw)
+        assert self.data.y is not None
+        return (self.data.y >= 0).nonzero().flatten()[self.labelled.index(draw)]
 
     def paired_rows(self, draw: int) -> Tensor | None:
         """The counterparts of the batch number ``draw`` of all rows, if any row has one."""
@@ -154,7 +177,7 @@ class Loop:
             DivergedError: If a term or a gradient is not finite. Its player has not been
                 updated then; the players before it have.
         """
-        noise = Noise(self.seed, "step", self.step)
+        noise = self.noise("step", self.step)
         with torch_seeded(noise("modules").integer(), self.device):
             return self._advance(noise)
 
@@ -167,12 +190,17 @@ class Loop:
                 group["lr"] = group["initial_lr"] * factor
             for update in range(player_state.player.updates):
                 draw = self.step * self.updates + update
-                x, y = self.rows(draw, player_state.player.labelled)
-                paired = None if player_state.player.labelled else self.paired_rows(draw)
+                labelled = player_state.player.labelled
+                x, y = self.rows(draw, labelled)
+                paired = None if labelled else self.paired_rows(draw)
                 square = Square(self.model, x, noise(update), y, paired)
                 with self.updating(player_state):
                     losses = player_state.player.loss(square)
-                    player_state.descend(losses, self.step)
+                    try:
+                        player_state.descend(losses, self.step)
+                    except DivergedError as error:
+                        rows = batch_rows(square, self.row_numbers(draw, labelled))
+                        raise DivergedError(f"{error}; {rows}") from None
             terms |= {name: value.detach() for name, value in losses.items()}
             seen = seen or square
         assert seen is not None
@@ -210,10 +238,10 @@ class Loop:
                 for index, moments in player_state.optimizer.state_dict()["state"].items()
                 for name, value in moments.items()
             }
-        return tensors, {"step": self.step, "total": self.total}
+        return tensors, {"step": self.step, "total": self.total, "rollbacks": self.rollbacks}
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]) -> None:
-        """Continues from what :meth:`state` returned: weights, optimizers' moments, step and total.
+        """Continues from what :meth:`state` returned: weights, optimizers' moments, and numbers.
 
         Raises:
             RuntimeError: If the weights do not fit the model.
@@ -229,6 +257,7 @@ class Loop:
             player_state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.step = int(numbers["step"])
         self.total = int(numbers["total"])
+        self.rollbacks = int(numbers["rollbacks"])
 
 
 @contextmanager
@@ -261,10 +290,11 @@ def guardian(model: nn.Module, name: str) -> int | None:
 
 @dataclass
 class PlayerState:
-    """A player with the optimizer of its own parameters."""
+    """A player with the optimizer of its own parameters, whose names are found by their identity."""
 
     player: Player
     optimizing: Optimizing
+    names: Mapping[int, str]
     parameters: tuple[nn.Parameter, ...] = field(init=False)
     optimizer: torch.optim.Optimizer = field(init=False)
 
@@ -288,16 +318,11 @@ class PlayerState:
             raise ConfigError(f"the {self.player.name}'s loss depends on none of its parameters")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        gradients = {self.names[id(p)]: p.grad for p in self.parameters if p.grad is not None}
+        norm = torch.nn.utils.get_total_norm(list(gradients.values()))
         if not math.isfinite(norm.item()):
-            bad = sum(not bool(gradient.isfinite().all()) for gradient in gradients)
-            what = (
-                f"{bad} of {len(gradients)} gradients are not finite"
-                if bad
-                else "its gradient's norm overflows"
-            )
-            raise DivergedError(f"step {step}: the {self.player.name} diverges, {what}: {named(losses)}")
+            fault = gradient_fault(gradients)
+            raise DivergedError(f"step {step}: the {self.player.name} diverges, {fault}: {named(losses)}")
         self.optimizer.step()
         if self.player.project:
             self.player.project()

@@ -9,24 +9,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from pushforward.errors import CheckpointError, reason
+from pushforward.errors import CheckpointError, DivergedError, reason
 from pushforward.interrupts import deferred
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.torch_state import torch_seeded
 from pushforward.training import history
-from pushforward.training.checkpoints import Checkpoints
+from pushforward.training.checkpoints import Checkpoint, Checkpoints
+from pushforward.training.finite import check_model
 from pushforward.training.history import History
 from pushforward.training.loop import Loop
-from pushforward.training.monitor import watch
+from pushforward.training.monitor import Persistence, watch
 from pushforward.utils import eval_mode
 
 LINES = 200  # of history in a run
 PICTURES = 10  # grids of samples, and planned checkpoints, in a run
 PATIENCE = 60.0  # seconds after which a checkpoint is written anyway
+ROLLBACKS = 5  # at most, in a run
 SHARE = 20  # how many times longer training must have taken since the last checkpoint than writing that did
+OnNonfinite = Literal["stop", "rollback"]
 
 
 class Show(Protocol):
@@ -49,6 +52,9 @@ class Trainer:
         draw: Called with the step when samples are to be written.
         checkpoints: Where checkpoints are kept.
         copies: Contents of other files of the run, by name, which every checkpoint holds.
+        on_nonfinite: What happens when a term, a gradient, weights, samples or codes are not finite: "stop"
+            the run, or "rollback" to the newest checkpoint that was planned, with other random numbers from
+            there on, at most :data:`ROLLBACKS` times.
         clock: Tells the time in seconds. Which checkpoints there are depends on it, but not what they hold.
     """
 
@@ -60,6 +66,7 @@ class Trainer:
         draw: Callable[[int], None],
         checkpoints: Checkpoints,
         copies: Mapping[str, bytes],
+        on_nonfinite: OnNonfinite = "stop",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.loop = loop
@@ -67,12 +74,17 @@ class Trainer:
         self.draw = draw
         self.checkpoints = checkpoints
         self.copies = copies
+        self.on_nonfinite = on_nonfinite
         self.clock = clock
         self.history = History(folder / history.NAME)
         self.health = watch(loop.model, loop.batch_size)
         self.sums: dict[str, float] = {}
         self.count = 0
         self.saved: int | None = None
+        # Where a rollback leads: a planned checkpoint, for others are where they are by the clock.
+        self.anchor: int | None = None
+        self.rolled_back: list[str] = []
+        self.logged = 0  # how many of these the history tells of
 
     def resume(self) -> None:
         """Goes back to the newest checkpoint that verifies, and removes later lines of the history.
@@ -83,19 +95,53 @@ class Trainer:
         found, faults = self.checkpoints.newest()
         for fault in faults:
             self.show.say(f"warning: {fault}; falling back to an older checkpoint")
+        if fault := self._restore(found):
+            self.show.say(f"warning: {fault} of step {found.step}")
+
+    def _restore(self, found: Checkpoint) -> str:
+        """Continues from a checkpoint; returns what was wrong with the file of the history, or "".
+
+        Raises:
+            CheckpointError: If it does not fit the model.
+        """
         numbers = found.numbers
         try:
             self.loop.restore(found.tensors, numbers)
             self.sums, self.count = dict(numbers["sums"]), int(numbers["count"])
+            self.anchor, self.logged = numbers["anchor"], int(numbers["logged"])
+            self.rolled_back = [str(said) for said in numbers["rolled_back"]]
             lines = found.copies[history.NAME]
+            self.health.persistence = Persistence()
             for line in history.parse(lines)[0]:  # warnings that were given are not given again
                 self.health.warnings(line["diagnostics"], line["step"] / self.loop.total)
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             place = self.checkpoints.place(found.step)
             raise CheckpointError(f"{place} does not fit the model: {reason(error)}") from error
         self.saved = found.step
-        if fault := self.history.begin(lines):
-            self.show.say(f"warning: {fault} of step {found.step}")
+        return self.history.begin(lines)
+
+    def _roll_back(self, error: DivergedError) -> None:
+        """Goes back to the last anchor, with other random numbers from there on.
+
+        Raises:
+            DivergedError: If the run is to stop, has gone back often enough, or cannot go back.
+        """
+        if self.on_nonfinite == "stop":
+            folder = self.checkpoints.folder.parent
+            again = f"pushforward resume {folder} --on-nonfinite rollback"
+            raise DivergedError(f"{error}; to go back and on with other noise: {again}") from error
+        if len(self.rolled_back) == ROLLBACKS:
+            raise DivergedError(f"{error}; {ROLLBACKS} rollbacks have not helped") from error
+        assert self.anchor is not None
+        said = [*self.rolled_back, f"rolled back to step {self.anchor}: {error}"]
+        try:
+            self._restore(self.checkpoints.read(self.anchor))
+        except CheckpointError as fault:
+            raise DivergedError(f"{error}; the run cannot go back: {fault}") from error
+        self.checkpoints.discard_after(self.anchor)
+        self.rolled_back = said
+        self.loop.rollbacks = len(said)
+        self.show.say(f"warning: {said[-1]}")
 
     def save(self) -> None:
         """Writes a checkpoint of this step, unless there is one."""
@@ -103,9 +149,10 @@ class Trainer:
             return
         self.history.sync()
         tensors, numbers = self.loop.state()
-        numbers |= {"sums": self.sums, "count": self.count}
+        numbers |= {"sums": self.sums, "count": self.count, "anchor": self.anchor, "logged": self.logged}
+        numbers["rolled_back"] = self.rolled_back
         copies = {**self.copies, history.NAME: self.history.content}
-        self.checkpoints.write(self.loop.step, tensors, numbers, copies)
+        self.checkpoints.write(self.loop.step, tensors, numbers, copies, self.anchor)
         self.saved = self.loop.step
 
     def diagnostics(self, square: Square) -> dict[str, float]:
@@ -121,59 +168,70 @@ class Trainer:
 
         Raises:
             StopRequested: After a signal that asks to stop, once the checkpoint is written.
-            DivergedError: If a term or gradient is not finite; the last checkpoint stays.
+            DivergedError: If numbers are not finite, and the run does not go back; the last checkpoint stays.
         """
-        loop = self.loop
         if self.saved is None:
             self.history.begin()  # a run killed before its first checkpoint may have left lines
+        with deferred() as stopped:
+            if self.anchor is None and self.on_nonfinite == "rollback":
+                self.anchor, self.saved = self.loop.step, None
+                self.save()
+            while True:
+                try:
+                    with self.history.open():
+                        return self._run(stopped)
+                except DivergedError as error:
+                    self._roll_back(error)
+
+    def _run(self, stopped: Callable[[], bool]) -> None:
+        """All remaining steps, until a number is not finite or a stop is requested."""
+        loop = self.loop
         line_every = max(1, loop.total // LINES)
         picture_every = line_every * max(1, loop.total // (PICTURES * line_every))
         begun = saved = self.clock()
         cost = 0.0
         first, estimated = loop.step, False
         words = ""
-        with deferred() as stopped, self.history.open():
-            while loop.step < loop.total and not stopped():
-                terms, square = loop.advance()
-                for name, value in terms.items():
-                    self.sums[name] = self.sums.get(name, 0.0) + value.item()
-                self.count += 1
-                if loop.step % line_every == 0 or loop.step == loop.total:
-                    diagnostics = self.diagnostics(square)
-                    means = {name: value / self.count for name, value in self.sums.items()}
-                    self.sums, self.count = {}, 0
-                    line: dict[str, Any] = {"step": loop.step, "terms": means, "diagnostics": diagnostics}
-                    if loop.model.discrepancy_weight is not None:
-                        line["weight"] = loop.model.discrepancy_weight
-                    warnings = self.health.warnings(diagnostics, loop.step / loop.total)
-                    if warnings:
-                        line["warnings"] = warnings
-                    self.history.append(line)
-                    words = "  ".join(
-                        f"{name} {value:.4g}" for name, value in {**means, **diagnostics}.items()
-                    )
-                    words += " !" if self.health.persistence.given else ""
-                    for warning in warnings:
-                        self.show.say(f"warning, step {loop.step}: {warning}")
-                self.show(loop.step, loop.total, words)
-                now = self.clock()
-                if not estimated and now - begun > 1 and loop.step - first >= 2:
-                    estimated = True
-                    left = (now - begun) / (loop.step - first) * (loop.total - loop.step)
-                    self.show.say(
-                        f"{loop.total} steps, {loop.total / loop.per_epoch:.3g} epochs: {_about(left)}"
-                    )
-                last = loop.step == loop.total
-                planned = loop.step % picture_every == 0 or last
-                if planned:
-                    self.draw(loop.step)
-                if planned or now - saved > max(PATIENCE, SHARE * cost):
-                    begun_to_save = self.clock()
-                    self.save()
-                    saved = self.clock()
-                    cost = saved - begun_to_save
-            if loop.step:
-                self.save()  # where a stop was requested
+        while loop.step < loop.total and not stopped():
+            terms, square = loop.advance()
+            for name, value in terms.items():
+                self.sums[name] = self.sums.get(name, 0.0) + value.item()
+            self.count += 1
+            if loop.step % line_every == 0 or loop.step == loop.total:
+                diagnostics = self.diagnostics(square)
+                means = {name: value / self.count for name, value in self.sums.items()}
+                self.sums, self.count = {}, 0
+                line: dict[str, Any] = {"step": loop.step, "terms": means, "diagnostics": diagnostics}
+                if loop.model.discrepancy_weight is not None:
+                    line["weight"] = loop.model.discrepancy_weight
+                warnings = self.health.warnings(diagnostics, loop.step / loop.total)
+                if told := self.rolled_back[self.logged :] + warnings:
+                    line["warnings"] = told
+                self.logged = len(self.rolled_back)
+                self.history.append(line)
+                words = "  ".join(f"{name} {value:.4g}" for name, value in {**means, **diagnostics}.items())
+                words += " !" if self.health.persistence.given else ""
+                for warning in warnings:
+                    self.show.say(f"warning, step {loop.step}: {warning}")
+            self.show(loop.step, loop.total, words)
+            now = self.clock()
+            if not estimated and now - begun > 1 and loop.step - first >= 2:
+                estimated = True
+                left = (now - begun) / (loop.step - first) * (loop.total - loop.step)
+                self.show.say(f"{loop.total} steps, {loop.total / loop.per_epoch:.3g} epochs: {_about(left)}")
+            last = loop.step == loop.total
+            planned = loop.step % picture_every == 0 or last
+            if planned:
+                check_model(loop.model, square, loop.step, loop.seed)
+                self.anchor = loop.step
+                self.draw(loop.step)
+            if planned or now - saved > max(PATIENCE, SHARE * cost):
+                begun_to_save = self.clock()
+                self.save()
+                saved = self.clock()
+                cost = saved - begun_to_save
+        if loop.step:
+            self.save()  # where a stop was requested
 
 
 def measure_speed(loop: Loop, seconds: float) -> float:

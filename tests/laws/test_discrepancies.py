@@ -36,9 +36,11 @@ from pushforward.discrepancies import (
 )
 from pushforward.discrepancies.f_divergences import ROWS
 from pushforward.distributions import NormalPrior
-from pushforward.errors import ConfigError
+from pushforward.errors import ConfigError, DivergedError
+from pushforward.models.base import Player
 from pushforward.networks import mlp
 from pushforward.rng import Noise
+from pushforward.training.loop import PlayerState, adam
 
 SHAPE = (3, 4)
 D = math.prod(SHAPE)
@@ -272,6 +274,41 @@ def test_gradients_are_finite(member, dtype):
         q.requires_grad_()
         (gradient,) = torch.autograd.grad(discrepancy(q, p), q)
         assert gradient.isfinite().all()
+
+
+@everyone
+@pytest.mark.parametrize("side", ["model", "critic"])
+def test_codes_without_bounds(member, side):
+    """Squares of float32 overflow from 1.8e19: a step is then refused, and else leaves finite weights and
+    moments.
+    """
+    for scale in (1e6, 1e15, 1e18, 1e19, 1e20, 1e25, 1e30, 1e38):
+        discrepancy, network = member.make(), nn.Linear(4, D)
+        network.weight.data *= scale
+        q = network(torch.randn(10, 4)).view(-1, *SHAPE)
+        p = torch.randn_like(q)
+        if side == "model":
+            trained, losses = network, {"discrepancy": discrepancy(q, p)}
+        else:
+            trained, losses = discrepancy, {}
+            if not list(discrepancy.parameters()):
+                return
+            for part, (part_of, *pair) in discrepancy.critic_components(q.detach(), p).items():
+                losses[f"critic{part}"] = -part_of.critic_objective(*pair)
+                losses |= {name + part: loss for name, loss in part_of.penalties(*pair, Noise(0)).items()}
+        names = {id(parameter): name for name, parameter in trained.named_parameters()}
+        player = Player(side, lambda s, losses=losses: losses, tuple(trained.parameters()))
+        state = PlayerState(player, adam(1e-3), names)
+        before = [parameter.clone() for parameter in trained.parameters()]
+        try:
+            state.descend(losses, 0)
+        except DivergedError as error:
+            assert str(error).startswith(f"step 0: the {side}")  # noqa: PT017
+            assert all(a.equal(b) for a, b in zip(trained.parameters(), before, strict=True))
+        else:
+            assert all(loss.isfinite() for loss in losses.values())
+            moments = [value for kept in state.optimizer.state.values() for value in kept.values()]
+            assert all(value.isfinite().all() for value in (*trained.parameters(), *moments))
 
 
 @everyone
