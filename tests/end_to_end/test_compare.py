@@ -76,6 +76,7 @@ def test_a_case_goes_before_what_all_share(tmp_path):
     assert [one.run.config["resolved"]["latent_dim"] for one in made.runs] == [3, 2]
 
 
+@pytest.mark.slow
 def test_several_data_sets(tmp_path, digits):
     """Two sets of one name are two tables."""
     fewer = replace(digits, test=digits.test.rows(torch.arange(100)))

@@ -54,7 +54,7 @@ def checked(run, shape):
     assert (run.path / "overview.png").exists()
 
 
-@pytest.mark.parametrize("recipe", ON_POINTS)
+@pytest.mark.parametrize("recipe", quick(ON_POINTS, "wgan-gp", "ebgan", "mmd-gan", "infogan"))
 def test_on_points(recipe, points, tmp_path):
     """Every recipe trains on points, samples, interpolates, and is evaluated by its modes."""
     run = pf.train(recipe, points, out=tmp_path / "run", steps=12, progress=False)

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 import torch
+from speed import quick
 
 import pushforward as pf
 
@@ -56,7 +57,7 @@ class Links(HTMLParser):
 PAGES = ["page", "table_page", "comparison_page"]
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", quick(PAGES, "page"))
 def test_nothing_is_fetched(name, request):
     text = request.getfixturevalue(name).read_text()
     links = Links()
@@ -92,8 +93,8 @@ def test_the_same_run_gives_the_same_page(page, trained, rendering):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-@pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("width", [1200, 360])
+@pytest.mark.parametrize("name", quick(PAGES, "page"))
+@pytest.mark.parametrize("width", quick([1200, 360], 360))
 def test_in_a_browser(name, width, request):
     """It asks for nothing, logs nothing, shows every picture, and nothing sticks out of the screen."""
     api = pytest.importorskip("playwright.sync_api")

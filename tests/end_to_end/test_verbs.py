@@ -137,12 +137,14 @@ def test_modules_of_ones_own(tmp_path):
 SHAPES = [(40, 1, 28, 28), (40, 3, 32, 32), (40, 3, 45, 37), (40, 1, 1, 64), (40, 3, 64, 64), (40, 5)]
 
 
-OF_EACH_KIND = ("vae", "info-vae", "aae-clustering", "infogan", "began", "arae", "transfer-ae")
+OF_EACH_KIND = ("vae", "aae-clustering", "infogan", "began")
 
 
 def crossed():
-    """Every recipe with every shape; quick are one of each kind with odd sides, one with all shapes."""
-    kept = [("wae-gan", shape) for shape in SHAPES] + [(recipe, (40, 3, 45, 37)) for recipe in OF_EACH_KIND]
+    """Every recipe with every shape; quick are one of each kind with odd sides, one with three shapes."""
+    kept = [("wae-gan", SHAPES[at]) for at in (2, 3, 5)] + [
+        (recipe, (40, 3, 45, 37)) for recipe in OF_EACH_KIND
+    ]
     return quick(product(RECIPES, SHAPES), *kept)
 
 
@@ -170,7 +172,7 @@ def test_presets_say_what_the_weight_means(preset, recipe, digits):
     assert built.training.schedule == "wae-mnist"
 
 
-@pytest.mark.parametrize("recipe", quick(["wae-mmd", "wae-gan", "vae"], "wae-gan", "vae"))
+@pytest.mark.parametrize("recipe", quick(["wae-mmd", "wae-gan", "vae"], "wae-gan"))
 def test_every_recipe_with_a_weight_can_find_its_own(recipe, tmp_path):
     run = pf.train(
         recipe,
@@ -208,11 +210,11 @@ def test_rows_are_read_as_the_data_were(tmp_path):
     assert run.encode(data.test.x).allclose(run.encode(data.test.x.permute(0, 2, 3, 1)))
 
 
-def test_a_few_images_are_enough_to_try(tmp_path):
-    for recipe in RECIPES:
-        data = torch.rand(6, 1, 8, 8), torch.tensor([0, 1, 0, 1, 0, 1])
-        run = pf.train(recipe, data, out=tmp_path / recipe, steps=2, progress=False)
-        assert run.config["resolved"]["batch_size"] == 2
+@pytest.mark.parametrize("recipe", quick(RECIPES, "wae-gan", "aae-semi-supervised", "dcgan"))
+def test_a_few_images_are_enough_to_try(recipe, tmp_path):
+    data = torch.rand(6, 1, 8, 8), torch.tensor([0, 1, 0, 1, 0, 1])
+    run = pf.train(recipe, data, out=tmp_path / "run", steps=2, progress=False)
+    assert run.config["resolved"]["batch_size"] == 2
 
 
 @pytest.mark.parametrize(
