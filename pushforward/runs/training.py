@@ -69,6 +69,7 @@ def run_to_end(
     ):
         for line in (*dataset.notes, _summary(setup, dataset), setup.description):
             show.say(line)
+        run = Run(directory.path, config, model, dataset)  # which puts the model in evaluation mode
         model.train()
         checkpoints = directory.checkpoints(config)
         resumed = begun and bool(checkpoints.steps())
@@ -88,7 +89,6 @@ def run_to_end(
         else:
             directory.begin(config | {"total_steps": loop.total}, dataset.vocabulary)
             config["total_steps"] = loop.total
-        run = Run(directory.path, config, model, dataset)
         copied = copies(config, dataset.vocabulary)
         trainer = Trainer(
             directory.path,

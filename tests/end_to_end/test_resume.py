@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -69,6 +70,29 @@ def test_a_stopped_run_goes_on_bit_for_bit(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(Loop, "advance", advance)
     pf.resume(tmp_path / "stopped", progress=False)
     assert fingerprint(tmp_path / "stopped") == fingerprint(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_every_step_is_taken_in_training_mode(again, tmp_path, monkeypatch):
+    """BatchNorm, dropout and spectral norms do another thing in evaluation mode, and no term says so."""
+    folder, modes = tmp_path / "run", []
+    advance = Loop.advance
+
+    def watched(loop):
+        modes.append([module.training for module in loop.model.modules()])
+        if again and loop.step == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return advance(loop)
+
+    monkeypatch.setattr(Loop, "advance", watched)
+    train = partial(pf.train, "wae-mmd", "digits", out=folder, steps=4, progress=False)
+    if again:
+        with pytest.raises(InterruptedRunError):
+            train()
+    run = train()
+    assert len(modes) >= 4
+    assert all(map(all, modes))
+    assert not run.model.training
 
 
 @pytest.mark.slow
