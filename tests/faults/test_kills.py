@@ -5,6 +5,7 @@ import re
 import shutil
 import warnings
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from faulty_disk import FaultyDisk, Killed
@@ -101,6 +102,32 @@ def test_a_disk_that_is_full_from_any_file_operation_on_loses_nothing(vae, part,
         assert all(re.search(said, line) for line in told)
         assert not folder.exists() or left_over(folder) == []
         vae.check(folder)
+
+
+def test_nothing_is_relied_on_before_it_is_on_the_disk(vae):
+    """A file is synced before it is renamed, its folder afterwards; only then does an older checkpoint go."""
+    unsynced, unsettled, renamed, removed = set(), set(), 0, 0
+    for name, *arguments in vae.calls:
+        places = [
+            Path(one.name if hasattr(one, "name") else one)
+            for one in arguments
+            if not isinstance(one, memoryview)
+        ]
+        match name:
+            case "write":
+                unsynced.add(places[0])
+            case "sync":
+                unsynced.discard(places[0])
+            case "sync_folder":
+                unsettled.discard(places[0])
+            case "replace" if not places[1].name.startswith(".tmp-old-"):
+                assert not any(path == places[0] or places[0] in path.parents for path in unsynced)
+                unsettled.add(places[1].parent)
+                renamed += 1
+            case "replace" | "unlink" | "rmdir":
+                assert not unsettled
+                removed += 1
+    assert (renamed, removed) > (2 * STEPS, STEPS)
 
 
 def test_writes_that_take_only_a_part_are_gone_on_with(vae, tmp_path):
