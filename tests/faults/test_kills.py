@@ -108,11 +108,7 @@ def test_nothing_is_relied_on_before_it_is_on_the_disk(vae):
     """A file is synced before it is renamed, its folder afterwards; only then does an older checkpoint go."""
     unsynced, unsettled, renamed, removed = set(), set(), 0, 0
     for name, *arguments in vae.calls:
-        places = [
-            Path(one.name if hasattr(one, "name") else one)
-            for one in arguments
-            if not isinstance(one, memoryview)
-        ]
+        places = [one if isinstance(one, Path) else Path(getattr(one, "name", "")) for one in arguments]
         match name:
             case "write":
                 unsynced.add(places[0])
