@@ -48,7 +48,7 @@ def write_rows(
         as_json: Whether to print the result as JSON.
         columns: Rows to a line of the picture, or to a block of lines.
     """
-    out = out or run.path / f"{name}{run.renderer.suffix}"
+    out = (out or run.path / f"{name}{run.renderer.suffix}").expanduser()
     run.renderer.save(rows if out.suffix == ".npy" else run.scaled(rows), out, columns)
     if as_json:
         print_json({"run": str(run.path), "file": str(out), "shape": list(rows.shape)})

@@ -26,6 +26,7 @@ from pushforward.report.progress import bar
 from pushforward.rng import Noise
 from pushforward.runs.api import load, train
 from pushforward.runs.cases import Case
+from pushforward.runs.directory import absolute
 from pushforward.runs.run import SHOWN, Run
 from pushforward.runs.tables import ComparedRun, Table, table
 from pushforward.runs.trained_model import READING
@@ -159,7 +160,7 @@ def compare(
         >>> [row[0].text for row in found.tables["digits"].rows]
         ['wae-mmd', 'ae', 'train reference']
     """
-    folder = Path(out)
+    folder = absolute(out)
     what = [what] if isinstance(what, (str, os.PathLike, Run)) else what
     check_metrics(metrics or ())
     jobs = _jobs(what, data)
