@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,21 @@ def write_rows(
         echo(run.renderer.text(rows[:SHOWN], columns), end="")
 
 
+def write_samples(
+    run: Run, name: str, out: Path | None, n: int, parts: Iterator[Tensor], as_json: bool
+) -> None:
+    """Writes n samples that come in parts, as :func:`write_rows` does; not all of them are in memory."""
+    out = out or run.path / f"{name}{run.renderer.suffix}"
+    shown = parts if out.suffix == ".npy" else map(run.scaled, parts)
+    first = run.renderer.save_parts(shown, n, out)
+    if as_json:
+        print_json({"run": str(run.path), "file": str(out), "shape": [n, *first.shape[1:]]})
+        return
+    echo(f"{name} of {run.path}: {(n, *first.shape[1:])} in {out}")
+    if out.suffix == run.renderer.suffix:
+        echo(run.renderer.text(first[:SHOWN]), end="")
+
+
 def write_pairs(run: Run, name: str, out: Path | None, first: Tensor, second: Tensor, as_json: bool) -> None:
     """Writes rows, each next to what it became: such as held-out rows and their reconstructions."""
     from pushforward.report.images import interleave
@@ -92,4 +107,4 @@ def print_results(results: dict[str, Any], as_json: bool, named: Sequence[str] |
         echo(sentence)
 
 
-__all__ = ["finish", "print_json", "print_results", "write_pairs", "write_rows"]
+__all__ = ["finish", "print_json", "print_results", "write_pairs", "write_rows", "write_samples"]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import io
+import shutil
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar, cast
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from pushforward.errors import ConfigError
-from pushforward.files import write_atomic
+from pushforward.data.pixels import MOST_PIXELS
+from pushforward.errors import ConfigError, OutputError
+from pushforward.files import Writer, write_atomic
+from pushforward.reading import size_in_words
 from pushforward.report.axes import NamedSamples, show_images, show_lines, show_vectors
-from pushforward.report.images import picture
+from pushforward.report.images import mosaic, picture
 from pushforward.report.panels import Panel, image_panel, line_panel, plot_panel
 from pushforward.report.plots import RunPlots
 from pushforward.text.vocabulary import Vocabulary
@@ -33,6 +39,7 @@ class Renderer(ABC):
         shows_grids: Whether samples by class and latent traversals are shown.
         has_previews: Whether samples are written during training.
         pair_columns: Rows to a line of a file that holds pairs of rows.
+        in_parts: Whether the content of a file is that of its parts, one after the other.
     """
 
     modality: ClassVar[str]
@@ -40,6 +47,7 @@ class Renderer(ABC):
     shows_grids: ClassVar[bool] = False
     has_previews: ClassVar[bool] = True
     pair_columns: ClassVar[int] = 8
+    in_parts: ClassVar[bool] = False
 
     def __init__(self, vocabulary: Vocabulary | None = None) -> None:
         self.vocabulary = vocabulary
@@ -76,6 +84,15 @@ class Renderer(ABC):
         """What is printed of rows besides the name of their file."""
         return ""
 
+    def check_suffix(self, path: Path) -> None:
+        """Checks the ending of a file.
+
+        Raises:
+            ConfigError: If it is neither ``suffix`` nor ``.npy``.
+        """
+        if path.suffix not in (self.suffix, ".npy"):
+            raise ConfigError(f"out must end in {' or '.join(sorted({self.suffix, '.npy'}))}, got {path}")
+
     def save(self, rows: Tensor, path: Path, columns: int | None = None) -> None:
         """Writes rows to a file, as the modality's own kind of file or as an array.
 
@@ -83,12 +100,42 @@ class Renderer(ABC):
             ConfigError: If the path ends in neither ``suffix`` nor ``.npy``.
             OutputError: If the file cannot be written.
         """
-        if path.suffix not in (self.suffix, ".npy"):
-            raise ConfigError(f"out must end in {' or '.join(sorted({self.suffix, '.npy'}))}, got {path}")
+        self.check_suffix(path)
         if path.suffix == ".npy":
             write_atomic(path, lambda file: np.save(file, rows.numpy()))
         else:
             write_atomic(path, self._content(rows, columns))
+
+    def save_parts(self, parts: Iterator[Tensor], n: int, path: Path) -> Tensor:
+        """Writes n rows that come in parts, of which only pictures are held in memory together.
+
+        Returns:
+            The first part.
+
+        Raises:
+            ConfigError: If the path ends in neither ``suffix`` nor ``.npy``, or a picture would be too large.
+            OutputError: If the file cannot be written, or there is no room for it on the disk.
+        """
+        self.check_suffix(path)
+        first = next(parts)
+        rest = chain((first,), parts)
+        if path.suffix == ".npy":
+            size = n * first[0].numel() * first.element_size()
+            check_room(path, size)
+            write_atomic(path, lambda file: _write_array(file, rest, n))
+        elif self.in_parts:
+            write_atomic(path, lambda file: _write_all(file, (self._content(part, None) for part in rest)))
+        else:
+            self.check_count(n, first)
+            write_atomic(path, self._content(torch.cat(list(rest)), None))
+        return first
+
+    def check_count(self, n: int, rows: Tensor) -> None:  # noqa: B027
+        """Checks that n rows such as these fit into one file of the modality's own kind.
+
+        Raises:
+            ConfigError: If they do not.
+        """
 
     @abstractmethod
     def _content(self, rows: Tensor, columns: int | None) -> bytes:
@@ -104,6 +151,15 @@ class ImageRenderer(Renderer):
     modality = "image"
     suffix = ".png"
     shows_grids = True
+
+    def check_count(self, n: int, rows: Tensor) -> None:
+        """Checks the size of a picture of n images: it can be read back only up to 64 megapixels."""
+        pixels = n * mosaic(rows[:1]).size // 3
+        if pixels > MOST_PIXELS:
+            raise ConfigError(
+                f"a picture of {n:,} images would have {pixels / 1e6:,.0f} megapixels, at most "
+                f"{MOST_PIXELS // 10**6} are written; lower n, or write them to a file that ends in .npy"
+            )
 
     def draw_rows(self, figure: Any, plots: RunPlots) -> None:
         """Draws a grid of samples above a grid of held-out images beside their reconstructions."""
@@ -215,6 +271,7 @@ class TextRenderer(Renderer):
     modality = "text"
     suffix = ".txt"
     pair_columns = 2
+    in_parts = True
     shown: ClassVar[int] = 24  # table rows of lines in a panel
 
     def lines(self, rows: Tensor) -> list[str]:
@@ -266,6 +323,35 @@ class TextRenderer(Renderer):
 
     def _content(self, rows: Tensor, columns: int | None) -> bytes:
         return self.text(rows, columns).encode()
+
+
+def check_room(path: Path, size: int) -> None:
+    """Checks that there is room for a file of so many bytes.
+
+    Raises:
+        OutputError: If there is not.
+    """
+    free = shutil.disk_usage(path.absolute().parent).free if path.absolute().parent.is_dir() else size
+    if size > free:
+        sizes = f"it takes {size_in_words(size)}, {size_in_words(free)} are free; lower n"
+        raise OutputError(f"{path} cannot be written: {sizes}")
+
+
+def _write_array(file: Writer, parts: Iterable[Tensor], n: int) -> None:
+    """Writes parts as one array of n rows, in numpy's format."""
+    begun = False
+    for part in parts:
+        rows = part.contiguous().numpy()
+        if not begun:
+            header = {"descr": rows.dtype.str, "fortran_order": False, "shape": (n, *rows.shape[1:])}
+            np.lib.format.write_array_header_1_0(cast(IO[bytes], file), header)
+            begun = True
+        file.write(rows.tobytes())
+
+
+def _write_all(file: Writer, contents: Iterable[bytes]) -> None:
+    for content in contents:
+        file.write(content)
 
 
 def renderer_for(modality: str, vocabulary: Vocabulary | None = None) -> Renderer:

@@ -30,7 +30,9 @@ from pushforward.errors import (
     reason,
 )
 from pushforward.interrupts import resumable, stop_on_signals
+from pushforward.limits import BoundedNetworks, tensor_bytes
 from pushforward.models import Model
+from pushforward.reading import MIB
 from pushforward.recipes import RECIPES, Setup
 from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import bar
@@ -146,7 +148,8 @@ def train(
         dataset = open_dataset(data, progress=show, **reading)
     if isinstance(recipe, str):
         own: dict[str, Any] = {**RECIPES[recipe].split(arguments)[1].named}
-        setup = _seeded(seed, lambda: RECIPES[recipe](dataset.spec, preset, **arguments))
+        bounded = BoundedNetworks("lower latent_dim, or take a smaller network or image_size")
+        setup = _seeded(seed, lambda: RECIPES[recipe](dataset.spec, preset, **arguments), bounded)
         given = [name for name, value in arguments.items() if value is not None and name not in own]
         about: dict[str, Any] = {
             "recipe": recipe,
@@ -269,11 +272,12 @@ def load(
         )
     dataset = None if data is None else reopened(data, config, vocabulary)
     spec = DataSpec.from_json(config["data"], vocabulary)
-    setup = _stored_setup(directory.path, config, spec, own, to_train=False)
     try:
         found, faults = directory.checkpoints(config).newest()
     except CheckpointError as error:
         raise directory.without_checkpoint(error) from error
+    weights = tensor_bytes(found.tensors.get("model", {}))
+    setup = _stored_setup(directory.path, config, spec, own, to_train=False, weights=weights)
     for fault in faults:
         warnings.warn(f"{fault}; using the checkpoint of step {found.step}", stacklevel=2)
     try:
@@ -307,16 +311,29 @@ def _check_on_nonfinite(name: str | None) -> None:
         raise ConfigError(f"unknown on_nonfinite {name!r}: {nearest(str(name), known)}")
 
 
-def _seeded(seed: int, build: Callable[[], Setup]) -> Setup:
+def _seeded(seed: int, build: Callable[[], Setup], bounded: BoundedNetworks) -> Setup:
     """A setup whose first weights are a function of the seed."""
-    with torch_seeded(Noise(seed, "weights").integer()):
+    with torch_seeded(Noise(seed, "weights").integer()), bounded:
         return build()
 
 
 def _stored_setup(
-    folder: Path, config: dict[str, Any], spec: DataSpec, own: Mapping[str, Any], to_train: bool = True
+    folder: Path,
+    config: dict[str, Any],
+    spec: DataSpec,
+    own: Mapping[str, Any],
+    to_train: bool = True,
+    weights: int = 0,
 ) -> Setup:
     """The setup of a stored run, from its resolved settings and the parts of the user's own.
+
+    Arguments:
+        folder: The run's folder.
+        config: Its configuration.
+        spec: The description of its data.
+        own: The parts of the user's own.
+        to_train: Whether it goes on training.
+        weights: The bytes of its weights, if they are known: networks that are far larger are not built.
 
     Raises:
         ConfigError: If a part is missing or not known, or training differs from that of the run.
@@ -335,7 +352,10 @@ def _stored_setup(
         )
     if "model" not in config["own"]:
         recipe = RECIPES[config["recipe"]]
-        return _seeded(config["seed"], lambda: recipe.rebuild(spec, config["resolved"], own))
+        most = 2 * weights + 64 * MIB if weights else None  # what is tried on two rows is counted as well
+        wrong = f"{folder} has options of other networks than those of its weights"
+        bounded = BoundedNetworks(wrong, most, CheckpointError)
+        return _seeded(config["seed"], lambda: recipe.rebuild(spec, config["resolved"], own), bounded)
     if not isinstance(own["model"], Model):
         raise ConfigError(f"model must be a Model, got {type(own['model']).__name__}")
     setup = setup_of_model(own["model"], spec, own.get("training"))

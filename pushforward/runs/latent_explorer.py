@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pushforward.distributions.interpolation import PATHS
 from pushforward.errors import ConfigError, DataError, check_int, nearest
+from pushforward.limits import check_memory
 from pushforward.models import transfer
 from pushforward.rng import Noise
 from pushforward.runs.trained_model import TrainedModel, computes
@@ -40,7 +41,9 @@ class LatentExplorer(TrainedModel):
         path = path or self.model.prior.path
         if path not in PATHS:
             raise ConfigError(f"unknown path {path!r}: {nearest(path, PATHS)}")
-        codes = PATHS[path](a, b, check_int("steps", steps, least=2))
+        steps = check_int("steps", steps, least=2)
+        check_memory(f"{steps:,} steps", 8 * steps * a.numel(), "lower steps")
+        codes = PATHS[path](a, b, steps)
         labels = None if y is None else self.label_numbers(y).repeat_interleave(steps)
         return self.decode(codes.flatten(0, 1), labels).unflatten(0, (len(codes), steps))
 
@@ -76,8 +79,9 @@ class LatentExplorer(TrainedModel):
         start = self.encode(x, y)[:1] if code is None else code
         draws = self.model.prior(10_000).rsample(Noise(0, "traverse")).detach().cpu()
         ends = draws.quantile(torch.tensor([0.001, 0.999]), dim=0)
-        t = torch.linspace(0, 1, check_int("steps", steps, least=2)).view(-1, 1)
-        places = self.model.prior.continuous_dims
+        steps, places = check_int("steps", steps, least=2), self.model.prior.continuous_dims
+        check_memory(f"{steps:,} steps", 8 * steps * start.numel() * len(places), "lower steps")
+        t = torch.linspace(0, 1, steps).view(-1, 1)
         codes = start.repeat(len(places), len(t), 1)
         for row, place in enumerate(places):
             codes[row, :, place] = (ends[0, place] + (ends[1, place] - ends[0, place]) * t).flatten()

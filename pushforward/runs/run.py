@@ -31,6 +31,7 @@ from pushforward.runs.directory import OVERVIEW
 from pushforward.runs.latent_explorer import LatentExplorer
 from pushforward.runs.latent_samplers import PRIOR
 from pushforward.runs.results import evaluation_key, holds, read_results, write_results
+from pushforward.runs.sampling import Sampling
 from pushforward.runs.text_run import TextRun
 from pushforward.runs.trained_model import computes
 from pushforward.utils import eval_mode
@@ -38,11 +39,12 @@ from pushforward.utils import eval_mode
 SHOWN = 1000  # held-out rows that plots show, at most
 
 
-class Run(LatentExplorer, TextRun):
+class Run(Sampling, LatentExplorer, TextRun):
     """A trained (or partly trained) model and its folder.
 
-    It samples, encodes and decodes (:class:`~pushforward.runs.trained_model.TrainedModel`), explores its
-    latent space (:class:`~pushforward.runs.latent_explorer.LatentExplorer`), reads and writes lines of text
+    It encodes and decodes (:class:`~pushforward.runs.trained_model.TrainedModel`), samples
+    (:class:`~pushforward.runs.sampling.Sampling`), explores its latent space
+    (:class:`~pushforward.runs.latent_explorer.LatentExplorer`), reads and writes lines of text
     (:class:`~pushforward.runs.text_run.TextRun`), and is evaluated and reported on, here.
 
     Attributes:

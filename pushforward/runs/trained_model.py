@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import cached_property, wraps
 from pathlib import Path
@@ -16,31 +15,11 @@ from pushforward.data.dataset import Dataset
 from pushforward.data.modality import modality, modality_of
 from pushforward.data.spec import DataSpec
 from pushforward.data.values import as_tensor
-from pushforward.distributions import Prior
-from pushforward.errors import (
-    CheckpointError,
-    ConfigError,
-    DataError,
-    DivergedError,
-    check_int,
-    nearest,
-    reason,
-)
+from pushforward.errors import ConfigError, DataError, DivergedError, nearest
 from pushforward.models import Model
 from pushforward.recipes import RECIPES
-from pushforward.report.progress import bar
-from pushforward.rng import Noise
 from pushforward.runs.directory import RunDirectory, absolute
 from pushforward.runs.labels import label_numbers
-from pushforward.runs.latent_samplers import (
-    PRIOR,
-    SAMPLERS,
-    check_sampler,
-    draw_codes,
-    read_sampler,
-    sampler_key,
-    save_sampler,
-)
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.torch_state import plain_torch
 from pushforward.training.finite import NAMES, listed, nonfinite_weights
@@ -140,87 +119,6 @@ class TrainedModel:
         if about["source"] is None:
             raise DataError(f"{self.path} was trained on data in memory; pass them as data=")
         return reopened(about["source"], self.config, self.vocabulary)
-
-    @computes
-    def sample(
-        self,
-        n: int = 64,
-        seed: int = 0,
-        label: int | str | None = None,
-        sampler: str = PRIOR,
-        progress: bool = False,
-    ) -> Tensor:
-        """n decoded draws of the prior, (n, \\*).
-
-        The first 10 samples of 64 equal the first 10 of 1000, except for rounding.
-
-        Arguments:
-            n: Number of samples.
-            seed: Seed of the draws.
-            label: Number or name of a class, for models with classes: conditional models (trained with
-                ``conditional=True``) and adversarial auto-encoders with class codes. By default the samples
-                of a conditional model go through all classes in turn.
-            sampler: Distribution of the codes: see :meth:`sampler`.
-            progress: Whether to show progress on standard error.
-
-        Raises:
-            ConfigError: If the class or sampler is unknown, or the model has no classes.
-        """
-        n = check_int("n", n, least=1)
-        noise = Noise(seed, "sample")
-        y = torch.arange(n) % self.model.n_conditions if self.model.n_conditions else None
-        if label is not None:
-            y = torch.full((n,), self._class_number(label))
-            if sampler != PRIOR and not self.model.n_conditions:
-                raise ConfigError(f"label is available with sampler 'prior' only, got sampler {sampler!r}")
-        given = sampler == PRIOR
-        codes = self.model.distribution(n, y) if given else self.sampler(sampler, progress)(n)
-        return self.decode(codes.rsample(noise), y)
-
-    @computes
-    def sample_codes(self, n: int, seed: int = 0) -> Tensor:
-        """n codes (n, L), drawn from the prior."""
-        n = check_int("n", n, least=1)
-        return self.model.distribution(n).rsample(Noise(seed, "sample")).detach().cpu()
-
-    @computes
-    def sampler(self, name: str = PRIOR, progress: bool = False) -> Prior:
-        """The distribution of the codes that samples are decoded from.
-
-        A sampler other than the prior is a density fitted to the codes of training rows. It is a function of
-        the run and its step; it is fitted once and kept in the folder ``samplers/``.
-
-        Arguments:
-            name: "prior", the model's own; "gmm", a Gaussian mixture; or "flow", which needs zuko.
-            progress: Whether to show the progress of fitting on standard error.
-
-        Raises:
-            ConfigError: If the sampler is unknown, the model has no encoder, or zuko is not installed.
-        """
-        check_sampler(name)
-        if name == PRIOR:
-            return self.model.prior
-        if not self.model.has_encoder:
-            raise ConfigError(
-                f"{self.config['recipe']} has no encoder: there are no codes to fit a {name} to"
-            )
-        folder, seed = self.path / "samplers", self.config["seed"]
-        key = sampler_key(self.step, seed, self.config["data"]["sha256"])
-        try:
-            kept = read_sampler(folder, name, key)
-        except CheckpointError as error:
-            warnings.warn(f"{error}; fitting it again", stacklevel=2)
-            kept = None
-        if kept is not None:
-            return kept
-        noise = Noise(seed, "sampler")
-        with bar(f"fitting a {name}", progress) as show:
-            fitted = SAMPLERS[name](draw_codes(self.model, self.data.train, noise), noise, show)
-        try:
-            save_sampler(folder, name, fitted, key)
-        except OSError as error:
-            warnings.warn(f"the {name} cannot be written to {folder}: {reason(error)}", stacklevel=2)
-        return fitted
 
     @computes
     def encode(self, x: Any, y: Any = None) -> Tensor:

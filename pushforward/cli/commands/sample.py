@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pushforward.cli.application import app
 from pushforward.cli.options import JsonFlag, RunFolder, Sampler
-from pushforward.cli.output import write_rows
+from pushforward.cli.output import write_samples
 
 
 @app.command
@@ -32,4 +32,4 @@ def sample(
 
     loaded = load(run)
     name = "samples" if sampler == "prior" else f"samples-{sampler}"
-    write_rows(loaded, name, out, loaded.sample(n, seed, label, sampler, progress=True), json)
+    write_samples(loaded, name, out, n, loaded.sample_parts(n, seed, label, sampler, progress=True), json)

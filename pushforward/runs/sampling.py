@@ -1,0 +1,141 @@
+"""Sampling from a trained model: at once, in parts, and from densities fitted to its codes."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from pushforward.distributions import Prior
+from pushforward.errors import CheckpointError, ConfigError, check_int, reason
+from pushforward.limits import check_memory
+from pushforward.report.progress import bar
+from pushforward.rng import Noise
+from pushforward.runs.latent_samplers import (
+    PRIOR,
+    SAMPLERS,
+    check_sampler,
+    draw_codes,
+    read_sampler,
+    sampler_key,
+    save_sampler,
+)
+from pushforward.runs.trained_model import CHUNK, TrainedModel, computes
+
+MANY = 20_000  # samples from which on progress is shown
+
+
+class Sampling(TrainedModel):
+    """A trained model that samples are drawn from."""
+
+    @computes
+    def sample(
+        self,
+        n: int = 64,
+        seed: int = 0,
+        label: int | str | None = None,
+        sampler: str = PRIOR,
+        progress: bool = False,
+    ) -> Tensor:
+        """n decoded draws of the prior, (n, \\*).
+
+        The first 10 samples of 64 equal the first 10 of 1000, except for rounding.
+
+        Arguments:
+            n: Number of samples.
+            seed: Seed of the draws.
+            label: Number or name of a class, for models with classes: conditional models (trained with
+                ``conditional=True``) and adversarial auto-encoders with class codes. By default the samples
+                of a conditional model go through all classes in turn.
+            sampler: Distribution of the codes: see :meth:`sampler`.
+            progress: Whether to show progress on standard error.
+
+        Raises:
+            ConfigError: If the class or sampler is unknown, or the model has no classes.
+        """
+        n = check_int("n", n, least=1)
+        numbers = 2 * n * (math.prod(self.shape) + self.model.prior.latent_dim)  # the parts, and all of them
+        check_memory(f"{n:,} samples", 4 * numbers, "lower n, or take them in parts: run.sample_parts")
+        return torch.cat(list(self.sample_parts(n, seed, label, sampler, progress)))
+
+    def sample_parts(
+        self,
+        n: int,
+        seed: int = 0,
+        label: int | str | None = None,
+        sampler: str = PRIOR,
+        progress: bool = False,
+    ) -> Iterator[Tensor]:
+        """The samples that :meth:`sample` returns, in parts of at most 512, one after the other."""
+        n = check_int("n", n, least=1)
+        noise = Noise(seed, "sample")
+        number = None if label is None else self._class_number(label)
+        if label is not None and sampler != PRIOR and not self.model.n_conditions:
+            raise ConfigError(f"label is available with sampler 'prior' only, got sampler {sampler!r}")
+        prior = None if sampler == PRIOR else self.sampler(sampler, progress)
+        with bar("sampling", progress and n > MANY) as show:
+            for start in range(0, n, CHUNK):
+                stop = min(start + CHUNK, n)
+                yield self._samples(torch.arange(start, stop), noise, number, prior)
+                show(stop, n)
+
+    @computes
+    def _samples(self, rows: Tensor, noise: Noise, label: int | None, prior: Prior | None) -> Tensor:
+        """Samples of the given numbers, in order and without gaps."""
+        y = rows % self.model.n_conditions if self.model.n_conditions else None
+        if label is not None:
+            y = torch.full_like(rows, label)
+        codes = self.model.distribution(len(rows), y) if prior is None else prior(len(rows))
+        return self.decode(codes.rsample(noise.rows(int(rows[0]))), y)
+
+    @computes
+    def sample_codes(self, n: int, seed: int = 0) -> Tensor:
+        """n codes (n, L), drawn from the prior."""
+        n = check_int("n", n, least=1)
+        check_memory(f"{n:,} codes", 8 * n * self.model.prior.latent_dim, "lower n")
+        return self.model.distribution(n).rsample(Noise(seed, "sample")).detach().cpu()
+
+    @computes
+    def sampler(self, name: str = PRIOR, progress: bool = False) -> Prior:
+        """The distribution of the codes that samples are decoded from.
+
+        A sampler other than the prior is a density fitted to the codes of training rows. It is a function of
+        the run and its step; it is fitted once and kept in the folder ``samplers/``.
+
+        Arguments:
+            name: "prior", the model's own; "gmm", a Gaussian mixture; or "flow", which needs zuko.
+            progress: Whether to show the progress of fitting on standard error.
+
+        Raises:
+            ConfigError: If the sampler is unknown, the model has no encoder, or zuko is not installed.
+        """
+        check_sampler(name)
+        if name == PRIOR:
+            return self.model.prior
+        if not self.model.has_encoder:
+            raise ConfigError(
+                f"{self.config['recipe']} has no encoder: there are no codes to fit a {name} to"
+            )
+        folder, seed = self.path / "samplers", self.config["seed"]
+        key = sampler_key(self.step, seed, self.config["data"]["sha256"])
+        try:
+            kept = read_sampler(folder, name, key)
+        except CheckpointError as error:
+            warnings.warn(f"{error}; fitting it again", stacklevel=2)
+            kept = None
+        if kept is not None:
+            return kept
+        noise = Noise(seed, "sampler")
+        with bar(f"fitting a {name}", progress) as show:
+            fitted = SAMPLERS[name](draw_codes(self.model, self.data.train, noise), noise, show)
+        try:
+            save_sampler(folder, name, fitted, key)
+        except OSError as error:
+            warnings.warn(f"the {name} cannot be written to {folder}: {reason(error)}", stacklevel=2)
+        return fitted
+
+
+__all__ = ["Sampling"]
