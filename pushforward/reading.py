@@ -63,6 +63,15 @@ def unpacked(file: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
+def read_up_to(file: IO[bytes], most: int) -> bytes:
+    """The bytes of an open file, at most one more than so many; no room is made for more than there are."""
+    parts, left = [], most + 1
+    while left and (part := file.read(min(MIB, left))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
 def read_file(path: Path, most: int = MOST_WEIGHTS) -> bytes:
     """The bytes of a regular file of at most so many.
 
@@ -70,10 +79,7 @@ def read_file(path: Path, most: int = MOST_WEIGHTS) -> bytes:
         OSError: As :func:`open_file`.
     """
     with open_file(path, most) as file:
-        # Not most + 1 at once: room is made for all that is asked for.
-        content = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
-        while len(content) <= most and (more := file.read(min(MIB, most + 1 - len(content)))):
-            content += more
+        content = read_up_to(file, most)
     if len(content) > most:  # it grew, or is one of those files of the system that claim to have no bytes
         raise _too_large(path, len(content), most)
     return content

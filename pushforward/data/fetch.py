@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pushforward.errors import DataError, reason
-from pushforward.reading import open_file, unpacked
+from pushforward.reading import open_file, read_up_to, unpacked
 
 VARIABLE = "PUSHFORWARD_DATA"
 MOST_BYTES = 256 * 2**20  # of a decompressed file: five times the largest of the catalogue
@@ -69,7 +69,7 @@ def content(path: Path) -> bytes:
     """
     try:
         with open_file(path) as file, unpacked(file, path) as plain:
-            read = plain.read(MOST_BYTES + 1)
+            read = read_up_to(plain, MOST_BYTES)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: damaged or not readable: {reason(error)}") from None
     if len(read) > MOST_BYTES:

@@ -14,7 +14,7 @@ from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.formats import OpenOptions, data_format
 from pushforward.data.images import has_images
 from pushforward.errors import DataError, reason
-from pushforward.reading import MOST_TEXT, open_file, size_in_words, unpacked
+from pushforward.reading import MOST_TEXT, open_file, read_up_to, size_in_words, unpacked
 from pushforward.text.tokens import padded
 from pushforward.text.vocabulary import DEFAULT_VOCAB_SIZE, Vocabulary
 
@@ -75,7 +75,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 def _raw(path: Path, encoding: str = "utf-8") -> list[str]:
     try:
         with open_file(path, MOST_TEXT) as file, unpacked(file, path) as content:
-            raw = content.read(MOST_TEXT + 1)
+            raw = read_up_to(content, MOST_TEXT)
         if len(raw) > MOST_TEXT:
             raise OSError(f"expected at most {size_in_words(MOST_TEXT)} of text, found more")
     except (OSError, EOFError, zlib.error) as error:
