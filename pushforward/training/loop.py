@@ -25,6 +25,7 @@ from pushforward.square import Square
 from pushforward.torch_state import torch_seeded
 from pushforward.training.finite import batch_rows, gradient_fault
 from pushforward.training.schedules import SCHEDULES
+from pushforward.utils import lazy
 
 Optimizing = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
@@ -233,11 +234,7 @@ class Loop:
         """All that the next step depends on: copies of tensors, by file and name, and plain numbers."""
         tensors = {"model": {name: value.detach().clone() for name, value in self.model.state_dict().items()}}
         for player_state in self.player_states:
-            tensors[f"optimizer-{player_state.player.name}"] = {
-                f"{index}.{name}": value.clone()
-                for index, moments in player_state.optimizer.state_dict()["state"].items()
-                for name, value in moments.items()
-            }
+            tensors[f"optimizer-{player_state.player.name}"] = player_state.moments()
         return tensors, {"step": self.step, "total": self.total, "rollbacks": self.rollbacks}
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]) -> None:
@@ -245,16 +242,12 @@ class Loop:
 
         Raises:
             RuntimeError: If the weights do not fit the model.
+            ValueError: If the moments do not fit their optimizer.
             KeyError: If a file or a number is missing.
         """
         self.model.load_state_dict(dict(tensors["model"]))
         for player_state in self.player_states:
-            moments: dict[int, dict[str, Tensor]] = {}
-            for key, value in tensors[f"optimizer-{player_state.player.name}"].items():
-                index, name = key.split(".", 1)
-                moments.setdefault(int(index), {})[name] = value.clone()
-            groups = player_state.optimizer.state_dict()["param_groups"]
-            player_state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            player_state.restore(tensors[f"optimizer-{player_state.player.name}"])
         self.step = int(numbers["step"])
         self.total = int(numbers["total"])
         self.rollbacks = int(numbers["rollbacks"])
@@ -304,6 +297,50 @@ class PlayerState:
         self.optimizer = self.optimizing(self.parameters)
         for group in self.optimizer.param_groups:
             group["initial_lr"] = group["lr"]
+
+    def moments(self) -> dict[str, Tensor]:
+        """Copies of the optimizer's tensors, by the number of their parameter and their name."""
+        return {
+            f"{index}.{name}": value.clone()
+            for index, found in self.optimizer.state_dict()["state"].items()
+            for name, value in found.items()
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Gives the optimizer back what :meth:`moments` returned.
+
+        Raises:
+            ValueError: If a parameter has others than those that the optimizer makes, or of another shape.
+        """
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            index, name = key.split(".", 1)
+            moments.setdefault(int(index), {})[name] = value.clone()
+        # Torch takes whatever it is given, and fails, or not, at the next step.
+        for place, found in moments.items():
+            if place >= len(self.parameters) or found.keys() != self._names:
+                kept = ", ".join(sorted(self._names))
+                raise ValueError(
+                    f"the optimizer of the player {self.player.name} keeps {kept} of each of its "
+                    f"{len(self.parameters)} parameters, found {', '.join(sorted(found))} of number {place}"
+                )
+            for name, value in found.items():
+                if value.ndim and value.shape != self.parameters[place].shape:
+                    wanted = tuple(self.parameters[place].shape)
+                    raise ValueError(
+                        f"{place}.{name} must have the shape {wanted}, found {tuple(value.shape)}"
+                    )
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+    @lazy
+    def _names(self) -> set[str]:
+        """The names of what the optimizer keeps of a parameter, learnt from a step of one like it."""
+        like = nn.Parameter(torch.zeros_like(self.parameters[0]))
+        like.grad = torch.zeros_like(like)
+        optimizer = self.optimizing([like])
+        optimizer.step()
+        return set(optimizer.state[like])
 
     def descend(self, losses: Terms, step: int) -> None:
         """One optimizer step on the sum of the losses, then the projection of a constrained critic.
