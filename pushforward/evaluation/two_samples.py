@@ -26,7 +26,8 @@ PRDC = ("precision", "recall", "density", "coverage")
 def compared(q: Tensor, p: Tensor, features: Features, seed: int, brief: bool = False) -> dict[str, Any]:
     """Two-sample metrics of made (N, D) and given (M, D) features; errors are standard errors over made rows.
 
-    Of fewer than 20 rows there are none.
+    Of fewer than 20 rows there are none. If most given rows are copies of others, the data are discrete, and
+    the classifier test counts copies as the independent draws that they are.
     """
     if min(len(q), len(p)) < FEW:
         return {"n_samples": len(q)}
@@ -35,10 +36,11 @@ def compared(q: Tensor, p: Tensor, features: Features, seed: int, brief: bool = 
         return result
     result |= {name: value for name, value in asdict(prdc(q, p)).items() if name in PRDC}
     result["sliced_w2"] = sliced_wasserstein(q, p, noise=Noise(seed, "directions"))
+    discrete = 2 * len(p.unique(dim=0)) < len(p)
     try:
-        tested = classifier_test(q, p, seed)
+        tested = classifier_test(q, p, seed, distinct=not discrete)
         result["c2st"] = {"accuracy": tested.accuracy, "p_value": tested.p_value}
-    except DataError:  # copies count once: samples that are nearly all alike are too few to test
+    except DataError:  # copies count once: samples of continuous data that are nearly all alike are too few
         pass
     probabilities = features.probabilities(q.to(_device(features)))
     if probabilities is not None:

@@ -16,7 +16,7 @@ from pushforward.torch_state import torch_seeded
 from pushforward.utils import eval_mode
 
 NAMES, NUMBERS = 3, 5  # how many of a long list are printed
-SAMPLES = 16  # by which a model is judged
+SAMPLES = 16  # that tell of a model
 
 
 def gradient_fault(gradients: Mapping[str, Tensor]) -> str:

@@ -205,8 +205,8 @@ class Trainer:
                 if loop.model.discrepancy_weight is not None:
                     line["weight"] = loop.model.discrepancy_weight
                 warnings = self.health.warnings(diagnostics, loop.step / loop.total)
-                if told := self.rolled_back[self.logged :] + warnings:
-                    line["warnings"] = told
+                if news := self.rolled_back[self.logged :] + warnings:
+                    line["warnings"] = news
                 self.logged = len(self.rolled_back)
                 self.history.append(line)
                 words = "  ".join(f"{name} {value:.4g}" for name, value in {**means, **diagnostics}.items())

@@ -9,6 +9,8 @@ from speed import quick
 
 import pushforward.metrics.two_sample as two_sample
 from pushforward.errors import ConfigError, DataError
+from pushforward.evaluation.two_samples import compared
+from pushforward.features.base import Pixels
 from pushforward.metrics.two_sample import classifier_test, pair
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -227,3 +229,12 @@ def test_pair_keeps_the_finer_precision():
     assert {x.dtype for x in pair(half, double)} == {torch.float64}
     assert {x.dtype for x in pair(half, torch.zeros(1, 1).long())} == {torch.float32}
     assert not pair(double.requires_grad_(), double)[0].requires_grad
+
+
+@pytest.mark.parametrize("values", [2, 5, 30])
+def test_frequencies_of_discrete_data_are_told_apart_in_evaluations(values):
+    """Copies of discrete data are independent draws: counted once, they hide how often a value comes."""
+    made, given = torch.randint(0, values, (2, 600, 1)).double()
+    skewed = (torch.rand(600, 1) ** 3 * values).floor()
+    assert compared(made, given, Pixels(), seed=0)["c2st"]["p_value"] > 0.01
+    assert compared(skewed, given, Pixels(), seed=0)["c2st"]["p_value"] < 1e-6
