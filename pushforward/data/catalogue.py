@@ -98,6 +98,8 @@ def _opened(source: object, options: OpenOptions) -> Dataset:
 
 
 def _existing(given: str | os.PathLike[str]) -> Path:
+    if not os.fspath(given):
+        raise DataError(f"expected data, found an empty name; {_sources()}")
     # os.path, because pathlib's questions raise on a name that is too long to exist.
     name = os.path.abspath(os.path.expanduser(os.fsdecode(os.fspath(given))))
     if not os.path.exists(name):

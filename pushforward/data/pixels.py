@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Condition
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -63,29 +64,65 @@ def decode(
         ValueError: If it has more than 64 megapixels, or values without a known range.
         Exception: Whatever Pillow raises on a file that it cannot read.
     """
-    from PIL import ImageOps
-
-    done = []
     with _opened(path) as opened:
         if longer_side is not None:
             opened.draft(None, (4 * longer_side, 4 * longer_side))
-        if getattr(opened, "is_animated", False):
-            done.append("hold several pictures: the first was taken")
-            opened.seek(0)
-        opened.load()
-        image: Image = opened
-        if image.getexif().get(ORIENTATION, 1) != 1:
-            done.append("were turned upright (EXIF)")
-            image = ImageOps.exif_transpose(image)
-        if image.mode in DEEP:
-            return _deep_planes(image, fit), done
-        if image.mode == "F":
-            _refuse_range(image)
-        image, conversion = _plain(image)
-        if conversion:
-            done.append(conversion)
-        planes = np.asarray(fit(image).convert("RGB")).transpose(2, 0, 1)
-        return (planes.astype(np.uint16) * 257 if deep else planes), done
+        with DECODING.held(opened.width * opened.height):
+            return _planes(opened, fit, deep)
+
+
+class Share:
+    """An amount that threads take parts of; who asks for more than is left waits.
+
+    Arguments:
+        amount: The whole amount.
+    """
+
+    def __init__(self, amount: int) -> None:
+        self.amount = self.left = amount
+        self._changed = Condition()
+
+    @contextmanager
+    def held(self, part: int) -> Iterator[None]:
+        """Inside, a part is taken; of more than there is, all."""
+        part = min(part, self.amount)
+        with self._changed:
+            self._changed.wait_for(lambda: self.left >= part)
+            self.left -= part
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.left += part
+                self._changed.notify_all()
+
+
+# Pixels that all threads may decode at once: a transparent image takes 16 bytes for each while it is decoded.
+DECODING = Share(MOST_PIXELS)
+
+
+def _planes(opened: Image, fit: Fit, deep: bool) -> tuple[NDArray[np.uint8 | np.uint16], list[str]]:
+    """An open image as :func:`decode` returns it."""
+    from PIL import ImageOps
+
+    done = []
+    if getattr(opened, "is_animated", False):
+        done.append("hold several pictures: the first was taken")
+        opened.seek(0)
+    opened.load()
+    image: Image = opened
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        done.append("were turned upright (EXIF)")
+        image = ImageOps.exif_transpose(image)
+    if image.mode in DEEP:
+        return _deep_planes(image, fit), done
+    if image.mode == "F":
+        _refuse_range(image)
+    image, conversion = _plain(image)
+    if conversion:
+        done.append(conversion)
+    planes = np.asarray(fit(image).convert("RGB")).transpose(2, 0, 1)
+    return (planes.astype(np.uint16) * 257 if deep else planes), done
 
 
 @contextmanager

@@ -31,6 +31,10 @@ def test_unknown_data(bad):
     assert "did you mean 'digits'" in bad("wae-mmd", "digit", code=65)
 
 
+def test_an_empty_name_is_not_the_current_folder(bad):
+    assert "expected data, found an empty name" in bad("ae", "", code=65)
+
+
 def test_unknown_option(bad):
     assert "did you mean --latent-dim?" in bad("wae-mmd", "digits", "--latnet", 3, code=2)
 

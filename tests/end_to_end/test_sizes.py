@@ -6,8 +6,10 @@ import re
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import pushforward as pf
+from pushforward.data import images, pixels
 from pushforward.errors import CheckpointError, ConfigError, OutputError
 from pushforward.limits import check_memory
 from pushforward.runs import config as configuration
@@ -87,3 +89,23 @@ def test_a_picture_of_too_many_images_is_refused(trained, command, tmp_path):
     assert code == ConfigError.exit_code
     assert "megapixels, at most 64 are written; lower n, or write them to a file that ends in .npy" in err
     assert not list(tmp_path.iterdir())
+
+
+def test_threads_decode_only_so_many_pixels_at_once(tmp_path, monkeypatch):
+    """Twelve large transparent images in eight threads took gigabytes."""
+    share = pixels.Share(150)
+    monkeypatch.setattr(pixels, "DECODING", share)
+    least, plain = [], pixels._plain
+
+    def watched(image):
+        least.append(share.left)
+        return plain(image)
+
+    monkeypatch.setattr(pixels, "_plain", watched)
+    paths = [tmp_path / f"{i}.png" for i in range(6)]
+    for path in paths:
+        Image.new("RGBA", (8, 8)).save(path)
+    images.decode_all(paths, (8, 8))
+    assert len(least) == 6
+    assert all(22 <= left <= 86 for left in least)  # one or two of 64 pixels are being decoded
+    assert share.left == 150

@@ -1,7 +1,7 @@
 """Text from the command line to the report: lines in, lines out."""
 
 import signal
-import sys
+from importlib import import_module
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ QUICK = {"threads": 1, "progress": False, "batch_size": 32}
 def fewer_lines():
     """A language model of a thousand lines will do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["pushforward.evaluation.groups.text"], "SAMPLES", 1000)
+        patch.setattr(import_module("pushforward.evaluation.groups.text"), "SAMPLES", 1000)
         yield
 
 
