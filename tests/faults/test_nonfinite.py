@@ -5,11 +5,14 @@ import re
 
 import pytest
 import torch
+from cyclopts import CycloptsError
 from faulty_disk import FaultyDisk, Killed
 from tiny import TinyRun, fingerprint
 from torch import nn
 
 import pushforward as pf
+from pushforward.cli.application import app
+from pushforward.cli.commands.train import register_recipes
 from pushforward.cli.entry import main
 from pushforward.errors import ConfigError, DivergedError
 from pushforward.training import trainer
@@ -139,7 +142,7 @@ def test_rollbacks_end(tmp_path, strike):
     assert pf.load(tmp_path / "run", TINY.data, **parts()).step == 10
 
 
-def test_a_run_that_stopped_can_be_told_to_roll_back(tmp_path, strike):
+def test_a_run_that_stopped_can_be_resumed_with_rollbacks(tmp_path, strike):
     strike(infinite={(13, 0)})
     said = (
         rf"not finite.*; to go back and on with other noise: pushforward resume {tmp_path / 'run'} --on-nonf"
@@ -172,6 +175,15 @@ def test_unknown_words_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="unknown on_nonfinite 'rolback': did you mean 'rollback'"):
         train(tmp_path / "run", on_nonfinite="rolback")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", ["train ae digits", "resume runs/one"])
+def test_commands_have_the_option(command):
+    register_recipes(["ae"])
+    _, bound, _ = app.parse_args(f"{command} --on-nonfinite rollback", exit_on_error=False, print_error=False)
+    assert {**bound.arguments, **bound.arguments.get("options", {})}["on_nonfinite"] == "rollback"
+    with pytest.raises(CycloptsError, match="rolback"):
+        app.parse_args(f"{command} --on-nonfinite rolback", exit_on_error=False, print_error=False)
 
 
 # ------------------------------------------------------------------------------ runs that would end badly

@@ -232,7 +232,7 @@ def test_pair_keeps_the_finer_precision():
 
 
 @pytest.mark.parametrize("values", [2, 5, 30])
-def test_frequencies_of_discrete_data_are_told_apart_in_evaluations(values):
+def test_evaluations_see_the_frequencies_of_discrete_data(values):
     """Copies of discrete data are independent draws: counted once, they hide how often a value comes."""
     made, given = torch.randint(0, values, (2, 600, 1)).double()
     skewed = (torch.rand(600, 1) ** 3 * values).floor()
