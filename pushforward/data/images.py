@@ -27,6 +27,7 @@ TRAIN = "train"
 HELD_OUT = ("test", "val", "valid", "validation")  # the first that exists beside "train" is held out
 MANY = 2000  # number of files from which on progress is reported, every so many files
 OFTEN = 200
+NAMED = 100  # files that cannot be read, of which a message names each
 
 
 def has_images(source: object) -> bool:
@@ -105,7 +106,7 @@ def decode_all(
         deep: Whether to keep 16 bits; bytes are multiplied by 257.
 
     Raises:
-        DataError: If a file cannot be read: the first, and how many in all.
+        DataError: If files cannot be read: each of them by name, up to 100, and how many there are.
     """
     from PIL import Image, ImageOps
 
@@ -144,11 +145,15 @@ def decode_all(
 def _unreadable(failed: dict[Path, Exception], total: int) -> str:
     from PIL import UnidentifiedImageError
 
-    path, error = next(iter(failed.items()))
-    known = " ".join(pixels.FORMATS)
-    why = f"expected one of {known}" if isinstance(error, UnidentifiedImageError) else reason(error)
-    more = f" ({len(failed)} of {total} images cannot be read)"
-    return f"{str(path)!r} cannot be read: {why}{more}"
+    def why(error: Exception) -> str:
+        known = " ".join(pixels.FORMATS)
+        return f"expected one of {known}" if isinstance(error, UnidentifiedImageError) else reason(error)
+
+    (path, error), *others = failed.items()
+    named = [f"{str(path)!r} cannot be read: {why(error)}"]
+    named += [f"{str(path)!r}: {why(error)}" for path, error in others[: NAMED - 1]]
+    rest = "; ..." if len(failed) > NAMED else ""
+    return f"{'; '.join(named)}{rest} ({len(failed)} of {total} images cannot be read)"
 
 
 def _images_below(folder: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """Folders of images: every mode and depth, orientation, sizes, labels, splits, damage."""
 
+import io
 import os
 import struct
 import zlib
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from pushforward.data import hold_out, images, open_dataset, pixels
-from pushforward.errors import ConfigError
+from pushforward.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
 
@@ -276,6 +277,22 @@ def test_vectors_have_no_size(refused):
 
 
 # Labels and splits
+
+
+def test_each_of_sixty_faulty_files_among_a_thousand_is_named(tmp_path):
+    whole = io.BytesIO()
+    photo().save(whole, "PNG")
+    faults = [b"", b"no image", whole.getvalue()[:-30], whole.getvalue()[:20]]
+    bad = {f"{number:03d}.png": faults[number % 4] for number in range(0, 960, 16)}
+    for number in range(1000):
+        name = f"{number:03d}.png"
+        (tmp_path / name).write_bytes(bad.get(name, whole.getvalue()))
+    with pytest.raises(DataError) as found:
+        open_dataset(tmp_path)
+    message = str(found.value)
+    assert "(60 of 1000 images cannot be read)" in message
+    assert [name for name in bad if f"{name}'" not in message] == []
+    assert message.count(".png'") == 60
 
 
 def test_sub_folders_are_labels(tmp_path):
