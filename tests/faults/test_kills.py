@@ -169,6 +169,7 @@ def test_kills_one_after_the_other_lose_nothing(vae, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("recipe", FAMILIES)
 def test_every_family_survives_a_kill_at_any_file_operation(recipe, tmp_path):
     whole = Whole(TinyRun(recipe, 4, **FAMILIES[recipe]), tmp_path)

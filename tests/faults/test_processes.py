@@ -56,6 +56,7 @@ def process(recipe, out, number, names):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_killed_process_loses_nothing(recipe, tmp_path):
     """The lock of a dead process is nobody's, and the next process comes to the same bits."""
