@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Tests are compiled once, not anew by each of the processes that run them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-lowest lint ledger constraints clean
+.PHONY: demo test test-slow soak test-lowest lint ledger constraints clean
 
 demo: .venv/installed
 	$(BIN)/pushforward train wae-mmd digits
@@ -26,6 +26,11 @@ test: .venv/installed-test lint
 # What `make test` leaves out because it takes long.
 test-slow: .venv/installed-test
 	$(BIN)/$(PYTEST) -m slow
+
+# All that is in docs/reliability.md: every fault at every file operation, and 1,000 inputs of each kind of file.
+soak: .venv/installed-test
+	PUSHFORWARD_SOAK=1 $(BIN)/$(PYTEST) -m "slow or not slow" --timeout 3600 \
+		tests/faults tests/fuzz tests/laws/test_conformance.py
 
 # What `make test` runs, with the lowest versions that pyproject.toml promises (torch comes with its CUDA
 # libraries, 3 GB to fetch). Old releases may warn of what newer ones of others have deprecated.

@@ -12,6 +12,7 @@ import torch
 from pushforward.data.modality import modality
 from pushforward.data.scaling import Scaling, Standardized, Unscaled, scaling_from_json
 from pushforward.data.split import Batch
+from pushforward.errors import DataError, reason
 from pushforward.text.vocabulary import Vocabulary
 
 
@@ -82,10 +83,23 @@ class DataSpec:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], vocabulary: Vocabulary | None = None) -> DataSpec:
-        """The inverse of :meth:`as_json`."""
-        known = {name: values[name] for name in cls.__dataclass_fields__ if name != "vocabulary"}
-        known |= {"shape": tuple(known["shape"]), "classes": tuple(known["classes"])}
-        known["scaling"] = scaling_from_json(known["scaling"])
+        """The inverse of :meth:`as_json`.
+
+        Raises:
+            DataError: If the values do not describe a data set.
+        """
+        try:
+            known = {name: values[name] for name in cls.__dataclass_fields__ if name != "vocabulary"}
+            known |= {"shape": tuple(known["shape"]), "classes": tuple(known["classes"])}
+            known["scaling"] = scaling_from_json(known["scaling"])
+            modality(known["modality"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"no description of data: {type(error).__name__} {reason(error)}") from error
+        counts = *known["shape"], known["n_train"], known["n_test"]
+        if not known["shape"] or not all(isinstance(count, int) and count >= 1 for count in counts):
+            raise DataError(f"no description of data: its shape and its numbers of rows are {counts}")
+        if not isinstance(known["variance"], int | float):
+            raise DataError(f"no description of data: its variance is {known['variance']!r}")
         return cls(**known, vocabulary=vocabulary)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from pushforward.errors import OutputError
@@ -16,6 +17,12 @@ SCHEMA = 4
 # What two calls must agree in to be one run; the device, the number of threads and on_nonfinite may differ.
 IDENTITY = ("recipe", "preset", "arguments", "own", "seed", "budget")
 SUM = "sha256"
+# What the parts of a configuration are, besides its schema.
+PARTS: dict[str, type | UnionType] = {
+    "id": str, "recipe": str, "own": list, "resolved": dict, "description": str, "seed": int, "budget": dict,
+    "on_nonfinite": str, "total_steps": int | None, "vocabulary": str | None, "data": dict, "device": str,
+    "threads": int, "versions": dict,
+}  # fmt: skip
 
 
 def encode(config: dict[str, Any]) -> bytes:
@@ -35,6 +42,10 @@ def decode(content: bytes) -> dict[str, Any]:
     wanted, found = config.pop(SUM, None), _sum(config)
     if wanted != found:
         raise ValueError(f"its sha256 should be {wanted}, is {found}")
+    for name, kind in PARTS.items():
+        if name not in config or not isinstance(config[name], kind):
+            expected = getattr(kind, "__name__", str(kind))
+            raise ValueError(f"its {name} should be of the type {expected}, is {config.get(name)!r:.60}")
     return config
 
 

@@ -42,7 +42,10 @@ def read_results(folder: Path, sampler: str = PRIOR) -> dict[str, Any]:
     """The results of the last evaluation of a sampler; empty if there are none that can be read."""
     try:
         kept = read_json(folder / results_name(sampler))
-        complete = isinstance(kept["metrics"], list) and isinstance(kept["features"]["sha256"], str)
+        known = isinstance(kept["metrics"], list) and all(
+            isinstance(name, str) and name in METRICS for name in kept["metrics"]
+        )
+        complete = known and isinstance(kept["features"]["sha256"], str)
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return kept if complete else {}

@@ -114,7 +114,7 @@ class Trainer:
             self.health.persistence = Persistence()
             for line in history.parse(lines)[0]:  # warnings that were given are not given again
                 self.health.warnings(line["diagnostics"], line["step"] / self.loop.total)
-        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        except (RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
             place = self.checkpoints.place(found.step)
             raise CheckpointError(f"{place} does not fit the model: {reason(error)}") from error
         self.saved = found.step
