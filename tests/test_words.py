@@ -60,6 +60,7 @@ STREAMS = ('"rehearse"', '"album"', '"sheet"')
 # The same words in another sense.
 OTHER_SENSES = [
     ("CONTRIBUTING.md", "tests/laws"),  # algebraic laws, which all members of a family obey
+    ("docs/reliability.md", "tests/laws"),
     ("docs/design-notes.md", "thin sheets"),  # surfaces
 ]
 SEPARATORS = str.maketrans("_'-", "   ")
