@@ -7,7 +7,7 @@ the modality that it is for. Other fields are set by presets alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, dataclass_transform
 
 from pushforward.data.spec import DataSpec
@@ -130,12 +130,16 @@ class Settings(metaclass=_DataclassOnce):
         """The inverse of :meth:`as_json`; settings that are missing have their defaults.
 
         Raises:
-            ConfigError: If there is no such setting, or a value is not allowed.
+            ConfigError: If there is no such setting, a value is not allowed, or one that has no default is
+                missing.
         """
         known = [one.name for one in fields(cls)]
         for name in values:
             if name not in known:
                 raise ConfigError(f"unknown setting {name!r}: {nearest(name, known)}")
+        missing = [one.name for one in fields(cls) if one.name not in values and one.default is MISSING]
+        if missing:
+            raise ConfigError(f"a stored setting is missing: {', '.join(missing)}")
         return cls(**values)
 
 

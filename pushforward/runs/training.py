@@ -73,7 +73,9 @@ def run_to_end(
         model.train()
         checkpoints = directory.checkpoints(config)
         resumed = begun and bool(checkpoints.steps())
-        if not resumed:
+        if resumed:
+            loop.total = config["total_steps"]
+        else:
             if training.pretrain:
                 gap = match_moments(
                     model,

@@ -106,6 +106,8 @@ class Trainer:
         """
         numbers = found.numbers
         try:
+            if numbers["total"] != self.loop.total:
+                raise ValueError(f"it is of {numbers['total']!r:.20} steps, the run is of {self.loop.total}")
             self.loop.restore(found.tensors, numbers)
             self.sums, self.count = dict(numbers["sums"]), int(numbers["count"])
             self.anchor, self.logged = numbers["anchor"], int(numbers["logged"])

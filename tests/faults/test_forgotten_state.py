@@ -165,6 +165,19 @@ def test_what_a_trainer_keeps_cannot_be_forgotten(stopped, item, how, tmp_path):
     assert (fingerprint(tmp_path / "run") == whole) == (item is None)
 
 
+def test_a_checkpoint_of_a_run_of_another_length_is_refused(stopped, tmp_path):
+    tiny, folder, _ = stopped
+    shutil.copytree(folder, tmp_path / "run")
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")
+    found, _ = checkpoints.newest()
+    checkpoints.run = json.loads((folder / "config.json").read_text())["id"]
+    checkpoints.write(found.step, found.tensors, found.numbers | {"total": 10**400}, found.copies)
+    with pytest.raises(
+        CheckpointError, match=r"does not fit the model: it is of 10+ steps, the run is of 12"
+    ):
+        tiny.train(tmp_path / "run")
+
+
 def listed(name, reasons):
     """Why an item may be forgotten, or None."""
     return next((reason for pattern, reason in reasons.items() if re.search(pattern, name)), None)

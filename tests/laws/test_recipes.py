@@ -60,6 +60,16 @@ def test_settings_survive_their_way_through_a_file(recipe):
         assert set(options.types_of(recipe.settings)) == set(settings.as_json())
 
 
+def test_a_setting_that_is_missing_in_a_file_has_its_default_or_is_named():
+    settings = RECIPES["ae"].settings(latent_dim=3)
+    values = settings.as_json()
+    del values["lr"]
+    assert RECIPES["ae"].settings.from_json(values) == settings
+    del values["latent_dim"]
+    with pytest.raises(ConfigError, match="a stored setting is missing: latent_dim"):
+        RECIPES["ae"].settings.from_json(values)
+
+
 def test_a_subclass_of_settings_is_a_frozen_dataclass():
     class Sized(Settings):
         size: int = options.option("How many.", 3, ge=1)
