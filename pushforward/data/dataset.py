@@ -76,7 +76,9 @@ class Dataset:
     scaling: Scaling | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        scaling = self.scaling or (UnitInterval() if self.in_unit_interval else Unscaled())
+        bytes_ = self.train.x.dtype == torch.uint8
+        unit = UnitInterval() if bytes_ else UnitInterval(None)
+        scaling = self.scaling or (unit if self.in_unit_interval else Unscaled())
         object.__setattr__(self, "scaling", scaling)
         for name in ("train", "test"):
             object.__setattr__(self, name, replace(getattr(self, name), scaling=scaling))

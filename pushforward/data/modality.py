@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pushforward.costs import SquaredError
 from pushforward.data.scaling import Scaling
-from pushforward.data.values import as_tensor
+from pushforward.data.values import as_array, as_tensor
 from pushforward.errors import DataError
 from pushforward.text.tokens import END, PAD
 from pushforward.text.vocabulary import Vocabulary
@@ -47,7 +47,14 @@ class Modality(ABC):
     def matches(self, shape: Shape, vocabulary: Vocabulary | None) -> bool:
         """Whether rows of this shape, with or without a vocabulary, are of this modality."""
 
-    def rows(self, x: Any, shape: Shape, scaling: Scaling, vocabulary: Vocabulary | None = None) -> Tensor:
+    def rows(
+        self,
+        x: Any,
+        shape: Shape,
+        scaling: Scaling,
+        vocabulary: Vocabulary | None = None,
+        channels: str | None = None,
+    ) -> Tensor:
         """Rows (N, \\*) as a model sees them, from what a user passes to a run.
 
         Arguments:
@@ -55,6 +62,7 @@ class Modality(ABC):
             shape: Shape of one row.
             scaling: How values of the data become those that a model sees.
             vocabulary: The vocabulary, of text.
+            channels: Where the channels of images are, if that was said when the training data were read.
 
         Raises:
             DataError: If the rows have another shape, values that cannot be those of the data, or a line has
@@ -63,16 +71,17 @@ class Modality(ABC):
         if isinstance(x, (str, list, tuple)) and all(isinstance(line, str) for line in x):
             found = "a line" if isinstance(x, str) else f"{len(x)} lines"
             raise DataError(f"rows must have shape {shape}, got {found} of text")
-        x = self.arranged(as_tensor(x, "rows"), shape)
+        x = self.arranged(as_tensor(x, "rows"), shape, channels)
         if tuple(x.shape[1:]) != shape:
-            raise DataError(f"rows must have shape {shape}, got {tuple(x.shape[1:])}")
+            one = "; of a single row pass x[None]" if tuple(x.shape) == shape else ""
+            raise DataError(f"rows must have shape {shape}, got {tuple(x.shape[1:])}{one}")
         try:
             scaling.check(x)
         except DataError as error:
             raise DataError(f"rows: {error}") from None
         return scaling.apply(x).float()
 
-    def arranged(self, x: Tensor, shape: Shape) -> Tensor:
+    def arranged(self, x: Tensor, shape: Shape, channels: str | None) -> Tensor:
         """Rows with their axes in the order of ``shape``."""
         return x
 
@@ -118,11 +127,12 @@ class ImageModality(Modality):
         """Whether rows have three axes."""
         return vocabulary is None and len(shape) == 3
 
-    def arranged(self, x: Tensor, shape: Shape) -> Tensor:
+    def arranged(self, x: Tensor, shape: Shape, channels: str | None) -> Tensor:
         """Images with their channels first; grey images may have none, and channels may come last."""
         if x.ndim == 3 and shape == (1, *x.shape[1:]):
             return x.unsqueeze(1)
-        if x.ndim == 4 and tuple(x.shape[1:]) == (*shape[1:], shape[0]) != shape:
+        last = tuple(x.shape[1:]) == (*shape[1:], shape[0])
+        if x.ndim == 4 and last and (channels == "last" or tuple(x.shape[1:]) != shape):
             return x.permute(0, 3, 1, 2)
         return x
 
@@ -150,16 +160,31 @@ class TextModality(Modality):
         """Whether there is a vocabulary."""
         return vocabulary is not None
 
-    def rows(self, x: Any, shape: Shape, scaling: Scaling, vocabulary: Vocabulary | None = None) -> Tensor:
+    def rows(
+        self,
+        x: Any,
+        shape: Shape,
+        scaling: Scaling,
+        vocabulary: Vocabulary | None = None,
+        channels: str | None = None,
+    ) -> Tensor:
         """Rows (N, T) of tokens, from lines of text or from tokens."""
         assert vocabulary is not None
         x = [x] if isinstance(x, str) else x
-        if isinstance(x, (list, tuple)) and len(x) and all(isinstance(line, str) for line in x):
-            return vocabulary.tokens(x, shape[0])
-        x = torch.as_tensor(x)
+        if not isinstance(x, Tensor):
+            found = as_array(x, "lines")
+            if found.size and found.dtype.kind in "OU" and all(isinstance(line, str) for line in found.flat):
+                return vocabulary.tokens(found.ravel().tolist(), shape[0])
+        x = as_tensor(x, "tokens")
+        if x.is_floating_point() or x.dtype == torch.bool:
+            raise DataError("tokens must be whole numbers, got others")
         if tuple(x.shape[1:]) != shape:
             raise DataError(f"rows must have shape {shape}, got {tuple(x.shape[1:])}")
-        return x if not x.is_floating_point() else x.long()
+        if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < len(vocabulary):
+            raise DataError(
+                f"tokens must be from 0 to {len(vocabulary) - 1}, got {int(x.min())} to {int(x.max())}"
+            )
+        return x.long()
 
     def example(self, n: int, shape: Shape) -> Tensor:
         """n empty lines."""

@@ -6,6 +6,7 @@ depends on the other rows that it is passed with.
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,6 +18,8 @@ from torch import Tensor
 from pushforward.errors import DataError
 
 TOLERANCE = 1e-4  # by which values may leave [0, 1]: that of rounding and of networks
+FAR = 1e6  # scales from the centre of a column, beyond which a value is taken for an error
+FEW = 19  # rows, beyond which the smallest and the largest value of a column do not set its scale
 TAIL = 0.01  # share of the values at each end that a column's centre and scale ignore
 
 
@@ -83,7 +86,8 @@ class UnitInterval(Scaling):
     """Values in [0, 1], as of images.
 
     Attributes:
-        integers: What integers are divided by: 255 of bytes, 4095 of images of 12 bits, 1 of masks.
+        integers: What integers are divided by: 255 of bytes, 4095 of images of 12 bits, 1 of masks; None of
+            data that were no integers, of which it is not known.
         floats: What floating-point numbers are divided by: 1 if they lie in [0, 1] already.
 
     >>> UnitInterval().apply(torch.tensor([[51]], dtype=torch.uint8))
@@ -93,7 +97,7 @@ class UnitInterval(Scaling):
     """
 
     kind: ClassVar[str] = "unit-interval"
-    integers: int = 255
+    integers: int | None = 255
     floats: int = 1
 
     def apply(self, x: Tensor) -> Tensor:
@@ -106,10 +110,13 @@ class UnitInterval(Scaling):
         return x if self.floats == 1 else x * self.floats
 
     def check(self, x: Tensor) -> None:
-        """Refuses values outside the range, and floats in [0, 1] where 255, say, stands for 1."""
+        """Refuses values outside the range, and integers where it is not known what they stand for."""
         super().check(x)
         if not x.numel():
             return
+        if self.integers is None and not x.is_floating_point() and x.dtype != torch.bool:
+            what = f"numbers from 0 to {self.floats}" if self.floats > 1 else "numbers in [0, 1]"
+            raise DataError(f"expected floating-point {what}, as in training, found integers")
         divisor = self._divisor(x)
         lowest, highest = x.min().item(), x.max().item()
         kind = "numbers" if x.is_floating_point() else "integers"
@@ -118,15 +125,16 @@ class UnitInterval(Scaling):
                 f"expected {kind} from 0 to {divisor}, as in training, found {lowest:g} to {highest:g}"
             )
         if x.is_floating_point() and divisor > 1 and 0 < highest <= 1:
-            raise DataError(
-                f"expected numbers from 0 to {divisor}, as in training, found none above {highest:g}; if the "
-                f"rows are scaled to [0, 1], multiply them by {divisor}"
+            warnings.warn(
+                f"no value is above {highest:g}, where {divisor} stands for 1 as in training; if the rows "
+                f"are scaled to [0, 1], multiply them by {divisor}",
+                stacklevel=4,
             )
 
     def _divisor(self, x: Tensor) -> int:
         if x.dtype == torch.bool:
             return 1
-        return self.floats if x.is_floating_point() else self.integers
+        return self.floats if x.is_floating_point() else self.integers or 1
 
 
 @dataclass(frozen=True)
@@ -135,7 +143,7 @@ class Standardized(Scaling):
 
     Attributes:
         centres: :math:`c_j`, one for each column, or one for all values.
-        scales: :math:`s_j > 0`.
+        scales: :math:`s_j \ge 0`; 0 of a constant, which a model sees as 0, and which comes back as it is.
 
     >>> scaling = Standardized((1e6, 40.0), (10.0, 20.0))
     >>> scaling.apply(torch.tensor([[1000010.0, 0.0]], dtype=torch.float64))
@@ -151,12 +159,23 @@ class Standardized(Scaling):
     def apply(self, x: Tensor) -> Tensor:
         """Numbers of the order of 1."""
         centres, scales = self._tensors(x)
-        return ((x.double() - centres) / scales).float()
+        return ((x.double() - centres) / scales.where(scales > 0, torch.ones_like(scales))).float()
 
     def invert(self, x: Tensor) -> Tensor:
         """Numbers in the units of the data, float64."""
         centres, scales = self._tensors(x)
         return x.double() * scales + centres
+
+    def check(self, x: Tensor) -> None:
+        """Refuses values that no row of the data could have."""
+        super().check(x)
+        far = (self.apply(x).abs() > FAR).flatten(1).nonzero()
+        if len(far):
+            row, column = far[0].tolist()
+            raise DataError(
+                f"found {x.flatten(1)[row, column].item():g} in row {row}, column {column}, more than "
+                f"{FAR:g} deviations of the training data from their centre"
+            )
 
     def _tensors(self, x: Tensor) -> tuple[Tensor, Tensor]:
         as_tensor = (
@@ -170,8 +189,9 @@ class Standardized(Scaling):
         """The scaling of rows (N, \\*), float64.
 
         Centre and scale are mean and standard deviation of the values after those beyond the 1 % and the
-        99 % quantile were moved to it, so that a few outliers do not squeeze all others together. Where that
-        leaves no deviation, as of a rare category, all values count; a constant has the scale 1.
+        99 % quantile, of 20 rows or more at least the smallest and the largest, were moved to the next,
+        so that a few outliers do not squeeze all others together. Where that leaves no deviation, as of a
+        rare category, all values count; a constant has the scale 0.
 
         Arguments:
             x: The training rows.
@@ -180,7 +200,8 @@ class Standardized(Scaling):
         flat = x.double().flatten(1) if columns else x.double().reshape(-1, 1)
         ordered = flat.sort(0).values
         last = len(ordered) - 1
-        clipped = ordered.clamp(ordered[int(TAIL * last)], ordered[last - int(TAIL * last)])
+        ends = max(int(TAIL * last), int(last >= FEW))
+        clipped = ordered.clamp(ordered[ends], ordered[last - ends])
         centres, scales = clipped.mean(0), clipped.std(0, correction=0)
         whole = flat.std(0, correction=0)
         # What is left of a constant after rounding is no deviation.
@@ -188,7 +209,7 @@ class Standardized(Scaling):
         scales = torch.where(scales > least, scales, whole)
         varies = scales > least
         centres = torch.where(varies, centres, ordered[0])
-        scales = torch.where(varies, scales, torch.ones_like(scales))
+        scales = torch.where(varies, scales, torch.zeros_like(scales))
         return cls(tuple(centres.tolist()), tuple(scales.tolist()))
 
 

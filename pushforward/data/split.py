@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward.data.scaling import Scaling, UnitInterval, Unscaled
+from pushforward.data.scaling import Scaling, UnitInterval
 from pushforward.errors import DataError
 from pushforward.rng import Noise
 
@@ -113,10 +113,10 @@ class Split:
         return replace(self, paired=self.paired.masked_fill(~known.unsqueeze(1), -1))
 
     def batch(self, index: Tensor | slice) -> Batch:
-        """The rows at ``index`` as a model sees them: scaled, in float32; tokens are left as they are."""
+        """The rows at ``index`` as a model sees them: scaled; tokens are left as they are."""
         x = self.x[index] if isinstance(index, slice) else self.x.index_select(0, index)
-        scaling = self.scaling or (UnitInterval() if x.dtype == torch.uint8 else Unscaled())
-        return Batch(scaling.apply(x), None if self.y is None else self.y[index])
+        scaling = self.scaling or (UnitInterval() if x.dtype == torch.uint8 else None)
+        return Batch(x if scaling is None else scaling.apply(x), None if self.y is None else self.y[index])
 
     def paired_rows(self, index: Tensor) -> Tensor | None:
         """The paired rows of the rows at ``index``, -1 where there is none; None without pairs."""

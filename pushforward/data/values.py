@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward.data.scaling import Scaling, Standardized, UnitInterval, Unscaled
+from pushforward.data.scaling import FAR, Scaling, Standardized, UnitInterval, Unscaled
 from pushforward.errors import DataError, reason
 
 Array = NDArray[Any]
 
 BRIGHT = 128  # images whose largest value lies between this and 255 are scaled like bytes
 DEPTHS = (8, 10, 12, 14, 16)  # bits of the integers of an image
+FULL = 0.5  # what the largest value of a column of grey values reaches
 LARGEST = 1e18  # whose square is a finite float32
-FAR = 1e6  # scales from the centre of a column, beyond which a value is taken for an error
 FOUND = {
     "O": "Python objects",
     "U": "text",
@@ -103,7 +103,7 @@ def on_one_scale(parts: dict[str, Array], images: bool, standardize: bool = True
     =====================================================  ==================================
     booleans; bytes that are only 0 and 1                   0 and 1
     bytes                                                   divided by 255
-    floats in [0, 1]                                        the same
+    floats in [0, 1], unless most columns stay below 0.5    the same
     images whose largest value is from 128 to 255           divided by 255
     images of 16-bit integers                               divided by 2^b - 1, for their depth b
     all other numbers                                       standardised
@@ -168,20 +168,23 @@ def _from_numbers(parts: dict[str, Array], images: bool, standardize: bool) -> V
     tensors = [_finite(x, what) for what, x in parts.items()]
     lowest = min(float(x.min()) for x in tensors)
     highest = max(float(x.max()) for x in tensors)
-    if lowest >= 0 and highest <= 1:
+    if lowest >= 0 and highest <= 1 and (images or _fills_interval(tensors[0]) or not standardize):
         binary = all(bool(((x == 0) | (x == 1)).all()) for x in tensors)
-        return Values([x.float() for x in tensors], UnitInterval(integers=1 if binary else 255), [])
+        notes = [] if images or binary else ["values in [0, 1]: kept as they are"]
+        return Values([x.float() for x in tensors], UnitInterval(1 if binary else None), notes)
     if images and lowest >= 0 and BRIGHT <= highest <= 255:
         notes = [f"values up to {highest:g}: divided by 255"]
         if whole:
             return Values([x.to(torch.uint8) for x in tensors], UnitInterval(), notes)
-        return Values([x.float() for x in tensors], UnitInterval(floats=255), notes)
+        return Values([x.float() for x in tensors], UnitInterval(None, floats=255), notes)
     notes = []
     if images:
         span = f"images with values from {lowest:g} to {highest:g}"
         notes.append(f"{span}: read as real numbers, not as [0, 1] or bytes")
     if not standardize:
         _check_size(tensors, parts, lambda x: x.abs() > LARGEST, "too large to be squared in 32 bits")
+        if any(_merges(x) for x in tensors):
+            notes.append("32 bits do not tell all values of a column apart: its offset is too large")
         return Values([x.float() for x in tensors], Unscaled(), notes)
     scaling = Standardized.of(tensors[0], columns=not images)
     far = f"more than {FAR:g} deviations from the centre of its column; check it, or pass standardize=False"
@@ -189,6 +192,21 @@ def _from_numbers(parts: dict[str, Array], images: bool, standardize: bool) -> V
     what = "all values are" if images else "every column is"
     notes.append(f"real numbers: {what} centred and scaled for the model; samples are in the data's values")
     return Values(tensors, scaling, notes)
+
+
+def _fills_interval(x: Tensor) -> bool:
+    """Whether vectors in [0, 1] are grey values, and not small numbers that need scales of their own."""
+    columns = x.flatten(1)
+    highest, lowest = columns.amax(0), columns.amin(0)
+    varies = highest > lowest
+    return not varies.any() or bool((highest[varies] >= FULL).double().mean() >= 0.5)
+
+
+def _merges(x: Tensor) -> bool:
+    """Whether rounding to float32 moves values by more than a thousandth of their column's deviation."""
+    x = x.flatten(1)
+    moved = (x.float().double() - x).abs().amax(0)
+    return bool((moved > 1e-3 * x.double().std(0, correction=0)).any())
 
 
 def _check_size(

@@ -15,11 +15,28 @@ from pushforward.errors import ConfigError, nearest
 UNKNOWN = -1
 
 
+def are_numbers(names: Sequence[str]) -> bool:
+    """Whether classes are named by whole numbers, so that a label that is a number is a name."""
+    return bool(names) and all(name.isdecimal() for name in names)
+
+
+def label_values(y: Tensor, names: Sequence[str]) -> Tensor:
+    """The labels (N,) that users know classes of the given numbers by: their names, if these are numbers.
+
+    >>> label_values(torch.tensor([1, -1]), ["10", "20"])
+    tensor([20, -1])
+    """
+    if not are_numbers(names):
+        return y
+    return torch.tensor([*map(int, names), UNKNOWN])[y]
+
+
 def label_numbers(y: Any, names: Sequence[str], count: int) -> Tensor:
     """The numbers (N,) of classes.
 
     Arguments:
-        y: Numbers of classes, counted from 0, with -1 for an unknown one; or names of classes.
+        y: Names of classes, or their numbers, counted from 0; -1 stands for an unknown one. If the names are
+            numbers themselves, a number is a name.
         names: The names.
         count: Number of classes; 0 if any number is allowed.
 
@@ -42,6 +59,12 @@ def label_numbers(y: Any, names: Sequence[str], count: int) -> Tensor:
     expected = "labels must be whole numbers, or names of classes"
     if found.dtype.kind not in "buif" or (found % 1 != 0).any():
         raise ConfigError(f"{expected}, got {shorten(repr(y), 60)}")
+    if are_numbers(names) and count == len(names):
+        values = dict(zip(map(int, names), range(count), strict=True)) | {UNKNOWN: UNKNOWN}
+        for label in found.flat:
+            if label not in values:
+                raise ConfigError(f"labels must be among {', '.join(names)}, or -1, got {label:g}")
+        return torch.tensor([values[label] for label in found.flat]).view(found.shape)
     wrong = found[(found < UNKNOWN) | (found >= (count or 2**31))]
     if len(wrong):
         if count:
@@ -50,4 +73,4 @@ def label_numbers(y: Any, names: Sequence[str], count: int) -> Tensor:
     return torch.from_numpy(found.astype("int64"))
 
 
-__all__ = ["label_numbers"]
+__all__ = ["are_numbers", "label_numbers", "label_values"]

@@ -31,21 +31,26 @@ class LatentExplorer(TrainedModel):
                 spheres and for normal priors of 8 or more dimensions, whose mass lies near a sphere.
             y: Labels (N,), for conditional models; they are the same along the whole path.
         """
-        return self.interpolate_codes(self.encode(a, y), self.encode(b, y), steps, path, y)
+        return self._paths(self.encode(a, y), self.encode(b, y), steps, path, self._numbers(y))
 
     @computes
     def interpolate_codes(
         self, a: Tensor, b: Tensor, steps: int = 8, path: str | None = None, y: Any = None
     ) -> Tensor:
         """Decoded paths (N, steps, \\*) between codes ``a`` (N, L) and ``b``; see :meth:`interpolate`."""
+        return self._paths(a, b, steps, path, self._numbers(y))
+
+    def _paths(self, a: Tensor, b: Tensor, steps: int, path: str | None, y: Tensor | None) -> Tensor:
+        if a.shape != b.shape:
+            raise DataError(f"paths need as many ends as starts, got {len(a)} starts and {len(b)} ends")
         path = path or self.model.prior.path
         if path not in PATHS:
             raise ConfigError(f"unknown path {path!r}: {nearest(path, PATHS)}")
         steps = check_int("steps", steps, least=2)
         check_memory(f"{steps:,} steps", 8 * steps * a.numel(), "lower steps")
         codes = PATHS[path](a, b, steps)
-        labels = None if y is None else self.label_numbers(y).repeat_interleave(steps)
-        return self.decode(codes.flatten(0, 1), labels).unflatten(0, (len(codes), steps))
+        labels = None if y is None else y.repeat_interleave(steps)
+        return self._decode(codes.flatten(0, 1), labels).unflatten(0, (len(codes), steps))
 
     @computes
     def traverse(
@@ -77,6 +82,11 @@ class LatentExplorer(TrainedModel):
         if (x is None) == (code is None):
             raise ConfigError("traverse takes either a row x or a code")
         start = self.encode(x, y)[:1] if code is None else code
+        return self._traversals(start, dimensions, steps, self._numbers(y))
+
+    def _traversals(
+        self, start: Tensor, dimensions: int, steps: int, y: Tensor | None
+    ) -> tuple[Tensor, list[int]]:
         draws = self.model.prior(10_000).rsample(Noise(0, "traverse")).detach().cpu()
         ends = draws.quantile(torch.tensor([0.001, 0.999]), dim=0)
         steps, places = check_int("steps", steps, least=2), self.model.prior.continuous_dims
@@ -85,8 +95,8 @@ class LatentExplorer(TrainedModel):
         codes = start.repeat(len(places), len(t), 1)
         for row, place in enumerate(places):
             codes[row, :, place] = (ends[0, place] + (ends[1, place] - ends[0, place]) * t).flatten()
-        labels = None if y is None else self.label_numbers(y)[:1].repeat(len(places) * len(t))
-        decoded = self.decode(codes.flatten(0, 1), labels).unflatten(0, (len(places), len(t)))
+        labels = None if y is None else y[:1].repeat(len(places) * len(t))
+        decoded = self._decode(codes.flatten(0, 1), labels).unflatten(0, (len(places), len(t)))
         most = _change(self.scaled(decoded)).argsort(descending=True)[
             : check_int("dimensions", dimensions, least=1)
         ]
@@ -102,7 +112,7 @@ class LatentExplorer(TrainedModel):
         for label in range(self.model.classes):
             y = torch.full((columns,), label)
             z = self.model.distribution(columns, y).rsample(Noise(seed, "by class"))
-            rows.append(self.decode(z, y))
+            rows.append(self._decode(z, y))
         return torch.stack(rows)
 
     @computes
@@ -130,13 +140,14 @@ class LatentExplorer(TrainedModel):
         if not 0 <= guidance_scale < math.inf:
             raise ConfigError(f"guidance_scale must be at least 0, got {guidance_scale}")
         rows, wanted = self.rows(x), self._class_number(to)
-        if y is None and guidance_scale != 1 and self.model.n_conditions == 2:
-            y = torch.full((len(rows),), 1 - wanted)
+        labels = self._numbers(y)
+        if labels is None and guidance_scale != 1 and self.model.n_conditions == 2:
+            labels = torch.full((len(rows),), 1 - wanted)
 
         def transferred(x: Tensor, y: Tensor | None) -> Tensor:
             return transfer(self.model, x, y, torch.full((len(x),), wanted, device=x.device), guidance_scale)
 
-        return self.spec.scaling.invert(self._map(transferred, rows, y))
+        return self.spec.scaling.invert(self._map(transferred, rows, labels))
 
     def need_labels(self) -> None:
         """Checks that rows can be rewritten under another label.

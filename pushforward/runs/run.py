@@ -164,14 +164,13 @@ class Run(Sampling, LatentExplorer, TextRun):
     def plots(self) -> RunPlots:
         """What reports show: samples, interpolations and, of models with an encoder, reconstructions."""
         order = Noise(0, "album").permutation(len(self.data.test))[:SHOWN]
-        x, y = self.held_out(order)
-        seen = self.scaled(x)
+        x, y = self.data.test.batch(order)
         named = f"{self.config['recipe']} on {self.config['data']['name']}"
         grids = self.renderer.shows_grids
         plots = RunPlots(
             title=f"{named}: step {self.step}, {self.config['description']}",
             samples=self.scaled(self.sample(self.renderer.count(96, len(x)))),
-            held_out=seen,
+            held_out=x,
             prior=self.model.prior(len(x)).rsample(Noise(0, "sheet")).detach().cpu(),
             history=self.history,
             labels=y,
@@ -179,30 +178,31 @@ class Run(Sampling, LatentExplorer, TextRun):
         )
         half = min(6, len(x) // 2)
         labels = None if y is None or not self.model.n_conditions else y[:half]
+        label = None if labels is None else labels[:1]
         if not self.model.has_encoder:
             ends = self.sample_codes(2 * half)
-            label = None if labels is None else labels[:1]
             return replace(
                 plots,
-                interpolations=self.scaled(self.interpolate_codes(ends[:half], ends[half:], 10, y=labels)),
-                traversals=self._traversals(code=ends[:1], y=label) if grids else None,
+                interpolations=self.scaled(self._paths(ends[:half], ends[half:], 10, None, labels)),
+                traversals=self._scaled_traversals(ends[:1], label) if grids else None,
             )
         # Codes are drawn, as draws of the prior are; reconstructions are of the posteriors' means.
         noise = Noise(0, "sheet")
-        drawn = self._map(lambda x, y: self.model.encode(x, noise, y), seen, y)
+        drawn = self._map(lambda x, y: self.model.encode(x, noise, y), x, y)
+        means = self._encode(x, y)
         codes, prior = self.view(drawn), self.view(plots.prior)
         return replace(
             plots,
-            reconstructions=self.scaled(self.reconstruct(x, y)),
-            interpolations=self.scaled(self.interpolate(x[:half], x[half : 2 * half], 10, y=labels)),
-            traversals=self._traversals(x[:1], y=None if y is None else y[:1]) if grids else None,
+            reconstructions=self.scaled(self._decode(means, y)),
+            interpolations=self.scaled(self._paths(means[:half], means[half : 2 * half], 10, None, labels)),
+            traversals=self._scaled_traversals(means[:1], None if y is None else y[:1]) if grids else None,
             codes=codes,
             prior=prior,
             plane=least_gaussian_plane(codes, prior, noise)[0],
         )
 
-    def _traversals(self, x: Any = None, **arguments: Any) -> tuple[Tensor, list[int]]:
-        rows, dimensions = self.traverse(x, **arguments)
+    def _scaled_traversals(self, start: Tensor, y: Tensor | None) -> tuple[Tensor, list[int]]:
+        rows, dimensions = self._traversals(start, 12, 10, y)
         return self.scaled(rows), dimensions
 
 

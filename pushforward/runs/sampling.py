@@ -71,7 +71,7 @@ class Sampling(TrainedModel):
     ) -> Iterator[Tensor]:
         """The samples that :meth:`sample` returns, in parts of at most 512, one after the other."""
         n = check_int("n", n, least=1)
-        noise = Noise(seed, "sample")
+        noise = Noise(check_int("seed", seed, least=0), "sample")
         number = None if label is None else self._class_number(label)
         if label is not None and sampler != PRIOR and not self.model.n_conditions:
             raise ConfigError(f"label is available with sampler 'prior' only, got sampler {sampler!r}")
@@ -89,7 +89,7 @@ class Sampling(TrainedModel):
         if label is not None:
             y = torch.full_like(rows, label)
         codes = self.model.distribution(len(rows), y) if prior is None else prior(len(rows))
-        return self.decode(codes.rsample(noise.rows(int(rows[0]))), y)
+        return self._decode(codes.rsample(noise.rows(int(rows[0]))), y)
 
     @computes
     def sample_codes(self, n: int, seed: int = 0) -> Tensor:

@@ -15,11 +15,11 @@ from pushforward.data.dataset import Dataset
 from pushforward.data.modality import modality, modality_of
 from pushforward.data.spec import DataSpec
 from pushforward.data.values import as_tensor
-from pushforward.errors import ConfigError, DataError, DivergedError, nearest
+from pushforward.errors import ConfigError, DataError, DivergedError, OutputError, nearest
 from pushforward.models import Model
 from pushforward.recipes import RECIPES
 from pushforward.runs.directory import RunDirectory, absolute
-from pushforward.runs.labels import label_numbers
+from pushforward.runs.labels import are_numbers, label_numbers, label_values
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.torch_state import plain_torch
 from pushforward.training.finite import NAMES, listed, nonfinite_weights
@@ -103,7 +103,13 @@ class TrainedModel:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """The logged lines of training: step, terms of the loss, diagnostics, warnings."""
+        """The logged lines of training: step, terms of the loss, diagnostics, warnings.
+
+        Raises:
+            OutputError: If the folder is no longer there.
+        """
+        if not self.path.is_dir():
+            raise OutputError(f"{self.path} is no longer there")
         return RunDirectory(self.path).history()
 
     @cached_property
@@ -132,21 +138,32 @@ class TrainedModel:
             ConfigError: If the model has no encoder.
         """
         self._need_encoder()
-        return self._map(lambda x, y: self.model.encode(x, y=y), self.rows(x), y)
+        return self._encode(self.rows(x), self._numbers(y))
+
+    def _encode(self, rows: Tensor, y: Tensor | None) -> Tensor:
+        """The codes of rows as the model sees them, with the numbers of their classes."""
+        return self._map(lambda x, y: self.model.encode(x, y=y), rows, y)
 
     @computes
     def decode(self, z: Any, y: Any = None) -> Tensor:
-        """The rows (N, \\*) that codes (N, L) are decoded to, in the values of the data.
+        """The rows (N, \\*) that codes (N, L) are decoded to, as floating-point numbers that encode takes.
 
-        Columns that were standardised come back in their own units; images come back as the floating-point
-        numbers that :meth:`encode` takes. Conditional models need labels ``y`` (N,).
+        Columns that were standardised come back in their own units; values of the data that were divided,
+        such as bytes by 255, come back in [0, 1], if they were not floating-point numbers themselves.
+        Conditional models need labels ``y`` (N,).
 
         Raises:
-            DataError: If the codes have another shape.
+            DataError: If the codes have another shape, or are not finite.
         """
         z = as_tensor(z, "codes").float()
         if z.ndim != 2 or z.shape[1] != self.model.prior.latent_dim:
             raise DataError(f"codes must have shape (N, {self.model.prior.latent_dim}), got {tuple(z.shape)}")
+        if not z.isfinite().all():
+            raise DataError("codes must be finite in 32 bits, got some that are not")
+        return self._decode(z, self._numbers(y))
+
+    def _decode(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """The rows that codes are decoded to, with the numbers of their classes."""
         return self.spec.scaling.invert(self._map(self.model.decode, z, y))
 
     @computes
@@ -173,26 +190,24 @@ class TrainedModel:
             DataError: If they have another shape, values that the training data could not have, or a line is
                 too long.
         """
-        return modality(self.modality).rows(x, self.shape, self.spec.scaling, self.vocabulary)
+        channels = self.config["data"]["channels"]
+        return modality(self.modality).rows(x, self.shape, self.spec.scaling, self.vocabulary, channels)
 
     def scaled(self, rows: Tensor) -> Tensor:
         """Rows that :meth:`decode` returned, as the model makes them: images in [0, 1], for pictures."""
         return self.spec.scaling.apply(rows)
 
     def held_out(self, index: Tensor | slice) -> tuple[Tensor, Tensor | None]:
-        """Held-out rows in the values that :meth:`encode` takes and :meth:`decode` returns, and labels."""
+        """Held-out rows and their labels, as :meth:`encode` takes them."""
         x, y = self.data.test.batch(index)
-        return self.spec.scaling.invert(x), y
+        return self.spec.scaling.invert(x), None if y is None else label_values(y, self.spec.classes)
 
-    def label_numbers(self, y: Any) -> Tensor:
-        """The numbers (N,) of classes, from their numbers or names; -1 stands for an unknown one.
-
-        Raises:
-            ConfigError: If there is no such class.
-        """
-        names = self.config["data"]["classes"]
-        count = self.model.n_conditions or max(self.model.classes, len(names))
-        return label_numbers(y, names, count)
+    def _numbers(self, y: Any) -> Tensor | None:
+        """The numbers (N,) of classes of labels that a user passes."""
+        if y is None:
+            return None
+        names = self.spec.classes
+        return label_numbers(y, names, self.model.n_conditions or max(self.model.classes, len(names)))
 
     def _most_probable(self, x: Tensor, y: Tensor | None) -> Tensor:
         probabilities = self.model.class_probabilities(x)
@@ -219,21 +234,20 @@ class TrainedModel:
             raise ConfigError(
                 f"{self.config['recipe']} has no classes to sample from: {self._conditional_advice}"
             )
-        names = self.config["data"]["classes"] if self.model.classes_are_labels else []
+        names = self.spec.classes if self.model.classes_are_labels else ()
         if str(label) in names:
             return names.index(str(label))
-        if str(label).isdecimal() and int(label) < count and not any(map(str.isdecimal, names)):
+        if str(label).isdecimal() and int(label) < count and not are_numbers(names):
             return int(label)
         known = names if len(names) == count else [str(i) for i in range(count)]
         raise ConfigError(f"unknown label {label!r}: {nearest(str(label), known)}")
 
     @torch.no_grad()
     def _map(
-        self, function: Callable[[Tensor, Tensor | None], Tensor], rows: Tensor, y: Any = None
+        self, function: Callable[[Tensor, Tensor | None], Tensor], rows: Tensor, labels: Tensor | None = None
     ) -> Tensor:
-        """The function of all rows and their labels, computed in parts on the model's device."""
+        """The function of all rows and the numbers of their classes, in parts, on the model's device."""
         device = self.model.prior.device_buffer.device
-        labels = None if y is None else self.label_numbers(y)
         if labels is not None and labels.shape != rows.shape[:1]:
             raise DataError(
                 f"y must have one label for each of the {len(rows)} rows, got shape {tuple(labels.shape)}"

@@ -89,7 +89,14 @@ class Vocabulary:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
-        """The tokens of every line, ``END`` last."""
+        """The tokens of every line, ``END`` last.
+
+        Raises:
+            DataError: If a line is not Unicode text.
+        """
+        for place, line in enumerate(lines):
+            if not line.isascii() and any("\ud800" <= letter <= "\udfff" for letter in line):
+                raise DataError(f"line {place + 1}: expected Unicode text, found a surrogate")
         found = self._tokenizer.encode_batch(list(lines), add_special_tokens=False)
         return [[*one.ids, END] for one in found]
 

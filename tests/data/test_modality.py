@@ -1,5 +1,6 @@
 """Modalities: what a user passes to a run takes the form that readers of data return."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,6 +39,33 @@ def test_lines_become_tokens():
     assert torch.equal(
         modality("text").rows(lines[0], data.shape, Unscaled(), data.vocabulary), data.test.x[:1]
     )
+
+
+def test_lines_may_be_in_an_array():
+    data = open_dataset("phrases")
+    lines = np.array(data.vocabulary.lines(data.test.x[:3]))
+    rows = modality("text").rows(lines, data.shape, Unscaled(), data.vocabulary)
+    assert torch.equal(rows, data.test.x[:3])
+
+
+@pytest.mark.parametrize(
+    ("tokens", "found"),
+    [
+        (1.7, "tokens must be whole numbers"),
+        (99_999, "tokens must be from 0 to .*, got 99999 to 99999"),
+        (-5, "tokens must be from 0 to .*, got -5"),
+    ],
+)
+def test_tokens_that_there_are_not_are_refused(tokens, found):
+    data = open_dataset("phrases")
+    with pytest.raises(DataError, match=found):
+        modality("text").rows(np.full((1, *data.shape), tokens), data.shape, Unscaled(), data.vocabulary)
+
+
+def test_what_is_no_unicode_is_refused():
+    data = open_dataset("phrases")
+    with pytest.raises(DataError, match="line 2: expected Unicode text, found a surrogate"):
+        modality("text").rows(["a cat", "\ud800"], data.shape, Unscaled(), data.vocabulary)
 
 
 @pytest.mark.parametrize("name", ["image", "vector"])

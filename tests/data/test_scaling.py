@@ -100,7 +100,8 @@ def test_a_dark_image_alone_is_no_mask():
         (MASKS.astype(np.uint8), BYTES.astype(np.uint8), "integers from 0 to 1, as in training, found"),
         (BYTES.astype(np.uint8), BYTES.astype(float), "numbers from 0 to 1, as in training, found"),
         (BYTES.astype(np.uint8), DEEP, "integers from 0 to 255, as in training, found .* to 4095"),
-        (BYTES.astype(float), BYTES / 255, "none above 1; if the rows are scaled .* multiply them by 255"),
+        (BYTES / 255, BYTES, "floating-point numbers in .0, 1., as in training, found integers"),
+        (TABLE, np.full((1, 3), 1e30), r"found 1e\+30 in row 0, column 0, more than 1e\+06 deviations"),
         (BYTES / 255, BYTES / 255 - 0.5, "numbers from 0 to 1, as in training, found -0.5"),
         (TABLE, np.full((1, 3), np.nan), "finite numbers, found 1 rows"),
     ],
@@ -109,6 +110,43 @@ def test_what_does_not_fit_is_refused(x, later, found):
     data = open_dataset(x)
     with pytest.raises(DataError, match=found):
         seen(data, later)
+
+
+def test_a_dark_row_is_warned_of_and_not_refused():
+    """Whether a row is taken must not depend on the rows beside it."""
+    data = open_dataset(BYTES.astype(float))
+    with pytest.warns(UserWarning, match="no value is above 0.5, where 255 stands for 1"):
+        dark = seen(data, np.full((1, 5, 7), 0.5))
+    assert dark.unique().tolist() == pytest.approx([0.5 / 255])
+
+
+def test_a_constant_comes_back_as_it_is():
+    x = np.stack([np.full(30, 7.0), np.arange(30.0)], 1)
+    scaling = open_dataset(x).spec.scaling
+    assert scaling.invert(torch.randn(5, 2))[:, 0].tolist() == [7.0] * 5
+    assert scaling.apply(torch.from_numpy(x))[:, 0].tolist() == [0.0] * 30
+
+
+def test_small_numbers_in_the_unit_interval_are_no_grey_values():
+    """Rates and returns: a model whose outputs fill [0, 1] would miss them by factors."""
+    rates = np.random.default_rng(5).random((50, 3)) * [1e-3, 1e-30, 1e-2]
+    assert isinstance(open_dataset(rates).spec.scaling, Standardized)
+    grey = RANDOM.random((50, 16)) * np.where(np.arange(16) < 5, 0.02, 1)  # few at the edges of a flat image
+    data = open_dataset(grey)
+    assert data.spec.scaling == UnitInterval(None)
+    assert "values in [0, 1]: kept as they are" in data.notes
+
+
+def test_one_outlier_does_not_squeeze_a_small_table():
+    x = np.random.default_rng(6).normal(0, 10, (60, 1))
+    x[3] = 1e5
+    assert open_dataset(x).spec.scaling.scales[0] == pytest.approx(10, rel=0.3)
+
+
+def test_merged_values_are_noted():
+    x = np.random.default_rng(7).normal(0, 1, (60, 2)) + 1e9
+    assert any("32 bits" in note for note in open_dataset(x, standardize=False).notes)
+    assert not any("32 bits" in note for note in open_dataset(x).notes)
 
 
 def test_rounding_beyond_the_interval_is_allowed():
@@ -145,7 +183,7 @@ def test_outliers_do_not_squeeze_the_rest():
     assert Standardized.of(torch.tensor(x), columns=True).scales[0] == pytest.approx(1, abs=0.2)
 
 
-@pytest.mark.parametrize(("x", "scale"), [([7.0] * 10, 1.0), ([0.0] * 999 + [1.0], 0.0316)])
+@pytest.mark.parametrize(("x", "scale"), [([7.0] * 10, 0.0), ([0.0] * 999 + [1.0], 0.0316)])
 def test_constants_and_rare_values_have_a_scale(x, scale):
     scaling = Standardized.of(torch.tensor(x, dtype=torch.float64).unsqueeze(1), columns=True)
     assert scaling.scales[0] == pytest.approx(scale, rel=1e-2)

@@ -13,6 +13,7 @@ from pushforward.data import Dataset, Split, open_dataset
 from pushforward.discrepancies import Hinge, Wasserstein
 from pushforward.errors import ConfigError
 from pushforward.recipes import RECIPES, f_gan, sngan, wgan
+from pushforward.runs import config as configuration
 from pushforward.training.checkpoints import Checkpoints
 
 ON_POINTS = (
@@ -185,7 +186,7 @@ def test_collapsed_samples_are_complained_of(points, tmp_path):
             return 0 * z[:, :2] + self.shift
 
     run = pf.train(
-        "gan", points, out=tmp_path / "run", decoder=Point(), latent_dim=2, steps=20, progress=False
+        "gan", points, out=tmp_path / "run", decoder=Point(), latent_dim=2, steps=60, progress=False
     )
     said = [words for line in run.history for words in line.get("warnings", [])]
     assert len(said) == 1
@@ -298,10 +299,10 @@ def test_to_watch_a_run_does_not_change_it(digits):
 
 def edited(run, **changes):
     """Writes other resolved settings into the configuration of a run; None removes one."""
-    config = json.loads((run.path / "config.json").read_text())
+    config = configuration.decode((run.path / "config.json").read_bytes())
     config["resolved"] |= changes
     config["resolved"] = {name: value for name, value in config["resolved"].items() if value is not None}
-    (run.path / "config.json").write_text(json.dumps(config))
+    (run.path / "config.json").write_bytes(configuration.encode(config))
 
 
 def test_resolved_settings_are_kept_with_the_run(points, tmp_path):

@@ -24,10 +24,12 @@ def table(tmp_path_factory):
 
 def test_codes_are_those_of_training(table):
     split = table.data.train
-    y = torch.arange(120) % 3
+    y = np.tile([10, 20, 300], 40)
     x, _ = split.batch(slice(None))
     wanted = table.model.encode(x, y=split.y)
-    assert torch.equal(table.encode(split.x, y=split.y), wanted.detach())
+    names = [table.data.labels[number] for number in split.y]
+    assert torch.equal(table.encode(split.x, y=names), wanted.detach())
+    assert torch.equal(table.encode(split.x, y=[int(name) for name in names]), wanted.detach())
     loaded = pf.load(table.path)  # without the data
     assert torch.equal(loaded.encode(TABLE, y=y), table.encode(TABLE, y=y))
     alone = loaded.encode(TABLE[:1], y=y[:1])
@@ -39,7 +41,7 @@ def test_samples_are_in_the_units_of_the_data(table):
     assert samples.dtype == torch.float64
     assert (samples[:, 2] - 1e6).abs().max() < 1
     assert samples[:, 1].median() > 1000
-    codes = table.encode(samples[:3], y=[0, 1, 2])
+    codes = table.encode(samples[:3], y=[10, 20, 300])
     assert torch.isfinite(codes).all()
 
 
@@ -53,6 +55,38 @@ def test_classes_are_asked_for_by_their_values(table):
     assert torch.equal(table.sample(4, label=20), table.sample(4, label="20"))
     with pytest.raises(ConfigError, match="unknown label 1"):
         table.sample(4, label=1)  # 1 is no value of the labels, though there is a second class
+    with pytest.raises(ConfigError, match="labels must be among 10, 20, 300, or -1, got 1"):
+        table.encode(TABLE[:1], y=[1])
+    codes = table.sample_codes(3)
+    assert torch.equal(table.decode(codes, [20] * 3), table.decode(codes, ["20"] * 3))
+    x, y = table.held_out(slice(0, 5))
+    assert set(y.tolist()) <= {10, 20, 300}
+    assert table.reconstruct(x, y).shape == (5, 3)
+
+
+def test_a_cube_of_channels_is_read_as_in_training(tmp_path):
+    """Where height, width and channels are one number, only what was said in training tells the axes."""
+    x = RANDOM.random((30, 4, 4, 4))
+    run = pf.train("ae", x, channels="last", out=tmp_path / "run", steps=1, progress=False)
+    seen, _ = run.data.test.batch(slice(None))
+    assert all(any(torch.equal(row, one) for one in run.rows(x)) for row in seen)
+
+
+def test_a_dark_held_out_image_stops_no_run(tmp_path):
+    x = RANDOM.random((60, 6, 6)) * 255
+    x[:] = np.where(np.arange(60)[:, None, None] % 2, x, 0.5)
+    pf.train("ae", x, out=tmp_path / "run", steps=1, progress=False)
+
+
+def test_codes_that_are_not_finite_are_refused(table):
+    for value in (float("nan"), 1e300):
+        with pytest.raises(DataError, match="codes must be finite"):
+            table.decode(torch.full((1, 8), value, dtype=torch.float64), y=[10])
+
+
+def test_paths_need_as_many_ends_as_starts(table):
+    with pytest.raises(DataError, match="got 2 starts and 3 ends"):
+        table.interpolate_codes(table.sample_codes(2), table.sample_codes(3))
 
 
 @pytest.mark.parametrize("kind", ["bytes", "floats up to 255", "floats in [0, 1]"])

@@ -137,7 +137,7 @@ def test_other_commands_end_with_the_number_of_the_signal(number, whole, tmp_pat
     with FaultyDisk():
         folder = tiny.train(tmp_path / "run").path
     capsys.readouterr()
-    with asked_at(monkeypatch, Run, "sample", number), pytest.raises(SystemExit) as stop:
+    with asked_at(monkeypatch, Run, "sample_parts", number), pytest.raises(SystemExit) as stop:
         main(["sample", str(folder)])
     assert stop.value.code == 128 + number
     assert capsys.readouterr().err == f"error: stopped by {number.name}\n"
