@@ -99,7 +99,7 @@ _dtype: Shared[torch.dtype] = Shared(torch.get_default_dtype, torch.set_default_
 
 @contextmanager
 def plain_torch() -> Iterator[None]:
-    """Inside, torch computes as runs expect: in float32, on the CPU unless told otherwise, with gradients.
+    """Inside, torch computes as runs expect: in float32, on the CPU by default, with gradients.
 
     Whatever surrounds the call (``torch.no_grad``, ``inference_mode``, ``autocast``, another default type or
     device) has no influence on it. It also decorates functions.

@@ -25,7 +25,6 @@ REPLACED = {
     "walkable": "continuous_dims",
     "lever levers": "strength_option",
     "signs": "diagnostics",
-    "writer writers": "decoder",
 }
 PHRASES = {
     "at rest": "in evaluation mode",

@@ -74,7 +74,7 @@ def nonfinite_weights(model: nn.Module) -> list[str]:
 
 
 @torch.no_grad()
-def check_model(model: Model, square: Square, step: int, seed: int) -> None:
+def check_finite(model: Model, square: Square, step: int, seed: int) -> None:
     """Checks the weights, the samples and the codes that a model makes after a step.
 
     A loss may be finite at the last step of a run, and its optimizer's step go too far all the same.
@@ -104,4 +104,4 @@ def check_model(model: Model, square: Square, step: int, seed: int) -> None:
             )
 
 
-__all__ = ["batch_rows", "check_model", "gradient_fault", "listed", "nonfinite_weights"]
+__all__ = ["batch_rows", "check_finite", "gradient_fault", "listed", "nonfinite_weights"]

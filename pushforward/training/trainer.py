@@ -18,7 +18,7 @@ from pushforward.square import Square
 from pushforward.torch_state import torch_seeded
 from pushforward.training import history
 from pushforward.training.checkpoints import Checkpoint, Checkpoints
-from pushforward.training.finite import check_model
+from pushforward.training.finite import check_finite
 from pushforward.training.history import History
 from pushforward.training.loop import Loop
 from pushforward.training.monitor import Persistence, watch
@@ -224,7 +224,7 @@ class Trainer:
             last = loop.step == loop.total
             planned = loop.step % picture_every == 0 or last
             if planned:
-                check_model(loop.model, square, loop.step, loop.seed)
+                check_finite(loop.model, square, loop.step, loop.seed)
                 self.anchor = loop.step
                 self.draw(loop.step)
             if planned or now - saved > max(PATIENCE, SHARE * cost):

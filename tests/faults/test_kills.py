@@ -63,7 +63,7 @@ def parts(daily=1):
 
 
 def outcome(call):
-    """What the user is told of a call on a faulty disk: warnings, and the error if there is one."""
+    """What the user reads of a call on a faulty disk: warnings, and the error if there is one."""
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
         try:
@@ -87,8 +87,8 @@ def test_an_input_output_error_at_any_file_operation_loses_nothing(vae, part, tm
     for number in vae.part(part):
         folder = tmp_path / str(number)
         with FaultyDisk("error", number):
-            told = outcome(lambda folder=folder: vae.tiny.train(folder))
-        assert all("cannot be written: Input/output error" in line for line in told)
+            printed = outcome(lambda folder=folder: vae.tiny.train(folder))
+        assert all("cannot be written: Input/output error" in line for line in printed)
         vae.check(folder)
 
 
@@ -98,8 +98,8 @@ def test_a_disk_that_is_full_from_any_file_operation_on_loses_nothing(vae, part,
     for number in vae.part(part):
         folder = tmp_path / str(number)
         with FaultyDisk("full", number):
-            told = outcome(lambda folder=folder: vae.tiny.train(folder))
-        assert all(re.search(said, line) for line in told)
+            printed = outcome(lambda folder=folder: vae.tiny.train(folder))
+        assert all(re.search(said, line) for line in printed)
         assert not folder.exists() or left_over(folder) == []
         vae.check(folder)
 

@@ -22,7 +22,7 @@ from pushforward.training.loop import Loop
 STEPS = 3
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]
 BEFORE = "before the first step; the same command begins again"
-# What is interrupted: the function that hears a signal, and what the user is told.
+# What is interrupted: the function that hears a signal, and what the user reads.
 MOMENTS = {
     "reading": (api, "open_dataset", BEFORE),
     "building": (api, "_seeded", BEFORE),
@@ -78,11 +78,11 @@ def test_a_run_is_stopped_at_any_moment_and_goes_on_to_the_same_bits(
     moment, number, whole, tmp_path, monkeypatch
 ):
     tiny, bits = whole
-    place, name, told = MOMENTS[moment]
+    place, name, printed = MOMENTS[moment]
     budget = {"steps": None, "minutes": 0.001} if moment == "measuring the speed" else {}
     before = [signal.getsignal(one) for one in SIGNALS]
     with FaultyDisk(), asked_at(monkeypatch, place, name, number):
-        with pytest.raises(InterruptedRunError, match=f"stopped by {number.name} {told}"):
+        with pytest.raises(InterruptedRunError, match=f"stopped by {number.name} {printed}"):
             tiny.train(tmp_path / "run", **budget)
         assert not (tmp_path / "run").exists() or left_over(tmp_path / "run") == []
         assert [signal.getsignal(one) for one in SIGNALS] == before
@@ -127,8 +127,8 @@ def test_a_comparison_ends_with_75_too(tmp_path, monkeypatch, capsys):
     with asked_at(monkeypatch, Run, "evaluate_once", signal.SIGTERM), pytest.raises(SystemExit) as stop:
         main([*words, "--out", str(tmp_path)])
     assert stop.value.code == 75
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert told == "error: stopped by SIGTERM in a comparison; the same comparison goes on"
+    printed = capsys.readouterr().err.splitlines()[-1]
+    assert printed == "error: stopped by SIGTERM in a comparison; the same comparison goes on"
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
