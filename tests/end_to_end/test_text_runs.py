@@ -94,6 +94,7 @@ def test_the_report_shows_lines(styled, rendering):
     assert (styled.path / "overview.png").exists()
 
 
+@pytest.mark.slow
 def test_resuming_text_is_exact(tmp_path, monkeypatch):
     """Stopped half way and resumed, with word dropout and a warm-up, the weights are the same bits."""
     more = {"steps": 12, "latent_dim": 8, "word_dropout": 0.3, "warmup": 8, **QUICK}

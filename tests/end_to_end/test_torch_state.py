@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from speed import quick
 from torch import nn
 
 import pushforward as pf
@@ -72,7 +73,9 @@ def plain(tmp_path_factory, digits):
     return trained(tmp_path_factory.mktemp("plain") / "run", 0, digits)
 
 
-@pytest.mark.parametrize("surrounding", ["no_grad", "inference_mode", "autocast", "device"])
+@pytest.mark.parametrize(
+    "surrounding", quick(["no_grad", "inference_mode", "autocast", "device"], "inference_mode")
+)
 def test_what_surrounds_training_does_not_reach_it(surrounding, tmp_path, digits, plain):
     context = {
         "no_grad": torch.no_grad,
@@ -98,7 +101,7 @@ def test_weights_of_another_type_are_refused(tmp_path, digits):
             question()
 
 
-@pytest.mark.parametrize("recipe", ["wae-mmd", "wgan-gp", "avb", "infogan"])
+@pytest.mark.parametrize("recipe", quick(["wae-mmd", "wgan-gp", "avb", "infogan"], "wgan-gp"))
 def test_another_default_type_changes_nothing(recipe, tmp_path, digits):
     options = {"steps": 2, "progress": False}
     first = pf.train(recipe, digits, out=tmp_path / "32", **options)

@@ -395,12 +395,17 @@ ENCODERS = {
     ),
 }
 
-CASES = [
-    pytest.param(name, encoder, shape, id=f"{name}, {encoder}, {place}")
-    for name, member in FAMILY.items()
-    for encoder in member.encoders
-    for place, shape in SHAPES.items()
-]
+
+def cases():
+    """Every member with each of its encoders in all shapes; quick is one shape, each in its turn."""
+    pairs = [(name, encoder) for name, member in FAMILY.items() for encoder in member.encoders]
+    for number, (name, encoder) in enumerate(pairs):
+        for at, (place, shape) in enumerate(SHAPES.items()):
+            marks = [] if at == number % len(SHAPES) else pytest.mark.slow
+            yield pytest.param(name, encoder, shape, id=f"{name}, {encoder}, {place}", marks=marks)
+
+
+CASES = list(cases())
 everyone = pytest.mark.parametrize(("name", "encoder", "shape"), CASES)
 
 
