@@ -11,6 +11,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pushforward.errors import ConfigError, check_int, nearest, plain
 
+MOST_INT = 10**18  # beyond all numbers that torch counts with
+
 
 def option(
     help: str,
@@ -82,9 +84,13 @@ def checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> An
         if isinstance(value, bool) or not isinstance(value, Real):
             either = "".join(f" or {choice!r}" for choice in choices)
             raise ConfigError(f"{name} must be a number{either}, got {value!r}")
-        return in_range(name, float(value), value, metadata)
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.inf if value > 0 else -math.inf  # type: ignore[operator]
+        return in_range(name, number, value, metadata)
     if int in kinds:
-        return in_range(name, check_int(name, value, least=-(10**18)), value, metadata)
+        return in_range(name, check_int(name, value, least=-MOST_INT), value, metadata)
     if bool in kinds:
         if not isinstance(value, bool):
             raise ConfigError(f"{name} must be True or False, got {value!r}")
@@ -103,9 +109,12 @@ def in_range(name: str, number: Any, value: Any, metadata: Mapping[str, Any]) ->
     ge, gt, lt, le = (metadata.get(bound) for bound in ("ge", "gt", "lt", "le"))
     above = number > gt if gt is not None else ge is None or number >= ge
     below = number < lt if lt is not None else le is None or number <= le
-    if above and below and math.isfinite(number):
+    sized = abs(number) < MOST_INT if isinstance(number, int) else math.isfinite(number)
+    if above and below and sized:
         return number
-    if ge is not None and (lt is not None or le is not None):
+    if isinstance(number, int) and not sized:
+        expected = f"between {-MOST_INT} and {MOST_INT}"
+    elif ge is not None and (lt is not None or le is not None):
         expected = f"in [{ge:g}, {lt:g})" if lt is not None else f"in [{ge:g}, {le:g}]"
     elif ge is not None:
         expected = f"at least {ge:g}"

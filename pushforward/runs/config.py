@@ -46,6 +46,8 @@ def decode(content: bytes) -> dict[str, Any]:
         if name not in config or not isinstance(config[name], kind):
             expected = getattr(kind, "__name__", str(kind))
             raise ValueError(f"its {name} should be of the type {expected}, is {config.get(name)!r:.60}")
+    if not all(isinstance(name, str) for name in config["own"]):
+        raise ValueError(f"its own should be names of parts, is {config['own']!r:.60}")
     return config
 
 

@@ -200,6 +200,9 @@ def test_a_configuration_of_another_shape_says_what_is_wrong(run):
     (run.anew() / "config.json").write_bytes(encode(run.config | {"threads": "many"}))
     with pytest.warns(UserWarning, match="its threads should be of the type int, is 'many'; the copy"):
         pf.load(run.path)
+    (run.anew() / "config.json").write_bytes(encode(run.config | {"own": [[]]}))
+    with pytest.warns(UserWarning, match=r"its own should be names of parts, is \[\[\]\]; the copy"):
+        pf.load(run.path)
     faults = {
         "shape": ([0], r"its shape and its numbers of rows are \(0, "),
         "variance": ("much", "its variance is 'much'"),

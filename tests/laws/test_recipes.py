@@ -60,6 +60,15 @@ def test_settings_survive_their_way_through_a_file(recipe):
         assert set(options.types_of(recipe.settings)) == set(settings.as_json())
 
 
+def test_a_whole_number_beyond_all_floats_is_refused():
+    with pytest.raises(ConfigError, match=r"lr must be above 0, got 10{400}"):
+        RECIPES["ae"].settings(latent_dim=3, lr=10**400)
+    with pytest.raises(ConfigError, match=r"lr must be above 0, got -10{400}"):
+        RECIPES["ae"].settings(latent_dim=3, lr=-(10**400))
+    with pytest.raises(ConfigError, match=r"latent_dim must be between -10{18} and 10{18}, got 10{400}"):
+        RECIPES["ae"].settings(latent_dim=10**400)
+
+
 def test_a_setting_that_is_missing_in_a_file_has_its_default_or_is_named():
     settings = RECIPES["ae"].settings(latent_dim=3)
     values = settings.as_json()
