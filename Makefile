@@ -29,7 +29,7 @@ test-slow: .venv/installed-test
 
 # All that is in docs/reliability.md: every fault at every file operation, and 1,000 inputs of each kind of file.
 soak: .venv/installed-test
-	PUSHFORWARD_SOAK=1 $(BIN)/$(PYTEST) -m "slow or not slow" --timeout 3600 \
+	PUSHFORWARD_SOAK=1 $(BIN)/$(PYTEST) -m "soak or not soak" --timeout 3600 \
 		tests/faults tests/fuzz tests/laws/test_conformance.py
 
 # What `make test` runs, with the lowest versions that pyproject.toml promises (torch comes with its CUDA

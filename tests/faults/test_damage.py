@@ -76,7 +76,7 @@ def flips(count, folder):
         yield file, draw.randrange((folder / file).stat().st_size), draw.randrange(8)
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(FLIPS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [30, pytest.param(FLIPS, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("kind", ["whole", "text"])
 def test_a_flipped_bit_is_never_believed(kind, count, request, tmp_path):
     """What is believed is what was written, at the step of one of the two checkpoints."""

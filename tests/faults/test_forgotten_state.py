@@ -210,7 +210,7 @@ def test_one_item_of_each_kind_cannot_be_forgotten(name):
     check(name, every=False)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", MEMBERS)
 def test_no_item_can_be_forgotten(name):
     check(name, every=True)

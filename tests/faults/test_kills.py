@@ -59,7 +59,7 @@ def vae(tmp_path_factory):
 
 def parts(daily=1):
     """The parts of a test, of which the first are for every day."""
-    return [pytest.param(part, marks=[] if part < daily else pytest.mark.slow) for part in range(PARTS)]
+    return [pytest.param(part, marks=[] if part < daily else pytest.mark.soak) for part in range(PARTS)]
 
 
 def outcome(call):
@@ -168,7 +168,7 @@ def test_kills_one_after_the_other_lose_nothing(vae, tmp_path):
         vae.check(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("recipe", FAMILIES)
 def test_every_family_survives_a_kill_at_any_file_operation(recipe, tmp_path):

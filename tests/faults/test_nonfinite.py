@@ -105,7 +105,7 @@ def test_without_a_rollback_the_option_changes_no_bit(tmp_path):
     "kills",
     [
         [(16, 0), (12, 1), (19, 2)],
-        pytest.param([(0, 0), (5, 0), (10, 0), (17, 0), (10, 1), (10, 2)], marks=pytest.mark.slow),
+        pytest.param([(0, 0), (5, 0), (10, 0), (17, 0), (10, 1), (10, 2)], marks=pytest.mark.soak),
     ],
 )
 def test_a_run_that_rolls_back_can_be_killed_anywhere_and_ends_with_the_same_bits(

@@ -55,7 +55,7 @@ def process(recipe, out, number, names):
     return subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_killed_process_loses_nothing(recipe, tmp_path):

@@ -69,7 +69,7 @@ def moments():
     for moment in MOMENTS:
         for number in SIGNALS:
             daily = number == signal.SIGTERM or moment == "a step"
-            marks = [] if daily else pytest.mark.slow
+            marks = [] if daily else pytest.mark.soak
             yield pytest.param(moment, number, marks=marks, id=f"{moment}-{number.name}")
 
 
