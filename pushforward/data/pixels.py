@@ -109,6 +109,8 @@ def _planes(opened: Image, fit: Fit, deep: bool) -> tuple[NDArray[np.uint8 | np.
     if getattr(opened, "is_animated", False):
         done.append("hold several pictures: the first was taken")
         opened.seek(0)
+    if opened.mode not in DEEP and any(";16" in str(tile) for tile in getattr(opened, "tile", ())):
+        done.append("have 16 bits a channel, of which 8 are read; give them as a .npy to keep all")
     opened.load()
     image: Image = opened
     if image.getexif().get(ORIENTATION, 1) != 1:

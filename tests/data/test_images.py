@@ -102,6 +102,22 @@ def test_twelve_bits_in_sixteen_keep_their_levels(tmp_path):
     assert noted(data, "values up to 4095: divided by 4095 (12 bits)")
 
 
+def test_sixteen_bits_of_colour_are_cut_with_a_note(tmp_path):
+    """Pillow reads eight of them."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
+    scan = b"".join(b"\0" + bytes(range(24)) for _ in range(4))
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(scan)), (b"IEND", b"")]
+    for name in "abcd":
+        (tmp_path / f"{name}.png").write_bytes(
+            b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+        )
+    assert noted(open_dataset(tmp_path), "4 of 4 images have 16 bits a channel, of which 8 are read")
+
+
 def test_eight_bits_beside_sixteen_are_on_one_scale(tmp_path):
     for name, image in zip(
         "abcd", [np.full((4, 4), 255, np.uint8), np.full((4, 4), 65535, np.uint16)] * 2, strict=True
