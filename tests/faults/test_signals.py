@@ -25,7 +25,7 @@ BEFORE = "before the first step; the same command begins again"
 # What is interrupted: the function that hears a signal, and what the user reads.
 MOMENTS = {
     "reading": (api, "open_dataset", BEFORE),
-    "building": (api, "_seeded", BEFORE),
+    "building": (api, "seeded", BEFORE),
     "fitting moments": (run_training, "match_moments", BEFORE),
     "measuring the speed": (trainer.Loop, "restore", BEFORE),
     "a step": (Loop, "advance", "at step 1 of 3; go on with: pushforward resume"),
@@ -33,6 +33,17 @@ MOMENTS = {
     "a checkpoint": (Checkpoints, "write", "at step 1 of 3; go on with: pushforward resume"),
     "the overview": (Run, "overview", "at step 3 of 3; go on with: pushforward resume"),
 }
+
+
+@pytest.fixture(autouse=True)
+def no_signal_is_ignored():
+    """As in a terminal: a shell starts what runs in the background with SIGINT ignored."""
+    ignored = [number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True, scope="module")
