@@ -7,7 +7,7 @@ The command line prints the message alone, without a traceback, and exits with `
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -97,6 +97,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known: {', '.join(known)}"
+
+
+def listed(names: Sequence[object], most: int) -> str:
+    """The first names of a list, and how many more there are.
+
+    >>> listed(["a", "b", "c"], 2), listed([7], 2)
+    ('a, b and 1 more', '7')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
 
 
 def reason(error: BaseException) -> str:

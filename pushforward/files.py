@@ -217,16 +217,14 @@ def remove(path: Path) -> None:
             remove(away)
             disk.replace(path, away)
             path = away
-        for place in path.iterdir():
-            _remove_inside(place)
-        disk.rmdir(path)
+        _remove_inside(path)
     else:
         with suppress(FileNotFoundError):
             disk.unlink(path)
 
 
 def _remove_inside(path: Path) -> None:
-    """Removes what is in a folder that is being removed."""
+    """Removes a folder that is no longer taken for whole, or what is in one."""
     if path.is_dir() and not path.is_symlink():
         for place in path.iterdir():
             _remove_inside(place)

@@ -15,6 +15,7 @@ from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.declared import check_declared
 from pushforward.data.formats import Channels, OpenOptions, data_format
 from pushforward.data.scaling import UnitInterval
+from pushforward.data.split import UNKNOWN
 from pushforward.data.values import FOUND, Array, as_array, as_numbers, on_one_scale
 from pushforward.errors import DataError, reason
 from pushforward.reading import open_file
@@ -23,7 +24,6 @@ DATA = ("x_train", "x", "images", "imgs", "data")  # the first that exists holds
 LABELS = ("y_train", "y", "labels")
 KEYS = (*DATA, "x_test", *LABELS, "y_test")
 SHAPES = "(N, D), (N, H, W), (N, H, W, C) or (N, C, H, W)"
-UNKNOWN = -1  # a label that is not known
 MANY_CLASSES = 100  # above which labels that most rows have alone are taken for numbers of rows
 
 

@@ -76,8 +76,7 @@ class Dataset:
     scaling: Scaling | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        bytes_ = self.train.x.dtype == torch.uint8
-        unit = UnitInterval() if bytes_ else UnitInterval(None)
+        unit = UnitInterval(255 if self.train.x.dtype == torch.uint8 else None)
         scaling = self.scaling or (unit if self.in_unit_interval else Unscaled())
         object.__setattr__(self, "scaling", scaling)
         for name in ("train", "test"):

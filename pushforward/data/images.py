@@ -20,6 +20,7 @@ from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.formats import OpenOptions, Progress, data_format
 from pushforward.data.scaling import UnitInterval
 from pushforward.data.sizes import Size, common_size, format_size
+from pushforward.data.split import UNKNOWN
 from pushforward.data.values import Values, from_depth
 from pushforward.errors import DataError, reason
 
@@ -201,5 +202,5 @@ def _labels(parts: Sequence[tuple[str, ...]]) -> tuple[Tensor | None, tuple[str,
     if len(names) < 2:
         return None, None
     number = {name: at for at, name in enumerate(names)}
-    unknown = -1  # an image that lies beside the sub-folders
-    return torch.tensor([number[part[0]] if len(part) > 1 else unknown for part in parts]), tuple(names)
+    # An image that lies beside the sub-folders is of none of their classes.
+    return torch.tensor([number[part[0]] if len(part) > 1 else UNKNOWN for part in parts]), tuple(names)

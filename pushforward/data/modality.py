@@ -175,6 +175,7 @@ class TextModality(Modality):
             found = as_array(x, "lines")
             if found.size and found.dtype.kind in "OU" and all(isinstance(line, str) for line in found.flat):
                 return vocabulary.tokens(found.ravel().tolist(), shape[0])
+            x = found
         x = as_tensor(x, "tokens")
         if x.is_floating_point() or x.dtype == torch.bool:
             raise DataError("tokens must be whole numbers, got others")

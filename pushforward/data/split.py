@@ -16,6 +16,8 @@ from pushforward.data.scaling import Scaling, UnitInterval
 from pushforward.errors import DataError
 from pushforward.rng import Noise
 
+UNKNOWN = -1  # a label that is not known
+
 
 class Batch(NamedTuple):
     """One batch: data ``x`` (N, \\*) and labels ``y`` (N,) or None; the label -1 is unknown."""
@@ -123,4 +125,4 @@ class Split:
         return None if self.paired is None else self.paired[index]
 
 
-__all__ = ["Batch", "Split"]
+__all__ = ["UNKNOWN", "Batch", "Split"]

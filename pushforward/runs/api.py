@@ -7,7 +7,7 @@ import os
 import platform
 import uuid
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -32,18 +32,17 @@ from pushforward.errors import (
 from pushforward.interrupts import resumable, stop_on_signals
 from pushforward.limits import BoundedNetworks, tensor_bytes
 from pushforward.models import Model
-from pushforward.reading import MIB
-from pushforward.recipes import RECIPES, Setup
+from pushforward.recipes import RECIPES
 from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import bar
-from pushforward.rng import Noise
 from pushforward.runs.budget import Budget
 from pushforward.runs.config import SCHEMA
-from pushforward.runs.directory import RunDirectory, vocabulary_sum
+from pushforward.runs.directory import RunDirectory
 from pushforward.runs.run import Run
+from pushforward.runs.setups import seeded, stored_setup
 from pushforward.runs.trained_model import reopened
 from pushforward.runs.training import run_to_end
-from pushforward.torch_state import plain_torch, torch_seeded
+from pushforward.torch_state import plain_torch
 from pushforward.torch_state import threads as torch_threads
 from pushforward.training import Training
 from pushforward.training.trainer import OnNonfinite
@@ -149,7 +148,7 @@ def train(
     if isinstance(recipe, str):
         own: dict[str, Any] = {**RECIPES[recipe].split(arguments)[1].named}
         bounded = BoundedNetworks("lower latent_dim, or take a smaller network or image_size")
-        setup = _seeded(seed, lambda: RECIPES[recipe](dataset.spec, preset, **arguments), bounded)
+        setup = seeded(seed, lambda: RECIPES[recipe](dataset.spec, preset, **arguments), bounded)
         given = [name for name, value in arguments.items() if value is not None and name not in own]
         about: dict[str, Any] = {
             "recipe": recipe,
@@ -172,7 +171,7 @@ def train(
         "budget": asdict(budget),
         "on_nonfinite": on_nonfinite or "stop",
         "total_steps": None,
-        "vocabulary": vocabulary_sum(dataset.vocabulary),
+        "vocabulary": None if dataset.vocabulary is None else dataset.vocabulary.sha256,
         "data": {
             **dataset.spec.as_json(),
             **reading,
@@ -194,7 +193,7 @@ def train(
             fresh, config = config, directory.continued(config)
             config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
             if config["resolved"] != fresh["resolved"]:  # this version has other defaults
-                setup = _stored_setup(directory.path, config, dataset.spec, own)
+                setup = stored_setup(directory.path, config, dataset.spec, own)
             device = _device_of_run(None if automatic else device, config["device"])
         return run_to_end(directory, config, setup, dataset, budget, device, progress)
 
@@ -239,7 +238,7 @@ def resume(
         if source is None:
             raise DataError(f"{directory.path} was trained on data in memory; pass them as data=")
         dataset = reopened(source, config, directory.vocabulary(config))
-        setup = _stored_setup(directory.path, config, dataset.spec, own)
+        setup = stored_setup(directory.path, config, dataset.spec, own)
         budget = Budget(**config["budget"])
         return run_to_end(directory, config, setup, dataset, budget, device, progress)
 
@@ -277,7 +276,7 @@ def load(
     except CheckpointError as error:
         raise directory.without_checkpoint(error) from error
     weights = tensor_bytes(found.tensors.get("model", {}))
-    setup = _stored_setup(directory.path, config, spec, own, to_train=False, weights=weights)
+    setup = stored_setup(directory.path, config, spec, own, to_train=False, weights=weights)
     for fault in faults:
         warnings.warn(f"{fault}; using the checkpoint of step {found.step}", stacklevel=2)
     try:
@@ -309,60 +308,6 @@ def _check_on_nonfinite(name: str | None) -> None:
     known = get_args(OnNonfinite)
     if name is not None and name not in known:
         raise ConfigError(f"unknown on_nonfinite {name!r}: {nearest(str(name), known)}")
-
-
-def _seeded(seed: int, build: Callable[[], Setup], bounded: BoundedNetworks) -> Setup:
-    """A setup whose first weights are a function of the seed."""
-    with torch_seeded(Noise(seed, "weights").integer()), bounded:
-        return build()
-
-
-def _stored_setup(
-    folder: Path,
-    config: dict[str, Any],
-    spec: DataSpec,
-    own: Mapping[str, Any],
-    to_train: bool = True,
-    weights: int = 0,
-) -> Setup:
-    """The setup of a stored run, from its resolved settings and the parts of the user's own.
-
-    Arguments:
-        folder: The run's folder.
-        config: Its configuration.
-        spec: The description of its data.
-        own: The parts of the user's own.
-        to_train: Whether it goes on training.
-        weights: The bytes of its weights, if they are known: networks that are far larger are not built.
-
-    Raises:
-        ConfigError: If a part is missing or not known, or training differs from that of the run.
-    """
-    needed = [name for name in config["own"] if to_train or name != "training"]
-    missing = [f"{name}=..." for name in needed if own.get(name) is None]
-    if missing:
-        raise ConfigError(
-            f"{folder} was trained with parts of your own; pass them again: {', '.join(missing)}"
-        )
-    unknown = [name for name in own if name not in config["own"]]
-    if unknown:
-        raise ConfigError(
-            f"{folder} was trained without parts of your own of these names, and keeps the options that it "
-            f"began with, got {', '.join(unknown)}"
-        )
-    if "model" not in config["own"]:
-        recipe = RECIPES[config["recipe"]]
-        most = 2 * weights + 64 * MIB if weights else None  # what is tried on two rows is counted as well
-        wrong = f"{folder} has options of other networks than those of its weights"
-        bounded = BoundedNetworks(wrong, most, CheckpointError)
-        return _seeded(config["seed"], lambda: recipe.rebuild(spec, config["resolved"], own), bounded)
-    if not isinstance(own["model"], Model):
-        raise ConfigError(f"model must be a Model, got {type(own['model']).__name__}")
-    setup = setup_of_model(own["model"], spec, own.get("training"))
-    for name, value in setup.resolved.items():
-        if to_train and config["resolved"][name] != value:
-            raise ConfigError(f"{folder} began with {name} {config['resolved'][name]}, got {value}")
-    return setup
 
 
 def _device(device: str | torch.device) -> str:

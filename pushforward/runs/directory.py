@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, reason
+from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, listed, reason
 from pushforward.files import disk, make_folder, remove, remove_temporary, temporary, write_atomic, writing
 from pushforward.locks import locked
 from pushforward.reading import MOST_JSON, read_file
@@ -235,10 +235,9 @@ class RunDirectory:
         try:
             parse(read_file(self.path / CONFIG, MOST_JSON))
         except (OSError, ValueError):
-            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
             raise OutputError(
                 f"{self.path} is not empty and holds no run; choose another out, or remove what is in it: "
-                f"{', '.join(found[:3])}{more}"
+                f"{listed(found, 3)}"
             ) from None
 
 
@@ -246,11 +245,6 @@ def copies(config: dict[str, Any], vocabulary: Vocabulary | None) -> dict[str, b
     """The contents of the files of a run that do not change, by name."""
     texts = {} if vocabulary is None else {VOCABULARY: vocabulary.text.encode()}
     return {CONFIG: encode(config), **texts}
-
-
-def vocabulary_sum(vocabulary: Vocabulary | None) -> str | None:
-    """The sha256 of a vocabulary, by which a run's configuration knows it."""
-    return None if vocabulary is None else hashlib.sha256(vocabulary.text.encode()).hexdigest()
 
 
 def _vocabulary(content: bytes, wanted: str) -> Vocabulary:
@@ -278,4 +272,4 @@ def absolute(path: str | os.PathLike[str]) -> Path:
         raise ConfigError(f"{text} is not a path: {reason(error)}") from error
 
 
-__all__ = ["CLEARING", "LOCK", "OURS", "OVERVIEW", "RunDirectory", "absolute", "copies", "vocabulary_sum"]
+__all__ = ["CLEARING", "LOCK", "OURS", "OVERVIEW", "RunDirectory", "absolute", "copies"]

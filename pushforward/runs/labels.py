@@ -9,15 +9,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.data.split import UNKNOWN
 from pushforward.data.values import as_array
 from pushforward.errors import ConfigError, nearest
 
-UNKNOWN = -1
 
-
-def are_numbers(names: Sequence[str]) -> bool:
+def _are_numbers(names: Sequence[str]) -> bool:
     """Whether classes are named by whole numbers, so that a label that is a number is a name."""
     return bool(names) and all(name.isdecimal() for name in names)
+
+
+def class_number(label: int | str, names: Sequence[str], count: int) -> int:
+    """The number of one class.
+
+    Arguments:
+        label: Its name, or its number, counted from 0. If the names are numbers themselves, a number is a
+            name.
+        names: The names of classes; empty if they have none.
+        count: Number of classes.
+
+    Raises:
+        ConfigError: If there is no such class.
+
+    >>> class_number("dog", ["cat", "dog"], 2), class_number(1, ["cat", "dog"], 2)
+    (1, 1)
+    >>> class_number(20, ["10", "20"], 2)
+    1
+    """
+    if str(label) in names:
+        return names.index(str(label))
+    if str(label).isdecimal() and int(label) < count and not _are_numbers(names):
+        return int(label)
+    known = names if len(names) == count else [str(i) for i in range(count)]
+    raise ConfigError(f"unknown label {label!r}: {nearest(str(label), known)}")
 
 
 def label_values(y: Tensor, names: Sequence[str]) -> Tensor:
@@ -26,7 +50,7 @@ def label_values(y: Tensor, names: Sequence[str]) -> Tensor:
     >>> label_values(torch.tensor([1, -1]), ["10", "20"])
     tensor([20, -1])
     """
-    if not are_numbers(names):
+    if not _are_numbers(names):
         return y
     return torch.tensor([*map(int, names), UNKNOWN])[y]
 
@@ -59,7 +83,7 @@ def label_numbers(y: Any, names: Sequence[str], count: int) -> Tensor:
     expected = "labels must be whole numbers, or names of classes"
     if found.dtype.kind not in "buif" or (found % 1 != 0).any():
         raise ConfigError(f"{expected}, got {shorten(repr(y), 60)}")
-    if are_numbers(names) and count == len(names):
+    if _are_numbers(names) and count == len(names):
         values = dict(zip(map(int, names), range(count), strict=True)) | {UNKNOWN: UNKNOWN}
         for label in found.flat:
             if label not in values:
@@ -73,4 +97,4 @@ def label_numbers(y: Any, names: Sequence[str], count: int) -> Tensor:
     return torch.from_numpy(found.astype("int64"))
 
 
-__all__ = ["are_numbers", "label_numbers", "label_values"]
+__all__ = ["class_number", "label_numbers", "label_values"]

@@ -15,14 +15,14 @@ from pushforward.data.dataset import Dataset
 from pushforward.data.modality import modality, modality_of
 from pushforward.data.spec import DataSpec
 from pushforward.data.values import as_tensor
-from pushforward.errors import ConfigError, DataError, DivergedError, OutputError, nearest
+from pushforward.errors import ConfigError, DataError, DivergedError, OutputError, listed
 from pushforward.models import Model
 from pushforward.recipes import RECIPES
 from pushforward.runs.directory import RunDirectory, absolute
-from pushforward.runs.labels import are_numbers, label_numbers, label_values
+from pushforward.runs.labels import class_number, label_numbers, label_values
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.torch_state import plain_torch
-from pushforward.training.finite import NAMES, listed, nonfinite_weights
+from pushforward.training.finite import NAMES, nonfinite_weights
 
 P = ParamSpec("P")
 S = TypeVar("S", bound="TrainedModel")
@@ -235,12 +235,7 @@ class TrainedModel:
                 f"{self.config['recipe']} has no classes to sample from: {self._conditional_advice}"
             )
         names = self.spec.classes if self.model.classes_are_labels else ()
-        if str(label) in names:
-            return names.index(str(label))
-        if str(label).isdecimal() and int(label) < count and not are_numbers(names):
-            return int(label)
-        known = names if len(names) == count else [str(i) for i in range(count)]
-        raise ConfigError(f"unknown label {label!r}: {nearest(str(label), known)}")
+        return class_number(label, names, count)
 
     @torch.no_grad()
     def _map(

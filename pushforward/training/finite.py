@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pushforward.errors import DivergedError
+from pushforward.errors import DivergedError, listed
 from pushforward.models.base import Model
 from pushforward.rng import Noise
 from pushforward.square import Square
@@ -49,16 +49,6 @@ def batch_rows(square: Square, numbers: Tensor) -> str:
             if bad.any() and not bad.all():
                 return f"{what} of training rows {listed(numbers[bad].tolist(), NUMBERS)} are not finite"
     return f"its batch is of training rows {listed(numbers.tolist(), NUMBERS)}"
-
-
-def listed(names: Sequence[object], most: int) -> str:
-    """The first names of a list, and how many more there are.
-
-    >>> listed(["a", "b", "c"], 2), listed([7], 2)
-    ('a, b and 1 more', '7')
-    """
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(str, names[:most])) + more
 
 
 def nonfinite_weights(model: nn.Module) -> list[str]:
@@ -104,4 +94,4 @@ def check_finite(model: Model, square: Square, step: int, seed: int) -> None:
             )
 
 
-__all__ = ["batch_rows", "check_finite", "gradient_fault", "listed", "nonfinite_weights"]
+__all__ = ["batch_rows", "check_finite", "gradient_fault", "nonfinite_weights"]
