@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.conformance.subject import Subject, differing, expect, first_few, same_bits, state_of
+from pushforward.conformance.subject import Subject, differing, expect, same_bits, state_of
+from pushforward.errors import listed
 from pushforward.models.base import Model
 from pushforward.rng import Noise
 from pushforward.square import Square
@@ -36,7 +37,7 @@ def every_parameter_has_a_player(s: Subject) -> None:
     owned_by_any = {id(parameter) for player in players for parameter in player.parameters}
     trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     left_out = [name for name in trainable if id(model.get_parameter(name)) not in owned_by_any]
-    expect(not left_out, "a player for every parameter", f"none for {first_few(left_out)}")
+    expect(not left_out, "a player for every parameter", f"none for {listed(left_out, 3)}")
 
 
 def a_critic_shares_no_parameter(s: Subject) -> None:
@@ -61,7 +62,7 @@ def a_player_changes_its_parameters_alone(s: Subject) -> None:
         changed = differing(before, dict(loop.model.named_parameters()))
         others = [name for name in changed if id(loop.model.get_parameter(name)) not in state.owned]
         who = f"the update of the player {state.player.name}"
-        expect(not others, f"{who} to change its own parameters only", f"{first_few(others)} changed")
+        expect(not others, f"{who} to change its own parameters only", f"{listed(others, 3)} changed")
         expect(bool(changed), f"{who} to change a parameter", "none changed")
 
 
@@ -107,7 +108,7 @@ def gradients_are_finite(s: Subject) -> None:
             expect(
                 not bad,
                 f"finite gradients of the player {state.player.name} on {what}",
-                f"not {first_few(bad)}",
+                f"not {listed(bad, 3)}",
             )
 
 
@@ -122,7 +123,7 @@ def the_seed_decides_every_bit(s: Subject) -> None:
         found.append(state_of(loop))
     one, again, other = found
     unequal = differing(one, again)
-    expect(not unequal, "the same bits from the same seed", f"others in {first_few(unequal)}")
+    expect(not unequal, "the same bits from the same seed", f"others in {listed(unequal, 3)}")
     expect(bool(differing(one, other)), "other bits from another seed", "the same")
 
 
@@ -145,11 +146,11 @@ def a_resumed_run_is_the_same_run(s: Subject) -> None:
         found = kept.read(STEPS)
     resumed.restore(found.tensors, found.numbers)
     unequal = differing(before, state_of(resumed))
-    expect(not unequal, "a checkpoint to keep every bit", f"other bits in {first_few(unequal)}")
+    expect(not unequal, "a checkpoint to keep every bit", f"other bits in {listed(unequal, 3)}")
     for _ in range(STEPS):
         resumed.advance()
     unequal = differing(state_of(whole), state_of(resumed))
-    what = f"other bits in {first_few(unequal)}; is there state that state_dict() does not have?"
+    what = f"other bits in {listed(unequal, 3)}; is there state that state_dict() does not have?"
     expect(not unequal, f"{STEPS} steps and {STEPS} more to be {2 * STEPS} steps", what)
 
 
@@ -160,7 +161,7 @@ def evaluation_changes_nothing(s: Subject) -> None:
     given, labels = x.clone(), None if y is None else y.clone()
     for name, _ in outputs(s, model, x, y):
         changed = differing(before, model.state_dict())
-        expect(not changed, f"{name} to change no state in evaluation mode", f"{first_few(changed)} changed")
+        expect(not changed, f"{name} to change no state in evaluation mode", f"{listed(changed, 3)} changed")
         intact = same_bits(x, given) and (y is None or labels is None or same_bits(y, labels))
         expect(intact, f"{name} to leave its rows as they are", "other values in them")
 

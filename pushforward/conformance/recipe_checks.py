@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushforward.conformance.model_checks import generators
-from pushforward.conformance.subject import differing, expect, first_few
+from pushforward.conformance.subject import differing, expect
 from pushforward.data.spec import DataSpec
-from pushforward.errors import ConfigError
+from pushforward.errors import ConfigError, listed
 from pushforward.recipes import Recipe, Setup
 from pushforward.torch_state import torch_seeded
 
@@ -82,7 +82,7 @@ def settings_survive_a_file(s: RecipeSubject) -> None:
             for option, value in settings.as_json().items()
             if getattr(back, option) != getattr(settings, option)
         ]
-        expect(not changed, f"settings of {name} that survive a file", f"changes in {first_few(changed)}")
+        expect(not changed, f"settings of {name} that survive a file", f"changes in {listed(changed, 3)}")
 
 
 def building_is_repeatable(s: RecipeSubject) -> None:
@@ -95,7 +95,7 @@ def building_is_repeatable(s: RecipeSubject) -> None:
     with torch_seeded(0):
         again = s.recipe.rebuild(s.spec, json.loads(json.dumps(first.resolved)), own)
     unequal = differing(first.model.state_dict(), again.model.state_dict())
-    expect(not unequal, "the same weights from the same seed and settings", f"others in {first_few(unequal)}")
+    expect(not unequal, "the same weights from the same seed and settings", f"others in {listed(unequal, 3)}")
     expect(again.description == first.description, first.description, again.description)
 
 

@@ -108,19 +108,12 @@ def state_of(loop: Loop) -> STATE:
     return {f"{file}/{name}": value for file, part in loop.state()[0].items() for name, value in part.items()}
 
 
-def first_few(names: list[str]) -> str:
-    """Names in one line: the first three, and how many more there are."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
-
-
 __all__ = [
     "ROWS",
     "Subject",
     "differing",
     "expect",
     "few_rows",
-    "first_few",
     "rows_for",
     "same_bits",
     "state_of",
