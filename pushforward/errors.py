@@ -87,14 +87,14 @@ def check_int(name: str, value: object, least: int) -> int:
     return int(value)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """A hint for an unknown name: the most similar known name, and all of them.
 
     >>> nearest("wae-mdm", ["wae-mmd", "wae-gan", "vae"])
     "did you mean 'wae-mmd'? known: vae, wae-gan, wae-mmd"
     """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(str(name), known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known: {', '.join(known)}"
 

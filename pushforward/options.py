@@ -96,7 +96,7 @@ def checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> An
             raise ConfigError(f"{name} must be True or False, got {value!r}")
         return value
     if choices:
-        raise ConfigError(f"unknown {name} {value!r}: {nearest(str(value), map(str, choices))}")
+        raise ConfigError(f"unknown {name} {value!r}: {nearest(value, map(str, choices))}")
     return tuple(value) if isinstance(value, list) else value
 
 

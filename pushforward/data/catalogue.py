@@ -120,6 +120,8 @@ def _unknown(source: object) -> str:
     if source.is_dir():
         contents = " or ".join(known.contents for known in FORMATS if known.contents)
         return f"{source}: expected {contents}, found none"
+    if not source.is_file():
+        return f"{source}: expected a regular file or a folder, found neither; {_sources()}"
     if source.suffix.lower() in ARCHIVES:
         return f"{source}: expected a folder of images, found an archive: unzip it and give the folder"
     suffixes = ", ".join(suffix for known in FORMATS for suffix in known.suffixes)

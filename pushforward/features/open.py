@@ -69,9 +69,7 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
                 )
             return found
     known = ("auto", *table)
-    raise ConfigError(
-        f"unknown features {what!r}: {nearest(str(what), known)}, a classifier's folder, a module"
-    )
+    raise ConfigError(f"unknown features {what!r}: {nearest(what, known)}, a classifier's folder, a module")
 
 
 __all__ = ["open_features"]

@@ -46,7 +46,7 @@ def in_vector(norm: str | None, units: int) -> list[nn.Module]:
 
 def _known(norm: str | None) -> bool:
     if norm is not None and norm not in NORMS:
-        raise ConfigError(f"unknown normalisation {norm!r}: {nearest(str(norm), NORMS)}")
+        raise ConfigError(f"unknown normalisation {norm!r}: {nearest(norm, NORMS)}")
     return norm is not None
 
 

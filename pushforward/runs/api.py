@@ -307,7 +307,7 @@ def _check_on_nonfinite(name: str | None) -> None:
     """Refuses what is no choice of ``on_nonfinite``."""
     known = get_args(OnNonfinite)
     if name is not None and name not in known:
-        raise ConfigError(f"unknown on_nonfinite {name!r}: {nearest(str(name), known)}")
+        raise ConfigError(f"unknown on_nonfinite {name!r}: {nearest(name, known)}")
 
 
 def _device(device: str | torch.device) -> str:

@@ -143,7 +143,7 @@ class RunDirectory:
             content = read_file(path, MOST_JSON)
             config = decode(content)
         except FileNotFoundError:
-            config = self._copied_config(fault)
+            config = self._copied_config(fault, missing=f"{path} is missing")
         except (OSError, ValueError) as error:
             fault = f"{path} cannot be read: {reason(error)}"
             config = self._copied_config(fault, content)
@@ -201,7 +201,7 @@ class RunDirectory:
             f"be read; to get the weights back, {AGAIN}, which gives the same ones"
         )
 
-    def _copied_config(self, fault: str, content: bytes = b"") -> dict[str, Any]:
+    def _copied_config(self, fault: str, content: bytes = b"", missing: str | None = None) -> dict[str, Any]:
         """The configuration of the newest checkpoint, or, of a run of another version, that in the file."""
         copy = Checkpoints(self.path / CHECKPOINTS).copy(CONFIG)
         if copy is not None:
@@ -211,7 +211,8 @@ class RunDirectory:
             except ValueError:
                 pass
             else:
-                warnings.warn(f"{fault}; the copy in the checkpoint of step {step} is used", stacklevel=4)
+                said = missing or fault
+                warnings.warn(f"{said}; the copy in the checkpoint of step {step} is used", stacklevel=4)
                 return config
         try:
             config = parse(content)

@@ -41,7 +41,7 @@ def class_number(label: int | str, names: Sequence[str], count: int) -> int:
     if str(label).isdecimal() and int(label) < count and not _are_numbers(names):
         return int(label)
     known = names if len(names) == count else [str(i) for i in range(count)]
-    raise ConfigError(f"unknown label {label!r}: {nearest(str(label), known)}")
+    raise ConfigError(f"unknown label {label!r}: {nearest(label, known)}")
 
 
 def label_values(y: Tensor, names: Sequence[str]) -> Tensor:

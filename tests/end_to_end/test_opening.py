@@ -66,7 +66,7 @@ def finished(tmp_path_factory):
 def test_traps_in_the_place_of_data_are_refused(trap, tmp_path):
     for name in ("x.npy", "x.npz", "x.txt"):
         trap(tmp_path / name)
-        with pytest.raises(DataError):
+        with pytest.raises(DataError, match="expected a regular file"):
             pf.open_dataset(tmp_path / name)
     with pytest.raises(DataError, match=r"expected a regular file, found a (pipe|device)"):
         read_lines(tmp_path / "x.txt")

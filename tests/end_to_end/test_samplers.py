@@ -136,6 +136,8 @@ def test_on_the_command_line(name, plain, figures, command, brief):
 def test_bad_samplers(plain, command, monkeypatch):
     with pytest.raises(ConfigError, match="unknown sampler 'gmmm': did you mean 'gmm'"):
         plain.sample(sampler="gmmm")
+    with pytest.raises(ConfigError, match="unknown sampler 3: known: flow, gmm, prior"):
+        plain.sample(sampler=3)
     code, _, err = command("sample", plain.path, "--sampler", "flaw")
     assert code == 78
     assert err == "error: unknown sampler 'flaw': did you mean 'flow'? known: flow, gmm, prior\n"
