@@ -8,6 +8,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 RunFolder = Annotated[Path, Parameter(help="The folder of the run.")]
+RunData = Annotated[
+    str | None,
+    Parameter(
+        name="--data",
+        help="The data that the run was trained on, such as a .npz file with x and y, if they were given in "
+        "memory or are no longer where they were.",
+        show_default=False,
+    ),
+]
 JsonFlag = Annotated[
     bool,
     Parameter(
@@ -34,4 +43,4 @@ Sampler = Annotated[
 Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 Numbers = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]
 
-__all__ = ["Features", "JsonFlag", "Numbers", "RunFolder", "Sampler", "Words"]
+__all__ = ["Features", "JsonFlag", "Numbers", "RunData", "RunFolder", "Sampler", "Words"]

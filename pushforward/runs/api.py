@@ -23,7 +23,6 @@ from pushforward.data.spec import DataSpec
 from pushforward.errors import (
     CheckpointError,
     ConfigError,
-    DataError,
     OutputError,
     check_int,
     nearest,
@@ -234,10 +233,7 @@ def resume(
         config = directory.config()
         config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
         device = _device_of_run(device, config["device"])
-        source = config["data"]["source"] if data is None else data
-        if source is None:
-            raise DataError(f"{directory.path} was trained on data in memory; pass them as data=")
-        dataset = reopened(source, config, directory.vocabulary(config))
+        dataset = reopened(directory.path, config, directory.vocabulary(config), data)
         setup = stored_setup(directory.path, config, dataset.spec, own)
         budget = Budget(**config["budget"])
         return run_to_end(directory, config, setup, dataset, budget, device, progress)
@@ -269,7 +265,7 @@ def load(
             f"{directory.path} has no vocabulary that can be read; to write it again: "
             f"pushforward resume {directory.path}"
         )
-    dataset = None if data is None else reopened(data, config, vocabulary)
+    dataset = None if data is None else reopened(directory.path, config, vocabulary, data)
     spec = DataSpec.from_json(config["data"], vocabulary)
     try:
         found, faults = directory.checkpoints(config).newest()

@@ -26,7 +26,7 @@ from pushforward.report.progress import bar
 from pushforward.rng import Noise
 from pushforward.runs.api import load, train
 from pushforward.runs.cases import Case
-from pushforward.runs.directory import absolute
+from pushforward.runs.directory import RunDirectory, absolute
 from pushforward.runs.run import SHOWN, Run
 from pushforward.runs.tables import ComparedRun, Table, table
 from pushforward.runs.trained_model import READING
@@ -139,7 +139,8 @@ def compare(
     Arguments:
         what: Names of recipes, with options of their own as in ``"wae-mmd:weight=auto,latent_dim=16"``; or
             runs and folders of runs, which are evaluated as they are.
-        data: The data, as in :func:`pushforward.train`; a list is several data sets. Not needed for runs.
+        data: The data, as in :func:`pushforward.train`; a list is several data sets. Runs need them only
+            if they were trained on data in memory.
         seeds: One run is trained with each. Use at least three for a meaningful interval.
         out: The folder of the comparison and of the runs that it trains.
         n_samples: Number of held-out rows, at most, and of samples in every evaluation.
@@ -167,9 +168,7 @@ def compare(
     seeds = _checked_seeds(seeds)
     opened = {name: value for name, value in arguments.items() if name in READING}
     with bar("reading", progress) as show:
-        sources = data if isinstance(data, list) else [data]
-        if not any(isinstance(job, Case) for job in jobs):
-            sources = []
+        sources = data if isinstance(data, list) else [] if data is None else [data]
         sets = [open_dataset(source, **opened, progress=show) for source in sources]
         for dataset in sets:  # an error of the features is raised before anything is trained
             open_features(features, dataset, show)
@@ -178,7 +177,7 @@ def compare(
         if isinstance(job, Run):
             planned.append((str(job.path), partial(_same, job), None))
         elif isinstance(job, Path):
-            planned.append((str(job), partial(load, job), None))
+            planned.append((str(job), partial(_loaded, job, sets), None))
         else:
             for dataset in sets:
                 for seed in seeds:
@@ -235,6 +234,12 @@ def _checked_seeds(seeds: Sequence[int]) -> list[int]:
 
 def _same(run: Run) -> Run:
     return run
+
+
+def _loaded(path: Path, sets: Sequence[Dataset]) -> Run:
+    """The run of a folder, with its data if they are among those that were given."""
+    sha256 = RunDirectory(path).config()["data"]["sha256"]
+    return load(path, next((dataset for dataset in sets if dataset.fingerprint == sha256), None))
 
 
 def _train(case: Case, dataset: Dataset, folder: Path, options: Mapping[str, Any]) -> Run:

@@ -121,10 +121,7 @@ class TrainedModel:
         """
         if self._data is not None:
             return self._data
-        about = self.config["data"]
-        if about["source"] is None:
-            raise DataError(f"{self.path} was trained on data in memory; pass them as data=")
-        return reopened(about["source"], self.config, self.vocabulary)
+        return reopened(self.path, self.config, self.vocabulary)
 
     @computes
     def encode(self, x: Any, y: Any = None) -> Tensor:
@@ -256,19 +253,32 @@ class TrainedModel:
         return torch.cat([result.cpu() for result in results])
 
 
-def reopened(source: Any, config: dict[str, Any], vocabulary: Vocabulary | None) -> Dataset:
+def reopened(
+    folder: Path, config: dict[str, Any], vocabulary: Vocabulary | None, source: Any = None
+) -> Dataset:
     """The data that a run was trained on, in the vocabulary of the run.
 
+    Arguments:
+        folder: The run's folder.
+        config: Its configuration.
+        vocabulary: Its vocabulary.
+        source: The data or where they are; by default where they were in training.
+
     Raises:
-        DataError: If the source cannot be read, or holds other data.
+        DataError: If the data were given in memory and are not given again, cannot be read, or are others.
     """
     about = config["data"]
+    source = about["source"] if source is None else source
+    if source is None:
+        raise DataError(
+            f"{folder} was trained on data in memory; give the same data, or a file of them, as data=..."
+        )
     data = open_dataset(
         source,
         vocabulary=vocabulary,
         **{name: about[name] for name in READING},
     )
-    wanted = config["data"]["sha256"]
+    wanted = about["sha256"]
     if data.fingerprint != wanted:
         raise DataError(
             f"{data.name} is not what the run was trained on: "

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from speed import quick
@@ -158,6 +159,41 @@ def test_data_that_changed_are_refused(tmp_path, digits):
     with pytest.raises(DataError, match="is not what the run was trained on: sha256"):
         pf.resume(run.path, data=x[1:], progress=False)
     assert pf.resume(run.path, data=x, progress=False).step == 5
+
+
+@pytest.fixture(scope="module")
+def from_memory(tmp_path_factory):
+    """A run on arrays in memory, and a file of the same arrays."""
+    folder = tmp_path_factory.mktemp("memory")
+    x, y = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32), np.arange(60) % 2
+    np.savez(folder / "rows.npz", x=x, y=y)
+    pf.train("wae-mmd", (x, y), out=folder / "run", conditional=True, latent_dim=2, steps=2, progress=False)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "--n-samples", 20, "--features", "pca"], ["doctor", "--features", "pca"],
+        ["report", "--features", "pca"], ["reconstruct", "--n", 2], ["interpolate", "--n", 2],
+        ["transfer", "--to", 1], ["sample", "--sampler", "gmm", "--n", 2], ["resume"], ["compare"],
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_commands_take_a_file_of_data_that_were_in_memory(words, from_memory, command, tmp_path):
+    name, *rest = words
+    rest += ["--out", tmp_path / "compared", "--features", "pca"] if name == "compare" else []
+    code, _, err = command(name, from_memory / "run", *rest)
+    assert code != 0
+    assert "was trained on data in memory" in err
+    assert command(name, from_memory / "run", *rest, "--data", from_memory / "rows.npz")[0] == 0
+
+
+def test_a_file_of_other_data_is_refused(from_memory, command, tmp_path):
+    np.save(tmp_path / "other.npy", np.zeros((60, 3)))
+    code, _, err = command("evaluate", from_memory / "run", "--data", tmp_path / "other.npy")
+    assert code != 0
+    assert "other is not what the run was trained on: sha256 should be" in err
 
 
 def test_a_diverged_run_stops_before_the_step_and_names_the_term(tmp_path):

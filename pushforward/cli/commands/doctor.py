@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pushforward.cli.application import app
-from pushforward.cli.options import Features, JsonFlag, RunFolder
+from pushforward.cli.options import Features, JsonFlag, RunData, RunFolder
 from pushforward.cli.output import print_json
 from pushforward.console import echo
 
 
 @app.command
-def doctor(run: RunFolder, *, features: Features = "auto", json: JsonFlag = False) -> None:
+def doctor(
+    run: RunFolder, *, features: Features = "auto", data: RunData = None, json: JsonFlag = False
+) -> None:
     """Say why samples are bad, with the number that shows each reason and the one thing to try next."""
     from dataclasses import asdict
 
     from pushforward.runs.api import load
 
-    findings = load(run).doctor(features=features, progress=True)
+    findings = load(run, data).doctor(features=features, progress=True)
     if json:
         print_json({"run": str(run), "findings": [asdict(finding) for finding in findings]})
         return

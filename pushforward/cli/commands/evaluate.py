@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pushforward.cli.application import app
-from pushforward.cli.options import Features, JsonFlag, RunFolder, Sampler, Words
+from pushforward.cli.options import Features, JsonFlag, RunData, RunFolder, Sampler, Words
 from pushforward.cli.output import print_results
 
 
@@ -16,6 +16,7 @@ def evaluate(
     features: Features = "auto",
     metrics: Words = None,
     sampler: Sampler = "prior",
+    data: RunData = None,
     json: JsonFlag = False,
 ) -> None:
     """Compute the metrics of a run on held-out data: of samples, reconstructions, sharpness and codes.
@@ -29,4 +30,5 @@ def evaluate(
     """
     from pushforward.runs.api import load
 
-    print_results(load(run).evaluate(n_samples, seed, features, metrics, True, sampler), json, metrics)
+    results = load(run, data).evaluate(n_samples, seed, features, metrics, True, sampler)
+    print_results(results, json, metrics)

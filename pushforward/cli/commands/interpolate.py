@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushforward.cli.application import app
-from pushforward.cli.options import JsonFlag, RunFolder
+from pushforward.cli.options import JsonFlag, RunData, RunFolder
 from pushforward.cli.output import write_rows
 
 
@@ -17,6 +17,7 @@ def interpolate(
     steps: int = 10,
     path: str | None = None,
     out: Path | None = None,
+    data: RunData = None,
     json: JsonFlag = False,
 ) -> None:
     """Write decoded paths between codes of held-out rows or, without an encoder, between draws of the prior.
@@ -30,7 +31,7 @@ def interpolate(
     from pushforward.errors import check_int
     from pushforward.runs.api import load
 
-    loaded = load(run)
+    loaded = load(run, data)
     check_int("n", n, least=1)
     if loaded.model.has_encoder:
         x, y = loaded.held_out(slice(0, 2 * n))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushforward.cli.application import app
-from pushforward.cli.options import JsonFlag, RunFolder
+from pushforward.cli.options import JsonFlag, RunData, RunFolder
 from pushforward.cli.output import write_pairs
 
 
 @app.command
-def reconstruct(run: RunFolder, *, n: int = 32, out: Path | None = None, json: JsonFlag = False) -> None:
+def reconstruct(
+    run: RunFolder, *, n: int = 32, out: Path | None = None, data: RunData = None, json: JsonFlag = False
+) -> None:
     """Write held-out rows, each next to its reconstruction.
 
     Arguments:
@@ -20,6 +22,6 @@ def reconstruct(run: RunFolder, *, n: int = 32, out: Path | None = None, json: J
     from pushforward.errors import check_int
     from pushforward.runs.api import load
 
-    loaded = load(run)
+    loaded = load(run, data)
     x, y = loaded.held_out(slice(0, check_int("n", n, least=1)))
     write_pairs(loaded, "reconstructions", out, x, loaded.reconstruct(x, y), json)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pushforward.cli.application import app
-from pushforward.cli.options import Features, JsonFlag, RunFolder
+from pushforward.cli.options import Features, JsonFlag, RunData, RunFolder
 from pushforward.cli.output import print_json
 from pushforward.console import echo
 
 
 @app.command
-def report(run: RunFolder, *, features: Features = "auto", json: JsonFlag = False) -> None:
+def report(
+    run: RunFolder, *, features: Features = "auto", data: RunData = None, json: JsonFlag = False
+) -> None:
     """Write one self-contained HTML page of a whole run; it opens without a network, and on a phone."""
     from pushforward.runs.api import load
 
-    page = load(run).report(features, progress=True)
+    page = load(run, data).report(features, progress=True)
     if json:
         print_json({"run": str(run), "file": str(page)})
     else:

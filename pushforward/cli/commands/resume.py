@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pushforward.cli.application import app
-from pushforward.cli.options import JsonFlag, RunFolder
+from pushforward.cli.options import JsonFlag, RunData, RunFolder
 from pushforward.cli.output import finish
 
 
@@ -15,6 +15,7 @@ def resume(
     *,
     device: str | None = None,
     on_nonfinite: Literal["stop", "rollback"] | None = None,
+    data: RunData = None,
     json: JsonFlag = False,
 ) -> None:
     """Continue a run that was stopped; the result is the same, to the last bit, as without the stop.
@@ -26,4 +27,4 @@ def resume(
     """
     from pushforward.runs.api import resume
 
-    finish(resume(run, device=device, on_nonfinite=on_nonfinite), json)
+    finish(resume(run, data, device=device, on_nonfinite=on_nonfinite), json)

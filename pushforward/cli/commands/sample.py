@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushforward.cli.application import app
-from pushforward.cli.options import JsonFlag, RunFolder, Sampler
+from pushforward.cli.options import JsonFlag, RunData, RunFolder, Sampler
 from pushforward.cli.output import write_samples
 
 
@@ -18,6 +18,7 @@ def sample(
     label: str | None = None,
     sampler: Sampler = "prior",
     out: Path | None = None,
+    data: RunData = None,
     json: JsonFlag = False,
 ) -> None:
     """Write decoded draws of the prior as a picture (.png), lines (.txt) or an array (.npy).
@@ -30,6 +31,6 @@ def sample(
     """
     from pushforward.runs.api import load
 
-    loaded = load(run)
+    loaded = load(run, data)
     name = "samples" if sampler == "prior" else f"samples-{sampler}"
     write_samples(loaded, name, out, n, loaded.sample_parts(n, seed, label, sampler, progress=True), json)

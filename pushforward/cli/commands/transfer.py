@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushforward.cli.application import app
-from pushforward.cli.options import JsonFlag, RunFolder
+from pushforward.cli.options import JsonFlag, RunData, RunFolder
 from pushforward.cli.output import write_pairs
 from pushforward.console import echo
 
@@ -19,6 +19,7 @@ def transfer(
     lines: Path | None = None,
     n: int = 12,
     out: Path | None = None,
+    data: RunData = None,
     json: JsonFlag = False,
 ) -> None:
     """Rewrite rows under another label, such as lines in another style; each is written next to its result.
@@ -33,7 +34,7 @@ def transfer(
     from pushforward.errors import check_int
     from pushforward.runs.api import load
 
-    loaded = load(run)
+    loaded = load(run, data)
     loaded.need_labels()
     if lines is None:
         x, y = loaded.held_out_except(to, check_int("n", n, least=1))
