@@ -34,7 +34,7 @@ from pushforward.models import Model
 from pushforward.recipes import RECIPES
 from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import bar
-from pushforward.runs.budget import Budget
+from pushforward.runs.budget import Budget, Extension
 from pushforward.runs.config import SCHEMA
 from pushforward.runs.directory import RunDirectory
 from pushforward.runs.run import Run
@@ -170,6 +170,7 @@ def train(
         "budget": asdict(budget),
         "on_nonfinite": on_nonfinite or "stop",
         "total_steps": None,
+        "earlier_totals": [],
         "vocabulary": None if dataset.vocabulary is None else dataset.vocabulary.sha256,
         "data": {
             **dataset.spec.as_json(),
@@ -206,9 +207,16 @@ def resume(
     device: str | torch.device | None = None,
     on_nonfinite: OnNonfinite | None = None,
     progress: bool = True,
+    *,
+    steps: int | str | None = None,
+    epochs: float | str | None = None,
+    minutes: str | None = None,
     **own: Any,
 ) -> Run:
-    """Continues a run that was stopped, bit for bit as if it had not been.
+    """Continues a run that was stopped, bit for bit as if it had not been, or trains a finished one longer.
+
+    A run that is trained longer has the weights of one that had its whole budget from the first step on if
+    its learning rates are constant; other schedules follow the new number of steps from here on.
 
     Arguments:
         path: The run's folder.
@@ -217,16 +225,21 @@ def resume(
         on_nonfinite: What happens from now on at a number that is not finite, see :func:`train`; by default
             what the run began with.
         progress: Whether to show progress on standard error.
+        steps: The number of steps that the run is to have in all; or, with a plus sign, such as "+2000", how
+            many more. After a stop, ``resume`` without it goes on to the same end.
+        epochs: The same in passes over the data.
+        minutes: How much longer to train in time, with a plus sign, such as "+5".
         own: The parts of your own that the run was trained with, under the same names; a model of your own is
             ``model=``, how it is trained ``training=``.
 
     Raises:
-        ConfigError: If a part of your own is missing.
+        ConfigError: If a part of your own is missing, or the run would be shorter than it is.
         DataError: If the data have changed.
         CheckpointError: If no checkpoint can be read.
         DivergedError: See :func:`train`.
     """
     _check_on_nonfinite(on_nonfinite)
+    extension = Extension.parse(steps, epochs, minutes)
     directory = RunDirectory(path)
     directory.config()  # a folder that holds no run is left as it is
     with directory.locked():
@@ -236,7 +249,7 @@ def resume(
         dataset = reopened(directory.path, config, directory.vocabulary(config), data)
         setup = stored_setup(directory.path, config, dataset.spec, own)
         budget = Budget(**config["budget"])
-        return run_to_end(directory, config, setup, dataset, budget, device, progress)
+        return run_to_end(directory, config, setup, dataset, budget, device, progress, extension)
 
 
 @plain_torch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from pushforward.errors import ConfigError, check_int, plain
 
@@ -33,5 +34,55 @@ class Budget:
                 raise ConfigError(f"{name} must be above 0, got {value}")
             object.__setattr__(self, name, value)
 
+    @property
+    def words(self) -> str:
+        """The budget in words.
 
-__all__ = ["Budget"]
+        >>> Budget(epochs=3).words, Budget().words
+        ('3 epochs', "the recipe's own")
+        """
+        given = (f"{value:g} {name}" for name, value in asdict(self).items() if value is not None)
+        return next(given, "the recipe's own")
+
+
+@dataclass(frozen=True)
+class Extension:
+    """More training of a run: a larger budget in its place, or a budget that is added to its steps."""
+
+    budget: Budget
+    added: bool
+
+    @classmethod
+    def parse(
+        cls, steps: int | str | None, epochs: float | str | None, minutes: str | None
+    ) -> Extension | None:
+        """The extension that is asked for: ``"+500"`` is added, ``500`` takes the place of the budget.
+
+        Raises:
+            ConfigError: If more than one is given, one is no number above 0, or minutes are not added.
+
+        >>> Extension.parse("+500", None, None)
+        Extension(budget=Budget(steps=500, epochs=None, minutes=None), added=True)
+        """
+        given = {"steps": steps, "epochs": epochs, "minutes": minutes}
+        texts = [str(value) for value in given.values() if value is not None]
+        if not texts:
+            return None
+        added = texts[0].startswith("+")
+        if minutes is not None and not added:
+            raise ConfigError(f"minutes are added to a run, as in +{minutes}, got {minutes}")
+        numbers = {name: _number(name, value) for name, value in given.items()}
+        return cls(Budget(**numbers), added)
+
+
+def _number(name: str, value: object) -> Any:
+    """A number that may be written with a sign; whole where steps are counted."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return int(value) if name == "steps" else float(value)
+    except ValueError:
+        raise ConfigError(f"{name} must be a number such as 100 or +100, got {value!r}") from None
+
+
+__all__ = ["Budget", "Extension"]

@@ -11,17 +11,18 @@ from typing import Any
 from pushforward.errors import OutputError
 from pushforward.reading import parse_json
 from pushforward.recipes import RECIPES
+from pushforward.runs.budget import Budget
 
 # Raised when older configurations can no longer be read; such runs are refused.
-SCHEMA = 4
+SCHEMA = 5
 # What two calls must agree in to be one run; the device, the number of threads and on_nonfinite may differ.
-IDENTITY = ("recipe", "preset", "arguments", "own", "seed", "budget")
+IDENTITY = ("recipe", "preset", "arguments", "own", "seed")
 SUM = "sha256"
 # What the parts of a configuration are, besides its schema.
 PARTS: dict[str, type | UnionType] = {
     "id": str, "recipe": str, "own": list, "resolved": dict, "description": str, "seed": int, "budget": dict,
-    "on_nonfinite": str, "total_steps": int | None, "vocabulary": str | None, "data": dict, "device": str,
-    "threads": int, "versions": dict,
+    "on_nonfinite": str, "total_steps": int | None, "earlier_totals": list, "vocabulary": str | None,
+    "data": dict, "device": str, "threads": int, "versions": dict,
 }  # fmt: skip
 
 
@@ -96,6 +97,12 @@ def check_same(folder: Path, there: dict[str, Any], config: dict[str, Any]) -> N
                 f"{folder} holds another run (its {name}: {_short(was)}, now: {_short(now)}); "
                 "choose another out, or overwrite"
             )
+    if there["budget"] != config["budget"]:
+        was, now = (Budget(**one["budget"]) for one in (there, config))
+        raise OutputError(
+            f"{folder} holds this run with another budget ({was.words}, now: {now.words}); to train it "
+            f"longer, for example: pushforward resume {folder} --steps +1000; to begin again, overwrite"
+        )
 
 
 def _sum(config: dict[str, Any]) -> str:

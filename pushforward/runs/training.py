@@ -6,16 +6,17 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from pushforward.data.dataset import Dataset
-from pushforward.errors import CheckpointError, OutputError
+from pushforward.errors import CheckpointError, ConfigError, OutputError
 from pushforward.files import make_folder, writing
 from pushforward.interrupts import resumable
 from pushforward.recipes import Setup
 from pushforward.report.images import is_whole_png
 from pushforward.report.progress import Bar, bar
-from pushforward.runs.budget import Budget
+from pushforward.runs.budget import Budget, Extension
 from pushforward.runs.directory import CLEARING, OVERVIEW, RunDirectory, copies
 from pushforward.runs.run import Run
 from pushforward.torch_state import threads
@@ -33,6 +34,7 @@ def run_to_end(
     budget: Budget,
     device: str,
     progress: bool,
+    extension: Extension | None = None,
 ) -> Run:
     """Trains what is left of a run, on as many threads as it began with.
 
@@ -44,8 +46,10 @@ def run_to_end(
         budget: How long to train a run that has not begun.
         device: The device.
         progress: Whether to show progress on standard error.
+        extension: How much longer to train than the budget says.
 
     Raises:
+        ConfigError: If the extended run would be shorter.
         InterruptedRunError: If a signal asked to stop; it says how to go on.
     """
     model, training = setup.model, setup.training
@@ -86,6 +90,7 @@ def run_to_end(
                 )
                 show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
             loop.total = config["total_steps"] or _total_steps(budget, loop, training.epochs, show)
+        extended = extension is not None and _extend(extension, config, loop, training.epochs, show)
         if begun:
             directory.repair(config, dataset.vocabulary)
         else:
@@ -100,6 +105,7 @@ def run_to_end(
             checkpoints,
             copied,
             config["on_nonfinite"],
+            config["earlier_totals"],
         )
         if resumed:
             try:
@@ -108,6 +114,9 @@ def run_to_end(
                 raise directory.without_checkpoint(error) from error
             if loop.step < loop.total:
                 show.say(f"continuing from step {loop.step}")
+            if extended:
+                show.say(_schedule_words(training.schedule, loop, config["earlier_totals"][-1]))
+                trainer.save(again=True)  # its copy of the configuration is of before
         unfinished = loop.step < loop.total
         trainer.run()
         run.step = loop.step
@@ -139,6 +148,35 @@ def _total_steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
         show.say(f"{budget.minutes:g} minutes at {speed:.3g} steps per second: {steps} steps")
         return steps
     return max(1, math.ceil((budget.epochs or epochs) * loop.per_epoch))
+
+
+def _extend(extension: Extension, config: dict[str, Any], loop: Loop, epochs: float, show: Bar) -> bool:
+    """Gives a run more steps, in its configuration and loop; whether it has more than before.
+
+    Raises:
+        ConfigError: If it would have fewer.
+    """
+    before = loop.total
+    steps = _total_steps(extension.budget, loop, epochs, show)
+    total = before + steps if extension.added else steps
+    if total < before:
+        raise ConfigError(f"a run can only be trained longer: it has {before} steps, got {steps}")
+    if total > before:
+        loop.total = total
+        budget = Budget(steps=total) if extension.added else extension.budget
+        config |= {"budget": asdict(budget), "earlier_totals": [*config["earlier_totals"], before]}
+        config["total_steps"] = total if config["total_steps"] else None
+    return total > before
+
+
+def _schedule_words(name: str, loop: Loop, before: int) -> str:
+    """What becomes of the learning rates of a run that is extended."""
+    done = loop.step / loop.per_epoch
+    old, new = (loop.schedule(done, total / loop.per_epoch) for total in (before, loop.total))
+    said = f"extended from {before} to {loop.total} steps; schedule {name}: "
+    if old == new:
+        return f"{said}the learning rates go on as they were"
+    return f"{said}at step {loop.step} the learning rates go from {old:.3g} to {new:.3g} of the full ones"
 
 
 def _save_samples(run: Run, step: int) -> None:

@@ -7,7 +7,7 @@ interrupted and resumed leaves the same history and the same weights as one that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -55,6 +55,8 @@ class Trainer:
         on_nonfinite: What happens when a term, a gradient, weights, samples or codes are not finite: "stop"
             the run, or "rollback" to the newest checkpoint that was planned, with other random numbers from
             there on, at most :data:`ROLLBACKS` times.
+        earlier_totals: Numbers of steps that the run had before it was extended; it may go on from their
+            checkpoints.
         clock: Tells the time in seconds. Which checkpoints there are depends on it, but not what they hold.
     """
 
@@ -67,6 +69,7 @@ class Trainer:
         checkpoints: Checkpoints,
         copies: Mapping[str, bytes],
         on_nonfinite: OnNonfinite = "stop",
+        earlier_totals: Sequence[int] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.loop = loop
@@ -75,6 +78,7 @@ class Trainer:
         self.checkpoints = checkpoints
         self.copies = copies
         self.on_nonfinite = on_nonfinite
+        self.earlier_totals = tuple(earlier_totals)
         self.clock = clock
         self.history = History(folder / history.NAME)
         self.health = watch(loop.model, loop.batch_size)
@@ -106,9 +110,11 @@ class Trainer:
         """
         numbers = found.numbers
         try:
-            if numbers["total"] != self.loop.total:
-                raise ValueError(f"it is of {numbers['total']!r:.20} steps, the run is of {self.loop.total}")
+            total = self.loop.total
+            if numbers["total"] not in (total, *self.earlier_totals):
+                raise ValueError(f"it is of {numbers['total']!r:.20} steps, the run is of {total}")
             self.loop.restore(found.tensors, numbers)
+            self.loop.total = total
             self.sums, self.count = dict(numbers["sums"]), int(numbers["count"])
             self.anchor, self.logged = numbers["anchor"], int(numbers["logged"])
             self.rolled_back = [str(said) for said in numbers["rolled_back"]]
@@ -145,9 +151,9 @@ class Trainer:
         self.loop.rollbacks = len(said)
         self.show.say(f"warning: {said[-1]}")
 
-    def save(self) -> None:
-        """Writes a checkpoint of this step, unless there is one."""
-        if self.saved == self.loop.step:
+    def save(self, again: bool = False) -> None:
+        """Writes a checkpoint of this step, unless there is one, or again."""
+        if self.saved == self.loop.step and not again:
             return
         self.history.sync()
         tensors, numbers = self.loop.state()
@@ -176,8 +182,8 @@ class Trainer:
             self.history.begin()  # a run killed before its first checkpoint may have left lines
         with deferred() as stopped:
             if self.anchor is None and self.on_nonfinite == "rollback":
-                self.anchor, self.saved = self.loop.step, None
-                self.save()
+                self.anchor = self.loop.step
+                self.save(again=True)
             while True:
                 try:
                     with self.history.open():

@@ -88,8 +88,8 @@ def test_a_run_from_another_device_goes_on(tmp_path, monkeypatch):
 
 
 def test_resuming_with_an_option_is_refused(named):
-    with pytest.raises(ConfigError, match="keeps the options that it began with, got steps"):
-        pf.resume(named.path, data={"x": X, "y": ["cat", "dog", "cow"] * 20}, steps=10, progress=False)
+    with pytest.raises(ConfigError, match="keeps the options that it began with, got lr"):
+        pf.resume(named.path, data={"x": X, "y": ["cat", "dog", "cow"] * 20}, lr=0.1, progress=False)
 
 
 def test_labels_are_numbers_or_names(named):

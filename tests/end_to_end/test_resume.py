@@ -266,3 +266,16 @@ def test_an_option_that_repeats_the_preset_is_the_same_run(trained):
     assert trained.config["resolved"]["kernel"] == "imq"
     same = dict(kernel="imq", prior_std=1, latent_dim=4)
     assert pf.train("wae-mmd", "digits", out=trained.path, steps=300, progress=False, **same).step == 300
+
+
+def test_the_command_trains_a_run_longer(tmp_path, command):
+    words = ("train", "ae", "digits", "--out", tmp_path / "run", "--latent-dim", 2, "--steps")
+    command(*words, 2)
+    code, _, err = command(*words, 5)
+    assert code == 74
+    assert (
+        "another budget (2 steps, now: 5 steps); to train it longer, for example: pushforward resume" in err
+    )
+    code, _, err = command("resume", tmp_path / "run", "--steps", "+3")
+    assert (code, "extended from 2 to 5 steps" in err) == (0, True)
+    assert command(*words, 5)[0] == 0

@@ -13,18 +13,26 @@ from pushforward.cli.output import finish
 def resume(
     run: RunFolder,
     *,
+    steps: str | None = None,
+    epochs: str | None = None,
+    minutes: str | None = None,
     device: str | None = None,
     on_nonfinite: Literal["stop", "rollback"] | None = None,
     data: RunData = None,
     json: JsonFlag = False,
 ) -> None:
-    """Continue a run that was stopped; the result is the same, to the last bit, as without the stop.
+    """Continue a run that was stopped, to the same bits as without the stop; or train a run longer.
 
     Arguments:
+        steps: Number of steps that the run is to have in all; or, with a plus sign, such as +2000, how many
+            more.
+        epochs: The same in passes over the data.
+        minutes: How much longer to train in time, such as +5.
         device: Device to continue on, if not the one of before.
         on_nonfinite: What happens from now on at a number that is not finite, if not what the run began
             with: stop, or rollback to an earlier step and go on with other random numbers.
     """
     from pushforward.runs.api import resume
 
-    finish(resume(run, data, device=device, on_nonfinite=on_nonfinite), json)
+    trained = resume(run, data, device, on_nonfinite, steps=steps, epochs=epochs, minutes=minutes)
+    finish(trained, json)
