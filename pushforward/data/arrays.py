@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ LABELS = ("y_train", "y", "labels")
 KEYS = (*DATA, "x_test", *LABELS, "y_test")
 SHAPES = "(N, D), (N, H, W), (N, H, W, C) or (N, C, H, W)"
 MANY_CLASSES = 100  # above which labels that most rows have alone are taken for numbers of rows
+
+NAMED_BY = 6  # digits of the fingerprint in the name of arrays in memory
 
 
 @data_format("a .npy or .npz file", suffixes=(".npy", ".npz"))
@@ -66,16 +69,18 @@ def _holds_arrays(source: object) -> bool:
 def open_arrays(source: Any, options: OpenOptions) -> Dataset:
     """The data set in an array or tensor, a tuple ``(x,)`` or ``(x, y)``, or a dict of arrays.
 
+    Its name holds the first digits of its fingerprint, so that runs on different arrays have different
+    folders by default, and runs on the same arrays the same one.
+
     Raises:
         DataError: As :func:`from_arrays`, or if the tuple has another length.
     """
-    if isinstance(source, Mapping):
-        return from_arrays(source, options=options)
     if isinstance(source, tuple):
         if len(source) not in (1, 2):
             raise DataError(f"expected a tuple (x,) or (x, y), found one of {len(source)}")
-        return from_arrays(dict(zip(("x", "y"), source, strict=False)), options=options)
-    return from_arrays({"x": source}, options=options)
+        source = dict(zip(("x", "y"), source, strict=False))
+    data = from_arrays(source if isinstance(source, Mapping) else {"x": source}, options=options)
+    return replace(data, name=f"{data.name}-{data.fingerprint[:NAMED_BY]}")
 
 
 def from_arrays(

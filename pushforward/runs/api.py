@@ -85,7 +85,8 @@ def train(
         preset: The settings of all options that are not given: "small", which takes minutes on two cores;
             "paper", what was printed; or "official", what the authors' code does.
         training: How a model of your own is trained; by default by Adam, at a learning rate of 0.001.
-        out: The run's folder; ``runs/<recipe>-<data>`` by default.
+        out: The run's folder; ``runs/<recipe>-<data>`` by default, where an array is called by the first
+            digits of its sha256.
         seed: The seed of every random number.
         steps: Budget in updates of the model.
         epochs: Budget in passes over the data.

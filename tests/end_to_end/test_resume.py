@@ -161,6 +161,16 @@ def test_data_that_changed_are_refused(tmp_path, digits):
     assert pf.resume(run.path, data=x, progress=False).step == 5
 
 
+def test_two_arrays_of_one_session_have_two_folders(tmp_path, monkeypatch):
+    """The same call with the same array goes on with its run; another array is another run."""
+    monkeypatch.chdir(tmp_path)
+    first, second = np.random.default_rng(0).normal(size=(2, 40, 3))
+    paths = [pf.train("ae", x, steps=2, progress=False).path for x in (first, second, first.copy())]
+    assert paths[0] == paths[2]
+    assert paths[0] != paths[1]
+    assert all(path.parent == tmp_path / "runs" and path.name.startswith("ae-array-") for path in paths)
+
+
 @pytest.fixture(scope="module")
 def from_memory(tmp_path_factory):
     """A run on arrays in memory, and a file of the same arrays."""
