@@ -39,7 +39,8 @@ def scale_of_the_data(c: Diagnosis) -> Finding | None:
     deviation, largest = c.values.square().mean().sqrt().item(), c.values.max().item()
     numbers = {"deviation": deviation, "largest": largest, "median": c.values.median().item()}
     remedy = (
-        "leave standardize on, or scale every value to mean 0 and standard deviation 1 (images to [0, 1])"
+        "leave out standardize=False, or scale every value to mean 0 and standard deviation 1 "
+        "(images to [0, 1])"
     )
     bounded = c.context.data.in_unit_interval
     offset = (c.moments[0].abs() / c.moments[1]).max().item()
@@ -96,7 +97,7 @@ def posterior_collapse(c: Diagnosis) -> Finding | None:
         f"{fit.active_units} of {c.model.prior.latent_dim} latent dimensions carry information about the "
         f"data{said}; the decoder gives nearly the same output for every row, with "
         f"{c.error / max(c.spread, 1e-30):.0%} of the mean row's error",
-        "divide --weight by 10, or let it rise from 0 (--warmup)",
+        "divide weight by 10, or let it rise from 0 (option warmup)",
         {"active": fit.active_units, "error": c.error, "spread": c.spread},
     )
 
@@ -113,8 +114,8 @@ def kernel_bandwidth_too_small(c: Diagnosis) -> Finding | None:
         f"in {c.model.prior.latent_dim} dimensions the MMD of codes half as wide as the prior is "
         f"{deviations:.2g} null deviations at batch size {c.batch_size}, and the kernel between codes and "
         f"draws of the prior is {ratio:.2g} of that between draws",
-        "use a kernel whose bandwidth grows with the dimension: IMQ(prior.expected_sq_distance), a sum of "
-        "seven scales",
+        "use a kernel whose bandwidth grows with the dimension, a sum of seven scales: kernel='imq', or "
+        "in Python IMQ(prior.expected_sq_distance)",
         {"mmd/null": deviations, "across/within": ratio},
     )
 
@@ -130,12 +131,12 @@ def critic_saturated(c: Diagnosis) -> Finding | None:
     non_saturating = all(
         module.non_saturating for module in discrepancy.modules() if isinstance(module, Adversarial)
     )
-    advice = "divide --critic-lr by 10" if non_saturating else "use --non-saturating"
+    advice = "divide critic_lr by 10" if non_saturating else "use non_saturating=True"
     return Finding(
         "critic saturated",
         f"the critic tells codes from draws of the prior with accuracy {c.critic:.1%}, with "
         f"{discrepancy.n_critic} updates a step: where it is certain its gradient vanishes",
-        advice if discrepancy.n_critic == 1 or not non_saturating else "set --n-critic 1",
+        advice if discrepancy.n_critic == 1 or not non_saturating else "set n_critic=1",
         {"accuracy": c.critic, "n_critic": discrepancy.n_critic},
     )
 
@@ -167,7 +168,7 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
     return Finding(
         "weight too small",
         f"{words}; the weight of the discrepancy is {weight:.3g}",
-        f"multiply --weight by 10, or adapt it (--weight auto --weight-init {max(weight, 1e-3):.3g})",
+        f"multiply weight by 10, or adapt it (weight='auto', weight_init={max(weight, 1e-3):.3g})",
         {**numbers, "weight": weight},
     )
 
@@ -184,7 +185,7 @@ def weight_too_large(c: Diagnosis) -> Finding | None:
         f"codes match the prior (MMD² {c.fit.mmd:.2g}), but the reconstruction error is {c.error:.3g}, where "
         f"the best linear code of {c.fit.active_units} dimensions has {c.linear_error:.3g}; the weight is "
         f"{weight:.3g}",
-        f"divide --weight by 10, or adapt it (--weight auto --weight-init {weight:.3g})",
+        f"divide weight by 10, or adapt it (weight='auto', weight_init={weight:.3g})",
         {"error": c.error, "linear_error": c.linear_error, "weight": weight},
     )
 
@@ -197,7 +198,7 @@ def overfitting(c: Diagnosis) -> Finding | None:
         "overfitting",
         f"the reconstruction error of a held-out row is {c.error:.3g}, that of a training row "
         f"{c.training_error:.3g}: the networks have memorised the {len(c.context.data.train)} training rows",
-        "use more rows, fewer steps, smaller networks, or --input-noise",
+        "use more rows, fewer steps, smaller networks, or input_noise",
         {"error": c.error, "training_error": c.training_error},
     )
 
@@ -216,7 +217,7 @@ def inactive_units(c: Diagnosis) -> Finding | None:
         "inactive units",
         f"{len(fit.inactive_units)} of {c.model.prior.latent_dim} latent dimensions carry no information "
         f"about the data: number {named}",
-        f"use --latent-dim {max(fit.active_units, 1)}; the others are not used",
+        f"use latent_dim={max(fit.active_units, 1)}; the others are not used",
         {"inactive": len(fit.inactive_units), "latent_dim": c.model.prior.latent_dim},
     )
 
@@ -236,7 +237,7 @@ def holes(c: Diagnosis) -> Finding | None:
         f"({fit.prior_coverage_reference:.0%} would), although mean and covariance agree within "
         f"{max(fit.mean, fit.covariance):.2g}: the decoder was not trained on the rest",
         "use a discrepancy that sees more than moments (an MMD with kernel imq), a random encoder "
-        "(--posterior gaussian), or a smaller --latent-dim",
+        "(posterior='gaussian'), or a smaller latent_dim",
         {"coverage": fit.prior_coverage, "reference": fit.prior_coverage_reference},
     )
 
@@ -255,7 +256,7 @@ def mode_collapse(c: Diagnosis) -> Finding | None:
         f"({c.context.features.name} features, sha256 {c.context.features.sha256[:8]}, n = "
         f"{c.context.n_samples}, resize: {c.context.features.resize}, data: {c.context.data.range})",
         "use a discrepancy that compares whole samples (MMD, or W1 with a gradient penalty), or a larger "
-        "--batch-size",
+        "batch_size",
         {"variety": c.variety, "coverage": made.coverage, "recall": made.recall},
     )
 

@@ -112,7 +112,7 @@ def decode_as(
                 "other values need the cost of tokens or Bernoulli"
             )
         if y is None:
-            raise ConfigError("guidance away from the rows' own labels needs those labels, and y is None")
+            raise ConfigError("guidance away from the rows' own labels needs those labels, found none")
         made = guided(made, model.generate(codes, y), guidance_scale)
     return model.cost.point(made)
 

@@ -65,7 +65,7 @@ def ebgan(spec: DataSpec, settings: EBGANSettings, own: OwnParts) -> Setup:
         1.0
     """
     if not settings.margin > 0:
-        raise DataError(f"{spec.name}: all rows are equal, so that energies have no scale; give a margin")
+        raise DataError(f"{spec.name}: all rows are equal, so that energies have no scale; give margin=...")
     parts = gan_parts(settings, spec, own, norm_of(spec, AT_HAND))
     critic = own.critic or autoencoding_critic(parts, settings.bottleneck_dim, L2())
     discrepancy = EBGANEnergy(critic, settings.margin, settings.pulling_away_weight, settings.n_critic)

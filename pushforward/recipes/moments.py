@@ -80,7 +80,7 @@ def gmmn(spec: DataSpec, settings: GMMNSettings, own: OwnParts) -> Setup:
         words = type(own.discrepancy).__name__
         return finish_gan(GAN(parts.prior, parts.decoder, own.discrepancy), spec, settings, words)
     if not settings.scale > 0:
-        raise DataError(f"{spec.name}: all rows are equal, so that kernels have no bandwidth; give a scale")
+        raise DataError(f"{spec.name}: all rows are equal, so that kernels have no bandwidth; give scale=...")
     kernel = mixture_of_widths(settings.scale, WIDE if spec.modality == "image" else FINE)
     words = f"MMD, Gaussian kernels of bandwidths {', '.join(f'{h:g}' for h in kernel.bandwidths)}"
     model = GAN(parts.prior, parts.decoder, SquareRoot(MMD(kernel, "v")))

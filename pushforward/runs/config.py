@@ -95,7 +95,7 @@ def check_same(folder: Path, there: dict[str, Any], config: dict[str, Any]) -> N
         if json.dumps(was) != json.dumps(now):
             raise OutputError(
                 f"{folder} holds another run (its {name}: {_short(was)}, now: {_short(now)}); "
-                "choose another out, or overwrite"
+                "choose another out, or overwrite=True"
             )
     if there["budget"] != config["budget"]:
         was, now = (Budget(**one["budget"]) for one in (there, config))

@@ -41,7 +41,7 @@ OURS = (
 ALONE = (CONFIG, VOCABULARY, HISTORY, CHECKPOINTS, OVERVIEW, ".probe", "samples", "samplers")
 # In a configuration while what the run before it has left is removed.
 CLEARING = "clearing"
-AGAIN = "train again with overwrite"
+AGAIN = "train again with overwrite=True"
 
 
 class RunDirectory:

@@ -48,7 +48,7 @@ def stored_setup(
     missing = [f"{name}=..." for name in needed if own.get(name) is None]
     if missing:
         raise ConfigError(
-            f"{folder} was trained with parts of your own; pass them again: {', '.join(missing)}"
+            f"{folder} was trained with parts of your own; pass them again, in Python: {', '.join(missing)}"
         )
     unknown = [name for name in own if name not in config["own"]]
     if unknown:

@@ -221,8 +221,8 @@ class TrainedModel:
         """How a model with labels is trained on data like these."""
         known = RECIPES.get(self.config["recipe"])
         if known is not None and any(option.name == "conditional" for option in known.options):
-            return "train it with the option conditional"
-        return "train another recipe with the option conditional, such as wae-mmd, or transfer-ae"
+            return "train it with conditional=True"
+        return "train another recipe with conditional=True, such as wae-mmd, or transfer-ae"
 
     def _class_number(self, label: int | str) -> int:
         """The number of a class, from its number or name."""

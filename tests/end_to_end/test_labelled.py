@@ -106,9 +106,7 @@ def test_some_labels_may_be_unknown(tmp_path):
 
 
 def test_models_without_classes(trained):
-    with pytest.raises(
-        ConfigError, match="has no classes to sample from: train it with the option conditional"
-    ):
+    with pytest.raises(ConfigError, match="has no classes to sample from: train it with conditional=True"):
         trained.sample(3, label=3)
 
 

@@ -166,7 +166,7 @@ def test_the_command_line_reads_and_writes_text(command, tmp_path):
     code, _, err = command("transfer", folder, "--to", "old")
     assert code == 78
     assert "arae decodes without a label, so that rows cannot be rewritten under another" in err
-    assert "train another recipe with the option conditional, such as wae-mmd, or transfer-ae" in err
+    assert "train another recipe with --conditional, such as wae-mmd, or transfer-ae" in err
 
 
 def test_transfer_from_the_command_line(command, styled, tmp_path):
