@@ -57,6 +57,8 @@ class Modality(ABC):
     ) -> Tensor:
         """Rows (N, \\*) as a model sees them, from what a user passes to a run.
 
+        A single row without the axis N is one row.
+
         Arguments:
             x: An array or tensor in the values of the data; of text also a line or lines.
             shape: Shape of one row.
@@ -71,10 +73,13 @@ class Modality(ABC):
         if isinstance(x, (str, list, tuple)) and all(isinstance(line, str) for line in x):
             found = "a line" if isinstance(x, str) else f"{len(x)} lines"
             raise DataError(f"rows must have shape {shape}, got {found} of text")
-        x = self.arranged(as_tensor(x, "rows"), shape, channels)
+        given = as_tensor(x, "rows")
+        x = self.arranged(given, shape, channels)
         if tuple(x.shape[1:]) != shape:
-            one = "; of a single row pass x[None]" if tuple(x.shape) == shape else ""
-            raise DataError(f"rows must have shape {shape}, got {tuple(x.shape[1:])}{one}")
+            x = self.arranged(given[None], shape, channels)
+        if tuple(x.shape[1:]) != shape:
+            found = tuple(given.shape[1:]) or f"a row of shape {tuple(given.shape)}"
+            raise DataError(f"rows must have shape {shape}, got {found}")
         try:
             scaling.check(x)
         except DataError as error:
@@ -119,6 +124,8 @@ class ImageModality(Modality):
     >>> from pushforward.data.scaling import UnitInterval
     >>> modality("image").rows(torch.full((2, 4, 4), 51).byte(), (1, 4, 4), UnitInterval())[0, 0, 0]
     tensor([0.2000, 0.2000, 0.2000, 0.2000])
+    >>> modality("image").rows(torch.zeros(4, 4), (1, 4, 4), UnitInterval()).shape  # one image
+    torch.Size([1, 1, 4, 4])
     """
 
     name = "image"
@@ -177,6 +184,7 @@ class TextModality(Modality):
                 return vocabulary.tokens(found.ravel().tolist(), shape[0])
             x = found
         x = as_tensor(x, "tokens")
+        x = x[None] if tuple(x.shape) == shape else x
         if x.is_floating_point() or x.dtype == torch.bool:
             raise DataError("tokens must be whole numbers, got others")
         if tuple(x.shape[1:]) != shape:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.distributions.base import Dirac, Distribution, Gaussian, Implicit, Uniform
+from pushforward.errors import ConfigError
 from pushforward.networks.conditional import Conditional
 from pushforward.rng import Noise
 
@@ -20,7 +21,12 @@ class Encoder(nn.Module, ABC):
     """A distribution of the code for every row of data: ``encoder(x)`` is :math:`Q(Z \\mid x)`.
 
     Labels ``y`` are passed to every encoder; only a :class:`ConditionalEncoder` uses them.
+
+    Attributes:
+        parameters_of_code: What the network makes for each dimension of a code.
     """
+
+    parameters_of_code: tuple[str, ...] = ("code",)
 
     @abstractmethod
     def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:
@@ -54,6 +60,8 @@ class GaussianEncoder(Encoder):
             quantity at ±50; clamping the standard deviation instead is another model.)
     """
 
+    parameters_of_code = ("mean", "log-variance")
+
     def __init__(self, net: nn.Module, bounds: tuple[float, float] = LOG_VAR_BOUNDS) -> None:
         super().__init__()
         self.net = net
@@ -61,7 +69,7 @@ class GaussianEncoder(Encoder):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Gaussian:
         """N(μ(x), diag σ²(x)) of every row, log-variances clamped to the bounds; labels are ignored."""
-        mean, log_var = self.net(x).chunk(2, dim=-1)
+        mean, log_var = halves(self.net(x))
         return Gaussian(mean, log_var.clamp(*self.bounds))
 
 
@@ -78,6 +86,8 @@ class UniformEncoder(Encoder):
         | https://arxiv.org/abs/1802.03761
     """
 
+    parameters_of_code = ("mean", "log-variance")
+
     def __init__(self, net: nn.Module, bounds: tuple[float, float] = LOG_VAR_BOUNDS) -> None:
         super().__init__()
         self.net = net
@@ -85,7 +95,7 @@ class UniformEncoder(Encoder):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Uniform:
         """The box of every row, log-variances clamped to the bounds; labels are ignored."""
-        mean, log_var = self.net(x).chunk(2, dim=-1)
+        mean, log_var = halves(self.net(x))
         return Uniform(mean, log_var.clamp(*self.bounds))
 
 
@@ -147,6 +157,7 @@ class NoisyInput(Encoder):
     def __init__(self, encoder: Encoder, std: float, truncated: bool = True) -> None:
         super().__init__()
         self.encoder = encoder
+        self.parameters_of_code = encoder.parameters_of_code
         self.std = std
         self.truncated = truncated
 
@@ -180,6 +191,7 @@ class ConditionalEncoder(Encoder):
     def __init__(self, encoder: Encoder, classes: int) -> None:
         super().__init__()
         self.encoder = encoder
+        self.parameters_of_code = encoder.parameters_of_code
         self.beside = Conditional(nn.Identity(), classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:
@@ -189,6 +201,19 @@ class ConditionalEncoder(Encoder):
             DataError: If labels are missing, or not one for each row.
         """
         return self.encoder(self.beside(x, y))
+
+
+def halves(made: Tensor) -> tuple[Tensor, Tensor]:
+    """The means and log-variances (N, L) in the output (N, 2L) of a network.
+
+    Raises:
+        ConfigError: If its width is odd.
+    """
+    width = made.shape[-1]
+    if width % 2:
+        raise ConfigError(f"expected 2 × latent_dim numbers a row (mean and log-variance), got {width}")
+    mean, log_var = made.chunk(2, dim=-1)
+    return mean, log_var
 
 
 def truncated_normal(noise: Noise, like: Tensor) -> Tensor:

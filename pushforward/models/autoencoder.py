@@ -29,9 +29,12 @@ class AutoEncoder(Model):
 
     Nothing constrains its codes: it is the baseline that shows what a discrepancy adds.
 
+    ``decode(z)`` makes data of codes. The network ``decoder(z)`` makes what the cost compares with data,
+    which are data themselves, but logits with the cost :class:`~pushforward.costs.Bernoulli`.
+
     Arguments:
         prior: The distribution :math:`P_Z`.
-        decoder: Maps codes (N, L) to data (N, \*).
+        decoder: Maps codes (N, L) to data (N, \*), or to their logits if that is what the cost needs.
         encoder: Maps data to distributions of codes.
         cost: Compares data, row by row; the squared error by default.
         augment: Maps a batch and noise to the batch that is reconstructed in training. The codes that a
@@ -141,9 +144,13 @@ class VAE(WAE):
     With a negative log-likelihood as cost and :math:`\lambda = 1` the value is the negative evidence lower
     bound in nats; other weights make it a beta-VAE.
 
+    With the cost :class:`~pushforward.costs.Bernoulli`, the usual one of data in [0, 1], ``decoder(z)`` gives
+    logits, from :math:`-\infty` to :math:`\infty`; ``decode(z)`` gives data. Whoever takes the network out of
+    the model applies a sigmoid himself.
+
     Arguments:
         prior: A normal prior.
-        decoder: Maps codes (N, L) to data (N, \*).
+        decoder: Maps codes (N, L) to data (N, \*), or to their logits if that is what the cost needs.
         encoder: Maps data to Gaussian distributions of codes.
         cost: The negative log-likelihood of data.
         weight: The factor of the KL.
@@ -154,6 +161,14 @@ class VAE(WAE):
     References:
         | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), equation 7
         | https://arxiv.org/abs/1312.6114
+
+    Example:
+        >>> import torch, pushforward as pf
+        >>> from pushforward.distributions import GaussianEncoder, NormalPrior
+        >>> model = VAE(NormalPrior(2), nn.Linear(2, 5), GaussianEncoder(nn.Linear(5, 4)), pf.Bernoulli())
+        >>> z = torch.randn(3, 2)
+        >>> torch.equal(model.decode(z), model.decoder(z).sigmoid())
+        True
     """
 
     def __init__(

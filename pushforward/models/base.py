@@ -204,7 +204,7 @@ class Model(nn.Module, ABC):
         )
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Data (N, \\*) of codes (N, L)."""
+        """Data (N, \\*) of codes (N, L), such as the probabilities of a decoder that makes logits."""
         return self.cost.point(self.generate(z, y))
 
     def sample(self, n: int, noise: Noise, y: Tensor | None = None, prior: Prior | None = None) -> Tensor:

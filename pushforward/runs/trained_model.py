@@ -128,7 +128,7 @@ class TrainedModel:
         """The codes (N, L) of rows (N, \\*): the means of their posteriors.
 
         Arguments:
-            x: Rows in the range that the run was trained on, or lines of text.
+            x: Rows in the range that the run was trained on, or lines of text; or a single row.
             y: Labels (N,), numbers or names of classes, for conditional models.
 
         Raises:
@@ -148,6 +148,10 @@ class TrainedModel:
         Columns that were standardised come back in their own units; values of the data that were divided,
         such as bytes by 255, come back in [0, 1], if they were not floating-point numbers themselves.
         Conditional models need labels ``y`` (N,).
+
+        The network ``run.model.decoder`` alone gives neither: with the cost Bernoulli its output are logits,
+        ``run.model.decode`` makes data of them in the values that the model sees, and this method turns
+        those into the values of the data.
 
         Raises:
             DataError: If the codes have another shape, or are not finite.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -37,13 +37,23 @@ def check_fit(model: Model, spec: DataSpec) -> None:
                 f"the {name} fails on rows of shape {spec.shape}: {reason(error)}{expected}"
             ) from error
 
-    def check(name: str, wanted: tuple[int, ...], draw: Callable[[], Tensor]) -> None:
+    def check(
+        name: str, wanted: tuple[int, ...], draw: Callable[[], Tensor], made: Sequence[str] = ()
+    ) -> None:
         found = attempt(name, draw)
-        if found != wanted:
-            raise ConfigError(f"the output of the {name} must be {wanted} for two rows, got {found}")
+        if found == wanted:
+            return
+        if len(made) > 1:
+            counts = len(made) * wanted[1], len(made) * found[-1]
+            raise ConfigError(
+                f"the network of the {name}: expected {len(made)} × latent_dim = {counts[0]} numbers a row "
+                f"({' and '.join(made)}), got {counts[1]}"
+            )
+        raise ConfigError(f"the output of the {name} must be {wanted} for two rows, got {found}")
 
     if model.has_encoder:
-        check("encoder", (2, model.prior.latent_dim), lambda: square.Ex)
+        made = getattr(model.encoder, "parameters_of_code", ())
+        check("encoder", (2, model.prior.latent_dim), lambda: square.Ex, made)
     check("decoder", tuple(x.shape), lambda: model.cost.point(square.GEx if model.has_encoder else square.Gz))
     if not isinstance(model.discrepancy, Discrepancy):
         return

@@ -1,5 +1,8 @@
 """Modalities: what a user passes to a run takes the form that readers of data return."""
 
+import re
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +105,37 @@ def test_the_variance_of_text_is_the_entropy_of_its_tokens():
     """Two tokens, equally often, three of them a line: 3 log 2 nats."""
     x = torch.tensor([[5, 6, 5, 0], [6, 5, 6, 0]])
     assert modality("text").variance(x) == pytest.approx(3 * torch.tensor(2.0).log().item())
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "row", "channels"),
+    [
+        ("image", (1, 4, 5), (4, 5), None), ("image", (1, 4, 5), (1, 4, 5), None),
+        ("image", (1, 4, 5), (4, 5, 1), None), ("image", (3, 4, 5), (3, 4, 5), None),
+        ("image", (3, 4, 5), (4, 5, 3), None), ("image", (2, 4, 5), (4, 5, 2), "last"),
+        ("image", (4, 4, 4), (4, 4, 4), "last"), ("vector", (6,), (6,), None),
+    ],
+)  # fmt: skip
+def test_a_single_row_is_a_batch_of_one(name, shape, row, channels):
+    x = torch.arange(float(torch.Size(row).numel())).view(row)
+    batch = x.view(1, *row)
+    rows = partial(modality(name).rows, shape=shape, scaling=Unscaled(), channels=channels)
+    assert rows(x).shape == (1, *shape)
+    assert torch.equal(rows(x), rows(batch))
+
+
+@pytest.mark.parametrize(
+    ("shape", "given", "message"),
+    [
+        ((3, 4, 5), (4, 5), "rows must have shape (3, 4, 5), got (5,)"),
+        ((1, 4, 5), (5, 4), "rows must have shape (1, 4, 5), got (4,)"),
+        ((6,), (5,), "rows must have shape (6,), got a row of shape (5,)"),
+    ],
+)
+def test_a_row_of_another_shape_is_refused(shape, given, message):
+    name = "image" if len(shape) == 3 else "vector"
+    with pytest.raises(DataError, match=re.escape(message)):
+        modality(name).rows(torch.zeros(given), shape, Unscaled())
 
 
 def test_every_modality_is_listed():

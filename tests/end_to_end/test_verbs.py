@@ -117,6 +117,33 @@ class Halves(torch.nn.Module):
         return self.net(x)
 
 
+@pytest.mark.parametrize("posterior", ["gaussian", "uniform"])
+@pytest.mark.parametrize(
+    ("width", "message"),
+    [
+        (
+            4,
+            "of the encoder: expected 2 × latent_dim = 8 numbers a row (mean and log-variance), got 4",
+        ),
+        (5, "expected 2 × latent_dim numbers a row (mean and log-variance), got 5"),
+        (1, "expected 2 × latent_dim numbers a row (mean and log-variance), got 1"),
+    ],
+)
+def test_a_random_encoder_of_the_wrong_width_is_told_the_right_one(width, message, posterior, tmp_path):
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, width))
+    options = {"latent_dim": 4, "encoder": net, "posterior": posterior, "steps": 1, "progress": False}
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        pf.train("wae-mmd", "digits", out=tmp_path / "run", conditional=False, **options)
+
+
+def test_the_decoder_of_a_vae_makes_logits_and_decode_data(tmp_path):
+    run = pf.train("vae", "digits", out=tmp_path, steps=2, progress=False)
+    z = torch.randn(5, run.model.prior.latent_dim)
+    with torch.no_grad():
+        assert torch.allclose(run.decode(z), run.model.decoder(z).sigmoid())
+        assert torch.equal(run.model.decode(z), run.model.decoder(z).sigmoid())
+
+
 def test_modules_of_ones_own(tmp_path):
     torch.manual_seed(0)
     run = pf.train(
