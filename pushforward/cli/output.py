@@ -90,21 +90,15 @@ def print_results(results: dict[str, Any], as_json: bool, named: Sequence[str] |
             results of before may be kept with them.
     """
     from pushforward.evaluation.registry import default_metrics
-    from pushforward.evaluation.table import extractor, lines, selected, sentences
+    from pushforward.evaluation.table import selected
+    from pushforward.report.display import printed
 
     results = selected(results, named or default_metrics())
     if as_json:
         print_json(results)
         return
-    echo(extractor(results))
-    found = list(lines(results))
-    if any("±" in value for _, value, _ in found):
-        echo("± is one standard error; of a metric without ± none is estimated")
-    names, values = (max((len(line[i]) for line in found), default=0) for i in (0, 1))
-    for name, value, explanation in found:
-        echo(f"{name:<{names}}  {value:<{values}}  {explanation}")
-    for sentence in sentences(results, named or ()):
-        echo(sentence)
+    for line in printed(results, named or ()):
+        echo(line)
 
 
 __all__ = ["finish", "print_json", "print_results", "write_pairs", "write_rows", "write_samples"]

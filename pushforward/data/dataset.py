@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from pushforward.data.modality import modality, modality_of
 from pushforward.data.scaling import Scaling, Standardized, UnitInterval, Unscaled
-from pushforward.data.spec import DataSpec
+from pushforward.data.spec import DataSpec, range_in_words
 from pushforward.data.split import Batch, Split
 from pushforward.errors import DataError
 from pushforward.rng import Noise
@@ -74,6 +76,15 @@ class Dataset:
     modes: Centres | Stacked | None = field(default=None, compare=False)
     vocabulary: Vocabulary | None = None
     scaling: Scaling | None = field(default=None, compare=False)
+    display: ClassVar[Callable[[Dataset], str | None] | None] = None  # set where pictures are made
+
+    def __repr__(self) -> str:
+        classes = f", {len(self.labels)} classes" if self.labels else ""
+        counts = f"{len(self.train)} training and {len(self.test)} held-out rows {self.shape}"
+        return f"Dataset({self.name!r}: {counts}, {self.range}{classes})"
+
+    def _repr_html_(self) -> str | None:
+        return None if Dataset.display is None else Dataset.display(self)
 
     def __post_init__(self) -> None:
         unit = UnitInterval(255 if self.train.x.dtype == torch.uint8 else None)
@@ -115,8 +126,8 @@ class Dataset:
 
     @property
     def range(self) -> str:
-        """The range of the values, in words."""
-        return self.spec.range
+        """The range of the values that a model sees, in words."""
+        return range_in_words(self.modality, self.in_unit_interval, self.vocabulary, self.scaling)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

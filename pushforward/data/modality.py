@@ -78,7 +78,7 @@ class Modality(ABC):
         if tuple(x.shape[1:]) != shape:
             x = self.arranged(given[None], shape, channels)
         if tuple(x.shape[1:]) != shape:
-            found = tuple(given.shape[1:]) or f"a row of shape {tuple(given.shape)}"
+            found = f"{tuple(given.shape[1:])}" if given.ndim > 1 else f"a row of shape {tuple(given.shape)}"
             raise DataError(f"rows must have shape {shape}, got {found}")
         try:
             scaling.check(x)

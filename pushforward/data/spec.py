@@ -63,8 +63,7 @@ class DataSpec:
     @property
     def range(self) -> str:
         """The range of the values that a model sees, in words."""
-        words = modality(self.modality).range(self.in_unit_interval, self.vocabulary)
-        return f"standardised {words}" if isinstance(self.scaling, Standardized) else words
+        return range_in_words(self.modality, self.in_unit_interval, self.vocabulary, self.scaling)
 
     @property
     def distance(self) -> float:
@@ -103,4 +102,12 @@ class DataSpec:
         return cls(**known, vocabulary=vocabulary)
 
 
-__all__ = ["DataSpec"]
+def range_in_words(
+    name: str, in_unit_interval: bool, vocabulary: Vocabulary | None, scaling: Scaling | None
+) -> str:
+    """The range of the values that a model sees of rows of a modality, in words."""
+    words = modality(name).range(in_unit_interval, vocabulary)
+    return f"standardised {words}" if isinstance(scaling, Standardized) else words
+
+
+__all__ = ["DataSpec", "range_in_words"]

@@ -53,6 +53,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __repr__(self) -> str:
+        labels = "" if self.y is None else ", with labels"
+        return f"Split({len(self)} rows {tuple(self.x.shape[1:])}, {self.x.dtype}{labels})"
+
     def rows(self, index: Tensor) -> Split:
         """The rows at ``index``, as a split."""
         y, factors, paired = (

@@ -6,8 +6,12 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
+from pushforward.reading import read_file
 from pushforward.report.axes import show_curves, write_figure
 
 if TYPE_CHECKING:
@@ -38,6 +42,26 @@ def image_panel(caption: str, image: Image) -> Panel:
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
     return Panel(caption, png=base64.b64encode(buffer.getvalue()).decode())
+
+
+def file_panel(caption: str, path: Path) -> Panel:
+    """A panel that shows a PNG file."""
+    return Panel(caption, png=base64.b64encode(read_file(path)).decode(), kind="plot")
+
+
+def column_panel(caption: str, rows: Tensor, most: int = 20) -> Panel:
+    """A panel with mean, standard deviation, least and greatest value of each column of rows (N, D)."""
+    flat = rows.flatten(1).double()
+    count = flat.shape[1]
+    flat = flat[:, :most]
+    measures = {"mean": flat.mean(0), "std": flat.std(0), "min": flat.amin(0), "max": flat.amax(0)}
+    lines = [("column", *measures)]
+    lines += [
+        (str(column), *(f"{values[column].item():.4g}" for values in measures.values()))
+        for column in range(flat.shape[1])
+    ]
+    left_out = f"; the first {most} of {count} columns" if count > most else ""
+    return Panel(f"columns of {len(rows):,} rows{left_out}: {caption}", rows=tuple(lines))
 
 
 def line_panel(caption: str, lines: Sequence[str], columns: int = 1) -> Panel:
@@ -76,4 +100,4 @@ def curves_panel(caption: str, history: list[dict[str, Any]]) -> Panel:
     return Panel(caption, svg=text[text.index("<svg") :])
 
 
-__all__ = ["Panel", "curves_panel", "image_panel", "line_panel", "plot_panel"]
+__all__ = ["Panel", "column_panel", "curves_panel", "file_panel", "image_panel", "line_panel", "plot_panel"]

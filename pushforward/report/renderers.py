@@ -20,7 +20,7 @@ from pushforward.files import Writer, write_atomic
 from pushforward.reading import size_in_words
 from pushforward.report.axes import NamedSamples, show_images, show_lines, show_vectors
 from pushforward.report.images import mosaic, picture
-from pushforward.report.panels import Panel, image_panel, line_panel, plot_panel
+from pushforward.report.panels import Panel, column_panel, image_panel, line_panel, plot_panel
 from pushforward.report.plots import RunPlots
 from pushforward.text.vocabulary import Vocabulary
 
@@ -37,6 +37,7 @@ class Renderer(ABC):
         modality: The name of the modality.
         suffix: Ending of the file that rows are written to by default; ``.npy`` can always be written.
         shows_grids: Whether samples by class and latent traversals are shown.
+        shows_own_values: Whether examples of data are shown in their own values, not in those a model sees.
         has_previews: Whether samples are written during training.
         pair_columns: Rows to a line of a file that holds pairs of rows.
         in_parts: Whether the content of a file is that of its parts, one after the other.
@@ -45,6 +46,7 @@ class Renderer(ABC):
     modality: ClassVar[str]
     suffix: ClassVar[str]
     shows_grids: ClassVar[bool] = False
+    shows_own_values: ClassVar[bool] = False
     has_previews: ClassVar[bool] = True
     pair_columns: ClassVar[int] = 8
     in_parts: ClassVar[bool] = False
@@ -79,6 +81,10 @@ class Renderer(ABC):
     @abstractmethod
     def tile(self, caption: str, samples: NamedSamples) -> Panel:
         """A small panel of the last of the samples; a scatter plot shows the others too."""
+
+    @abstractmethod
+    def example_panel(self, caption: str, rows: Tensor) -> Panel:
+        """A small panel of the first rows of a data set, or of what its columns hold."""
 
     def text(self, rows: Tensor, columns: int | None = None) -> str:
         """What is printed of rows besides the name of their file."""
@@ -211,6 +217,11 @@ class ImageRenderer(Renderer):
         """A grid of the first 64 images."""
         return image_panel(caption, picture(samples[-1][1][:64], 8))
 
+    def example_panel(self, caption: str, rows: Tensor) -> Panel:
+        """A strip of the first 16 images, or fewer if they are large."""
+        count = max(4, min(16, 1024 // rows.shape[-1]))
+        return image_panel(caption, picture(rows[:count], count))
+
     def _content(self, rows: Tensor, columns: int | None) -> bytes:
         buffer = io.BytesIO()
         picture(rows, columns).save(buffer, format="png")
@@ -222,6 +233,7 @@ class VectorRenderer(Renderer):
 
     modality = "vector"
     suffix = ".npy"
+    shows_own_values = True
     has_previews = False
 
     def count(self, shown: int, n_held_out: int) -> int:
@@ -256,6 +268,10 @@ class VectorRenderer(Renderer):
     def tile(self, caption: str, samples: NamedSamples) -> Panel:
         """A scatter plot of all the samples."""
         return plot_panel(caption, lambda axes: show_vectors(axes, "", samples))
+
+    def example_panel(self, caption: str, rows: Tensor) -> Panel:
+        """A table of what the columns hold."""
+        return column_panel(caption, rows)
 
     def _panel(self, caption: str, name: str, rows: Tensor, plots: RunPlots) -> Panel:
         samples = [(HELD_OUT, plots.held_out), (name, rows)]
@@ -312,6 +328,10 @@ class TextRenderer(Renderer):
     def tile(self, caption: str, samples: NamedSamples) -> Panel:
         """The first 16 lines."""
         return line_panel(caption, self.lines(samples[-1][1][:16]))
+
+    def example_panel(self, caption: str, rows: Tensor) -> Panel:
+        """The first 8 lines."""
+        return line_panel(caption, self.lines(rows[:8]))
 
     def text(self, rows: Tensor, columns: int | None = None) -> str:
         """The lines, with an empty line after every ``columns`` of them."""

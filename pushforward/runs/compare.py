@@ -20,6 +20,7 @@ from pushforward.evaluation.table import columns
 from pushforward.features.open import open_features
 from pushforward.files import make_folder, write_atomic, writing
 from pushforward.interrupts import resumable, stop_on_signals
+from pushforward.report.display import fragment, never_fails
 from pushforward.report.page import render
 from pushforward.report.panels import Panel, curves_panel
 from pushforward.report.progress import bar
@@ -45,7 +46,13 @@ class RunComparison:
         self.runs = tuple(runs)
 
     def __repr__(self) -> str:
-        return f"RunComparison({str(self.path)!r}: {len(self.runs)} runs)"
+        tables = "".join(f"\n{name}\n{table!r}" for name, table in self.tables.items())
+        return f"RunComparison({str(self.path)!r}: {len(self.runs)} runs){tables}"
+
+    @never_fails
+    def _repr_html_(self) -> str:
+        tables = [{"title": name, "table": table} for name, table in self.tables.items()]
+        return fragment(f"comparison of {len(self.runs)} runs", str(self.path / "report.html"), tables=tables)
 
     @property
     def tables(self) -> dict[str, Table]:

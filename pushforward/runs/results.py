@@ -17,6 +17,7 @@ from pushforward.errors import OutputError
 from pushforward.evaluation.registry import METRICS, VERSION
 from pushforward.files import write_atomic
 from pushforward.reading import read_json
+from pushforward.report.display import Results
 from pushforward.runs.latent_samplers import PRIOR
 
 
@@ -38,7 +39,7 @@ def evaluation_key(
     return {"version": VERSION, "step": step, "seed": seed, "sampler": sampler, "arguments": asked}
 
 
-def read_results(folder: Path, sampler: str = PRIOR) -> dict[str, Any]:
+def read_results(folder: Path, sampler: str = PRIOR) -> Results:
     """The results of the last evaluation of a sampler; empty if there are none that can be read."""
     try:
         kept = read_json(folder / results_name(sampler))
@@ -47,8 +48,8 @@ def read_results(folder: Path, sampler: str = PRIOR) -> dict[str, Any]:
         )
         complete = known and isinstance(kept["features"]["sha256"], str)
     except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return kept if complete else {}
+        return Results()
+    return Results(kept if complete else {})
 
 
 def holds(kept: Mapping[str, Any], key: Mapping[str, Any], metrics: Iterable[str]) -> bool:
@@ -59,7 +60,7 @@ def holds(kept: Mapping[str, Any], key: Mapping[str, Any], metrics: Iterable[str
 
 def write_results(
     folder: Path, key: Mapping[str, Any], metrics: Iterable[str], results: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> Results:
     """Writes results; kept groups of metrics stay if they have the same key and the same features.
 
     If they cannot be written, a warning says so.
@@ -69,7 +70,7 @@ def write_results(
     """
     kept = read_results(folder, key["sampler"])
     if not (holds(kept, key, ()) and kept["features"] == results["features"]):
-        kept = {"metrics": []}
+        kept = Results(metrics=[])
     names = sorted({*kept["metrics"], *metrics}, key=list(METRICS).index)
     before = {name: kept[name] for name in kept["metrics"] if name in kept}
     written = finite({"run": str(folder), **key, "metrics": names, **before, **results})
@@ -78,7 +79,7 @@ def write_results(
         write_atomic(folder / results_name(key["sampler"]), text + "\n")
     except OutputError as error:  # hours of work may be in them
         warnings.warn(f"{error}; the results are not kept", stacklevel=3)
-    return json.loads(text)
+    return Results(json.loads(text))
 
 
 def finite(value: Any) -> Any:

@@ -16,11 +16,12 @@ from pushforward.distributions import Prior
 from pushforward.errors import OutputError
 from pushforward.evaluation import default_metrics, diagnose, evaluate
 from pushforward.evaluation.context import EvaluationContext
-from pushforward.evaluation.diagnosis import ROWS, Diagnosis, Finding
+from pushforward.evaluation.diagnosis import ROWS, Diagnosis
 from pushforward.features.base import Progress
 from pushforward.features.open import open_features
 from pushforward.files import write_atomic
 from pushforward.metrics.latent_fit import least_gaussian_plane
+from pushforward.report.display import Findings, PicturePath, Results, fragment, never_fails, picture_of
 from pushforward.report.overview import overview
 from pushforward.report.page import run_page
 from pushforward.report.plots import RunPlots
@@ -71,7 +72,7 @@ class Run(Sampling, LatentExplorer, TextRun):
         metrics: Sequence[str] | None = None,
         progress: bool = False,
         sampler: str = PRIOR,
-    ) -> dict[str, Any]:
+    ) -> Results:
         """Computes metrics on held-out rows, and writes them to ``evaluation.json``.
 
         With a sampler other than the prior the file is ``evaluation-<sampler>.json``.
@@ -89,7 +90,7 @@ class Run(Sampling, LatentExplorer, TextRun):
                 of held-out rows are compared with the prior all the same.
 
         Returns:
-            The results by group of metrics, as written to the file.
+            The results by group of metrics, as written to the file: a dict that is shown as a table.
         """
         prior = self.sampler(sampler, progress)
         with bar("evaluating", progress) as show, eval_mode(self.model):
@@ -105,7 +106,7 @@ class Run(Sampling, LatentExplorer, TextRun):
         features: Any = "auto",
         metrics: Sequence[str] | None = None,
         progress: bool = False,
-    ) -> dict[str, Any]:
+    ) -> Results:
         """The last evaluation if it has these metrics at this step with these arguments; else a new one."""
         kept = read_results(self.path)
         names = metrics or default_metrics()
@@ -128,12 +129,15 @@ class Run(Sampling, LatentExplorer, TextRun):
         return EvaluationContext(self.model, self.data, features, n_samples, seed, sizes, progress, prior)
 
     @computes
-    def doctor(self, seed: int = 0, features: Any = "auto", progress: bool = False) -> list[Finding]:
-        """What explains bad samples, causes first (:func:`pushforward.evaluation.diagnose`)."""
+    def doctor(self, seed: int = 0, features: Any = "auto", progress: bool = False) -> Findings:
+        """What explains bad samples, causes first (:func:`pushforward.evaluation.diagnose`).
+
+        The list is empty if nothing was found, and is shown as sentences.
+        """
         with bar("examining", progress) as show, eval_mode(self.model):
             context = self.evaluation_context(ROWS, seed, features, show)
             batch_size = self.config["resolved"]["batch_size"]
-            return diagnose(Diagnosis(context, self.history, self.step, batch_size))
+            return Findings(diagnose(Diagnosis(context, self.history, self.step, batch_size)))
 
     # ------------------------------------------------------------------------------- reports
 
@@ -156,9 +160,23 @@ class Run(Sampling, LatentExplorer, TextRun):
         return place
 
     @computes
-    def overview(self) -> Path:
-        """Writes ``overview.png``, one picture of the whole run; returns its path."""
-        return overview(self.path / OVERVIEW, self.plots(), self.renderer)
+    def overview(self) -> PicturePath:
+        """Writes ``overview.png``, one picture of the whole run; returns its path, shown as the picture."""
+        return PicturePath(overview(self.path / OVERVIEW, self.plots(), self.renderer))
+
+    @never_fails
+    def _repr_html_(self) -> str:
+        config, overview = self.config, self.path / OVERVIEW
+        shown = picture_of(overview, "overview")
+        if not shown:
+            own = self.renderer.shows_own_values
+            samples = self.sample(1000) if own else self.scaled(self.sample(16))
+            shown = [self.renderer.example_panel(f"samples at step {self.step}", samples)]
+        budget = "" if config["total_steps"] is None else f" of {config['total_steps']}"
+        facts = [("folder", str(self.path)), ("step", f"{self.step}{budget}"), ("seed", str(config["seed"])),
+                 ("data", f"{config['data']['name']} {self.shape}, {self.spec.range}")]  # fmt: skip
+        title = f"{config['recipe']} on {config['data']['name']}"
+        return fragment(title, config["description"], facts=facts, panels=shown)
 
     @computes
     def plots(self) -> RunPlots:

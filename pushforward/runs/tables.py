@@ -11,6 +11,7 @@ from pushforward.errors import ConfigError
 from pushforward.evaluation.registry import MetricSpec
 from pushforward.evaluation.table import columns, extractor, written
 from pushforward.metrics.uncertainty import mean_interval
+from pushforward.report.display import fragment, never_fails
 from pushforward.runs.run import Run
 
 
@@ -35,6 +36,13 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str
+
+    def __repr__(self) -> str:
+        return f"{self.text()}\n{self.note}"
+
+    @never_fails
+    def _repr_html_(self) -> str:
+        return fragment("", tables=[{"table": self}])
 
     def markdown(self) -> str:
         """The table as Markdown."""

@@ -129,7 +129,7 @@ class Halves(torch.nn.Module):
         (1, "expected 2 × latent_dim numbers a row (mean and log-variance), got 1"),
     ],
 )
-def test_a_random_encoder_of_the_wrong_width_is_told_the_right_one(width, message, posterior, tmp_path):
+def test_a_random_encoder_of_the_wrong_width_is_given_the_right_one(width, message, posterior, tmp_path):
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, width))
     options = {"latent_dim": 4, "encoder": net, "posterior": posterior, "steps": 1, "progress": False}
     with pytest.raises(ConfigError, match=re.escape(message)):

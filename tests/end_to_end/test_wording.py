@@ -96,7 +96,7 @@ def test_every_option_is_known_that_a_command_has(command):
         ("--latent-dim must be a number", "--latent-dim must be a number"),
     ],
 )
-def test_options_are_told_by_how_they_stand_in_a_sentence(said, shown):
+def test_options_are_recognised_by_how_they_stand_in_a_sentence(said, shown):
     assert in_options(said) == shown
 
 

@@ -15,16 +15,12 @@ def doctor(
     """Say why samples are bad, with the number that shows each reason and the one thing to try next."""
     from dataclasses import asdict, replace
 
+    from pushforward.report.display import Findings
     from pushforward.runs.api import load
 
     found = load(run, data).doctor(features=features, progress=True)
-    findings = [replace(finding, advice=in_its_words(finding.advice)) for finding in found]
+    findings = Findings(replace(finding, advice=in_its_words(finding.advice)) for finding in found)
     if json:
         print_json({"run": str(run), "findings": [asdict(finding) for finding in findings]})
         return
-    for finding in findings:
-        echo(f"{finding.name}: {finding.words}")
-    if findings:
-        echo(f"try next: {findings[0].advice}")
-    else:
-        echo("nothing was found that would explain bad samples")
+    echo(repr(findings))
