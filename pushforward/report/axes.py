@@ -11,15 +11,22 @@ import numpy as np
 from torch import Tensor
 
 from pushforward.console import visible
+from pushforward.data.split import UNKNOWN
 from pushforward.report.images import mosaic
 
+MOST_OF_NAME = 20  # characters of a name in a legend
+MOST_ROWS = 30  # of images that are named at their left
 NamedSamples = list[tuple[str, Tensor]]
 """Samples with the name that the legend gives them."""
 
 
-def show_images(axes: Any, caption: str, images: Tensor, columns: int) -> None:
-    """A grid of images under a caption."""
-    axes.imshow(mosaic(images, columns), interpolation="nearest")
+def show_images(axes: Any, caption: str, images: Tensor, columns: int, row_names: Sequence[str] = ()) -> None:
+    """A grid of images under a caption, with a name at the left of each row if there are names."""
+    grid = mosaic(images, columns)
+    axes.imshow(grid, interpolation="nearest")
+    height = len(grid) / max(len(row_names), 1)
+    for row, name in enumerate(row_names if len(row_names) <= MOST_ROWS else ()):
+        axes.text(0, (row + 0.5) * height, f"{short(name)} ", fontsize=7, ha="right", va="center")
     _title(axes, caption)
     axes.axis("off")
 
@@ -45,7 +52,12 @@ def show_vectors(axes: Any, caption: str, samples: NamedSamples) -> None:
 
 
 def show_codes(
-    axes: Any, codes: Tensor, labels: Tensor | None, prior: Tensor, plane: Tensor | None = None
+    axes: Any,
+    codes: Tensor,
+    labels: Tensor | None,
+    prior: Tensor,
+    plane: Tensor | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """Codes, coloured by label, over draws of the prior.
 
@@ -55,6 +67,7 @@ def show_codes(
         labels: Their labels (N,), or None.
         prior: Draws of the prior, (M, L).
         plane: Axes (L, 2) of the plane to project on; by default the prior's principal directions.
+        names: The names of the classes that labels are numbers of.
     """
     if plane is None:
         drawn, encoded = _principal_plane(prior, codes)
@@ -68,7 +81,9 @@ def show_codes(
     else:
         for label in labels.unique().tolist()[:20]:
             points = encoded[(labels == label).cpu().numpy()]
-            axes.scatter(points[:, 0], points[:, 1], s=5, color=f"C{label % 10}", label=str(label))
+            axes.scatter(
+                points[:, 0], points[:, 1], s=5, color=f"C{label % 10}", label=class_name(label, names)
+            )
     _title(axes, f"codes and prior, {where}")
     axes.set_aspect("equal", adjustable="datalim")
     axes.legend(fontsize=7, loc="upper right", markerscale=2, labelspacing=0.2)
@@ -113,6 +128,22 @@ def write_figure(figure: Any, target: Any, **options: Any) -> None:
             text.set_parse_math(False)
             text.set_text(visible(text.get_text()))
     figure.savefig(target, **options)
+
+
+def class_name(label: int, names: Sequence[str]) -> str:
+    """What a legend calls a class: its name, or its number if it has none.
+
+    >>> class_name(1, ["cat", "dog"]), class_name(1, []), class_name(-1, ["cat", "dog"])
+    ('dog', '1', 'unknown')
+    """
+    if label == UNKNOWN:
+        return "unknown"
+    return short(names[label]) if label < len(names) else str(label)
+
+
+def short(name: str) -> str:
+    """A name that fits into a legend."""
+    return name if len(name) <= MOST_OF_NAME else name[: MOST_OF_NAME - 1] + "…"
 
 
 def _title(axes: Any, caption: str) -> None:

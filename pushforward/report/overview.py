@@ -26,7 +26,7 @@ def overview(path: Path, plots: RunPlots, renderer: Renderer) -> Path:
     if plots.interpolations is not None:
         renderer.draw_interpolations(next(places), plots.interpolations, plots)
     if plots.codes is not None:
-        show_codes(next(places), plots.codes, plots.labels, plots.prior)
+        show_codes(next(places), plots.codes, plots.labels, plots.prior, names=plots.class_names)
     show_curves(next(places), plots.history)
     buffer = io.BytesIO()
     write_figure(figure, buffer, dpi=110, format="png")

@@ -85,12 +85,12 @@ def latent_panels(plots: RunPlots) -> list[Panel]:
     codes = plots.codes
     if codes is None:
         return []
-    size = (5, 4.2)
+    size, names = (5, 4.2), plots.class_names
     labelled = "" if plots.labels is None else ", coloured by label"
     panels = [
         plot_panel(
             f"codes of held-out data{labelled}, and draws of the prior in grey",
-            lambda axes: show_codes(axes, codes, plots.labels, plots.prior),
+            lambda axes: show_codes(axes, codes, plots.labels, plots.prior, names=names),
             size,
         )
     ]
@@ -98,7 +98,7 @@ def latent_panels(plots: RunPlots) -> list[Panel]:
         panels.append(
             plot_panel(
                 "the same in the plane where mean and covariance differ most from the prior's",
-                lambda axes: show_codes(axes, codes, plots.labels, plots.prior, plots.plane),
+                lambda axes: show_codes(axes, codes, plots.labels, plots.prior, plots.plane, names),
                 size,
             )
         )

@@ -26,6 +26,8 @@ class RunPlots:
         codes: Codes of ``held_out``, (M, L).
         labels: Labels of ``held_out``, (M,).
         by_class: Samples of every class, (classes, columns, \\*).
+        class_names: The names of the classes that labels are numbers of.
+        row_names: The names of the classes of ``by_class``; empty if they have none.
         plane: Axes (L, 2) of the plane in which codes and prior differ most.
     """
 
@@ -41,6 +43,14 @@ class RunPlots:
     labels: Tensor | None = None
     by_class: Tensor | None = None
     plane: Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    row_names: tuple[str, ...] = ()
+
+    @property
+    def rows_of_classes(self) -> str:
+        """What the rows of ``by_class`` are, in words."""
+        names = f" (from the top: {', '.join(self.row_names)})" if self.row_names else ""
+        return f"one class in each row{names}, one draw of the other code dimensions in each column"
 
     def pairs(self, n: int) -> Tensor | None:
         """The first n held-out rows in alternation with their reconstructions; None without those."""

@@ -174,7 +174,8 @@ class ImageRenderer(Renderer):
             show_images(above, f"samples: {SAMPLES}", plots.samples[:96], 12)
         else:
             caption = "samples: one class in each row, one draw of the other code dimensions in each column"
-            show_images(above, caption, plots.by_class.flatten(0, 1), plots.by_class.shape[1])
+            rows, columns = plots.by_class.flatten(0, 1), plots.by_class.shape[1]
+            show_images(above, caption, rows, columns, plots.row_names)
         pairs = plots.pairs(48)
         if pairs is None:
             show_images(below, HELD_OUT, plots.held_out[:96], 12)
@@ -192,8 +193,7 @@ class ImageRenderer(Renderer):
         panels = [image_panel(f"{SAMPLES}, the first ones drawn", picture(plots.samples[:96], 12))]
         if plots.by_class is not None:
             grid = picture(plots.by_class.flatten(0, 1), plots.by_class.shape[1])
-            caption = "one class in each row, one draw of the other code dimensions in each column"
-            panels.append(image_panel(caption, grid))
+            panels.append(image_panel(plots.rows_of_classes, grid))
         return panels
 
     def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: RunPlots) -> list[Panel]:

@@ -193,6 +193,8 @@ class Run(Sampling, LatentExplorer, TextRun):
             history=self.history,
             labels=y,
             by_class=self.scaled(self.by_class()) if self.model.classes and grids else None,
+            class_names=self.spec.classes,
+            row_names=self._row_names(),
         )
         half = min(6, len(x) // 2)
         labels = None if y is None or not self.model.n_conditions else y[:half]
@@ -218,6 +220,11 @@ class Run(Sampling, LatentExplorer, TextRun):
             prior=prior,
             plane=least_gaussian_plane(codes, prior, noise)[0],
         )
+
+    def _row_names(self) -> tuple[str, ...]:
+        """The names of the classes that samples are drawn of; clusters have none."""
+        names = self.spec.classes
+        return names if self.model.classes_are_labels and len(names) == self.model.classes else ()
 
     def _scaled_traversals(self, start: Tensor, y: Tensor | None) -> tuple[Tensor, list[int]]:
         rows, dimensions = self._traversals(start, 12, 10, y)

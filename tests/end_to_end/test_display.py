@@ -11,6 +11,7 @@ import torch
 import pushforward as pf
 from pushforward.data.dataset import Split
 from pushforward.evaluation.diagnosis import Finding
+from pushforward.report.axes import show_codes
 from pushforward.report.display import Findings, PicturePath, Results
 from pushforward.runs.run import Run
 
@@ -175,3 +176,46 @@ def test_comparisons_are_shown_as_tables(trained, tmp_path):
     for page in (found._repr_html_(), table._repr_html_()):
         assert tags(page).count("table") == 1
         assert all(cell.text in html.unescape(page) for row in table.rows for cell in row)
+
+
+NAMES = ["cat", "dog", "a name that is far too long for a legend"]
+
+
+@pytest.fixture(scope="module")
+def animals(tmp_path_factory):
+    """A conditional run on images of three classes with names."""
+    x = np.random.default_rng(0).integers(0, 256, (180, 4, 4)).astype(np.uint8)
+    options = {"conditional": True, "latent_dim": 2, "steps": 2, "progress": False}
+    return pf.train("wae-mmd", (x, NAMES * 60), out=tmp_path_factory.mktemp("animals") / "run", **options)
+
+
+def texts(figure):
+    from matplotlib.text import Text
+
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def test_classes_have_their_names_in_legends(animals):
+    from matplotlib.figure import Figure
+
+    plots = animals.plots()
+    shown = {"cat", "dog", "a name that is far …"}
+    assert plots.class_names == plots.row_names == animals.spec.classes
+    figure = Figure()
+    show_codes(figure.subplots(), plots.codes, plots.labels, plots.prior, names=plots.class_names)
+    assert shown <= {*texts(figure)}
+    assert not {"0", "1", "2"} & {text.get_text() for text in figure.axes[0].get_legend().get_texts()}
+    figure = Figure()
+    animals.renderer.draw_rows(figure, plots)
+    assert shown <= {text.strip() for text in texts(figure)}
+    assert any(f"from the top: {', '.join(animals.spec.classes)}" in panel.caption
+               for panel in animals.renderer.sample_panels(plots))  # fmt: skip
+
+
+def test_classes_without_names_have_their_numbers():
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    show_codes(figure.subplots(), torch.randn(4, 2), torch.tensor([0, 1, 2, -1]), torch.randn(4, 2))
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend == ["draws of the prior", "unknown", "0", "1", "2"]
