@@ -162,9 +162,7 @@ def recipe(name: str, data: Callable[[], Any], **options: Any) -> Case:
             arguments["encoder"] = arguments["encoder"]()
         run = pf.train(name, source, out=folder, seed=seed, progress=False, **arguments)
         run = pf.load(folder, source, **{k: v for k, v in arguments.items() if k == "encoder"})
-        return Diagnosis(
-            run.evaluation_context(2000), run.history, run.step, run.config["resolved"]["batch_size"]
-        )
+        return run.diagnosis()
 
     return case
 
@@ -253,11 +251,8 @@ def main() -> None:
                 {key: float(f"{value:.3g}") for key, value in checkup.diagnostics().items()},
                 flush=True,
             )
-        made, best = checkup.near
-        reached = min(
-            made.precision / best.precision, made.recall / best.recall, made.coverage / best.coverage
-        )
-        return found, reached
+        assert checkup.samples is not None
+        return found, checkup.samples.reached
 
     if arguments.only != "healthy":
         first = among = 0

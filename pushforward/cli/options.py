@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -29,8 +29,16 @@ JsonFlag = Annotated[
 Features = Annotated[
     str,
     Parameter(
-        help="The features in which samples are compared with data: auto, pixels, pca, classifier, "
+        help="The features in which samples are compared with data: auto, quick, pixels, pca, classifier, "
         "inception, the folder of a classifier, or a .safetensors file of Inception weights."
+    ),
+]
+Evaluate = Annotated[
+    Literal["none", "quick", "full"],
+    Parameter(
+        help="What is said of the run when it has been trained: none, nothing; quick, how good samples, "
+        "reconstructions and codes are, and what to try next; full, all metrics as well, for which a "
+        "classifier is trained where the data have labels."
     ),
 ]
 Sampler = Annotated[
@@ -43,4 +51,4 @@ Sampler = Annotated[
 Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 Numbers = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]
 
-__all__ = ["Features", "JsonFlag", "Numbers", "RunData", "RunFolder", "Sampler", "Words"]
+__all__ = ["Evaluate", "Features", "JsonFlag", "Numbers", "RunData", "RunFolder", "Sampler", "Words"]

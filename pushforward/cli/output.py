@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pushforward.console import echo
+from pushforward.console import echo, in_its_words
 from pushforward.interrupts import resumable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pushforward.evaluation.findings import Findings
     from pushforward.runs.run import Run
 
 SHOWN = 12  # lines of text that are printed as well as written
@@ -23,16 +25,50 @@ def print_json(result: Any) -> None:
     echo(json.dumps(result, indent=1))
 
 
-def finish(run: Run, as_json: bool) -> None:
-    """Evaluates a trained run, and prints the results and where the run is."""
-    with resumable(lambda: f"while it evaluated; go on with: pushforward resume {run.path}"):
-        results = run.evaluate(progress=True)
+def finish(run: Run, as_json: bool, evaluate: str) -> None:
+    """Says how good a trained run is, and where it is.
+
+    Arguments:
+        run: The run.
+        as_json: Whether to print the results as JSON.
+        evaluate: "none", "quick" or "full": see :data:`~pushforward.cli.options.Evaluate`.
+    """
     overview = str(run.path / "overview.png")
+    results, findings = {}, None
+    with resumable(lambda: f"while it evaluated; go on with: pushforward resume {run.path}"):
+        if evaluate == "full":
+            results = run.evaluate(progress=True)
+        if evaluate != "none":
+            findings = run.doctor(progress=True)
     if as_json:
-        print_json(results | {"overview": overview})
+        said = {} if findings is None else findings_json(findings)
+        print_json({"run": str(run.path), "step": run.step} | results | said | {"overview": overview})
         return
-    print_results(results, False)
+    if results:
+        print_results(results, False)
+    if findings is not None:
+        print_findings(findings, run.path)
     echo(f"run: {run.path}, overview: {overview}")
+    if not results:
+        echo(f"all metrics: pushforward evaluate {run.path}; one page of all: pushforward report {run.path}")
+
+
+def findings_json(findings: Findings) -> dict[str, Any]:
+    """Grades and findings for programs, in the words of the command line."""
+    return {
+        "grades": [asdict(grade) for grade in findings.grades],
+        "findings": [asdict(one) | {"advice": in_its_words(one.advice)} for one in findings],
+    }
+
+
+def print_findings(findings: Findings, run: Path) -> None:
+    """Prints the summary of a run, and the command that follows its advice, if one command does."""
+    echo(in_its_words(repr(findings)))
+    change = dict(findings[0].change) if findings else {}
+    if change.keys() == {"sampler"}:
+        echo(f"  pushforward sample {run} --sampler {change['sampler']}")
+    elif change.keys() == {"steps"}:
+        echo(f"  pushforward resume {run} --steps {change['steps']}")
 
 
 def write_rows(
@@ -101,4 +137,13 @@ def print_results(results: dict[str, Any], as_json: bool, named: Sequence[str] |
         echo(line)
 
 
-__all__ = ["finish", "print_json", "print_results", "write_pairs", "write_rows", "write_samples"]
+__all__ = [
+    "findings_json",
+    "finish",
+    "print_findings",
+    "print_json",
+    "print_results",
+    "write_pairs",
+    "write_rows",
+    "write_samples",
+]

@@ -48,6 +48,10 @@ class FeatureSet:
     features: Tensor
     sharpness: Tensor | None
 
+    def rows(self, part: slice) -> FeatureSet:
+        """Those of some of the rows."""
+        return FeatureSet(self.features[part], None if self.sharpness is None else self.sharpness[part])
+
 
 @dataclass(frozen=True)
 class EncodedSet:
@@ -122,19 +126,19 @@ class EvaluationContext:
     @lazy
     def given(self) -> FeatureSet:
         """The held-out rows."""
-        return self.show(self.held_out())
+        return self.show(self.held_out(), "held-out rows")
 
     @lazy
     def samples(self) -> FeatureSet:
         """As many decoded draws of the prior, or of the distribution that replaces it."""
-        return self.show(self.drawn())
+        return self.show(self.drawn(), "samples")
 
     @lazy
     def learnt(self) -> FeatureSet:
         """As many training rows: what a perfect sampler would score."""
         count = min(self.n_samples, len(self.data.train))
         order = self.noise("training rows").permutation(len(self.data.train))[:count]
-        return self.show(self.batches(self.data.train, order))
+        return self.show(self.batches(self.data.train, order), "training rows")
 
     @property
     def objective(self) -> dict[str, float]:
@@ -178,7 +182,7 @@ class EvaluationContext:
                 yield x
 
         with torch.inference_mode():
-            shown = self.show(returned())
+            shown = self.show(returned(), "reconstructions")
             back = torch.cat(lines) if lines else None
             return EncodedSet(torch.cat(codes), _joined(distributions), torch.cat(errors), shown, back)
 
@@ -186,12 +190,15 @@ class EvaluationContext:
         """The held-out rows, in parts."""
         return self.batches(self.data.test, self.order)
 
-    def drawn(self) -> Iterator[Tensor]:
-        """As many samples, in parts; conditional models take the labels of the held-out rows."""
+    def drawn(self, prior: Prior | None = None) -> Iterator[Tensor]:
+        """As many samples, in parts, or those decoded from another distribution of codes.
+
+        Conditional models take the labels of the held-out rows.
+        """
         noise = self.noise("samples")
         for part in chunks(self.n_samples):
             y = self.data.test.batch(self.order[part]).y if self.model.n_conditions else None
-            yield self.model.sample(part.stop - part.start, noise.rows(part.start), y, self.prior)
+            yield self.model.sample(part.stop - part.start, noise.rows(part.start), y, prior or self.prior)
 
     def batches(self, split: Split, order: Tensor) -> Iterator[Tensor]:
         """Rows of a split, in parts, on the device of the model."""
@@ -209,8 +216,8 @@ class EvaluationContext:
         for part, (x, y) in parts:
             yield part, Square(self.model, x, self.noise.rows(part.start), y)
 
-    def show(self, parts: Iterator[Tensor]) -> FeatureSet:
-        """Features, and for images sharpness, of rows that come in parts."""
+    def show(self, parts: Iterator[Tensor], words: str) -> FeatureSet:
+        """Features, and for images sharpness, of rows that come in parts; ``words`` says which rows."""
         sharp: list[Tensor] = []
         done = 0
 
@@ -222,7 +229,7 @@ class EvaluationContext:
                 yield x
                 done += len(x)
                 if self.progress:
-                    self.progress(done, self.n_samples)
+                    self.progress(done, self.n_samples, words)
 
         features = extract(self.features, watched())
         return FeatureSet(features, torch.cat(sharp) if self.images else None)

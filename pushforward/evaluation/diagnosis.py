@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward.discrepancies import IMQ, MMD, Discrepancy, JensenShannon
+from pushforward.distributions import Prior
 from pushforward.evaluation.context import EvaluationContext
+from pushforward.evaluation.quality import Quality
 from pushforward.features.base import PCA
+from pushforward.metrics.frechet import frechet
 from pushforward.metrics.latent_fit import LatentFit, latent_fit
-from pushforward.metrics.precision_recall import Prdc, prdc
 from pushforward.models.weight import null_deviation
 from pushforward.rng import Noise
 from pushforward.utils import lazy
 
 ROWS = 2000  # that a checkup looks at: enough for every threshold, quick on any model
+FEW_ROWS = 50  # held-out rows, below which nothing is said of samples
 AGREE = 0.3  # of the prior's deviation and variance: the largest gap of means and covariances
 
 
@@ -32,6 +35,8 @@ class Finding:
         words: What was measured, with its numbers.
         advice: What to try next.
         numbers: The numbers behind it.
+        change: The advice as options to train again with; or ``steps``, to train on to; or ``sampler``, to
+            sample with.
         conclusive: Whether it leaves nothing to say about what comes after it in the order of causes.
     """
 
@@ -39,6 +44,7 @@ class Finding:
     words: str
     advice: str
     numbers: Mapping[str, float]
+    change: Mapping[str, Any] = field(default_factory=dict)
     conclusive: bool = False
 
 
@@ -50,6 +56,8 @@ class Diagnosis:
         history: The run's logged lines; without them nothing is said about the course of training.
         steps: Updates so far.
         batch_size: Rows in a batch.
+        usual_steps: Updates that the recipe takes if no budget is given; 0 where it is not known.
+        samplers: Densities that can be fitted to the codes and replace the prior, by name.
     """
 
     def __init__(
@@ -58,12 +66,16 @@ class Diagnosis:
         history: Sequence[Mapping[str, Any]] = (),
         steps: int = 0,
         batch_size: int = 100,
+        usual_steps: int = 0,
+        samplers: Mapping[str, Callable[[], Prior]] | None = None,
     ) -> None:
         self.context = context
         self.model = context.model
         self.history = [line for line in history if "terms" in line]
         self.steps = steps
         self.batch_size = batch_size
+        self.usual_steps = usual_steps
+        self.samplers = samplers or {}
         self.noise = Noise(context.seed, "checkup")
 
     @lazy
@@ -124,10 +136,14 @@ class Diagnosis:
         Infinite for text, which has no linear code.
         """
         assert self.fit is not None
+        return self._linear_error(self.fit.active_units)
+
+    def _linear_error(self, dimensions: int) -> float:
+        """The squared error of held-out rows of the best linear code of so many dimensions."""
         data = self.context.data
         if not self.context.modality.is_continuous:
             return math.inf
-        pca = PCA.of(data, max(min(self.fit.active_units, data.train.x[0].numel()), 1))
+        pca = PCA.of(data, max(min(dimensions, data.train.x[0].numel()), 1))
         total = rows = 0.0
         axes = pca.directions / pca.directions.norm(dim=0)
         for x in self.context.held_out():
@@ -142,10 +158,59 @@ class Diagnosis:
         return float(self.values.square().sum())
 
     @lazy
-    def near(self) -> tuple[Prdc, Prdc]:
-        """Precision, recall, density and coverage of samples, and of training rows in their place."""
-        given = self.context.given.features
-        return prdc(self.context.samples.features, given), prdc(self.context.learnt.features, given)
+    def samples(self) -> Quality | None:
+        """The quality of samples; None of so few held-out rows that nothing can be said."""
+        if self.context.n_samples < FEW_ROWS:
+            return None
+        c = self.context
+        return Quality.of(c.samples, c.learnt, c.given, c.seed)
+
+    @lazy
+    def reconstructions(self) -> Quality | None:
+        """The quality of reconstructions; None of a model without an encoder, or of few held-out rows.
+
+        Those of one half of the rows are compared with the other half: with their own rows they are paired,
+        and closer than any sample could be.
+        """
+        c, half = self.context, self.context.n_samples // 2
+        if not self.model.has_encoder or half < FEW_ROWS:
+            return None
+        first, other = slice(half), slice(half, None)
+        return Quality.of(
+            c.encoded.reconstructions.rows(first), c.learnt.rows(first), c.given.rows(other), c.seed
+        )
+
+    @lazy
+    def decoded_share(self) -> float | None:
+        """How much of the distance of samples from data is there already in reconstructions, in [0, 1].
+
+        Both are Fréchet distances, less that of as many training rows.
+        """
+        if self.samples is None or self.reconstructions is None:
+            return None
+        return min(self.reconstructions.excess / max(self.samples.excess, 1e-30), 1.0)
+
+    @lazy
+    def fitted(self) -> tuple[str, float] | None:
+        """The density fitted to the codes from which samples are nearest to the data, and their Fréchet
+        distance.
+        """
+        distances = {
+            name: frechet(
+                self.context.show(self.context.drawn(fit()), f"samples of a {name}").features,
+                self.context.given.features,
+            ).value
+            for name, fit in self.samplers.items()
+        }
+        return min(distances.items(), key=lambda item: item[1]) if distances else None
+
+    @lazy
+    def wider_error(self) -> float:
+        """The squared error of the best linear code with twice as many dimensions, over that with as many."""
+        if not math.isfinite(self.linear_error):
+            return 1.0
+        assert self.fit is not None
+        return self._linear_error(2 * self.fit.active_units) / max(self.linear_error, 1e-30)
 
     @lazy
     def variety(self) -> float:
@@ -217,15 +282,16 @@ class Diagnosis:
 
     def diagnostics(self) -> dict[str, float]:
         """All measurements by name."""
-        precise, best = self.near
         found = {
             "steps": float(self.steps),
             "value std": self.values.median().item() if len(self.values) else 0.0,
             "variety": self.variety,
-            "precision": precise.precision / max(best.precision, 1e-9),
-            "recall": precise.recall / max(best.recall, 1e-9),
-            "coverage": precise.coverage / max(best.coverage, 1e-9),
         }
+        for name, quality in (("samples", self.samples), ("reconstructions", self.reconstructions)):
+            if quality is not None:
+                found |= {f"{name}: share reached": quality.reached, f"{name}: accuracy": quality.accuracy}
+        if self.decoded_share is not None:
+            found["decoded share"] = self.decoded_share
         if self.fit is not None:
             found |= {
                 "error/linear": self.error / max(self.linear_error, 1e-30),
@@ -248,4 +314,4 @@ class Diagnosis:
         return found
 
 
-__all__ = ["ROWS", "Diagnosis", "Finding"]
+__all__ = ["FEW_ROWS", "ROWS", "Diagnosis", "Finding"]

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
-from pushforward.discrepancies import Adversarial, Discrepancy
+from pushforward.discrepancies import MMD, Adversarial, Discrepancy
 from pushforward.evaluation.diagnosis import Diagnosis, Finding
+from pushforward.evaluation.findings import Findings
+from pushforward.evaluation.grades import grades
+from pushforward.evaluation.shortfalls import SHORTFALLS
 
 FEW_STEPS = 300
-FEW_ROWS = 50  # held-out rows, below which nothing is said of samples
 STILL_FALLING = 0.2  # of the cost's whole fall, over the last quarter of the run
 FAR = 0.1  # seven-scale MMD² of codes: a plain auto-encoder has .3 to 2, good adversarial codes up to .05
 BLIND = 3.0  # deviations of the kernel's own noise
@@ -80,6 +83,7 @@ def too_few_steps(c: Diagnosis) -> Finding | None:
         f"the model has had {c.steps} updates{falling}",
         f"train longer: at least {max(10 * c.steps, 2000)} steps",
         {"steps": c.steps, "late_fall": c.late_fall},
+        {"steps": max(10 * c.steps, 2000)},
         conclusive=c.steps < FEW_STEPS,
     )
 
@@ -99,6 +103,7 @@ def posterior_collapse(c: Diagnosis) -> Finding | None:
         f"{c.error / max(c.spread, 1e-30):.0%} of the mean row's error",
         "divide weight by 10, or let it rise from 0 (option warmup)",
         {"active": fit.active_units, "error": c.error, "spread": c.spread},
+        _weight(c, 0.1),
     )
 
 
@@ -138,6 +143,7 @@ def critic_saturated(c: Diagnosis) -> Finding | None:
         f"{discrepancy.n_critic} updates a step: where it is certain its gradient vanishes",
         advice if discrepancy.n_critic == 1 or not non_saturating else "set n_critic=1",
         {"accuracy": c.critic, "n_critic": discrepancy.n_critic},
+        {"non_saturating": True} if not non_saturating else {},
     )
 
 
@@ -160,7 +166,7 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
     if weight is None:
         strength_option = c.model.strength_option
         advice = (
-            f"raise --{strength_option.replace('_', '-')}"
+            f"raise {strength_option}"
             if strength_option
             else "use a recipe that matches codes to the prior, such as wae-mmd"
         )
@@ -170,6 +176,7 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
         f"{words}; the weight of the discrepancy is {weight:.3g}",
         f"multiply weight by 10, or adapt it (weight='auto', weight_init={max(weight, 1e-3):.3g})",
         {**numbers, "weight": weight},
+        _weight(c, 10),
     )
 
 
@@ -187,6 +194,7 @@ def weight_too_large(c: Diagnosis) -> Finding | None:
         f"{weight:.3g}",
         f"divide weight by 10, or adapt it (weight='auto', weight_init={weight:.3g})",
         {"error": c.error, "linear_error": c.linear_error, "weight": weight},
+        _weight(c, 0.1),
     )
 
 
@@ -219,6 +227,7 @@ def inactive_units(c: Diagnosis) -> Finding | None:
         f"about the data: number {named}",
         f"use latent_dim={max(fit.active_units, 1)}; the others are not used",
         {"inactive": len(fit.inactive_units), "latent_dim": c.model.prior.latent_dim},
+        {"latent_dim": max(fit.active_units, 1)},
     )
 
 
@@ -236,17 +245,20 @@ def holes(c: Diagnosis) -> Finding | None:
         f"only {fit.prior_coverage:.0%} of the prior's draws have a code nearby "
         f"({fit.prior_coverage_reference:.0%} would), although mean and covariance agree within "
         f"{max(fit.mean, fit.covariance):.2g}: the decoder was not trained on the rest",
-        "use a discrepancy that sees more than moments (an MMD with kernel imq), a random encoder "
-        "(posterior='gaussian'), or a smaller latent_dim",
+        _another(
+            ("a discrepancy that sees more than moments (an MMD with kernel imq)", not _whole(c)),
+            ("a random encoder (posterior='gaussian')", fit.kl is None),
+            ("a smaller latent_dim", c.model.prior.latent_dim > 1),
+        ),
         {"coverage": fit.prior_coverage, "reference": fit.prior_coverage_reference},
     )
 
 
 def mode_collapse(c: Diagnosis) -> Finding | None:
     """Samples that are nearly alike: perhaps good ones, of few kinds."""
-    if c.context.n_samples < FEW_ROWS:
+    if c.samples is None:
         return None
-    made, best = c.near
+    made, best = c.samples.found, c.samples.best
     if not (c.variety < ALIKE or made.coverage < POOR * best.coverage) or made.recall > 0.5 * best.recall:
         return None
     return Finding(
@@ -255,10 +267,29 @@ def mode_collapse(c: Diagnosis) -> Finding | None:
         f"(training rows: {best.coverage:.0%}), their recall {made.recall:.0%} "
         f"({c.context.features.name} features, sha256 {c.context.features.sha256[:8]}, n = "
         f"{c.context.n_samples}, resize: {c.context.features.resize}, data: {c.context.data.range})",
-        "use a discrepancy that compares whole samples (MMD, or W1 with a gradient penalty), or a larger "
-        "batch_size",
+        _another(
+            ("a discrepancy that compares whole samples (MMD, or W1 with a gradient penalty)", not _whole(c)),
+            ("a larger batch_size", c.batch_size < len(c.context.data.train)),
+        ),
         {"variety": c.variety, "coverage": made.coverage, "recall": made.recall},
     )
+
+
+def _weight(c: Diagnosis, factor: float) -> dict[str, Any]:
+    """The weight of the discrepancy times a factor, as an option."""
+    weight = c.model.discrepancy_weight
+    return {} if weight is None else {"weight": float(f"{factor * weight:.3g}")}
+
+
+def _whole(c: Diagnosis) -> bool:
+    """Whether the discrepancy is one that compares all of two distributions."""
+    return isinstance(c.model.discrepancy, MMD)
+
+
+def _another(*choices: tuple[str, bool]) -> str:
+    """Advice that lists what the run is not already."""
+    names = [name for name, applies in choices if applies]
+    return f"use {' or '.join(names)}" if names else "train longer"
 
 
 SYMPTOMS: tuple[Symptom, ...] = (
@@ -273,11 +304,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     inactive_units,
     holes,
     mode_collapse,
+    *SHORTFALLS,
 )
 
 
-def diagnose(measured: Diagnosis) -> list[Finding]:
-    """All findings, causes first: the advice of the first one is what to try next.
+def diagnose(measured: Diagnosis) -> Findings:
+    """Grades and all findings, causes first: the advice of the first one is what to try next.
 
     A conclusive finding is the last one: of a run with few steps nothing is said about codes and samples,
     which more steps may mend.
@@ -290,13 +322,15 @@ def diagnose(measured: Diagnosis) -> list[Finding]:
     >>> diagnose(Diagnosis(context, steps=3))[0].words
     'the model has had 3 updates'
     """
-    findings = []
+    found = []
     for symptom in SYMPTOMS:
         if (finding := symptom(measured)) is not None:
-            findings.append(finding)
+            found.append(finding)
             if finding.conclusive:
                 break
-    return findings
+    context = measured.context
+    features = f"{context.features.name} features of {context.n_samples} held-out rows"
+    return Findings(found, grades(measured), features, measured.decoded_share)
 
 
 __all__ = ["SYMPTOMS", "diagnose"]

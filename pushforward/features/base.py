@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -189,7 +189,11 @@ def extract(features: Features, parts: Iterator[Tensor]) -> Tensor:
     return torch.cat(rows)
 
 
-Progress = Callable[[int, int], None]
+class Progress(Protocol):
+    """Shows how much of some work is done."""
+
+    def __call__(self, done: int, total: int, words: str = "") -> None:
+        """Shows that ``done`` of ``total`` units are done, and which work it is."""
 
 
 __all__ = ["PCA", "Features", "Module", "Pixels", "Words", "extract"]

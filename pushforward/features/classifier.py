@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from torch import Tensor, nn
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import CheckpointError, DataError, reason
-from pushforward.features.base import Features
+from pushforward.features.base import Features, Progress
 from pushforward.files import make_folder, write_atomic, writing
 from pushforward.networks import conv_encoder, mlp
 from pushforward.reading import read_file, read_json
@@ -96,7 +94,7 @@ def train_classifier(
     data: Dataset,
     seed: int = 0,
     steps: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Classifier:
     """A classifier of the labels of ``data``, a function of data, seed and steps.
 
@@ -130,7 +128,7 @@ def train_classifier(
         loss.backward()
         optimizer.step()
         if progress:
-            progress(step + 1, steps)
+            progress(step + 1, steps, "training a classifier of the labels, which is kept")
     model.eval().requires_grad_(False)
     # Deviations of 1 on average: distances of one data set are then of the order of another's.
     parts = known[:SCALE_ROWS].split(1000)
@@ -195,11 +193,10 @@ def classifier_folder(data: Dataset) -> Path:
         import pooch
 
         root = pooch.os_cache("pushforward")
-    name = re.sub(r"[^\w-]+", "-", data.name)
-    return Path(root).expanduser() / "classifiers" / f"{name}-{data.fingerprint[:12]}-{VERSION}"
+    return Path(root).expanduser() / "classifiers" / f"{data.fingerprint[:16]}-{VERSION}"
 
 
-def classifier_of(data: Dataset, progress: Callable[[int, int], None] | None = None) -> Classifier:
+def classifier_of(data: Dataset, progress: Progress | None = None) -> Classifier:
     """The kept classifier of a data set; trained, and kept, when there is none or it is damaged."""
     folder = classifier_folder(data)
     if (folder / "classifier.json").exists():

@@ -14,14 +14,17 @@ from pushforward.features.base import PCA, Features, Module, Pixels, Progress, W
 from pushforward.features.classifier import classifier_of, load_classifier
 from pushforward.features.inception import Inception
 
+QUICK = 8  # directions that tell good from bad samples, without the finest of what blurred ones lack
+
 
 def open_features(what: object, data: Dataset, progress: Progress | None = None) -> Features:
     """Whatever a user means by features.
 
     Arguments:
         what: ``"auto"`` (words of text, a classifier where the data have labels, PCA elsewhere),
-            ``"pixels"``, ``"pca"``, ``"words"``, ``"classifier"``, ``"inception"``, the folder of a
-            classifier, a ``.safetensors`` file with Inception's FID weights, or any module.
+            ``"quick"`` (words of text, elsewhere the first 8 principal directions), ``"pixels"``, ``"pca"``,
+            ``"words"``, ``"classifier"``, ``"inception"``, the folder of a classifier, a ``.safetensors``
+            file with Inception's FID weights, or any module.
         data: The data set: its training rows fit the PCA, its labels the classifier.
         progress: Called with (done, total) while a classifier is trained.
 
@@ -34,7 +37,7 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
     if isinstance(what, nn.Module):
         return Module(what)
     only = modality(data.modality).features
-    if only is not None and isinstance(what, (str, Path)) and what not in ("auto", only):
+    if only is not None and isinstance(what, (str, Path)) and what not in ("auto", "quick", only):
         raise ConfigError(
             f"{data.name} is {data.modality} data: features must be {only!r} or a module, got {what!r}"
         )
@@ -48,12 +51,15 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
     table: dict[str, Callable[[], Features]] = {
         "pixels": Pixels,
         "pca": lambda: PCA.of(data),
+        "quick": lambda: PCA.of(data, QUICK),
         "words": lambda: Words.of(data),
         "classifier": lambda: classifier_of(data, progress),
         "inception": lambda: inception(None),
     }
     if what == "auto":
         what = only or ("classifier" if labelled else "pca")
+    if what == "quick" and only is not None:
+        what = only
     if isinstance(what, str) and what in table:
         return table[what]()
     if isinstance(what, (str, Path)):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import listed
-from pushforward.evaluation.diagnosis import Finding
+from pushforward.evaluation.findings import Findings
 from pushforward.evaluation.table import extractor, lines, sentences
 from pushforward.reading import read_file
 from pushforward.report.images import is_whole_png
@@ -28,7 +28,6 @@ else:
 T = TypeVar("T")
 NAMES = 20  # of classes that are listed
 ROWS = 10_000  # of which a table of columns is made, at most
-NOTHING = "nothing was found that would explain bad samples"
 
 
 def never_fails(display: Callable[[T], str | None]) -> Callable[[T], str | None]:
@@ -142,18 +141,14 @@ def printed(results: Mapping[str, Any], named: Sequence[str] = ()) -> Iterator[s
     yield from sentences(results, named)
 
 
-class Findings(list[Finding]):
-    """What explains bad samples, causes first: a list that is shown as sentences."""
-
-    def __repr__(self) -> str:
-        found = [f"{finding.name}: {finding.words}" for finding in self]
-        return "\n".join([*found, f"try next: {self[0].advice}"] if found else [NOTHING])
-
-    @never_fails
-    def _repr_html_(self) -> str:
-        notes = [{"name": finding.name, "words": finding.words} for finding in self]
-        notes += [{"name": "Try next", "words": self[0].advice}] if self else [{"words": NOTHING}]
-        return fragment("findings of the doctor", notes=notes)
+@never_fails
+def findings_html(findings: Findings) -> str:
+    """The grades of a run, its findings, and what to try next."""
+    notes = [{"name": finding.name, "words": finding.words} for finding in findings[1:]]
+    described = f"compared by {findings.features}" if findings.grades else ""
+    return fragment("summary of the doctor", described, facts=findings.table(), notes=notes)
 
 
-__all__ = ["Findings", "PicturePath", "Results", "fragment", "never_fails", "picture_of", "printed"]
+Findings.display = staticmethod(findings_html)
+
+__all__ = ["PicturePath", "Results", "fragment", "never_fails", "picture_of", "printed"]

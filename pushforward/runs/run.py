@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -17,11 +18,12 @@ from pushforward.errors import OutputError
 from pushforward.evaluation import default_metrics, diagnose, evaluate
 from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.diagnosis import ROWS, Diagnosis
+from pushforward.evaluation.findings import Findings
 from pushforward.features.base import Progress
 from pushforward.features.open import open_features
 from pushforward.files import write_atomic
 from pushforward.metrics.latent_fit import least_gaussian_plane
-from pushforward.report.display import Findings, PicturePath, Results, fragment, never_fails, picture_of
+from pushforward.report.display import PicturePath, Results, fragment, never_fails, picture_of
 from pushforward.report.overview import overview
 from pushforward.report.page import run_page
 from pushforward.report.plots import RunPlots
@@ -129,15 +131,37 @@ class Run(Sampling, LatentExplorer, TextRun):
         return EvaluationContext(self.model, self.data, features, n_samples, seed, sizes, progress, prior)
 
     @computes
-    def doctor(self, seed: int = 0, features: Any = "auto", progress: bool = False) -> Findings:
-        """What explains bad samples, causes first (:func:`pushforward.evaluation.diagnose`).
+    def doctor(self, seed: int = 0, features: Any = "quick", progress: bool = False) -> Findings:
+        """How good the run is, and what explains bad samples (:func:`pushforward.evaluation.diagnose`).
 
-        The list is empty if nothing was found, and is shown as sentences.
+        Arguments:
+            seed: Seed of the choice of rows, and of samples and codes.
+            features: The features in which samples are compared with data, see :meth:`evaluate`; grades and
+                findings were tried with "quick": the words of text, elsewhere the first 8 principal
+                directions.
+            progress: Whether to show progress on standard error.
+
+        Returns:
+            The findings, causes first, as a list with the grades; ``print`` shows them as a summary.
         """
         with bar("examining", progress) as show, eval_mode(self.model):
-            context = self.evaluation_context(ROWS, seed, features, show)
-            batch_size = self.config["resolved"]["batch_size"]
-            return Findings(diagnose(Diagnosis(context, self.history, self.step, batch_size)))
+            return diagnose(self.diagnosis(seed, features, show))
+
+    def diagnosis(
+        self, seed: int = 0, features: Any = "quick", progress: Progress | None = None
+    ) -> Diagnosis:
+        """The measurements that findings and grades are read from."""
+        context = self.evaluation_context(ROWS, seed, features, progress)
+        settings, rows = self.config["resolved"], len(self.data.train)
+        batches = rows // min(settings["batch_size"], rows) / max(p.updates for p in self.model.players())
+        return Diagnosis(
+            context,
+            self.history,
+            self.step,
+            settings["batch_size"],
+            math.ceil(settings["epochs"] * batches),
+            {"gmm": lambda: self.sampler("gmm")} if self.model.has_encoder else {},
+        )
 
     # ------------------------------------------------------------------------------- reports
 
@@ -148,7 +172,7 @@ class Run(Sampling, LatentExplorer, TextRun):
         If it cannot be written to the run's folder, it is written to one for temporary files, with a warning.
         """
         results = self.evaluate_once(features=features, progress=progress)
-        findings = self.doctor(features=features, progress=progress)
+        findings = self.doctor(progress=progress)
         page = run_page(self.plots(), self.renderer, results, findings, self.config)
         place = self.path / "report.html"
         try:

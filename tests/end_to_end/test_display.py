@@ -11,8 +11,9 @@ import torch
 import pushforward as pf
 from pushforward.data.dataset import Split
 from pushforward.evaluation.diagnosis import Finding
+from pushforward.evaluation.findings import Findings
 from pushforward.report.axes import show_codes
-from pushforward.report.display import Findings, PicturePath, Results
+from pushforward.report.display import PicturePath, Results
 from pushforward.runs.run import Run
 
 EVIL = "<script>alert(1)</script>"
@@ -152,12 +153,17 @@ def test_results_are_a_dict_that_is_shown_as_a_table(trained, evaluated, command
 
 
 def test_findings_are_shown_as_sentences(trained):
-    assert repr(Findings()) == "nothing was found that would explain bad samples"
+    assert repr(Findings()) == "cause  nothing was found that would explain bad samples"
     assert "nothing was found" in Findings()._repr_html_()
     assert Findings() == []
     one = Finding("holes", "there are holes", "use latent_dim=2", {})
-    assert repr(Findings([one])) == "holes: there are holes\ntry next: use latent_dim=2"
-    assert type(trained.doctor(features="pca")) is Findings
+    assert repr(Findings([one])) == "cause     holes: there are holes\ntry next  use latent_dim=2"
+    found = trained.doctor()
+    assert [line.split("  ")[0] for line in repr(found).splitlines()] == [
+        f"compared by {found.features}", "samples", "reconstructions", "latent fit", "cause", "try next"
+    ]  # fmt: skip
+    page = html.unescape(found._repr_html_())
+    assert all(part.strip() in page for line in repr(found).splitlines() for part in line.split("  "))
 
 
 def test_the_overview_is_a_path_that_is_shown_as_the_picture(trained, rendering):

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from pushforward.cli.application import app
 from pushforward.cli.options import Features, JsonFlag, RunData, RunFolder
-from pushforward.cli.output import print_json
-from pushforward.console import echo, in_its_words
+from pushforward.cli.output import findings_json, print_findings, print_json
+from pushforward.console import echo
 
 
 @app.command
 def doctor(
-    run: RunFolder, *, features: Features = "auto", data: RunData = None, json: JsonFlag = False
+    run: RunFolder, *, features: Features = "quick", data: RunData = None, json: JsonFlag = False
 ) -> None:
-    """Say why samples are bad, with the number that shows each reason and the one thing to try next."""
-    from dataclasses import asdict, replace
-
-    from pushforward.report.display import Findings
+    """Say how good samples are, why they are not better, and the one thing to try next."""
     from pushforward.runs.api import load
 
-    found = load(run, data).doctor(features=features, progress=True)
-    findings = Findings(replace(finding, advice=in_its_words(finding.advice)) for finding in found)
+    findings = load(run, data).doctor(features=features, progress=True)
     if json:
-        print_json({"run": str(run), "findings": [asdict(finding) for finding in findings]})
+        print_json({"run": str(run)} | findings_json(findings))
         return
-    echo(repr(findings))
+    print_findings(findings, run)
+    for finding in findings[1:]:
+        echo(f"also: {finding.name}: {finding.words}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pushforward.cli.application import app
-from pushforward.cli.options import JsonFlag, RunData, RunFolder
+from pushforward.cli.options import Evaluate, JsonFlag, RunData, RunFolder
 from pushforward.cli.output import finish
 
 
@@ -19,6 +19,7 @@ def resume(
     device: str | None = None,
     on_nonfinite: Literal["stop", "rollback"] | None = None,
     data: RunData = None,
+    evaluate: Evaluate = "quick",
     json: JsonFlag = False,
 ) -> None:
     """Continue a run that was stopped, to the same bits as without the stop; or train a run longer.
@@ -35,4 +36,4 @@ def resume(
     from pushforward.runs.api import resume
 
     trained = resume(run, data, device, on_nonfinite, steps=steps, epochs=epochs, minutes=minutes)
-    finish(trained, json)
+    finish(trained, json, evaluate)

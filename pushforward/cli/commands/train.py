@@ -12,7 +12,7 @@ from cyclopts import App, Group, Parameter
 
 from pushforward.cli.application import app
 from pushforward.cli.defaults import shown_defaults, written
-from pushforward.cli.options import JsonFlag
+from pushforward.cli.options import Evaluate, JsonFlag
 from pushforward.cli.output import finish
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., N
     from pushforward.runs.api import train
 
     def command(data: str, **options: Any) -> None:
-        as_json = options.pop("json", False)
+        as_json, evaluate = options.pop("json", False), options.pop("evaluate", "quick")
         given = {name: value for name, value in options.items() if value is not None}
-        finish(train(recipe.name, data, **given), as_json)
+        finish(train(recipe.name, data, **given), as_json, evaluate)
 
     words, hints = argument_help(train), get_type_hints(train)
     hints |= {"preset": Literal[tuple(recipe.presets)], "out": Path | None, "data_dir": Path | None}
@@ -128,8 +128,9 @@ def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., N
             default = signature.parameters[name].default
             said = None if default is None else written(name, default)
             add(name, hints[name], default, words[name], group, shown, said)
-    parameters.append(inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False))
-    annotations["json"] = JsonFlag
+    for name, default, annotation in (("evaluate", "quick", Evaluate), ("json", False, JsonFlag)):
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
+        annotations[name] = annotation
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = annotations
     notes = [recipe.summary, DEFAULTS, *([NOTE.format(recipe=recipe.name)] if hidden else [])]

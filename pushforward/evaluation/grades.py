@@ -1,0 +1,95 @@
+"""How good samples, reconstructions and codes are, in a word and with the numbers behind it.
+
+Each grade compares a measurement with the same one of training rows, or with what a plain method reaches, so
+that a reader need not know which value of a metric is a good one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pushforward.evaluation.diagnosis import Diagnosis
+from pushforward.evaluation.quality import Quality
+
+Level = Literal["good", "fair", "poor"]
+
+# The share of the precision, recall and coverage of training rows that is reached.
+GOOD_SHARE, FAIR_SHARE = 0.6, 0.35
+# The sharpness of images over that of the data's; noise makes them sharper, which the shares above notice.
+SHARP, BLURRED = 0.5, 0.25
+# The squared error over the mean row's.
+LARGE_ERROR, HUGE_ERROR = 0.5, 0.8
+# The coverage of the prior over what fresh draws reach, and the seven-scale MMD² of codes.
+GOOD_COVERAGE, FAIR_COVERAGE = 0.75, 0.5
+NEAR, FAR = 0.05, 0.15
+
+
+@dataclass(frozen=True)
+class Grade:
+    """How good one thing is.
+
+    Attributes:
+        name: What is graded: "samples", "reconstructions" or "latent fit", how well codes follow the prior.
+        level: "good", "fair" or "poor".
+        words: The numbers behind it, and what they are compared with.
+    """
+
+    name: str
+    level: Level
+    words: str
+
+
+def grades(c: Diagnosis) -> list[Grade]:
+    """Grades of samples and, of a model that encodes, of reconstructions and codes.
+
+    Nothing is said of samples and reconstructions where there are too few held-out rows to compare with.
+    """
+    return list(_grades(c))
+
+
+def _grades(c: Diagnosis) -> Iterator[Grade]:
+    if c.samples is not None:
+        quality = c.samples
+        words = (
+            f"{quality.words}; a classifier tells them from data with accuracy {quality.accuracy:.2f} "
+            "(0.5 is chance)"
+        )
+        yield Grade("samples", _of(quality), words)
+    if c.reconstructions is not None:
+        quality, share = c.reconstructions, c.error / max(c.spread, 1e-30)
+        level = _worst(_of(quality), _level(-share, -LARGE_ERROR, -HUGE_ERROR))
+        yield Grade("reconstructions", level, f"{share:.0%} of the mean row's squared error; {quality.words}")
+    if c.fit is not None:
+        fit, level = c.fit, _level(-c.fit.mmd, -NEAR, -FAR)
+        words = f"MMD² of codes to the prior {fit.mmd:.3g} (0 is perfect)"
+        if fit.prior_coverage is not None and fit.prior_coverage_reference:
+            covered = fit.prior_coverage / fit.prior_coverage_reference
+            level = _worst(level, _level(covered, GOOD_COVERAGE, FAIR_COVERAGE))
+            words += (
+                f"; {fit.prior_coverage:.0%} of the prior's draws have a code nearby (draws of the prior: "
+                f"{fit.prior_coverage_reference:.0%})"
+            )
+        yield Grade("latent fit", level, words)
+
+
+def _of(quality: Quality) -> Level:
+    sharpness = 1.0 if quality.sharpness is None else quality.sharpness
+    return _worst(_level(quality.reached, GOOD_SHARE, FAIR_SHARE), _level(sharpness, SHARP, BLURRED))
+
+
+def _level(value: float, good: float, fair: float) -> Level:
+    return "good" if value >= good else "fair" if value >= fair else "poor"
+
+
+def _worst(one: Level, other: Level) -> Level:
+    return max(one, other, key=("good", "fair", "poor").index)
+
+
+def samples_level(c: Diagnosis) -> Level | None:
+    """The grade of samples alone; None where there are too few rows for one."""
+    return None if c.samples is None else _of(c.samples)
+
+
+__all__ = ["Grade", "Level", "grades", "samples_level"]
