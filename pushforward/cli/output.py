@@ -34,7 +34,8 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
         evaluate: "none", "quick" or "full": see :data:`~pushforward.cli.options.Evaluate`.
     """
     overview = str(run.path / "overview.png")
-    results, findings = {}, None
+    results: dict[str, Any] = {}
+    findings = None
     with resumable(lambda: f"while it evaluated; go on with: pushforward resume {run.path}"):
         if evaluate == "full":
             results = run.evaluate(progress=True)

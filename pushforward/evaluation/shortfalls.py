@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from pushforward.evaluation.diagnosis import Diagnosis, Finding
-from pushforward.evaluation.grades import LARGE_ERROR, samples_level
+from pushforward.evaluation.grades import samples_level
 
+NARROW = 0.4  # of the mean row's squared error: what good codes leave is less
 WIDER = 0.75  # of a linear code's error with twice as many dimensions: up to there more of them help
 STILL_LEARNING = 0.02  # of the cost's whole fall, over the last quarter of the run
 NEARER = 0.2  # of the distance of samples, by which others must be nearer to be advised
@@ -22,7 +23,7 @@ def narrow_codes(c: Diagnosis) -> Finding | None:
     if not _falls_short(c) or fit is None or fit.active_units < latent_dim:
         return None
     left = c.error / max(c.spread, 1e-30)
-    if left <= LARGE_ERROR or c.wider_error >= WIDER:
+    if left <= NARROW or c.wider_error >= WIDER:
         return None
     return Finding(
         "latent space too small",

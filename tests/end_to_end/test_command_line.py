@@ -144,7 +144,7 @@ def test_names_in_angle_brackets_are_not_lost(command):
         ("train wgan digits --clip 1", "unknown option --clip: did you mean --weight-clip?"),
         ("train wgan-gp digits --penalty 1", "unknown option --penalty: did you mean --gp-weight?"),
         ("train gan digits --exchange", "unknown option --exchange: did you mean --non-saturating?"),
-        ("train vae digits --label", "unknown option --label: did you mean --conditional?"),
+        ("train vae digits --label", "unknown option --label: did you mean --conditional"),
         (
             "train vae digits --zzz 1",
             "unknown option --zzz: pushforward train vae --help lists those there are",

@@ -160,7 +160,7 @@ def test_findings_are_shown_as_sentences(trained):
     assert repr(Findings([one])) == "cause     holes: there are holes\ntry next  use latent_dim=2"
     found = trained.doctor()
     assert [line.split("  ")[0] for line in repr(found).splitlines()] == [
-        f"compared by {found.features}", "samples", "reconstructions", "latent fit", "cause", "try next"
+        f"compared by {found.features}", "samples", "reconstructions", "latent fit", "cause"
     ]  # fmt: skip
     page = html.unescape(found._repr_html_())
     assert all(part.strip() in page for line in repr(found).splitlines() for part in line.split("  "))

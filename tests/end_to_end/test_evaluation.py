@@ -262,9 +262,14 @@ def test_modules_of_one_name_are_not_mixed(trained):
 def test_verbs_on_the_command_line(trained, figures, command):
     printed = figures("evaluate", trained.path, "--features", "pca", "--metrics", "samples", "latent")
     assert printed["metrics"] == ["samples", "latent"]
-    assert figures("doctor", trained.path, "--features", "pca")["findings"] == []
-    code, out, _ = command("doctor", trained.path, "--features", "pca")
-    assert (code, out) == (0, "nothing was found that would explain bad samples\n")
+    found = figures("doctor", trained.path)
+    assert ([grade["level"] for grade in found["grades"]], found["findings"]) == (["good"] * 3, [])
+    code, out, _ = command("doctor", trained.path)
+    assert code == 0
+    assert [line.split("  ")[0] for line in out.splitlines()] == [
+        "compared by pca features of 359 held-out rows", "samples", "reconstructions", "latent fit", "cause"
+    ]  # fmt: skip
+    assert out.endswith("cause            nothing was found that would explain bad samples\n")
     assert figures("report", trained.path, "--features", "pca")["file"].endswith("report.html")
     code, out, _ = command("report", trained.path, "--features", "pca")
     assert out == f"report of {trained.path}: {trained.path / 'report.html'}\n"
