@@ -94,9 +94,9 @@ def test_own_discrepancy_and_cost(critic, tmp_path, monkeypatch):
     assert torch.equal(again.sample(3), whole.sample(3))
     assert "samples" in again.evaluate(n_samples=50, features="pca", metrics=("samples", "objective"))
     for verb in (pf.load, pf.resume):
-        with pytest.raises(ConfigError, match=r"pass them again: discrepancy=..., cost=...$"):
+        with pytest.raises(ConfigError, match=r"pass them again, in Python: discrepancy=..., cost=...$"):
             verb(whole.path)
-        with pytest.raises(ConfigError, match=r"pass them again: cost=...$"):
+        with pytest.raises(ConfigError, match=r"pass them again, in Python: cost=...$"):
             verb(whole.path, discrepancy=discrepancy(critic))
         with pytest.raises(ConfigError, match="keeps the options that it began with, got decoder"):
             verb(whole.path, discrepancy=discrepancy(critic), cost=Cubed(), decoder=nn.Identity())
@@ -176,7 +176,7 @@ def test_own_model(tmp_path, monkeypatch):
         pf.train(model(), "digits", training=training(25), out=tmp_path / "half", **options)
     with pytest.raises(ConfigError, match="began with batch_size 50, got 25"):
         pf.resume(tmp_path / "half", model=model(), training=training(25), progress=False)
-    with pytest.raises(ConfigError, match=r"pass them again: model=..., training=...$"):
+    with pytest.raises(ConfigError, match=r"pass them again, in Python: model=..., training=...$"):
         pf.resume(tmp_path / "half")
 
 
