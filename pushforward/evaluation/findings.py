@@ -43,15 +43,18 @@ class Findings(list[Finding]):
             yield "cause", f"{self[0].name}: {self[0].words}"
             yield "try next", self[0].advice
             return
+        yield "cause", self.nothing
+
+    @property
+    def nothing(self) -> str:
+        """What is said where there is no finding."""
         levels = {grade.name: grade.level for grade in self.grades}
-        if levels.get("samples") in ("fair", "poor") and self.decoded_share is not None:
-            yield (
-                "cause",
-                f"{self.decoded_share:.0%} of the distance of samples from the data is there already in "
-                "reconstructions, the rest comes from the codes that the prior draws",
-            )
-        else:
-            yield "cause", NOTHING
+        if self.decoded_share is None or levels.get("samples") not in ("fair", "poor"):
+            return NOTHING
+        return (
+            f"{self.decoded_share:.0%} of the distance of samples from the data is there already in "
+            "reconstructions, the rest comes from the codes that the prior draws"
+        )
 
     def __repr__(self) -> str:
         lines = list(self.table())

@@ -50,20 +50,6 @@ def extractor(results: Mapping[str, Any]) -> str:
     )
 
 
-def reached(results: Mapping[str, Any]) -> str:
-    """The coverage of samples next to that of training rows, in words; empty where it was not computed.
-
-    >>> reached({"samples": {"coverage": 0.6}, "reference": {"coverage": 0.95}})
-    "samples cover 60% of the data's neighbourhoods, training rows 95%"
-    >>> reached({})
-    ''
-    """
-    made, best = (look_up(results, (group, "coverage")) for group in ("samples", "reference"))
-    if made is None or best is None:
-        return ""
-    return f"samples cover {made:.0%} of the data's neighbourhoods, training rows {best:.0%}"
-
-
 def lines(results: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Every metric of the results: name, value, and what it is."""
     for group in METRICS.values():
@@ -115,4 +101,4 @@ def _reference(spec: MetricSpec, results: Mapping[str, Any]) -> str:
     return f"  (train reference{few}: {written(*found)})"
 
 
-__all__ = ["columns", "extractor", "lines", "reached", "selected", "sentences", "written"]
+__all__ = ["columns", "extractor", "lines", "selected", "sentences", "written"]

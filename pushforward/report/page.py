@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pushforward._version import __version__
 from pushforward.console import visible
-from pushforward.evaluation.table import extractor, lines, reached
+from pushforward.evaluation.table import extractor, lines
 from pushforward.report.axes import show_codes
 from pushforward.report.panels import Panel, curves_panel, plot_panel
 from pushforward.report.plots import RunPlots
 from pushforward.report.renderers import Renderer
 
 if TYPE_CHECKING:
-    from pushforward.evaluation.diagnosis import Finding
+    from pushforward.evaluation.findings import Findings
 
 
 def run_page(
     plots: RunPlots,
     renderer: Renderer,
     results: Mapping[str, Any],
-    findings: Sequence[Finding],
+    findings: Findings,
     config: Mapping[str, Any],
 ) -> str:
     """The report of a run as HTML.
@@ -31,7 +31,7 @@ def run_page(
         plots: What there is to show.
         renderer: How rows of the run's modality are shown.
         results: The results of its evaluation.
-        findings: The findings of the doctor, causes first.
+        findings: The grades and findings of the doctor.
         config: The run's configuration.
     """
     data = config["data"]
@@ -51,7 +51,6 @@ def run_page(
         range=results["range"],
         sha256=data["sha256"],
         findings=findings,
-        reached=reached(results),
         warnings=warnings,
         samples=renderer.sample_panels(plots),
         through=through,
