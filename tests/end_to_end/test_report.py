@@ -74,8 +74,9 @@ def test_a_page_says_everything(page, trained):
     for words in (
         "wae-mmd on digits",
         trained.config["description"].replace("'", "&#39;"),
-        "Findings of the doctor",
-        "of the data&#39;s neighbourhoods, training rows",
+        "<strong>samples: good.</strong> precision, recall and coverage",
+        "<strong>latent fit: good.</strong>",
+        "Nothing was found that would explain bad samples.",
         "features: classifier (64 numbers, sha256",
         "each beside its reconstruction",
         "traversals of one latent dimension each",
