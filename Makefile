@@ -16,6 +16,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 demo: .venv/installed
 	$(BIN)/pushforward train wae-mmd digits
+	@echo "To use the command by itself: . .venv/bin/activate"
+	@echo "Then, for example: pushforward report runs/wae-mmd-digits, or pushforward train vae YOUR_IMAGES/"
 
 # A file's tests share what they train, so that a file goes to one process as a whole.
 PYTEST := pytest -n 2 --dist loadfile

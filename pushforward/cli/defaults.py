@@ -22,7 +22,7 @@ KINDS: tuple[tuple[str, tuple[int, ...], bool, int, int, float], ...] = (
 
 
 def shown_defaults(recipe: Recipe[Any], modality: str | None) -> dict[str, str]:
-    """The default of every option that a preset sets, as it is written on the command line.
+    """The default of every option that a preset sets, and of the budget, as the command line writes it.
 
     A default is a function of the data. It is shown if it is the same for all kinds of data; otherwise it
     is :data:`BY_DATA`. Options whose default is that they are not used have none.
@@ -37,12 +37,10 @@ def shown_defaults(recipe: Recipe[Any], modality: str | None) -> dict[str, str]:
         >>> found["kernel"], found["conditional"], found["weight"]
         ('imq', '--no-conditional', 'set by the preset and the data')
     """
-    presets = [
-        recipe.settings(**recipe.presets["small"](spec))
-        for spec in map(_spec, KINDS)
-        if modality in (None, spec.modality)
-    ]
-    found = {}
+    specs = [spec for spec in map(_spec, KINDS) if modality in (None, spec.modality)]
+    presets = [recipe.settings(**recipe.presets["small"](spec)) for spec in specs]
+    budgets = {settings.steps(spec.n_train) for settings, spec in zip(presets, specs, strict=True)}
+    found = {"steps": f"about {budgets.pop()}" if len(budgets) == 1 else BY_DATA}
     for option in recipe.options:
         if option.python_only:
             continue

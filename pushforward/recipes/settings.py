@@ -119,6 +119,10 @@ class Settings(metaclass=_DataclassOnce):
         changed = replace(self, **changes)
         return replace(changed, batch_size=max(2, min(changed.batch_size, spec.n_train)))
 
+    def steps(self, rows: int) -> int:
+        """The steps of a run on so many training rows whose budget is not given."""
+        return round(self.epochs * rows / self.batch_size)
+
     def as_json(self) -> dict[str, Any]:
         """Every setting as a plain value."""
         return {
@@ -261,3 +265,7 @@ class GANSettings(Settings):
             return changed
         epochs = self.epochs * changed.n_critic * changed.batch_size / (self.n_critic * self.batch_size)
         return replace(changed, epochs=epochs)
+
+    def steps(self, rows: int) -> int:
+        """See :meth:`Settings.steps`; every update of the critic takes a batch."""
+        return super().steps(rows) // self.n_critic

@@ -25,6 +25,9 @@ from pushforward.training.pretrain import match_moments
 from pushforward.training.trainer import Trainer, measure_speed
 from pushforward.utils import eval_mode
 
+SMALL_BUDGET = 0.2  # of the steps that a recipe takes by itself
+LARGE_SIDE = 64  # of images; a step takes longer with the number of pixels
+
 
 def run_to_end(
     directory: RunDirectory,
@@ -90,6 +93,12 @@ def run_to_end(
                 )
                 show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
             loop.total = config["total_steps"] or _total_steps(budget, loop, training.epochs, show)
+        usual = math.ceil(training.epochs * loop.per_epoch)
+        if setup.settings is not None and not begun and loop.total < SMALL_BUDGET * usual:
+            show.say(
+                f"{loop.total} steps are a small budget, this recipe takes {usual} by itself: samples will "
+                f"be those of an unfinished model; to go on afterwards: resume it with steps={usual}"
+            )
         extended = extension is not None and _extend(extension, config, loop, training.epochs, show)
         if begun:
             directory.repair(config, dataset.vocabulary)
@@ -195,10 +204,15 @@ def _summary(setup: Setup, dataset: Dataset) -> str:
     """Data and networks in one line."""
     parameters = sum(parameter.numel() for parameter in setup.model.parameters())
     network = f"{setup.settings.network} networks, " if setup.settings else ""
+    pixels = math.prod(dataset.shape[1:]) if dataset.modality == "image" else 0
+    fewer = pixels / LARGE_SIDE**2
+    hint = (
+        f"; image_size={LARGE_SIDE} has {fewer:.1f} times fewer pixels, quicker steps" if fewer > 1.5 else ""
+    )
     return (
         f"{dataset.name}: {len(dataset.train)} training rows, {len(dataset.test)} held-out rows, "
         f"shape {dataset.shape}, {dataset.range}; latent_dim {setup.model.prior.latent_dim}, {network}"
-        f"{parameters / 1e6:.3g} million parameters, batch_size {setup.training.batch_size}"
+        f"{parameters / 1e6:.3g} million parameters, batch_size {setup.training.batch_size}{hint}"
     )
 
 

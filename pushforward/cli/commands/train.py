@@ -126,11 +126,12 @@ def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., N
         for name in names:
             shown = modality in MODALITIES.get(name, (modality,))
             default = signature.parameters[name].default
-            said = None if default is None else written(name, default)
+            said = defaults.get(name) if default is None else written(name, default)
             add(name, hints[name], default, words[name], group, shown, said)
-    for name, default, annotation in (("evaluate", "quick", Evaluate), ("json", False, JsonFlag)):
+    for name, default, hint in (("evaluate", "quick", Evaluate), ("json", False, JsonFlag)):
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
-        annotations[name] = annotation
+        annotations[name] = hint
+    annotations["evaluate"] = Annotated[Evaluate, Parameter(group=GROUPS["Run"])]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = annotations
     notes = [recipe.summary, DEFAULTS, *([NOTE.format(recipe=recipe.name)] if hidden else [])]
