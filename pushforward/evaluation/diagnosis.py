@@ -21,7 +21,9 @@ from pushforward.models.weight import null_deviation
 from pushforward.rng import Noise
 from pushforward.utils import lazy
 
-ROWS = 2000  # that a checkup looks at: enough for every threshold, quick on any model
+ROWS = 2000  # that a checkup looks at, at most: enough for every threshold
+VALUES = 4_000_000  # that these rows have in all, at most, so that large images are not a matter of minutes
+LEAST_ROWS = 300
 FEW_ROWS = 50  # held-out rows, below which nothing is said of samples
 AGREE = 0.3  # of the prior's deviation and variance: the largest gap of means and covariances
 
@@ -46,6 +48,15 @@ class Finding:
     numbers: Mapping[str, float]
     change: Mapping[str, Any] = field(default_factory=dict)
     conclusive: bool = False
+
+
+def rows_to_look_at(values: int) -> int:
+    """How many held-out rows of so many values a checkup looks at.
+
+    >>> rows_to_look_at(28 * 28), rows_to_look_at(105 * 105)
+    (2000, 362)
+    """
+    return max(min(ROWS, VALUES // values), LEAST_ROWS)
 
 
 class Diagnosis:
@@ -143,7 +154,7 @@ class Diagnosis:
         data = self.context.data
         if not self.context.modality.is_continuous:
             return math.inf
-        pca = PCA.of(data, max(min(dimensions, data.train.x[0].numel()), 1))
+        pca = PCA.quick(data, max(min(dimensions, data.train.x[0].numel()), 1))
         total = rows = 0.0
         axes = pca.directions / pca.directions.norm(dim=0)
         for x in self.context.held_out():
@@ -314,4 +325,4 @@ class Diagnosis:
         return found
 
 
-__all__ = ["FEW_ROWS", "ROWS", "Diagnosis", "Finding"]
+__all__ = ["FEW_ROWS", "Diagnosis", "Finding", "rows_to_look_at"]

@@ -22,6 +22,7 @@ from pushforward.utils import eval_mode
 
 PCA_DIMENSIONS = 64
 PCA_ROWS = 10_000
+QUICK_VALUES = 20_000_000
 
 
 class Features(nn.Module, ABC):
@@ -90,11 +91,16 @@ class PCA(Features):
         self.register_buffer("directions", directions)
 
     @classmethod
-    def of(cls, data: Dataset, dimensions: int = PCA_DIMENSIONS) -> PCA:
+    def of(cls, data: Dataset, dimensions: int = PCA_DIMENSIONS, rows: int = PCA_ROWS) -> PCA:
         """The directions of at most 10,000 training rows; directions without variance are left out."""
-        return cls.fit(
-            data.train.subsample(PCA_ROWS, Noise("pca")).x.flatten(1).double(), dimensions, data.name
-        )
+        x = data.train.subsample(rows, Noise("pca")).x.flatten(1).double()
+        return cls.fit(x, dimensions, data.name)
+
+    @classmethod
+    def quick(cls, data: Dataset, dimensions: int) -> PCA:
+        """The same of rows of at most 20 million values in all."""
+        values = data.train.x[0].numel()
+        return cls.of(data, dimensions, min(PCA_ROWS, max(QUICK_VALUES // values, 10 * dimensions)))
 
     @classmethod
     def fit(cls, rows: Tensor, dimensions: int, name: str) -> PCA:

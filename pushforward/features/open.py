@@ -51,7 +51,7 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
     table: dict[str, Callable[[], Features]] = {
         "pixels": Pixels,
         "pca": lambda: PCA.of(data),
-        "quick": lambda: PCA.of(data, QUICK),
+        "quick": lambda: PCA.quick(data, QUICK),
         "words": lambda: Words.of(data),
         "classifier": lambda: classifier_of(data, progress),
         "inception": lambda: inception(None),

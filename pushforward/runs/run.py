@@ -17,7 +17,7 @@ from pushforward.distributions import Prior
 from pushforward.errors import OutputError
 from pushforward.evaluation import default_metrics, diagnose, evaluate
 from pushforward.evaluation.context import EvaluationContext
-from pushforward.evaluation.diagnosis import ROWS, Diagnosis
+from pushforward.evaluation.diagnosis import Diagnosis, rows_to_look_at
 from pushforward.evaluation.findings import Findings
 from pushforward.features.base import Progress
 from pushforward.features.open import open_features
@@ -151,9 +151,12 @@ class Run(Sampling, LatentExplorer, TextRun):
         self, seed: int = 0, features: Any = "quick", progress: Progress | None = None
     ) -> Diagnosis:
         """The measurements that findings and grades are read from."""
-        context = self.evaluation_context(ROWS, seed, features, progress)
-        settings, rows = self.config["resolved"], len(self.data.train)
-        batches = rows // min(settings["batch_size"], rows) / max(p.updates for p in self.model.players())
+        rows = rows_to_look_at(math.prod(self.shape))
+        context = self.evaluation_context(rows, seed, features, progress)
+        settings, n_train = self.config["resolved"], len(self.data.train)
+        batches = (
+            n_train // min(settings["batch_size"], n_train) / max(p.updates for p in self.model.players())
+        )
         return Diagnosis(
             context,
             self.history,
