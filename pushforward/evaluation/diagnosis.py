@@ -68,6 +68,7 @@ class Diagnosis:
         steps: Updates so far.
         batch_size: Rows in a batch.
         usual_steps: Updates that the recipe takes if no budget is given; 0 where it is not known.
+        usual_weight: Weight of the discrepancy that the recipe takes by itself; infinite if it is not known.
         samplers: Densities that can be fitted to the codes and replace the prior, by name.
     """
 
@@ -78,6 +79,7 @@ class Diagnosis:
         steps: int = 0,
         batch_size: int = 100,
         usual_steps: int = 0,
+        usual_weight: float = math.inf,
         samplers: Mapping[str, Callable[[], Prior]] | None = None,
     ) -> None:
         self.context = context
@@ -86,6 +88,7 @@ class Diagnosis:
         self.steps = steps
         self.batch_size = batch_size
         self.usual_steps = usual_steps
+        self.usual_weight = usual_weight
         self.samplers = samplers or {}
         self.noise = Noise(context.seed, "checkup")
 

@@ -6,8 +6,6 @@ decoder's; the other comes from codes that the prior draws and the encoder does 
 
 from __future__ import annotations
 
-from typing import Any
-
 from pushforward.evaluation.diagnosis import Diagnosis, Finding
 from pushforward.evaluation.grades import samples_level
 
@@ -40,7 +38,7 @@ def budget(c: Diagnosis) -> Finding | None:
     if not _falls_short(c) or c.steps >= c.usual_steps / 2:
         return None
     words = f"the run has had {c.steps} of the {c.usual_steps} steps that the recipe takes by itself"
-    return Finding("budget too small", words, *_longer(c), {"steps": c.steps, "usual": c.usual_steps})
+    return _train_longer(c, "budget too small", words, {"steps": c.steps, "usual": c.usual_steps})
 
 
 def codes_of_the_prior(c: Diagnosis) -> Finding | None:
@@ -76,7 +74,7 @@ def decoder(c: Diagnosis) -> Finding | None:
     )
     if c.late_fall > STILL_LEARNING:
         words += f"{c.late_fall:.0%} of the fall of the reconstruction term came in the run's last quarter"
-        return Finding("budget too small", words, *_longer(c), numbers)
+        return _train_longer(c, "budget too small", words, numbers)
     words += "the networks or the code are too small for these data"
     advice = f"use larger networks, latent_dim={2 * latent_dim}, or a larger budget"
     return Finding("model too small", words, advice, numbers, {"latent_dim": 2 * latent_dim})
@@ -88,7 +86,7 @@ def generator(c: Diagnosis) -> Finding | None:
         return None
     assert c.samples is not None
     words = f"samples are far from the data: {c.samples.words}"
-    return Finding("generator too weak", words, *_longer(c), {"reached": c.samples.reached})
+    return _train_longer(c, "generator too weak", words, {"reached": c.samples.reached})
 
 
 def _falls_short(c: Diagnosis) -> bool:
@@ -96,10 +94,10 @@ def _falls_short(c: Diagnosis) -> bool:
     return samples_level(c) in ("fair", "poor")
 
 
-def _longer(c: Diagnosis) -> tuple[str, dict[str, Any]]:
-    """Advice to train on: to the steps that the recipe takes by itself, or to three times as many."""
+def _train_longer(c: Diagnosis, name: str, words: str, numbers: dict[str, float]) -> Finding:
+    """A finding whose advice is to train on: to the recipe's own budget, or to three times as many steps."""
     steps = max(c.usual_steps, 3 * c.steps)
-    return f"train longer: resume it with steps={steps}", {"steps": steps}
+    return Finding(name, words, f"train longer: resume it with steps={steps}", numbers, {"steps": steps})
 
 
 SHORTFALLS = (narrow_codes, budget, codes_of_the_prior, decoder, generator)

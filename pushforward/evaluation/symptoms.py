@@ -183,7 +183,7 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
 def weight_too_large(c: Diagnosis) -> Finding | None:
     """Codes that match the prior and carry too little: reconstructions hardly better than a linear code's."""
     weight = c.model.discrepancy_weight
-    if c.fit is None or weight is None or c.fit.mmd >= FAR:
+    if c.fit is None or weight is None or c.fit.mmd >= FAR or weight <= c.usual_weight < math.inf:
         return None
     if c.error < max(WORSE * c.linear_error, SMALL * c.spread) or c.error > OWN * c.training_error:
         return None  # where the error of training rows is far smaller, the weight is not the cause
@@ -256,7 +256,7 @@ def holes(c: Diagnosis) -> Finding | None:
 
 def mode_collapse(c: Diagnosis) -> Finding | None:
     """Samples that are nearly alike: perhaps good ones, of few kinds."""
-    if c.samples is None:
+    if c.samples is None or (c.decoded_share or 0) > 0.5:  # then the decoder is to blame
         return None
     made, best = c.samples.found, c.samples.best
     if not (c.variety < ALIKE or made.coverage < POOR * best.coverage) or made.recall > 0.5 * best.recall:

@@ -23,6 +23,7 @@ from pushforward.features.base import Progress
 from pushforward.features.open import open_features
 from pushforward.files import write_atomic
 from pushforward.metrics.latent_fit import least_gaussian_plane
+from pushforward.recipes import RECIPES
 from pushforward.report.display import PicturePath, Results, fragment, never_fails, picture_of
 from pushforward.report.overview import overview
 from pushforward.report.page import run_page
@@ -157,12 +158,17 @@ class Run(Sampling, LatentExplorer, TextRun):
         batches = (
             n_train // min(settings["batch_size"], n_train) / max(p.updates for p in self.model.players())
         )
+        recipe, weight = RECIPES.get(self.config["recipe"]), math.inf
+        if recipe is not None and self.config["preset"] is not None:
+            usual = recipe.settings(**recipe.presets[self.config["preset"]](self.spec))
+            weight = getattr(usual, "weight", math.inf)
         return Diagnosis(
             context,
             self.history,
             self.step,
             settings["batch_size"],
             math.ceil(settings["epochs"] * batches),
+            weight if isinstance(weight, (int, float)) else math.inf,
             {"gmm": lambda: self.sampler("gmm")} if self.model.has_encoder else {},
         )
 

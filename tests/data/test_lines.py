@@ -79,7 +79,7 @@ def test_a_maximum_length_is_for_text():
     for source in ("digits", torch.rand(9, 1, 4, 4)):
         with pytest.raises(ConfigError, match=r"max_length is for text, .* is image data; use image_size"):
             open_dataset(source, max_length=8)
-    with pytest.raises(ConfigError, match="max_length is for text, array is vector data"):
+    with pytest.raises(ConfigError, match=r"max_length is for text, array-.* is vector data"):
         open_dataset(torch.rand(9, 4), max_length=8)
     with pytest.raises(ConfigError, match="phrases is a Dataset"):
         open_dataset(open_dataset("phrases"), max_length=8)

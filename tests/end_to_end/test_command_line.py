@@ -126,6 +126,7 @@ def test_defaults_of_the_help_are_what_a_preset_gives(digits):
     for name, recipe in RECIPES.items():
         found = shown_defaults(recipe, "image")
         settings = recipe.settings(**recipe.presets["small"](digits.spec))
+        assert found.pop("steps") == f"about {settings.steps(digits.spec.n_train)}"
         for option_name, text in found.items():
             value = getattr(settings, option_name)
             assert text in (BY_DATA, written(option_name, value)), (name, option_name)

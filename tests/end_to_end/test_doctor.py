@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.doctor import BROKEN, HEALTHY
 from pushforward.evaluation import Diagnosis, EvaluationContext, diagnose
+from pushforward.evaluation.shortfalls import SHORTFALLS
 from pushforward.evaluation.symptoms import SYMPTOMS
 from pushforward.recipes import wae_mmd
 
@@ -18,7 +19,7 @@ ONE_OF_EACH = {wanted: (name, case) for wanted, name, case in reversed(BROKEN)}
 def test_broken_on_purpose(wanted, tmp_path):
     """The first reason is the one that was planted; it has a number and something to try."""
     name, case = ONE_OF_EACH[wanted]
-    finding = diagnose(case(tmp_path / "run", 500, 0))[0]
+    finding = case(tmp_path / "run", 500, 0).findings[0]
     assert finding.name == wanted, name
     assert any(character.isdigit() for character in finding.words)
     assert finding.advice
@@ -28,12 +29,16 @@ def test_broken_on_purpose(wanted, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("index", [0, 3])
 def test_healthy_runs_are_left_alone(index, tmp_path):
+    """Nothing is found but, of a run with a seventh of the recipe's steps whose samples are blurred, that."""
     _, case, seed = HEALTHY[index]
-    assert diagnose(case(tmp_path / "run", 800, seed)) == []
+    found = case(tmp_path / "run", 800, seed)
+    assert found.level in ("good", "fair")
+    assert [finding.name for finding in found.findings] == ["budget too small"] * (found.level == "fair")
 
 
 def test_every_symptom_is_broken_on_purpose():
-    symptoms = {symptom.__name__.replace("_", " ") for symptom in SYMPTOMS} - {"aggregate posterior"}
+    symptoms = {symptom.__name__.replace("_", " ") for symptom in SYMPTOMS if symptom not in SHORTFALLS}
+    symptoms -= {"aggregate posterior"}
     symptoms |= {
         "weight too small",
         "aggregate posterior does not match the prior",

@@ -80,14 +80,14 @@ def test_samples_are_written_in_parts(finished, command, tmp_path):
 def test_samples_that_do_not_fit_on_the_disk_are_refused(finished, command, tmp_path):
     code, _, err = command("sample", finished.path, "--n", 10**15, "--out", tmp_path / "x.npy")
     assert code == OutputError.exit_code
-    assert re.search(r"it takes 22,351,742 GiB, .* are free; lower n", err)
+    assert re.search(r"it takes 22,351,742 GiB, .* are free; lower --n", err)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_picture_of_too_many_images_is_refused(trained, command, tmp_path):
     code, _, err = command("sample", trained.path, "--n", 10**9, "--out", tmp_path / "x.png")
     assert code == ConfigError.exit_code
-    assert "megapixels, at most 64 are written; lower n, or write them to a file that ends in .npy" in err
+    assert "megapixels, at most 64 are written; lower --n, or write them to a file that ends in .npy" in err
     assert not list(tmp_path.iterdir())
 
 

@@ -146,10 +146,11 @@ def test_the_command_line_reads_and_writes_text(command, tmp_path):
     folder = tmp_path / "run"
     code, out, err = command(
         "train", "arae", path, "--steps", 4, "--latent-dim", 8, "--batch-size", 16, "--threads", 1,
-        "--out", folder,
+        "--out", folder, "--evaluate", "full",
     )  # fmt: skip
     assert code == 0, err
     assert "BLEU" in out
+    assert "latent fit  " in out
     code, out, err = command("sample", folder, "--n", 5)
     assert code == 0, err
     written = (folder / "samples.txt").read_text()

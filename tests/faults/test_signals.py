@@ -126,7 +126,7 @@ def test_a_second_signal_does_not_wait_for_the_checkpoint(whole, tmp_path, monke
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1], ids=lambda number: number.name)
 def test_the_command_ends_with_75_while_it_evaluates(number, tmp_path, monkeypatch, capsys):
     words = ["train", "ae", "digits", "--latent-dim", "2", "--steps", "2", "--out", str(tmp_path / "run")]
-    with asked_at(monkeypatch, Run, "evaluate", number), pytest.raises(SystemExit) as stop:
+    with asked_at(monkeypatch, Run, "doctor", number), pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code == 75
     said = f"error: stopped by {number.name} while it evaluated; go on with: pushforward resume {tmp_path}"
