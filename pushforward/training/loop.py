@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -209,6 +209,10 @@ class Loop:
             self.model.update_state(seen, self.step, factor)
         self.step += 1
         return terms, seen
+
+    def looking(self) -> AbstractContextManager[None]:
+        """Inside, no BatchNorm keeps statistics of what the model is only looked at with."""
+        return frozen_batch_stats(norm for norm, _ in self.norms)
 
     @contextmanager
     def updating(self, player_state: PlayerState) -> Iterator[None]:

@@ -81,7 +81,8 @@ class Trainer:
         self.earlier_totals = tuple(earlier_totals)
         self.clock = clock
         self.history = History(folder / history.NAME)
-        self.health = watch(loop.model, loop.batch_size)
+        with loop.looking():
+            self.health = watch(loop.model, loop.batch_size)
         self.sums: dict[str, float] = {}
         self.count = 0
         self.saved: int | None = None
@@ -120,8 +121,9 @@ class Trainer:
             self.rolled_back = [str(said) for said in numbers["rolled_back"]]
             lines = found.copies[history.NAME]
             self.health.persistence = Persistence()
-            for line in history.parse(lines)[0]:  # warnings that were given are not given again
-                self.health.warnings(line["diagnostics"], line["step"] / self.loop.total)
+            with self.loop.looking():
+                for line in history.parse(lines)[0]:  # warnings that were given are not given again
+                    self.health.warnings(line["diagnostics"], line["step"] / self.loop.total)
         except (RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
             place = self.checkpoints.place(found.step)
             raise CheckpointError(f"{place} does not fit the model: {reason(error)}") from error
@@ -166,7 +168,7 @@ class Trainer:
     def diagnostics(self, square: Square) -> dict[str, float]:
         """What is logged of a step besides its terms."""
         model, seed = self.loop.model, Noise(self.loop.seed, "diagnostics", self.loop.step).integer()
-        with torch_seeded(seed, self.loop.device):
+        with torch_seeded(seed, self.loop.device), self.loop.looking():
             found = self.health.diagnostics(square)
             with eval_mode(model):  # diagnostics must not change running statistics
                 return found | {name: value.item() for name, value in model.diagnostics(square).items()}
@@ -212,7 +214,8 @@ class Trainer:
                 line: dict[str, Any] = {"step": loop.step, "terms": means, "diagnostics": diagnostics}
                 if loop.model.discrepancy_weight is not None:
                     line["weight"] = loop.model.discrepancy_weight
-                warnings = self.health.warnings(diagnostics, loop.step / loop.total)
+                with loop.looking():
+                    warnings = self.health.warnings(diagnostics, loop.step / loop.total)
                 if news := self.rolled_back[self.logged :] + warnings:
                     line["warnings"] = news
                 self.logged = len(self.rolled_back)

@@ -73,6 +73,24 @@ def test_a_stopped_run_goes_on_bit_for_bit(recipe, tmp_path, monkeypatch):
     assert fingerprint(tmp_path / "stopped") == fingerprint(tmp_path / "whole")
 
 
+def test_looking_at_a_learnt_prior_does_not_change_it(tmp_path, monkeypatch):
+    """The prior of ARAE has BatchNorms, and warnings are read again from the history of a run that goes on."""
+    arguments = dict(steps=6, latent_dim=8, batch_size=16, progress=False)
+    pf.train("arae", "phrases", out=tmp_path / "whole", **arguments)
+    with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
+        advance = Loop.advance
+
+        def interrupted(loop):
+            if loop.step == 3:
+                signal.raise_signal(signal.SIGTERM)
+            return advance(loop)
+
+        patch.setattr(Loop, "advance", interrupted)
+        pf.train("arae", "phrases", out=tmp_path / "stopped", **arguments)
+    pf.resume(tmp_path / "stopped", progress=False)
+    assert fingerprint(tmp_path / "stopped") == fingerprint(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_every_step_is_taken_in_training_mode(again, tmp_path, monkeypatch):
     """BatchNorm, dropout and spectral norms do another thing in evaluation mode, and no term says so."""
