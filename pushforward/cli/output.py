@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -48,10 +49,10 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
     if results:
         print_results(results, False)
     if findings is not None:
-        print_findings(findings, run.path)
+        print_findings(findings, run)
     echo(f"run: {run.path}, overview: {overview}")
     if not results:
-        echo(f"all metrics: pushforward evaluate {run.path}; one page of all: pushforward report {run.path}")
+        echo(f"all metrics: {command('evaluate', run)}; one page of all: {command('report', run)}")
 
 
 def findings_json(findings: Findings) -> dict[str, Any]:
@@ -62,14 +63,20 @@ def findings_json(findings: Findings) -> dict[str, Any]:
     }
 
 
-def print_findings(findings: Findings, run: Path) -> None:
+def print_findings(findings: Findings, run: Run) -> None:
     """Prints the summary of a run, and the command that follows its advice, if one command does."""
     echo(in_its_words(repr(findings)))
     change = dict(findings[0].change) if findings else {}
     if change.keys() == {"sampler"}:
-        echo(f"  pushforward sample {run} --sampler {change['sampler']}")
+        echo(f"  {command('sample', run)} --sampler {change['sampler']}")
     elif change.keys() == {"steps"}:
-        echo(f"  pushforward resume {run} --steps {change['steps']}")
+        echo(f"  {command('resume', run)} --steps {change['steps']}")
+
+
+def command(verb: str, run: Run) -> str:
+    """A command on a run, as it can be typed; the data of a run on data in memory are a file to name."""
+    data = " --data FILE" if run.config["data"]["source"] is None else ""
+    return f"pushforward {verb} {shlex.quote(str(run.path))}{data}"
 
 
 def write_rows(

@@ -24,7 +24,8 @@ from pushforward.reading import open_file
 DATA = ("x_train", "x", "images", "imgs", "data")  # the first that exists holds the data
 LABELS = ("y_train", "y", "labels")
 KEYS = (*DATA, "x_test", *LABELS, "y_test")
-SHAPES = "(N, D), (N, H, W), (N, H, W, C) or (N, C, H, W)"
+IMAGES = "(N, H, W), (N, H, W, C) or (N, C, H, W)"
+SHAPES = f"(N, D), {IMAGES}"
 MANY_CLASSES = 100  # above which labels that most rows have alone are taken for numbers of rows
 
 NAMED_BY = 6  # digits of the fingerprint in the name of arrays in memory
@@ -158,10 +159,10 @@ def _rows(value: object, what: str, channels: Channels | None) -> Array:
         missing = "no rows" if len(x) == 0 else "no values in a row"
         raise DataError(f"{what}: expected rows of numbers, found shape {x.shape}: {missing}")
     if channels and x.ndim != 4:
-        raise DataError(f"{what}: channels is for images, {SHAPES[17:]}, found shape {x.shape}")
+        raise DataError(f"{what}: channels is for images, {IMAGES}, found shape {x.shape}")
     if x.ndim == 4 and not channels and not {1, 3} & {x.shape[1], x.shape[3]}:
         raise DataError(
-            f"{what}: expected images of 1 or 3 channels, {SHAPES[17:]}, found shape {x.shape}; if these are "
+            f"{what}: expected images of 1 or 3 channels, {IMAGES}, found shape {x.shape}; if these are "
             "images of other channels, pass channels='first' or 'last'"
         )
     return x

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pushforward.evaluation.diagnosis import Finding
 from pushforward.evaluation.grades import Grade
 
-NOTHING = "nothing was found that would explain bad samples"
+NOTHING = "nothing wrong was found"
 
 
 class Findings(list[Finding]):
@@ -16,7 +16,7 @@ class Findings(list[Finding]):
 
     Attributes:
         grades: How good samples, reconstructions and codes are.
-        features: What samples were compared by, in words.
+        features: What rows were compared by, in words.
         decoded_share: How much of the distance of samples from data is there already in reconstructions, in
             [0, 1]; None where it is not known.
     """
@@ -49,8 +49,10 @@ class Findings(list[Finding]):
     def nothing(self) -> str:
         """What is said where there is no finding."""
         levels = {grade.name: grade.level for grade in self.grades}
-        if self.decoded_share is None or levels.get("samples") not in ("fair", "poor"):
+        if not {"fair", "poor"} & {*levels.values()}:
             return NOTHING
+        if levels["samples"] == "good" or self.decoded_share is None:
+            return "not found; pushforward evaluate computes all metrics"
         return (
             f"{self.decoded_share:.0%} of the distance of samples from the data is there already in "
             "reconstructions, the rest comes from the codes that the prior draws"
@@ -59,8 +61,8 @@ class Findings(list[Finding]):
     def __repr__(self) -> str:
         lines = list(self.table())
         width = max(len(name) for name, _ in lines)
-        head = [f"compared by {self.features}"] if self.grades else []
-        return "\n".join([*head, *(f"{name:<{width}}  {words}" for name, words in lines)])
+        rows = [f"{name:<{width}}  {words}" for name, words in lines]
+        return "\n".join([*rows, self.features] if self.grades else rows)
 
     def _repr_html_(self) -> str | None:
         return None if Findings.display is None else Findings.display(self)

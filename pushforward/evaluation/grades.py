@@ -13,10 +13,12 @@ from typing import Literal
 from pushforward.evaluation.diagnosis import Diagnosis
 from pushforward.evaluation.quality import Quality
 
-Level = Literal["good", "fair", "poor"]
+Level = Literal["good", "fair", "poor", "unknown"]
 
 # The share of the precision, recall and coverage of training rows that is reached.
-GOOD_SHARE, FAIR_SHARE = 0.6, 0.35
+GOOD_SHARE, FAIR_SHARE = 0.75, 0.4
+# How often a small network tells made rows from data: chance is 0.5.
+HARD_TO_TELL, EASY_TO_TELL = 0.65, 0.85
 # The sharpness of images over that of the data's; noise makes them sharper, which the shares above notice.
 SHARP, BLURRED = 0.5, 0.25
 # The squared error over the mean row's.
@@ -24,6 +26,7 @@ LARGE_ERROR, HUGE_ERROR = 0.5, 0.8
 # The coverage of the prior over what fresh draws reach, and the seven-scale MMD² of codes.
 GOOD_COVERAGE, FAIR_COVERAGE = 0.75, 0.5
 NEAR, FAR = 0.05, 0.15
+FEW_CODES = 20  # below which nothing is said of them
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Grade:
 
     Attributes:
         name: What is graded: "samples", "reconstructions" or "latent fit", how well codes follow the prior.
-        level: "good", "fair" or "poor".
+        level: "good", "fair" or "poor"; or "unknown", where there are too few rows.
         words: The numbers behind it, and what they are compared with.
     """
 
@@ -42,49 +45,54 @@ class Grade:
 
 
 def grades(c: Diagnosis) -> list[Grade]:
-    """Grades of samples and, of a model that encodes, of reconstructions and codes.
-
-    Nothing is said of samples and reconstructions where there are too few held-out rows to compare with.
-    """
+    """Grades of samples and, of a model that encodes, of reconstructions and codes."""
     return list(_grades(c))
 
 
 def _grades(c: Diagnosis) -> Iterator[Grade]:
-    if c.samples is not None:
-        quality = c.samples
-        words = (
-            f"{quality.words}; a classifier tells them from data with accuracy {quality.accuracy:.2f} "
-            "(0.5 is chance)"
-        )
-        yield Grade("samples", _of(quality), words)
-    if c.reconstructions is not None:
-        quality, share = c.reconstructions, c.error / max(c.spread, 1e-30)
-        level = _worst(_of(quality), _level(-share, -LARGE_ERROR, -HUGE_ERROR))
-        yield Grade("reconstructions", level, f"{share:.0%} of the mean row's squared error; {quality.words}")
+    too_few = f"{c.context.n_samples} held-out rows are too few to compare distributions"
+    if c.samples is None:
+        yield Grade("samples", "unknown", too_few)
+    else:
+        yield Grade("samples", _of(c.samples), c.samples.words)
+    if c.fit is not None:
+        share = c.error / max(c.spread, 1e-30)
+        level = _level(-share, -LARGE_ERROR, -HUGE_ERROR)
+        words = f"{share:.0%} of the error of always answering the mean row"
+        quality = c.reconstructions
+        if quality is not None:
+            level = _worst(_of(quality), level)
+        yield Grade("reconstructions", level, f"{words}; {too_few if quality is None else quality.words}")
     if c.fit is not None:
         fit, level = c.fit, _level(-c.fit.mmd, -NEAR, -FAR)
-        words = f"MMD² of codes to the prior {fit.mmd:.3g} (0 is perfect)"
+        chance = ", below it by chance" if fit.mmd < 0 else ""
+        words = f"MMD² of codes to the prior {fit.mmd:.3g} (0 is perfect{chance})"
         if fit.prior_coverage is not None and fit.prior_coverage_reference:
             covered = fit.prior_coverage / fit.prior_coverage_reference
             level = _worst(level, _level(covered, GOOD_COVERAGE, FAIR_COVERAGE))
             words += (
-                f"; {fit.prior_coverage:.0%} of the prior's draws have a code nearby (draws of the prior: "
-                f"{fit.prior_coverage_reference:.0%})"
+                f"; {fit.prior_coverage:.0%} of the prior's draws have a code nearby "
+                f"({fit.prior_coverage_reference:.0%})"
             )
-        yield Grade("latent fit", level, words)
+        few = c.context.n_samples < FEW_CODES
+        yield Grade("latent fit", "unknown" if few else level, words)
 
 
 def _of(quality: Quality) -> Level:
     sharpness = 1.0 if quality.sharpness is None else quality.sharpness
-    return _worst(_level(quality.reached, GOOD_SHARE, FAIR_SHARE), _level(sharpness, SHARP, BLURRED))
+    return _worst(
+        _level(quality.reached, GOOD_SHARE, FAIR_SHARE),
+        _level(sharpness, SHARP, BLURRED),
+        _level(-quality.accuracy, -HARD_TO_TELL, -EASY_TO_TELL),
+    )
 
 
 def _level(value: float, good: float, fair: float) -> Level:
     return "good" if value >= good else "fair" if value >= fair else "poor"
 
 
-def _worst(one: Level, other: Level) -> Level:
-    return max(one, other, key=("good", "fair", "poor").index)
+def _worst(*levels: Level) -> Level:
+    return max(levels, key=("good", "fair", "poor").index)
 
 
 def samples_level(c: Diagnosis) -> Level | None:

@@ -24,7 +24,8 @@ class Quality:
         best: The same of training rows.
         fd: The Fréchet distance of made rows.
         best_fd: The same of training rows.
-        accuracy: How often a new classifier names a held-out row of both samples rightly; 0.5 is chance.
+        accuracy: How often a small network that was trained on one half of both samples names a row of the
+            other half rightly; 0.5 is chance.
         sharpness: The mean sharpness of images over that of given images; None of other rows.
     """
 
@@ -39,7 +40,7 @@ class Quality:
     def of(cls, made: FeatureSet, training: FeatureSet, given: FeatureSet, seed: int) -> Quality:
         """The quality of made rows, next to training rows, against given rows."""
         try:
-            accuracy = classifier_test(made.features, given.features, seed).accuracy
+            accuracy = classifier_test(made.features, given.features, seed, hidden=64).accuracy
         except DataError:  # fewer than ten different rows are made
             accuracy = 1.0
         fd, best_fd = (frechet(rows.features, given.features).value for rows in (made, training))
@@ -58,12 +59,10 @@ class Quality:
 
     @property
     def words(self) -> str:
-        """The numbers, each next to that of training rows."""
-        found, best = (
-            ", ".join(f"{getattr(one, name):.2f}" for name in NAMES) for one in (self.found, self.best)
-        )
+        """The numbers, with those of training rows in brackets."""
+        pairs = (f"{name} {getattr(self.found, name):.2f} ({getattr(self.best, name):.2f})" for name in NAMES)
         sharp = "" if self.sharpness is None else f"; {self.sharpness:.0%} as sharp as the data"
-        return f"precision, recall and coverage {found} (training rows: {best}){sharp}"
+        return f"{', '.join(pairs)}{sharp}; told from data in {self.accuracy:.0%} of cases (50% is chance)"
 
 
 def _sharpness(made: FeatureSet, given: FeatureSet) -> float | None:

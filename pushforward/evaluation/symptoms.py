@@ -38,7 +38,9 @@ Symptom = Callable[[Diagnosis], Finding | None]
 def scale_of_the_data(c: Diagnosis) -> Finding | None:
     """Values far from the order of 1, which learning rates and weights are made for."""
     if not len(c.values):
-        return Finding("scale of the data", "all training rows are equal", "check the data", {})
+        return Finding(
+            "scale of the data", "all training rows are equal", "check the data", {}, conclusive=True
+        )
     deviation, largest = c.values.square().mean().sqrt().item(), c.values.max().item()
     numbers = {"deviation": deviation, "largest": largest, "median": c.values.median().item()}
     remedy = (
@@ -75,15 +77,16 @@ def too_few_steps(c: Diagnosis) -> Finding | None:
         return None
     falling = (
         f"; {c.late_fall:.0%} of the fall of the reconstruction term came in the last quarter of the run"
-        if c.late_fall > 0.01
+        if c.late_fall > STILL_FALLING
         else ""
     )
+    steps = max(c.usual_steps, 3 * c.steps) if c.usual_steps else max(10 * c.steps, 2000)
     return Finding(
         "too few steps",
         f"the model has had {c.steps} updates{falling}",
-        f"train longer: at least {max(10 * c.steps, 2000)} steps",
+        f"train longer: at least {steps} steps",
         {"steps": c.steps, "late_fall": c.late_fall},
-        {"steps": max(10 * c.steps, 2000)},
+        {"steps": steps},
         conclusive=c.steps < FEW_STEPS,
     )
 
@@ -329,7 +332,12 @@ def diagnose(measured: Diagnosis) -> Findings:
             if finding.conclusive:
                 break
     context = measured.context
-    features = f"{context.features.name} features of {context.n_samples} held-out rows"
+    if not len(measured.values):  # rows that are all equal have no features
+        return Findings(found)
+    features = (
+        f"compared with {context.n_samples} held-out rows by {context.features.name} features; in brackets "
+        "what training rows, or draws of the prior, reach in their place"
+    )
     return Findings(found, grades(measured), features, measured.decoded_share)
 
 

@@ -145,8 +145,7 @@ def printed(results: Mapping[str, Any], named: Sequence[str] = ()) -> Iterator[s
 def findings_html(findings: Findings) -> str:
     """The grades of a run, its findings, and what to try next."""
     notes = [{"name": finding.name, "words": finding.words} for finding in findings[1:]]
-    described = f"compared by {findings.features}" if findings.grades else ""
-    return fragment("summary of the doctor", described, facts=findings.table(), notes=notes)
+    return fragment("summary of the doctor", findings.features, facts=findings.table(), notes=notes)
 
 
 Findings.display = staticmethod(findings_html)

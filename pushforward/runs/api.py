@@ -171,7 +171,7 @@ def train(
         "budget": asdict(budget),
         "on_nonfinite": on_nonfinite or "stop",
         "total_steps": None,
-        "earlier_totals": [],
+        "earlier_budgets": [],
         "vocabulary": None if dataset.vocabulary is None else dataset.vocabulary.sha256,
         "data": {
             **dataset.spec.as_json(),

@@ -70,7 +70,7 @@ class Extension:
             return None
         added = texts[0].startswith("+")
         if minutes is not None and not added:
-            raise ConfigError(f"minutes are added to a run, as in +{minutes}, got {minutes}")
+            raise ConfigError(f"minutes must be added to a run, with a plus sign, as in +5; got {minutes}")
         numbers = {name: _number(name, value) for name, value in given.items()}
         return cls(Budget(**numbers), added)
 

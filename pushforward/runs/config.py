@@ -17,11 +17,13 @@ from pushforward.runs.budget import Budget
 SCHEMA = 5
 # What two calls must agree in to be one run; the device, the number of threads and on_nonfinite may differ.
 IDENTITY = ("recipe", "preset", "arguments", "own", "seed")
+# The parts of the data in which two calls must agree: rows, what values stand for, and classes.
+DATA = ("sha256", "scaling", "classes")
 SUM = "sha256"
 # What the parts of a configuration are, besides its schema.
 PARTS: dict[str, type | UnionType] = {
     "id": str, "recipe": str, "own": list, "resolved": dict, "description": str, "seed": int, "budget": dict,
-    "on_nonfinite": str, "total_steps": int | None, "earlier_totals": list, "vocabulary": str | None,
+    "on_nonfinite": str, "total_steps": int | None, "earlier_budgets": list, "vocabulary": str | None,
     "data": dict, "device": str, "threads": int, "versions": dict,
 }  # fmt: skip
 
@@ -90,18 +92,19 @@ def check_same(folder: Path, there: dict[str, Any], config: dict[str, Any]) -> N
     pairs = [(name, there[name], config[name]) for name in IDENTITY if not (same and name == "arguments")]
     if "model" in config["own"]:
         pairs.append(("training", there["resolved"], config["resolved"]))
-    pairs.append(("data", there["data"]["sha256"], config["data"]["sha256"]))
+    pairs += [(f"data's {part}", there["data"][part], config["data"][part]) for part in DATA]
     for name, was, now in pairs:
         if json.dumps(was) != json.dumps(now):
             raise OutputError(
                 f"{folder} holds another run (its {name}: {_short(was)}, now: {_short(now)}); "
                 "choose another out, or overwrite=True"
             )
-    if there["budget"] != config["budget"]:
+    earlier = [one["budget"] for one in there["earlier_budgets"]]
+    if config["budget"] not in [there["budget"], *earlier]:
         was, now = (Budget(**one["budget"]) for one in (there, config))
         raise OutputError(
             f"{folder} holds this run with another budget ({was.words}, now: {now.words}); to train it "
-            f"longer, for example: pushforward resume {folder} --steps +1000; to begin again, overwrite"
+            f"longer, for example: pushforward resume {folder} --steps +1000; to begin again: overwrite=True"
         )
 
 

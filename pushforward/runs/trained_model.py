@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cached_property, wraps
 from pathlib import Path
@@ -18,6 +19,7 @@ from pushforward.data.values import as_tensor
 from pushforward.errors import ConfigError, DataError, DivergedError, OutputError, listed
 from pushforward.models import Model
 from pushforward.recipes import RECIPES
+from pushforward.runs.config import DATA
 from pushforward.runs.directory import RunDirectory, absolute
 from pushforward.runs.labels import class_number, label_numbers, label_values
 from pushforward.text.vocabulary import Vocabulary
@@ -174,12 +176,13 @@ class TrainedModel:
 
     @computes
     def classify(self, x: Any) -> Tensor:
-        """The most probable class (N,) of each row, for models that infer one.
+        """The most probable class (N,) of each row, as a label if it stands for one.
 
         Raises:
             ConfigError: If the model infers no class.
         """
-        return self._map(self._most_probable, self.rows(x))
+        found = self._map(self._most_probable, self.rows(x))
+        return label_values(found, self.spec.classes) if self.model.classes_are_labels else found
 
     def rows(self, x: Any) -> Tensor:
         """Rows as the model sees them: scaled as in training, with channels first; lines as tokens.
@@ -282,12 +285,13 @@ def reopened(
         vocabulary=vocabulary,
         **{name: about[name] for name in READING},
     )
-    wanted = about["sha256"]
-    if data.fingerprint != wanted:
-        raise DataError(
-            f"{data.name} is not what the run was trained on: "
-            f"sha256 should be {wanted[:12]}…, is {data.fingerprint[:12]}…"
-        )
+    found = {**data.spec.as_json(), "sha256": data.fingerprint}
+    for part in DATA:
+        if json.dumps(found[part]) != json.dumps(about[part]):
+            wanted, got = (f"{one[part]!s:.60}" for one in (about, found))
+            raise DataError(
+                f"{data.name} is not what the run was trained on: {part} should be {wanted}, is {got}"
+            )
     return data
 
 

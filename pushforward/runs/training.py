@@ -97,9 +97,11 @@ def run_to_end(
         if setup.settings is not None and not begun and loop.total < SMALL_BUDGET * usual:
             show.say(
                 f"{loop.total} steps are a small budget, this recipe takes {usual} by itself: samples will "
-                f"be those of an unfinished model; to go on afterwards: resume it with steps={usual}"
+                f"be those of an unfinished model; to go on afterwards: pushforward resume {directory.path} "
+                f"--steps {usual}"
             )
-        extended = extension is not None and _extend(extension, config, loop, training.epochs, show)
+        newest = max(checkpoints.steps(), default=0)
+        extended = extension is not None and _extend(extension, config, newest, loop, training.epochs, show)
         if begun:
             directory.repair(config, dataset.vocabulary)
         else:
@@ -114,7 +116,7 @@ def run_to_end(
             checkpoints,
             copied,
             config["on_nonfinite"],
-            config["earlier_totals"],
+            [earlier["total_steps"] for earlier in config["earlier_budgets"]],
         )
         if resumed:
             try:
@@ -124,7 +126,9 @@ def run_to_end(
             if loop.step < loop.total:
                 show.say(f"continuing from step {loop.step}")
             if extended:
-                show.say(_schedule_words(training.schedule, loop, config["earlier_totals"][-1]))
+                show.say(
+                    _schedule_words(training.schedule, loop, config["earlier_budgets"][-1]["total_steps"])
+                )
                 trainer.save(again=True)  # its copy of the configuration is of before
         unfinished = loop.step < loop.total
         trainer.run()
@@ -159,21 +163,31 @@ def _total_steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
     return max(1, math.ceil((budget.epochs or epochs) * loop.per_epoch))
 
 
-def _extend(extension: Extension, config: dict[str, Any], loop: Loop, epochs: float, show: Bar) -> bool:
+def _extend(
+    extension: Extension, config: dict[str, Any], step: int, loop: Loop, epochs: float, show: Bar
+) -> bool:
     """Gives a run more steps, in its configuration and loop; whether it has more than before.
+
+    What is added once is not added again by the same command, as long as the run has not had it all.
 
     Raises:
         ConfigError: If it would have fewer.
     """
-    before = loop.total
+    before, earlier = loop.total, config["earlier_budgets"]
+    pending = extension.added and earlier and earlier[-1]["added"] and step < before
+    if pending and extension.budget.minutes is not None:
+        return False
     steps = _total_steps(extension.budget, loop, epochs, show)
+    if pending and before - earlier[-1]["total_steps"] == steps:
+        return False
     total = before + steps if extension.added else steps
     if total < before:
         raise ConfigError(f"a run can only be trained longer: it has {before} steps, got {steps}")
     if total > before:
         loop.total = total
+        was = {"total_steps": before, "budget": config["budget"], "added": extension.added}
         budget = Budget(steps=total) if extension.added else extension.budget
-        config |= {"budget": asdict(budget), "earlier_totals": [*config["earlier_totals"], before]}
+        config |= {"budget": asdict(budget), "earlier_budgets": [*earlier, was]}
         config["total_steps"] = total if config["total_steps"] else None
     return total > before
 

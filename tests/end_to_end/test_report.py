@@ -74,9 +74,9 @@ def test_a_page_says_everything(page, trained):
     for words in (
         "wae-mmd on digits",
         trained.config["description"].replace("'", "&#39;"),
-        "<strong>samples: good.</strong> precision, recall and coverage",
+        "<strong>samples: fair.</strong> precision",
         "<strong>latent fit: good.</strong>",
-        "Nothing was found that would explain bad samples.",
+        "<strong>budget too small.</strong> the run has had 300 of the 5842 steps",
         "features: classifier (64 numbers, sha256",
         "each beside its reconstruction",
         "traversals of one latent dimension each",

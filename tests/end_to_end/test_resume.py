@@ -74,19 +74,20 @@ def test_a_stopped_run_goes_on_bit_for_bit(recipe, tmp_path, monkeypatch):
 
 
 def test_looking_at_a_learnt_prior_does_not_change_it(tmp_path, monkeypatch):
-    """The prior of ARAE has BatchNorms, and warnings are read again from the history of a run that goes on."""
+    """The prior of ARAE has BatchNorms; warnings are read again from the history of a run that goes on."""
     arguments = dict(steps=6, latent_dim=8, batch_size=16, progress=False)
     pf.train("arae", "phrases", out=tmp_path / "whole", **arguments)
-    with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):
-        advance = Loop.advance
+    advance = Loop.advance
 
-        def interrupted(loop):
-            if loop.step == 3:
-                signal.raise_signal(signal.SIGTERM)
-            return advance(loop)
+    def interrupted(loop):
+        if loop.step == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return advance(loop)
 
+    with monkeypatch.context() as patch:
         patch.setattr(Loop, "advance", interrupted)
-        pf.train("arae", "phrases", out=tmp_path / "stopped", **arguments)
+        with pytest.raises(InterruptedRunError):
+            pf.train("arae", "phrases", out=tmp_path / "stopped", **arguments)
     pf.resume(tmp_path / "stopped", progress=False)
     assert fingerprint(tmp_path / "stopped") == fingerprint(tmp_path / "whole")
 

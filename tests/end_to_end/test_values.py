@@ -126,3 +126,20 @@ def test_the_doctor_names_an_offset(tmp_path):
     assert "standard deviations from 0" in first.words
     run = pf.train("wae-mmd", x, out=tmp_path / "run", steps=3, progress=False)
     assert "scale of the data" not in {finding.name for finding in run.doctor()}
+
+
+def test_other_names_of_classes_are_other_data(tmp_path):
+    """The same rows with the labels 2, 3, 4 in place of 1, 2, 3 are not the same run."""
+    x, y = np.random.default_rng(0).normal(size=(90, 3)), np.arange(90) % 3
+    arguments = dict(out=tmp_path / "run", steps=1, latent_dim=2, conditional=True, progress=False)
+    pf.train("vae", (x, y + 1), **arguments)
+    with pytest.raises(OutputError, match=r"another run \(its data's classes: \[\"1\", .*now: \[\"2\""):
+        pf.train("vae", (x, y + 2), **arguments)
+    with pytest.raises(DataError, match=r"classes should be \['1', '2', '3'\], is \('2', '3', '4'\)"):
+        pf.load(tmp_path / "run", (x, y + 2))
+
+
+def test_classes_are_returned_as_labels(tmp_path):
+    x, y = torch.rand(60, 1, 8, 8), (torch.arange(60) % 3 + 1) * 10
+    run = pf.train("aae-semi-supervised", (x, y), out=tmp_path / "run", steps=1, n_labels=12, progress=False)
+    assert {*run.classify(x).tolist()} <= {10, 20, 30}

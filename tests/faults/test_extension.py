@@ -11,6 +11,7 @@ from tiny import TinyRun, left_over
 import pushforward as pf
 from pushforward.errors import ConfigError, OutputError
 from pushforward.training.checkpoints import Checkpoints
+from pushforward.training.loop import Loop
 
 # One with a critic, one of a single player, one with a weight that adapts, and one without an encoder.
 RECIPES = {
@@ -64,7 +65,7 @@ def test_with_constant_rates_it_has_the_bits_of_one_longer_run(recipe, tmp_path)
     tiny.train(tmp_path / "run")
     longer = pf.resume(tmp_path / "run", tiny.data, steps="+3", progress=False)
     assert longer.step == longer.config["total_steps"] == 7
-    assert longer.config["earlier_totals"] == [4]
+    assert [one["total_steps"] for one in longer.config["earlier_budgets"]] == [4]
     tiny.train(tmp_path / "whole", steps=7)
     assert_same(tmp_path / "run", tmp_path / "whole")
     assert [line["step"] for line in longer.history] == [1, 2, 3, 4, 5, 6, 7]
@@ -76,7 +77,8 @@ def test_totals_and_passes_over_the_data(tiny, run, long):
     assert pf.resume(run, tiny.data, steps=6, progress=False).step == 6  # once more changes nothing
     assert pf.resume(run, tiny.data, epochs=2.1, progress=False).step == 7
     assert_same(run, long)
-    assert pf.resume(run, tiny.data, epochs="+1", progress=False).config["earlier_totals"] == [4, 6, 7]
+    longer = pf.resume(run, tiny.data, epochs="+1", progress=False)
+    assert [one["total_steps"] for one in longer.config["earlier_budgets"]] == [4, 6, 7]
 
 
 def test_minutes_are_measured(tiny, run, tmp_path):
@@ -95,15 +97,35 @@ def test_a_run_that_was_stopped_before_its_end_is_extended_beyond_it(tiny, long,
     assert_same(folder, long)
 
 
-def test_the_command_with_the_larger_budget_goes_on_with_it_afterwards(tiny, run):
+def test_commands_with_the_budget_of_before_and_of_now_go_on_with_it(tiny, run):
     with pytest.raises(
         OutputError, match=r"this run with another budget \(4 steps, now: 7 steps\); .*resume .*"
     ):
         tiny.train(run, steps=7)
     pf.resume(run, tiny.data, steps=7, progress=False)
     assert tiny.train(run, steps=7).step == 7
-    with pytest.raises(OutputError, match=r"with another budget \(7 steps, now: 4 steps\)"):
-        tiny.train(run)
+    assert tiny.train(run).step == 7
+    with pytest.raises(OutputError, match=r"with another budget \(7 steps, now: 5 steps\)"):
+        tiny.train(run, steps=5)
+
+
+@pytest.mark.parametrize("budget", [{"steps": "+3"}, {"minutes": "+0.003"}])
+def test_a_stopped_extension_goes_on_with_the_same_command(budget, tiny, run, monkeypatch):
+    """A queue repeats a command that ended with 75: what was added is not added again."""
+    advance = Loop.advance
+
+    def stopped(loop):
+        if loop.step == 5 and loop.total < 1_000_000:  # not while the speed is measured
+            raise KeyboardInterrupt
+        return advance(loop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "advance", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            pf.resume(run, tiny.data, progress=False, **budget)
+    total = pf.load(run, tiny.data).config["total_steps"]
+    assert pf.resume(run, tiny.data, progress=False, **budget).step == total
+    assert pf.resume(run, tiny.data, progress=False, **budget).step > total  # it has had all of it
 
 
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.soak) for part in range(1, 12))])
@@ -159,7 +181,7 @@ def test_what_becomes_of_the_schedule_is_said(tmp_path, capsys):
         ({"steps": "+0"}, "steps must be at least 1, got 0"),
         ({"steps": "-3"}, "steps must be at least 1, got -3"),
         ({"steps": "many"}, r"steps must be a number such as 100 or \+100, got 'many'"),
-        ({"minutes": 3}, r"minutes are added to a run, as in \+3, got 3"),
+        ({"minutes": 3}, r"minutes must be added to a run, with a plus sign, as in \+5; got 3"),
         ({"steps": "+3", "epochs": "+3"}, "expected one budget, got steps and epochs"),
         ({"epochs": "+nan"}, "epochs must be above 0, got nan"),
     ],

@@ -146,7 +146,15 @@ def test_advice_names_nothing_that_the_run_is_already(normal):
 
 def test_nothing_is_said_of_samples_on_few_rows():
     few = plane(points("train")[:100], points("test")[:40])
-    assert levels(model(nn.Identity(), nn.Identity()), few).keys() == {"latent fit"}
+    found = levels(model(nn.Identity(), nn.Identity()), few)
+    assert found == {"samples": "unknown", "reconstructions": "good", "latent fit": "good"}
+
+
+def test_rows_that_are_all_equal_are_named_and_nothing_else_is_said():
+    found = diagnose(
+        examined(model(nn.Identity(), nn.Identity()), plane(torch.ones(90, 4), torch.ones(80, 4)))
+    )
+    assert ([finding.words for finding in found], found.grades) == (["all training rows are equal"], ())
 
 
 def test_quick_features_need_no_labels_and_train_nothing(monkeypatch):

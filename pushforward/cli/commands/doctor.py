@@ -15,10 +15,11 @@ def doctor(
     """Say how good samples are, why they are not better, and the one thing to try next."""
     from pushforward.runs.api import load
 
-    findings = load(run, data).doctor(features=features, progress=True)
+    loaded = load(run, data)
+    findings = loaded.doctor(features=features, progress=True)
     if json:
         print_json({"run": str(run)} | findings_json(findings))
         return
-    print_findings(findings, run)
+    print_findings(findings, loaded)
     for finding in findings[1:]:
         echo(f"also: {finding.name}: {finding.words}")

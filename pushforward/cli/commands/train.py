@@ -38,6 +38,7 @@ MODALITIES = {
     "channels": ("image", None),
 }  # fmt: skip
 DEFAULTS = 'Defaults are those of preset "small".'
+BY_NAME = "To see those that depend on the data, name them: pushforward train {recipe} digits --help"
 NOTE = "Options for text are shown with text data: pushforward train {recipe} lines.txt --help"
 
 
@@ -134,7 +135,8 @@ def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., N
     annotations["evaluate"] = Annotated[Evaluate, Parameter(group=GROUPS["Run"])]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = annotations
-    notes = [recipe.summary, DEFAULTS, *([NOTE.format(recipe=recipe.name)] if hidden else [])]
+    by_name = [] if modality else [BY_NAME.format(recipe=recipe.name)]
+    notes = [recipe.summary, DEFAULTS, *by_name, *([NOTE.format(recipe=recipe.name)] if hidden else [])]
     command.__doc__ = "\n\n".join(notes)
     return command
 
