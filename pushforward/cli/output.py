@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -64,13 +65,15 @@ def findings_json(findings: Findings) -> dict[str, Any]:
 
 
 def print_findings(findings: Findings, run: Run) -> None:
-    """Prints the summary of a run, and the command that follows its advice, if one command does."""
-    echo(in_its_words(repr(findings)))
+    """Prints the summary of a run; next to its advice the command that follows it, if one command does."""
     change = dict(findings[0].change) if findings else {}
+    follow = ""
     if change.keys() == {"sampler"}:
-        echo(f"  {command('sample', run)} --sampler {change['sampler']}")
+        follow = f"{command('sample', run)} --sampler {change['sampler']}"
     elif change.keys() == {"steps"}:
-        echo(f"  {command('resume', run)} --steps {change['steps']}")
+        follow = f"{command('resume', run)} --steps {change['steps']}"
+    for line in in_its_words(repr(findings)).splitlines():
+        echo(re.sub("^(try next +).*", lambda found: found[1] + follow, line) if follow else line)
 
 
 def command(verb: str, run: Run) -> str:

@@ -270,7 +270,7 @@ def test_verbs_on_the_command_line(trained, figures, command):
     lines = [line.split("  ")[0] for line in out.splitlines()]
     assert lines[:5] == ["samples", "reconstructions", "latent fit", "cause", "try next"]
     assert lines[5].startswith("compared with 359 held-out rows by pca features")
-    assert f"\n  pushforward resume {trained.path} --steps 5842\n" in out
+    assert f"\ntry next         pushforward resume {trained.path} --steps 5842\n" in out
     assert figures("report", trained.path, "--features", "pca")["file"].endswith("report.html")
     code, out, _ = command("report", trained.path, "--features", "pca")
     assert out == f"report of {trained.path}: {trained.path / 'report.html'}\n"
