@@ -62,7 +62,8 @@ class Quality:
         """The numbers, with those of training rows in brackets."""
         pairs = (f"{name} {getattr(self.found, name):.2f} ({getattr(self.best, name):.2f})" for name in NAMES)
         sharp = "" if self.sharpness is None else f"; {self.sharpness:.0%} as sharp as the data"
-        return f"{', '.join(pairs)}{sharp}; told from data in {self.accuracy:.0%} of cases (50% is chance)"
+        right = f"a classifier tells them from data in {self.accuracy:.0%} of cases (50% is chance)"
+        return f"{', '.join(pairs)}{sharp}; {right}"
 
 
 def _sharpness(made: FeatureSet, given: FeatureSet) -> float | None:

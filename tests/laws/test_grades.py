@@ -61,7 +61,7 @@ def test_training_rows_reach_all_that_can_be_reached(normal):
     assert found.accuracy == pytest.approx(0.5, abs=0.05)
 
 
-def test_one_point_reaches_nothing_and_is_always_told_apart(normal):
+def test_one_point_reaches_nothing_and_is_always_recognised(normal):
     train, test = FeatureSet(normal.train.x, None), FeatureSet(normal.test.x, None)
     found = Quality.of(FeatureSet(torch.zeros(ROWS, 4), None), train, test, 0)
     assert (found.reached, found.accuracy) == (pytest.approx(0, abs=0.01), 1.0)
@@ -139,7 +139,7 @@ class OnePoint(Model):
 
 
 def test_advice_names_nothing_that_the_run_is_already(normal):
-    """A model with an MMD is not told to take an MMD."""
+    """A model with an MMD is not advised to take an MMD."""
     found = {finding.name: finding.advice for finding in diagnose(examined(OnePoint().eval(), normal))}
     assert found["mode collapse"] == "use a larger batch_size"
 
