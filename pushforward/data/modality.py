@@ -181,6 +181,8 @@ class TextModality(Modality):
         if not isinstance(x, Tensor):
             found = as_array(x, "lines")
             if found.size and found.dtype.kind in "OU" and all(isinstance(line, str) for line in found.flat):
+                if found.size != len(found):
+                    raise DataError(f"lines of text must have shape (N,), got {found.shape}")
                 return vocabulary.tokens(found.ravel().tolist(), shape[0])
             x = found
         x = as_tensor(x, "tokens")

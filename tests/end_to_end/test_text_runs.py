@@ -58,6 +58,8 @@ def test_lines_can_be_handed_over_as_lines(styled):
         styled.transfer([line], "olde")
     with pytest.raises(DataError, match="line 1: expected 1 to 31 tokens"):
         styled.encode("very " * 40)
+    with pytest.raises(DataError, match=r"lines of text must have shape \(N,\), got \(2, 2\)"):
+        styled.encode([["the", "cat"], ["a", "dog"]])
 
 
 def test_it_opens_again_with_its_vocabulary(styled):
