@@ -5,6 +5,7 @@ import math
 import sys
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from speed import quick
@@ -292,3 +293,25 @@ def test_traversals_change_one_dimension(trained):
     draws = trained.model.prior(10_000).rsample(Noise(0, "traverse"))
     code[0, first] = draws[:, first].quantile(0.001)
     torch.testing.assert_close(trained.decode(code)[0], traversals[0, 0])
+
+
+def test_what_is_said_at_the_end_of_training(command, figures, tmp_path):
+    """Nothing, a summary that writes nothing and trains nothing, or all metrics and the summary."""
+    words = ("train", "ae", "digits", "--latent-dim", 2, "--steps", 2, "--out", tmp_path / "run")
+    code, out, err = command(*words, "--evaluate", "none")
+    assert (code, out.splitlines()[0].split(":")[0]) == (0, "run")
+    assert "2 steps are a small budget, this recipe takes 5842 by itself" in err
+    code, out, _ = command(*words)
+    assert [line.split()[0] for line in out.splitlines()[:3]] == ["samples", "reconstructions", "latent"]
+    assert not (tmp_path / "run" / "evaluation.json").exists()
+    found = figures(*words, "--evaluate", "full")
+    assert {"samples", "grades", "findings", "overview"} <= found.keys()
+    assert (tmp_path / "run" / "evaluation.json").exists()
+
+
+def test_rows_that_are_all_equal_do_not_fail_a_trained_run(command, tmp_path):
+    np.save(tmp_path / "ones.npy", np.ones((60, 3), dtype=np.float32))
+    code, out, _ = command("train", "vae", tmp_path / "ones.npy", "--steps", 2, "--out", tmp_path / "run")
+    assert code == 0
+    assert "all training rows are equal" in out
+    assert "run: " in out
