@@ -46,6 +46,8 @@ def show_vectors(axes: Any, caption: str, samples: NamedSamples) -> None:
     """Samples of vectors as points in the first two principal directions of the first sample."""
     for (name, _), points in zip(samples, _principal_plane(*(rows for _, rows in samples)), strict=True):
         axes.scatter(points[:, 0], points[:, 1], s=6, alpha=0.5, label=name)
+    if samples[0][1][0].numel() == 2:  # a ring is to look like one
+        axes.set_aspect("equal", adjustable="datalim")
     where = " (first two principal directions)" if samples[0][1][0].numel() > 2 else ""
     _title(axes, (caption + where).lstrip())
     axes.legend(fontsize=8)

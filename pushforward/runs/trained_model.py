@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from pushforward.data import open_dataset
+from pushforward.data import CATALOGUE, open_dataset
 from pushforward.data.dataset import Dataset
 from pushforward.data.modality import modality, modality_of
 from pushforward.data.spec import DataSpec
@@ -276,6 +276,11 @@ def reopened(
     """
     about = config["data"]
     source = about["source"] if source is None else source
+    if source is about["source"] and isinstance(source, str) and _is_gone(source):
+        raise DataError(
+            f"{folder} was trained on {source}, which is no longer there; give the data of its new place as "
+            "data=..."
+        )
     if source is None:
         raise DataError(
             f"{folder} was trained on data in memory; give the same data, or a file of them, as data=..."
@@ -293,6 +298,11 @@ def reopened(
                 f"{data.name} is not what the run was trained on: {part} should be {wanted}, is {got}"
             )
     return data
+
+
+def _is_gone(source: str) -> bool:
+    """Whether a source is a path at which there is nothing."""
+    return source not in CATALOGUE and not Path(source).expanduser().exists()
 
 
 __all__ = ["TrainedModel", "computes", "reopened"]

@@ -218,6 +218,16 @@ def test_commands_take_a_file_of_data_that_were_in_memory(words, from_memory, co
     assert command(name, from_memory / "run", *rest, "--data", from_memory / "rows.npz")[0] == 0
 
 
+def test_data_that_have_moved_are_named_and_can_be_given(command, tmp_path):
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).random((60, 3)))
+    command("train", "ae", tmp_path / "rows.npy", "--steps", 2, "--out", tmp_path / "run")
+    (tmp_path / "rows.npy").rename(tmp_path / "moved.npy")
+    code, _, err = command("resume", tmp_path / "run", "--steps", "+1")
+    assert code != 0
+    assert "rows.npy, which is no longer there; give the data of its new place as --data" in err
+    assert command("resume", tmp_path / "run", "--steps", "+1", "--data", tmp_path / "moved.npy")[0] == 0
+
+
 def test_a_file_of_other_data_is_refused(from_memory, command, tmp_path):
     np.save(tmp_path / "other.npy", np.zeros((60, 3)))
     code, _, err = command("evaluate", from_memory / "run", "--data", tmp_path / "other.npy")
