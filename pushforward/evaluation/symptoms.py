@@ -24,6 +24,7 @@ BLIND = 3.0  # deviations of the kernel's own noise
 FAINT = 0.02
 SURE = 0.95
 WORSE = 0.9  # of the best linear code's error, where good codes cost half of it
+ABOUT = 1.01  # for weights that were rounded
 SMALL = 0.1  # of the mean row's error: what no reconstruction is blamed for
 OWN = 3.0  # times the error of training rows: up to there held-out rows have the same explanations
 HOLLOW = 0.75  # of the coverage of fresh draws
@@ -186,7 +187,7 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
 def weight_too_large(c: Diagnosis) -> Finding | None:
     """Codes that match the prior and carry too little: reconstructions hardly better than a linear code's."""
     weight = c.model.discrepancy_weight
-    if c.fit is None or weight is None or c.fit.mmd >= FAR or weight <= c.usual_weight < math.inf:
+    if c.fit is None or weight is None or c.fit.mmd >= FAR or weight <= ABOUT * c.usual_weight < math.inf:
         return None
     if c.error < max(WORSE * c.linear_error, SMALL * c.spread) or c.error > OWN * c.training_error:
         return None  # where the error of training rows is far smaller, the weight is not the cause

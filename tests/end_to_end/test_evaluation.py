@@ -17,6 +17,7 @@ from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.evaluation import METRICS, Diagnosis, EvaluationContext, default_metrics, diagnose, evaluate
+from pushforward.evaluation.symptoms import weight_too_large
 from pushforward.features.base import Features
 from pushforward.models import Model
 from pushforward.networks import mlp
@@ -315,3 +316,13 @@ def test_rows_that_are_all_equal_do_not_fail_a_trained_run(command, tmp_path):
     assert code == 0
     assert "all training rows are equal" in out
     assert "run: " in out
+
+
+def test_no_weight_is_blamed_that_the_recipe_takes_by_itself(trained):
+    """18.8 of the settings is 18.799999 in the 32 bits of the model."""
+    measured = trained.diagnosis()
+    assert measured.usual_weight == trained.config["resolved"]["weight"]
+    measured.linear_error = 0.0  # so that any error is large beside it
+    assert weight_too_large(measured) is None
+    measured.usual_weight = 0.1 * measured.usual_weight
+    assert weight_too_large(measured) is not None
