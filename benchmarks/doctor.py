@@ -317,7 +317,10 @@ def main() -> None:
         change = found.findings[0].change if found.findings else {}
         if found.follow is None or not change:
             return None, f"{found.fd:.2f}"
-        after = found.follow(change)
+        try:
+            after = found.follow(change)
+        except pf.ConfigError:  # networks of one's own have the widths that they have
+            return None, f"{found.fd:.2f}"
         return after, f"{found.fd:.2f} -> {after:.2f} ({', '.join(f'{k}={v}' for k, v in change.items())})"
 
     if arguments.only in (None, "broken"):
