@@ -186,6 +186,15 @@ class EvaluationContext:
             back = torch.cat(lines) if lines else None
             return EncodedSet(torch.cat(codes), _joined(distributions), torch.cat(errors), shown, back)
 
+    @property
+    def unpaired(self) -> tuple[FeatureSet, FeatureSet]:
+        """Reconstructions of one half of the held-out rows, and the rows of the other half.
+
+        With their own rows reconstructions are paired, and closer than any sample could be.
+        """
+        half = self.n_samples // 2
+        return self.encoded.reconstructions.rows(slice(half)), self.given.rows(slice(half, None))
+
     def held_out(self) -> Iterator[Tensor]:
         """The held-out rows, in parts."""
         return self.batches(self.data.test, self.order)

@@ -174,25 +174,22 @@ class Diagnosis:
     @lazy
     def samples(self) -> Quality | None:
         """The quality of samples; None of so few held-out rows that nothing can be said."""
-        if self.context.n_samples < FEW_ROWS:
-            return None
         c = self.context
+        if c.n_samples < FEW_ROWS:
+            return None
         return Quality.of(c.samples, c.learnt, c.given, c.seed)
 
     @lazy
     def reconstructions(self) -> Quality | None:
-        """The quality of reconstructions; None of a model without an encoder, or of few held-out rows.
+        """The quality of reconstructions, against other rows (:attr:`EvaluationContext.unpaired`).
 
-        Those of one half of the rows are compared with the other half: with their own rows they are paired,
-        and closer than any sample could be.
+        None of a model without an encoder, or of few held-out rows.
         """
         c, half = self.context, self.context.n_samples // 2
         if not self.model.has_encoder or half < FEW_ROWS:
             return None
-        first, other = slice(half), slice(half, None)
-        return Quality.of(
-            c.encoded.reconstructions.rows(first), c.learnt.rows(first), c.given.rows(other), c.seed
-        )
+        made, given = c.unpaired
+        return Quality.of(made, c.learnt.rows(slice(half)), given, c.seed)
 
     @lazy
     def decoded_share(self) -> float | None:

@@ -42,8 +42,8 @@ class Findings(list[Finding]):
         if self:
             yield "cause", f"{self[0].name}: {self[0].words}"
             yield "try next", self[0].advice
-            return
-        yield "cause", self.nothing
+        else:
+            yield "cause", self.nothing
 
     @property
     def nothing(self) -> str:

@@ -63,7 +63,6 @@ def _grades(c: Diagnosis) -> Iterator[Grade]:
         if quality is not None:
             level = _worst(_of(quality), level)
         yield Grade("reconstructions", level, f"{words}; {too_few if quality is None else quality.words}")
-    if c.fit is not None:
         fit, level = c.fit, _level(-c.fit.mmd, -NEAR, -FAR)
         chance = ", below it by chance" if fit.mmd < 0 else ""
         words = f"MMD² of codes to the prior {fit.mmd:.3g} (0 is perfect{chance})"

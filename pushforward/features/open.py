@@ -37,10 +37,12 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
     if isinstance(what, nn.Module):
         return Module(what)
     only = modality(data.modality).features
-    if only is not None and isinstance(what, (str, Path)) and what not in ("auto", "quick", only):
-        raise ConfigError(
-            f"{data.name} is {data.modality} data: features must be {only!r} or a module, got {what!r}"
-        )
+    if only is not None and isinstance(what, (str, Path)):
+        if what not in ("auto", "quick", only):
+            raise ConfigError(
+                f"{data.name} is {data.modality} data: features must be {only!r} or a module, got {what!r}"
+            )
+        what = only
     labelled = data.train.y is not None and data.test.y is not None and int(data.train.y.max()) > 0
 
     def inception(path: Path | None) -> Features:
@@ -57,9 +59,7 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
         "inception": lambda: inception(None),
     }
     if what == "auto":
-        what = only or ("classifier" if labelled else "pca")
-    if what == "quick" and only is not None:
-        what = only
+        what = "classifier" if labelled else "pca"
     if isinstance(what, str) and what in table:
         return table[what]()
     if isinstance(what, (str, Path)):

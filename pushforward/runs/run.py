@@ -38,6 +38,7 @@ from pushforward.runs.results import evaluation_key, holds, read_results, write_
 from pushforward.runs.sampling import Sampling
 from pushforward.runs.text_run import TextRun
 from pushforward.runs.trained_model import computes
+from pushforward.training.loop import BatchSampler
 from pushforward.utils import eval_mode
 
 SHOWN = 1000  # held-out rows that plots show, at most
@@ -154,10 +155,9 @@ class Run(Sampling, LatentExplorer, TextRun):
         """The measurements that findings and grades are read from."""
         rows = rows_to_look_at(math.prod(self.shape))
         context = self.evaluation_context(rows, seed, features, progress)
-        settings, n_train = self.config["resolved"], len(self.data.train)
-        batches = (
-            n_train // min(settings["batch_size"], n_train) / max(p.updates for p in self.model.players())
-        )
+        settings, train = self.config["resolved"], self.data.train
+        updates = max(player.updates for player in self.model.players())
+        per_epoch = BatchSampler(train, settings["batch_size"], Noise(0)).per_epoch / updates
         recipe, weight = RECIPES.get(self.config["recipe"]), math.inf
         if recipe is not None and self.config["preset"] is not None:
             usual = recipe.settings(**recipe.presets[self.config["preset"]](self.spec))
@@ -167,7 +167,7 @@ class Run(Sampling, LatentExplorer, TextRun):
             self.history,
             self.step,
             settings["batch_size"],
-            math.ceil(settings["epochs"] * batches),
+            math.ceil(settings["epochs"] * per_epoch),
             weight if isinstance(weight, (int, float)) else math.inf,
             {"gmm": lambda: self.sampler("gmm")} if self.model.has_encoder else {},
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from functools import cached_property, wraps
 from pathlib import Path
@@ -275,16 +276,17 @@ def reopened(
         DataError: If the data were given in memory and are not given again, cannot be read, or are others.
     """
     about = config["data"]
-    source = about["source"] if source is None else source
-    if source is about["source"] and isinstance(source, str) and _is_gone(source):
-        raise DataError(
-            f"{folder} was trained on {source}, which is no longer there; give the data of its new place as "
-            "data=..."
-        )
     if source is None:
-        raise DataError(
-            f"{folder} was trained on data in memory; give the same data, or a file of them, as data=..."
-        )
+        source = about["source"]
+        if source is None:
+            raise DataError(
+                f"{folder} was trained on data in memory; give the same data, or a file of them, as data=..."
+            )
+        if source not in CATALOGUE and not os.path.exists(os.path.expanduser(source)):
+            raise DataError(
+                f"{folder} was trained on {source}, which is no longer there; give the data of its new place "
+                "as data=..."
+            )
     data = open_dataset(
         source,
         vocabulary=vocabulary,
@@ -298,11 +300,6 @@ def reopened(
                 f"{data.name} is not what the run was trained on: {part} should be {wanted}, is {got}"
             )
     return data
-
-
-def _is_gone(source: str) -> bool:
-    """Whether a source is a path at which there is nothing."""
-    return source not in CATALOGUE and not Path(source).expanduser().exists()
 
 
 __all__ = ["TrainedModel", "computes", "reopened"]

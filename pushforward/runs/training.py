@@ -93,7 +93,7 @@ def run_to_end(
                 )
                 show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
             loop.total = config["total_steps"] or _total_steps(budget, loop, training.epochs, show)
-        usual = math.ceil(training.epochs * loop.per_epoch)
+        usual = _total_steps(Budget(), loop, training.epochs, show)
         if setup.settings is not None and not begun and loop.total < SMALL_BUDGET * usual:
             show.say(
                 f"{loop.total} steps are a small budget, this recipe takes {usual} by itself: samples will "

@@ -38,14 +38,13 @@ from pushforward.metrics.uncertainty import mean_of
 def reconstruction(context: EvaluationContext) -> dict[str, Any] | None:
     """The reconstruction error of held-out rows from the centres of their codes.
 
-    Reconstructions of one half of the rows are compared with the other half: with their own rows they
-    are paired, and closer than any sample could be.
+    Reconstructions of one half of the rows are compared with the other half: see
+    :attr:`~pushforward.evaluation.context.EvaluationContext.unpaired`.
     """
     if not context.model.has_encoder:
         return None
-    half = context.n_samples // 2
     error = mean_of(context.encoded.errors)._asdict()
-    made, given = context.encoded.reconstructions.features[:half], context.given.features[half:]
+    made, given = context.unpaired
     return {context.modality.error_name: error} | compared(
-        made, given, context.features, context.seed, brief=True
+        made.features, given.features, context.features, context.seed, brief=True
     )
