@@ -260,7 +260,7 @@ def main() -> None:
     if data.vocabulary is None or data.train.paired is None or data.test.y is None:
         raise SystemExit(f"{data.name} has no pairs to train on")
     words = Vocabulary.of(data.vocabulary.lines(data.train.x), PIECES, lower=True)
-    data = open_dataset(arguments.data, data_dir=arguments.data_dir, vocabulary=words)
+    data = open_dataset(arguments.data, data_dir=arguments.data_dir, codec=words)
     test = data.test
     assert data.train.y is not None
     assert test.y is not None

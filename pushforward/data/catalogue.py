@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pushforward.codec import Codec
 from pushforward.data.dataset import Dataset
 from pushforward.data.formats import CATALOGUE, FORMATS, Channels, Entry, Format, OpenOptions, Progress
 from pushforward.data.sizes import Size, parse_size, resized
 from pushforward.errors import ConfigError, DataError, check_int, nearest
-from pushforward.text.vocabulary import Vocabulary
 from pushforward.utils import import_submodules
 
 import_submodules("pushforward.data")
@@ -27,7 +27,7 @@ def open_dataset(
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | Size | None = None,
     max_length: int | None = None,
-    vocabulary: Vocabulary | None = None,
+    codec: Codec | None = None,
     standardize: bool = True,
     channels: Channels | None = None,
     progress: Progress | None = None,
@@ -42,7 +42,7 @@ def open_dataset(
             variable ``PUSHFORWARD_DATA``, else a folder in the user's cache.
         image_size: Height and width to which images are resized, or one number for both.
         max_length: Maximum number of tokens of a line of text, its end included.
-        vocabulary: The vocabulary of text, if it is known; by default it is learnt.
+        codec: The vocabulary of text, if it is known; by default it is learnt.
         standardize: Whether columns of real numbers are centred and scaled for the model, and its samples
             scaled back.
         channels: "first" or "last": where the channels of an array of images are, if there are not 1 or 3 of
@@ -66,7 +66,7 @@ def open_dataset(
         data_dir=data_dir,
         image_size=parse_size(image_size),
         max_length=None if max_length is None else check_int("max_length", max_length, least=LEAST_TOKENS),
-        vocabulary=vocabulary,
+        codec=codec,
         standardize=bool(standardize),
         channels=channels,
         progress=progress,

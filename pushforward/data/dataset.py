@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from pushforward.codec import Codec
 from pushforward.data.modality import modality, modality_of
 from pushforward.data.scaling import Scaling, Standardized, UnitInterval, Unscaled
 from pushforward.data.spec import DataSpec, range_in_words
@@ -51,7 +52,7 @@ class Dataset:
         source: The argument of ``open_dataset``, from which a run can open the data again.
         factors: Names of the factors of variation, one for each column of the splits' ``factors``.
         modes: The modes of the distribution, if they are known.
-        vocabulary: The vocabulary of the tokens, if the rows are text.
+        codec: What turns rows into what a model sees, if they are not numbers: the vocabulary of text.
         scaling: How the values of the splits become those that a model sees; by default bytes become [0, 1],
             and other values stay as they are.
 
@@ -74,7 +75,7 @@ class Dataset:
     source: str | None = None
     factors: tuple[str, ...] | None = None
     modes: Centres | Stacked | None = field(default=None, compare=False)
-    vocabulary: Vocabulary | None = None
+    codec: Codec | None = None
     scaling: Scaling | None = field(default=None, compare=False)
     display: ClassVar[Callable[[Dataset], str | None] | None] = None  # set where pictures are made
 
@@ -104,9 +105,14 @@ class Dataset:
         return tuple(self.train.x.shape[1:])
 
     @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of the tokens, if the rows are text."""
+        return self.codec if isinstance(self.codec, Vocabulary) else None
+
+    @property
     def modality(self) -> str:
         """Name of the modality: "image", "vector" or "text"."""
-        return modality_of(self.shape, self.vocabulary).name
+        return modality_of(self.shape, self.codec).name
 
     @cached_property
     def spec(self) -> DataSpec:
@@ -120,14 +126,14 @@ class Dataset:
             n_train=len(self.train),
             n_test=len(self.test),
             variance=modality(self.modality).variance(self.train.batch(slice(0, VARIANCE_ROWS)).x),
-            vocabulary=self.vocabulary,
+            codec=self.codec,
             scaling=self.scaling or Unscaled(),
         )
 
     @property
     def range(self) -> str:
         """The range of the values that a model sees, in words."""
-        return range_in_words(self.modality, self.in_unit_interval, self.vocabulary, self.scaling)
+        return range_in_words(self.modality, self.in_unit_interval, self.codec, self.scaling)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -139,13 +145,13 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of both splits' values and labels, and of factors and vocabulary if there are any."""
+        """The sha256 of both splits' values and labels, and of factors and codec if there are any."""
         digest = hashlib.sha256()
-        # Factors and vocabularies came later: without them the fingerprint is what it was before.
+        # Factors and codecs came later: without them the fingerprint is what it was before.
         factors = () if self.factors is None else (self.train.factors, self.test.factors)
-        paired_rows = (self.train.paired, self.test.paired) if self.vocabulary is not None else ()
-        if self.vocabulary is not None:
-            digest.update(self.vocabulary.text.encode())
+        paired_rows = (self.train.paired, self.test.paired) if self.codec is not None else ()
+        if self.codec is not None:
+            digest.update(self.codec.text.encode())
         if isinstance(self.scaling, Standardized):
             digest.update(str(self.scaling).encode())
         for part in (self.train.x, self.train.y, self.test.x, self.test.y, *factors, *paired_rows):

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from pushforward.codec import Codec
 from pushforward.data.dataset import Dataset
 from pushforward.data.fetch import data_folder
 from pushforward.data.sizes import Size
 from pushforward.errors import ConfigError
-from pushforward.text.vocabulary import Vocabulary
 
 Progress = Callable[[int, int], None]
 Channels = Literal["first", "last"]
@@ -31,7 +31,7 @@ class OpenOptions:
         data_dir: Where the files of the catalogue are kept; None for the default.
         image_size: Height and width of the images.
         max_length: Maximum number of tokens of a line of text, its end included.
-        vocabulary: The vocabulary of text; None to learn one.
+        codec: The vocabulary of text; None to learn one.
         standardize: Whether real numbers are centred and scaled for the model.
         channels: Where the channels of arrays of images are, if there are not 1 or 3 of them.
         progress: Called with (done, total) while many files are read.
@@ -40,7 +40,7 @@ class OpenOptions:
     data_dir: str | os.PathLike[str] | None = None
     image_size: Size | None = None
     max_length: int | None = None
-    vocabulary: Vocabulary | None = None
+    codec: Codec | None = None
     standardize: bool = True
     channels: Channels | None = None
     progress: Progress | None = None
@@ -63,10 +63,11 @@ class OpenOptions:
         text = modality == "text"
         if text and self.image_size is not None:
             raise ConfigError(f"image_size is for images, {name} is text; use max_length")
-        for option in ("max_length", "vocabulary"):
-            if not text and getattr(self, option) is not None:
-                hint = "; use image_size" if modality == "image" and option == "max_length" else ""
-                raise ConfigError(f"{option} is for text, {name} is {modality} data{hint}")
+        if not text and self.max_length is not None:
+            hint = "; use image_size" if modality == "image" else ""
+            raise ConfigError(f"max_length is for text, {name} is {modality} data{hint}")
+        if self.codec is not None and self.codec.modality != modality:
+            raise ConfigError(f"the codec is for {self.codec.modality}, {name} is {modality} data")
 
 
 @dataclass(frozen=True)

@@ -217,8 +217,8 @@ def text_dataset(
     """
     max_length = options.max_length or MAX_LENGTH
     styles = tuple(train)
-    vocabulary = options.vocabulary
-    if vocabulary is None:
+    vocabulary = options.codec
+    if not isinstance(vocabulary, Vocabulary):
         lines = [line for file in train.values() for line in file.lines if line]
         lines += [line for pair in pairs for line in pair.values() if line]
         vocabulary = Vocabulary.of(lines, vocab_size, lower)
@@ -232,7 +232,7 @@ def text_dataset(
         classes=styles if len(styles) > 1 else None,
         notes=tuple(note for note in (train_note, test_note) if note),
         source=source,
-        vocabulary=vocabulary,
+        codec=vocabulary,
     )
 
 

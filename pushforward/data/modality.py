@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from pushforward.codec import Codec
 from pushforward.costs import SquaredError
 from pushforward.data.scaling import Scaling
 from pushforward.data.values import as_array, as_tensor
@@ -29,6 +30,7 @@ class Modality(ABC):
         name: Its name in configurations and messages.
         is_continuous: Whether rows are real numbers, which can be added and differentiated.
         error_name: Name of what :meth:`errors` counts.
+        parts: Name of what a cost is summed over, of rows that are not numbers.
         variance_name: Name of what :meth:`variance` measures, for messages.
         features: Name of the only features for such rows; None where images and vectors have a choice.
     """
@@ -36,6 +38,7 @@ class Modality(ABC):
     name: ClassVar[str]
     is_continuous: ClassVar[bool] = True
     error_name: ClassVar[str] = "squared_error"
+    parts: ClassVar[str | None] = None
     variance_name: ClassVar[str] = "total variance of the data"
     features: ClassVar[str | None] = None
 
@@ -44,15 +47,15 @@ class Modality(ABC):
         MODALITIES[cls.name] = cls()
 
     @abstractmethod
-    def matches(self, shape: Shape, vocabulary: Vocabulary | None) -> bool:
-        """Whether rows of this shape, with or without a vocabulary, are of this modality."""
+    def matches(self, shape: Shape, codec: Codec | None) -> bool:
+        """Whether rows of this shape, with this codec or none, are of this modality."""
 
     def rows(
         self,
         x: Any,
         shape: Shape,
         scaling: Scaling,
-        vocabulary: Vocabulary | None = None,
+        codec: Codec | None = None,
         channels: str | None = None,
     ) -> Tensor:
         """Rows (N, \\*) as a model sees them, from what a user passes to a run.
@@ -63,7 +66,7 @@ class Modality(ABC):
             x: An array or tensor in the values of the data; of text also a line or lines.
             shape: Shape of one row.
             scaling: How values of the data become those that a model sees.
-            vocabulary: The vocabulary, of text.
+            codec: The vocabulary, of text.
             channels: Where the channels of images are, if that was said when the training data were read.
 
         Raises:
@@ -94,11 +97,11 @@ class Modality(ABC):
         """n valid rows (N, \\*) to try networks on."""
         return torch.zeros(n, *shape)
 
-    def network_shape(self, shape: Shape, vocabulary: Vocabulary | None) -> Shape:
+    def network_shape(self, shape: Shape, codec: Codec | None) -> Shape:
         """The shape that networks are built for."""
         return shape
 
-    def range(self, in_unit_interval: bool, vocabulary: Vocabulary | None) -> str:
+    def range(self, in_unit_interval: bool, codec: Codec | None) -> str:
         """The range of the values, in words."""
         return "[0, 1]" if in_unit_interval else "real numbers"
 
@@ -130,9 +133,9 @@ class ImageModality(Modality):
 
     name = "image"
 
-    def matches(self, shape: Shape, vocabulary: Vocabulary | None) -> bool:
+    def matches(self, shape: Shape, codec: Codec | None) -> bool:
         """Whether rows have three axes."""
-        return vocabulary is None and len(shape) == 3
+        return codec is None and len(shape) == 3
 
     def arranged(self, x: Tensor, shape: Shape, channels: str | None) -> Tensor:
         """Images with their channels first; grey images may have none, and channels may come last."""
@@ -149,9 +152,9 @@ class VectorModality(Modality):
 
     name = "vector"
 
-    def matches(self, shape: Shape, vocabulary: Vocabulary | None) -> bool:
+    def matches(self, shape: Shape, codec: Codec | None) -> bool:
         """Whether rows are neither images nor text."""
-        return vocabulary is None and len(shape) != 3
+        return codec is None and len(shape) != 3
 
 
 class TextModality(Modality):
@@ -160,30 +163,31 @@ class TextModality(Modality):
     name = "text"
     is_continuous = False
     error_name = "wrong_tokens"
+    parts = "tokens of a line"
     variance_name = "nats of a line of independent tokens"
     features = "words"
 
-    def matches(self, shape: Shape, vocabulary: Vocabulary | None) -> bool:
+    def matches(self, shape: Shape, codec: Codec | None) -> bool:
         """Whether there is a vocabulary."""
-        return vocabulary is not None
+        return isinstance(codec, Vocabulary)
 
     def rows(
         self,
         x: Any,
         shape: Shape,
         scaling: Scaling,
-        vocabulary: Vocabulary | None = None,
+        codec: Codec | None = None,
         channels: str | None = None,
     ) -> Tensor:
         """Rows (N, T) of tokens, from lines of text or from tokens."""
-        assert vocabulary is not None
+        assert isinstance(codec, Vocabulary)
         x = [x] if isinstance(x, str) else x
         if not isinstance(x, Tensor):
             found = as_array(x, "lines")
             if found.size and found.dtype.kind in "OU" and all(isinstance(line, str) for line in found.flat):
                 if found.size != len(found):
                     raise DataError(f"lines of text must have shape (N,), got {found.shape}")
-                return vocabulary.tokens(found.ravel().tolist(), shape[0])
+                return codec.tokens(found.ravel().tolist(), shape[0])
             x = found
         x = as_tensor(x, "tokens")
         x = x[None] if tuple(x.shape) == shape else x
@@ -191,9 +195,9 @@ class TextModality(Modality):
             raise DataError("tokens must be whole numbers, got others")
         if tuple(x.shape[1:]) != shape:
             raise DataError(f"rows must have shape {shape}, got {tuple(x.shape[1:])}")
-        if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < len(vocabulary):
+        if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < len(codec):
             raise DataError(
-                f"tokens must be from 0 to {len(vocabulary) - 1}, got {int(x.min())} to {int(x.max())}"
+                f"tokens must be from 0 to {len(codec) - 1}, got {int(x.min())} to {int(x.max())}"
             )
         return x.long()
 
@@ -203,15 +207,15 @@ class TextModality(Modality):
         x[:, 0] = END
         return x
 
-    def network_shape(self, shape: Shape, vocabulary: Vocabulary | None) -> Shape:
+    def network_shape(self, shape: Shape, codec: Codec | None) -> Shape:
         """(T, V) with V tokens in the vocabulary."""
-        assert vocabulary is not None
-        return (*shape, len(vocabulary))
+        assert isinstance(codec, Vocabulary)
+        return (*shape, len(codec))
 
-    def range(self, in_unit_interval: bool, vocabulary: Vocabulary | None) -> str:
+    def range(self, in_unit_interval: bool, codec: Codec | None) -> str:
         """The number of tokens."""
-        assert vocabulary is not None
-        return f"tokens of {len(vocabulary)}"
+        assert isinstance(codec, Vocabulary)
+        return f"tokens of {len(codec)}"
 
     def variance(self, x: Tensor) -> float:
         """The mean negative log-likelihood, in nats, of lines (N, T) whose tokens are drawn independently."""
@@ -233,13 +237,13 @@ def modality(name: str) -> Modality:
     return MODALITIES[name]
 
 
-def modality_of(shape: Shape, vocabulary: Vocabulary | None = None) -> Modality:
-    """The modality of rows of a shape, with a vocabulary if they are text.
+def modality_of(shape: Shape, codec: Codec | None = None) -> Modality:
+    """The modality of rows of a shape, with a codec if they have one.
 
     >>> modality_of((1, 28, 28)).name, modality_of((2,)).name
     ('image', 'vector')
     """
-    return next(known for known in MODALITIES.values() if known.matches(shape, vocabulary))
+    return next(known for known in MODALITIES.values() if known.matches(shape, codec))
 
 
 __all__ = ["MODALITIES", "Modality", "modality", "modality_of"]

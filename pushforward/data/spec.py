@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
+from pushforward.codec import Codec
 from pushforward.data.modality import modality
 from pushforward.data.scaling import Scaling, Standardized, Unscaled, scaling_from_json
 from pushforward.data.split import Batch
 from pushforward.errors import DataError, reason
-from pushforward.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class DataSpec:
         n_test: Number of held-out rows.
         variance: Total variance of the training rows, the squared error of the mean row; of text the nats of
             a line whose tokens are independent.
-        vocabulary: The vocabulary of text, else None.
+        codec: The vocabulary of text; None of rows that are numbers.
         scaling: How values of the data become those that a model sees.
     """
 
@@ -42,7 +42,7 @@ class DataSpec:
     n_train: int
     n_test: int
     variance: float
-    vocabulary: Vocabulary | None = None
+    codec: Codec | None = None
     scaling: Scaling = field(default_factory=Unscaled)
 
     @property
@@ -58,12 +58,12 @@ class DataSpec:
     @property
     def network_shape(self) -> tuple[int, ...]:
         """The shape that networks are built for: that of a row, of text (T, V) with V tokens."""
-        return modality(self.modality).network_shape(self.shape, self.vocabulary)
+        return modality(self.modality).network_shape(self.shape, self.codec)
 
     @property
     def range(self) -> str:
         """The range of the values that a model sees, in words."""
-        return range_in_words(self.modality, self.in_unit_interval, self.vocabulary, self.scaling)
+        return range_in_words(self.modality, self.in_unit_interval, self.codec, self.scaling)
 
     @property
     def distance(self) -> float:
@@ -76,19 +76,19 @@ class DataSpec:
         return Batch(x, torch.zeros(n, dtype=torch.int64) if self.classes else None)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything but the vocabulary, which is kept in a file of its own, as plain values."""
-        values = {name: value for name, value in asdict(self).items() if name != "vocabulary"}
+        """Everything but the codec, which is kept in a file of its own, as plain values."""
+        values = {name: value for name, value in asdict(self).items() if name != "codec"}
         return values | {"scaling": self.scaling.as_json()}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any], vocabulary: Vocabulary | None = None) -> DataSpec:
+    def from_json(cls, values: Mapping[str, Any], codec: Codec | None = None) -> DataSpec:
         """The inverse of :meth:`as_json`.
 
         Raises:
             DataError: If the values do not describe a data set.
         """
         try:
-            known = {name: values[name] for name in cls.__dataclass_fields__ if name != "vocabulary"}
+            known = {name: values[name] for name in cls.__dataclass_fields__ if name != "codec"}
             known |= {"shape": tuple(known["shape"]), "classes": tuple(known["classes"])}
             known["scaling"] = scaling_from_json(known["scaling"])
             modality(known["modality"])
@@ -99,14 +99,12 @@ class DataSpec:
             raise DataError(f"no description of data: its shape and its numbers of rows are {counts}")
         if not isinstance(known["variance"], int | float):
             raise DataError(f"no description of data: its variance is {known['variance']!r}")
-        return cls(**known, vocabulary=vocabulary)
+        return cls(**known, codec=codec)
 
 
-def range_in_words(
-    name: str, in_unit_interval: bool, vocabulary: Vocabulary | None, scaling: Scaling | None
-) -> str:
+def range_in_words(name: str, in_unit_interval: bool, codec: Codec | None, scaling: Scaling | None) -> str:
     """The range of the values that a model sees of rows of a modality, in words."""
-    words = modality(name).range(in_unit_interval, vocabulary)
+    words = modality(name).range(in_unit_interval, codec)
     return f"standardised {words}" if isinstance(scaling, Standardized) else words
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from pushforward.costs import Cost
+from pushforward.data.modality import modality
 from pushforward.data.spec import DataSpec
 from pushforward.errors import ConfigError
 from pushforward.models import AutoWeight, Model, WarmUp, Weight
@@ -31,8 +32,9 @@ def describe_cost(cost: Cost, spec: DataSpec) -> str:
     kind = type(cost).__name__
     name = COST_NAMES.get(kind, f"a {kind} of your own")
     learnt = ", with learnt standard deviation" if getattr(cost, "learnt", False) else ""
-    if spec.vocabulary:
-        return f"{name}, summed over the tokens of a line, averaged over the batch"
+    parts = modality(spec.modality).parts
+    if parts is not None:
+        return f"{name}, summed over the {parts}, averaged over the batch"
     values = f"values in {spec.range}" if spec.in_unit_interval else spec.range
     return f"{name}{learnt}, summed over {spec.n_values} {values}, averaged over the batch"
 

@@ -22,6 +22,11 @@ def is_digit(spec: DataSpec) -> bool:
     return len(spec.shape) != 3 or (spec.shape[0] == 1 and max(spec.shape[1:]) <= DIGIT_SIDE)
 
 
+def is_continuous(spec: DataSpec) -> bool:
+    """Whether rows are real numbers."""
+    return modality(spec.modality).is_continuous
+
+
 def likelihood(spec: DataSpec) -> str:
     """The cost that is a negative log-likelihood of such data."""
     return modality(spec.modality).likelihood_cost(spec.in_unit_interval)

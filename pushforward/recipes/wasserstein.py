@@ -31,6 +31,7 @@ from pushforward.recipes.presets import (
     CELEBA_SCALE,
     MNIST_SCALE,
     celeba,
+    is_continuous,
     is_digit,
     likelihood,
     mnist,
@@ -42,7 +43,7 @@ from pushforward.recipes.settings import KERNEL_HELP, AutoEncoderSettings
 
 CELEBA_AS_PRINTED = "λ as the paper prints it; " + CELEBA_SCALE
 WAE_MMD: dict[str, Preset] = {
-    "small": lambda spec: small(spec, share=0.5 if spec.vocabulary else 4),
+    "small": lambda spec: small(spec, share=4 if is_continuous(spec) else 0.5),
     "paper": lambda spec: (
         mnist(weight_note=AS_PRINTED)
         if is_digit(spec)
@@ -238,7 +239,7 @@ def _dsprites(weight: float, weight_note: str) -> dict[str, Any]:
     presets={
         "small": lambda spec: small(
             spec, weight=100.0,
-            cost=likelihood(spec) if spec.in_unit_interval or spec.vocabulary else "squared"
+            cost=likelihood(spec) if spec.in_unit_interval or not is_continuous(spec) else "squared"
         ),
         "paper": lambda spec: _dsprites(400.0, "λ of the published command line for dSprites"),
         "official": lambda spec: _dsprites(20.0, "λ of the published configuration for dSprites"),

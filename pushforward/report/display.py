@@ -74,7 +74,7 @@ def dataset_html(data: Dataset) -> str:
         facts.append(("factors", ", ".join(data.factors)))
     if data.source:
         facts.append(("from", data.source))
-    split, renderer = data.train, renderer_for(data.modality, data.vocabulary)
+    split, renderer = data.train, renderer_for(data.modality, data.codec)
     rows = split.x[:ROWS] if renderer.shows_own_values else split.batch(slice(0, ROWS // 100)).x
     panels = [renderer.example_panel("first training rows", rows)]
     return fragment(data.name, facts=facts, panels=panels, notes=[{"words": note} for note in data.notes])

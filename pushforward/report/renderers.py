@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.codec import Codec
 from pushforward.data.pixels import MOST_PIXELS
 from pushforward.errors import ConfigError, OutputError
 from pushforward.files import Writer, write_atomic
@@ -51,8 +52,8 @@ class Renderer(ABC):
     pair_columns: ClassVar[int] = 8
     in_parts: ClassVar[bool] = False
 
-    def __init__(self, vocabulary: Vocabulary | None = None) -> None:
-        self.vocabulary = vocabulary
+    def __init__(self, codec: Codec | None = None) -> None:
+        self.codec = codec
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -292,8 +293,8 @@ class TextRenderer(Renderer):
 
     def lines(self, rows: Tensor) -> list[str]:
         """The line that each row (N, T) of tokens stands for."""
-        assert self.vocabulary is not None
-        return self.vocabulary.lines(rows.reshape(-1, rows.shape[-1]))
+        assert isinstance(self.codec, Vocabulary)
+        return self.codec.lines(rows.reshape(-1, rows.shape[-1]))
 
     def draw_rows(self, figure: Any, plots: RunPlots) -> None:
         """Draws lines of samples above held-out lines, each above its reconstruction."""
@@ -374,13 +375,13 @@ def _write_all(file: Writer, contents: Iterable[bytes]) -> None:
         file.write(content)
 
 
-def renderer_for(modality: str, vocabulary: Vocabulary | None = None) -> Renderer:
-    """The renderer of a modality: "image", "vector" or "text"; of text with its vocabulary.
+def renderer_for(modality: str, codec: Codec | None = None) -> Renderer:
+    """The renderer of a modality: "image", "vector" or "text"; with the codec of the rows.
 
     >>> renderer_for("image").suffix
     '.png'
     """
-    return RENDERERS[modality](vocabulary)
+    return RENDERERS[modality](codec)
 
 
 __all__ = ["RENDERERS", "ImageRenderer", "Renderer", "TextRenderer", "VectorRenderer", "renderer_for"]

@@ -15,6 +15,7 @@ from typing import Any, get_args
 import torch
 
 from pushforward._version import __version__
+from pushforward.codec import CODECS
 from pushforward.data import open_dataset
 from pushforward.data.fetch import VARIABLE
 from pushforward.data.formats import Channels
@@ -172,7 +173,7 @@ def train(
         "on_nonfinite": on_nonfinite or "stop",
         "total_steps": None,
         "earlier_budgets": [],
-        "vocabulary": None if dataset.vocabulary is None else dataset.vocabulary.sha256,
+        "codec": None if dataset.codec is None else dataset.codec.sha256,
         "data": {
             **dataset.spec.as_json(),
             **reading,
@@ -247,7 +248,7 @@ def resume(
         config = directory.config()
         config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
         device = _device_of_run(device, config["device"])
-        dataset = reopened(directory.path, config, directory.vocabulary(config), data)
+        dataset = reopened(directory.path, config, directory.codec(config), data)
         setup = stored_setup(directory.path, config, dataset.spec, own)
         budget = Budget(**config["budget"])
         return run_to_end(directory, config, setup, dataset, budget, device, progress, extension)
@@ -273,14 +274,15 @@ def load(
     """
     directory = RunDirectory(path)
     config = directory.config()
-    vocabulary = directory.vocabulary(config)
-    if vocabulary is None and config["vocabulary"] is not None:
+    codec = directory.codec(config)
+    if codec is None and config["codec"] is not None:
+        file = CODECS[config["data"]["modality"]].file
         raise OutputError(
-            f"{directory.path} has no vocabulary that can be read; to write it again: "
+            f"{directory.path} has no {file} that can be read; to write it again: "
             f"pushforward resume {directory.path}"
         )
-    dataset = None if data is None else reopened(directory.path, config, vocabulary, data)
-    spec = DataSpec.from_json(config["data"], vocabulary)
+    dataset = None if data is None else reopened(directory.path, config, codec, data)
+    spec = DataSpec.from_json(config["data"], codec)
     try:
         found, faults = directory.checkpoints(config).newest()
     except CheckpointError as error:
@@ -296,7 +298,7 @@ def load(
             f"{directory.path}: the weights do not fit the model: {reason(error)}"
         ) from error
     setup.model.to(_device(device))
-    return Run(directory.path, config, setup.model, dataset, found.step, vocabulary)
+    return Run(directory.path, config, setup.model, dataset, found.step, codec)
 
 
 # ----------------------------------------------------------------------------------- building the model

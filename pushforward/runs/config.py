@@ -14,7 +14,7 @@ from pushforward.recipes import RECIPES
 from pushforward.runs.budget import Budget
 
 # Raised when older configurations can no longer be read; such runs are refused.
-SCHEMA = 5
+SCHEMA = 6
 # What two calls must agree in to be one run; the device, the number of threads and on_nonfinite may differ.
 IDENTITY = ("recipe", "preset", "arguments", "own", "seed")
 # The parts of the data in which two calls must agree: rows, what values stand for, and classes.
@@ -23,7 +23,7 @@ SUM = "sha256"
 # What the parts of a configuration are, besides its schema.
 PARTS: dict[str, type | UnionType] = {
     "id": str, "recipe": str, "own": list, "resolved": dict, "description": str, "seed": int, "budget": dict,
-    "on_nonfinite": str, "total_steps": int | None, "earlier_budgets": list, "vocabulary": str | None,
+    "on_nonfinite": str, "total_steps": int | None, "earlier_budgets": list, "codec": str | None,
     "data": dict, "device": str, "threads": int, "versions": dict,
 }  # fmt: skip
 

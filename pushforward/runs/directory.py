@@ -10,23 +10,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pushforward.codec import CODECS, Codec
 from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, listed, reason
 from pushforward.files import disk, make_folder, remove, remove_temporary, temporary, write_atomic, writing
 from pushforward.locks import locked
 from pushforward.reading import MOST_JSON, read_file
 from pushforward.runs.config import check_same, check_version, decode, encode, parse
-from pushforward.text.vocabulary import Vocabulary
 from pushforward.training.checkpoints import Checkpoints
 from pushforward.training.history import NAME as HISTORY
 from pushforward.training.history import read_history
 
 # Written first of all: a folder that holds it was begun as a run's.
 LOCK = ".pushforward.lock"
-CONFIG, VOCABULARY, CHECKPOINTS, OVERVIEW = "config.json", "vocabulary.json", "checkpoints", "overview.png"
+CONFIG, CHECKPOINTS, OVERVIEW = "config.json", "checkpoints", "overview.png"
+CODEC_FILES = tuple(kind.file for kind in CODECS.values())
 # What a run writes, and so all that overwriting may remove.
 OURS = (
     CONFIG,
-    VOCABULARY,
+    *CODEC_FILES,
     HISTORY,
     CHECKPOINTS,
     "samples",
@@ -38,7 +39,7 @@ OURS = (
     "report.html",
 )
 # What only who holds the lock writes.
-ALONE = (CONFIG, VOCABULARY, HISTORY, CHECKPOINTS, OVERVIEW, ".probe", "samples", "samplers")
+ALONE = (CONFIG, *CODEC_FILES, HISTORY, CHECKPOINTS, OVERVIEW, ".probe", "samples", "samplers")
 # In a configuration while what the run before it has left is removed.
 CLEARING = "clearing"
 AGAIN = "train again with overwrite=True"
@@ -48,7 +49,7 @@ class RunDirectory:
     """The folder of a run. Its methods that read need no lock, those that write are called within it.
 
     The configuration is the first file that a new run writes, and makes the folder its own: it has an id that
-    all checkpoints of the run repeat, and each of them holds copies of it and of the vocabulary.
+    all checkpoints of the run repeat, and each of them holds copies of it and of the codec.
 
     Arguments:
         path: The folder, which need not exist; ``~`` is the user's, and a later change of the working
@@ -84,7 +85,7 @@ class RunDirectory:
                 disk.unlink(probe)
             yield
 
-    def begin(self, config: dict[str, Any], vocabulary: Vocabulary | None) -> None:
+    def begin(self, config: dict[str, Any], codec: Codec | None) -> None:
         """Makes the folder that of a new run, and removes what a run before it has left.
 
         From the first write on the folder is the new run's, whenever the process is killed.
@@ -92,24 +93,24 @@ class RunDirectory:
         Raises:
             OutputError: If it cannot be written.
         """
-        kept = {CONFIG} if vocabulary is None else {CONFIG, VOCABULARY}
+        kept = {CONFIG} if codec is None else {CONFIG, codec.file}
         left = [self.path / name for name in OURS if name not in kept and os.path.lexists(self.path / name)]
         write_atomic(self.path / CONFIG, encode(config | {CLEARING: True} if left else config))
-        if vocabulary is not None:
-            write_atomic(self.path / VOCABULARY, vocabulary.text)
+        if codec is not None:
+            write_atomic(self.path / codec.file, codec.text)
         if left:
             with writing(self.path):
                 for path in left:
                     remove(path)
             write_atomic(self.path / CONFIG, encode(config))
 
-    def repair(self, config: dict[str, Any], vocabulary: Vocabulary | None) -> None:
-        """Writes the configuration and the vocabulary of the run in the folder where they are damaged.
+    def repair(self, config: dict[str, Any], codec: Codec | None) -> None:
+        """Writes the configuration and the codec of the run in the folder where they are damaged.
 
         Raises:
             OutputError: If they cannot be written.
         """
-        for name, content in copies(config, vocabulary).items():
+        for name, content in copies(config, codec).items():
             path = self.path / name
             if not path.is_file() or read_file(path) != content:
                 write_atomic(path, content)
@@ -160,18 +161,19 @@ class RunDirectory:
         check_same(self.path, there, config)
         return there
 
-    def vocabulary(self, config: dict[str, Any]) -> Vocabulary | None:
-        """The vocabulary of a run on text; None of a run on other data, or if it can only be learnt again.
+    def codec(self, config: dict[str, Any]) -> Codec | None:
+        """The codec of a run; None of a run on numbers, or if it can only be learnt again.
 
         If the file is damaged, the copy in the newest checkpoint is read, with a warning.
         """
-        if config["vocabulary"] is None:
+        if config["codec"] is None:
             return None
-        path = self.path / VOCABULARY
+        kind = CODECS[config["data"]["modality"]]
+        path = self.path / kind.file
         try:
-            return _vocabulary(read_file(path, MOST_JSON), config["vocabulary"])
+            return _codec(kind, read_file(path, MOST_JSON), config["codec"])
         except (OSError, DataError) as error:
-            copy = self.checkpoints(config).copy(VOCABULARY)
+            copy = self.checkpoints(config).copy(kind.file)
             if copy is None:
                 return None
             step, content = copy
@@ -179,7 +181,7 @@ class RunDirectory:
                 f"{path} cannot be read: {reason(error)}; its copy in the checkpoint of step {step} is used",
                 stacklevel=3,
             )
-            return _vocabulary(content, config["vocabulary"])
+            return _codec(kind, content, config["codec"])
 
     def history(self) -> list[dict[str, Any]]:
         """The logged lines of training; damage is noticed by the copy in the newest checkpoint."""
@@ -242,17 +244,17 @@ class RunDirectory:
             ) from None
 
 
-def copies(config: dict[str, Any], vocabulary: Vocabulary | None) -> dict[str, bytes]:
+def copies(config: dict[str, Any], codec: Codec | None) -> dict[str, bytes]:
     """The contents of the files of a run that do not change, by name."""
-    texts = {} if vocabulary is None else {VOCABULARY: vocabulary.text.encode()}
+    texts = {} if codec is None else {codec.file: codec.text.encode()}
     return {CONFIG: encode(config), **texts}
 
 
-def _vocabulary(content: bytes, wanted: str) -> Vocabulary:
+def _codec(kind: type[Codec], content: bytes, wanted: str) -> Codec:
     found = hashlib.sha256(content).hexdigest()
     if found != wanted:
         raise DataError(f"its sha256 should be {wanted}, is {found}")
-    return Vocabulary(content.decode())
+    return kind(content.decode())
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:

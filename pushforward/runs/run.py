@@ -57,13 +57,13 @@ class Run(Sampling, LatentExplorer, TextRun):
         config: The configuration, as written in ``config.json``.
         model: The model, in evaluation mode.
         step: Number of training steps taken.
-        vocabulary: The vocabulary of the tokens of runs on text; else None.
+        codec: The vocabulary of runs on text; else None.
     """
 
     @cached_property
     def renderer(self) -> Renderer:
         """How rows of this run are shown and written."""
-        return renderer_for(self.modality, self.vocabulary)
+        return renderer_for(self.modality, self.codec)
 
     # ------------------------------------------------------------------------------- evaluation
 

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from pushforward.codec import Codec
 from pushforward.data import CATALOGUE, open_dataset
 from pushforward.data.dataset import Dataset
 from pushforward.data.modality import modality, modality_of
@@ -66,7 +67,7 @@ class TrainedModel:
         config: The configuration, as written in ``config.json``.
         model: The model, in evaluation mode.
         step: Number of training steps taken.
-        vocabulary: The vocabulary of the tokens of runs on text; else None.
+        codec: The vocabulary of runs on text; else None.
     """
 
     def __init__(
@@ -76,14 +77,14 @@ class TrainedModel:
         model: Model,
         data: Dataset | None,
         step: int = 0,
-        vocabulary: Vocabulary | None = None,
+        codec: Codec | None = None,
     ) -> None:
         self.path = absolute(path)
         self.step = step
         self.config = config
         self.model = model.eval()
         self._data = data
-        self.vocabulary = vocabulary if data is None else data.vocabulary
+        self.codec = codec if data is None else data.codec
 
     def __repr__(self) -> str:
         name = self.config["data"]["name"]
@@ -95,14 +96,19 @@ class TrainedModel:
         return tuple(self.config["data"]["shape"])
 
     @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of the tokens of runs on text; else None."""
+        return self.codec if isinstance(self.codec, Vocabulary) else None
+
+    @property
     def modality(self) -> str:
         """What a row of data is: "image", "vector" or "text"."""
-        return modality_of(self.shape, self.vocabulary).name
+        return modality_of(self.shape, self.codec).name
 
     @cached_property
     def spec(self) -> DataSpec:
         """The description of the data that the run was trained on."""
-        return DataSpec.from_json(self.config["data"], self.vocabulary)
+        return DataSpec.from_json(self.config["data"], self.codec)
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -124,7 +130,7 @@ class TrainedModel:
         """
         if self._data is not None:
             return self._data
-        return reopened(self.path, self.config, self.vocabulary)
+        return reopened(self.path, self.config, self.codec)
 
     @computes
     def encode(self, x: Any, y: Any = None) -> Tensor:
@@ -196,7 +202,7 @@ class TrainedModel:
                 too long.
         """
         channels = self.config["data"]["channels"]
-        return modality(self.modality).rows(x, self.shape, self.spec.scaling, self.vocabulary, channels)
+        return modality(self.modality).rows(x, self.shape, self.spec.scaling, self.codec, channels)
 
     def scaled(self, rows: Tensor) -> Tensor:
         """Rows that :meth:`decode` returned, as the model makes them: images in [0, 1], for pictures."""
@@ -261,15 +267,13 @@ class TrainedModel:
         return torch.cat([result.cpu() for result in results])
 
 
-def reopened(
-    folder: Path, config: dict[str, Any], vocabulary: Vocabulary | None, source: Any = None
-) -> Dataset:
-    """The data that a run was trained on, in the vocabulary of the run.
+def reopened(folder: Path, config: dict[str, Any], codec: Codec | None, source: Any = None) -> Dataset:
+    """The data that a run was trained on, with the codec of the run.
 
     Arguments:
         folder: The run's folder.
         config: Its configuration.
-        vocabulary: Its vocabulary.
+        codec: Its codec.
         source: The data or where they are; by default where they were in training.
 
     Raises:
@@ -289,7 +293,7 @@ def reopened(
             )
     data = open_dataset(
         source,
-        vocabulary=vocabulary,
+        codec=codec,
         **{name: about[name] for name in READING},
     )
     found = {**data.spec.as_json(), "sha256": data.fingerprint}

@@ -59,7 +59,7 @@ def run_to_end(
     loop = Loop(model, dataset.train, training, 1, config["seed"], device)
     begun = config["total_steps"] is not None
     if config.pop(CLEARING, False):  # the process that began it was killed
-        directory.begin(config, dataset.vocabulary)
+        directory.begin(config, dataset.codec)
     trainer: Trainer | None = None
 
     def where() -> str:
@@ -103,11 +103,11 @@ def run_to_end(
         newest = max(checkpoints.steps(), default=0)
         extended = extension is not None and _extend(extension, config, newest, loop, training.epochs, show)
         if begun:
-            directory.repair(config, dataset.vocabulary)
+            directory.repair(config, dataset.codec)
         else:
-            directory.begin(config | {"total_steps": loop.total}, dataset.vocabulary)
+            directory.begin(config | {"total_steps": loop.total}, dataset.codec)
             config["total_steps"] = loop.total
-        copied = copies(config, dataset.vocabulary)
+        copied = copies(config, dataset.codec)
         trainer = Trainer(
             directory.path,
             loop,

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import Any
 
 from torch import Tensor
 
+from pushforward.codec import Codec
 from pushforward.errors import ConfigError, DataError
 from pushforward.text.tokens import END, SPECIAL, UNKNOWN, padded
 
 DEFAULT_VOCAB_SIZE = 4000
 
 
-class Vocabulary:
+class Vocabulary(Codec):
     """Converts lines of text to tokens and back.
 
     Arguments:
@@ -31,8 +30,11 @@ class Vocabulary:
         ['the cat', 'a hat']
     """
 
+    modality = "text"
+    file = "vocabulary.json"
+
     def __init__(self, text: str) -> None:
-        self.text = text
+        super().__init__(text)
         try:
             self._tokenizer = _library().Tokenizer.from_str(text)
             self._tokenizer.encode_special_tokens = True  # "<end>" in a user's line is text, not a token
@@ -76,17 +78,6 @@ class Vocabulary:
 
     def __repr__(self) -> str:
         return f"Vocabulary({len(self)} tokens)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Vocabulary) and other.text == self.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-    @cached_property
-    def sha256(self) -> str:
-        """The sha256 of the JSON."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
 
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
         """The tokens of every line, ``END`` last.

@@ -282,7 +282,7 @@ def test_words_that_look_like_marks_of_ours_are_words():
 
 def test_a_known_vocabulary_is_not_learnt_again(file):
     words = Vocabulary.of(SAID, 60)
-    data = open_dataset(file(SAID), vocabulary=words)
+    data = open_dataset(file(SAID), codec=words)
     assert data.vocabulary is words
     assert data.vocabulary.lines(data.train.x[:1])[0] in SAID
 

@@ -52,7 +52,7 @@ def believed(folder):
     """What is believed of a run: configuration, history, vocabulary, step, and tensors of a checkpoint."""
     directory = RunDirectory(folder)
     config = directory.config()
-    vocabulary = directory.vocabulary(config)
+    vocabulary = directory.codec(config)
     found, _ = directory.checkpoints(config).newest()
     tensors = {
         f"{part}/{name}": value.numpy().tobytes()
