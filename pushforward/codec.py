@@ -1,7 +1,7 @@
 """Codecs: what turns rows that are not numbers into what a model sees, and back.
 
-The codec of text is a :class:`~pushforward.text.vocabulary.Vocabulary`. It is learnt from training rows, and a
-run keeps it in a file of its own.
+The codec of text is a :class:`~pushforward.text.vocabulary.Vocabulary`. It is learnt from training rows, and
+a run keeps it in a file of its own.
 """
 
 from __future__ import annotations

@@ -12,9 +12,8 @@ import codecs
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from io import TextIOWrapper
 from typing import IO, Any
 
@@ -99,30 +98,12 @@ def printable(text: str, stream: IO[str]) -> str:
     return visible(text).encode(encoding, HANDLER).decode(encoding)
 
 
-_WORDING: ContextVar[Callable[[str], str]] = ContextVar("wording", default=str)
-
-
-@contextmanager
-def worded(wording: Callable[[str], str]) -> Iterator[None]:
-    """Inside, what is said on standard error is said in other words: a function of each text."""
-    token = _WORDING.set(wording)
-    try:
-        yield
-    finally:
-        _WORDING.reset(token)
-
-
-def in_its_words(text: str) -> str:
-    """A message in the words of where it appears (see :func:`worded`); in Python it stays as it is."""
-    return _WORDING.get()(text)
-
-
 def echo(*values: Any, end: str = "\n", err: bool = False) -> None:
     """Prints values, separated by blanks, on standard output or standard error, if the process has one."""
     stream = sys.stderr if err else sys.stdout
     if stream is not None:
         text = " ".join(map(str, values))
-        stream.write(printable(in_its_words(text) if err else text, stream) + end)
+        stream.write(printable(text, stream) + end)
         stream.flush()
 
 
@@ -141,5 +122,4 @@ def lenient() -> Iterator[None]:
                 stream.reconfigure(errors=errors)
 
 
-__all__ = ["HANDLER", "ascii_spelling", "echo", "in_its_words", "lenient", "printable", "spelt", "visible",
-           "worded"]  # fmt: skip
+__all__ = ["HANDLER", "ascii_spelling", "echo", "lenient", "printable", "spelt", "visible"]

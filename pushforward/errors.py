@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
 
+from pushforward.wording import option_name
+
 
 class PushforwardError(Exception):
     """The base class of all errors that the package raises deliberately."""
@@ -81,9 +83,9 @@ def check_int(name: str, value: object, least: int) -> int:
     """
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ConfigError(f"{name} must be a whole number, got {value!r}")
+        raise ConfigError(f"{option_name(name)} must be a whole number, got {value!r}")
     if value < least:
-        raise ConfigError(f"{name} must be at least {least}, got {value}")
+        raise ConfigError(f"{option_name(name)} must be at least {least}, got {value}")
     return int(value)
 
 

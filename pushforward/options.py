@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pushforward.errors import ConfigError, check_int, nearest, plain
+from pushforward.wording import option_name
 
 MOST_INT = 10**18  # beyond all numbers that torch counts with
 
@@ -83,7 +84,7 @@ def checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> An
     if float in kinds:
         if isinstance(value, bool) or not isinstance(value, Real):
             either = "".join(f" or {choice!r}" for choice in choices)
-            raise ConfigError(f"{name} must be a number{either}, got {value!r}")
+            raise ConfigError(f"{option_name(name)} must be a number{either}, got {value!r}")
         try:
             number = float(value)
         except OverflowError:  # a whole number of more than 308 digits
@@ -93,10 +94,10 @@ def checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> An
         return in_range(name, check_int(name, value, least=-MOST_INT), value, metadata)
     if bool in kinds:
         if not isinstance(value, bool):
-            raise ConfigError(f"{name} must be True or False, got {value!r}")
+            raise ConfigError(f"{option_name(name)} must be True or False, got {value!r}")
         return value
     if choices:
-        raise ConfigError(f"unknown {name} {value!r}: {nearest(value, map(str, choices))}")
+        raise ConfigError(f"unknown {option_name(name)} {value!r}: {nearest(value, map(str, choices))}")
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -120,4 +121,4 @@ def in_range(name: str, number: Any, value: Any, metadata: Mapping[str, Any]) ->
         expected = f"at least {ge:g}"
     else:
         expected = "finite" if gt is None else f"above {gt:g}"
-    raise ConfigError(f"{name} must be {expected}, got {value}")
+    raise ConfigError(f"{option_name(name)} must be {expected}, got {value}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+
 from cyclopts import App
 
 from pushforward._version import __version__
@@ -15,4 +18,13 @@ app = App(
     version_flags="--version",
 )
 
-__all__ = ["app"]
+
+def join_help(app: App) -> None:
+    """Makes one line of each argument's description, so that the help breaks it where its column ends."""
+    for command in app.subapps:
+        function = command.default_command if isinstance(command, App) else None
+        if inspect.isfunction(function) and function.__doc__:
+            function.__doc__ = re.sub(r"\n {8,}(?=\S)", " ", inspect.cleandoc(function.__doc__))
+
+
+__all__ = ["app", "join_help"]

@@ -9,16 +9,17 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from cyclopts import CycloptsError
 
-from pushforward.cli.application import app
+from pushforward.cli.application import app, join_help
 from pushforward.cli.commands import train
 from pushforward.cli.messages import message
-from pushforward.cli.wording import in_options
-from pushforward.console import echo, lenient, worded
-from pushforward.errors import InterruptedRunError, PushforwardError
+from pushforward.console import echo, lenient
+from pushforward.errors import PushforwardError
 from pushforward.interrupts import StopRequested, resumable, stop_on_signals
 from pushforward.utils import import_submodules
+from pushforward.wording import on_command_line, spelling
 
 import_submodules("pushforward.cli.commands")
+join_help(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,16 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with stop_on_signals(), one_line_warnings(), resuming(tokens), lenient(), worded(in_options):
+        with stop_on_signals(), one_line_warnings(), resuming(tokens), lenient(), spelling(on_command_line):
             if tokens[:1] == ["train"]:
                 train.register_recipes(tokens[1:])
             app(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         fail(message(error), 2)
-    except InterruptedRunError as error:  # it may come while modules are imported that know the options
-        fail(str(error), error.exit_code)
     except PushforwardError as error:
-        fail(in_options(str(error)), error.exit_code)
+        fail(str(error), error.exit_code)
     except OSError as error:  # such as a full disk
         fail(" ".join(str(error).split()), 74)
     except StopRequested as stop:
@@ -57,7 +56,7 @@ def one_line_warnings() -> Iterator[None]:
     """Shows warnings as a line of their message alone."""
 
     before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {in_options(str(message))}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         yield
     finally:

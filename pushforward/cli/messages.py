@@ -60,7 +60,11 @@ def helps(error: CycloptsError) -> dict[str, str]:
     if error.app is None or error.app.default_command is None:
         return {}
     found = error.app.assemble_argument_collection(parse_docstring=True)
-    return {one.name: one.parameter.help or "" for one in found if one.parameter.parse is not False}
+    return {
+        one.name: " ".join((one.parameter.help or "").split())
+        for one in found
+        if one.parameter.parse is not False
+    }
 
 
 def within(help: str) -> str:

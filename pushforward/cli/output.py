@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pushforward.console import echo, in_its_words
+from pushforward.console import echo
 from pushforward.interrupts import resumable
+from pushforward.wording import typed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
     overview = str(run.path / "overview.png")
     results: dict[str, Any] = {}
     findings = None
-    with resumable(lambda: f"while it evaluated; go on with: pushforward resume {run.path}"):
+    with resumable(lambda: f"while it evaluated; go on with: {command('resume', run)}"):
         if evaluate == "full":
             results = run.evaluate(progress=True)
         if evaluate != "none":
@@ -52,6 +52,8 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
     if findings is not None:
         print_findings(findings, run)
     echo(f"run: {run.path}, overview: {overview}")
+    for words in run.outdated:
+        echo(f"{words}; to evaluate it anew: {command('evaluate', run)}")
     if not results:
         echo(f"all metrics: {command('evaluate', run)}; one page of all: {command('report', run)}")
 
@@ -60,7 +62,7 @@ def findings_json(findings: Findings) -> dict[str, Any]:
     """Grades and findings for programs, in the words of the command line."""
     return {
         "grades": [asdict(grade) for grade in findings.grades],
-        "findings": [asdict(one) | {"advice": in_its_words(one.advice)} for one in findings],
+        "findings": [asdict(one) for one in findings],
     }
 
 
@@ -69,17 +71,16 @@ def print_findings(findings: Findings, run: Run) -> None:
     change = dict(findings[0].change) if findings else {}
     follow = ""
     if change.keys() == {"sampler"}:
-        follow = f"{command('sample', run)} --sampler {change['sampler']}"
+        follow = command("sample", run, f"--sampler {change['sampler']}")
     elif change.keys() == {"steps"}:
-        follow = f"{command('resume', run)} --steps {change['steps']}"
-    for line in in_its_words(repr(findings)).splitlines():
+        follow = command("resume", run, f"--steps {change['steps']}")
+    for line in repr(findings).splitlines():
         echo(re.sub("^(try next +).*", lambda found: found[1] + follow, line) if follow else line)
 
 
-def command(verb: str, run: Run) -> str:
-    """A command on a run, as it can be typed; the data of a run on data in memory are a file to name."""
-    data = " --data FILE" if run.config["data"]["source"] is None else ""
-    return f"pushforward {verb} {shlex.quote(str(run.path))}{data}"
+def command(verb: str, run: Run, *more: str) -> str:
+    """A command on a run, as it can be typed."""
+    return typed(verb, run.path, *more, in_memory=run.config["data"]["source"] is None)
 
 
 def write_rows(

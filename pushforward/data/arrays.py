@@ -20,6 +20,7 @@ from pushforward.data.split import UNKNOWN
 from pushforward.data.values import FOUND, Array, as_array, as_numbers, on_one_scale
 from pushforward.errors import DataError, reason
 from pushforward.reading import open_file
+from pushforward.wording import option_name
 
 DATA = ("x_train", "x", "images", "imgs", "data")  # the first that exists holds the data
 LABELS = ("y_train", "y", "labels")
@@ -159,11 +160,11 @@ def _rows(value: object, what: str, channels: Channels | None) -> Array:
         missing = "no rows" if len(x) == 0 else "no values in a row"
         raise DataError(f"{what}: expected rows of numbers, found shape {x.shape}: {missing}")
     if channels and x.ndim != 4:
-        raise DataError(f"{what}: channels is for images, {IMAGES}, found shape {x.shape}")
+        raise DataError(f"{what}: {option_name('channels')} is for images, {IMAGES}, found shape {x.shape}")
     if x.ndim == 4 and not channels and not {1, 3} & {x.shape[1], x.shape[3]}:
         raise DataError(
             f"{what}: expected images of 1 or 3 channels, {IMAGES}, found shape {x.shape}; if these are "
-            "images of other channels, pass channels='first' or 'last'"
+            f"images of other channels, pass {option_name('channels', 'first', 'last')}"
         )
     return x
 

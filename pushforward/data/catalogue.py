@@ -5,19 +5,23 @@ The formats and the named data sets are those that the other modules of this pac
 
 from __future__ import annotations
 
+import difflib
 import os
+from itertools import islice
 from pathlib import Path
 
 from pushforward.codec import Codec
 from pushforward.data.dataset import Dataset
 from pushforward.data.formats import CATALOGUE, FORMATS, Channels, Entry, Format, OpenOptions, Progress
 from pushforward.data.sizes import Size, parse_size, resized
-from pushforward.errors import ConfigError, DataError, check_int, nearest
+from pushforward.errors import ConfigError, DataError, check_int, nearest, reason
 from pushforward.utils import import_submodules
+from pushforward.wording import option_name
 
 import_submodules("pushforward.data")
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+MOST_NAMES = 10_000  # in a folder, among which the name that may have been meant is looked for
 LEAST_TOKENS = 4  # of a line of text
 
 
@@ -61,7 +65,7 @@ def open_dataset(
     '[0, 1]'
     """
     if channels not in (None, "first", "last"):
-        raise ConfigError(f"channels must be 'first' or 'last', got {channels!r}")
+        raise ConfigError(f"{option_name('channels')} must be 'first' or 'last', got {channels!r}")
     options = OpenOptions(
         data_dir=data_dir,
         image_size=parse_size(image_size),
@@ -79,7 +83,9 @@ def open_dataset(
 def _opened(source: object, options: OpenOptions) -> Dataset:
     if isinstance(source, Dataset):
         if options.max_length not in (None, source.shape[0]):
-            raise ConfigError(f"max_length is for data that are yet to be read, {source.name} is a Dataset")
+            raise ConfigError(
+                f"{option_name('max_length')} is for data that are yet to be read, {source.name} is a Dataset"
+            )
         return source
     if isinstance(source, str) and source in CATALOGUE:
         entry = CATALOGUE[source]
@@ -104,9 +110,25 @@ def _existing(given: str | os.PathLike[str]) -> Path:
     name = os.path.abspath(os.path.expanduser(os.fsdecode(os.fspath(given))))
     if not os.path.exists(name):
         shown = os.fsdecode(os.fspath(given))
+        if os.path.dirname(shown) or os.path.splitext(shown)[1] or not isinstance(given, str):
+            raise DataError(f"{shown!r} does not exist: {_in_its_place(name)}")
         hint = nearest(shown.lower().replace("_", "-"), CATALOGUE)
         raise DataError(f"{shown!r} is no file or folder and no name of the catalogue; {hint}; {_sources()}")
     return Path(name)
+
+
+def _in_its_place(name: str) -> str:
+    """What there is in the place of a path that does not exist."""
+    folder, last = os.path.split(name)
+    while not os.path.isdir(folder):
+        folder, last = os.path.split(folder)
+    try:
+        with os.scandir(folder) as entries:
+            there = [entry.name for entry in islice(entries, MOST_NAMES)]
+    except OSError as error:
+        return f"{folder} cannot be read: {reason(error)}"
+    close = difflib.get_close_matches(last, there, n=1)
+    return f"there is no {last!r} in {folder}" + (f"; did you mean {close[0]!r}?" if close else "")
 
 
 def _sources() -> str:

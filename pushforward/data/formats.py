@@ -18,6 +18,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.data.fetch import data_folder
 from pushforward.data.sizes import Size
 from pushforward.errors import ConfigError
+from pushforward.wording import option_name
 
 Progress = Callable[[int, int], None]
 Channels = Literal["first", "last"]
@@ -62,10 +63,12 @@ class OpenOptions:
         """
         text = modality == "text"
         if text and self.image_size is not None:
-            raise ConfigError(f"image_size is for images, {name} is text; use max_length")
+            raise ConfigError(
+                f"{option_name('image_size')} is for images, {name} is text; use {option_name('max_length')}"
+            )
         if not text and self.max_length is not None:
-            hint = "; use image_size" if modality == "image" else ""
-            raise ConfigError(f"max_length is for text, {name} is {modality} data{hint}")
+            hint = f"; use {option_name('image_size')}" if modality == "image" else ""
+            raise ConfigError(f"{option_name('max_length')} is for text, {name} is {modality} data{hint}")
         if self.codec is not None and self.codec.modality != modality:
             raise ConfigError(f"the codec is for {self.codec.modality}, {name} is {modality} data")
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from pushforward.data.dataset import Dataset, Stacked
 from pushforward.errors import ConfigError
+from pushforward.wording import option_name
 
 Size = tuple[int, int]  # (H, W), as in the shape of a batch
 
@@ -35,7 +36,8 @@ def parse_size(size: int | Size | None) -> Size | None:
     whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
     if len(sides) != 2 or not whole or not all(1 <= side <= MAX_SIDE for side in sides):
         raise ConfigError(
-            f"image_size: expected a whole number or (height, width), 1 to {MAX_SIDE}, got {size!r}"
+            f"{option_name('image_size')}: expected a whole number or (height, width), 1 to {MAX_SIDE}, "
+            f"got {size!r}"
         )
     return sides[0], sides[1]
 
@@ -82,7 +84,7 @@ def resized(data: Dataset, size: int | Size | None) -> Dataset:
         return data
     if len(data.shape) != 3:
         raise ConfigError(
-            f"image_size={format_size(wanted)} is for images, "
+            f"{option_name('image_size')} {format_size(wanted)} is for images, "
             f"but the rows of {data.name} have shape {data.shape}"
         )
     if data.shape[1:] == wanted:

@@ -15,6 +15,7 @@ from torch import Tensor
 from pushforward.data.scaling import Scaling, UnitInterval
 from pushforward.errors import DataError
 from pushforward.rng import Noise
+from pushforward.wording import option_name
 
 UNKNOWN = -1  # a label that is not known
 
@@ -79,7 +80,8 @@ class Split:
         known = order[y[order] >= 0]
         if labels > len(known):
             raise DataError(
-                f"n_labels must be at most the number of training labels, {len(known)}, got {labels}"
+                f"{option_name('n_labels')} must be at most the number of training labels, {len(known)}, "
+                f"got {labels}"
             )
         # Each row's rank within its class: the first of every class come first, then the second, ...
         rank = torch.empty_like(known)
@@ -111,7 +113,9 @@ class Split:
         if share == 0:
             return replace(self, paired=None)
         if self.paired is None or self.y is None:
-            raise DataError(f"paired_fraction {share:g} needs paired rows, and the data have none")
+            raise DataError(
+                f"{option_name('paired_fraction')} {share:g} needs paired rows, and the data have none"
+            )
         # Both rows of a pair get the same random number, which depends on their content alone.
         first = torch.where((self.y == 0).unsqueeze(1), self.x, self.paired)
         _, pair = first.unique(dim=0, return_inverse=True)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pushforward.costs import Cost
 from pushforward.discrepancies.base import CriticDiscrepancy
 from pushforward.errors import ConfigError
+from pushforward.wording import option_name
 
 
 class Energy(nn.Module):
@@ -85,7 +86,9 @@ class EnergyDiscrepancy(CriticDiscrepancy):
     def __init__(self, critic: nn.Module, pulling_away_weight: float = 0.0, n_critic: int = 1) -> None:
         super().__init__(critic, n_critic)
         if not pulling_away_weight >= 0:
-            raise ConfigError(f"pulling_away_weight must be at least 0, got {pulling_away_weight}")
+            raise ConfigError(
+                f"{option_name('pulling_away_weight')} must be at least 0, got {pulling_away_weight}"
+            )
         if pulling_away_weight and not isinstance(critic, Energy):
             raise ConfigError("pulling away needs a critic with an encoder: an Energy")
         self.pulling_away_weight = pulling_away_weight
@@ -131,7 +134,7 @@ class EBGANEnergy(EnergyDiscrepancy):
     ) -> None:
         super().__init__(critic, pulling_away_weight, n_critic)
         if not margin > 0:
-            raise ConfigError(f"margin must be above 0, got {margin}")
+            raise ConfigError(f"{option_name('margin')} must be above 0, got {margin}")
         self.margin = margin
 
     def extra_repr(self) -> str:
@@ -184,9 +187,9 @@ class BEGANEnergy(EnergyDiscrepancy):
     ) -> None:
         super().__init__(critic, pulling_away_weight, n_critic)
         if not 0 < gamma <= 1:
-            raise ConfigError(f"gamma must be above 0 and at most 1, got {gamma}")
+            raise ConfigError(f"{option_name('gamma')} must be above 0 and at most 1, got {gamma}")
         if not k_lr > 0:
-            raise ConfigError(f"k_lr must be above 0, got {k_lr}")
+            raise ConfigError(f"{option_name('k_lr')} must be above 0, got {k_lr}")
         self.gamma = gamma
         self.k_lr = k_lr
         self.k: Tensor

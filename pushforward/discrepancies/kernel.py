@@ -23,6 +23,7 @@ from pushforward.discrepancies.base import Discrepancy
 from pushforward.discrepancies.registry import DiscrepancyContext, register_discrepancy
 from pushforward.distributed import all_gather
 from pushforward.errors import ConfigError, check_int, nearest
+from pushforward.wording import option_name
 
 SEVEN = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 TILE = 512  # rows of a block of the kernel matrix
@@ -240,7 +241,7 @@ class MMD(Discrepancy):
     def __init__(self, kernel: Kernel, estimator: Literal["u", "v"] = "u", fast: bool = True) -> None:
         super().__init__()
         if estimator not in ("u", "v"):
-            raise ConfigError(f"estimator must be 'u' or 'v', got {estimator!r}")
+            raise ConfigError(f"{option_name('estimator')} must be 'u' or 'v', got {estimator!r}")
         self.kernel = kernel
         self.estimator = estimator
         self.fast = fast
@@ -271,7 +272,8 @@ class MMD(Discrepancy):
             return self.sum(x, x) / n**2
         if n < 2:
             raise ConfigError(
-                f"the U-statistic needs at least 2 samples in a batch, got {n}; or use estimator='v'"
+                f"the U-statistic needs at least 2 samples in a batch, got {n}; or use "
+                f"{option_name('estimator', 'v')}"
             )
         return (self.sum(x, x) - self.kernel.diagonal(x).sum(dtype=torch.float64)) / (n * (n - 1))
 

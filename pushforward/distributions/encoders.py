@@ -13,6 +13,7 @@ from pushforward.distributions.base import Dirac, Distribution, Gaussian, Implic
 from pushforward.errors import ConfigError
 from pushforward.networks.conditional import Conditional
 from pushforward.rng import Noise
+from pushforward.wording import option_name
 
 LOG_VAR_BOUNDS = (-30.0, 20.0)  # exp overflows in float32 at 89; these keep every use of it finite
 
@@ -211,7 +212,9 @@ def halves(made: Tensor) -> tuple[Tensor, Tensor]:
     """
     width = made.shape[-1]
     if width % 2:
-        raise ConfigError(f"expected 2 × latent_dim numbers a row (mean and log-variance), got {width}")
+        raise ConfigError(
+            f"expected 2 × {option_name('latent_dim')} numbers a row (mean and log-variance), got {width}"
+        )
     mean, log_var = made.chunk(2, dim=-1)
     return mean, log_var
 

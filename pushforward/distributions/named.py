@@ -23,6 +23,7 @@ from pushforward.distributions.priors import (
 )
 from pushforward.errors import ConfigError
 from pushforward.networks import MixingHead, mlp
+from pushforward.wording import option_name
 
 IMPLICIT_NOISE = 16  # dimensions of the noise that goes through an implicit encoder
 MIXED_NOISE = 2  # dimensions of the noise of each dimension of an encoder of kind "mixing"
@@ -34,7 +35,10 @@ def planar(name: str, prior: Callable[[float], Prior]) -> Callable[[int, float],
 
     def make(latent_dim: int, prior_std: float) -> Prior:
         if latent_dim != 2:
-            raise ConfigError(f"prior {name!r} lies in the plane: latent_dim must be 2, got {latent_dim}")
+            raise ConfigError(
+                f"{option_name('prior', name)} lies in the plane: {option_name('latent_dim')} must be 2, "
+                f"got {latent_dim}"
+            )
         return prior(prior_std)
 
     return make
@@ -56,7 +60,7 @@ def gaussian(net: nn.Module, prior: Prior) -> Encoder:
         ConfigError: If the prior is not normal.
     """
     if not isinstance(prior, NormalPrior):
-        raise ConfigError("posterior 'gaussian' needs prior 'normal'")
+        raise ConfigError(f"{option_name('posterior', 'gaussian')} needs {option_name('prior', 'normal')}")
     return GaussianEncoder(net)
 
 
@@ -67,7 +71,9 @@ def uniform(net: nn.Module, prior: Prior) -> Encoder:
         ConfigError: If the prior is the sphere.
     """
     if isinstance(prior, SpherePrior):
-        raise ConfigError("posterior 'uniform' cannot stay on prior 'sphere'")
+        raise ConfigError(
+            f"{option_name('posterior', 'uniform')} cannot stay on {option_name('prior', 'sphere')}"
+        )
     return UniformEncoder(net)
 
 

@@ -14,6 +14,7 @@ from pushforward.distributions.base import Distribution, Gaussian, Implicit
 from pushforward.errors import ConfigError, check_int
 from pushforward.networks.conditional import one_hot
 from pushforward.rng import Noise
+from pushforward.wording import option_name
 
 
 class Prior(nn.Module, ABC):
@@ -33,7 +34,7 @@ class Prior(nn.Module, ABC):
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         if latent_dim < 1:
-            raise ConfigError(f"latent_dim must be at least 1, got {latent_dim}")
+            raise ConfigError(f"{option_name('latent_dim')} must be at least 1, got {latent_dim}")
         self.latent_dim = latent_dim
         self.device_buffer: Tensor
         self.register_buffer("device_buffer", torch.zeros(()), persistent=False)  # knows device and dtype
@@ -159,7 +160,7 @@ class SpherePrior(Prior):
     def __init__(self, latent_dim: int, std: float = 1.0) -> None:
         super().__init__(latent_dim)
         if latent_dim < 2:
-            raise ConfigError(f"a sphere needs latent_dim of at least 2, got {latent_dim}")
+            raise ConfigError(f"a sphere needs {option_name('latent_dim')} of at least 2, got {latent_dim}")
         if not std > 0:
             raise ConfigError(f"std must be above 0, got {std}")
         self.std = std

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pushforward.evaluation.diagnosis import Diagnosis, Finding
 from pushforward.evaluation.grades import samples_level
+from pushforward.wording import option_name
 
 NARROW = 0.4  # of the mean row's squared error: what good codes leave is less
 WIDER = 0.75  # of a linear code's error with twice as many dimensions: up to there more of them help
@@ -27,7 +28,7 @@ def narrow_codes(c: Diagnosis) -> Finding | None:
         "latent space too small",
         f"the squared error of reconstructions is {left:.0%} of the mean row's, and that of the best linear "
         f"code would fall by {1 - c.wider_error:.0%} with twice as many dimensions",
-        f"use latent_dim={2 * latent_dim}",
+        f"use {option_name('latent_dim', 2 * latent_dim)}",
         {"error": left, "wider": c.wider_error},
         {"latent_dim": 2 * latent_dim},
     )
@@ -54,7 +55,7 @@ def codes_of_the_prior(c: Diagnosis) -> Finding | None:
         f"{1 - c.decoded_share:.0%} of the distance of samples from the data comes from the codes that the "
         f"prior draws: decoded from a {name} fitted to the codes, samples have FD {fd:.3g} in place of "
         f"{c.samples.fd:.3g} (training rows: {c.samples.best_fd:.3g})",
-        f"sample with sampler='{name}'",
+        f"sample with {option_name('sampler', name)}",
         {"fd": c.samples.fd, "fitted_fd": fd},
         {"sampler": name},
     )
@@ -76,7 +77,7 @@ def decoder(c: Diagnosis) -> Finding | None:
         words += f"{c.late_fall:.0%} of the fall of the reconstruction term came in the run's last quarter"
         return _train_longer(c, "budget too small", words, numbers)
     words += "the networks or the code are too small for these data"
-    advice = f"use larger networks, latent_dim={2 * latent_dim}, or a larger budget"
+    advice = f"use larger networks, {option_name('latent_dim', 2 * latent_dim)}, or a larger budget"
     return Finding("model too small", words, advice, numbers, {"latent_dim": 2 * latent_dim})
 
 
@@ -97,7 +98,9 @@ def _falls_short(c: Diagnosis) -> bool:
 def _train_longer(c: Diagnosis, name: str, words: str, numbers: dict[str, float]) -> Finding:
     """A finding whose advice is to train on: to the recipe's own budget, or to three times as many steps."""
     steps = max(c.usual_steps, 3 * c.steps)
-    return Finding(name, words, f"train longer: resume it with steps={steps}", numbers, {"steps": steps})
+    return Finding(
+        name, words, f"train longer: resume it with {option_name('steps', steps)}", numbers, {"steps": steps}
+    )
 
 
 SHORTFALLS = (narrow_codes, budget, codes_of_the_prior, decoder, generator)

@@ -16,6 +16,7 @@ from pushforward.evaluation.diagnosis import Diagnosis, Finding
 from pushforward.evaluation.findings import Findings
 from pushforward.evaluation.grades import grades
 from pushforward.evaluation.shortfalls import SHORTFALLS
+from pushforward.wording import option_name
 
 FEW_STEPS = 300
 STILL_FALLING = 0.2  # of the cost's whole fall, over the last quarter of the run
@@ -45,7 +46,8 @@ def scale_of_the_data(c: Diagnosis) -> Finding | None:
     deviation, largest = c.values.square().mean().sqrt().item(), c.values.max().item()
     numbers = {"deviation": deviation, "largest": largest, "median": c.values.median().item()}
     remedy = (
-        "leave out standardize=False, or scale every value to mean 0 and standard deviation 1 "
+        f"leave out {option_name('standardize', False)}, or scale every value to mean 0 and standard "
+        "deviation 1 "
         "(images to [0, 1])"
     )
     bounded = c.context.data.in_unit_interval
@@ -105,7 +107,7 @@ def posterior_collapse(c: Diagnosis) -> Finding | None:
         f"{fit.active_units} of {c.model.prior.latent_dim} latent dimensions carry information about the "
         f"data{said}; the decoder gives nearly the same output for every row, with "
         f"{c.error / max(c.spread, 1e-30):.0%} of the mean row's error",
-        "divide weight by 10, or let it rise from 0 (option warmup)",
+        f"divide {option_name('weight')} by 10, or let it rise from 0 ({option_name('warmup')})",
         {"active": fit.active_units, "error": c.error, "spread": c.spread},
         _weight(c, 0.1),
     )
@@ -123,8 +125,8 @@ def kernel_bandwidth_too_small(c: Diagnosis) -> Finding | None:
         f"in {c.model.prior.latent_dim} dimensions the MMD of codes half as wide as the prior is "
         f"{deviations:.2g} null deviations at batch size {c.batch_size}, and the kernel between codes and "
         f"draws of the prior is {ratio:.2g} of that between draws",
-        "use a kernel whose bandwidth grows with the dimension, a sum of seven scales: kernel='imq', or "
-        "in Python IMQ(prior.expected_sq_distance)",
+        "use a kernel whose bandwidth grows with the dimension, a sum of seven scales: "
+        f"{option_name('kernel', 'imq')}, or in Python IMQ(prior.expected_sq_distance)",
         {"mmd/null": deviations, "across/within": ratio},
     )
 
@@ -140,12 +142,16 @@ def critic_saturated(c: Diagnosis) -> Finding | None:
     non_saturating = all(
         module.non_saturating for module in discrepancy.modules() if isinstance(module, Adversarial)
     )
-    advice = "divide critic_lr by 10" if non_saturating else "use non_saturating=True"
+    advice = (
+        f"divide {option_name('critic_lr')} by 10"
+        if non_saturating
+        else f"use {option_name('non_saturating', True)}"
+    )
     return Finding(
         "critic saturated",
         f"the critic tells codes from draws of the prior with accuracy {c.critic:.1%}, with "
         f"{discrepancy.n_critic} updates a step: where it is certain its gradient vanishes",
-        advice if discrepancy.n_critic == 1 or not non_saturating else "set n_critic=1",
+        advice if discrepancy.n_critic == 1 or not non_saturating else f"set {option_name('n_critic', 1)}",
         {"accuracy": c.critic, "n_critic": discrepancy.n_critic},
         {"non_saturating": True} if not non_saturating else {},
     )
@@ -170,7 +176,7 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
     if weight is None:
         strength_option = c.model.strength_option
         advice = (
-            f"raise {strength_option}"
+            f"raise {option_name(strength_option)}"
             if strength_option
             else "use a recipe that matches codes to the prior, such as wae-mmd"
         )
@@ -178,7 +184,7 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
     return Finding(
         "weight too small",
         f"{words}; the weight of the discrepancy is {weight:.3g}",
-        f"multiply weight by 10, or adapt it (weight='auto', weight_init={max(weight, 1e-3):.3g})",
+        _adapted("multiply", max(weight, 1e-3)),
         {**numbers, "weight": weight},
         _weight(c, 10),
     )
@@ -196,7 +202,7 @@ def weight_too_large(c: Diagnosis) -> Finding | None:
         f"codes match the prior (MMD² {c.fit.mmd:.2g}), but the reconstruction error is {c.error:.3g}, where "
         f"the best linear code of {c.fit.active_units} dimensions has {c.linear_error:.3g}; the weight is "
         f"{weight:.3g}",
-        f"divide weight by 10, or adapt it (weight='auto', weight_init={weight:.3g})",
+        _adapted("divide", weight),
         {"error": c.error, "linear_error": c.linear_error, "weight": weight},
         _weight(c, 0.1),
     )
@@ -210,7 +216,7 @@ def overfitting(c: Diagnosis) -> Finding | None:
         "overfitting",
         f"the reconstruction error of a held-out row is {c.error:.3g}, that of a training row "
         f"{c.training_error:.3g}: the networks have memorised the {len(c.context.data.train)} training rows",
-        "use more rows, fewer steps, smaller networks, or input_noise",
+        f"use more rows, fewer steps, smaller networks, or {option_name('input_noise')}",
         {"error": c.error, "training_error": c.training_error},
     )
 
@@ -229,7 +235,7 @@ def inactive_units(c: Diagnosis) -> Finding | None:
         "inactive units",
         f"{len(fit.inactive_units)} of {c.model.prior.latent_dim} latent dimensions carry no information "
         f"about the data: number {named}",
-        f"use latent_dim={max(fit.active_units, 1)}; the others are not used",
+        f"use {option_name('latent_dim', max(fit.active_units, 1))}; the others are not used",
         {"inactive": len(fit.inactive_units), "latent_dim": c.model.prior.latent_dim},
         {"latent_dim": max(fit.active_units, 1)},
     )
@@ -250,9 +256,12 @@ def holes(c: Diagnosis) -> Finding | None:
         f"({fit.prior_coverage_reference:.0%} would), although mean and covariance agree within "
         f"{max(fit.mean, fit.covariance):.2g}: the decoder was not trained on the rest",
         _another(
-            ("a discrepancy that sees more than moments (an MMD with kernel imq)", not _whole(c)),
-            ("a random encoder (posterior='gaussian')", fit.kl is None),
-            ("a smaller latent_dim", c.model.prior.latent_dim > 1),
+            (
+                f"a discrepancy that sees more than moments (an MMD with {option_name('kernel', 'imq')})",
+                not _whole(c),
+            ),
+            (f"a random encoder ({option_name('posterior', 'gaussian')})", fit.kl is None),
+            (f"a smaller {option_name('latent_dim')}", c.model.prior.latent_dim > 1),
         ),
         {"coverage": fit.prior_coverage, "reference": fit.prior_coverage_reference},
     )
@@ -273,7 +282,7 @@ def mode_collapse(c: Diagnosis) -> Finding | None:
         f"{c.context.n_samples}, resize: {c.context.features.resize}, data: {c.context.data.range})",
         _another(
             ("a discrepancy that compares whole samples (MMD, or W1 with a gradient penalty)", not _whole(c)),
-            ("a larger batch_size", c.batch_size < len(c.context.data.train)),
+            (f"a larger {option_name('batch_size')}", c.batch_size < len(c.context.data.train)),
         ),
         {"variety": c.variety, "coverage": made.coverage, "recall": made.recall},
     )
@@ -283,6 +292,13 @@ def _weight(c: Diagnosis, factor: float) -> dict[str, Any]:
     """The weight of the discrepancy times a factor, as an option."""
     weight = c.model.discrepancy_weight
     return {} if weight is None else {"weight": float(f"{factor * weight:.3g}")}
+
+
+def _adapted(change: str, weight: float) -> str:
+    """Advice to multiply or divide the weight, or to let it adapt from its value on."""
+    start = float(f"{weight:.3g}")
+    auto = f"{option_name('weight', 'auto')}, {option_name('weight_init', start)}"
+    return f"{change} {option_name('weight')} by 10, or adapt it ({auto})"
 
 
 def _whole(c: Diagnosis) -> bool:

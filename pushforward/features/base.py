@@ -19,6 +19,7 @@ from pushforward.errors import ConfigError, DataError, reason
 from pushforward.rng import Noise
 from pushforward.text.tokens import PAD
 from pushforward.utils import eval_mode
+from pushforward.wording import option_name
 
 PCA_DIMENSIONS = 64
 PCA_ROWS = 10_000
@@ -143,7 +144,9 @@ class Words(Features):
             DataError: If the data are no text.
         """
         if data.vocabulary is None:
-            raise DataError(f"features 'words' are those of text, {data.name} is {data.modality} data")
+            raise DataError(
+                f"{option_name('features', 'words')} are those of text, {data.name} is {data.modality} data"
+            )
         bag = bagged(data.train.subsample(PCA_ROWS, Noise("pca")).x, len(data.vocabulary))
         return cls(len(data.vocabulary), PCA.fit(bag, dimensions, data.name))
 

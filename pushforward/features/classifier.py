@@ -27,6 +27,7 @@ from pushforward.networks import conv_encoder, mlp
 from pushforward.reading import read_file, read_json
 from pushforward.rng import Noise
 from pushforward.torch_state import torch_seeded
+from pushforward.wording import option_name
 
 CACHE = "PUSHFORWARD_CACHE"
 DIMENSIONS = 64  # features: enough to tell ten digits apart, few enough that 10,000 rows fix their covariance
@@ -103,7 +104,9 @@ def train_classifier(
     """
     x, y = data.train.x, data.train.y
     if y is None or data.test.y is None:
-        raise DataError(f"{data.name} has no labels for a classifier; take features 'pca' or 'pixels'")
+        raise DataError(
+            f"{data.name} has no labels for a classifier; take {option_name('features', 'pca', 'pixels')}"
+        )
     known = (y >= 0).nonzero().flatten()
     classes = int(y.max()) + 1
     if classes < 2 or not len(known):

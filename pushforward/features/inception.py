@@ -15,6 +15,7 @@ from torch import Tensor
 from pushforward.errors import ConfigError, DataError, reason
 from pushforward.features.base import Features
 from pushforward.reading import read_file
+from pushforward.wording import option_name
 
 
 class Inception(Features):
@@ -42,7 +43,8 @@ class Inception(Features):
             from torch_fidelity import feature_extractor_inceptionv3 as theirs
         except Exception as error:  # an import of torchvision that does not fit torch may raise anything
             raise ConfigError(
-                "features 'inception' need torch-fidelity and the torchvision of this torch "
+                f"{option_name('features', 'inception')} need torch-fidelity and the torchvision of this "
+                "torch "
                 f"(pip install 'pushforward[inception]'): {reason(error)}"
             ) from error
         state = None if weights is None else _read(weights)
@@ -55,8 +57,9 @@ class Inception(Features):
                     self.net = theirs.FeatureExtractorInceptionV3("inception", outputs)
         except OSError as error:
             raise ConfigError(
-                "the weights of Inception cannot be downloaded; give features the path of a .safetensors "
-                f"file that holds them: {reason(error)}"
+                f"the weights of Inception cannot be downloaded; give {option_name('features')} the path "
+                "of a "
+                f".safetensors file that holds them: {reason(error)}"
             ) from error
         except RuntimeError as error:
             raise DataError(f"{weights} does not hold the weights of Inception: {reason(error)}") from error

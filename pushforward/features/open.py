@@ -13,6 +13,7 @@ from pushforward.errors import ConfigError, DataError, nearest
 from pushforward.features.base import PCA, Features, Module, Pixels, Progress, Words
 from pushforward.features.classifier import classifier_of, load_classifier
 from pushforward.features.inception import Inception
+from pushforward.wording import option_name
 
 QUICK = 8  # directions that tell good from bad samples, without the finest of what blurred ones lack
 
@@ -40,7 +41,8 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
     if only is not None and isinstance(what, (str, Path)):
         if what not in ("auto", "quick", only):
             raise ConfigError(
-                f"{data.name} is {data.modality} data: features must be {only!r} or a module, got {what!r}"
+                f"{data.name} is {data.modality} data: {option_name('features')} must be {only!r} or a "
+                f"module, got {what!r}"
             )
         what = only
     labelled = data.train.y is not None and data.test.y is not None and int(data.train.y.max()) > 0

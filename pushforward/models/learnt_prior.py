@@ -20,6 +20,7 @@ from pushforward.models.autoencoder import WAE, Augment, AutoEncoder
 from pushforward.models.base import Comparison, Terms
 from pushforward.models.weight import Weight
 from pushforward.square import Square
+from pushforward.wording import option_name
 
 
 class LearntPriorAE(AutoEncoder):
@@ -112,7 +113,8 @@ class ARAE(WAE):
     ) -> None:
         if not (0 <= latent_noise < math.inf and 0 < latent_noise_decay <= 1):
             raise ConfigError(
-                "latent_noise must be at least 0 and latent_noise_decay in (0, 1], "
+                f"{option_name('latent_noise')} must be at least 0 and {option_name('latent_noise_decay')} "
+                "in (0, 1], "
                 f"got {latent_noise} and {latent_noise_decay}"
             )
         super().__init__(prior, decoder, encoder, discrepancy, cost, weight, augment=augment)

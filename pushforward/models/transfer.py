@@ -20,6 +20,7 @@ from pushforward.models.autoencoder import WAE, Augment
 from pushforward.models.base import Comparison, Model, Terms
 from pushforward.models.weight import Weight
 from pushforward.square import Square
+from pushforward.wording import option_name
 
 
 class TransferAE(WAE):
@@ -108,7 +109,8 @@ def decode_as(
         guided = getattr(model.cost, "guided", None)
         if guided is None:
             raise ConfigError(
-                f"guidance_scale must be 1 with the cost {model.cost}, got {guidance_scale}: "
+                f"{option_name('guidance_scale')} must be 1 with the cost {model.cost}, got "
+                f"{guidance_scale}: "
                 "other values need the cost of tokens or Bernoulli"
             )
         if y is None:

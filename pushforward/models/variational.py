@@ -16,6 +16,7 @@ from pushforward.errors import ConfigError, nearest
 from pushforward.models.autoencoder import WAE, Augment
 from pushforward.models.base import Comparison, Terms
 from pushforward.square import Square
+from pushforward.wording import option_name
 
 
 class InfoVAE(WAE):
@@ -60,7 +61,8 @@ class InfoVAE(WAE):
         factor = round(alpha + weight - 1, 12)  # alpha and 1 - alpha may add up to a little less than 1
         if not (alpha <= 1 and factor >= 0):
             raise ConfigError(
-                f"alpha must be at most 1 and alpha + weight at least 1, got alpha {alpha:g} and weight "
+                f"{option_name('alpha')} must be at most 1 and alpha + weight at least 1, got alpha "
+                f"{alpha:g} and weight "
                 f"{weight:g}: a discrepancy with a negative factor would drive codes away from the prior"
             )
         super().__init__(prior, decoder, encoder, discrepancy, cost, factor, augment=augment)
@@ -125,12 +127,14 @@ class RandomWAE(WAE):
         super().__init__(*parts, **more)
         if variance_penalty not in VARIANCE_PENALTIES:
             raise ConfigError(
-                f"unknown variance_penalty {variance_penalty!r}: "
+                f"unknown {option_name('variance_penalty')} {variance_penalty!r}: "
                 f"{nearest(variance_penalty, VARIANCE_PENALTIES)}"
             )
         self.variance_penalty = variance_penalty
         if not 0 <= variance_weight < math.inf:
-            raise ConfigError(f"variance_weight must be a number of at least 0, got {variance_weight}")
+            raise ConfigError(
+                f"{option_name('variance_weight')} must be a number of at least 0, got {variance_weight}"
+            )
         self.variance_weight = variance_weight
 
     def extra_repr(self) -> str:

@@ -12,6 +12,7 @@ from pushforward.distributions import Prior
 from pushforward.errors import ConfigError, check_int
 from pushforward.rng import Noise
 from pushforward.square import Square
+from pushforward.wording import option_name
 
 BOUND = math.log(1e6)  # of an automatic weight, which must not drown the cost when no weight helps
 
@@ -29,7 +30,7 @@ class Weight(nn.Module):
     def __init__(self, value: float) -> None:
         super().__init__()
         if not (value >= 0 and math.isfinite(value)):
-            raise ConfigError(f"weight must be a number of at least 0, got {value}")
+            raise ConfigError(f"{option_name('weight')} must be a number of at least 0, got {value}")
         self.log_value: Tensor
         self.register_buffer("log_value", torch.tensor(value, dtype=torch.float64).log())
 
@@ -112,7 +113,7 @@ class AutoWeight(Weight):
         every: int = 4,
     ) -> None:
         if not start > 0:
-            raise ConfigError(f"weight='auto' must start above 0, got {start}")
+            raise ConfigError(f"{option_name('weight', 'auto')} must start above 0, got {start}")
         super().__init__(start)
         self.gauge = MMD(IMQ(prior.expected_sq_distance))
         self.up, self.down = up, down

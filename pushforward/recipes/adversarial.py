@@ -27,6 +27,7 @@ from pushforward.recipes.recipe import ADVERSARIAL as FAMILY
 from pushforward.recipes.recipe import OwnParts, Setup, recipe
 from pushforward.recipes.settings import AdversarialSettings
 from pushforward.training.loop import Optimizing
+from pushforward.wording import option_name
 
 
 def quick(spec: DataSpec, **changes: Any) -> Values:
@@ -100,7 +101,8 @@ def check_classes(spec: DataSpec, settings: AdversarialSettings, name: str) -> i
         raise ConfigError(f"{name} needs labels of at least 2 classes; {spec.name} has {spec.n_classes}")
     if settings.n_labels is not None and settings.n_labels < spec.n_classes:
         raise ConfigError(
-            f"n_labels must be at least {spec.n_classes}, one of each class of {spec.name}, got "
+            f"{option_name('n_labels')} must be at least {spec.n_classes}, one of each class of "
+            f"{spec.name}, got "
             f"{settings.n_labels}"
         )
     return spec.n_classes

@@ -22,6 +22,7 @@ from pushforward.recipes.gan_parts import (
 from pushforward.recipes.options import GAN as OPTIONS
 from pushforward.recipes.recipe import GANS, OwnParts, Setup, recipe
 from pushforward.recipes.settings import GANSettings
+from pushforward.wording import Placeholder, option_name
 
 
 class EBGANSettings(GANSettings):
@@ -65,7 +66,10 @@ def ebgan(spec: DataSpec, settings: EBGANSettings, own: OwnParts) -> Setup:
         1.0
     """
     if not settings.margin > 0:
-        raise DataError(f"{spec.name}: all rows are equal, so that energies have no scale; give margin=...")
+        raise DataError(
+            f"{spec.name}: all rows are equal, so that energies have no scale; give "
+            f"{option_name('margin', Placeholder('NUMBER'))}"
+        )
     parts = gan_parts(settings, spec, own, norm_of(spec, AT_HAND))
     critic = own.critic or autoencoding_critic(parts, settings.bottleneck_dim, L2())
     discrepancy = EBGANEnergy(critic, settings.margin, settings.pulling_away_weight, settings.n_critic)

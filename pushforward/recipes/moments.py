@@ -27,6 +27,7 @@ from pushforward.recipes.presets import Values, small
 from pushforward.recipes.recipe import LEARNT_PRIOR, MOMENTS, OwnParts, Setup, recipe
 from pushforward.recipes.settings import GANSettings, LearntPriorSettings
 from pushforward.training import adam
+from pushforward.wording import Placeholder, option_name
 
 WIDE = (0.138, 0.218, 0.308, 0.435, 0.616, 0.871)  # those of the official code on MNIST, as shares
 FINE = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # for points, whose modes are narrow
@@ -80,7 +81,10 @@ def gmmn(spec: DataSpec, settings: GMMNSettings, own: OwnParts) -> Setup:
         words = type(own.discrepancy).__name__
         return finish_gan(GAN(parts.prior, parts.decoder, own.discrepancy), spec, settings, words)
     if not settings.scale > 0:
-        raise DataError(f"{spec.name}: all rows are equal, so that kernels have no bandwidth; give scale=...")
+        raise DataError(
+            f"{spec.name}: all rows are equal, so that kernels have no bandwidth; give "
+            f"{option_name('scale', Placeholder('NUMBER'))}"
+        )
     kernel = mixture_of_widths(settings.scale, WIDE if spec.modality == "image" else FINE)
     words = f"MMD, Gaussian kernels of bandwidths {', '.join(f'{h:g}' for h in kernel.bandwidths)}"
     model = GAN(parts.prior, parts.decoder, SquareRoot(MMD(kernel, "v")))

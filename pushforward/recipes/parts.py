@@ -22,6 +22,7 @@ from pushforward.recipes.recipe import OwnParts
 from pushforward.recipes.settings import AutoEncoderSettings, Settings
 from pushforward.rng import Noise
 from pushforward.text.tokens import replace_tokens
+from pushforward.wording import option_name
 
 M = TypeVar("M", bound=AutoEncoder)
 
@@ -68,15 +69,20 @@ def make_cost(settings: AutoEncoderSettings, spec: DataSpec, own: OwnParts) -> C
         return own.cost
     if (settings.cost == "tokens") != (spec.modality == "text"):
         raise ConfigError(
-            f"cost 'tokens' is for text and text for it; {spec.name} is {spec.modality} data, got cost "
+            f"{option_name('cost', 'tokens')} is for text and text for it; {spec.name} is {spec.modality} "
+            "data, got cost "
             f"{settings.cost!r}"
         )
     if settings.cost == "bernoulli" and not spec.in_unit_interval:
-        raise ConfigError(f"cost 'bernoulli' needs data in [0, 1]; {spec.name} has real numbers")
+        raise ConfigError(
+            f"{option_name('cost', 'bernoulli')} needs data in [0, 1]; {spec.name} has real numbers"
+        )
     if settings.likelihood_std is None:
         return COSTS[settings.cost]()
     if settings.cost not in ("gaussian", "gaussian-learnt"):
-        raise ConfigError(f"likelihood_std is for Gaussian costs, got cost {settings.cost!r}")
+        raise ConfigError(
+            f"{option_name('likelihood_std')} is for Gaussian costs, got cost {settings.cost!r}"
+        )
     return GaussianLikelihood(settings.likelihood_std, learnt=settings.cost == "gaussian-learnt")
 
 
@@ -121,14 +127,19 @@ def assemble(
     outputs, around = POSTERIORS[settings.posterior]
     text = spec.modality == "text"
     if text and settings.input_noise:
-        raise ConfigError("input_noise cannot be added to tokens; use encoder_word_dropout")
+        raise ConfigError(
+            f"{option_name('input_noise')} cannot be added to tokens; use "
+            f"{option_name('encoder_word_dropout')}"
+        )
     classes = spec.n_classes if settings.conditional else 0
     if settings.conditional and not classes:
-        raise ConfigError(f"conditional needs labels, {spec.name} has none")
+        raise ConfigError(f"{option_name('conditional')} needs labels, {spec.name} has none")
     conditional_encoder = conditional_encoder and not text
     for name, part in (("encoder_word_dropout", own.encoder), ("word_dropout", own.decoder)):
         if part is not None and getattr(settings, name):
-            raise ConfigError(f"{name} is for the recipe's network; build it into the module of your own")
+            raise ConfigError(
+                f"{option_name(name)} is for the recipe's network; build it into the module of your own"
+            )
     net: nn.Module
     if own.encoder is None:
         shape = spec.network_shape

@@ -19,6 +19,7 @@ from pushforward.models import Model
 from pushforward.options import choices_of, option, types_of
 from pushforward.recipes.settings import Settings
 from pushforward.training import Training
+from pushforward.wording import option_name
 
 S = TypeVar("S", bound=Settings)
 FAMILIES = (
@@ -65,7 +66,7 @@ class OwnParts:
         for name, part in self.named.items():
             kind = PART_TYPES[name]
             if not isinstance(part, kind):
-                raise ConfigError(f"{name} must be a {kind.__name__}, got {type(part).__name__}")
+                raise ConfigError(f"{option_name(name)} must be a {kind.__name__}, got {type(part).__name__}")
 
     def discrepancy_name(self, usual: str) -> str:
         """The type of the user's own discrepancy, or the name of the recipe's."""
@@ -210,7 +211,8 @@ class Recipe(Generic[S]):
                 kind = PART_TYPES[name]
                 if not isinstance(value, kind):
                     either = "a" if known[name].python_only else "a name or a"
-                    raise ConfigError(f"{name} must be {either} {kind.__name__}, got {type(value).__name__}")
+                    found = f"got {type(value).__name__}"
+                    raise ConfigError(f"{option_name(name)} must be {either} {kind.__name__}, {found}")
                 own[name] = value
             else:
                 given[name] = value
@@ -230,7 +232,7 @@ class Recipe(Generic[S]):
             raise ConfigError(f"{self.name} has no preset {preset!r}: {nearest(preset, self.presets)}")
         for one in self.options:
             if one.name in given and one.modality not in (None, spec.modality):
-                what = f"{one.name} is for {one.modality} data"
+                what = f"{option_name(one.name)} is for {one.modality} data"
                 raise ConfigError(f"{what}, {spec.name} is {spec.modality} data of shape {spec.shape}")
         if own.prior is not None:
             given = {**given, "latent_dim": own.prior.latent_dim}

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, dataclass_transform
 from pushforward.data.spec import DataSpec
 from pushforward.errors import ConfigError, nearest
 from pushforward.options import check_fields, option
+from pushforward.wording import option_name
 
 PLANAR = ("mixture", "swiss-roll")  # priors of two dimensions
 Cost = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt", "tokens"]
@@ -199,13 +200,18 @@ class AutoEncoderSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.warmup and self.weight == "auto":
-            raise ConfigError("a warmup needs a weight that is a number, got 'auto'")
+            raise ConfigError(
+                f"{option_name('warmup')} needs a {option_name('weight')} that is a number, got 'auto'"
+            )
 
     def with_options(self, given: Mapping[str, Any], spec: DataSpec) -> Self:
         """See :meth:`Settings.with_options`."""
         changed = super().with_options(given, spec)
         if "weight_init" in given and changed.weight != "auto":
-            raise ConfigError(f"weight_init is for weight 'auto', got weight {changed.weight:g}")
+            raise ConfigError(
+                f"{option_name('weight_init')} is for {option_name('weight', 'auto')}, got weight "
+                f"{changed.weight:g}"
+            )
         return changed if changed.weight == self.weight else replace(changed, weight_note="")
 
 

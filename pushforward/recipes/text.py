@@ -26,6 +26,7 @@ from pushforward.recipes.recipe import LEARNT_PRIOR, TRANSFER, OwnParts, Setup, 
 from pushforward.recipes.settings import AutoEncoderSettings, LearntPriorSettings
 from pushforward.text.networks import DecoderPerClass, TextDecoder
 from pushforward.training import adam
+from pushforward.wording import option_name
 
 UNIT = 300**0.5  # papers put codes of 300 numbers on the sphere of radius 1, we on the one of this radius
 
@@ -188,7 +189,10 @@ def transfer_ae(spec: DataSpec, settings: TransferSettings, own: OwnParts) -> Se
     decoder = None
     if not settings.shared_decoder:
         if own.decoder is not None:
-            raise ConfigError("shared_decoder=False makes its own decoders; leave out either it or decoder")
+            raise ConfigError(
+                f"{option_name('shared_decoder', False)} makes its own decoders; leave out either it or "
+                "decoder"
+            )
         decoder = decoder_per_class(settings, spec)
     parts = assemble(settings, spec, own, decoder=decoder, conditional_encoder=False)
     critic = own.critic or mlp(settings.latent_dim, 1, settings.critic_widths, norm=None)

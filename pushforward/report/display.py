@@ -110,11 +110,16 @@ class Results(dict[str, Any]):
     @never_fails
     def _repr_html_(self) -> str:
         return fragment(
-            f"evaluation of {self['run']}, step {self['step']}",
-            extractor(self),
+            f"evaluation of {self['run']}",
+            about(self),
             facts=lines(self),
             sentences=(*explained(self), *sentences(self)),
         )
+
+
+def about(results: Mapping[str, Any]) -> str:
+    """What must be said next to every score, and of which step of the run they are."""
+    return f"step {results['step']}; {extractor(results)}"
 
 
 def explained(results: Mapping[str, Any]) -> list[str]:
@@ -132,7 +137,7 @@ def printed(results: Mapping[str, Any], named: Sequence[str] = ()) -> Iterator[s
         named: The groups of metrics that were asked for by name: of these alone it is said that they are
             missing.
     """
-    yield extractor(results)
+    yield about(results)
     yield from explained(results)
     found = list(lines(results))
     names, values = (max((len(line[i]) for line in found), default=0) for i in (0, 1))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from pushforward.console import echo, in_its_words, printable
+from pushforward.console import echo, printable
 
 EVERY = 10.0  # seconds between two lines where standard error is not a terminal
 
@@ -85,7 +85,7 @@ class Live:
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
-        self.progress.console.print(printable(in_its_words(line), sys.stderr), highlight=False, markup=False)
+        self.progress.console.print(printable(line, sys.stderr), highlight=False, markup=False)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from pushforward.report.images import mosaic, picture
 from pushforward.report.panels import Panel, column_panel, image_panel, line_panel, plot_panel
 from pushforward.report.plots import RunPlots
 from pushforward.text.vocabulary import Vocabulary
+from pushforward.wording import option_name
 
 HELD_OUT = "held-out data"
 SAMPLES = "decoded draws of the prior"
@@ -98,7 +99,9 @@ class Renderer(ABC):
             ConfigError: If it is neither ``suffix`` nor ``.npy``.
         """
         if path.suffix not in (self.suffix, ".npy"):
-            raise ConfigError(f"out must end in {' or '.join(sorted({self.suffix, '.npy'}))}, got {path}")
+            raise ConfigError(
+                f"{option_name('out')} must end in {' or '.join(sorted({self.suffix, '.npy'}))}, got {path}"
+            )
 
     def save(self, rows: Tensor, path: Path, columns: int | None = None) -> None:
         """Writes rows to a file, as the modality's own kind of file or as an array.
@@ -165,7 +168,8 @@ class ImageRenderer(Renderer):
         if pixels > MOST_PIXELS:
             raise ConfigError(
                 f"a picture of {n:,} images would have {pixels / 1e6:,.0f} megapixels, at most "
-                f"{MOST_PIXELS // 10**6} are written; lower n, or write them to a file that ends in .npy"
+                f"{MOST_PIXELS // 10**6} are written; lower {option_name('n')}, or write them to a file "
+                "that ends in .npy"
             )
 
     def draw_rows(self, figure: Any, plots: RunPlots) -> None:
@@ -354,7 +358,7 @@ def check_room(path: Path, size: int) -> None:
     """
     free = shutil.disk_usage(path.absolute().parent).free if path.absolute().parent.is_dir() else size
     if size > free:
-        sizes = f"it takes {size_in_words(size)}, {size_in_words(free)} are free; lower n"
+        sizes = f"it takes {size_in_words(size)}, {size_in_words(free)} are free; lower {option_name('n')}"
         raise OutputError(f"{path} cannot be written: {sizes}")
 
 

@@ -46,6 +46,7 @@ from pushforward.torch_state import plain_torch
 from pushforward.torch_state import threads as torch_threads
 from pushforward.training import Training
 from pushforward.training.trainer import OnNonfinite
+from pushforward.wording import option_name, typed
 
 
 @stop_on_signals()
@@ -148,7 +149,9 @@ def train(
         dataset = open_dataset(data, progress=show, **reading)
     if isinstance(recipe, str):
         own: dict[str, Any] = {**RECIPES[recipe].split(arguments)[1].named}
-        bounded = BoundedNetworks("lower latent_dim, or take a smaller network or image_size")
+        bounded = BoundedNetworks(
+            f"lower {option_name('latent_dim')}, or take a smaller network or {option_name('image_size')}"
+        )
         setup = seeded(seed, lambda: RECIPES[recipe](dataset.spec, preset, **arguments), bounded)
         given = [name for name, value in arguments.items() if value is not None and name not in own]
         about: dict[str, Any] = {
@@ -279,7 +282,7 @@ def load(
         file = CODECS[config["data"]["modality"]].file
         raise OutputError(
             f"{directory.path} has no {file} that can be read; to write it again: "
-            f"pushforward resume {directory.path}"
+            + typed("resume", directory.path)
         )
     dataset = None if data is None else reopened(directory.path, config, codec, data)
     spec = DataSpec.from_json(config["data"], codec)
@@ -310,7 +313,8 @@ def _check_names(recipe: str, arguments: Mapping[str, Any], training: Training |
         raise ConfigError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
     if training is not None:
         raise ConfigError(
-            f"training is for models of your own; {recipe} has options such as batch_size and lr"
+            f"training is for models of your own; {recipe} has options such as {option_name('batch_size')} "
+            f"and {option_name('lr')}"
         )
     RECIPES[recipe].split(arguments)
 
@@ -319,7 +323,7 @@ def _check_on_nonfinite(name: str | None) -> None:
     """Refuses what is no choice of ``on_nonfinite``."""
     known = get_args(OnNonfinite)
     if name is not None and name not in known:
-        raise ConfigError(f"unknown on_nonfinite {name!r}: {nearest(name, known)}")
+        raise ConfigError(f"unknown {option_name('on_nonfinite')} {name!r}: {nearest(name, known)}")
 
 
 def _device(device: str | torch.device) -> str:
@@ -331,7 +335,9 @@ def _device(device: str | torch.device) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if not isinstance(device, (str, torch.device)):
-        raise ConfigError(f"device must be a name such as 'cpu' or a torch.device, got {device!r}")
+        raise ConfigError(
+            f"{option_name('device')} must be a name such as 'cpu' or a torch.device, got {device!r}"
+        )
     try:
         torch.zeros(1).to(device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pushforward.errors import ConfigError, check_int, plain
+from pushforward.wording import option_name
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,14 @@ class Budget:
     def __post_init__(self) -> None:
         given = {name: plain(value) for name, value in asdict(self).items() if value is not None}
         if len(given) > 1:
-            raise ConfigError(f"expected one budget, got {' and '.join(given)}")
+            raise ConfigError(f"expected one budget, got {' and '.join(map(option_name, given))}")
         if self.steps is not None:
             check_int("steps", self.steps, least=1)
         for name, value in given.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise ConfigError(f"{name} must be a number, got {value!r}")
+                raise ConfigError(f"{option_name(name)} must be a number, got {value!r}")
             if not (math.isfinite(value) and value > 0):
-                raise ConfigError(f"{name} must be above 0, got {value}")
+                raise ConfigError(f"{option_name(name)} must be above 0, got {value}")
             object.__setattr__(self, name, value)
 
     @property
@@ -70,7 +71,9 @@ class Extension:
             return None
         added = texts[0].startswith("+")
         if minutes is not None and not added:
-            raise ConfigError(f"minutes must be added to a run, with a plus sign, as in +5; got {minutes}")
+            raise ConfigError(
+                f"{option_name('minutes')} must be added to a run, with a plus sign, as in +5; got {minutes}"
+            )
         numbers = {name: _number(name, value) for name, value in given.items()}
         return cls(Budget(**numbers), added)
 
@@ -82,7 +85,9 @@ def _number(name: str, value: object) -> Any:
     try:
         return int(value) if name == "steps" else float(value)
     except ValueError:
-        raise ConfigError(f"{name} must be a number such as 100 or +100, got {value!r}") from None
+        raise ConfigError(
+            f"{option_name(name)} must be a number such as 100 or +100, got {value!r}"
+        ) from None
 
 
 __all__ = ["Budget", "Extension"]

@@ -31,6 +31,7 @@ from pushforward.runs.directory import RunDirectory, absolute
 from pushforward.runs.run import SHOWN, Run
 from pushforward.runs.tables import ComparedRun, Table, table
 from pushforward.runs.trained_model import READING
+from pushforward.wording import option_name
 
 
 class RunComparison:
@@ -226,16 +227,20 @@ def _jobs(what: Sequence[str | os.PathLike[str] | Run], data: Any) -> list[Run |
     for case in cases:
         case.check()
     if cases and data is None:
-        raise ConfigError(f"{str(cases[0])!r} is not the folder of a run; to train the recipe, give data")
+        raise ConfigError(
+            f"{str(cases[0])!r} is not the folder of a run; to train the recipe, give {option_name('data')}"
+        )
     return jobs
 
 
 def _checked_seeds(seeds: Sequence[int]) -> list[int]:
     if not seeds:
-        raise ConfigError("seeds must have at least one seed")
+        raise ConfigError(f"{option_name('seeds')} must have at least one seed")
     checked = [check_int("seed", seed, least=0) for seed in seeds]
     if len({*checked}) < len(checked):
-        raise ConfigError(f"seeds must differ from each other, got {', '.join(map(str, checked))}")
+        raise ConfigError(
+            f"{option_name('seeds')} must differ from each other, got {', '.join(map(str, checked))}"
+        )
     return checked
 
 

@@ -12,6 +12,7 @@ from pushforward.errors import OutputError
 from pushforward.reading import parse_json
 from pushforward.recipes import RECIPES
 from pushforward.runs.budget import Budget
+from pushforward.wording import option_name, typed
 
 # Raised when older configurations can no longer be read; such runs are refused.
 SCHEMA = 6
@@ -97,14 +98,16 @@ def check_same(folder: Path, there: dict[str, Any], config: dict[str, Any]) -> N
         if json.dumps(was) != json.dumps(now):
             raise OutputError(
                 f"{folder} holds another run (its {name}: {_short(was)}, now: {_short(now)}); "
-                "choose another out, or overwrite=True"
+                f"choose another {option_name('out')}, or {option_name('overwrite', True)}"
             )
     earlier = [one["budget"] for one in there["earlier_budgets"]]
     if config["budget"] not in [there["budget"], *earlier]:
         was, now = (Budget(**one["budget"]) for one in (there, config))
+        longer = typed("resume", folder, "--steps +1000", in_memory=there["data"]["source"] is None)
         raise OutputError(
             f"{folder} holds this run with another budget ({was.words}, now: {now.words}); to train it "
-            f"longer, for example: pushforward resume {folder} --steps +1000; to begin again: overwrite=True"
+            f"longer, for example: {longer}; to begin again: "
+            f"{option_name('overwrite', True)}"
         )
 
 

@@ -19,6 +19,7 @@ from pushforward.runs.config import check_same, check_version, decode, encode, p
 from pushforward.training.checkpoints import Checkpoints
 from pushforward.training.history import NAME as HISTORY
 from pushforward.training.history import read_history
+from pushforward.wording import option_name, typed
 
 # Written first of all: a folder that holds it was begun as a run's.
 LOCK = ".pushforward.lock"
@@ -42,7 +43,6 @@ OURS = (
 ALONE = (CONFIG, *CODEC_FILES, HISTORY, CHECKPOINTS, OVERVIEW, ".probe", "samples", "samplers")
 # In a configuration while what the run before it has left is removed.
 CLEARING = "clearing"
-AGAIN = "train again with overwrite=True"
 
 
 class RunDirectory:
@@ -128,7 +128,7 @@ class RunDirectory:
         if Checkpoints(self.path / CHECKPOINTS).steps():
             raise OutputError(
                 f"{self.path / CONFIG} is missing, and no checkpoint holds a copy of it: the run cannot be "
-                f"continued; {AGAIN}"
+                f"continued; {_again()}"
             )
         return False
 
@@ -196,11 +196,11 @@ class RunDirectory:
         """An error that says what can still be done with a run none of whose checkpoints can be read."""
         if not Checkpoints(self.path / CHECKPOINTS).steps():
             return CheckpointError(
-                f"{self.path} has no checkpoint yet; go on with: pushforward resume {self.path}"
+                f"{self.path} has no checkpoint yet; go on with: {typed('resume', self.path)}"
             )
         return CheckpointError(
             f"{error}. There is no other checkpoint: the weights are lost. {CONFIG} and {HISTORY} can still "
-            f"be read; to get the weights back, {AGAIN}, which gives the same ones"
+            f"be read; to get the weights back, {_again()}, which gives the same ones"
         )
 
     def _copied_config(self, fault: str, content: bytes = b"", missing: str | None = None) -> dict[str, Any]:
@@ -222,7 +222,7 @@ class RunDirectory:
             pass
         else:
             check_version(config, self.path)
-        raise OutputError(fault if not content else f"{fault}. No checkpoint holds a copy of it; {AGAIN}")
+        raise OutputError(fault if not content else f"{fault}. No checkpoint holds a copy of it; {_again()}")
 
     def _check_ours(self) -> None:
         """Checks that a run may be trained in the folder: files that are not a run's are never touched.
@@ -239,9 +239,15 @@ class RunDirectory:
             parse(read_file(self.path / CONFIG, MOST_JSON))
         except (OSError, ValueError):
             raise OutputError(
-                f"{self.path} is not empty and holds no run; choose another out, or remove what is in it: "
+                f"{self.path} is not empty and holds no run; choose another {option_name('out')}, or "
+                "remove what is in it: "
                 f"{listed(found, 3)}"
             ) from None
+
+
+def _again() -> str:
+    """How a run is trained anew in its folder."""
+    return f"train again with {option_name('overwrite', True)}"
 
 
 def copies(config: dict[str, Any], codec: Codec | None) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from pushforward.limits import check_memory
 from pushforward.models import transfer
 from pushforward.rng import Noise
 from pushforward.runs.trained_model import TrainedModel, computes
+from pushforward.wording import option_name
 
 
 class LatentExplorer(TrainedModel):
@@ -47,7 +48,7 @@ class LatentExplorer(TrainedModel):
         if path not in PATHS:
             raise ConfigError(f"unknown path {path!r}: {nearest(path, PATHS)}")
         steps = check_int("steps", steps, least=2)
-        check_memory(f"{steps:,} steps", 8 * steps * a.numel(), "lower steps")
+        check_memory(f"{steps:,} steps", 8 * steps * a.numel(), f"lower {option_name('steps')}")
         codes = PATHS[path](a, b, steps)
         labels = None if y is None else y.repeat_interleave(steps)
         return self._decode(codes.flatten(0, 1), labels).unflatten(0, (len(codes), steps))
@@ -81,7 +82,7 @@ class LatentExplorer(TrainedModel):
         """
         if (x is None) == (code is None):
             raise ConfigError("traverse takes either a row x or a code")
-        start = self.encode(x, y)[:1] if code is None else code
+        start = self.encode(x, y)[:1] if code is None else self._codes(code)[:1]
         return self._traversals(start, dimensions, steps, self._numbers(y))
 
     def _traversals(
@@ -90,7 +91,9 @@ class LatentExplorer(TrainedModel):
         draws = self.model.prior(10_000).rsample(Noise(0, "traverse")).detach().cpu()
         ends = draws.quantile(torch.tensor([0.001, 0.999]), dim=0)
         steps, places = check_int("steps", steps, least=2), self.model.prior.continuous_dims
-        check_memory(f"{steps:,} steps", 8 * steps * start.numel() * len(places), "lower steps")
+        check_memory(
+            f"{steps:,} steps", 8 * steps * start.numel() * len(places), f"lower {option_name('steps')}"
+        )
         t = torch.linspace(0, 1, steps).view(-1, 1)
         codes = start.repeat(len(places), len(t), 1)
         for row, place in enumerate(places):
@@ -138,7 +141,7 @@ class LatentExplorer(TrainedModel):
         """
         self.need_labels()
         if not 0 <= guidance_scale < math.inf:
-            raise ConfigError(f"guidance_scale must be at least 0, got {guidance_scale}")
+            raise ConfigError(f"{option_name('guidance_scale')} must be at least 0, got {guidance_scale}")
         rows, wanted = self.rows(x), self._class_number(to)
         labels = self._numbers(y)
         if labels is None and guidance_scale != 1 and self.model.n_conditions == 2:

@@ -33,8 +33,8 @@ from pushforward.report.renderers import Renderer, renderer_for
 from pushforward.rng import Noise
 from pushforward.runs.directory import OVERVIEW
 from pushforward.runs.latent_explorer import LatentExplorer
-from pushforward.runs.latent_samplers import PRIOR
-from pushforward.runs.results import evaluation_key, holds, read_results, write_results
+from pushforward.runs.latent_samplers import PRIOR, SAMPLERS
+from pushforward.runs.results import evaluation_key, holds, read_results, results_name, write_results
 from pushforward.runs.sampling import Sampling
 from pushforward.runs.text_run import TextRun
 from pushforward.runs.trained_model import computes
@@ -164,13 +164,31 @@ class Run(Sampling, LatentExplorer, TextRun):
             weight = getattr(usual, "weight", math.inf)
         return Diagnosis(
             context,
-            self.history,
+            self._history_if_there(),
             self.step,
             settings["batch_size"],
             math.ceil(settings["epochs"] * per_epoch),
             weight if isinstance(weight, (int, float)) else math.inf,
             {"gmm": lambda: self.sampler("gmm")} if self.model.has_encoder else {},
         )
+
+    def _history_if_there(self) -> list[dict[str, Any]]:
+        """The logged lines of training; none, with a warning, if the folder is gone."""
+        try:
+            return self.history
+        except OutputError as error:
+            warnings.warn(f"{error}; nothing is said about the course of training", stacklevel=4)
+            return []
+
+    @property
+    def outdated(self) -> list[str]:
+        """What the folder holds of an earlier step, such as an evaluation of before the run was extended."""
+        steps = {results_name(name): read_results(self.path, name).get("step") for name in (PRIOR, *SAMPLERS)}
+        return [
+            f"{name} is of step {step}, the run is at step {self.step}"
+            for name, step in steps.items()
+            if step not in (None, self.step)
+        ]
 
     # ------------------------------------------------------------------------------- reports
 
@@ -209,7 +227,8 @@ class Run(Sampling, LatentExplorer, TextRun):
         facts = [("folder", str(self.path)), ("step", f"{self.step}{budget}"), ("seed", str(config["seed"])),
                  ("data", f"{config['data']['name']} {self.shape}, {self.spec.range}")]  # fmt: skip
         title = f"{config['recipe']} on {config['data']['name']}"
-        return fragment(title, config["description"], facts=facts, panels=shown)
+        notes = [{"words": words} for words in self.outdated]
+        return fragment(title, config["description"], facts=facts, panels=shown, notes=notes)
 
     @computes
     def plots(self) -> RunPlots:
@@ -223,7 +242,7 @@ class Run(Sampling, LatentExplorer, TextRun):
             samples=self.scaled(self.sample(self.renderer.count(96, len(x)))),
             held_out=x,
             prior=self.model.prior(len(x)).rsample(Noise(0, "sheet")).detach().cpu(),
-            history=self.history,
+            history=self._history_if_there(),
             labels=y,
             by_class=self.scaled(self.by_class()) if self.model.classes and grids else None,
             class_names=self.spec.classes,

@@ -24,6 +24,7 @@ from pushforward.runs.latent_samplers import (
     save_sampler,
 )
 from pushforward.runs.trained_model import CHUNK, TrainedModel, computes
+from pushforward.wording import option_name
 
 MANY = 20_000  # samples from which on progress is shown
 
@@ -58,7 +59,11 @@ class Sampling(TrainedModel):
         """
         n = check_int("n", n, least=1)
         numbers = 2 * n * (math.prod(self.shape) + self.model.prior.latent_dim)  # the parts, and all of them
-        check_memory(f"{n:,} samples", 4 * numbers, "lower n, or take them in parts: run.sample_parts")
+        check_memory(
+            f"{n:,} samples",
+            4 * numbers,
+            f"lower {option_name('n')}, or take them in parts: run.sample_parts",
+        )
         return torch.cat(list(self.sample_parts(n, seed, label, sampler, progress)))
 
     def sample_parts(
@@ -74,7 +79,10 @@ class Sampling(TrainedModel):
         noise = Noise(check_int("seed", seed, least=0), "sample")
         number = None if label is None else self._class_number(label)
         if label is not None and sampler != PRIOR and not self.model.n_conditions:
-            raise ConfigError(f"label is available with sampler 'prior' only, got sampler {sampler!r}")
+            raise ConfigError(
+                f"{option_name('label')} is available with {option_name('sampler', 'prior')} only, got "
+                f"sampler {sampler!r}"
+            )
         prior = None if sampler == PRIOR else self.sampler(sampler, progress)
         with bar("sampling", progress and n > MANY) as show:
             for start in range(0, n, CHUNK):
@@ -95,7 +103,7 @@ class Sampling(TrainedModel):
     def sample_codes(self, n: int, seed: int = 0) -> Tensor:
         """n codes (n, L), drawn from the prior."""
         n = check_int("n", n, least=1)
-        check_memory(f"{n:,} codes", 8 * n * self.model.prior.latent_dim, "lower n")
+        check_memory(f"{n:,} codes", 8 * n * self.model.prior.latent_dim, f"lower {option_name('n')}")
         return self.model.distribution(n).rsample(Noise(seed, "sample")).detach().cpu()
 
     @computes

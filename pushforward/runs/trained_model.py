@@ -27,6 +27,7 @@ from pushforward.runs.labels import class_number, label_numbers, label_values
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.torch_state import plain_torch
 from pushforward.training.finite import NAMES, nonfinite_weights
+from pushforward.wording import Placeholder, option_name
 
 P = ParamSpec("P")
 S = TypeVar("S", bound="TrainedModel")
@@ -138,7 +139,7 @@ class TrainedModel:
 
         Arguments:
             x: Rows in the range that the run was trained on, or lines of text; or a single row.
-            y: Labels (N,), numbers or names of classes, for conditional models.
+            y: Labels (N,), numbers or names of classes, for conditional models; or the label of a single row.
 
         Raises:
             ConfigError: If the model has no encoder.
@@ -156,7 +157,7 @@ class TrainedModel:
 
         Columns that were standardised come back in their own units; values of the data that were divided,
         such as bytes by 255, come back in [0, 1], if they were not floating-point numbers themselves.
-        Conditional models need labels ``y`` (N,).
+        Conditional models need labels ``y`` (N,). A single code (L,) is taken for one row.
 
         The network ``run.model.decoder`` alone gives neither: with the cost Bernoulli its output are logits,
         ``run.model.decode`` makes data of them in the values that the model sees, and this method turns
@@ -165,12 +166,22 @@ class TrainedModel:
         Raises:
             DataError: If the codes have another shape, or are not finite.
         """
-        z = as_tensor(z, "codes").float()
-        if z.ndim != 2 or z.shape[1] != self.model.prior.latent_dim:
-            raise DataError(f"codes must have shape (N, {self.model.prior.latent_dim}), got {tuple(z.shape)}")
-        if not z.isfinite().all():
+        return self._decode(self._codes(z), self._numbers(y))
+
+    def _codes(self, z: Any) -> Tensor:
+        """Codes (N, L) that a user passes, or a single one.
+
+        Raises:
+            DataError: If they have another shape, or are not finite.
+        """
+        codes = as_tensor(z, "codes").float()
+        rows = codes[None] if codes.ndim == 1 else codes
+        latent_dim = self.model.prior.latent_dim
+        if rows.ndim != 2 or rows.shape[1] != latent_dim:
+            raise DataError(f"codes must have shape (N, {latent_dim}), got {tuple(codes.shape)}")
+        if not rows.isfinite().all():
             raise DataError("codes must be finite in 32 bits, got some that are not")
-        return self._decode(z, self._numbers(y))
+        return rows
 
     def _decode(self, z: Tensor, y: Tensor | None) -> Tensor:
         """The rows that codes are decoded to, with the numbers of their classes."""
@@ -214,11 +225,12 @@ class TrainedModel:
         return self.spec.scaling.invert(x), None if y is None else label_values(y, self.spec.classes)
 
     def _numbers(self, y: Any) -> Tensor | None:
-        """The numbers (N,) of classes of labels that a user passes."""
+        """The numbers (N,) of classes of labels that a user passes, or of the label of a single row."""
         if y is None:
             return None
         names = self.spec.classes
-        return label_numbers(y, names, self.model.n_conditions or max(self.model.classes, len(names)))
+        count = self.model.n_conditions or max(self.model.classes, len(names))
+        return torch.atleast_1d(label_numbers(y, names, count))
 
     def _most_probable(self, x: Tensor, y: Tensor | None) -> Tensor:
         probabilities = self.model.class_probabilities(x)
@@ -235,8 +247,10 @@ class TrainedModel:
         """How a model with labels is trained on data like these."""
         known = RECIPES.get(self.config["recipe"])
         if known is not None and any(option.name == "conditional" for option in known.options):
-            return "train it with conditional=True"
-        return "train another recipe with conditional=True, such as wae-mmd, or transfer-ae"
+            return f"train it with {option_name('conditional', True)}"
+        return (
+            f"train another recipe with {option_name('conditional', True)}, such as wae-mmd, or transfer-ae"
+        )
 
     def _class_number(self, label: int | str) -> int:
         """The number of a class, from its number or name."""
@@ -284,12 +298,13 @@ def reopened(folder: Path, config: dict[str, Any], codec: Codec | None, source: 
         source = about["source"]
         if source is None:
             raise DataError(
-                f"{folder} was trained on data in memory; give the same data, or a file of them, as data=..."
+                f"{folder} was trained on data in memory; give the same data, or a file of them: "
+                f"{option_name('data', Placeholder('FILE'))}"
             )
         if source not in CATALOGUE and not os.path.exists(os.path.expanduser(source)):
             raise DataError(
-                f"{folder} was trained on {source}, which is no longer there; give the data of its new place "
-                "as data=..."
+                f"{folder} was trained on {source}, which is no longer there; name its new place: "
+                f"{option_name('data', Placeholder('FILE'))}"
             )
     data = open_dataset(
         source,

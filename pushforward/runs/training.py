@@ -24,6 +24,7 @@ from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
 from pushforward.training.trainer import Trainer, measure_speed
 from pushforward.utils import eval_mode
+from pushforward.wording import option_name, typed
 
 SMALL_BUDGET = 0.2  # of the steps that a recipe takes by itself
 LARGE_SIDE = 64  # of images; a step takes longer with the number of pixels
@@ -62,12 +63,15 @@ def run_to_end(
         directory.begin(config, dataset.codec)
     trainer: Trainer | None = None
 
+    def again(*more: str) -> str:
+        return typed("resume", directory.path, *more, in_memory=config["data"]["source"] is None)
+
     def where() -> str:
         if config["total_steps"] is None:
             return "before the first step; the same command begins again"
         saved = "" if trainer is None or trainer.saved in (loop.step, None) else f", saved at {trainer.saved}"
         steps = f"at step {loop.step} of {config['total_steps']}{saved}"
-        return f"{steps}; go on with: pushforward resume {directory.path}"
+        return f"{steps}; go on with: {again()}"
 
     with (
         resumable(where),
@@ -97,8 +101,8 @@ def run_to_end(
         if setup.settings is not None and not begun and loop.total < SMALL_BUDGET * usual:
             show.say(
                 f"{loop.total} steps are a small budget, this recipe takes {usual} by itself: samples will "
-                f"be those of an unfinished model; to go on afterwards: pushforward resume {directory.path} "
-                f"--steps {usual}"
+                f"be those of an unfinished model; to go on afterwards: "
+                f"{again(f'--steps {usual}')}"
             )
         newest = max(checkpoints.steps(), default=0)
         extended = extension is not None and _extend(extension, config, newest, loop, training.epochs, show)
@@ -221,12 +225,16 @@ def _summary(setup: Setup, dataset: Dataset) -> str:
     pixels = math.prod(dataset.shape[1:]) if dataset.modality == "image" else 0
     fewer = pixels / LARGE_SIDE**2
     hint = (
-        f"; image_size={LARGE_SIDE} has {fewer:.1f} times fewer pixels, quicker steps" if fewer > 1.5 else ""
+        f"; {option_name('image_size', LARGE_SIDE)} has {fewer:.1f} times fewer pixels, quicker steps"
+        if fewer > 1.5
+        else ""
     )
     return (
         f"{dataset.name}: {len(dataset.train)} training rows, {len(dataset.test)} held-out rows, "
-        f"shape {dataset.shape}, {dataset.range}; latent_dim {setup.model.prior.latent_dim}, {network}"
-        f"{parameters / 1e6:.3g} million parameters, batch_size {setup.training.batch_size}{hint}"
+        f"shape {dataset.shape}, {dataset.range}; {option_name('latent_dim')} "
+        f"{setup.model.prior.latent_dim}, {network}"
+        f"{parameters / 1e6:.3g} million parameters, {option_name('batch_size')} "
+        f"{setup.training.batch_size}{hint}"
     )
 
 

@@ -15,6 +15,7 @@ from pushforward.models.base import Model
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.utils import eval_mode
+from pushforward.wording import option_name
 
 
 def check_fit(model: Model, spec: DataSpec) -> None:
@@ -46,7 +47,8 @@ def check_fit(model: Model, spec: DataSpec) -> None:
         if len(made) > 1:
             counts = len(made) * wanted[1], len(made) * found[-1]
             raise ConfigError(
-                f"the network of the {name}: expected {len(made)} × latent_dim = {counts[0]} numbers a row "
+                f"the network of the {name}: expected {len(made)} × {option_name('latent_dim')} = "
+                f"{counts[0]} numbers a row "
                 f"({' and '.join(made)}), got {counts[1]}"
             )
         raise ConfigError(f"the output of the {name} must be {wanted} for two rows, got {found}")

@@ -8,7 +8,7 @@ history.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,11 +19,15 @@ from pushforward.distributions import Prior
 from pushforward.models import Model
 from pushforward.models.weight import null_deviation
 from pushforward.square import Square
+from pushforward.wording import option_name
 
 COLLAPSED = 0.1  # of the prior's standard deviation, or of the data's
 FAR = 0.15  # seven-scale MMD² of a batch; a plain auto-encoder on MNIST has .8, a good WAE .005
 WARM_UP = 0.2  # of the run, in which looks do not count
 LOOKS = 40  # in a row, a fifth of all of a long run: codes of a run of 60 steps take 40 to follow the prior
+Text = Callable[[], str]
+"""A warning, which names options in the way of the place where it is said."""
+
 FEW = 8  # rows below which deviations and MMD² of healthy codes scatter too much to say anything
 
 
@@ -37,7 +41,7 @@ class Persistence:
 
     held: dict[str, int] = field(default_factory=dict)
 
-    def __call__(self, conditions: Mapping[str, str], done: float) -> list[str]:
+    def __call__(self, conditions: Mapping[str, Text], done: float) -> list[Text]:
         """The warnings to give now.
 
         Arguments:
@@ -45,7 +49,7 @@ class Persistence:
             done: The share of the run that is done.
 
         >>> look = Persistence()
-        >>> [number for number in range(1, 101) if look({"ill": "it is ill"}, number / 100)]
+        >>> [number for number in range(1, 101) if look({"ill": lambda: "it is ill"}, number / 100)]
         [59]
         """
         if done < WARM_UP:
@@ -73,7 +77,7 @@ class Monitor(Protocol):
     def diagnostics(self, s: Square) -> dict[str, float]:
         """Diagnostics of a batch, by name."""
 
-    def warnings(self, diagnostics: dict[str, float], done: float) -> list[str]:
+    def warnings(self, diagnostics: dict[str, float], done: float) -> list[Text]:
         """New warnings, after a share ``done`` of the run."""
 
 
@@ -104,13 +108,13 @@ class SamplesMonitor:
         made, given = (rows.flatten(1).var(0).sum() for rows in (s.model.cost.point(s.Gz), s.x))
         return {"spread": (made / given.clamp_min(1e-12)).sqrt().item()}
 
-    def warnings(self, diagnostics: dict[str, float], done: float) -> list[str]:
+    def warnings(self, diagnostics: dict[str, float], done: float) -> list[Text]:
         """A warning of collapsed samples, once it persists, after a share ``done`` of the run; else none."""
-        found = {}
+        found: dict[str, Text] = {}
         if self.batch_size >= FEW and diagnostics["spread"] < COLLAPSED:
-            found["collapsed"] = (
+            found["collapsed"] = lambda: (
                 f"samples have collapsed: their spread is {diagnostics['spread']:.3g} of the data's. "
-                "Lower the learning rates, above all the generator's, or raise n_critic"
+                f"Lower the learning rates, above all the generator's, or raise {option_name('n_critic')}"
             )
         return self.persistence(found, done)
 
@@ -151,20 +155,21 @@ class CodesMonitor:
         codes = s.eval_codes
         return {"std": codes.std(0).min().item(), "mmd": self.gauge(codes, s.fresh_prior).item()}
 
-    def warnings(self, diagnostics: dict[str, float], done: float) -> list[str]:
+    def warnings(self, diagnostics: dict[str, float], done: float) -> list[Text]:
         """New warnings, after a share ``done`` of the run."""
-        found = {}
+        strength = self.strength_option
+        found: dict[str, Text] = {}
         if self.batch_size >= FEW and diagnostics["std"] < COLLAPSED * self.scale:
-            found["collapsed"] = (
+            found["collapsed"] = lambda: (
                 f"the code has collapsed: its smallest standard deviation is {diagnostics['std']:.3g}, "
                 f"the prior's is {self.scale:.3g}. Lower the learning rate"
-                + (f" or the {self.strength_option}" if self.strength_option else "")
+                + (f" or {option_name(strength)}" if strength else "")
             )
         # What the codes of a model without such an option are is its own affair: an ae promises no prior.
-        if self.batch_size >= FEW and self.strength_option and diagnostics["mmd"] > self.far:
-            found["far"] = (
+        if self.batch_size >= FEW and strength and diagnostics["mmd"] > self.far:
+            found["far"] = lambda: (
                 "the aggregate posterior does not match the prior: "
                 f"MMD² is {diagnostics['mmd']:.3g} and should be near 0. "
-                f"Samples will be worse than reconstructions; raise the {self.strength_option}"
+                f"Samples will be worse than reconstructions; raise {option_name(strength)}"
             )
         return self.persistence(found, done)

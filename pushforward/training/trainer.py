@@ -23,6 +23,7 @@ from pushforward.training.history import History
 from pushforward.training.loop import Loop
 from pushforward.training.monitor import Persistence, watch
 from pushforward.utils import eval_mode
+from pushforward.wording import in_python, spelling, typed
 
 LINES = 200  # of history in a run
 PICTURES = 10  # grids of samples, and planned checkpoints, in a run
@@ -138,7 +139,7 @@ class Trainer:
         """
         if self.on_nonfinite == "stop":
             folder = self.checkpoints.folder.parent
-            again = f"pushforward resume {folder} --on-nonfinite rollback"
+            again = typed("resume", folder, "--on-nonfinite rollback")
             raise DivergedError(f"{error}; to go back and on with other noise: {again}") from error
         if len(self.rolled_back) == ROLLBACKS:
             raise DivergedError(f"{error}; {ROLLBACKS} rollbacks have not helped") from error
@@ -216,14 +217,16 @@ class Trainer:
                     line["weight"] = loop.model.discrepancy_weight
                 with loop.looking():
                     warnings = self.health.warnings(diagnostics, loop.step / loop.total)
-                if news := self.rolled_back[self.logged :] + warnings:
+                with spelling(in_python):
+                    stored = [warning() for warning in warnings]
+                if news := self.rolled_back[self.logged :] + stored:
                     line["warnings"] = news
                 self.logged = len(self.rolled_back)
                 self.history.append(line)
                 words = "  ".join(f"{name} {value:.4g}" for name, value in {**means, **diagnostics}.items())
                 words += " !" if self.health.persistence.given else ""
                 for warning in warnings:
-                    self.show.say(f"warning, step {loop.step}: {warning}")
+                    self.show.say(f"warning, step {loop.step}: {warning()}")
             self.show(loop.step, loop.total, words)
             now = self.clock()
             if not estimated and now - begun > 1 and loop.step - first >= 2:

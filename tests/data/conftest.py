@@ -24,7 +24,7 @@ def refused():
     @contextmanager
     def context(*words):
         with pytest.raises(DataError) as caught:
-            yield
+            yield caught
         message = str(caught.value)
         assert "\n" not in message
         for word in words:

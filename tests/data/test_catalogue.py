@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pooch
@@ -60,7 +61,9 @@ def test_digits_of_another_size():
     [
         ("minst", ["'minst'", "did you mean 'mnist'?", "celeba, cifar10", "a source is", ".npz"]),
         ("Fashion_MNIST", ["did you mean 'fashion-mnist'?"]),
-        ("photos/", ["'photos/' is no file or folder", "known: bible"]),
+        ("minst/", ["'minst/' does not exist: there is no 'minst' in ", str(Path.cwd())]),
+        ("photos/rows.npy", ["'photos/rows.npy' does not exist: there is no 'photos' in "]),
+        (Path("nowhere"), ["'nowhere' does not exist"]),
         ("x" * 5000, ["no file or folder"]),
         ("a\0b", ["no file or folder"]),
         (7, ["expected data, found int", "a source is"]),
@@ -70,6 +73,13 @@ def test_digits_of_another_size():
 def test_unknown_sources(source, words, refused):
     with refused(*words):
         open_dataset(source)
+
+
+def test_a_path_that_does_not_exist_is_looked_for_in_its_folder(tmp_path, refused):
+    (tmp_path / "rows.npy").touch()
+    with refused(f"there is no 'row.npy' in {tmp_path}; did you mean 'rows.npy'?") as raised:
+        open_dataset(tmp_path / "row.npy")
+    assert "catalogue" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -288,7 +288,7 @@ def test_bad_sizes(size):
 
 
 def test_vectors_have_no_size(refused):
-    with pytest.raises(ConfigError, match=r"image_size=8x8 is for images, but .*\(4,\)"):
+    with pytest.raises(ConfigError, match=r"image_size 8x8 is for images, but .*\(4,\)"):
         open_dataset(RNG.random((5, 4)), image_size=8)
 
 

@@ -318,7 +318,7 @@ def test_networks_of_images_refuse_text_and_those_of_text_images():
 
     with pytest.raises(ConfigError, match="network 'mlp' needs image or vector data"):
         RECIPES["ae"](open_dataset("phrases").spec, network="mlp")
-    with pytest.raises(ConfigError, match="cost 'tokens' is for text"):
+    with pytest.raises(ConfigError, match="cost='tokens' is for text"):
         RECIPES["ae"](open_dataset("phrases").spec, cost="squared")
     with pytest.raises(ConfigError, match="network 'gru' needs text"):
         RECIPES["ae"](open_dataset("digits").spec, network="gru")

@@ -54,7 +54,7 @@ def test_unknown_option(bad):
         (["--prior-std", -1], "--prior-std must be above 0, got -1"),
         (["--input-noise", -1], "--input-noise must be at least 0, got -1"),
         (["--steps", 0], "--steps must be at least 1, got 0"),
-        (["--steps", 5, "--epochs", 1], "expected one budget, got steps and epochs"),
+        (["--steps", 5, "--epochs", 1], "expected one budget, got --steps and --epochs"),
         (["--seed", -1], "--seed must be at least 0, got -1"),
         (["--threads", 0], "--threads must be at least 1, got 0"),
         (["--posterior", "gaussian", "--prior", "sphere"], "--posterior gaussian needs --prior normal"),

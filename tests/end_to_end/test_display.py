@@ -224,3 +224,19 @@ def test_classes_without_names_have_their_numbers():
     show_codes(figure.subplots(), torch.randn(4, 2), torch.tensor([0, 1, 2, -1]), torch.randn(4, 2))
     legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert legend == ["draws of the prior", "unknown", "0", "1", "2"]
+
+
+def test_results_of_before_an_extension_are_named_as_such(trained, tmp_path, command, evaluated):
+    """In a notebook, and after training; the report evaluates anew."""
+    run = pf.train("wae-mmd", "digits", out=tmp_path / "run", latent_dim=2, steps=3, progress=False)
+    assert str(run.evaluate(60, features="pca", metrics=["samples"])).startswith("step 3; features: pca")
+    assert "is of step" not in run._repr_html_()
+    code, out, err = command("resume", run.path, "--steps", "+2", "--evaluate", "none")
+    assert code == 0, err
+    assert (
+        "evaluation.json is of step 3, the run is at step 5; to evaluate it anew: pushforward evaluate" in out
+    )
+    longer = pf.load(run.path)
+    assert "evaluation.json is of step 3, the run is at step 5" in longer._repr_html_()
+    assert longer.evaluate_once(60, features="pca", metrics=["samples"])["step"] == 5
+    assert longer.outdated == []

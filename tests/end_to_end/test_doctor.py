@@ -10,6 +10,7 @@ from pushforward.evaluation import Diagnosis, EvaluationContext, diagnose
 from pushforward.evaluation.shortfalls import SHORTFALLS
 from pushforward.evaluation.symptoms import SYMPTOMS
 from pushforward.recipes import wae_mmd
+from pushforward.runs.run import Run
 
 ONE_OF_EACH = {wanted: (name, case) for wanted, name, case in reversed(BROKEN)}
 
@@ -53,3 +54,11 @@ def test_of_a_run_of_few_steps_nothing_is_said_about_codes(digits):
     assert (finding.name, finding.conclusive) == ("too few steps", True)
     assert len(diagnose(Diagnosis(context, steps=2000))) > 0
     assert diagnose(Diagnosis(context, steps=2000))[0].name != "too few steps"
+
+
+def test_a_run_whose_folder_is_gone_is_still_examined(digits, tmp_path, trained):
+    """As it is still evaluated, with a warning."""
+    run = Run(tmp_path / "gone", trained.config, trained.model, digits, trained.step)
+    with pytest.warns(UserWarning, match="gone is no longer there; nothing is said about the course of"):
+        found = run.doctor()
+    assert [grade.name for grade in found.grades] == ["samples", "reconstructions", "latent fit"]

@@ -86,6 +86,24 @@ def test_conditional_runs(recipe, few, tmp_path):
     assert config["resolved"]["conditional"] is True
 
 
+def test_one_row_takes_one_label(vae):
+    """A single row with the number, the name or an array of its label, and the code of one row."""
+    (x, y), one = held_out(vae, 1), vae.data.labels[int(held_out(vae, 1)[1])]
+    z = vae.encode(x, y)
+    for label in (int(y), str(one), y[0], y.numpy()[0], [int(y)]):
+        assert torch.equal(vae.encode(x[0], label), z)
+        assert torch.equal(vae.reconstruct(x[0], label), vae.reconstruct(x, y))
+        assert torch.equal(vae.decode(z[0], label), vae.decode(z, y))
+        assert torch.equal(vae.transfer(x[0], 3, label), vae.transfer(x, 3, y))
+        assert torch.equal(vae.traverse(x[0], 2, 3, label)[0], vae.traverse(x, 2, 3, y)[0])
+        assert torch.equal(vae.traverse(code=z[0], dimensions=2, steps=3, y=label)[0],
+                           vae.traverse(code=z, dimensions=2, steps=3, y=y)[0])  # fmt: skip
+    with pytest.raises(DataError, match=r"y must have one label for each of the 2 rows, got shape \(1,\)"):
+        vae.encode(held_out(vae, 2)[0], 3)
+    with pytest.raises(DataError, match=r"codes must have shape \(N, \d+\), got \(1,\)"):
+        vae.decode([1.0], 3)
+
+
 def test_conditional_runs_need_labels(tmp_path):
     """Rows without labels are refused before anything is written."""
     for recipe in CONDITIONAL:

@@ -24,7 +24,7 @@ def draws(n=200, latent_dim=3):
 
 def looks(health, diagnostics, done, count=LOOKS):
     """The warnings of so many looks in a row with these diagnostics."""
-    return [text for _ in range(count) for text in health.warnings(diagnostics, done)]
+    return [text() for _ in range(count) for text in health.warnings(diagnostics, done)]
 
 
 def test_healthy_codes_draw_no_warning():
@@ -41,7 +41,7 @@ def test_a_collapsed_code_is_seen_early_and_said_once():
     assert looks(health, diagnostics, done=0.9 * WARM_UP) == []
     assert looks(health, diagnostics, WARM_UP, LOOKS - 1) == []
     (warning,) = health.warnings(diagnostics, WARM_UP)
-    assert "the code has collapsed: its smallest standard deviation is 0.0" in warning
+    assert "the code has collapsed: its smallest standard deviation is 0.0" in warning()
     assert health.persistence.given
     assert looks(health, diagnostics, done=0.5) == []
 

@@ -224,7 +224,7 @@ def test_data_that_have_moved_are_named_and_can_be_given(command, tmp_path):
     (tmp_path / "rows.npy").rename(tmp_path / "moved.npy")
     code, _, err = command("resume", tmp_path / "run", "--steps", "+1")
     assert code != 0
-    assert "rows.npy, which is no longer there; give the data of its new place as --data" in err
+    assert "rows.npy, which is no longer there; name its new place: --data FILE" in err
     assert command("resume", tmp_path / "run", "--steps", "+1", "--data", tmp_path / "moved.npy")[0] == 0
 
 

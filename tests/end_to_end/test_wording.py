@@ -1,17 +1,26 @@
 """Messages in the words of where they appear: options are those of the command line there, else of Python."""
 
 import ast
+import inspect
 import re
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cyclopts import App
 
 import pushforward as pf
-from pushforward.cli.entry import one_line_warnings
-from pushforward.cli.wording import IN_PYTHON, in_options, option_names
+from pushforward.cli.application import app
+from pushforward.cli.commands import train
+from pushforward.cli.commands.train import OF_MACHINE, OF_TRAINING
+from pushforward.data.spec import DataSpec
 from pushforward.errors import ConfigError
+from pushforward.recipes import RECIPES
+from pushforward.report.progress import PlainProgress
+from pushforward.text.vocabulary import Vocabulary
+from pushforward.training import monitor
+from pushforward.wording import on_command_line, option_name, spelling
 
 ROOT = Path(pf.__file__).parent
 SAID = re.compile(r"Error$|^warnings\.warn$|^Finding$|^check_memory$|^BoundedNetworks$|\.say$|^Silent$")
@@ -36,33 +45,127 @@ def messages():
         name = str(path.relative_to(ROOT))
         if name.startswith(OF_PYTHON):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        for node in tree.body:  # constants become parts of messages
+            if isinstance(node, ast.Assign) and not name.startswith("cli") and (text := written(node.value)):
+                yield f"{name}:{node.lineno}", text
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and SAID.search(ast.unparse(node.func)):
                 for text in filter(None, map(written, node.args)):
                     yield f"{name}:{node.lineno}", text
 
 
-def in_the_spelling_of_python(text):
-    """The options that a text holds as arguments or with an underscore, outside quotes and calls."""
-    said = re.sub(r"'[^']*'", "''", text.partition(IN_PYTHON)[0])
-    names = "|".join(sorted(option_names(), key=len, reverse=True))
-    found = re.findall(rf"(?<![\w:,-])({names})\b(?!-)(=)?", said)
-    return [name for name, equals in found if "_" in name or equals]
+def option_names():
+    """The names, in Python, of all options of all commands."""
+    of_recipes = {one.name for recipe in RECIPES.values() for one in recipe.options if not one.python_only}
+    functions = [one.default_command for one in app.subapps if isinstance(one, App)]
+    of_commands = {
+        parameter.name
+        for function in functions
+        if function is not None and function.__module__.startswith("pushforward.")
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    return {*of_recipes, *of_commands, *OF_TRAINING, *OF_MACHINE}
 
 
-def test_no_message_of_the_command_line_holds_an_option_as_python_spells_it():
-    found = list(messages())
+def spelt_by_hand(text):
+    """The options that a text names itself: with a value, by an underscore, or by how it speaks of them."""
+    said = text.partition("in Python")[0]
+    names = sorted(option_names(), key=len, reverse=True)
+    any_name, several = "|".join(names), "|".join(name for name in names if "_" in name)
+    begins, ends = r"(?<![\w:,'-])", r"(?![\w'-])"
+    rules = "must|is for|is available|cannot|needs|expected"
+    advice = "(?:lower|raise|divide|multiply|use|take|give)(?: the)?|choose another|(?:the )?option"
+    pattern = (
+        rf"{begins}(?:{any_name})(?:=| ')|{begins}(?:{several}){ends}"
+        rf"|(?:^|[:;,] |\bor |\band )(?:{any_name}) (?:{rules})\b|\b(?:{advice}) (?:{any_name}){ends}"
+    )
+    return [found[0] for found in re.finditer(pattern, re.sub("'[^']* [^']*'", "''", said))]
+
+
+def test_every_message_leaves_the_spelling_of_options_to_the_place_where_it_appears():
+    found = dict(messages())
     assert len(found) > 250
-    spelt = {place: text for place, text in found if in_the_spelling_of_python(text)}
-    assert len(spelt) > 15  # there is something to translate
-    left = {place: in_options(text) for place, text in spelt.items()}
-    assert not {place: text for place, text in left.items() if in_the_spelling_of_python(text)}
+    spelt = {place: named for place, text in found.items() if (named := spelt_by_hand(text))}
+    assert not spelt
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["n must be at least 1", "lower n", "use latent_dim X", "take features 'pca'", "pass weight='auto'",
+     "X: batch_size is small", "needs labels; conditional is for images", "raise the weight"],
+)  # fmt: skip
+def test_options_that_a_message_names_itself_are_found(text):
+    assert spelt_by_hand(text)
+
+
+def spec_of(modality):
+    shape = {"image": (1, 8, 8), "vector": (3,), "text": (16,)}[modality]
+    vocabulary = Vocabulary.of(["the cat sat", "the hat"], 40) if modality == "text" else None
+    classes = ("a", "b")
+    return DataSpec("rows", shape, modality, modality == "image", classes, 100, 20, 5.0, vocabulary)
+
+
+def refused(recipe, spec, **options):
+    with pytest.raises(ConfigError) as raised:
+        recipe(spec, **options)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_value_that_an_option_cannot_have_is_refused_in_the_words_of_each_place(name):
+    recipe = RECIPES[name]
+    seen = 0
+    for one in recipe.options:
+        if one.python_only:
+            continue
+        spec = spec_of(one.modality or ("text" if name == "transfer-ae" else "image"))
+        wrong = {one.name: object()}
+        said = refused(recipe, spec, **wrong)
+        with spelling(on_command_line):
+            shown = refused(recipe, spec, **wrong)
+        typed = on_command_line(one.name, ())
+        assert said.startswith((f"{one.name} ", f"unknown {one.name} ")), said
+        assert shown.startswith((f"{typed} ", f"unknown {typed} ")), shown
+        assert shown == said.replace(one.name, typed, 1)
+        seen += 1
+    assert seen > 5
 
 
 def test_no_message_in_python_holds_an_option_of_the_command_line():
     """But for commands, which are given as they are typed."""
     for place, text in messages():
         assert not re.search(r"(?<![\w-])--[a-z]", re.sub("pushforward .*", "", text)), (place, text)
+
+
+def test_commands_that_a_message_gives_can_be_pasted(command, tmp_path):
+    folder = tmp_path / "my runs" / "vae"
+    words = ("train", "vae", "digits", "--out", folder, "--evaluate", "none")
+    code, _, err = command(*words, "--steps", 2)
+    assert code == 0
+    assert f"to go on afterwards: pushforward resume '{folder}' --steps" in err
+    code, _, err = command(*words, "--steps", 1)
+    assert code != 0
+    assert f"for example: pushforward resume '{folder}' --steps +1000" in err
+
+
+def test_no_help_of_an_option_holds_a_line_break(command):
+    for words in (["train", "wae-mmd"], ["resume"], ["compare"], ["sample"], ["evaluate"]):
+        for help in helps_of(words).values():
+            assert "\n" not in help
+    code, _, err = command("resume", "run", "--steps")
+    assert code == 2
+    assert err.endswith("such as +2000, how many more\n")
+
+
+def helps_of(words):
+    """The help texts of the options of a command, as they are laid out in columns."""
+    train.register_recipes(words[1:])
+    found = app[words[0]] if len(words) == 1 else app[words[0]][words[1]]
+    return {
+        one.name: one.parameter.help or "" for one in found.assemble_argument_collection(parse_docstring=True)
+    }
 
 
 def test_every_option_is_known_that_a_command_has(command):
@@ -72,32 +175,17 @@ def test_every_option_is_known_that_a_command_has(command):
         assert names - {"help", "version", "run"} <= option_names() | {"json"}, words
 
 
-@pytest.mark.parametrize(
-    ("said", "shown"),
-    [
-        ("n must be at least 1, got 0", "--n must be at least 1, got 0"),
-        ("weight must be a number or 'auto', got 'x'", "--weight must be a number or 'auto', got 'x'"),
-        ("conditional needs labels, moons has none", "--conditional needs labels, moons has none"),
-        ("lower n, or write them to a file", "lower --n, or write them to a file"),
-        ("take features 'pca' or 'pixels'", "take --features pca or pixels"),
-        ("choose another out, or overwrite=True", "choose another --out, or --overwrite"),
-        ("leave out standardize=False", "leave out --no-standardize"),
-        ("(weight='auto', weight_init=0.001)", "(--weight auto, --weight-init 0.001)"),
-        ("or a file of them, as data=...", "or a file of them, as --data"),
-        ("image_size=28x28 is for images", "--image-size 28x28 is for images"),
-        ("Samples will be bad; raise the weight", "Samples will be bad; raise --weight"),
-        ("use n_critic=1.", "use --n-critic 1."),
-        # Words that are spelt as an option is, paths, cases and names are left alone.
-        ("the weight of the discrepancy is 3", "the weight of the discrepancy is 3"),
-        ("unknown sampler 'gmn': known: gmm, prior", "unknown sampler 'gmn': known: gmm, prior"),
-        ("/tmp/latent_dim=2/n_critic cannot be read", "/tmp/latent_dim=2/n_critic cannot be read"),
-        ("'wae-mmd:weight=3,latent_dim=2' is none", "'wae-mmd:weight=3,latent_dim=2' is none"),
-        ("pass it, in Python: encoder=..., prior=...", "pass it, in Python: encoder=..., prior=..."),
-        ("--latent-dim must be a number", "--latent-dim must be a number"),
-    ],
-)
-def test_options_are_recognised_by_how_they_stand_in_a_sentence(said, shown):
-    assert in_options(said) == shown
+def test_what_looks_like_an_option_in_a_path_or_a_name_stays_as_it_is(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = "lower n_critic=2 (weight='auto'), n must be"
+    for path in (named, f"{named}/rows.npy", "-alpha must be at most latent_dim=3.npy"):
+        code, _, err = command("train", "wae-mmd", f"./{path}", "--steps", 1)
+        assert code != 0
+        assert f"./{path}" in err
+    np.save(tmp_path / f"{named}.npy", np.zeros((4, 4, 4, 4, 4)))
+    code, _, err = command("train", "wae-mmd", f"{named}.npy", "--steps", 1)
+    assert code != 0
+    assert f"{named}.npy" in err
 
 
 @pytest.mark.parametrize(
@@ -140,16 +228,30 @@ def test_errors_of_runs_are_worded_too(command, tmp_path, trained):
 
 
 def test_warnings_and_lines_of_progress_are_worded_too(command, monkeypatch):
-    from pushforward.report.progress import PlainProgress
     from pushforward.runs import api
 
     def load(*_):
-        PlainProgress("training").say("warning, step 3: raise n_critic")
-        raise ConfigError("lower n")
+        PlainProgress("training").say(f"warning, step 3: raise {option_name('n_critic')}")
+        said.append(warnings.formatwarning(f"{option_name('n_critic', 1)} is few", UserWarning, "a.py", 1))
+        raise ConfigError(f"lower {option_name('n')}")
 
-    with one_line_warnings():
-        assert warnings.formatwarning("n_critic is 1", UserWarning, "a.py", 1) == "warning: --n-critic is 1\n"
+    said = []
     monkeypatch.setattr(api, "load", load)
     code, _, err = command("sample", "run")
     assert code == ConfigError.exit_code
     assert err == "warning, step 3: raise --n-critic\nerror: lower --n\n"
+    assert said == ["warning: --n-critic 1 is few\n"]
+
+
+def test_a_stored_warning_is_in_the_words_of_python_and_a_printed_one_in_those_of_the_place(
+    command, tmp_path, monkeypatch
+):
+    """A warning is printed by the command that trains, and read in Python afterwards."""
+    monkeypatch.setattr(monitor, "LOOKS", 1)
+    monkeypatch.setattr(monitor, "FAR", -100.0)
+    folder = tmp_path / "run"
+    code, _, err = command("train", "wae-mmd", "digits", "--out", folder, "--steps", 5, "--evaluate", "none")
+    assert code == 0, err
+    assert "reconstructions; raise --weight" in err
+    said = [text for line in pf.load(folder).history for text in line.get("warnings", [])]
+    assert [text for text in said if text.endswith("reconstructions; raise weight")]

@@ -132,7 +132,7 @@ def test_the_kept_one_is_used_and_a_damaged_one_replaced():
 
 def test_no_labels_no_classifier():
     data = open_dataset(torch.rand(20, 3))
-    with pytest.raises(DataError, match="has no labels for a classifier; take features 'pca' or 'pixels'"):
+    with pytest.raises(DataError, match="has no labels for a classifier; take features='pca' or 'pixels'"):
         train_classifier(data)
     one = Dataset(
         "one",

@@ -146,4 +146,4 @@ def argument_help(function: Callable[..., Any]) -> dict[str, str]:
     from docstring_parser import parse
 
     described = parse(inspect.getdoc(function) or "").params
-    return {argument.arg_name: argument.description or "" for argument in described}
+    return {argument.arg_name: " ".join((argument.description or "").split()) for argument in described}

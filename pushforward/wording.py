@@ -1,0 +1,90 @@
+"""How messages name options and commands.
+
+``latent_dim=4`` in Python is ``--latent-dim 4`` on the command line.
+
+Whoever raises an error or gives advice names options by :func:`option_name`, which spells them in the way of
+the place from which the package was called. Nothing else of a message is ever changed: a path, a line of data
+or a word that looks like an option stays what it is.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Spelling = Callable[[str, tuple[object, ...]], str]
+
+
+class Placeholder(str):
+    """What stands for a value that the user has to fill in: ``...`` in Python, a word on the command line."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+def in_python(name: str, values: tuple[object, ...]) -> str:
+    """An option as an argument in Python; of several values each is a possible one."""
+    return f"{name}={' or '.join(map(repr, values))}" if values else name
+
+
+def on_command_line(name: str, values: tuple[object, ...]) -> str:
+    """An option as it is typed."""
+    shown = name.replace("_", "-")
+    value = values[0] if len(values) == 1 else None
+    if isinstance(value, bool):
+        return f"--{shown}" if value else f"--no-{shown}"
+    return f"--{shown} {' or '.join(map(str, values))}".rstrip()
+
+
+_SPELLING: ContextVar[Spelling] = ContextVar("spelling", default=in_python)
+
+
+@contextmanager
+def spelling(way: Spelling) -> Iterator[None]:
+    """Inside, options are spelt in this way."""
+    token = _SPELLING.set(way)
+    try:
+        yield
+    finally:
+        _SPELLING.reset(token)
+
+
+def option_name(name: str, *values: object) -> str:
+    """An option, with a value if there is one, as it is spelt where the message appears.
+
+    Arguments:
+        name: Its name in Python.
+        values: Its value; several are alternatives.
+
+    >>> option_name("latent_dim"), option_name("conditional", True), option_name("sampler", "gmm", "flow")
+    ('latent_dim', 'conditional=True', "sampler='gmm' or 'flow'")
+    >>> with spelling(on_command_line):
+    ...     option_name("latent_dim"), option_name("conditional", True), option_name("standardize", False)
+    ...     option_name("sampler", "gmm", "flow"), option_name("data", Placeholder("FILE"))
+    ('--latent-dim', '--conditional', '--no-standardize')
+    ('--sampler gmm or flow', '--data FILE')
+    """
+    return _SPELLING.get()(name, values)
+
+
+def typed(verb: str, run: str | os.PathLike[str], *more: str, in_memory: bool = False) -> str:
+    """A command on a run, as it can be pasted into a shell.
+
+    Arguments:
+        verb: The command, such as "resume".
+        run: The run's folder.
+        more: Options behind it.
+        in_memory: Whether the run was trained on data in memory, so that a file of them has to be named.
+
+    >>> typed("resume", "my runs/vae", "--steps +1000", in_memory=True)
+    "pushforward resume 'my runs/vae' --steps +1000 --data FILE"
+    """
+    return " ".join(["pushforward", verb, shlex.quote(os.fspath(run)), *more, *["--data FILE"] * in_memory])
+
+
+__all__ = ["Placeholder", "Spelling", "in_python", "on_command_line", "option_name", "spelling", "typed"]
