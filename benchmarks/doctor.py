@@ -145,11 +145,13 @@ class Examined:
         findings: The doctor's findings and grades.
         fd: The Fréchet distance of samples in the features of a classifier.
         follow: From the change that is advised to the distance after it; None of a model trained by hand.
+        warnings: What the run warned of while it was trained.
     """
 
     findings: Findings
     fd: float
     follow: Follow | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def level(self) -> str:
@@ -209,7 +211,8 @@ def recipe(name: str, data: Callable[[], Any], **options: Any) -> Case:
             changed = trained(source, Path(f"{folder}-changed"), seed, {**arguments, **change})
             return distance(changed.evaluation_context())
 
-        return Examined(run.doctor(), distance(run.evaluation_context()), follow)
+        warnings = tuple(said for line in run.history for said in line.get("warnings", ()))
+        return Examined(run.doctor(), distance(run.evaluation_context()), follow, warnings)
 
     return case
 
@@ -350,8 +353,9 @@ def main() -> None:
     for kind, cases in (("mediocre", MEDIOCRE), ("healthy", HEALTHY)):
         if arguments.only not in (None, kind):
             continue
-        print(f"| {kind} | seed | samples graded | findings | FD, advice followed |\n|---|---|---|---|---|")
-        graded = alarms = tried = better = 0
+        print(f"| {kind} | seed | samples graded | findings | warnings in training | FD, advice followed |")
+        print("|---|---|---|---|---|---|")
+        graded = alarms = tried = better = warned = 0
         for name, case, seed in cases:
             one = examined(case, name, seed)
             after, words = followed(one) if kind == "mediocre" else (None, f"{one.fd:.2f}")
@@ -360,9 +364,14 @@ def main() -> None:
             alarms += bool(one.findings)
             tried += after is not None
             better += after is not None and after < one.fd
-            print(f"| {name} | {seed} | {one.level} | {said or '-'} | {words} |", flush=True)
+            warned += bool(one.warnings)
+            row = (name, str(seed), one.level, said or "-", "; ".join(one.warnings) or "-", words)
+            print(f"| {' | '.join(row)} |", flush=True)
         wanted = "good" if kind == "healthy" else "fair or poor"
-        print(f"\n{graded} of {len(cases)} {kind} runs are graded {wanted}; {alarms} with findings")
+        print(
+            f"\n{graded} of {len(cases)} {kind} runs are graded {wanted}; {alarms} with findings, "
+            f"{warned} with warnings in training"
+        )
         if tried:
             print(f"the first advice lowers FD in {better} of {tried}")
     print(f"{(time.monotonic() - begun) / 60:.0f} minutes")

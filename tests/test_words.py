@@ -19,7 +19,7 @@ REPLACED = {
     "album albums sheet sheets": "plots, overview",
     "seat seats deck decks": "PlayerState, BatchSampler",
     "asleep awake sleeps resting": "frozen, requires_grad, eval_mode",
-    "rehearse rehearses rehearsal": "augment, measure_speed",
+    "rehearse rehearses rehearsal": "augment, steps_in",
     "recogniser recognisers": "CodePosterior",
     "admit admits": "validate",
     "walkable": "continuous_dims",

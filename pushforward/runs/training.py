@@ -22,7 +22,7 @@ from pushforward.runs.run import Run
 from pushforward.torch_state import threads
 from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
-from pushforward.training.trainer import Trainer, measure_speed
+from pushforward.training.trainer import Trainer, steps_in
 from pushforward.utils import eval_mode
 from pushforward.wording import option_name, typed
 
@@ -158,10 +158,7 @@ def _total_steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
     if budget.steps is not None:
         return budget.steps
     if budget.minutes is not None:
-        seconds = 60 * budget.minutes
-        trial = min(0.04 * seconds, 3.0)
-        speed = measure_speed(loop, trial)
-        steps = max(1, round(speed * (seconds - trial)))
+        steps, speed = steps_in(loop, 60 * budget.minutes)
         show.say(f"{budget.minutes:g} minutes at {speed:.3g} steps per second: {steps} steps")
         return steps
     return max(1, math.ceil((budget.epochs or epochs) * loop.per_epoch))

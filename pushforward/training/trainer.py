@@ -21,7 +21,7 @@ from pushforward.training.checkpoints import Checkpoint, Checkpoints
 from pushforward.training.finite import check_finite
 from pushforward.training.history import History
 from pushforward.training.loop import Loop
-from pushforward.training.monitor import Persistence, watch
+from pushforward.training.monitor import Monitor, Persistence, watch
 from pushforward.utils import eval_mode
 from pushforward.wording import in_python, spelling, typed
 
@@ -82,8 +82,7 @@ class Trainer:
         self.earlier_totals = tuple(earlier_totals)
         self.clock = clock
         self.history = History(folder / history.NAME)
-        with loop.looking():
-            self.health = watch(loop.model, loop.batch_size)
+        self.health = watch_loop(loop)
         self.sums: dict[str, float] = {}
         self.count = 0
         self.saved: int | None = None
@@ -166,14 +165,6 @@ class Trainer:
         self.checkpoints.write(self.loop.step, tensors, numbers, copies, self.anchor)
         self.saved = self.loop.step
 
-    def diagnostics(self, square: Square) -> dict[str, float]:
-        """What is logged of a step besides its terms."""
-        model, seed = self.loop.model, Noise(self.loop.seed, "diagnostics", self.loop.step).integer()
-        with torch_seeded(seed, self.loop.device), self.loop.looking():
-            found = self.health.diagnostics(square)
-            with eval_mode(model):  # diagnostics must not change running statistics
-                return found | {name: value.item() for name, value in model.diagnostics(square).items()}
-
     def run(self) -> None:
         """All remaining steps.
 
@@ -209,7 +200,7 @@ class Trainer:
                 self.sums[name] = self.sums.get(name, 0.0) + value.item()
             self.count += 1
             if loop.step % line_every == 0 or loop.step == loop.total:
-                diagnostics = self.diagnostics(square)
+                diagnostics = diagnose(loop, self.health, square)
                 means = {name: value / self.count for name, value in self.sums.items()}
                 self.sums, self.count = {}, 0
                 line: dict[str, Any] = {"step": loop.step, "terms": means, "diagnostics": diagnostics}
@@ -248,20 +239,53 @@ class Trainer:
             self.save()  # where a stop was requested
 
 
-def measure_speed(loop: Loop, seconds: float) -> float:
-    """Steps a second, measured on steps that are undone afterwards."""
+def watch_loop(loop: Loop) -> Monitor:
+    """The monitor of a loop's model."""
+    with loop.looking():
+        return watch(loop.model, loop.batch_size)
+
+
+def diagnose(loop: Loop, monitor: Monitor, square: Square) -> dict[str, float]:
+    """What is logged of a step besides its terms."""
+    model, seed = loop.model, Noise(loop.seed, "diagnostics", loop.step).integer()
+    with torch_seeded(seed, loop.device), loop.looking():
+        found = monitor.diagnostics(square)
+        with eval_mode(model):  # diagnostics must not change running statistics
+            return found | {name: value.item() for name, value in model.diagnostics(square).items()}
+
+
+def steps_in(loop: Loop, seconds: float) -> tuple[int, float]:
+    """How many steps with their looks at diagnostics take so many seconds, and the steps a second.
+
+    Both are measured on steps that are undone afterwards, for a 25th of the time but at most 3 seconds.
+    """
     tensors, numbers = loop.state()
     total, loop.total = loop.total, max(loop.total, 1_000_000)
+    begun_to_measure = time.monotonic()
     for _ in range(2):  # the first steps allocate
         loop.advance()
+    trial = min(0.04 * seconds, 3.0)
     begun, done = time.monotonic(), 0
-    while done < 3 or time.monotonic() - begun < seconds:
-        loop.advance()
+    while done < 3 or time.monotonic() - begun < trial:
+        _, square = loop.advance()
         done += 1
-    rate = done / (time.monotonic() - begun)
+    step = (time.monotonic() - begun) / done
+    monitor = watch_loop(loop)
+    diagnose(loop, monitor, square)  # the first look allocates, too
+    begun = time.monotonic()
+    for _ in range(3):
+        diagnose(loop, monitor, Square(loop.model, square.x, square.noise, square.y, square.paired))
+    look = (time.monotonic() - begun) / 3
     loop.restore(tensors, numbers)
     loop.total = total
-    return rate
+    left = seconds - (time.monotonic() - begun_to_measure)
+    steps = left / step
+    if steps > LINES:
+        looks = steps / (steps // LINES)
+        steps = max(left - looks * look, LINES * step) / step
+    else:
+        steps = left / (step + look)
+    return max(1, round(steps)), 1 / step
 
 
 def _about(seconds: float) -> str:
