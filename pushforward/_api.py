@@ -71,3 +71,4 @@ from pushforward.runs.api import train as train
 from pushforward.runs.compare import RunComparison as RunComparison
 from pushforward.runs.compare import compare as compare
 from pushforward.runs.run import Run as Run
+from pushforward.runs.score import score as score

@@ -227,21 +227,42 @@ class EvaluationContext:
 
     def show(self, parts: Iterator[Tensor], words: str) -> FeatureSet:
         """Features, and for images sharpness, of rows that come in parts; ``words`` says which rows."""
-        sharp: list[Tensor] = []
-        done = 0
+        return feature_set(self.features, parts, self.images, self.n_samples, words, self.progress)
 
-        def watched() -> Iterator[Tensor]:
-            nonlocal done
-            for x in parts:
-                if self.images:
-                    sharp.append(sharpness(x).cpu())
-                yield x
-                done += len(x)
-                if self.progress:
-                    self.progress(done, self.n_samples, words)
 
-        features = extract(self.features, watched())
-        return FeatureSet(features, torch.cat(sharp) if self.images else None)
+def feature_set(
+    features: Features,
+    parts: Iterator[Tensor],
+    images: bool,
+    n_rows: int,
+    words: str,
+    progress: Progress | None = None,
+) -> FeatureSet:
+    """Features, and for images sharpness, of ``n_rows`` rows that come in parts.
+
+    Arguments:
+        features: The features.
+        parts: The rows, (N, \\*) at a time.
+        images: Whether they are images.
+        n_rows: How many there are, for ``progress``.
+        words: Which rows they are.
+        progress: Called with (done, total, words).
+    """
+    sharp: list[Tensor] = []
+    done = 0
+
+    def watched() -> Iterator[Tensor]:
+        nonlocal done
+        for x in parts:
+            if images:
+                sharp.append(sharpness(x).cpu())
+            yield x
+            done += len(x)
+            if progress:
+                progress(done, n_rows, words)
+
+    found = extract(features, watched())
+    return FeatureSet(found, torch.cat(sharp) if images else None)
 
 
 def _joined(distributions: list[Distribution]) -> Distribution:
@@ -253,4 +274,4 @@ def _joined(distributions: list[Distribution]) -> Distribution:
     return Implicit(lambda noise: center, lambda: center)
 
 
-__all__ = ["EncodedSet", "EvaluationContext", "FeatureSet", "chunks"]
+__all__ = ["EncodedSet", "EvaluationContext", "FeatureSet", "chunks", "feature_set"]

@@ -54,14 +54,14 @@ def _grades(c: Diagnosis) -> Iterator[Grade]:
     if c.samples is None:
         yield Grade("samples", "unknown", too_few)
     else:
-        yield Grade("samples", _of(c.samples), c.samples.words)
+        yield Grade("samples", level_of(c.samples), c.samples.words)
     if c.fit is not None:
         share = c.error / max(c.spread, 1e-30)
         level = _level(-share, -LARGE_ERROR, -HUGE_ERROR)
         words = f"{share:.0%} of the error of always answering the mean row"
         quality = c.reconstructions
         if quality is not None:
-            level = _worst(_of(quality), level)
+            level = _worst(level_of(quality), level)
         yield Grade("reconstructions", level, f"{words}; {too_few if quality is None else quality.words}")
         fit, level = c.fit, _level(-c.fit.mmd, -NEAR, -FAR)
         chance = ", below it by chance" if fit.mmd < 0 else ""
@@ -77,7 +77,8 @@ def _grades(c: Diagnosis) -> Iterator[Grade]:
         yield Grade("latent fit", "unknown" if few else level, words)
 
 
-def _of(quality: Quality) -> Level:
+def level_of(quality: Quality) -> Level:
+    """The grade of rows of that quality."""
     sharpness = 1.0 if quality.sharpness is None else quality.sharpness
     return _worst(
         _level(quality.reached, GOOD_SHARE, FAIR_SHARE),
@@ -96,7 +97,7 @@ def _worst(*levels: Level) -> Level:
 
 def samples_level(c: Diagnosis) -> Level | None:
     """The grade of samples alone; None where there are too few rows for one."""
-    return None if c.samples is None else _of(c.samples)
+    return None if c.samples is None else level_of(c.samples)
 
 
-__all__ = ["Grade", "Level", "grades", "samples_level"]
+__all__ = ["Grade", "Level", "grades", "level_of", "samples_level"]

@@ -109,8 +109,9 @@ class Results(dict[str, Any]):
 
     @never_fails
     def _repr_html_(self) -> str:
+        evaluated = f"evaluation of {self['run']}" if "run" in self else None
         return fragment(
-            f"evaluation of {self['run']}",
+            evaluated or f"{self['generated']} against {self['real']}",
             about(self),
             facts=lines(self),
             sentences=(*explained(self), *sentences(self)),

@@ -1,0 +1,102 @@
+"""All rows of another source, read as the rows of data whose description is known."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.data.catalogue import open_dataset
+from pushforward.data.dataset import Dataset
+from pushforward.data.formats import Progress
+from pushforward.data.modality import modality
+from pushforward.data.scaling import Scaling, UnitInterval
+from pushforward.data.spec import DataSpec
+from pushforward.data.split import UNKNOWN, Split
+from pushforward.errors import DataError
+
+
+def whole(data: Dataset) -> Split:
+    """The training and the held-out rows of a data set together."""
+    parts = (data.train, data.test)
+    labels = [part.y for part in parts if part.y is not None]
+    y = torch.cat(labels) if len(labels) == len(parts) else None
+    return Split(torch.cat([part.x for part in parts]), y, scaling=data.scaling)
+
+
+def open_like(
+    source: Any,
+    spec: DataSpec,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Split:
+    """All rows of a source, in the shape, the values and the classes of other data.
+
+    Images are resized to those of ``spec``. Numbers are scaled as ``spec`` says, and not by what they are
+    themselves: rows that are shifted stay so.
+
+    Arguments:
+        source: Whatever :func:`~pushforward.data.open_dataset` opens.
+        spec: The description of the data.
+        data_dir: Where the catalogue's files are kept.
+        progress: Called with (done, total) while many files are read.
+
+    Raises:
+        DataError: If the rows have another shape or modality, or values that rows of ``spec`` cannot have.
+
+    >>> from pushforward.data import open_dataset
+    >>> spec = open_dataset(torch.arange(20.0).view(10, 2)).spec
+    >>> open_like(100 + torch.arange(20.0).view(10, 2), spec).batch(slice(0, 2)).x[0, 0] > 10
+    tensor(True)
+    """
+    kind = spec.modality
+    size = (
+        (spec.shape[1], spec.shape[2]) if kind == "image" and isinstance(source, (str, os.PathLike)) else None
+    )
+    length = spec.shape[0] if kind == "text" else None
+    data = open_dataset(
+        source, data_dir=data_dir, image_size=size, max_length=length,
+        codec=spec.codec, standardize=False, progress=progress,
+    )  # fmt: skip
+    if (data.modality, data.shape) != (kind, spec.shape):
+        raise DataError(
+            f"{data.name}: expected {kind} data of shape {spec.shape}, as {spec.name} is, "
+            f"found {data.modality} data of shape {data.shape}"
+        )
+    rows = whole(data)
+    x = rows.x if spec.codec is not None else _in_values_of(rows.x, data.scaling, spec)
+    if modality(kind).is_continuous:
+        try:
+            spec.scaling.check(x)
+        except DataError as error:
+            raise DataError(f"{data.name}: {error}") from None
+    return Split(x, _labels(rows.y, data.labels, spec.classes), scaling=spec.scaling)
+
+
+def _in_values_of(x: Tensor, scaling: Scaling | None, spec: DataSpec) -> Tensor:
+    """Grey values in the range of the other data; all other numbers are what they are.
+
+    Whether 1 or 255 is white is known of floating-point numbers from their own range. Integers are read as
+    those of the other data are; if these were no integers, from their own depth.
+    """
+    wanted = spec.scaling
+    if not isinstance(scaling, UnitInterval) or not isinstance(wanted, UnitInterval):
+        return x
+    if x.is_floating_point() or wanted.integers is None:
+        return scaling.apply(x) * wanted.floats
+    return x
+
+
+def _labels(y: Tensor | None, names: tuple[str, ...], classes: tuple[str, ...]) -> Tensor | None:
+    """Labels as numbers of the classes of the other data; -1 where they are none of these."""
+    if y is None or not classes:
+        return None
+    numbers = {name: number for number, name in enumerate(classes)}
+    known = torch.tensor([*(numbers.get(name, UNKNOWN) for name in names), UNKNOWN])
+    return known[y]  # -1, unknown, is the last
+
+
+__all__ = ["open_like", "whole"]
