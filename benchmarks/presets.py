@@ -5,12 +5,12 @@
     python -m benchmarks.presets --data-dir DATA --table     # print what is recorded
 
 Image sets of 7,000 to 10,000 training rows: MNIST, CIFAR-10 (the JPEG edition of its test images), and
-sprites at 32x32. Each candidate is trained for as many steps as take 30 or 300 seconds on one idle core. What a
-step takes is the least time of many short bursts, so that other work on the machine does not change the
-comparison; of the library's runs the looks at diagnostics, checkpoints and pictures are counted, too. The score
-is the Fréchet distance of 2,500 samples from validation or test rows in the features of a classifier of the
-labels (of sprites: of their shape), which no candidate sees. The scripts are what one writes by hand: PyTorch's
-example of a VAE, and the same with convolutions.
+sprites at 32x32. Each candidate is trained for as many steps as take 30 or 300 seconds on one idle core.
+What a step takes is the least time of many short bursts, so that other work on the machine does not change
+the comparison; of the library's runs the looks at diagnostics, checkpoints and pictures are counted, too.
+The score is the Fréchet distance of 2,500 samples from validation or test rows in the features of a
+classifier of the labels (of sprites: of their shape), which no candidate sees. The scripts are what one
+writes by hand: PyTorch's example of a VAE, and the same with convolutions.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ ROWS = {"mnist": (10_000, 2500), "cifar10-jpeg": (7000, 1500), "sprites": (10_00
 # ------------------------------------------------------------------------------------------- data
 
 
-def image_set(name: str, data_dir: str, judged_on: str) -> Dataset:
+def image_set(name: str, data_dir: str, evaluated_on: str) -> Dataset:
     """Training rows, and validation or test rows in the place of held-out ones."""
     if name == "cifar10-jpeg":
         folder = Path(tempfile.gettempdir()) / "pushforward-cifar10-jpeg"
@@ -65,7 +65,7 @@ def image_set(name: str, data_dir: str, judged_on: str) -> Dataset:
     y = torch.cat([_labels(whole.train), _labels(whole.test)])
     order = Noise("presets", name).permutation(len(x))
     n, m = ROWS[name]
-    held_out = order[n : n + m] if judged_on == "validation" else order[n + m : n + 2 * m]
+    held_out = order[n : n + m] if evaluated_on == "validation" else order[n + m : n + 2 * m]
     train, test = (Split(x[index], y[index]) for index in (order[:n], held_out))
     return Dataset(name, train, test, in_unit_interval=True)
 
@@ -232,7 +232,7 @@ SCRIPTS = {"script: MLP VAE": Script(False), "script: convolutional VAE": Script
 CANDIDATES = (*SCRIPTS, "vae", "wae-mmd")
 
 
-# ----------------------------------------------------------------------------------------- judge
+# -------------------------------------------------------------------------------------- evaluate
 
 
 def score(samples: Tensor, data: Dataset, features: Any) -> float:
@@ -255,21 +255,21 @@ def main() -> None:
     parser.add_argument("--budgets", type=int, nargs="*", default=list(BUDGETS))
     parser.add_argument("--seeds", type=int, nargs="*")
     arguments = parser.parse_args()
-    judged_on = "validation" if arguments.choose else "test"
+    evaluated_on = "validation" if arguments.choose else "test"
     seeds = arguments.seeds or ([CHOOSE_SEED] if arguments.choose else list(SEEDS))
     arguments.record.parent.mkdir(parents=True, exist_ok=True)
     done = records(arguments.record)
     if arguments.table:
-        print(table(done, judged_on))
+        print(table(done, evaluated_on))
         return
     torch.set_num_threads(1)
     for seconds in arguments.budgets:
         for name in arguments.sets:
-            data = image_set(name, arguments.data_dir, judged_on)
+            data = image_set(name, arguments.data_dir, evaluated_on)
             features = open_features("classifier", data)
             for seed in seeds:
                 for words in arguments.only:
-                    key = dict(set=name, seconds=seconds, seed=seed, candidate=words, on=judged_on)
+                    key = dict(set=name, seconds=seconds, seed=seed, candidate=words, on=evaluated_on)
                     if any(key.items() <= known.items() for known in done):
                         continue
                     one, times = candidate(words), dict(set=name, candidate=words)
@@ -284,7 +284,7 @@ def main() -> None:
                         samples = one.samples(data, seed, steps, Path(folder) / "run")
                     found = key | dict(steps=steps, fd=score(samples, data, features), data=data.fingerprint)
                     _recorded(arguments.record, found)
-    print(table(records(arguments.record), judged_on))
+    print(table(records(arguments.record), evaluated_on))
 
 
 def _recorded(path: Path, found: dict[str, Any]) -> dict[str, Any]:
@@ -298,7 +298,7 @@ def records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def table(found: list[dict[str, Any]], judged_on: str) -> str:
+def table(found: list[dict[str, Any]], evaluated_on: str) -> str:
     """Mean and half the 95 % interval of the mean over seeds (Student's t), one row for each candidate."""
     half = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
     columns = [(name, seconds) for seconds in BUDGETS for name in SETS]
@@ -307,7 +307,7 @@ def table(found: list[dict[str, Any]], judged_on: str) -> str:
     for candidate in dict.fromkeys(row["candidate"] for row in found):
         cells = []
         for name, seconds in columns:
-            wanted = dict(set=name, seconds=seconds, candidate=candidate, on=judged_on)
+            wanted = dict(set=name, seconds=seconds, candidate=candidate, on=evaluated_on)
             values = [row["fd"] for row in found if wanted.items() <= row.items()]
             cell = f"{statistics.mean(values):.3g}" if values else ""
             if len(values) > 1:

@@ -119,8 +119,8 @@ class Results(dict[str, Any]):
 
 
 def about(results: Mapping[str, Any]) -> str:
-    """What must be said next to every score, and of which step of the run they are."""
-    return f"step {results['step']}; {extractor(results)}"
+    """What must be said next to every score, and of which step they are if they are those of a run."""
+    return (f"step {results['step']}; " if "step" in results else "") + extractor(results)
 
 
 def explained(results: Mapping[str, Any]) -> list[str]:

@@ -95,11 +95,9 @@ def _with(data: Dataset, train: Split, test: Split) -> Dataset:
 
 
 def _named(source: Any) -> str:
-    return (
-        str(source)
-        if isinstance(source, (str, os.PathLike))
-        else getattr(source, "name", type(source).__name__)
-    )
+    if isinstance(source, (str, os.PathLike)):
+        return str(source)
+    return source.name if isinstance(source, Dataset) else type(source).__name__
 
 
 # ------------------------------------------------------------------------------------------- statistics
