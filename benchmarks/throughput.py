@@ -102,7 +102,7 @@ def compare(
 
     hand, ours = build(), build()
     loops: dict[str, Iterator[None]] = {
-        "by hand": by_hand(hand, data.train.x, recipe, device),
+        "by hand": by_hand(hand, data.train.tensor(), recipe, device),
         "library": general(ours, data, device),
     }
     nn.Module.train(hand.model)

@@ -259,12 +259,12 @@ def main() -> None:
     data = open_dataset(arguments.data, data_dir=arguments.data_dir)
     if data.vocabulary is None or data.train.paired is None or data.test.y is None:
         raise SystemExit(f"{data.name} has no pairs to train on")
-    words = Vocabulary.of(data.vocabulary.lines(data.train.x), PIECES, lower=True)
+    words = Vocabulary.of(data.vocabulary.lines(data.train.tensor()), PIECES, lower=True)
     data = open_dataset(arguments.data, data_dir=arguments.data_dir, codec=words)
     test = data.test
     assert data.train.y is not None
     assert test.y is not None
-    style_classifier = StyleClassifier(words.lines(data.train.x), data.train.y)
+    style_classifier = StyleClassifier(words.lines(data.train.tensor()), data.train.y)
     for seed in arguments.seeds:
         kept = arguments.out / f"{data.name}-{words.sha256[:8]}-{arguments.steps}-{seed}.safetensors"
         if not kept.exists():
@@ -275,9 +275,9 @@ def main() -> None:
         model = Translator(len(words)).eval()
         load_model(model, kept)
         torch.manual_seed(seed)
-        rewritten = rewrite(model, words, test.x, 1 - test.y)
+        rewritten = rewrite(model, words, test.tensor(), 1 - test.y)
         write_atomic(kept.with_suffix(".json"), json.dumps(rewritten, indent=1))
-        found = moved(data, style_classifier, test.x, test.y, test.paired, rewritten)
+        found = moved(data, style_classifier, test.tensor(), test.y, test.paired, rewritten)
         print(json.dumps({"seed": seed, "steps": arguments.steps, **found}, indent=1), flush=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from torch import Tensor
 from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.declared import check_declared
 from pushforward.data.formats import Channels, OpenOptions, data_format
+from pushforward.data.mapped import fills_memory, is_mapped, map_rows
+from pushforward.data.rows import Rows
 from pushforward.data.scaling import UnitInterval
 from pushforward.data.split import UNKNOWN
 from pushforward.data.values import FOUND, Array, as_array, as_numbers, on_one_scale
@@ -54,6 +56,8 @@ def open_array_file(path: Path, options: OpenOptions) -> Dataset:
 def _load(path: Path) -> dict[str, Array]:
     with open_file(path) as file:  # np.load leaves a damaged file open that it opened itself
         check_declared(file)
+        if path.suffix.lower() == ".npy" and fills_memory(path.stat().st_size):
+            return {"x": np.load(path, mmap_mode="r", allow_pickle=False)}
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
@@ -122,14 +126,20 @@ def from_arrays(
         found = " and ".join(f"{part.dtype} {part.shape}" for part in parts.values())
         raise DataError(f"{where}: expected rows of one shape and type in x and x_test, found {found}")
     shape = parts[f"{where}: {first}"].shape
-    values = on_one_scale(
-        {what: _channels_first(part, channels) for what, part in parts.items()},
-        len(shape) > 2,
-        options.standardize,
-    )
+
+    def arrange(x: Array) -> Array:
+        return _channels_first(x, channels)
+
+    rows: Sequence[Rows]
+    if any(is_mapped(named[key]) for key in keys):
+        rows, values = map_rows(parts, len(shape) > 2, options.standardize, arrange)
+    else:
+        arranged = {what: arrange(part) for what, part in parts.items()}
+        values = on_one_scale(arranged, len(shape) > 2, options.standardize)
+        rows = values.parts
     labels, classes = _labels(named, [len(part) for part in parts.values()], where)
     notes += ([] if channels else _layout_notes(shape)) + values.notes
-    train, *held_out = (Split(x, y) for x, y in zip(values.parts, labels, strict=True))
+    train, *held_out = (Split(x, y) for x, y in zip(rows, labels, strict=True))
     if held_out:
         test = held_out[0]
     else:
@@ -152,7 +162,7 @@ def _data_key(named: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
 
 
 def _rows(value: object, what: str, channels: Channels | None) -> Array:
-    x = as_numbers(value, what)
+    x = as_numbers(value, what, copy=not is_mapped(value))
     if not 2 <= x.ndim <= 4:
         hint = "; for one number a row give x.reshape(-1, 1)" if x.ndim == 1 else ""
         raise DataError(f"{what}: expected shape {SHAPES}, found {x.shape}{hint}")

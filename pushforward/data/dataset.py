@@ -1,4 +1,4 @@
-"""A data set in memory: two splits, the range of their values, and a fingerprint."""
+"""A data set: two splits, the range of their values, and a fingerprint."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pushforward.codec import Codec
 from pushforward.data.modality import modality, modality_of
+from pushforward.data.rows import parts
 from pushforward.data.scaling import Scaling, Standardized, UnitInterval, Unscaled
 from pushforward.data.spec import DataSpec, range_in_words
 from pushforward.data.split import Batch, Split
@@ -154,11 +155,12 @@ class Dataset:
             digest.update(self.codec.text.encode())
         if isinstance(self.scaling, Standardized):
             digest.update(str(self.scaling).encode())
-        for part in (self.train.x, self.train.y, self.test.x, self.test.y, *factors, *paired_rows):
-            if part is None:
+        for rows in (self.train.x, self.train.y, self.test.x, self.test.y, *factors, *paired_rows):
+            if rows is None:
                 digest.update(b"none")
-            else:
-                digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
+                continue
+            digest.update(f"{rows.dtype}{tuple(rows.shape)}".encode())
+            for part in parts(rows):
                 digest.update(part.contiguous().numpy().data)
         return digest.hexdigest()
 

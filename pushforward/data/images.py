@@ -67,7 +67,7 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
         target = options.image_size or (common_size(readable) if readable else (1, 1))
         deep = any(header.deep for header in headers)
         x, notes = decode_all(paths, target, progress=options.progress, deep=deep)
-    values = from_depth([x]) if deep else Values([torch.from_numpy(x)], UnitInterval(), [])
+    values = from_depth([x]) if deep else Values([torch.from_numpy(x)], UnitInterval(), [], torch.from_numpy)
     other = len(paths) - readable[target]
     if other:
         how = "centre-cropped and resized"

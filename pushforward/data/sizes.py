@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pushforward.data.dataset import Dataset, Stacked
+from pushforward.data.rows import Rows
 from pushforward.errors import ConfigError
 from pushforward.wording import option_name
 
@@ -99,15 +100,15 @@ def resized(data: Dataset, size: int | Size | None) -> Dataset:
     ).noted(f"every image was resized from {before} to {format_size(wanted)}")
 
 
-def _resize(x: Tensor, size: Size) -> Tensor:
+def _resize(x: Rows, size: Size) -> Tensor:
     height, width = x.shape[2:]
     scale = min(height / size[0], width / size[1])
     inner = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
     top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-    x = x[:, :, top : top + inner[0], left : left + inner[1]]
     out = torch.empty(*x.shape[:2], *size, dtype=x.dtype)
     for start in range(0, len(x), CHUNK):
         # Bilinear, because bicubic leaves the range of its input.
-        rows = F.interpolate(x[start : start + CHUNK].float(), size, mode="bilinear", antialias=True)
+        inside = x[slice(start, start + CHUNK)][:, :, top : top + inner[0], left : left + inner[1]]
+        rows = F.interpolate(inside.float(), size, mode="bilinear", antialias=True)
         out[start : start + CHUNK] = rows.round() if x.dtype == torch.uint8 else rows
     return out

@@ -1,7 +1,7 @@
-"""One split of a data set, kept in memory, and the batches that are drawn from it by index.
+"""One split of a data set, and the batches that are drawn from it by index.
 
-Images are kept as bytes: on 28x28 images this is some twenty times faster than a loader with worker
-processes, and the order of the batches is a function of (seed, epoch) alone.
+Rows are in memory where they fit, images as bytes: on 28x28 images this is some twenty times faster than a
+loader with worker processes, and the order of the batches is a function of (seed, epoch) alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward.data.rows import Rows, select, take, whole
 from pushforward.data.scaling import Scaling, UnitInterval
 from pushforward.errors import DataError
 from pushforward.rng import Noise
@@ -36,7 +37,8 @@ class Split:
     """Rows of one split.
 
     Attributes:
-        x: Data (N, \\*) in their own values: uint8, float32 or float64; tokens are int64.
+        x: Data (N, \\*) in their own values: uint8, float32 or float64; tokens are int64. A tensor, or
+            rows that are read when they are asked for.
         y: Labels (N,), -1 where unknown; or None.
         factors: Values (N, K), int64, of the factors of variation that generated each row; or None. They
             serve evaluation only, and are in no batch.
@@ -45,7 +47,7 @@ class Split:
         scaling: How ``x`` becomes the values that a model sees; a data set sets it, for both its splits.
     """
 
-    x: Tensor
+    x: Rows
     y: Tensor | None = None
     factors: Tensor | None = None
     paired: Tensor | None = None
@@ -63,7 +65,15 @@ class Split:
         y, factors, paired = (
             None if part is None else part[index] for part in (self.y, self.factors, self.paired)
         )
-        return Split(self.x[index], y, factors, paired, self.scaling)
+        return Split(select(self.x, index), y, factors, paired, self.scaling)
+
+    def tensor(self) -> Tensor:
+        """All rows (N, \\*) in memory, in their own values.
+
+        Raises:
+            DataError: If they do not fit.
+        """
+        return whole(self.x, f"{len(self)} rows")
 
     def subsample(self, count: int, noise: Noise) -> Batch:
         """At most ``count`` rows at random, for the first rows of a split may all be of one class."""
@@ -117,14 +127,14 @@ class Split:
                 f"{option_name('paired_fraction')} {share:g} needs paired rows, and the data have none"
             )
         # Both rows of a pair get the same random number, which depends on their content alone.
-        first = torch.where((self.y == 0).unsqueeze(1), self.x, self.paired)
+        first = torch.where((self.y == 0).unsqueeze(1), self.tensor(), self.paired)
         _, pair = first.unique(dim=0, return_inverse=True)
         known = (noise.uniform(int(pair.max()) + 1) < share)[pair]
         return replace(self, paired=self.paired.masked_fill(~known.unsqueeze(1), -1))
 
     def batch(self, index: Tensor | slice) -> Batch:
         """The rows at ``index`` as a model sees them: scaled; tokens are left as they are."""
-        x = self.x[index] if isinstance(index, slice) else self.x.index_select(0, index)
+        x = take(self.x, index)
         scaling = self.scaling or (UnitInterval() if x.dtype == torch.uint8 else None)
         return Batch(x if scaling is None else scaling.apply(x), None if self.y is None else self.y[index])
 

@@ -14,6 +14,7 @@ import torch
 from pushforward.data.dataset import Dataset, Split, Stacked
 from pushforward.data.formats import OpenOptions, named_dataset
 from pushforward.data.idx import open_mnist
+from pushforward.data.rows import take
 from pushforward.rng import Noise
 
 
@@ -27,7 +28,7 @@ def stacked(digits: Dataset, name: str = "stacked-mnist") -> Dataset:
 
     def three(split: Split, place: str) -> Split:
         order = [Noise(name, place)(channel).permutation(len(split)) for channel in range(3)]
-        return Split(torch.cat([split.x[index] for index in order], dim=1))
+        return Split(torch.cat([take(split.x, index) for index in order], dim=1))
 
     parts = (three(digits.train, "train"), three(digits.test, "test"))
     return Dataset(

@@ -18,6 +18,7 @@ Array = NDArray[Any]
 BRIGHT = 128  # images whose largest value lies between this and 255 are scaled like bytes
 DEPTHS = (8, 10, 12, 14, 16)  # bits of the integers of an image
 FULL = 0.5  # what the largest value of a column of grey values reaches
+NUMBERS: dict[torch.dtype, type[np.generic]] = {torch.float32: np.float32, torch.float64: np.float64}
 LARGEST = 1e18  # whose square is a finite float32
 FOUND = {
     "O": "Python objects",
@@ -30,15 +31,21 @@ FOUND = {
 
 
 class Values(NamedTuple):
-    """Parts of a data set, how they become what a model sees, and notes on both."""
+    """Parts of a data set, how they become what a model sees, notes on both, and how more rows are read."""
 
     parts: list[Tensor]
     scaling: Scaling
     notes: list[str]
+    read: Callable[[Array], Tensor]
 
 
-def as_array(value: object, what: str) -> Array:
+def as_array(value: object, what: str, copy: bool = True) -> Array:
     """An array in the machine's own byte order, of an array, tensor or list.
+
+    Arguments:
+        value: The array, tensor or list.
+        what: What it is, for messages.
+        copy: Whether it may be copied into the machine's own byte order; else it keeps its own.
 
     Raises:
         DataError: If it is none, or values of it are masked.
@@ -61,18 +68,18 @@ def as_array(value: object, what: str) -> Array:
             small = value.dtype in (torch.bfloat16, torch.float16)
             value = value.float() if small else value  # numpy knows no bfloat16
         array = np.asarray(value)
-        return array.astype(array.dtype.newbyteorder("="), copy=False)
+        return array.astype(array.dtype.newbyteorder("="), copy=False) if copy else array
     except (ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"{what}: expected an array, found {type(value).__name__}: {reason(error)}") from None
 
 
-def as_numbers(value: object, what: str) -> Array:
+def as_numbers(value: object, what: str, copy: bool = True) -> Array:
     """The same, of numbers.
 
     Raises:
         DataError: If it holds anything else.
     """
-    x = as_array(value, what)
+    x = as_array(value, what, copy)
     if x.dtype.kind not in "buif":
         raise DataError(f"{what}: expected numbers, found {FOUND.get(x.dtype.kind, str(x.dtype))}")
     return x
@@ -145,22 +152,27 @@ def from_depth(parts: list[Array]) -> Values:
     highest = max(int(x.max()) for x in parts)
     bits = next(bits for bits in DEPTHS if highest < 2**bits)
     whole = 2**bits - 1
-    tensors = [_tensor(x, np.float32).div_(whole) for x in parts]
-    return Values(tensors, UnitInterval(whole), [f"values up to {highest}: divided by {whole} ({bits} bits)"])
+    notes = [f"values up to {highest}: divided by {whole} ({bits} bits)"]
+
+    def read(x: Array) -> Tensor:
+        return _tensor(x, np.float32).div_(whole)
+
+    return Values([read(x) for x in parts], UnitInterval(whole), notes, read)
 
 
 def _from_bytes(parts: dict[str, Array], images: bool) -> Values:
     highest = max(int(x.max()) for x in parts.values())
-    tensors = [_tensor(x, np.uint8) for x in parts.values()]
+    read = _reading(np.uint8)
+    tensors = [read(x) for x in parts.values()]
     if highest <= 1:
         # Masks are often stored as bytes 0 and 1; divided by 255 they would all be black.
         boolean = all(x.dtype == bool for x in parts.values())
         notes = [] if boolean else ["bytes that are only 0 and 1: read as 0 and 1"]
-        return Values(tensors, UnitInterval(integers=1), notes)
+        return Values(tensors, UnitInterval(integers=1), notes, read)
     notes = [] if images else ["bytes: divided by 255; pass floats to have every column standardised"]
     if highest < BRIGHT:
         notes.append(f"the largest byte is {highest}, where 255 stands for 1: all values are small")
-    return Values(tensors, UnitInterval(), notes)
+    return Values(tensors, UnitInterval(), notes, read)
 
 
 def _from_numbers(parts: dict[str, Array], images: bool, standardize: bool) -> Values:
@@ -171,12 +183,12 @@ def _from_numbers(parts: dict[str, Array], images: bool, standardize: bool) -> V
     if lowest >= 0 and highest <= 1 and (images or _fills_interval(tensors[0]) or not standardize):
         binary = all(bool(((x == 0) | (x == 1)).all()) for x in tensors)
         notes = [] if images or binary else ["values in [0, 1]: kept as they are"]
-        return Values([x.float() for x in tensors], UnitInterval(1 if binary else None), notes)
+        return _as_floats(tensors, UnitInterval(1 if binary else None), notes)
     if images and lowest >= 0 and BRIGHT <= highest <= 255:
         notes = [f"values up to {highest:g}: divided by 255"]
         if whole:
-            return Values([x.to(torch.uint8) for x in tensors], UnitInterval(), notes)
-        return Values([x.float() for x in tensors], UnitInterval(None, floats=255), notes)
+            return Values([x.to(torch.uint8) for x in tensors], UnitInterval(), notes, _reading(np.uint8))
+        return _as_floats(tensors, UnitInterval(None, floats=255), notes)
     notes = []
     if images:
         span = f"images with values from {lowest:g} to {highest:g}"
@@ -185,13 +197,22 @@ def _from_numbers(parts: dict[str, Array], images: bool, standardize: bool) -> V
         _check_size(tensors, parts, lambda x: x.abs() > LARGEST, "too large to be squared in 32 bits")
         if any(_merges(x) for x in tensors):
             notes.append("32 bits do not tell all values of a column apart: its offset is too large")
-        return Values([x.float() for x in tensors], Unscaled(), notes)
+        return _as_floats(tensors, Unscaled(), notes)
     scaling = Standardized.of(tensors[0], columns=not images)
     far = f"more than {FAR:g} deviations from the centre of its column; check it, or pass standardize=False"
     _check_size(tensors, parts, lambda x: scaling.apply(x).abs() > FAR, far)
     what = "all values are" if images else "every column is"
     notes.append(f"real numbers: {what} centred and scaled for the model; samples are in the data's values")
-    return Values(tensors, scaling, notes)
+    return Values(tensors, scaling, notes, _reading(NUMBERS[tensors[0].dtype]))
+
+
+def _as_floats(tensors: list[Tensor], scaling: Scaling, notes: list[str]) -> Values:
+    return Values([x.float() for x in tensors], scaling, notes, _reading(np.float32))
+
+
+def _reading(kind: type[np.generic]) -> Callable[[Array], Tensor]:
+    """Reads rows as tensors of a type."""
+    return lambda x: _tensor(x, kind)
 
 
 def _fills_interval(x: Tensor) -> bool:

@@ -157,7 +157,7 @@ class Diagnosis:
         data = self.context.data
         if not self.context.modality.is_continuous:
             return math.inf
-        pca = PCA.quick(data, max(min(dimensions, data.train.x[0].numel()), 1))
+        pca = PCA.quick(data, max(min(dimensions, math.prod(data.shape)), 1))
         total = rows = 0.0
         axes = pca.directions / pca.directions.norm(dim=0)
         for x in self.context.held_out():

@@ -7,6 +7,7 @@ name, the sha256 of the weights, the resizing and the range of the data are part
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -100,7 +101,7 @@ class PCA(Features):
     @classmethod
     def quick(cls, data: Dataset, dimensions: int) -> PCA:
         """The same of rows of at most 20 million values in all."""
-        values = data.train.x[0].numel()
+        values = math.prod(data.shape)
         return cls.of(data, dimensions, min(PCA_ROWS, max(QUICK_VALUES // values, 10 * dimensions)))
 
     @classmethod

@@ -102,7 +102,7 @@ def train_classifier(
     Raises:
         DataError: If the data have no labels, or only one class.
     """
-    x, y = data.train.x, data.train.y
+    y = data.train.y
     if y is None or data.test.y is None:
         raise DataError(
             f"{data.name} has no labels for a classifier; take {option_name('features', 'pca', 'pixels')}"
@@ -145,7 +145,7 @@ def train_classifier(
         right += int((guess == labels)[labels >= 0].sum())
         total += int((labels >= 0).sum())
     model.about = About(
-        data.name, data.fingerprint, tuple(x.shape[1:]), data.range, classes, right / max(total, 1), steps,
+        data.name, data.fingerprint, data.shape, data.range, classes, right / max(total, 1), steps,
         model.sha256,
     )  # fmt: skip
     return model

@@ -96,7 +96,7 @@ def text(context: EvaluationContext) -> dict[str, Any] | None:
             nats = context.objective["reconstruction"] * len(held) / int(lengths(held).sum())
             result["reconstruction"]["nll_per_token"] = nats
     train = context.data.train
-    reader = KneserNey(train.x, len(words))
+    reader = KneserNey(train.tensor(), len(words))
     made = drawn(context, min(SAMPLES, len(train)))
     learnt = train.x[context.noise("floor").permutation(len(train))[: len(made)]]
     noise = context.noise("text")

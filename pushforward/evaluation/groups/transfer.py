@@ -115,7 +115,7 @@ def transfer(context: EvaluationContext) -> dict[str, Any] | None:
                 name = "made" if guidance_scale == 1 else f"guidance scale {guidance_scale}"
                 parts.setdefault(name, []).append(decode_as(model, codes, own, 1 - own, guidance_scale).cpu())
     paired = None if data.test.paired is None else data.test.paired[context.order]
-    style_classifier = StyleClassifier(words.lines(train.x), train.y)
+    style_classifier = StyleClassifier(words.lines(train.tensor()), train.y)
     rewritten = {name: words.lines(torch.cat(lines)) for name, lines in parts.items()}
     return moved(data, style_classifier, x, y, paired, rewritten)
 

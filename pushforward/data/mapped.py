@@ -1,0 +1,108 @@
+"""Arrays that are mapped from a file, since they would fill the memory: what their values mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from pushforward.data.rows import PART, Rows, mapped
+from pushforward.data.scaling import FAR, Standardized
+from pushforward.data.values import Array, Values, on_one_scale
+from pushforward.errors import DataError
+from pushforward.limits import free_memory
+from pushforward.reading import MIB, size_in_words
+from pushforward.rng import Noise
+
+SHARE = 0.2  # of the free memory, beyond which a file is mapped: reading it takes several times its bytes
+SAMPLE = 128 * MIB  # bytes of the rows from which columns are scaled
+
+
+def fills_memory(count: int) -> bool:
+    """Whether so many bytes are too many to be read into memory."""
+    return count > SHARE * free_memory()
+
+
+def is_mapped(value: Any) -> bool:
+    """Whether a value is an array that is mapped from a file, and too large for memory."""
+    return isinstance(value, np.memmap) and fills_memory(value.nbytes)
+
+
+def map_rows(
+    arrays: dict[str, Array], images: bool, standardize: bool, arrange: Callable[[Array], Array]
+) -> tuple[list[Rows], Values]:
+    """Rows of mapped arrays, and what their values mean: see :func:`~pushforward.data.values.on_one_scale`.
+
+    Every row is looked at, but columns are scaled by some at random.
+
+    Arguments:
+        arrays: Arrays of numbers, training rows first; the keys name them in messages.
+        images: Whether the rows are images.
+        standardize: Whether real numbers are standardised.
+        arrange: Puts the axes of some rows in order.
+
+    Raises:
+        DataError: If a value is not finite, or too large.
+    """
+
+    def native(x: Array) -> Array:
+        return arrange(x.astype(x.dtype.newbyteorder("="), copy=False))
+
+    telling = {what: array[_telling(array, what)] for what, array in arrays.items()}
+    values = on_one_scale({what: native(x) for what, x in telling.items()}, images, standardize)
+    found: list[Rows] = [mapped(array, lambda x: values.read(native(x))) for array in arrays.values()]
+    size = size_in_words(sum(array.nbytes for array in arrays.values()))
+    values.notes.append(f"{size} are read from the disk as they are needed")
+    if isinstance(values.scaling, Standardized):
+        for rows, what in zip(found, arrays, strict=True):
+            _check_scaled(rows, values.scaling, what)
+        count = len(next(iter(telling.values())))
+        values.notes.append(f"centres and scales are those of {count} rows at random")
+    return found, values
+
+
+def _telling(array: Array, what: str) -> Array:
+    """The numbers of rows that tell what values mean: some at random, and those with the extreme values."""
+    lowest, highest = (np.inf, 0), (-np.inf, 0)
+    between: list[int] = []
+    for start, part in _parts(array):
+        flat = part.reshape(len(part), -1)
+        if flat.dtype.kind == "f":
+            bad = ~np.isfinite(flat.astype(np.float32))
+            if bad.any():
+                row, column = np.argwhere(bad)[0].tolist()
+                raise DataError(
+                    f"{what}: expected finite numbers, found {flat[row, column]} in row {start + row}"
+                )
+        low, high = flat.min(1), flat.max(1)
+        lowest = min(lowest, (float(low.min()), start + int(low.argmin())))
+        highest = max(highest, (float(high.max()), start + int(high.argmax())))
+        if not between:
+            between = [start + int(row) for row in ((flat != 0) & (flat != 1)).any(1).nonzero()[0][:1]]
+    size = max(array[:1].nbytes, 1)
+    random = Noise("mapped").permutation(len(array))[: max(SAMPLE // size, 100)].numpy()
+    return np.unique(np.concatenate([random, [lowest[1], highest[1], *between]]).astype(np.int64))
+
+
+def _parts(array: Array) -> Iterator[tuple[int, Array]]:
+    step = max(PART // max(array[:1].nbytes, 1), 1)
+    for start in range(0, len(array), step):
+        yield start, array[start : start + step]
+
+
+def _check_scaled(rows: Rows, scaling: Standardized, what: str) -> None:
+    step = max(PART // max(rows[slice(0, 1)].nbytes, 1), 1)
+    for start in range(0, len(rows), step):
+        x = rows[slice(start, start + step)]
+        far = (scaling.apply(x).abs() > FAR).flatten(1)
+        if far.any():
+            row, column = far.nonzero()[0].tolist()
+            found = x.flatten(1)[row, column].item()
+            raise DataError(
+                f"{what}: found {found:g} in row {start + row}, column {column}, which is more than {FAR:g} "
+                "deviations from the centre of its column; check it, or pass standardize=False"
+            )
+
+
+__all__ = ["fills_memory", "is_mapped", "map_rows"]
