@@ -61,7 +61,7 @@ def image_set(name: str, data_dir: str, evaluated_on: str) -> Dataset:
         whole = open_dataset(name, image_size=32)
     else:
         whole = open_dataset(name, data_dir=data_dir)
-    x = torch.cat([whole.train.x, whole.test.x])
+    x = torch.cat([whole.train.tensor(), whole.test.tensor()])
     y = torch.cat([_labels(whole.train), _labels(whole.test)])
     order = Noise("presets", name).permutation(len(x))
     n, m = ROWS[name]

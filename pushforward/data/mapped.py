@@ -14,6 +14,7 @@ from pushforward.errors import DataError
 from pushforward.limits import free_memory
 from pushforward.reading import MIB, size_in_words
 from pushforward.rng import Noise
+from pushforward.wording import option_name
 
 SHARE = 0.2  # of the free memory, beyond which a file is mapped: reading it takes several times its bytes
 SAMPLE = 128 * MIB  # bytes of the rows from which columns are scaled
@@ -101,7 +102,8 @@ def _check_scaled(rows: Rows, scaling: Standardized, what: str) -> None:
             found = x.flatten(1)[row, column].item()
             raise DataError(
                 f"{what}: found {found:g} in row {start + row}, column {column}, which is more than {FAR:g} "
-                "deviations from the centre of its column; check it, or pass standardize=False"
+                "deviations from the centre of its column; check it, or pass "
+                f"{option_name('standardize', False)}"
             )
 
 

@@ -23,7 +23,7 @@ def whole(data: Dataset) -> Split:
     parts = (data.train, data.test)
     labels = [part.y for part in parts if part.y is not None]
     y = torch.cat(labels) if len(labels) == len(parts) else None
-    return Split(torch.cat([part.x for part in parts]), y, scaling=data.scaling)
+    return Split(torch.cat([part.tensor() for part in parts]), y, scaling=data.scaling)
 
 
 def open_like(
@@ -67,7 +67,8 @@ def open_like(
             f"found {data.modality} data of shape {data.shape}"
         )
     rows = whole(data)
-    x = rows.x if spec.codec is not None else _in_values_of(rows.x, data.scaling, spec)
+    x = rows.tensor()
+    x = x if spec.codec is not None else _in_values_of(x, data.scaling, spec)
     if modality(kind).is_continuous:
         try:
             spec.scaling.check(x)
