@@ -15,7 +15,8 @@ from torch import Tensor
 from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.declared import check_declared
 from pushforward.data.formats import Channels, OpenOptions, data_format
-from pushforward.data.mapped import fills_memory, is_mapped, map_rows
+from pushforward.data.mapped import LazyArray, Readable, fills_memory, is_mapped, map_rows
+from pushforward.data.pictures import with_pictures
 from pushforward.data.rows import Rows
 from pushforward.data.scaling import UnitInterval
 from pushforward.data.split import UNKNOWN
@@ -71,7 +72,7 @@ def _holds_arrays(source: object) -> bool:
     return isinstance(source, (Mapping, tuple, list)) or hasattr(source, "__array__")
 
 
-@data_format("an array, a tuple (x, y) or a dict of arrays", accepts=_holds_arrays)
+@data_format("an array, a tuple (x, y) or a dict of arrays", accepts=_holds_arrays, general=True)
 def open_arrays(source: Any, options: OpenOptions) -> Dataset:
     """The data set in an array or tensor, a tuple ``(x,)`` or ``(x, y)``, or a dict of arrays.
 
@@ -99,8 +100,8 @@ def from_arrays(
 
     Arguments:
         arrays: The data under ``x`` (or ``images``, ``imgs``, ``data``, or any name if it is alone), labels
-            under ``y`` or ``labels``. Held-out rows may come under ``x_test`` and ``y_test``, beside
-            ``x_train`` and ``y_train``. Rows are vectors (N, D), grey images (N, H, W), or images
+            under ``y`` or ``labels``. A list of PIL images is an array of them. Held-out rows may come under
+            ``x_test`` and ``y_test``, beside ``x_train`` and ``y_train``. Rows are vectors (N, D), grey images (N, H, W), or images
             (N, H, W, C) or (N, C, H, W) with C = 1 or 3, or any C if ``options.channels`` says where they
             are. Labels are whole numbers, -1 for "unknown", or names; classes are the values that occur.
         name: Name of the data set.
@@ -115,13 +116,14 @@ def from_arrays(
     >>> data.shape, data.range, data.classes
     ((10,), 'standardised real numbers', ('10', '20'))
     """
-    named = {str(key).lower(): value for key, value in arrays.items()}
+    options = options or OpenOptions()
     where = source or name  # in messages
+    named, pictures = with_pictures({str(key).lower(): value for key, value in arrays.items()}, options)
     first, notes = _data_key(named, where)
     keys = [first, "x_test"] if "x_test" in named else [first]
-    options = options or OpenOptions()
     channels = options.channels
-    parts = {f"{where}: {key}": _rows(named[key], f"{where}: {key}", channels) for key in keys}
+    lazy = any(is_mapped(named[key]) for key in keys)
+    parts = {f"{where}: {key}": _rows(named[key], f"{where}: {key}", channels, lazy) for key in keys}
     if len({(part.shape[1:], part.dtype) for part in parts.values()}) > 1:
         found = " and ".join(f"{part.dtype} {part.shape}" for part in parts.values())
         raise DataError(f"{where}: expected rows of one shape and type in x and x_test, found {found}")
@@ -131,14 +133,14 @@ def from_arrays(
         return _channels_first(x, channels)
 
     rows: Sequence[Rows]
-    if any(is_mapped(named[key]) for key in keys):
+    if lazy:
         rows, values = map_rows(parts, len(shape) > 2, options.standardize, arrange)
     else:
-        arranged = {what: arrange(part) for what, part in parts.items()}
+        arranged = {what: arrange(np.asarray(part)) for what, part in parts.items()}
         values = on_one_scale(arranged, len(shape) > 2, options.standardize)
         rows = values.parts
     labels, classes = _labels(named, [len(part) for part in parts.values()], where)
-    notes += ([] if channels else _layout_notes(shape)) + values.notes
+    notes += pictures + ([] if channels or pictures else _layout_notes(shape)) + values.notes
     train, *held_out = (Split(x, y) for x, y in zip(rows, labels, strict=True))
     if held_out:
         test = held_out[0]
@@ -161,8 +163,8 @@ def _data_key(named: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
     return key, [f"not used: {unused}"] if unused else []
 
 
-def _rows(value: object, what: str, channels: Channels | None) -> Array:
-    x = as_numbers(value, what, copy=not is_mapped(value))
+def _rows(value: Any, what: str, channels: Channels | None, lazy: bool) -> Readable:
+    x: Readable = value if isinstance(value, LazyArray) and lazy else as_numbers(value, what, copy=not lazy)
     if not 2 <= x.ndim <= 4:
         hint = "; for one number a row give x.reshape(-1, 1)" if x.ndim == 1 else ""
         raise DataError(f"{what}: expected shape {SHAPES}, found {x.shape}{hint}")

@@ -84,6 +84,7 @@ class Format:
         modality: Modality of the rows, if it is the same for all sources of this kind.
         suffixes: Suffixes of the files, in lower case.
         contents: The files that a folder of this kind holds, for messages: "images (.png .jpg)".
+        general: Whether it also accepts sources of other formats, which are asked first.
     """
 
     description: str
@@ -92,6 +93,7 @@ class Format:
     modality: str | None = None
     suffixes: tuple[str, ...] = ()
     contents: str | None = None
+    general: bool = False
 
     @property
     def of_files(self) -> bool:
@@ -128,6 +130,7 @@ def data_format(
     accepts: Callable[[object], bool] | None = None,
     modality: str | None = None,
     contents: str | None = None,
+    general: bool = False,
 ) -> Callable[[Opener], Opener]:
     """Registers an opener ``(source, options) -> Dataset`` of a format.
 
@@ -137,19 +140,21 @@ def data_format(
         accepts: In place of suffixes, whether it opens a source.
         modality: Modality of the rows, if it is the same for all sources.
         contents: Of a format of folders, the files that such a folder holds, for messages.
+        general: Whether it also accepts sources of other formats, which are asked first.
 
     Example:
         >>> @data_format("a .tensor file", suffixes=(".tensor",))
         ... def open_tensor(path: Path, options: OpenOptions) -> Dataset: ...
-        >>> FORMATS.pop()
-        Format(description='a .tensor file', ...)
+        >>> FORMATS.remove(next(one for one in FORMATS if one.suffixes == (".tensor",)))
     """
 
     def has_suffix(source: object) -> bool:
         return isinstance(source, Path) and source.suffix.lower() in suffixes and source.is_file()
 
     def register(opener: Opener) -> Opener:
-        FORMATS.append(Format(description, accepts or has_suffix, opener, modality, suffixes, contents))
+        found = Format(description, accepts or has_suffix, opener, modality, suffixes, contents, general)
+        FORMATS.append(found)
+        FORMATS.sort(key=lambda one: one.general)
         return opener
 
     return register

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 import torch
@@ -24,10 +25,14 @@ from pushforward.data.split import UNKNOWN
 from pushforward.data.values import Values, from_depth
 from pushforward.errors import DataError, reason
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 TRAIN = "train"
 HELD_OUT = ("test", "val", "valid", "validation")  # the first that exists beside "train" is held out
 MANY = 2000  # number of files from which on progress is reported, every so many files
 OFTEN = 200
+Source = Union[Path, "Image"]
 NAMED = 100  # files that cannot be read, of which a message names each
 
 
@@ -59,19 +64,9 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
             64 megapixels, or values without a known range.
     """
     paths = sorted(_images_below(folder), key=lambda path: path.parts)
-    with warnings.catch_warnings():
-        # Pillow warns of large images as it opens them; the limit here is lower, and an error.
-        warnings.simplefilter("ignore")
-        headers = [header for header in map(_measured, paths) if header is not None]
-        readable = Counter(header.size for header in headers)
-        target = options.image_size or (common_size(readable) if readable else (1, 1))
-        deep = any(header.deep for header in headers)
-        x, notes = decode_all(paths, target, progress=options.progress, deep=deep)
+    x, notes = read_images(paths, options)
+    deep = x.dtype == np.uint16
     values = from_depth([x]) if deep else Values([torch.from_numpy(x)], UnitInterval(), [], torch.from_numpy)
-    other = len(paths) - readable[target]
-    if other:
-        how = "centre-cropped and resized"
-        notes.append(f"{other} of {len(paths)} images had another size than {format_size(target)}: {how}")
     # A lone wrapping folder, as archives like to have, is neither label nor split.
     base = os.path.commonpath([path.parent for path in paths])
     parts = [path.relative_to(base).parts for path in paths]
@@ -90,8 +85,35 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
     )
 
 
+def read_images(
+    sources: Sequence[Source], options: OpenOptions
+) -> tuple[NDArray[np.uint8 | np.uint16], list[str]]:
+    """Images of any size as integers (N, C, H, W) of one, and notes on what was converted or resized.
+
+    Arguments:
+        sources: Their files, or images of Pillow.
+        options: What was asked of the reader.
+
+    Raises:
+        DataError: If any cannot be read.
+    """
+    with warnings.catch_warnings():
+        # Pillow warns of large images as it opens them; the limit here is lower, and an error.
+        warnings.simplefilter("ignore")
+        headers = [header for header in map(_measured, sources) if header is not None]
+        readable = Counter(header.size for header in headers)
+        target = options.image_size or (common_size(readable) if readable else (1, 1))
+        deep = any(header.deep for header in headers)
+        x, notes = decode_all(sources, target, progress=options.progress, deep=deep)
+    other = len(sources) - readable[target]
+    if other:
+        how = "centre-cropped and resized"
+        notes.append(f"{other} of {len(sources)} images had another size than {format_size(target)}: {how}")
+    return x, notes
+
+
 def decode_all(
-    paths: Sequence[Path],
+    paths: Sequence[Source],
     size: Size,
     fit: pixels.Fit | None = None,
     progress: Progress | None = None,
@@ -100,7 +122,7 @@ def decode_all(
     """The images as integers of shape (N, C, H, W), C = 1 if all are grey, and notes on what was converted.
 
     Arguments:
-        paths: The files; the rows keep their order.
+        paths: The files, or images of Pillow; the rows keep their order.
         size: Height and width of the rows.
         fit: Brings an image to that size; by default a centre crop to the aspect ratio, resized.
         progress: Called with (done, total) when there are more than 2000 files.
@@ -109,12 +131,9 @@ def decode_all(
     Raises:
         DataError: If files cannot be read: each of them by name, up to 100, and how many there are.
     """
-    from PIL import Image, ImageOps
-
-    height, width = size
-    centred = partial(ImageOps.fit, size=(width, height), method=Image.Resampling.LANCZOS)
+    centred = partial(pixels.centred, size=size)
     longer_side = max(size) if fit is None else None
-    shape = (len(paths), 3, height, width)
+    shape = (len(paths), 3, *size)
     out: NDArray[np.uint8 | np.uint16] = np.empty(shape, np.uint16 if deep else np.uint8)
 
     def read(row: int) -> list[str] | Exception:
@@ -124,12 +143,13 @@ def decode_all(
             return error
         return done
 
-    failed: dict[Path, Exception] = {}
+    failed: dict[str, Exception] = {}
     counts: Counter[str] = Counter()
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for row, result in enumerate(pool.map(read, range(len(paths)))):
             if isinstance(result, Exception):
-                failed[paths[row]] = result
+                path = paths[row]
+                failed[repr(str(path)) if isinstance(path, Path) else f"image {row}"] = result
             else:
                 counts.update(result)
             if progress and len(paths) > MANY and ((row + 1) % OFTEN == 0 or row + 1 == len(paths)):
@@ -143,7 +163,7 @@ def decode_all(
     return (out[:, :1].copy() if grey == len(paths) else out), notes
 
 
-def _unreadable(failed: dict[Path, Exception], total: int) -> str:
+def _unreadable(failed: dict[str, Exception], total: int) -> str:
     from PIL import UnidentifiedImageError
 
     def why(error: Exception) -> str:
@@ -151,8 +171,8 @@ def _unreadable(failed: dict[Path, Exception], total: int) -> str:
         return f"expected one of {known}" if isinstance(error, UnidentifiedImageError) else reason(error)
 
     (path, error), *others = failed.items()
-    named = [f"{str(path)!r} cannot be read: {why(error)}"]
-    named += [f"{str(path)!r}: {why(error)}" for path, error in others[: NAMED - 1]]
+    named = [f"{path} cannot be read: {why(error)}"]
+    named += [f"{path}: {why(error)}" for path, error in others[: NAMED - 1]]
     rest = "; ..." if len(failed) > NAMED else ""
     return f"{'; '.join(named)}{rest} ({len(failed)} of {total} images cannot be read)"
 
@@ -169,7 +189,7 @@ def _refuse(error: OSError) -> None:
     raise DataError(f"{str(error.filename)!r} cannot be listed: {error.strerror}")
 
 
-def _measured(path: Path) -> pixels.Header | None:
+def _measured(path: Source) -> pixels.Header | None:
     try:
         return pixels.measure(path)
     except Exception:  # reported when it is decoded

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
-from pushforward.data.rows import PART, Rows, mapped
+from pushforward.data.rows import PART, ReadRows, Rows, mapped
 from pushforward.data.scaling import FAR, Standardized
 from pushforward.data.values import Array, Values, on_one_scale
 from pushforward.errors import DataError
@@ -20,18 +23,54 @@ SHARE = 0.2  # of the free memory, beyond which a file is mapped: reading it tak
 SAMPLE = 128 * MIB  # bytes of the rows from which columns are scaled
 
 
+class LazyArray:
+    """Rows that a function reads, in the place of an array: of items, of sparse matrices, of files.
+
+    Arguments:
+        shape: (N, \\*).
+        dtype: The type of the values.
+        read: Returns the rows (n, \\*) of the numbers (n,) that it is given.
+
+    >>> squares = LazyArray((100, 1), np.dtype(np.int64), lambda index: index[:, None] ** 2)
+    >>> squares[np.array([3, 9])].tolist(), np.asarray(squares).sum()
+    ([[9], [81]], np.int64(328350))
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], read: Callable[[NDArray[np.int64]], Array]
+    ) -> None:
+        self.shape, self.dtype, self._read = shape, dtype, read
+        self.ndim, self.size = len(shape), math.prod(shape)
+        self.nbytes = self.size * dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: NDArray[np.int64] | slice, /) -> Array:
+        return self._read(np.arange(len(self))[index] if isinstance(index, slice) else index)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        out = np.empty(self.shape, self.dtype)
+        for start, part in _parts(self):
+            out[start : start + len(part)] = part
+        return out if dtype is None else out.astype(dtype)
+
+
+Readable = Array | LazyArray  # what has a shape, a type, and rows by their numbers
+
+
 def fills_memory(count: int) -> bool:
     """Whether so many bytes are too many to be read into memory."""
     return count > SHARE * free_memory()
 
 
 def is_mapped(value: Any) -> bool:
-    """Whether a value is an array that is mapped from a file, and too large for memory."""
-    return isinstance(value, np.memmap) and fills_memory(value.nbytes)
+    """Whether a value is an array that need not be in memory, and is too large for it."""
+    return isinstance(value, (np.memmap, LazyArray)) and fills_memory(value.nbytes)
 
 
 def map_rows(
-    arrays: dict[str, Array], images: bool, standardize: bool, arrange: Callable[[Array], Array]
+    arrays: Mapping[str, Readable], images: bool, standardize: bool, arrange: Callable[[Array], Array]
 ) -> tuple[list[Rows], Values]:
     """Rows of mapped arrays, and what their values mean: see :func:`~pushforward.data.values.on_one_scale`.
 
@@ -52,9 +91,9 @@ def map_rows(
 
     telling = {what: array[_telling(array, what)] for what, array in arrays.items()}
     values = on_one_scale({what: native(x) for what, x in telling.items()}, images, standardize)
-    found: list[Rows] = [mapped(array, lambda x: values.read(native(x))) for array in arrays.values()]
+    found: list[Rows] = [_rows(array, lambda x: values.read(native(x))) for array in arrays.values()]
     size = size_in_words(sum(array.nbytes for array in arrays.values()))
-    values.notes.append(f"{size} are read from the disk as they are needed")
+    values.notes.append(f"{size} are read as they are needed")
     if isinstance(values.scaling, Standardized):
         for rows, what in zip(found, arrays, strict=True):
             _check_scaled(rows, values.scaling, what)
@@ -63,7 +102,13 @@ def map_rows(
     return found, values
 
 
-def _telling(array: Array, what: str) -> Array:
+def _rows(array: Readable, read: Callable[[Array], Tensor]) -> Rows:
+    if isinstance(array, LazyArray):
+        return ReadRows(len(array), lambda index: read(array[index]))
+    return mapped(array, read)
+
+
+def _telling(array: Readable, what: str) -> Array:
     """The numbers of rows that tell what values mean: some at random, and those with the extreme values."""
     lowest, highest = (np.inf, 0), (-np.inf, 0)
     between: list[int] = []
@@ -81,13 +126,13 @@ def _telling(array: Array, what: str) -> Array:
         highest = max(highest, (float(high.max()), start + int(high.argmax())))
         if not between:
             between = [start + int(row) for row in ((flat != 0) & (flat != 1)).any(1).nonzero()[0][:1]]
-    size = max(array[:1].nbytes, 1)
+    size = max(array.nbytes // max(len(array), 1), 1)
     random = Noise("mapped").permutation(len(array))[: max(SAMPLE // size, 100)].numpy()
     return np.unique(np.concatenate([random, [lowest[1], highest[1], *between]]).astype(np.int64))
 
 
-def _parts(array: Array) -> Iterator[tuple[int, Array]]:
-    step = max(PART // max(array[:1].nbytes, 1), 1)
+def _parts(array: Readable) -> Iterator[tuple[int, Array]]:
+    step = max(PART * len(array) // max(array.nbytes, 1), 1)
     for start in range(0, len(array), step):
         yield start, array[start : start + step]
 
@@ -107,4 +152,4 @@ def _check_scaled(rows: Rows, scaling: Standardized, what: str) -> None:
             )
 
 
-__all__ = ["fills_memory", "is_mapped", "map_rows"]
+__all__ = ["LazyArray", "Readable", "fills_memory", "is_mapped", "map_rows"]

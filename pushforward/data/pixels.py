@@ -28,6 +28,24 @@ DEPTH_16 = 65_535
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # modes of Pillow with more than 8 bits
 
 
+GREY = ("1", "L", "LA", "La", *DEEP)  # modes without colours
+
+
+def is_image(value: object) -> bool:
+    """Whether a value is an image of Pillow."""
+    from PIL.Image import Image
+
+    return isinstance(value, Image)
+
+
+def centred(image: Image, size: Size) -> Image:
+    """An image cropped at the centre to the aspect ratio of a size (H, W), and resized to it."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    return ImageOps.fit(image, (size[1], size[0]), method=Pillow.Resampling.LANCZOS)
+
+
 class Header(NamedTuple):
     """Height and width of an image after rotation to upright, and whether it has more than 8 bits."""
 
@@ -35,7 +53,7 @@ class Header(NamedTuple):
     deep: bool
 
 
-def measure(path: Path) -> Header:
+def measure(path: Path | Image) -> Header:
     """Size and depth of an image, read from its header.
 
     Raises:
@@ -50,12 +68,12 @@ def measure(path: Path) -> Header:
 
 
 def decode(
-    path: Path, fit: Fit, longer_side: int | None = None, deep: bool = False
+    path: Path | Image, fit: Fit, longer_side: int | None = None, deep: bool = False
 ) -> tuple[NDArray[np.uint8 | np.uint16], list[str]]:
     """The image as integers of shape (3, H, W), and notes on what was done to it.
 
     Arguments:
-        path: The file. It is decoded completely, so that a truncated file is detected.
+        path: The file, or an image in memory. It is decoded completely, so that a truncated file is detected.
         fit: Crops and resizes the upright image to the wanted size.
         longer_side: Longer side of the wanted size, if a JPEG may be decoded at a fraction of its own.
         deep: Whether to return 16 bits; an image of 8 bits is then multiplied by 257.
@@ -65,7 +83,7 @@ def decode(
         Exception: Whatever Pillow raises on a file that it cannot read.
     """
     with _opened(path) as opened:
-        if longer_side is not None:
+        if longer_side is not None and isinstance(path, Path):
             opened.draft(None, (4 * longer_side, 4 * longer_side))
         with DECODING.held(opened.width * opened.height):
             return _planes(opened, fit, deep)
@@ -128,9 +146,14 @@ def _planes(opened: Image, fit: Fit, deep: bool) -> tuple[NDArray[np.uint8 | np.
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image]:
+def _opened(path: Path | Image) -> Iterator[Image]:
     from PIL import Image
 
+    if isinstance(path, Image.Image):
+        if path.width * path.height > MOST_PIXELS:
+            raise ValueError(_too_large(f"{path.width}x{path.height} pixels"))
+        yield path
+        return
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("not a regular file")  # a pipe would wait for ever
     try:

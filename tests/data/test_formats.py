@@ -37,7 +37,7 @@ def test_a_format_of_ones_own(tmp_path, registries):
     with pytest.raises(ConfigError, match="max_length is for text"):
         open_dataset(path, max_length=8)
     with pytest.raises(DataError, match=r"a source is .*, a \.nums file"):
-        open_dataset(tmp_path / "absent")
+        open_dataset("absent")
 
 
 def test_a_data_set_of_ones_own(registries):

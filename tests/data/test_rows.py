@@ -46,7 +46,7 @@ def test_a_mapped_file_holds_what_it_holds_in_memory(name, standardize, tmp_path
     assert torch.equal(outside.test.tensor(), inside.test.tensor())
     for index in (slice(3, 9), torch.tensor([5, 0, 5])):
         assert torch.equal(outside.train.batch(index).x, inside.train.batch(index).x)
-    assert any("read from the disk" in note for note in outside.notes)
+    assert any("read as they are needed" in note for note in outside.notes)
 
 
 @pytest.mark.usefixtures("everything_mapped")
