@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from pushforward.data.classes import LABELS, class_labels
 from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.declared import check_declared
 from pushforward.data.formats import Channels, OpenOptions, data_format
@@ -19,19 +17,16 @@ from pushforward.data.mapped import LazyArray, Readable, fills_memory, is_mapped
 from pushforward.data.pictures import with_pictures
 from pushforward.data.rows import Rows
 from pushforward.data.scaling import UnitInterval
-from pushforward.data.split import UNKNOWN
-from pushforward.data.values import FOUND, Array, as_array, as_numbers, on_one_scale
+from pushforward.data.sparse import dense_rows, is_sparse
+from pushforward.data.values import Array, as_numbers, on_one_scale
 from pushforward.errors import DataError, reason
 from pushforward.reading import open_file
 from pushforward.wording import option_name
 
 DATA = ("x_train", "x", "images", "imgs", "data")  # the first that exists holds the data
-LABELS = ("y_train", "y", "labels")
 KEYS = (*DATA, "x_test", *LABELS, "y_test")
 IMAGES = "(N, H, W), (N, H, W, C) or (N, C, H, W)"
 SHAPES = f"(N, D), {IMAGES}"
-MANY_CLASSES = 100  # above which labels that most rows have alone are taken for numbers of rows
-
 NAMED_BY = 6  # digits of the fingerprint in the name of arrays in memory
 
 
@@ -69,10 +64,13 @@ def _load(path: Path) -> dict[str, Array]:
 
 
 def _holds_arrays(source: object) -> bool:
-    return isinstance(source, (Mapping, tuple, list)) or hasattr(source, "__array__")
+    known = isinstance(source, (Mapping, tuple, list)) or hasattr(source, "__array__")
+    return known or is_sparse(source)
 
 
-@data_format("an array, a tuple (x, y) or a dict of arrays", accepts=_holds_arrays, general=True)
+@data_format(
+    "an array, a sparse matrix, a tuple (x, y) or a dict of arrays", accepts=_holds_arrays, general=True
+)
 def open_arrays(source: Any, options: OpenOptions) -> Dataset:
     """The data set in an array or tensor, a tuple ``(x,)`` or ``(x, y)``, or a dict of arrays.
 
@@ -100,10 +98,12 @@ def from_arrays(
 
     Arguments:
         arrays: The data under ``x`` (or ``images``, ``imgs``, ``data``, or any name if it is alone), labels
-            under ``y`` or ``labels``. A list of PIL images is an array of them. Held-out rows may come under
-            ``x_test`` and ``y_test``, beside ``x_train`` and ``y_train``. Rows are vectors (N, D), grey images (N, H, W), or images
-            (N, H, W, C) or (N, C, H, W) with C = 1 or 3, or any C if ``options.channels`` says where they
-            are. Labels are whole numbers, -1 for "unknown", or names; classes are the values that occur.
+            under ``y`` or ``labels``. A list of PIL images is an array of them, and so is a sparse matrix of
+            scipy. Held-out rows may come under ``x_test`` and ``y_test``, beside ``x_train`` and ``y_train``.
+            Rows are vectors (N, D), grey images (N, H, W), or images (N, H, W, C) or (N, C, H, W) with C = 1
+            or 3, or any C if ``options.channels`` says where they are. Labels are whole numbers, -1 for
+            "unknown", or names; what is missing (None, NaN) is unknown.
+            Classes are the values that occur.
         name: Name of the data set.
         source: Where the arrays come from.
         options: What was asked of the reader.
@@ -118,7 +118,8 @@ def from_arrays(
     """
     options = options or OpenOptions()
     where = source or name  # in messages
-    named, pictures = with_pictures({str(key).lower(): value for key, value in arrays.items()}, options)
+    named = {str(key).lower(): dense_rows(value) for key, value in arrays.items()}
+    named, pictures = with_pictures(named, options)
     first, notes = _data_key(named, where)
     keys = [first, "x_test"] if "x_test" in named else [first]
     channels = options.channels
@@ -139,7 +140,7 @@ def from_arrays(
         arranged = {what: arrange(np.asarray(part)) for what, part in parts.items()}
         values = on_one_scale(arranged, len(shape) > 2, options.standardize)
         rows = values.parts
-    labels, classes = _labels(named, [len(part) for part in parts.values()], where)
+    labels, classes = class_labels(named, [len(part) for part in parts.values()], where)
     notes += pictures + ([] if channels or pictures else _layout_notes(shape)) + values.notes
     train, *held_out = (Split(x, y) for x, y in zip(rows, labels, strict=True))
     if held_out:
@@ -194,57 +195,3 @@ def _layout_notes(shape: tuple[int, ...]) -> list[str]:
     if len(shape) == 3 and shape[2] in (1, 3):
         return [f"shape {shape} read as {shape[0]} grey images; one colour image would be x[None]"]
     return []
-
-
-def _labels(
-    named: Mapping[str, Any], rows: list[int], name: str
-) -> tuple[list[Tensor | None], tuple[str, ...] | None]:
-    first = next((key for key in LABELS if key in named), None)
-    keys = [key for key in (first, "y_test") if key is not None and key in named]
-    if not keys:
-        return [None for _ in rows], None
-    if first is None or len(keys) != len(rows):
-        expected = "y for x and y_test for x_test" if len(rows) == 2 else "y alone, since there is no x_test"
-        raise DataError(f"{name}: expected labels {expected}, found {', '.join(keys)}")
-    parts = [_label_row(named[key], f"{name}: {key}", n) for key, n in zip(keys, rows, strict=True)]
-    if all(part.dtype.kind in "US" for part in parts):
-        names, codes = np.unique(np.concatenate(parts).astype(str), return_inverse=True)
-        numbered = np.split(codes.reshape(-1), [len(parts[0])])[: len(parts)]
-        return [torch.from_numpy(part.astype(np.int64)) for part in numbered], tuple(names.tolist())
-    numbers = [_whole_numbers(part, f"{name}: {key}") for key, part in zip(keys, parts, strict=True)]
-    return _numbered(numbers, f"{name}: {keys[0]}")
-
-
-def _numbered(
-    labels: list[NDArray[np.int64]], what: str
-) -> tuple[list[Tensor | None], tuple[str, ...] | None]:
-    """Classes of labels that are whole numbers: the values that occur, in their order."""
-    every = np.concatenate(labels)
-    values = np.unique(every[every != UNKNOWN])
-    if len(values) > max(MANY_CLASSES, len(every) / 2):
-        raise DataError(
-            f"{what}: expected classes of several rows, found {len(values)} values in {len(every)} rows; "
-            "leave out y if these are numbers of rows or measurements"
-        )
-    numbered = [np.where(y == UNKNOWN, UNKNOWN, np.searchsorted(values, y)) for y in labels]
-    names = None if np.array_equal(values, np.arange(len(values))) else tuple(map(str, values.tolist()))
-    return [torch.from_numpy(part.astype(np.int64)) for part in numbered], names
-
-
-def _label_row(value: object, what: str, rows: int) -> Array:
-    y = as_array(value, what)
-    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    if y.shape != (rows,):
-        hint = "; for one-hot rows give y.argmax(1)" if y.ndim == 2 and len(y) == rows else ""
-        raise DataError(f"{what}: expected {rows} labels, one a row, found shape {y.shape}{hint}")
-    return y
-
-
-def _whole_numbers(y: Array, what: str) -> NDArray[np.int64]:
-    if y.dtype.kind not in "buif":
-        raise DataError(f"{what}: expected labels as whole numbers or names, found {FOUND.get(y.dtype.kind)}")
-    wrong = ~((y >= UNKNOWN) & (y == np.floor(y)) & (y < 2**62))
-    if wrong.any():
-        found = y[wrong][0].item()
-        raise DataError(f"{what}: expected whole numbers from 0 on, or -1 for unknown, found {found}")
-    return y.astype(np.int64)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.data.classes import label_array
 from pushforward.data.split import UNKNOWN
 from pushforward.data.values import as_array
 from pushforward.errors import ConfigError, nearest
@@ -73,7 +74,7 @@ def label_numbers(y: Any, names: Sequence[str], count: int) -> Tensor:
     Traceback (most recent call last):
     pushforward.errors.ConfigError: labels must be from 0 to 1, -1 for unknown, or names of classes, got 7
     """
-    found = as_array(y, "labels")
+    found = as_array(label_array(y), "labels")
     if found.dtype.kind in "OU" and all(isinstance(label, str) for label in found.flat):
         places = {name: number for number, name in enumerate(names)}
         unknown = [label for label in found.flat if label not in places]
