@@ -25,6 +25,8 @@ def _exported() -> dict[str, Any]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "sklearn":  # which imports scikit-learn
+        return import_module("pushforward.sklearn")
     if name == "__all__":
         return sorted(_exported())
     if name.startswith("_") or name not in _exported():

@@ -35,7 +35,8 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
         as_json: Whether to print the results as JSON.
         evaluate: "none", "quick" or "full": see :data:`~pushforward.cli.options.Evaluate`.
     """
-    overview = str(run.path / "overview.png")
+    overview = run.path / "overview.png"
+    pictures = {"overview": str(overview)} if overview.exists() else {}
     results: dict[str, Any] = {}
     findings = None
     with resumable(lambda: f"while it evaluated; go on with: {command('resume', run)}"):
@@ -45,13 +46,13 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
             findings = run.doctor(progress=True)
     if as_json:
         said = {} if findings is None else findings_json(findings)
-        print_json({"run": str(run.path), "step": run.step} | results | said | {"overview": overview})
+        print_json({"run": str(run.path), "step": run.step} | results | said | pictures)
         return
     if results:
         print_results(results, False)
     if findings is not None:
         print_findings(findings, run)
-    echo(f"run: {run.path}, overview: {overview}")
+    echo(", ".join(f"{name}: {place}" for name, place in ({"run": str(run.path)} | pictures).items()))
     for words in run.outdated:
         echo(f"{words}; to evaluate it anew: {command('evaluate', run)}")
     if not results:

@@ -74,6 +74,8 @@ def decoder(c: Diagnosis) -> Finding | None:
         f"(FD {c.reconstructions.fd:.3g}, of training rows {c.reconstructions.best_fd:.3g}); "
     )
     if c.late_fall > STILL_LEARNING:
+        if budget(c):  # which has said so
+            return None
         words += f"{c.late_fall:.0%} of the fall of the reconstruction term came in the run's last quarter"
         return _train_longer(c, "budget too small", words, numbers)
     words += "the networks or the code are too small for these data"

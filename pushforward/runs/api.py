@@ -72,6 +72,7 @@ def train(
     device: str | torch.device = "auto",
     threads: int | None = None,
     overwrite: bool = False,
+    pictures: bool = True,
     progress: bool = True,
     **arguments: Any,
 ) -> Run:
@@ -107,6 +108,7 @@ def train(
         threads: Number of threads on a CPU.
         overwrite: Whether training starts over and replaces the run in the folder, finished or not, even if
             it is this very one; it stays whole until the new run has begun.
+        pictures: Whether to write samples during training, and overview.png at its end.
         progress: Whether to show progress on standard error.
         arguments: The recipe's options, such as ``latent_dim`` or ``weight``, and parts of your own, such as
             ``encoder=`` or ``discrepancy=``.
@@ -200,7 +202,7 @@ def train(
             if config["resolved"] != fresh["resolved"]:  # this version has other defaults
                 setup = stored_setup(directory.path, config, dataset.spec, own)
             device = _device_of_run(None if automatic else device, config["device"])
-        return run_to_end(directory, config, setup, dataset, budget, device, progress)
+        return run_to_end(directory, config, setup, dataset, budget, device, progress, pictures=pictures)
 
 
 @stop_on_signals()

@@ -39,6 +39,7 @@ def run_to_end(
     device: str,
     progress: bool,
     extension: Extension | None = None,
+    pictures: bool = True,
 ) -> Run:
     """Trains what is left of a run, on as many threads as it began with.
 
@@ -51,6 +52,7 @@ def run_to_end(
         device: The device.
         progress: Whether to show progress on standard error.
         extension: How much longer to train than the budget says.
+        pictures: Whether to write pictures, or lines, of samples, and an overview.
 
     Raises:
         ConfigError: If the extended run would be shorter.
@@ -116,7 +118,7 @@ def run_to_end(
             directory.path,
             loop,
             show,
-            lambda step: _save_samples(run, step),
+            lambda step: _save_samples(run, step) if pictures else None,
             checkpoints,
             copied,
             config["on_nonfinite"],
@@ -138,7 +140,7 @@ def run_to_end(
         trainer.run()
         run.step = loop.step
         model.eval()
-        if unfinished or not is_whole_png(directory.path / OVERVIEW):
+        if pictures and (unfinished or not is_whole_png(directory.path / OVERVIEW)):
             with _warned():
                 run.overview()
     return run

@@ -289,3 +289,15 @@ def test_evaluate_prints_what_was_asked_for(trained, command):
     assert "± is one standard error; of a metric without ± none is estimated" in out
     assert "objective =" not in out
     assert "not available" not in out
+
+
+def test_a_run_without_pictures_has_the_same_weights_and_can_draw_them_later(tmp_path, command):
+    runs = [pf.train("wae-mmd", "digits", out=tmp_path / str(on), steps=3, pictures=on, progress=False)
+            for on in (True, False)]  # fmt: skip
+    for first, second in zip(*(run.model.parameters() for run in runs), strict=True):
+        assert torch.equal(first, second)
+    assert not (tmp_path / "False" / "samples").exists()
+    assert not (tmp_path / "False" / "overview.png").exists()
+    assert runs[1].overview().exists()
+    code, out, _ = command("train", "ae", "ring", "--out", tmp_path / "c", "--steps", "2", "--no-pictures")
+    assert (code, "overview" in out) == (0, False)

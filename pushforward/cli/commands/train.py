@@ -23,7 +23,7 @@ train_app = App(
 )
 app.command(train_app)
 
-OF_TRAINING = ("preset", "out", "seed", "steps", "epochs", "minutes", "on_nonfinite")
+OF_TRAINING = ("preset", "out", "seed", "steps", "epochs", "minutes", "on_nonfinite", "pictures")
 OF_DATA = ("data_dir", "image_size", "max_length", "standardize", "channels")
 OF_MACHINE = (*OF_DATA, "device", "threads", "overwrite")
 TITLES = ("Model", "Run", "Data and machine")
