@@ -70,5 +70,6 @@ from pushforward.runs.api import resume as resume
 from pushforward.runs.api import train as train
 from pushforward.runs.compare import RunComparison as RunComparison
 from pushforward.runs.compare import compare as compare
+from pushforward.runs.packing import pack as pack
 from pushforward.runs.run import Run as Run
 from pushforward.runs.score import score as score

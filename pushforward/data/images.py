@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
@@ -19,10 +20,12 @@ from torch import Tensor
 from pushforward.data import pixels
 from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.formats import OpenOptions, Progress, data_format
+from pushforward.data.mapped import LazyArray, fills_memory, map_rows
+from pushforward.data.rows import Rows
 from pushforward.data.scaling import UnitInterval
 from pushforward.data.sizes import Size, common_size, format_size
 from pushforward.data.split import UNKNOWN
-from pushforward.data.values import Values, from_depth
+from pushforward.data.values import Array, Values, from_depth
 from pushforward.errors import DataError, reason
 
 if TYPE_CHECKING:
@@ -64,15 +67,20 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
             64 megapixels, or values without a known range.
     """
     paths = sorted(_images_below(folder), key=lambda path: path.parts)
-    x, notes = read_images(paths, options)
-    deep = x.dtype == np.uint16
-    values = from_depth([x]) if deep else Values([torch.from_numpy(x)], UnitInterval(), [], torch.from_numpy)
+    headers = _headers(paths, options.image_size)
+    x: Rows
+    if fills_memory(len(paths) * headers.bytes):
+        x, values, notes = _read_later(paths, headers, options)
+    else:
+        array, notes = read_images(paths, options)
+        values = _values_of(array)
+        x = values.parts[0]
     # A lone wrapping folder, as archives like to have, is neither label nor split.
     base = os.path.commonpath([path.parent for path in paths])
     parts = [path.relative_to(base).parts for path in paths]
     train, test, how = _splits(parts)
     y, classes = _labels([part[1:] for part in parts] if _is_split(parts) else parts)
-    whole = Split(values.parts[0], y)
+    whole = Split(x, y)
     return Dataset(
         folder.name or "images",
         whole.rows(train),
@@ -97,19 +105,68 @@ def read_images(
     Raises:
         DataError: If any cannot be read.
     """
+    headers = _headers(sources, options.image_size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        x, notes = decode_all(sources, headers.target, progress=options.progress, deep=headers.deep)
+    return x, [*notes, *headers.notes(len(sources))]
+
+
+@dataclass(frozen=True)
+class _Headers:
+    """What the headers of images say: sizes, whether any has 16 bits, and whether none has colours."""
+
+    sizes: Counter[Size]
+    target: Size
+    deep: bool
+    grey: bool
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of an image in memory."""
+        return 3 * self.target[0] * self.target[1] * (2 if self.deep else 1)
+
+    def notes(self, total: int) -> list[str]:
+        """How many of so many images have another size."""
+        other = total - self.sizes[self.target]
+        how = "centre-cropped and resized"
+        said = f"{other} of {total} images had another size than {format_size(self.target)}: {how}"
+        return [said] if other else []
+
+
+def _headers(sources: Sequence[Source], size: Size | None = None) -> _Headers:
     with warnings.catch_warnings():
         # Pillow warns of large images as it opens them; the limit here is lower, and an error.
         warnings.simplefilter("ignore")
         headers = [header for header in map(_measured, sources) if header is not None]
-        readable = Counter(header.size for header in headers)
-        target = options.image_size or (common_size(readable) if readable else (1, 1))
-        deep = any(header.deep for header in headers)
-        x, notes = decode_all(sources, target, progress=options.progress, deep=deep)
-    other = len(sources) - readable[target]
-    if other:
-        how = "centre-cropped and resized"
-        notes.append(f"{other} of {len(sources)} images had another size than {format_size(target)}: {how}")
-    return x, notes
+    sizes = Counter(header.size for header in headers)
+    target = size or (common_size(sizes) if sizes else (1, 1))
+    deep, grey = any(header.deep for header in headers), all(header.grey for header in headers)
+    return _Headers(sizes, target, deep, grey)
+
+
+def _values_of(x: NDArray[np.uint8 | np.uint16]) -> Values:
+    if x.dtype == np.uint16:
+        return from_depth([x])
+    return Values([torch.from_numpy(x)], UnitInterval(), [], torch.from_numpy)
+
+
+def _read_later(
+    paths: Sequence[Path], headers: _Headers, options: OpenOptions
+) -> tuple[Rows, Values, list[str]]:
+    """Images that do not fit into memory, decoded whenever they are needed."""
+    channels, size = 1 if headers.grey else 3, headers.target
+
+    def read(index: NDArray[np.int64]) -> Array:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found, _ = decode_all([paths[number] for number in index], size, deep=headers.deep)
+        return np.repeat(found, channels, 1) if found.shape[1] < channels else found
+
+    x = LazyArray((len(paths), channels, *size), np.dtype(np.uint16 if headers.deep else np.uint8), read)
+    (rows,), values = map_rows({"images": x}, True, options.standardize, lambda found: found)
+    advice = "they are decoded each time they are needed; a pack of them is faster: pushforward pack"
+    return rows, values, [*headers.notes(len(paths)), advice]
 
 
 def decode_all(

@@ -47,10 +47,14 @@ def centred(image: Image, size: Size) -> Image:
 
 
 class Header(NamedTuple):
-    """Height and width of an image after rotation to upright, and whether it has more than 8 bits."""
+    """Height and width of an upright image, and whether it has more than 8 bits, or no colours.
+
+    A grey image with colours of its own, such as a palette of greys, is taken for one in colour.
+    """
 
     size: Size
     deep: bool
+    grey: bool
 
 
 def measure(path: Path | Image) -> Header:
@@ -64,7 +68,7 @@ def measure(path: Path | Image) -> Header:
         # The tag is read only if the header holds it: a search would decode the whole image.
         turned = "exif" in image.info and image.getexif().get(ORIENTATION, 1) >= 5
         size = (image.width, image.height) if turned else (image.height, image.width)
-        return Header(size, image.mode in DEEP)
+        return Header(size, image.mode in DEEP, image.mode in GREY)
 
 
 def decode(

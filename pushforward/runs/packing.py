@@ -1,0 +1,63 @@
+"""Writing packs: :func:`pack`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pushforward.data import Dataset, open_dataset
+from pushforward.data.formats import Channels
+from pushforward.data.packs import write_pack
+from pushforward.data.sizes import Size
+from pushforward.report.progress import bar
+
+
+def pack(
+    source: Any,
+    out: str | os.PathLike[str],
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    image_size: int | Size | None = None,
+    standardize: bool = True,
+    channels: Channels | None = None,
+    progress: bool = True,
+) -> Dataset:
+    """Decodes data once into a pack: a folder from which rows are read without filling the memory.
+
+    A call that was stopped goes on where it was. A run on the pack is the run on the data themselves.
+
+    Arguments:
+        source: Whatever :func:`~pushforward.data.open_dataset` opens, but text.
+        out: The folder of the pack.
+        data_dir: The folder of the files of catalogue data.
+        image_size: Height and width to which images are resized, or one number for both.
+        standardize: Whether columns of real numbers are centred and scaled for the model.
+        channels: "first" or "last": where the channels of an array of images are.
+        progress: Whether to show progress on standard error.
+
+    Returns:
+        The data set in the pack.
+
+    Raises:
+        DataError: If the data cannot be read.
+        OutputError: If the folder exists or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> data = pack("digits", f"{tempfile.mkdtemp()}/digits", progress=False)
+        >>> len(data.train), data.shape, data.fingerprint == open_dataset("digits").fingerprint
+        (1438, (1, 8, 8), True)
+    """
+    with bar("reading", progress) as show:
+        data = open_dataset(
+            source, data_dir=data_dir, image_size=image_size, standardize=standardize, channels=channels,
+            progress=show,
+        )  # fmt: skip
+    folder = Path(os.path.abspath(os.path.expanduser(out)))
+    with bar("packing", progress) as show:
+        write_pack(data, folder, show)
+    return open_dataset(folder)
+
+
+__all__ = ["pack"]
