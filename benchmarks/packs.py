@@ -47,13 +47,15 @@ def generated(rows: int) -> Dataset:
     return Dataset("waves", train, Split(ReadRows(test, read)), in_unit_interval=True)
 
 
-def measure(folder: Path, recipe: str, steps: int, in_memory: int, batch_size: int) -> dict[str, float]:
+def measure(
+    folder: Path, recipe: str, steps: int, in_memory: int, batch_size: int, network: str
+) -> dict[str, float]:
     """Trains for some steps: megabytes, and steps a second."""
     data = open_dataset(folder)
     if in_memory:
         count = min(in_memory, len(data.train))
         data = Dataset("part", Split(data.train.rows(torch.arange(count)).tensor()), data.test, True)
-    setup = RECIPES[recipe](data.spec, batch_size=batch_size)
+    setup = RECIPES[recipe](data.spec, batch_size=batch_size, network=network)
     loop = Loop(setup.model, data.train, setup.training, steps + WARM_UP)
     start = 0.0
     for step in range(steps + WARM_UP):
@@ -73,11 +75,14 @@ def main() -> None:
     parser.add_argument("--recipe", default="wae-mmd")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch-size", type=int, default=100)
+    parser.add_argument("--network", default="mlp")
     parser.add_argument("--rows-in-memory", type=int, default=20_000)
     parser.add_argument("--measure", type=int, default=None, help="used by the script itself")
     given = parser.parse_args()
     if given.measure is not None:
-        found = measure(given.folder, given.recipe, given.steps, given.measure, given.batch_size)
+        found = measure(
+            given.folder, given.recipe, given.steps, given.measure, given.batch_size, given.network
+        )
         print(json.dumps(found), flush=True)
         return
     if not given.folder.exists():

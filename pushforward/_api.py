@@ -68,6 +68,7 @@ from pushforward.rng import Noise as Noise
 from pushforward.runs.api import load as load
 from pushforward.runs.api import resume as resume
 from pushforward.runs.api import train as train
+from pushforward.runs.checking import check as check
 from pushforward.runs.compare import RunComparison as RunComparison
 from pushforward.runs.compare import compare as compare
 from pushforward.runs.packing import pack as pack

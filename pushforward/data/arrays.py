@@ -13,7 +13,7 @@ from pushforward.data.classes import LABELS, class_labels
 from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.declared import check_declared
 from pushforward.data.formats import Channels, OpenOptions, data_format
-from pushforward.data.mapped import LazyArray, Readable, fills_memory, is_mapped, map_rows
+from pushforward.data.mapped import LazyArray, Readable, fills_memory, is_mapped, map_rows, raw_rows
 from pushforward.data.pictures import with_pictures
 from pushforward.data.rows import Rows
 from pushforward.data.scaling import UnitInterval
@@ -49,11 +49,11 @@ def open_array_file(path: Path, options: OpenOptions) -> Dataset:
     return from_arrays(arrays, path.stem, str(path), options)
 
 
-def _load(path: Path) -> dict[str, Array]:
+def _load(path: Path) -> dict[str, Readable]:
     with open_file(path) as file:  # np.load leaves a damaged file open that it opened itself
         check_declared(file)
         if path.suffix.lower() == ".npy" and fills_memory(path.stat().st_size):
-            return {"x": np.load(path, mmap_mode="r", allow_pickle=False)}
+            return {"x": _later(path)}
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
@@ -61,6 +61,14 @@ def _load(path: Path) -> dict[str, Array]:
         known = [key for key in loaded.files if key.lower() in KEYS]
         wanted = known if any(key.lower() in DATA for key in known) else loaded.files
         return {key: loaded[key] for key in wanted}
+
+
+def _later(path: Path) -> Readable:
+    """The array in a ``.npy`` file, whose rows are read as they are needed."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not array.flags.c_contiguous:
+        return array  # its rows do not lie together
+    return raw_rows(path, array.dtype, array.shape, array.offset)
 
 
 def _holds_arrays(source: object) -> bool:

@@ -9,10 +9,11 @@ import difflib
 import os
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 from pushforward.codec import Codec
 from pushforward.data.dataset import Dataset
-from pushforward.data.formats import CATALOGUE, FORMATS, Channels, Entry, Format, OpenOptions, Progress
+from pushforward.data.formats import CATALOGUE, FORMATS, Channels, Entry, Format, OnBad, OpenOptions, Progress
 from pushforward.data.sizes import Size, parse_size, resized
 from pushforward.errors import ConfigError, DataError, check_int, nearest, reason
 from pushforward.utils import import_submodules
@@ -34,6 +35,7 @@ def open_dataset(
     codec: Codec | None = None,
     standardize: bool = True,
     channels: Channels | None = None,
+    on_bad: OnBad = "error",
     progress: Progress | None = None,
 ) -> Dataset:
     """Opens a data set.
@@ -51,6 +53,8 @@ def open_dataset(
             scaled back.
         channels: "first" or "last": where the channels of an array of images are, if there are not 1 or 3 of
             them.
+        on_bad: What becomes of images in a folder that cannot be read: "error" refuses the data, "skip"
+            leaves them out, "quarantine" also lists them in a file beside the folder, ``FOLDER.bad.txt``.
         progress: Called with (done, total) while many images are read.
 
     Raises:
@@ -66,6 +70,8 @@ def open_dataset(
     """
     if channels not in (None, "first", "last"):
         raise ConfigError(f"{option_name('channels')} must be 'first' or 'last', got {channels!r}")
+    if on_bad not in get_args(OnBad):
+        raise ConfigError(f"unknown {option_name('on_bad')} {on_bad!r}: {nearest(on_bad, get_args(OnBad))}")
     options = OpenOptions(
         data_dir=data_dir,
         image_size=parse_size(image_size),
@@ -73,6 +79,7 @@ def open_dataset(
         codec=codec,
         standardize=bool(standardize),
         channels=channels,
+        on_bad=on_bad,
         progress=progress,
     )
     data = _opened(source, options)

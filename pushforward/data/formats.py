@@ -22,6 +22,7 @@ from pushforward.wording import option_name
 
 Progress = Callable[[int, int], None]
 Channels = Literal["first", "last"]
+OnBad = Literal["error", "skip", "quarantine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class OpenOptions:
         codec: The vocabulary of text; None to learn one.
         standardize: Whether real numbers are centred and scaled for the model.
         channels: Where the channels of arrays of images are, if there are not 1 or 3 of them.
+        on_bad: What becomes of images in a folder that cannot be read.
         progress: Called with (done, total) while many files are read.
     """
 
@@ -44,6 +46,7 @@ class OpenOptions:
     codec: Codec | None = None
     standardize: bool = True
     channels: Channels | None = None
+    on_bad: OnBad = "error"
     progress: Progress | None = None
 
     @property
@@ -69,6 +72,8 @@ class OpenOptions:
         if not text and self.max_length is not None:
             hint = f"; use {option_name('image_size')}" if modality == "image" else ""
             raise ConfigError(f"{option_name('max_length')} is for text, {name} is {modality} data{hint}")
+        if self.on_bad != "error" and modality != "image":
+            raise ConfigError(f"{option_name('on_bad')} is for folders of images, {name} is {modality} data")
         if self.codec is not None and self.codec.modality != modality:
             raise ConfigError(f"the codec is for {self.codec.modality}, {name} is {modality} data")
 
@@ -184,6 +189,7 @@ __all__ = [
     "Channels",
     "Entry",
     "Format",
+    "OnBad",
     "OpenOptions",
     "Progress",
     "data_format",

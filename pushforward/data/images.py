@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, Union
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from pushforward.data.sizes import Size, common_size, format_size
 from pushforward.data.split import UNKNOWN
 from pushforward.data.values import Array, Values, from_depth
 from pushforward.errors import DataError, reason
+from pushforward.files import write_atomic
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -66,7 +67,10 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
         DataError: If there are fewer than 4 images, or any that cannot be read to its end, has more than
             64 megapixels, or values without a known range.
     """
-    paths = sorted(_images_below(folder), key=lambda path: path.parts)
+    paths = image_paths(folder)
+    left_out: list[str] = []
+    if options.on_bad != "error":
+        paths, left_out = _without_bad(folder, paths, options)
     headers = _headers(paths, options.image_size)
     x: Rows
     if fills_memory(len(paths) * headers.bytes):
@@ -75,22 +79,96 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
         array, notes = read_images(paths, options)
         values = _values_of(array)
         x = values.parts[0]
-    # A lone wrapping folder, as archives like to have, is neither label nor split.
-    base = os.path.commonpath([path.parent for path in paths])
-    parts = [path.relative_to(base).parts for path in paths]
-    train, test, how = _splits(parts)
-    y, classes = _labels([part[1:] for part in parts] if _is_split(parts) else parts)
-    whole = Split(x, y)
+    layout = layout_of(paths)
+    whole = Split(x, layout.y)
     return Dataset(
         folder.name or "images",
-        whole.rows(train),
-        whole.rows(test),
+        whole.rows(layout.train),
+        whole.rows(layout.test),
         in_unit_interval=True,
-        classes=classes,
-        notes=(*notes, *values.notes, how),
+        classes=layout.classes,
+        notes=(*left_out, *notes, *values.notes, layout.note),
         source=str(folder),
         scaling=values.scaling,
     )
+
+
+class Layout(NamedTuple):
+    """Which images are training rows and which are held out, their labels, the classes, and a note."""
+
+    train: Tensor
+    test: Tensor
+    y: Tensor | None
+    classes: tuple[str, ...] | None
+    note: str
+
+
+def layout_of(paths: Sequence[Path]) -> Layout:
+    """What the folders of images say: splits and labels."""
+    # A lone wrapping folder, as archives like to have, is neither label nor split.
+    base = os.path.commonpath([path.parent for path in paths])
+    parts = [path.relative_to(base).parts for path in paths]
+    train, test, note = _splits(parts)
+    return Layout(train, test, *_labels([part[1:] for part in parts] if _is_split(parts) else parts), note)
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """All images below a folder, in order."""
+    return sorted(_images_below(folder), key=lambda path: path.parts)
+
+
+Examined = TypeVar("Examined")
+
+
+def examine(
+    paths: Sequence[Path],
+    look: Callable[[NDArray[np.uint8 | np.uint16], list[str]], Examined],
+    progress: Progress | None = None,
+) -> Iterator[tuple[Path, Examined | str]]:
+    """What there is to see in each image, decoded in its own size; or why it cannot be read.
+
+    Arguments:
+        paths: The files.
+        look: Called with the three planes of an image and what was done to it.
+        progress: Called with (done, total).
+    """
+
+    def read(path: Path) -> Examined | str:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return look(*pixels.decode(path, lambda image: image))
+        except Exception as error:  # Pillow's readers raise a dozen types on a damaged file
+            return _why(error)
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(paths), OFTEN):
+            some = paths[start : start + OFTEN]
+            yield from zip(some, pool.map(read, some), strict=True)
+            if progress:
+                progress(start + len(some), len(paths))
+
+
+def bad_list(folder: Path) -> Path:
+    """Where ``on_bad="quarantine"`` lists the files that cannot be read: beside the folder."""
+    return folder.with_name(f"{folder.name}.bad.txt")
+
+
+def _without_bad(folder: Path, paths: Sequence[Path], options: OpenOptions) -> tuple[list[Path], list[str]]:
+    """The files that can be read, and a note on the others, which may be listed in a file."""
+    found = list(examine(paths, lambda planes, done: None, options.progress))
+    bad = [(path, why) for path, why in found if why is not None]
+    if not bad:
+        return list(paths), []
+    note = f"{len(bad)} of {len(paths)} images cannot be read and are left out"
+    if options.on_bad == "quarantine":
+        lines = "".join(f"{path}\t{why}\n" for path, why in bad)
+        write_atomic(bad_list(folder), lines.encode(errors="surrogateescape"))
+        note += f"; they are listed in {bad_list(folder)}"
+    good = [path for path, why in found if why is None]
+    if not good:
+        raise DataError(f"{folder}: expected images, found none that can be read among {len(paths)} files")
+    return good, [note]
 
 
 def read_images(
@@ -221,17 +299,18 @@ def decode_all(
 
 
 def _unreadable(failed: dict[str, Exception], total: int) -> str:
-    from PIL import UnidentifiedImageError
-
-    def why(error: Exception) -> str:
-        known = " ".join(pixels.FORMATS)
-        return f"expected one of {known}" if isinstance(error, UnidentifiedImageError) else reason(error)
-
     (path, error), *others = failed.items()
-    named = [f"{path} cannot be read: {why(error)}"]
-    named += [f"{path}: {why(error)}" for path, error in others[: NAMED - 1]]
+    named = [f"{path} cannot be read: {_why(error)}"]
+    named += [f"{path}: {_why(error)}" for path, error in others[: NAMED - 1]]
     rest = "; ..." if len(failed) > NAMED else ""
     return f"{'; '.join(named)}{rest} ({len(failed)} of {total} images cannot be read)"
+
+
+def _why(error: Exception) -> str:
+    from PIL import UnidentifiedImageError
+
+    known = " ".join(pixels.FORMATS)
+    return f"expected one of {known}" if isinstance(error, UnidentifiedImageError) else reason(error)
 
 
 def _images_below(folder: Path) -> Iterator[Path]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -54,6 +58,64 @@ class LazyArray:
         for start, part in _parts(self):
             out[start : start + len(part)] = part
         return out if dtype is None else out.astype(dtype)
+
+
+class _RawFile:
+    """An open file, of which any part can be read by any thread; it is closed when nothing refers to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, Lock()
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self._file)
+        if hasattr(os, "posix_fadvise"):  # else the system reads what lies around each row as well
+            os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
+
+    def read(self, into: memoryview, start: int) -> None:
+        """Fills a buffer with what begins at a place in the file."""
+        done = 0
+        while done < len(into):
+            count = self._read(into[done:], start + done)
+            if not count:
+                raise DataError(f"{self._path}: expected {start + len(into)} bytes or more, found fewer")
+            done += count
+
+    def _read(self, into: memoryview, start: int) -> int:
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file, [into], start)
+        with self._lock:  # the place in the file is one for all threads
+            os.lseek(self._file, start, os.SEEK_SET)
+            part = os.read(self._file, len(into))
+        into[: len(part)] = part
+        return len(part)
+
+
+def raw_rows(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int = 0) -> LazyArray:
+    """Rows that lie one after another in a file, each read when it is needed.
+
+    They are read and not mapped, since the pages of a mapped file count as memory of the process, and the
+    system maps far more of them than a row has.
+
+    Arguments:
+        path: The file.
+        dtype: The type of the values.
+        shape: (N, \\*).
+        offset: Where the first row begins.
+    """
+    width = math.prod(shape[1:]) * dtype.itemsize
+    file = _RawFile(path)
+
+    def read(index: NDArray[np.int64]) -> Array:
+        out = np.empty((len(index), *shape[1:]), dtype)
+        if not out.nbytes:
+            return out
+        view = memoryview(out.reshape(-1).view(np.uint8).data)
+        # Runs of rows that follow one another are read at once.
+        starts = np.flatnonzero(np.diff(index, prepend=index[0] - 2) != 1)
+        for start, stop in zip(starts, [*starts[1:], len(index)], strict=True):
+            file.read(view[start * width : stop * width], offset + int(index[start]) * width)
+        return out
+
+    return LazyArray(shape, dtype, read)
 
 
 Readable = Array | LazyArray  # what has a shape, a type, and rows by their numbers
@@ -152,4 +214,4 @@ def _check_scaled(rows: Rows, scaling: Standardized, what: str) -> None:
             )
 
 
-__all__ = ["LazyArray", "Readable", "fills_memory", "is_mapped", "map_rows"]
+__all__ = ["LazyArray", "Readable", "fills_memory", "is_mapped", "map_rows", "raw_rows"]

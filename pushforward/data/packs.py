@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Stated
 from pushforward.data.formats import OpenOptions, Progress, data_format
-from pushforward.data.rows import PART, Rows, SelectedRows, mapped, row_bytes
+from pushforward.data.mapped import LazyArray, raw_rows
+from pushforward.data.rows import PART, ReadRows, Rows, SelectedRows, row_bytes
 from pushforward.data.scaling import scaling_from_json
 from pushforward.data.split import Split
 from pushforward.errors import ConfigError, DataError, OutputError, reason
@@ -49,9 +49,9 @@ def open_pack(folder: Path, options: OpenOptions) -> Dataset:
     """
     header = _header(folder)
     shape = (header["n_train"] + header["n_test"], *header["shape"])
-    x = _mapped(folder / ROWS, DTYPES[header["dtype"]], shape)
-    y = _mapped(folder / LABELS, np.int64, shape[:1]) if header["labels"] else None
-    rows = mapped(x, lambda found: torch.from_numpy(found.copy()))
+    x = _raw(folder / ROWS, DTYPES[header["dtype"]], shape)
+    y = _raw(folder / LABELS, np.int64, shape[:1]) if header["labels"] else None
+    rows = _tensors(x)
     labels = None if y is None else torch.from_numpy(np.array(y))
     cut, total = header["n_train"], len(rows)
     train, test = (
@@ -181,8 +181,8 @@ def _rows_from(data: Dataset, start: int, stop: int) -> Iterator[Tensor]:
 
 def _fingerprint(stage: Path, data: Dataset) -> str:
     """The fingerprint of the data, of the rows as they were written."""
-    x = _mapped(stage / ROWS, DTYPES[_about(data)["dtype"]], (len(data.train) + len(data.test), *data.shape))
-    rows = mapped(x, lambda found: torch.from_numpy(found.copy()))
+    shape = (len(data.train) + len(data.test), *data.shape)
+    rows = _tensors(_raw(stage / ROWS, DTYPES[_about(data)["dtype"]], shape))
     cut = torch.arange(len(rows)).split([len(data.train), len(data.test)])
     train, test = (
         replace(split, x=SelectedRows(rows, index))
@@ -199,7 +199,13 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _mapped(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+def _tensors(x: LazyArray) -> ReadRows:
+    """Rows of a file as tensors."""
+    native = x.dtype.newbyteorder("=")
+    return ReadRows(len(x), lambda index: torch.from_numpy(x[index].astype(native, copy=False)))
+
+
+def _raw(path: Path, dtype: Any, shape: tuple[int, ...]) -> LazyArray:
     kind = np.dtype(dtype).newbyteorder("<")
     wanted = math.prod(shape) * kind.itemsize
     try:
@@ -208,7 +214,7 @@ def _mapped(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         found = path.stat().st_size
         if found != wanted:
             raise DataError(f"{path}: expected {wanted:,} bytes of {kind.name} {shape}, found {found:,}")
-        return np.memmap(path, kind, mode="r", shape=shape)
+        return raw_rows(path, kind, shape)
     except (OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from pushforward.errors import DataError
 from pushforward.limits import check_memory
-from pushforward.reading import KIB, MIB
+from pushforward.reading import MIB
 
 PART = 32 * MIB  # bytes that are read at once where all rows are passed over
 TOUCHED = 256 * MIB  # pages of a mapped file that a process keeps, about
-AROUND = 64 * KIB  # what the system maps around a row that is read
+AROUND = MIB  # what the system maps around a row that is read, at most
 
 
 class Rows(Protocol):

@@ -18,7 +18,7 @@ from pushforward._version import __version__
 from pushforward.codec import CODECS
 from pushforward.data import open_dataset
 from pushforward.data.fetch import VARIABLE
-from pushforward.data.formats import Channels
+from pushforward.data.formats import Channels, OnBad
 from pushforward.data.sizes import Size
 from pushforward.data.spec import DataSpec
 from pushforward.errors import (
@@ -69,6 +69,7 @@ def train(
     max_length: int | None = None,
     standardize: bool = True,
     channels: Channels | None = None,
+    on_bad: OnBad = "error",
     device: str | torch.device = "auto",
     threads: int | None = None,
     overwrite: bool = False,
@@ -104,6 +105,8 @@ def train(
             scaled back.
         channels: "first" or "last": where the channels of an array of images are, if there are not 1 or 3 of
             them.
+        on_bad: What becomes of images in a folder that cannot be read: "error" refuses the data, "skip"
+            leaves them out, "quarantine" also lists them in a file beside the folder, ``FOLDER.bad.txt``.
         device: "auto", "cpu", "cuda", ...
         threads: Number of threads on a CPU.
         overwrite: Whether training starts over and replaces the run in the folder, finished or not, even if
@@ -146,6 +149,7 @@ def train(
         "max_length": max_length,
         "standardize": standardize,
         "channels": channels,
+        "on_bad": on_bad,
     }
     with bar("reading", progress) as show:
         dataset = open_dataset(data, progress=show, **reading)

@@ -32,7 +32,14 @@ from pushforward.wording import Placeholder, option_name
 P = ParamSpec("P")
 S = TypeVar("S", bound="TrainedModel")
 T = TypeVar("T")
-READING = ("data_dir", "image_size", "max_length", "standardize", "channels")  # how a source was read
+READING = (
+    "data_dir",
+    "image_size",
+    "max_length",
+    "standardize",
+    "channels",
+    "on_bad",
+)  # how a source was read
 CHUNK = 512  # rows that pass through the model at once
 
 

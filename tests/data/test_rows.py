@@ -150,3 +150,20 @@ def test_pages_of_a_mapped_file_are_given_back(tmp_path, monkeypatch):
     assert torch.equal(found[slice(0, 20)], torch.from_numpy(ARRAYS["bytes"][:20]))
     assert torch.equal(found[slice(0, 2)], torch.from_numpy(ARRAYS["bytes"][:2]))
     assert given_back == [False, True, False]
+
+
+@pytest.mark.parametrize("with_preadv", [True, False])
+def test_rows_of_a_file_are_read_in_any_order(with_preadv, tmp_path, monkeypatch):
+    if not with_preadv:
+        monkeypatch.delattr("os.preadv", raising=False)
+        monkeypatch.delattr("os.posix_fadvise", raising=False)
+    x = RNG.normal(size=(40, 3, 2)).astype(">f4")
+    (tmp_path / "raw").write_bytes(b"head" + x.tobytes())
+    rows = mapped.raw_rows(tmp_path / "raw", x.dtype, x.shape, 4)
+    for index in ([], [7], [3, 4, 5], [5, 4, 5, 6, 0, 39], range(40)):
+        numbers = np.array(index, np.int64)
+        assert np.array_equal(rows[numbers], x[numbers])
+    assert np.array_equal(rows[slice(3, 9)], x[3:9])
+    (tmp_path / "raw").write_bytes(b"head")
+    with pytest.raises(DataError, match="raw: expected 28 bytes or more, found fewer"):
+        rows[np.array([0])]

@@ -24,7 +24,7 @@ train_app = App(
 app.command(train_app)
 
 OF_TRAINING = ("preset", "out", "seed", "steps", "epochs", "minutes", "on_nonfinite", "pictures")
-OF_DATA = ("data_dir", "image_size", "max_length", "standardize", "channels")
+OF_DATA = ("data_dir", "image_size", "max_length", "standardize", "channels", "on_bad")
 OF_MACHINE = (*OF_DATA, "device", "threads", "overwrite")
 TITLES = ("Model", "Run", "Data and machine")
 GROUPS = {title: Group(title, sort_key=place) for place, title in enumerate(TITLES)}
@@ -35,7 +35,7 @@ DATA_HELP = (
 # The modalities of data that these options are shown for; None stands for data that are not known.
 MODALITIES = {
     "image_size": ("image", None), "max_length": ("text",), "standardize": ("vector", None),
-    "channels": ("image", None),
+    "channels": ("image", None), "on_bad": ("image", None),
 }  # fmt: skip
 DEFAULTS = 'Defaults are those of preset "small".'
 BY_NAME = "To see those that depend on the data, name them: pushforward train {recipe} digits --help"
