@@ -44,6 +44,8 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
             results = run.evaluate(progress=True)
         if evaluate != "none":
             findings = run.doctor(progress=True)
+            if run.path.is_dir():
+                run.overview(findings)
     if as_json:
         said = {} if findings is None else findings_json(findings)
         print_json({"run": str(run.path), "step": run.step} | results | said | pictures)
@@ -81,7 +83,9 @@ def print_findings(findings: Findings, run: Run) -> None:
 
 def command(verb: str, run: Run, *more: str) -> str:
     """A command on a run, as it can be typed."""
-    return typed(verb, run.path, *more, in_memory=run.config["data"]["source"] is None)
+    inside = run.path.is_relative_to(Path.cwd())
+    path = run.path.relative_to(Path.cwd()) if inside else run.path
+    return typed(verb, path, *more, in_memory=run.config["data"]["source"] is None)
 
 
 def write_rows(
@@ -129,7 +133,12 @@ def write_pairs(run: Run, name: str, out: Path | None, first: Tensor, second: Te
     write_rows(run, name, out, interleave(first, second), as_json, run.renderer.pair_columns)
 
 
-def print_results(results: dict[str, Any], as_json: bool, named: Sequence[str] | None = None) -> None:
+def print_results(
+    results: dict[str, Any],
+    as_json: bool,
+    named: Sequence[str] | None = None,
+    findings: Findings | None = None,
+) -> None:
     """Prints the results of an evaluation.
 
     Arguments:
@@ -137,6 +146,7 @@ def print_results(results: dict[str, Any], as_json: bool, named: Sequence[str] |
         as_json: Whether to print them as JSON.
         named: The groups of metrics that were asked for by name; of all others nothing is printed, although
             results of before may be kept with them.
+        findings: The summary that programs are given with the results.
     """
     from pushforward.evaluation.registry import default_metrics
     from pushforward.evaluation.table import selected
@@ -144,7 +154,7 @@ def print_results(results: dict[str, Any], as_json: bool, named: Sequence[str] |
 
     results = selected(results, named or default_metrics())
     if as_json:
-        print_json(results)
+        print_json(results | ({} if findings is None else findings_json(findings)))
         return
     for line in printed(results, named or ()):
         echo(line)

@@ -46,6 +46,14 @@ class Adversarial(CriticDiscrepancy):
         """The settings that ``repr`` shows."""
         return f"non_saturating={self.non_saturating}, {super().extra_repr()}"
 
+    @property
+    def boundary(self) -> float | None:
+        """The best critic's value where both densities are equal: rows above it are taken for given ones.
+
+        None of critics that only say how far apart the samples are.
+        """
+        return 0.0
+
     @abstractmethod
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
         """The bound from the critic's values on both samples, shape ()."""
@@ -138,6 +146,12 @@ class LeastSquares(Adversarial):
         """The settings that ``repr`` shows."""
         return f"targets={self.targets}, {super().extra_repr()}"
 
+    @property
+    def boundary(self) -> float:
+        """The middle of both targets."""
+        a, b, _ = self.targets
+        return (a + b) / 2
+
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
         """Minus half the squared distances of T from its two targets."""
         a, b, _ = self.targets
@@ -172,6 +186,11 @@ class Wasserstein(Adversarial):
 
     def __init__(self, critic: nn.Module, constraint: Constraint | None = None, n_critic: int = 5) -> None:
         super().__init__(critic, False, n_critic, constraint)
+
+    @property
+    def boundary(self) -> None:
+        """None: a constant may be added to the critic."""
+        return None
 
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
         """The difference of the critic's means."""

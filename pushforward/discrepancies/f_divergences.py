@@ -170,6 +170,11 @@ class FDivergence(Adversarial):
         """The settings that ``repr`` shows."""
         return f"{self.name}, {super().extra_repr()}"
 
+    @property
+    def boundary(self) -> float:
+        """The best logit where the log-ratio of the densities is 0."""
+        return self.row.optimum(torch.zeros(())).item()
+
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:
         """The mean of g_f(T) over q less the mean of the conjugate f* of it over p."""
         row = self.row

@@ -10,15 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.discrepancies import IMQ, MMD, Discrepancy, JensenShannon
+from pushforward.data.dataset import Centres
+from pushforward.discrepancies import IMQ, MMD, Adversarial, Discrepancy
 from pushforward.distributions import Prior
 from pushforward.evaluation.context import EvaluationContext
+from pushforward.evaluation.fluency import Fluency
 from pushforward.evaluation.quality import Quality
 from pushforward.features.base import PCA
 from pushforward.metrics.frechet import frechet
 from pushforward.metrics.latent_fit import LatentFit, latent_fit
+from pushforward.metrics.modes import Modes, point_modes
 from pushforward.models.weight import null_deviation
 from pushforward.rng import Noise
+from pushforward.training.loop import batch_statistics
 from pushforward.utils import lazy
 
 ROWS = 2000  # that a checkup looks at, at most: enough for every threshold
@@ -70,6 +74,7 @@ class Diagnosis:
         usual_steps: Updates that the recipe takes if no budget is given; 0 where it is not known.
         usual_weight: Weight of the discrepancy that the recipe takes by itself; infinite if it is not known.
         samplers: Densities that can be fitted to the codes and replace the prior, by name.
+        changed: The recipe's own values of options of its players that the run has changed.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Diagnosis:
         usual_steps: int = 0,
         usual_weight: float = math.inf,
         samplers: Mapping[str, Callable[[], Prior]] | None = None,
+        changed: Mapping[str, Any] | None = None,
     ) -> None:
         self.context = context
         self.model = context.model
@@ -89,7 +95,7 @@ class Diagnosis:
         self.batch_size = batch_size
         self.usual_steps = usual_steps
         self.usual_weight = usual_weight
-        self.samplers = samplers or {}
+        self.samplers, self.changed = samplers or {}, changed or {}
         self.noise = Noise(context.seed, "checkup")
 
     @lazy
@@ -144,8 +150,7 @@ class Diagnosis:
 
     @lazy
     def linear_error(self) -> float:
-        """The squared error of held-out rows of the best linear code with as many dimensions as there are
-        active units.
+        """The squared error of held-out rows of the best linear code with a dimension for each active unit.
 
         Infinite for text, which has no linear code.
         """
@@ -190,6 +195,19 @@ class Diagnosis:
             return None
         made, given = c.unpaired
         return Quality.of(made, c.learnt.rows(slice(half)), given, c.seed)
+
+    @lazy
+    def modes(self) -> Modes | None:
+        """Which of the known modes samples have; None of data whose modes are not points."""
+        known = self.context.data.modes
+        if not isinstance(known, Centres):
+            return None
+        return point_modes(torch.cat([x.cpu() for x in self.context.drawn()]), known.points, known.std)
+
+    @lazy
+    def fluency(self) -> Fluency | None:
+        """How samples of text read; None of other data."""
+        return Fluency.of(self.context)
 
     @lazy
     def decoded_share(self) -> float | None:
@@ -263,66 +281,38 @@ class Diagnosis:
 
     @lazy
     def critic(self) -> float | None:
-        """Accuracy of the critic on codes of held-out rows and draws of the prior; 0.5 is chance."""
+        """Accuracy of the critic on the two held-out samples that the model compares; 0.5 is chance.
+
+        None of a model without a critic, or with one that classifies no rows.
+        """
         discrepancy = self.model.discrepancy
-        if not isinstance(discrepancy, Discrepancy) or self.fit is None:
+        if not isinstance(discrepancy, Discrepancy):
             return None
         right: dict[str, float] = {}
-        with torch.inference_mode():
+        as_trained = discrepancy if self.model.has_encoder else self.model  # samples as the critic knows them
+        with torch.inference_mode(), batch_statistics(as_trained):
             for part, square in self.context.squares():
                 for name, (component, q, p) in discrepancy.components(*self.model.pair(square)).items():
-                    if isinstance(component, JensenShannon):
-                        made, given = component.critic(q) < 0, component.critic(p) > 0
-                        sides = made.double().mean() + given.double().mean()
-                        share = (part.stop - part.start) / self.context.n_samples
-                        right[name] = right.get(name, 0.0) + sides.item() / 2 * share
+                    if not isinstance(component, Adversarial) or component.boundary is None:
+                        continue
+                    made = component.critic(q) < component.boundary
+                    given = component.critic(p) > component.boundary
+                    sides = made.double().mean() + given.double().mean()
+                    share = (part.stop - part.start) / self.context.n_samples
+                    right[name] = right.get(name, 0.0) + sides.item() / 2 * share
         return max(right.values(), default=None)
 
     @lazy
     def late_fall(self) -> float:
         """The share of the fall of the reconstruction term that fell in the last quarter of the run."""
-        costs = [
-            line["terms"]["reconstruction"] for line in self.history if "reconstruction" in line["terms"]
-        ]
+        name = "reconstruction"
+        costs = [line["terms"][name] for line in self.history if name in line["terms"]]
         if len(costs) < 16:
             return 0.0
         eighth = len(costs) // 8
         first, before, now = costs[0], costs[-3 * eighth : -2 * eighth], costs[-eighth:]
         fallen = first - sum(now) / eighth
         return (sum(before) - sum(now)) / eighth / fallen if fallen > 0 else 0.0
-
-    def diagnostics(self) -> dict[str, float]:
-        """All measurements by name."""
-        found = {
-            "steps": float(self.steps),
-            "value std": self.values.median().item() if len(self.values) else 0.0,
-            "variety": self.variety,
-        }
-        for name, quality in (("samples", self.samples), ("reconstructions", self.reconstructions)):
-            if quality is not None:
-                found |= {f"{name}: share reached": quality.reached, f"{name}: accuracy": quality.accuracy}
-        if self.decoded_share is not None:
-            found["decoded share"] = self.decoded_share
-        if self.fit is not None:
-            found |= {
-                "error/linear": self.error / max(self.linear_error, 1e-30),
-                "error/spread": self.error / max(self.spread, 1e-30),
-                "held out/training": self.error / max(self.training_error, 1e-30),
-                "late fall": self.late_fall,
-                "mmd": self.fit.mmd,
-                "mmd/null": self.gauge,
-                "active units": self.fit.active_units / self.model.prior.latent_dim,
-                "holes": (self.fit.prior_coverage or 0.0)
-                / max(self.fit.prior_coverage_reference or 0.0, 1e-9),
-                "radius": self.fit.radius / self.fit.radius_prior,
-            }
-            if self.fit.mutual_information is not None:
-                found["I(x; z)"] = self.fit.mutual_information
-            if self.kernel is not None:
-                found |= {"kernel mmd/null": self.kernel[0], "kernel across/within": self.kernel[1]}
-            if self.critic is not None:
-                found["critic accuracy"] = self.critic
-        return found
 
 
 __all__ = ["FEW_ROWS", "Diagnosis", "Finding", "rows_to_look_at"]

@@ -46,6 +46,12 @@ class Findings(list[Finding]):
             yield "cause", self.nothing
 
     @property
+    def short(self) -> list[str]:
+        """The grades in one line, and the cause with the advice in another: the summary without numbers."""
+        graded = [", ".join(f"{grade.name}: {grade.level}" for grade in self.grades)] if self.grades else []
+        return [*graded, f"cause: {self[0].name}; try next: {self[0].advice}" if self else self.nothing]
+
+    @property
     def nothing(self) -> str:
         """What is said where there is no finding."""
         levels = {grade.name: grade.level for grade in self.grades}

@@ -26,6 +26,12 @@ LARGE_ERROR, HUGE_ERROR = 0.5, 0.8
 # The coverage of the prior over what fresh draws reach, and the seven-scale MMD² of codes.
 GOOD_COVERAGE, FAIR_COVERAGE = 0.75, 0.5
 NEAR, FAR = 0.05, 0.15
+# The share of known modes that samples have, and of samples near one.
+GOOD_MODES, FAIR_MODES = 0.95, 0.7
+# The perplexity of samples of text over that of held-out lines, and the share of copies above what is
+# to be expected.
+FLUENT, CLUMSY = 1.5, 4.0
+FEW_COPIES, MANY_COPIES = 0.1, 0.5
 FEW_CODES = 20  # below which nothing is said of them
 
 
@@ -54,7 +60,8 @@ def _grades(c: Diagnosis) -> Iterator[Grade]:
     if c.samples is None:
         yield Grade("samples", "unknown", too_few)
     else:
-        yield Grade("samples", level_of(c.samples), c.samples.words)
+        also = [part.words for part in (c.modes, c.fluency) if part is not None]
+        yield Grade("samples", _of_samples(c, c.samples), "; ".join([*also, c.samples.words]))
     if c.fit is not None:
         share = c.error / max(c.spread, 1e-30)
         level = _level(-share, -LARGE_ERROR, -HUGE_ERROR)
@@ -97,7 +104,19 @@ def _worst(*levels: Level) -> Level:
 
 def samples_level(c: Diagnosis) -> Level | None:
     """The grade of samples alone; None where there are too few rows for one."""
-    return None if c.samples is None else level_of(c.samples)
+    return None if c.samples is None else _of_samples(c, c.samples)
+
+
+def _of_samples(c: Diagnosis, quality: Quality) -> Level:
+    """The grade of samples: by their quality, and by modes or language where these are known."""
+    levels = [level_of(quality)]
+    if c.modes is not None:
+        levels.append(_level(c.modes.captured / len(c.modes.counts), GOOD_MODES, FAIR_MODES))
+        levels.append(_level(c.modes.high_quality, GOOD_SHARE, FAIR_SHARE))
+    if c.fluency is not None:
+        levels.append(_level(-c.fluency.ratio, -FLUENT, -CLUMSY))
+        levels.append(_level(-c.fluency.excess_copies, -FEW_COPIES, -MANY_COPIES))
+    return _worst(*levels)
 
 
 __all__ = ["Grade", "Level", "grades", "level_of", "samples_level"]

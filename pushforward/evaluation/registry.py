@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from pushforward.errors import ConfigError, nearest
@@ -144,12 +145,17 @@ def check_metrics(names: Sequence[str]) -> None:
             raise ConfigError(f"unknown metrics {name!r}: {nearest(name, METRICS)}")
 
 
-def evaluate(context: EvaluationContext, metrics: Sequence[str] | None = None) -> dict[str, Any]:
+def evaluate(
+    context: EvaluationContext,
+    metrics: Sequence[str] | None = None,
+    took: Callable[[str, float], None] | None = None,
+) -> dict[str, Any]:
     """Computes metrics of a model in evaluation mode.
 
     Arguments:
         context: The model, its data and the features.
         metrics: Names of groups of metrics; by default those of :func:`default_metrics`.
+        took: Called with the name of each part, the features first, and the seconds that it took.
 
     Returns:
         ``n_samples`` and ``range`` of the data; ``features``: what samples were compared by, with name,
@@ -160,14 +166,24 @@ def evaluate(context: EvaluationContext, metrics: Sequence[str] | None = None) -
     """
     names = default_metrics() if metrics is None else metrics
     check_metrics(names)
+    begun = monotonic()
+
+    def done(part: str) -> None:
+        nonlocal begun
+        before, begun = begun, monotonic()
+        if took:
+            took(part, begun - before)
+
     result: dict[str, Any] = {
         "n_samples": context.n_samples,
         "range": context.data.range,
         "features": context.features.card() | {"dimensions": context.given.features.shape[1]},
     }
+    done("features")
     for name in names:
         if (found := METRICS[name].compute(context)) is not None:
             result[name] = found
+        done(name)
     return result
 
 

@@ -7,13 +7,27 @@ decoder's; the other comes from codes that the prior draws and the encoder does 
 from __future__ import annotations
 
 from pushforward.evaluation.diagnosis import Diagnosis, Finding
-from pushforward.evaluation.grades import samples_level
+from pushforward.evaluation.grades import FEW_COPIES, samples_level
 from pushforward.wording import option_name
 
 NARROW = 0.4  # of the mean row's squared error: what good codes leave is less
 WIDER = 0.75  # of a linear code's error with twice as many dimensions: up to there more of them help
 STILL_LEARNING = 0.02  # of the cost's whole fall, over the last quarter of the run
 NEARER = 0.2  # of the distance of samples, by which others must be nearer to be advised
+
+
+def copies(c: Diagnosis) -> Finding | None:
+    """Samples of text that are lines of the training data."""
+    if c.fluency is None or c.fluency.excess_copies <= FEW_COPIES:
+        return None
+    copied, usual = c.fluency.copied, c.fluency.expected_copies
+    return Finding(
+        "copies of training lines",
+        f"{copied:.0%} of samples are exact copies of training lines, where {usual:.0%} would be if none "
+        "were memorised",
+        f"use more lines, fewer steps, smaller networks, or {option_name('word_dropout')}",
+        {"copied": copied, "usual": usual},
+    )
 
 
 def narrow_codes(c: Diagnosis) -> Finding | None:
@@ -105,6 +119,6 @@ def _train_longer(c: Diagnosis, name: str, words: str, numbers: dict[str, float]
     )
 
 
-SHORTFALLS = (narrow_codes, budget, codes_of_the_prior, decoder, generator)
+SHORTFALLS = (copies, narrow_codes, budget, codes_of_the_prior, decoder, generator)
 
 __all__ = ["SHORTFALLS"]

@@ -11,10 +11,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from pushforward.discrepancies import MMD, Adversarial, Discrepancy
+from pushforward.discrepancies import MMD
+from pushforward.evaluation.critics import critic_saturated
 from pushforward.evaluation.diagnosis import Diagnosis, Finding
 from pushforward.evaluation.findings import Findings
-from pushforward.evaluation.grades import grades
+from pushforward.evaluation.grades import FAIR_MODES, grades
 from pushforward.evaluation.shortfalls import SHORTFALLS
 from pushforward.wording import option_name
 
@@ -23,7 +24,6 @@ STILL_FALLING = 0.2  # of the cost's whole fall, over the last quarter of the ru
 FAR = 0.1  # seven-scale MMD² of codes: a plain auto-encoder has .3 to 2, good adversarial codes up to .05
 BLIND = 3.0  # deviations of the kernel's own noise
 FAINT = 0.02
-SURE = 0.95
 WORSE = 0.9  # of the best linear code's error, where good codes cost half of it
 ABOUT = 1.01  # for weights that were rounded
 SMALL = 0.1  # of the mean row's error: what no reconstruction is blamed for
@@ -128,32 +128,6 @@ def kernel_bandwidth_too_small(c: Diagnosis) -> Finding | None:
         "use a kernel whose bandwidth grows with the dimension, a sum of seven scales: "
         f"{option_name('kernel', 'imq')}, or in Python IMQ(prior.expected_sq_distance)",
         {"mmd/null": deviations, "across/within": ratio},
-    )
-
-
-def critic_saturated(c: Diagnosis) -> Finding | None:
-    """A critic that is always right, so that its gradient vanishes."""
-    if c.critic is None or c.critic < SURE:
-        return None
-    discrepancy = c.model.discrepancy
-    assert isinstance(discrepancy, Discrepancy)
-    if c.model.discrepancy_weight is not None and c.model.discrepancy_weight < 0.02 * c.spread:
-        return None  # with a small weight codes are easy to distinguish from draws
-    non_saturating = all(
-        module.non_saturating for module in discrepancy.modules() if isinstance(module, Adversarial)
-    )
-    advice = (
-        f"divide {option_name('critic_lr')} by 10"
-        if non_saturating
-        else f"use {option_name('non_saturating', True)}"
-    )
-    return Finding(
-        "critic saturated",
-        f"the critic tells codes from draws of the prior with accuracy {c.critic:.1%}, with "
-        f"{discrepancy.n_critic} updates a step: where it is certain its gradient vanishes",
-        advice if discrepancy.n_critic == 1 or not non_saturating else f"set {option_name('n_critic', 1)}",
-        {"accuracy": c.critic, "n_critic": discrepancy.n_critic},
-        {"non_saturating": True} if not non_saturating else {},
     )
 
 
@@ -272,6 +246,13 @@ def mode_collapse(c: Diagnosis) -> Finding | None:
     if c.samples is None or (c.decoded_share or 0) > 0.5:  # then the decoder is to blame
         return None
     made, best = c.samples.found, c.samples.best
+    if c.modes is not None and c.modes.captured < FAIR_MODES * len(c.modes.counts):
+        return Finding(
+            "mode collapse",
+            f"samples have {c.modes.captured} of the {len(c.modes.counts)} modes of the data",
+            _more_modes(c),
+            {"captured": c.modes.captured, "modes": len(c.modes.counts)},
+        )
     if not (c.variety < ALIKE or made.coverage < POOR * best.coverage) or made.recall > 0.5 * best.recall:
         return None
     return Finding(
@@ -280,11 +261,16 @@ def mode_collapse(c: Diagnosis) -> Finding | None:
         f"(training rows: {best.coverage:.0%}), their recall {made.recall:.0%} "
         f"({c.context.features.name} features, sha256 {c.context.features.sha256[:8]}, n = "
         f"{c.context.n_samples}, resize: {c.context.features.resize}, data: {c.context.data.range})",
-        _another(
-            ("a discrepancy that compares whole samples (MMD, or W1 with a gradient penalty)", not _whole(c)),
-            (f"a larger {option_name('batch_size')}", c.batch_size < len(c.context.data.train)),
-        ),
+        _more_modes(c),
         {"variety": c.variety, "coverage": made.coverage, "recall": made.recall},
+    )
+
+
+def _more_modes(c: Diagnosis) -> str:
+    """What helps against mode collapse."""
+    return _another(
+        ("a discrepancy that compares whole samples (MMD, or W1 with a gradient penalty)", not _whole(c)),
+        (f"a larger {option_name('batch_size')}", c.batch_size < len(c.context.data.train)),
     )
 
 

@@ -40,6 +40,12 @@ class Modes:
     kl: float
     counts: tuple[int, ...]
 
+    @property
+    def words(self) -> str:
+        """The count of modes, and how many rows are near one."""
+        near = f"{self.high_quality:.0%} of samples near one"
+        return f"{self.captured} of {len(self.counts)} modes covered, {near}"
+
 
 @takes_arrays
 def point_modes(

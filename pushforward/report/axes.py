@@ -101,12 +101,39 @@ def show_curves(axes: Any, history: list[dict[str, Any]]) -> None:
     curves = {name: [line["terms"].get(name, math.nan) for line in logged] for name in logged[-1]["terms"]}
     if "mmd" in logged[-1].get("diagnostics", {}):
         curves["latent MMD²"] = [line["diagnostics"].get("mmd", math.nan) for line in logged]
-    for name, values in curves.items():
-        axes.plot(steps, values, label=name, linewidth=1)
-    axes.set_yscale("symlog", linthresh=0.01)
+    positive = {name: values for name, values in curves.items() if min(values) > 0}
+    signed = {name: values for name, values in curves.items() if name not in positive}
+    right = axes.twinx() if positive and signed else axes
+    colours = {name: f"C{place}" for place, name in enumerate(curves)}
+    for name, values in positive.items():
+        axes.plot(steps, values, label=name, color=colours[name], linewidth=1)
+    for name, values in signed.items():
+        where = f"{name} (right)" if positive else name
+        right.plot(steps, values, label=where, color=colours[name], linewidth=1, linestyle="--")
+    if positive:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    if signed:
+        right.set_ylim(*robust_limits([value for values in signed.values() for value in values]))
+        right.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     axes.set_xlabel("step", fontsize=9)
     _title(axes, ", ".join(curves))
-    axes.legend(fontsize=8, ncols=4)
+    drawn = [line for one in dict.fromkeys((axes, right)) for line in one.get_lines() if line.get_label() in
+             {*curves, *(f"{name} (right)" for name in signed)}]  # fmt: skip
+    axes.legend(drawn, [line.get_label() for line in drawn], fontsize=8, ncols=4)
+
+
+def robust_limits(values: Sequence[float]) -> tuple[float, float]:
+    """Limits of an axis between which nearly all values lie, and 0: a few outliers do not flatten the rest.
+
+    >>> robust_limits([0.0] * 50 + [1.0] * 49 + [1000.0])
+    (-0.05..., 1.05...)
+    """
+    finite = np.asarray([value for value in values if math.isfinite(value)] or [0.0])
+    low, high = (float(np.quantile(finite, share)) for share in (0.02, 0.98))
+    low, high = min(low, 0.0), max(high, 0.0)
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def write_figure(figure: Any, target: Any, **options: Any) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
 from pushforward.console import echo, printable
 
+SHARE = 0.1  # of the time of all parts, above which a part is named
 EVERY = 10.0  # seconds between two lines where standard error is not a terminal
 
 
@@ -120,4 +121,15 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-__all__ = ["Bar", "Live", "PlainProgress", "Silent", "bar", "duration"]
+def longest(parts: Mapping[str, float]) -> str:
+    """How long all parts took in seconds, and those of them that took most.
+
+    >>> longest({"features": 40.0, "samples": 25.2, "latent": 1.0})
+    '1 min 6 s: features 40 s, samples 25 s'
+    """
+    total = sum(parts.values())
+    most = sorted((name for name in parts if parts[name] > SHARE * total), key=lambda name: -parts[name])
+    return f"{duration(total)}: {', '.join(f'{name} {duration(parts[name])}' for name in most)}"
+
+
+__all__ = ["Bar", "Live", "PlainProgress", "Silent", "bar", "duration", "longest"]

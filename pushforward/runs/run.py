@@ -28,7 +28,7 @@ from pushforward.report.display import PicturePath, Results, fragment, never_fai
 from pushforward.report.overview import overview
 from pushforward.report.page import run_page
 from pushforward.report.plots import RunPlots
-from pushforward.report.progress import bar
+from pushforward.report.progress import bar, longest
 from pushforward.report.renderers import Renderer, renderer_for
 from pushforward.rng import Noise
 from pushforward.runs.directory import OVERVIEW
@@ -41,6 +41,7 @@ from pushforward.runs.trained_model import computes
 from pushforward.training.loop import BatchSampler
 from pushforward.utils import eval_mode
 
+LONG = 10.0  # seconds of an evaluation, from which on it is said what took them
 SHOWN = 1000  # held-out rows that plots show, at most
 
 
@@ -99,7 +100,10 @@ class Run(Sampling, LatentExplorer, TextRun):
         prior = self.sampler(sampler, progress)
         with bar("evaluating", progress) as show, eval_mode(self.model):
             context = self.evaluation_context(n_samples, seed, features, show, prior)
-            results = evaluate(context, metrics)
+            parts: dict[str, float] = {}
+            results = evaluate(context, metrics, parts.__setitem__)
+            if sum(parts.values()) > LONG:
+                show.say(f"evaluated in {longest(parts)}")
         key = evaluation_key(self.step, seed, n_samples, features, sampler)
         return write_results(self.path, key, metrics or default_metrics(), results)
 
@@ -159,9 +163,12 @@ class Run(Sampling, LatentExplorer, TextRun):
         updates = max(player.updates for player in self.model.players())
         per_epoch = BatchSampler(train, settings["batch_size"], Noise(0)).per_epoch / updates
         recipe, weight = RECIPES.get(self.config["recipe"]), math.inf
+        changed: dict[str, Any] = {}
         if recipe is not None and self.config["preset"] is not None:
             usual = recipe.settings(**recipe.presets[self.config["preset"]](self.spec))
             weight = getattr(usual, "weight", math.inf)
+            own = {name: getattr(usual, name, None) for name in ("lr", "critic_lr", "n_critic")}
+            changed = {name: value for name, value in own.items() if settings.get(name) not in (None, value)}
         return Diagnosis(
             context,
             self._history_if_there(),
@@ -170,6 +177,7 @@ class Run(Sampling, LatentExplorer, TextRun):
             math.ceil(settings["epochs"] * per_epoch),
             weight if isinstance(weight, (int, float)) else math.inf,
             {"gmm": lambda: self.sampler("gmm")} if self.model.has_encoder else {},
+            changed,
         )
 
     def _history_if_there(self) -> list[dict[str, Any]]:
@@ -211,9 +219,15 @@ class Run(Sampling, LatentExplorer, TextRun):
         return place
 
     @computes
-    def overview(self) -> PicturePath:
-        """Writes ``overview.png``, one picture of the whole run; returns its path, shown as the picture."""
-        return PicturePath(overview(self.path / OVERVIEW, self.plots(), self.renderer))
+    def overview(self, findings: Findings | bool = True) -> PicturePath:
+        """Writes ``overview.png``, one picture of the whole run; returns its path, shown as the picture.
+
+        Arguments:
+            findings: What :meth:`doctor` returned, whose grades the title tells; True asks it, False leaves
+                the grades out.
+        """
+        shown = (self.doctor() if findings else None) if isinstance(findings, bool) else findings
+        return PicturePath(overview(self.path / OVERVIEW, self.plots(), self.renderer, shown))
 
     @never_fails
     def _repr_html_(self) -> str:

@@ -22,6 +22,7 @@ from pushforward.report.display import Results
 from pushforward.report.progress import bar
 from pushforward.runs.other_data import open_like, whole
 from pushforward.runs.results import finite
+from pushforward.wording import option_name
 
 
 def score(
@@ -153,7 +154,8 @@ def _of_statistics(
         card = {"name": "those of the statistics", "sha256": "unknown", "resize": "unknown"}
     elif features == "auto":
         raise ConfigError(
-            "features must be named, those that the statistics are of (such as a .safetensors file of "
+            f"{option_name('features')} must be named, those that the statistics are of (such as a "
+            ".safetensors file of "
             "Inception weights), got 'auto'"
         )
     else:

@@ -258,6 +258,20 @@ class Loop:
 
 
 @contextmanager
+def batch_statistics(module: nn.Module) -> Iterator[None]:
+    """Inside, BatchNorm layers normalise by each batch, as in training, and keep no statistics of it."""
+    norms = [one for one in module.modules() if isinstance(one, _BatchNorm) and not one.training]
+    for norm in norms:
+        norm.training = True
+    try:
+        with frozen_batch_stats(norm for norm in norms if norm.track_running_stats):
+            yield
+    finally:
+        for norm in norms:
+            norm.training = False
+
+
+@contextmanager
 def frozen_batch_stats(norms: Iterable[_BatchNorm]) -> Iterator[None]:
     """Inside, these BatchNorms update no running statistics; they still use those of the batch."""
     frozen = list(norms)

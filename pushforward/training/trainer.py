@@ -20,6 +20,7 @@ from pushforward.training import history
 from pushforward.training.checkpoints import Checkpoint, Checkpoints
 from pushforward.training.finite import check_finite
 from pushforward.training.history import History
+from pushforward.training.legend import legend as describe
 from pushforward.training.loop import Loop
 from pushforward.training.monitor import Monitor, Persistence, watch
 from pushforward.utils import eval_mode
@@ -193,7 +194,7 @@ class Trainer:
         begun = saved = self.clock()
         cost = 0.0
         first, estimated = loop.step, False
-        words = ""
+        words, explained = "", False
         while loop.step < loop.total and not stopped():
             terms, square = loop.advance()
             for name, value in terms.items():
@@ -215,7 +216,10 @@ class Trainer:
                 self.logged = len(self.rolled_back)
                 self.history.append(line)
                 words = "  ".join(f"{name} {value:.4g}" for name, value in {**means, **diagnostics}.items())
-                words += " !" if self.health.persistence.given else ""
+                words += "  (warned)" if self.health.persistence.given else ""
+                if not explained and (legend := describe(loop.model, {**means, **diagnostics})):
+                    self.show.say(f"the numbers below are {legend}")
+                explained = True
                 for warning in warnings:
                     self.show.say(f"warning, step {loop.step}: {warning()}")
             self.show(loop.step, loop.total, words)

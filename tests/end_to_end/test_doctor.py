@@ -5,6 +5,7 @@ Rates over many longer runs are measured by ``benchmarks/doctor.py``; here each 
 
 import pytest
 
+import pushforward as pf
 from benchmarks.doctor import BROKEN, HEALTHY
 from pushforward.evaluation import Diagnosis, EvaluationContext, diagnose
 from pushforward.evaluation.shortfalls import SHORTFALLS
@@ -62,3 +63,9 @@ def test_a_run_whose_folder_is_gone_is_still_examined(digits, tmp_path, trained)
     with pytest.warns(UserWarning, match="gone is no longer there; nothing is said about the course of"):
         found = run.doctor()
     assert [grade.name for grade in found.grades] == ["samples", "reconstructions", "latent fit"]
+
+
+def test_options_of_the_players_that_a_run_has_changed_are_known(tmp_path):
+    run = pf.train("gan", "ring", out=tmp_path / "run", steps=1, critic_lr=0.1, lr=1e-3, progress=False)
+    assert run.diagnosis().changed == {"critic_lr": 1e-3}
+    assert pf.train("vae", "ring", out=tmp_path / "vae", steps=1, progress=False).diagnosis().changed == {}

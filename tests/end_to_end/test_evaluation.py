@@ -17,6 +17,7 @@ from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.evaluation import METRICS, Diagnosis, EvaluationContext, default_metrics, diagnose, evaluate
+from pushforward.evaluation.measurements import measurements
 from pushforward.evaluation.symptoms import weight_too_large
 from pushforward.features.base import Features
 from pushforward.models import Model
@@ -112,7 +113,7 @@ def test_the_doctor_sees_any_model(make):
     model, given = make((5,)).eval(), data((5,))
     found = diagnose(Diagnosis(EvaluationContext(model, given, n_samples=100), steps=3))
     assert found[0].name == "too few steps"
-    assert Diagnosis(EvaluationContext(model, given, n_samples=100)).diagnostics()
+    assert measurements(Diagnosis(EvaluationContext(model, given, n_samples=100)))
 
 
 def test_a_perfect_sampler_scores_what_training_rows_score():

@@ -53,7 +53,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzz")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            Run, "overview", lambda run: (run.path / "overview.png").write_bytes(b"\x89PNG IEND....")
+            Run, "overview", lambda run, *_: (run.path / "overview.png").write_bytes(b"\x89PNG IEND....")
         )
         pf.train("vae", rows.numpy(), out=folder / "run", steps=2, latent_dim=2, progress=False)
         shutil.copytree(folder / "run", folder / "whole")

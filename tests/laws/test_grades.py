@@ -1,5 +1,7 @@
 """Grades and causes follow from what a model does, on models whose quality is known."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from pushforward.data import Dataset, Split
 from pushforward.distributions import DeterministicEncoder, MixturePrior, NormalPrior
 from pushforward.evaluation import Diagnosis, EvaluationContext, diagnose
 from pushforward.evaluation.context import FeatureSet
+from pushforward.evaluation.fluency import Fluency
 from pushforward.evaluation.grades import grades
 from pushforward.evaluation.quality import Quality
 from pushforward.features.classifier import classifier_folder
@@ -177,3 +180,189 @@ def test_the_classifier_is_kept_by_the_content_of_the_data(normal):
     assert classifier_folder(renamed) == classifier_folder(normal)
     other = plane(points("other"), points("test"))
     assert classifier_folder(other) != classifier_folder(normal)
+
+
+# ------------------------------------------------------------------------- critics, modes and lines
+
+
+class Sampler(Model):
+    """A generator that multiplies draws of the prior, and a critic of samples and data."""
+
+    def __init__(self, factor, discrepancy):
+        super().__init__()
+        self.prior, self.decoder, self.cost = NormalPrior(4), Linear(factor), pf.SquaredError()
+        self.discrepancy = discrepancy
+
+    def pair(self, s):
+        return s.Gz, s.x
+
+    def formula(self, s):
+        return {"discrepancy": self.discrepancy(*self.pair(s))}
+
+
+class Norm(nn.Module):
+    """A critic that is above ``level`` for rows of a norm above 1, and below it otherwise; or the reverse."""
+
+    def __init__(self, level=0.0, sign=1.0):
+        super().__init__()
+        self.level, self.sign = level, sign
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        return self.level + self.sign * (x.norm(dim=1, keepdim=True) - 1) + self.weight
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: pf.JensenShannon(Norm(), n_critic=n),
+        lambda n: pf.LeastSquares(Norm(0.5), n_critic=n),
+        lambda n: pf.LeastSquares(Norm(0.0), (-1.0, 1.0, 0.0), n_critic=n),
+        lambda n: pf.Hinge(Norm(), n_critic=n),
+        lambda n: pf.FDivergence(Norm(1.0), "kl", n_critic=n),
+    ],
+)
+@pytest.mark.parametrize("updates", [1, 3])
+def test_a_critic_that_wins_is_named_before_the_budget(normal, make, updates):
+    """Samples of norm about 0.2 next to data of norm about 2."""
+    found = diagnose(examined(Sampler(0.1, make(updates)).eval(), normal))[0]
+    assert found.name == "critic saturated"
+    assert found.numbers["accuracy"] > 0.95
+    assert f"with {updates} update" in found.words
+    assert found.advice.startswith(
+        f"hold the critic back: {'set n_critic=1' if updates > 1 else 'lower critic_lr'}, or take a critic "
+        "whose"
+    )
+    assert "gradient penalty (recipe wgan-gp)" in found.advice
+
+
+def test_what_is_advised_against_a_critic_that_wins_follows_from_the_run(normal):
+    """Settings that the run changed are named first; early in training the recipe's own are not blamed."""
+    context = EvaluationContext(Sampler(0.1, pf.JensenShannon(Norm())).eval(), normal, "quick")
+    own = {"critic_lr": 5e-4, "n_critic": 1}
+    early = diagnose(Diagnosis(context, steps=600, usual_steps=6000, changed=own))[0]
+    assert early.advice.endswith(
+        "the recipe's own balance of critic and generator: critic_lr=0.0005 and n_critic=1"
+    )
+    assert early.change == own
+    plain = diagnose(Diagnosis(context, steps=600, usual_steps=6000))[0]
+    assert (plain.name, plain.change) == ("critic saturated", {"steps": 6000})
+    assert "early in training that is usual, and the run has had 600 of the 6000 steps" in plain.words
+
+
+def test_a_critic_that_does_not_win_or_cannot_is_not_named(normal):
+    good = Sampler(1.0, pf.JensenShannon(Norm()))
+    unbounded = Sampler(0.1, pf.Wasserstein(Norm()))
+    mistaken = Sampler(0.1, pf.JensenShannon(Norm(sign=-1.0)))
+    for made in (good, unbounded, mistaken):
+        found = diagnose(Diagnosis(EvaluationContext(made.eval(), normal, "quick"), steps=6000))
+        assert "critic saturated" not in {finding.name for finding in found}
+
+
+def test_a_critic_with_batch_norm_is_seen_as_in_training(normal):
+    """Its running statistics may be those of neither sample; they stay what they were."""
+    norm = nn.BatchNorm1d(4, affine=False)
+    norm.running_mean.fill_(100.0)
+    critic = nn.Sequential(norm, Norm())
+    critic[1].level = 0.5  # normalised rows have norms of about 2
+    measured = Diagnosis(EvaluationContext(Sampler(0.1, pf.JensenShannon(critic)).eval(), normal, "quick"))
+    assert measured.critic < 0.6  # each batch is normalised: both samples look alike
+    assert (norm.training, norm.track_running_stats, norm.running_mean[0].item()) == (False, True, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("kept", "near", "level", "words"),
+    [
+        (8, 1.0, "good", "8 of 8 modes covered, 98% of samples near one"),
+        (7, 1.0, "fair", "7 of 8 modes covered"),
+        (4, 1.0, "poor", "4 of 8 modes covered"),
+        (8, 5.0, "poor", "8 of 8 modes covered"),
+    ],
+)
+def test_modes_that_are_known_are_graded(kept, near, level, words):
+    ring = pf.open_dataset("ring")
+    measured = Diagnosis(EvaluationContext(Drawn(ring, kept, near).eval(), ring, "quick", 400), steps=6000)
+    grade = grades(measured)[0]
+    assert (grade.level, grade.words[: len(words)]) == (level, words)
+    collapsed = [finding for finding in diagnose(measured) if finding.name == "mode collapse"]
+    assert [finding.words for finding in collapsed if "of the 8 modes" in finding.words] == (
+        ["samples have 4 of the 8 modes of the data"] if kept == 4 else []
+    )
+
+
+class Drawn(OnePoint):
+    """Draws of the first modes of a ring, with a multiple of their standard deviation."""
+
+    def __init__(self, ring, kept, near):
+        super().__init__()
+        self.ring, self.kept, self.near = ring.modes, kept, near
+
+    def sample(self, n, noise, y=None, prior=None):
+        places = torch.arange(n) % self.kept
+        return self.ring.points[places].float() + self.near * self.ring.std * noise.normal(n, 2)
+
+
+class Spoken(Model):
+    """Lines that are given, one after the other, whatever the code."""
+
+    def __init__(self, lines):
+        super().__init__()
+        self.prior, self.decoder, self.cost, self.lines = (
+            NormalPrior(4),
+            Linear(1.0),
+            pf.SquaredError(),
+            lines,
+        )
+        self.discrepancy = None
+
+    def sample(self, n, noise, y=None, prior=None):
+        return self.lines[:n]
+
+    def pair(self, s):
+        raise AssertionError
+
+    def formula(self, s):
+        raise AssertionError
+
+
+@pytest.fixture(scope="module")
+def phrases():
+    data = pf.open_dataset("phrases")
+    order = Noise(0, "lines").permutation(len(data.train))
+    half, rest = (Split(data.train.x[rows], data.train.y[rows]) for rows in (order[:1600], order[1600:3200]))
+    return replace(data, train=half, test=rest), data.test.x
+
+
+def spoken(lines, data):
+    return Fluency.of(EvaluationContext(Spoken(lines).eval(), data, "quick"))
+
+
+def test_lines_are_read_by_a_language_model_of_training_lines(phrases):
+    """New lines of the same grammar are expected, lines with swapped words are not, copies are counted."""
+    data, new = phrases
+    good = spoken(new, data)
+    assert good.ratio == pytest.approx(1, abs=0.1)
+    assert (good.copied, good.expected_copies) == (0, 0)
+    swapped = new.clone()
+    swapped[:, [1, 3]] = new[:, [3, 1]]
+    assert spoken(swapped, data).ratio > 4
+    learnt = spoken(data.train.x, data)
+    assert learnt.copied == 1
+    assert learnt.excess_copies == pytest.approx(1, abs=0.02)
+    assert ", 100% copies of training lines (" in learnt.words
+    both = spoken(torch.stack([data.train.x[:300], data.test.x[:300]], 1).flatten(0, 1), data)
+    assert both.excess_copies == pytest.approx(0, abs=0.05)
+    assert spoken(new, pf.open_dataset("digits")) is None
+
+
+@pytest.mark.parametrize(
+    ("ratio", "copied", "level"),
+    [(1.0, 0.05, "good"), (2.0, 0.0, "fair"), (9.0, 0.0, "poor"), (1.0, 0.2, "fair"), (0.2, 0.9, "poor")],
+)
+def test_samples_of_text_are_graded_by_language_and_copies(ratio, copied, level, normal):
+    measured = examined(model(nn.Identity(), nn.Identity()), normal)
+    measured.fluency = Fluency(ratio * 7, 7.0, copied, 0.0)
+    assert grades(measured)[0].level == level
+    assert grades(measured)[0].words.startswith(f"n-gram perplexity {7 * ratio:.3g} (7), ")
+    named = {finding.name for finding in diagnose(measured)}
+    assert ("copies of training lines" in named) == (copied > 0.1)

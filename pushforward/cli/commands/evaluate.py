@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pushforward.cli.application import app
 from pushforward.cli.options import Features, JsonFlag, RunData, RunFolder, Sampler, Words
-from pushforward.cli.output import print_results
+from pushforward.cli.output import print_findings, print_results
+from pushforward.console import echo
 
 
 @app.command
@@ -21,6 +22,8 @@ def evaluate(
 ) -> None:
     """Compute the metrics of a run on held-out data: of samples, reconstructions, sharpness and codes.
 
+    The summary that training ends with comes first; it is left out if groups of metrics are named.
+
     Arguments:
         n_samples: Number of held-out rows, at most, and of samples.
         seed: Seed of the choice of rows, and of samples and codes.
@@ -30,5 +33,11 @@ def evaluate(
     """
     from pushforward.runs.api import load
 
-    results = load(run, data).evaluate(n_samples, seed, features, metrics, True, sampler)
-    print_results(results, json, metrics)
+    loaded = load(run, data)
+    # The summary is of all of a run, and of its own prior.
+    findings = loaded.doctor(progress=True) if metrics is None and sampler == "prior" else None
+    if findings is not None and not json:
+        print_findings(findings, loaded)
+        echo("")
+    results = loaded.evaluate(n_samples, seed, features, metrics, True, sampler)
+    print_results(results, json, metrics, findings)
