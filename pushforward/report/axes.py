@@ -104,12 +104,13 @@ def show_curves(axes: Any, history: list[dict[str, Any]]) -> None:
     positive = {name: values for name, values in curves.items() if min(values) > 0}
     signed = {name: values for name, values in curves.items() if name not in positive}
     right = axes.twinx() if positive and signed else axes
-    colours = {name: f"C{place}" for place, name in enumerate(curves)}
-    for name, values in positive.items():
-        axes.plot(steps, values, label=name, color=colours[name], linewidth=1)
-    for name, values in signed.items():
-        where = f"{name} (right)" if positive else name
-        right.plot(steps, values, label=where, color=colours[name], linewidth=1, linestyle="--")
+    drawn = []
+    for place, (name, values) in enumerate(curves.items()):
+        where, smooth = (axes, values) if name in positive else (right, running_mean(values))
+        if smooth is not values:  # estimates around 0 scatter far more than they change
+            where.plot(steps, values, color=f"C{place}", linewidth=0.6, alpha=0.25)
+        label = f"{name} (right)" if where is not axes else name
+        drawn += where.plot(steps, smooth, label=label, color=f"C{place}", linewidth=1)
     if positive:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -117,10 +118,19 @@ def show_curves(axes: Any, history: list[dict[str, Any]]) -> None:
         right.set_ylim(*robust_limits([value for values in signed.values() for value in values]))
         right.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     axes.set_xlabel("step", fontsize=9)
-    _title(axes, ", ".join(curves))
-    drawn = [line for one in dict.fromkeys((axes, right)) for line in one.get_lines() if line.get_label() in
-             {*curves, *(f"{name} (right)" for name in signed)}]  # fmt: skip
-    axes.legend(drawn, [line.get_label() for line in drawn], fontsize=8, ncols=4)
+    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False, "borderaxespad": 0.2}
+    axes.legend(handles=drawn, fontsize=8, ncols=4, **above)
+
+
+def running_mean(values: Sequence[float], share: float = 0.05) -> Sequence[float]:
+    """The mean of each value and those around it, a share of all of them.
+
+    >>> running_mean([0.0, 3.0, 0.0, 3.0, 0.0], share=0.6)
+    [1.5, 1.0, 2.0, 1.0, 1.5]
+    """
+    half = int(share * len(values)) // 2
+    parts = [values[max(place - half, 0) : place + half + 1] for place in range(len(values))]
+    return [sum(part) / len(part) for part in parts]
 
 
 def robust_limits(values: Sequence[float]) -> tuple[float, float]:

@@ -150,8 +150,8 @@ def printed(results: Mapping[str, Any], named: Sequence[str] = ()) -> Iterator[s
 @never_fails
 def findings_html(findings: Findings) -> str:
     """The grades of a run, its findings, and what to try next."""
-    notes = [{"name": finding.name, "words": finding.words} for finding in findings[1:]]
-    return fragment("summary of the doctor", findings.features, facts=findings.table(), notes=notes)
+    also = [("also", f"{finding.name}: {finding.words}") for finding in findings[1:]]
+    return fragment("summary of the doctor", findings.features, facts=[*findings.table(), *also])
 
 
 Findings.display = staticmethod(findings_html)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,19 @@ def render(template: str, **values: Any) -> str:
     environment = Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_printable
     )
+    environment.filters["unbroken"] = unbroken
     return environment.get_template(template).render(version=__version__, **values)
+
+
+def unbroken(text: str) -> Any:
+    """A text whose options, such as --steps 300, are not broken at the end of a line."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(?<!\S)(--[a-z][\w-]*(?: [\w.+-]*\w)?)", visible(text))
+    return Markup("").join(
+        Markup("<span class='unbroken'>{}</span>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    )
 
 
 def _printable(value: Any) -> Any:

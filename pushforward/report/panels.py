@@ -60,8 +60,8 @@ def column_panel(caption: str, rows: Tensor, most: int = 20) -> Panel:
         (str(column), *(f"{values[column].item():.4g}" for values in measures.values()))
         for column in range(flat.shape[1])
     ]
-    left_out = f"; the first {most} of {count} columns" if count > most else ""
-    return Panel(f"columns of {len(rows):,} rows{left_out}: {caption}", rows=tuple(lines))
+    shown = f"the first {most} of {count} columns" if count > most else "columns"
+    return Panel(f"{caption}: {shown} over {len(rows):,} rows", rows=tuple(lines))
 
 
 def line_panel(caption: str, lines: Sequence[str], columns: int = 1) -> Panel:

@@ -49,8 +49,9 @@ def legend(model: Model, names: Iterable[str]) -> str:
         names: The names of the numbers.
 
     Example:
-        >>> import pushforward as pf
-        >>> model = pf.RECIPES["vae"](pf.open_dataset("digits").spec).model
+        >>> from pushforward.data import open_dataset
+        >>> from pushforward.recipes import vae
+        >>> model = vae(open_dataset("digits").spec).model
         >>> legend(model, ["reconstruction", "own"])
         'reconstruction: error of reconstructions, less is better'
     """

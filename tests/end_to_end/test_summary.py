@@ -16,6 +16,7 @@ from pushforward.evaluation.grades import Grade
 from pushforward.recipes import RECIPES
 from pushforward.report import overview as overviews
 from pushforward.report.axes import show_curves
+from pushforward.report.page import unbroken
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training.legend import legend
@@ -150,3 +151,19 @@ def test_an_evaluation_begins_with_the_summary(trained, command, figures):
     ]  # fmt: skip
     assert out.index("\n\nstep 300; features: pca") > 0
     assert {"samples", "grades", "findings"} <= figures(*words).keys()
+
+
+def test_grades_come_before_all_findings_in_a_notebook():
+    findings = [Finding(name, f"words of {name}", "advice", {}) for name in ("first", "second")]
+    page = Findings(findings, [Grade("samples", "poor", "1")])._repr_html_()
+    places = [
+        page.index(words) for words in ("poor: 1", "words of first", "advice", "second: words of second")
+    ]
+    assert places == sorted(places)
+
+
+def test_options_in_advice_are_not_broken_at_the_end_of_a_line():
+    assert unbroken("resume with --steps 300; or <b> --no-lr, a-b") == (
+        "resume with <span class='unbroken'>--steps 300</span>; or &lt;b&gt; "
+        "<span class='unbroken'>--no-lr</span>, a-b"
+    )
