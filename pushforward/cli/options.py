@@ -30,7 +30,7 @@ Features = Annotated[
     str,
     Parameter(
         help="The features in which samples are compared with data: auto, quick, pixels, pca, classifier, "
-        "inception, the folder of a classifier, or a .safetensors file of Inception weights."
+        "imagenet, inception, the folder of a classifier, or a .safetensors file of Inception weights."
     ),
 ]
 Evaluate = Annotated[

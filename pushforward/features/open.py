@@ -12,6 +12,7 @@ from pushforward.data.modality import modality
 from pushforward.errors import ConfigError, DataError, nearest
 from pushforward.features.base import PCA, Features, Module, Pixels, Progress, Words
 from pushforward.features.classifier import classifier_of, load_classifier
+from pushforward.features.imagenet import ImageNet
 from pushforward.features.inception import Inception
 from pushforward.wording import option_name
 
@@ -24,8 +25,8 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
     Arguments:
         what: ``"auto"`` (words of text, a classifier where the data have labels, PCA elsewhere),
             ``"quick"`` (words of text, elsewhere the first 8 principal directions), ``"pixels"``, ``"pca"``,
-            ``"words"``, ``"classifier"``, ``"inception"``, the folder of a classifier, a ``.safetensors``
-            file with Inception's FID weights, or any module.
+            ``"words"``, ``"classifier"``, ``"imagenet"``, ``"inception"``, the folder of a classifier, a
+            ``.safetensors`` file with Inception's FID weights, or any module.
         data: The data set: its training rows fit the PCA, its labels the classifier.
         progress: Called with (done, total) while a classifier is trained.
 
@@ -47,10 +48,13 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
         what = only
     labelled = data.train.y is not None and data.test.y is not None and int(data.train.y.max()) > 0
 
-    def inception(path: Path | None) -> Features:
+    def of_photographs(make: Callable[[], Features]) -> Features:
         if not data.in_unit_interval:
-            raise DataError(f"Inception sees images in [0, 1], the values of {data.name} are {data.range}")
-        return Inception(path)
+            raise DataError(f"such features see images in [0, 1], the values of {data.name} are {data.range}")
+        return make()
+
+    def inception(path: Path | None) -> Features:
+        return of_photographs(lambda: Inception(path))
 
     table: dict[str, Callable[[], Features]] = {
         "pixels": Pixels,
@@ -58,6 +62,7 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
         "quick": lambda: PCA.quick(data, QUICK),
         "words": lambda: Words.of(data),
         "classifier": lambda: classifier_of(data, progress),
+        "imagenet": lambda: of_photographs(ImageNet),
         "inception": lambda: inception(None),
     }
     if what == "auto":
