@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pushforward.distributions import Distribution, Gaussian
 from pushforward.errors import ConfigError
+from pushforward.rng import Noise
 
 
 class Cost(nn.Module, ABC):
@@ -40,6 +41,10 @@ class Cost(nn.Module, ABC):
     def point(self, made: Tensor) -> Tensor:
         """The data (N, \\*) that a decoder's output (N, \\*) stands for; here the output itself."""
         return made
+
+    def sample(self, made: Tensor, noise: Noise) -> Tensor:
+        """The data (N, \\*) of samples; by default without noise, :meth:`point`."""
+        return self.point(made)
 
 
 class SquaredError(Cost):
@@ -176,6 +181,31 @@ class Tokens(Cost):
         return made.guided(away, guidance_scale)
 
 
+class Columns(Cost):
+    r"""The negative log-likelihood of rows of a table under the decoder's distribution, in nats.
+
+    .. math:: -\log p(x \mid z) = -\sum_j \log p(x_j \mid x_{<j}, z)
+
+    Made are distributions of rows (:class:`~pushforward.tables.distribution.TableDistribution`), given are
+    cells (N, C). Their point has the most probable cell of each column; samples are drawn from the
+    distributions.
+    """
+
+    likelihood = True
+
+    def rows(self, made: Any, given: Tensor) -> Tensor:
+        """The negative log-likelihood of every row in nats, shape (N,); ``given`` are cells (N, C)."""
+        return -made.log_prob(given)
+
+    def point(self, made: Any) -> Tensor:
+        """The rows (N, C) of the distributions that have the most probable cell of each column."""
+        return made.greedy()
+
+    def sample(self, made: Any, noise: Noise) -> Tensor:
+        """One row (N, C) drawn from each of the distributions."""
+        return made.sample(noise)
+
+
 class KL(nn.Module):
     r"""The divergence of each code's distribution from the prior, averaged over the batch, in nats.
 
@@ -247,4 +277,5 @@ COSTS: dict[str, Callable[[], Cost]] = {
     "gaussian": GaussianLikelihood,
     "gaussian-learnt": lambda: GaussianLikelihood(learnt=True),
     "tokens": Tokens,
+    "columns": Columns,
 }

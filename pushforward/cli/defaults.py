@@ -18,6 +18,8 @@ KINDS: tuple[tuple[str, tuple[int, ...], bool, int, int, float], ...] = (
     ("vector", (30,), True, 4, 60_000, 20.0),
     ("text", (16,), False, 2, 3000, 30.0),
     ("text", (24,), False, 2, 40_000, 60.0),
+    ("table", (5,), False, 0, 1000, 8.0),
+    ("table", (10,), False, 0, 40_000, 20.0),
 )
 
 

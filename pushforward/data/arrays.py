@@ -21,6 +21,7 @@ from pushforward.data.sparse import dense_rows, is_sparse
 from pushforward.data.values import Array, as_numbers, on_one_scale
 from pushforward.errors import DataError, reason
 from pushforward.reading import open_file
+from pushforward.tables.frames import is_frame
 from pushforward.wording import option_name
 
 DATA = ("x_train", "x", "images", "imgs", "data")  # the first that exists holds the data
@@ -72,8 +73,8 @@ def _later(path: Path) -> Readable:
 
 
 def _holds_arrays(source: object) -> bool:
-    known = isinstance(source, (Mapping, tuple, list)) or hasattr(source, "__array__")
-    return known or is_sparse(source)
+    arrays = isinstance(source, (Mapping, tuple, list)) or hasattr(source, "__array__")
+    return (arrays and not is_frame(source)) or is_sparse(source)
 
 
 @data_format(

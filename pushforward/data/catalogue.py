@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import get_args
@@ -33,6 +34,8 @@ def open_dataset(
     image_size: int | Size | None = None,
     max_length: int | None = None,
     codec: Codec | None = None,
+    columns: Mapping[str, str] | None = None,
+    target: str | None = None,
     standardize: bool = True,
     channels: Channels | None = None,
     on_bad: OnBad = "error",
@@ -48,7 +51,10 @@ def open_dataset(
             variable ``PUSHFORWARD_DATA``, else a folder in the user's cache.
         image_size: Height and width to which images are resized, or one number for both.
         max_length: Maximum number of tokens of a line of text, its end included.
-        codec: The vocabulary of text, if it is known; by default it is learnt.
+        codec: The vocabulary of text or the schema of a table, if it is known; by default it is learnt.
+        columns: Kinds of columns of a table by their names, in the place of those that are inferred: numeric,
+            integer, categorical, ordinal, boolean, date, constant or identifier.
+        target: Name of the column of a table whose values are the labels.
         standardize: Whether columns of real numbers are centred and scaled for the model, and its samples
             scaled back.
         channels: "first" or "last": where the channels of an array of images are, if there are not 1 or 3 of
@@ -77,6 +83,8 @@ def open_dataset(
         image_size=parse_size(image_size),
         max_length=None if max_length is None else check_int("max_length", max_length, least=LEAST_TOKENS),
         codec=codec,
+        columns=columns,
+        target=target,
         standardize=bool(standardize),
         channels=channels,
         on_bad=on_bad,

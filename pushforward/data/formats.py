@@ -8,7 +8,7 @@ one data set by its name.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -33,7 +33,9 @@ class OpenOptions:
         data_dir: Where the files of the catalogue are kept; None for the default.
         image_size: Height and width of the images.
         max_length: Maximum number of tokens of a line of text, its end included.
-        codec: The vocabulary of text; None to learn one.
+        codec: The vocabulary of text or the schema of a table; None to learn one.
+        columns: Kinds of the columns of a table, in the place of those that are inferred.
+        target: The column of a table whose values are the labels.
         standardize: Whether real numbers are centred and scaled for the model.
         channels: Where the channels of arrays of images are, if there are not 1 or 3 of them.
         on_bad: What becomes of images in a folder that cannot be read.
@@ -44,6 +46,8 @@ class OpenOptions:
     image_size: Size | None = None
     max_length: int | None = None
     codec: Codec | None = None
+    columns: Mapping[str, str] | None = None
+    target: str | None = None
     standardize: bool = True
     channels: Channels | None = None
     on_bad: OnBad = "error"
@@ -74,6 +78,9 @@ class OpenOptions:
             raise ConfigError(f"{option_name('max_length')} is for text, {name} is {modality} data{hint}")
         if self.on_bad != "error" and modality != "image":
             raise ConfigError(f"{option_name('on_bad')} is for folders of images, {name} is {modality} data")
+        for option in ("columns", "target"):
+            if getattr(self, option) and modality != "table":
+                raise ConfigError(f"{option_name(option)} is for tables, {name} is {modality} data")
         if self.codec is not None and self.codec.modality != modality:
             raise ConfigError(f"the codec is for {self.codec.modality}, {name} is {modality} data")
 

@@ -1,4 +1,5 @@
-"""What a row of data is: an image, a vector or a line of text, and all that follows from it.
+"""What a row of data is: an image, a vector, a line of text or a row of a table, and all that follows from
+it.
 
 Nothing outside asks whether data are text: it asks the modality for what it needs. Another modality is
 another subclass of :class:`Modality`.
@@ -17,6 +18,9 @@ from pushforward.costs import SquaredError
 from pushforward.data.scaling import Scaling
 from pushforward.data.values import as_array, as_tensor
 from pushforward.errors import DataError
+from pushforward.tables.frames import is_frame, table_of
+from pushforward.tables.schema import Schema
+from pushforward.tables.table import Table
 from pushforward.text.tokens import END, PAD
 from pushforward.text.vocabulary import Vocabulary
 
@@ -32,6 +36,8 @@ class Modality(ABC):
         error_name: Name of what :meth:`errors` counts.
         parts: Name of what a cost is summed over, of rows that are not numbers.
         variance_name: Name of what :meth:`variance` measures, for messages.
+        hidden: The options that hide parts of a row in training, from the encoder and from the decoder, where
+            there are such.
         features: Name of the only features for such rows; None where images and vectors have a choice.
     """
 
@@ -41,6 +47,7 @@ class Modality(ABC):
     parts: ClassVar[str | None] = None
     variance_name: ClassVar[str] = "total variance of the data"
     features: ClassVar[str | None] = None
+    hidden: ClassVar[tuple[str, str] | None] = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -166,6 +173,7 @@ class TextModality(Modality):
     parts = "tokens of a line"
     variance_name = "nats of a line of independent tokens"
     features = "words"
+    hidden = ("encoder_word_dropout", "word_dropout")
 
     def matches(self, shape: Shape, codec: Codec | None) -> bool:
         """Whether there is a vocabulary."""
@@ -232,8 +240,74 @@ class TextModality(Modality):
         return "tokens"
 
 
+class TableModality(Modality):
+    """Rows of a table as (C,) numbers, each the cell of a column and the position within it."""
+
+    name = "table"
+    is_continuous = False
+    error_name = "wrong_cells"
+    parts = "columns of a row"
+    variance_name = "nats of a row of independent columns"
+    features = "columns"
+    hidden = ("encoder_column_dropout", "column_dropout")
+
+    def matches(self, shape: Shape, codec: Codec | None) -> bool:
+        """Whether there is a schema."""
+        return isinstance(codec, Schema)
+
+    def rows(
+        self,
+        x: Any,
+        shape: Shape,
+        scaling: Scaling,
+        codec: Codec | None = None,
+        channels: str | None = None,
+    ) -> Tensor:
+        """Rows (N, C) of cells, from a frame, a dict of columns, or rows of cells."""
+        assert isinstance(codec, Schema)
+        if is_frame(x) or isinstance(x, (dict, Table)):
+            return codec.encode(table_of(x, "rows"))
+        x = as_tensor(x, "rows").float()
+        x = x[None] if tuple(x.shape) == shape else x
+        if tuple(x.shape[1:]) != shape:
+            raise DataError(f"rows must be a frame, or cells of shape {shape}, got {tuple(x.shape[1:])}")
+        if not bool(((x >= 0) & (x < torch.tensor(codec.sizes))).all()):
+            raise DataError("cells must be from 0 to the number of cells of their columns, got others")
+        return x
+
+    def example(self, n: int, shape: Shape) -> Tensor:
+        """n rows of first cells."""
+        return torch.full((n, *shape), 0.5)
+
+    def network_shape(self, shape: Shape, codec: Codec | None) -> Shape:
+        """The number of cells of each column."""
+        assert isinstance(codec, Schema)
+        return codec.sizes
+
+    def range(self, in_unit_interval: bool, codec: Codec | None) -> str:
+        """The number of cells."""
+        assert isinstance(codec, Schema)
+        return f"{sum(codec.sizes)} cells of {len(codec.sizes)} columns"
+
+    def variance(self, x: Tensor) -> float:
+        """The mean negative log-likelihood, in nats, of rows (N, C) whose columns are drawn independently."""
+        total = 0.0
+        for column in x.long().T:
+            share = column.unique(return_counts=True)[1].double() / len(x)
+            total -= float((share * share.log()).sum())
+        return total
+
+    def errors(self, reconstructions: Tensor, x: Tensor) -> Tensor:
+        """The number of columns of each row whose cell differs."""
+        return (reconstructions.long() != x.long()).sum(1).float()
+
+    def likelihood_cost(self, in_unit_interval: bool) -> str:
+        """The negative log-likelihood of cells."""
+        return "columns"
+
+
 def modality(name: str) -> Modality:
-    """The modality of a name: "image", "vector" or "text"."""
+    """The modality of a name: "image", "vector", "text" or "table"."""
     return MODALITIES[name]
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from pushforward.data.dataset import Dataset
 from pushforward.data.modality import modality
 from pushforward.errors import ConfigError, DataError, nearest
-from pushforward.features.base import PCA, Features, Module, Pixels, Progress, Words
+from pushforward.features.base import PCA, Columns, Features, Module, Pixels, Progress, Words
 from pushforward.features.classifier import classifier_of, load_classifier
 from pushforward.features.imagenet import ImageNet
 from pushforward.features.inception import Inception
@@ -23,10 +23,11 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
     """Whatever a user means by features.
 
     Arguments:
-        what: ``"auto"`` (words of text, a classifier where the data have labels, PCA elsewhere),
-            ``"quick"`` (words of text, elsewhere the first 8 principal directions), ``"pixels"``, ``"pca"``,
-            ``"words"``, ``"classifier"``, ``"imagenet"``, ``"inception"``, the folder of a classifier, a
-            ``.safetensors`` file with Inception's FID weights, or any module.
+        what: ``"auto"`` (words of text, columns of tables, a classifier where the data have labels, PCA
+            elsewhere), ``"quick"`` (words of text, columns of tables, elsewhere the first 8 principal
+            directions), ``"pixels"``, ``"pca"``, ``"words"``, ``"columns"``, ``"classifier"``,
+            ``"imagenet"``, ``"inception"``, the folder of a classifier, a ``.safetensors`` file with Inception's FID
+            weights, or any module.
         data: The data set: its training rows fit the PCA, its labels the classifier.
         progress: Called with (done, total) while a classifier is trained.
 
@@ -61,6 +62,7 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
         "pca": lambda: PCA.of(data),
         "quick": lambda: PCA.quick(data, QUICK),
         "words": lambda: Words.of(data),
+        "columns": lambda: Columns.of(data),
         "classifier": lambda: classifier_of(data, progress),
         "imagenet": lambda: of_photographs(ImageNet),
         "inception": lambda: inception(None),

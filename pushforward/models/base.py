@@ -208,14 +208,16 @@ class Model(nn.Module, ABC):
         return self.cost.point(self.generate(z, y))
 
     def sample(self, n: int, noise: Noise, y: Tensor | None = None, prior: Prior | None = None) -> Tensor:
-        """n decoded draws of the prior, of the classes ``y`` (n,) if the model has classes.
+        """n decoded draws of the prior (with a cost that has a noise of its own, draws of the likelihood), of
+        the classes ``y`` (n,) if the model has classes.
 
         Another distribution of codes may be given in the place of the prior; it has no classes.
         """
         if self.n_conditions and y is None:
             y = (noise("label").uniform(n) * self.n_conditions).long()
         distribution = self.distribution(n, y) if prior is None else prior(n)
-        return self.decode(distribution.rsample(noise).to(self.prior.device_buffer), y)
+        codes = distribution.rsample(noise).to(self.prior.device_buffer)
+        return self.cost.sample(self.generate(codes, y), noise("likelihood"))
 
     def view(self, codes: Tensor) -> Tensor:
         """The coordinates (N, M) at which codes (N, L) are plotted."""

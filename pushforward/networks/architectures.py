@@ -29,9 +29,9 @@ class EncoderDecoder:
 
     Attributes:
         encoder: From the shape of a row and the number of outputs; the shape of a line is (tokens,
-            vocabulary).
-        decoder: From the number of inputs and the shape of a row. Both take ``word_dropout`` if rows are
-            text: the share of tokens that are hidden in training.
+            vocabulary), that of a row of a table the number of cells of each column.
+        decoder: From the number of inputs and the shape of a row. Both take ``dropout`` if rows are
+            text or of a table: the share of tokens or columns that are hidden in training.
         modalities: The modalities of rows that it is for.
     """
 

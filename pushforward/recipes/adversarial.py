@@ -41,7 +41,9 @@ def quick(spec: DataSpec, **changes: Any) -> Values:
 
 def quick_with_classes(spec: DataSpec, **changes: Any) -> Values:
     """The same for codes with classes: noise on the input, and convolutions, which separate digits better."""
-    network = {"text": "gru", "image": "conv-mlp", "vector": "mlp"}[spec.modality]
+    network = {"text": "gru", "image": "conv-mlp", "vector": "mlp", "table": "table-autoregressive"}[
+        spec.modality
+    ]
     return quick(spec, input_noise=0.3 if spec.in_unit_interval else 0.0, network=network) | changes
 
 

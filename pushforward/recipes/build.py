@@ -23,6 +23,7 @@ COST_NAMES = {
     "L1": "the absolute error",
     "Bernoulli": "the Bernoulli negative log-likelihood in nats",
     "GaussianLikelihood": "the Gaussian negative log-likelihood in nats",
+    "Columns": "the negative log-likelihood in nats",
     "Tokens": "the negative log-likelihood in nats",
 }
 

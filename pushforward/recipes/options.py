@@ -1,7 +1,8 @@
 """Names of options that recipes of a family share."""
 
 NETWORKS = (
-    "network", "word_dropout", "encoder_word_dropout", "token_replacement", "batch_size", "schedule", "lr",
+    "network", "word_dropout", "encoder_word_dropout", "token_replacement", "column_dropout",
+    "encoder_column_dropout", "batch_size", "schedule", "lr",
 )  # fmt: skip
 AUTOENCODER = ("latent_dim", "prior_std", "cost", "conditional", *NETWORKS)
 WASSERSTEIN = (*AUTOENCODER, "weight", "weight_init", "prior", "posterior", "input_noise")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from pushforward.costs import COSTS, Cost, GaussianLikelihood
+from pushforward.data.modality import modality
 from pushforward.data.spec import DataSpec
 from pushforward.distributions import ConditionalEncoder, DeterministicEncoder, Encoder, NoisyInput, Prior
 from pushforward.distributions.named import POSTERIORS, PRIORS
@@ -21,6 +22,7 @@ from pushforward.networks.conditional import Conditional
 from pushforward.recipes.recipe import OwnParts
 from pushforward.recipes.settings import AutoEncoderSettings, Settings
 from pushforward.rng import Noise
+from pushforward.tables import networks as _  # noqa: F401 - registers the networks of tables
 from pushforward.text.tokens import replace_tokens
 from pushforward.wording import option_name
 
@@ -67,12 +69,14 @@ def make_cost(settings: AutoEncoderSettings, spec: DataSpec, own: OwnParts) -> C
     """
     if own.cost is not None:
         return own.cost
-    if (settings.cost == "tokens") != (spec.modality == "text"):
-        raise ConfigError(
-            f"{option_name('cost', 'tokens')} is for text and text for it; {spec.name} is {spec.modality} "
-            "data, got cost "
-            f"{settings.cost!r}"
-        )
+    for cost, kind in (("tokens", "text"), ("columns", "table")):
+        if (settings.cost == cost) != (spec.modality == kind):
+            what = "tables and tables" if kind == "table" else f"{kind} and {kind}"
+            raise ConfigError(
+                f"{option_name('cost', cost)} is for {what} for it; {spec.name} is "
+                f"{spec.modality} data, got cost "
+                f"{settings.cost!r}"
+            )
     if settings.cost == "bernoulli" and not spec.in_unit_interval:
         raise ConfigError(
             f"{option_name('cost', 'bernoulli')} needs data in [0, 1]; {spec.name} has real numbers"
@@ -125,18 +129,19 @@ def assemble(
     cost = make_cost(settings, spec, own)
     network = networks_for(settings, NETWORKS, spec)
     outputs, around = POSTERIORS[settings.posterior]
-    text = spec.modality == "text"
-    if text and settings.input_noise:
+    kind = modality(spec.modality)
+    encoder_dropout, decoder_dropout = kind.hidden or ("", "")
+    if kind.hidden and settings.input_noise:
         raise ConfigError(
-            f"{option_name('input_noise')} cannot be added to tokens; use "
-            f"{option_name('encoder_word_dropout')}"
+            f"{option_name('input_noise')} cannot be added to {str(kind.parts).partition(' ')[0]}; use "
+            f"{option_name(encoder_dropout)}"
         )
     classes = spec.n_classes if settings.conditional else 0
     if settings.conditional and not classes:
         raise ConfigError(f"{option_name('conditional')} needs labels, {spec.name} has none")
-    conditional_encoder = conditional_encoder and not text
-    for name, part in (("encoder_word_dropout", own.encoder), ("word_dropout", own.decoder)):
-        if part is not None and getattr(settings, name):
+    conditional_encoder = conditional_encoder and kind.is_continuous
+    for name, part in ((encoder_dropout, own.encoder), (decoder_dropout, own.decoder)):
+        if name and part is not None and getattr(settings, name):
             raise ConfigError(
                 f"{option_name(name)} is for the recipe's network; build it into the module of your own"
             )
@@ -144,14 +149,14 @@ def assemble(
     if own.encoder is None:
         shape = spec.network_shape
         shape = (shape[0] + classes, *shape[1:]) if conditional_encoder else shape
-        dropout = {"word_dropout": settings.encoder_word_dropout} if text else {}
+        dropout = {"dropout": getattr(settings, encoder_dropout)} if kind.hidden else {}
         net = network.encoder(shape, outputs * prior.latent_dim, **dropout)
         net = net if last is None else nn.Sequential(net, last)
     else:
         net = own.encoder
     generator = decoder or own.decoder
     if generator is None:
-        dropout = {"word_dropout": settings.word_dropout} if text else {}
+        dropout = {"dropout": getattr(settings, decoder_dropout)} if kind.hidden else {}
         inputs = (decoder_inputs or prior.latent_dim) + classes
         generator = network.decoder(inputs, spec.network_shape, **dropout)
         if settings.official_init:

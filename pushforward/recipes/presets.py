@@ -46,6 +46,12 @@ def small(spec: DataSpec, share: float | None = None, **changes: Any) -> Values:
             latent_dim=128, cost="tokens", network="gru", lr=4e-3, token_replacement=0.3,
             epochs=8000 * batch_size / rows,
         )  # fmt: skip
+    elif spec.modality == "table":
+        batch_size = min(500, max(2, rows // 4))
+        values = dict(
+            latent_dim=16, cost="columns", network="table-autoregressive", lr=2e-3,
+            epochs=4000 * batch_size / rows,
+        )  # fmt: skip
     else:
         image = spec.modality == "image"
         batch_size = 200 if rows >= 10_000 and not image else min(100, max(2, rows // 4))

@@ -16,20 +16,20 @@ from pushforward.options import check_fields, option
 from pushforward.wording import option_name
 
 PLANAR = ("mixture", "swiss-roll")  # priors of two dimensions
-Cost = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt", "tokens"]
+Cost = Literal["squared", "l2", "l1", "bernoulli", "gaussian", "gaussian-learnt", "tokens", "columns"]
 Prior = Literal["normal", "uniform", "sphere", "mixture", "swiss-roll"]
 Posterior = Literal["deterministic", "gaussian", "uniform", "implicit", "mixing"]
 Schedule = Literal["constant", "cosine", "step-decay", "wae-mnist", "wae-celeba"]
 Network = Literal[
     "mlp", "mlp-wide", "mlp-wide-tanh", "conv", "conv-dense", "conv-mlp", "conv-mlp-no-batchnorm",
-    "dcgan-4x4", "dcgan-5x5", "gru", "transformer",
+    "dcgan-4x4", "dcgan-5x5", "gru", "transformer", "table-autoregressive", "table-mlp",
 ]  # fmt: skip
 
 COST_HELP = (
     "Cost c(x, G(z)) of a reconstruction, summed over the values of a row: squared error; l2, the Euclidean "
     "distance; l1, the absolute error; or the negative log-likelihood of values in [0, 1] (bernoulli), of "
-    "numbers with a fixed or a learnt standard deviation (gaussian, gaussian-learnt), or of the tokens of a "
-    "line of text (tokens)."
+    "numbers with a fixed or a learnt standard deviation (gaussian, gaussian-learnt), of the tokens of a "
+    "line of text (tokens), or of the columns of a row of a table (columns)."
 )
 KERNEL_HELP = (
     "Kernel of the MMD: 'imq' (the default) sums seven scales; 'gaussian' has one bandwidth, the prior's."
@@ -52,7 +52,10 @@ NETWORK_HELP = (
     "Architecture of encoder and decoder. Fully connected: mlp; mlp-wide, layers of 1000; mlp-wide-tanh, of "
     "1200. Of images, convolutions: conv; conv-dense, with a layer of 1024 units; conv-mlp, whose decoder is "
     "fully connected; conv-mlp-no-batchnorm, the same without BatchNorm in the decoder; dcgan-4x4 and "
-    "dcgan-5x5, up to 1024 channels with kernels of that size. Of text: gru or transformer."
+    "dcgan-5x5, up to 1024 channels with kernels of that size. Of text: gru or transformer. Of tables: "
+    "table-autoregressive, which predicts each column from the code and the columns "
+    "before it, or table-mlp, whose "
+    "columns are independent given the code."
 )
 GAN_NETWORK_HELP = (
     "Architecture of generator and critic: mlp, fully connected; or of images conv, small convolutions, or "
@@ -183,6 +186,17 @@ class AutoEncoderSettings(Settings):
     )  # fmt: skip
     encoder_word_dropout: float = option(
         "Share of the tokens that are hidden from the encoder, in training.", 0.0, ge=0, lt=1, modality="text"
+    )
+    column_dropout: float = option(
+        "Share of the columns before that are hidden from the decoder, in training.",
+        0.0, ge=0, lt=1, modality="table",
+    )  # fmt: skip
+    encoder_column_dropout: float = option(
+        "Share of the columns that are hidden from the encoder, in training.",
+        0.0,
+        ge=0,
+        lt=1,
+        modality="table",
     )
     token_replacement: float = option(
         "Share of the tokens of every second line that are replaced by others, in training, both in what is "

@@ -215,7 +215,7 @@ def decoder_per_class(settings: TransferSettings, spec: DataSpec) -> nn.Module:
     """A decoder of lines for each of two labels."""
     network = networks_for(settings, ARCHITECTURES, spec)
     decoders = [
-        network.decoder(settings.latent_dim, spec.network_shape, word_dropout=settings.word_dropout)
+        network.decoder(settings.latent_dim, spec.network_shape, dropout=settings.word_dropout)
         for label in range(2)
     ]
     return DecoderPerClass([decoder for decoder in decoders if isinstance(decoder, TextDecoder)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pushforward.data.modality import modality
 from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import MMD
 from pushforward.discrepancies.kernel import KERNELS
@@ -207,8 +208,10 @@ def avb(spec: DataSpec, settings: AVBSettings, own: OwnParts) -> Setup:
         >>> [player.name for player in avb(open_dataset("digits").spec).model.players()]
         ['model', 'critic']
     """
-    if spec.modality == "text":
-        raise ConfigError("the critic of avb compares rows beside codes, and cannot read text; use vae")
+    if not modality(spec.modality).is_continuous:
+        raise ConfigError(
+            f"the critic of avb compares rows beside codes, and cannot read {spec.modality} data; use vae"
+        )
     parts = assemble(settings, spec, own)
     if not isinstance(parts.prior, NormalPrior):
         raise ConfigError(f"avb needs the density of a normal prior, got {parts.prior}")

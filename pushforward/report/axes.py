@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pushforward.console import visible
 from pushforward.data.split import UNKNOWN
 from pushforward.report.images import mosaic
+from pushforward.tables.schema import Schema
 
 MOST_OF_NAME = 20  # characters of a name in a legend
 MOST_ROWS = 30  # of images that are named at their left
@@ -146,6 +148,30 @@ def robust_limits(values: Sequence[float]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
+def show_columns(figure: Any, schema: Schema, given: Tensor, made: Tensor, most: int = 12) -> None:
+    """Draws for each of the first columns of a table how often its values come in two samples of cells.
+
+    Numbers are shown by their quantiles, so that equal distributions lie on the diagonal; others by bars.
+    """
+    columns = schema.modelled[:most]
+    places = figure.subplots(-(-len(columns) // 4), 4, squeeze=False).flat
+    for axes in places:
+        axes.set_axis_off()
+    for j, (axes, column) in enumerate(zip(places, columns, strict=False)):
+        axes.set_axis_on()
+        one, two = (rows[:, j].cpu() for rows in (given, made))
+        if column.is_ordered:
+            levels = torch.linspace(0.01, 0.99, 50)
+            axes.plot(one.quantile(levels), two.quantile(levels), ".", markersize=3)
+            axes.axline((0, 0), slope=1, color="grey", linewidth=0.5)
+        else:
+            shares = [rows.long().bincount(minlength=column.n)[:12] / len(rows) for rows in (one, two)]
+            for shift, share, name in zip((-0.2, 0.2), shares, ("data", "samples"), strict=True):
+                axes.bar(torch.arange(len(share)) + shift, share, 0.4, label=name)
+        axes.tick_params(labelsize=6)
+        _title(axes, short(column.name))
+
+
 def write_figure(figure: Any, target: Any, **options: Any) -> None:
     """Renders a figure to a file; every text in it is shown as it is, never as a formula.
 
@@ -206,5 +232,5 @@ def _second_axis(values: np.ndarray) -> np.ndarray:
     return np.hstack([values, np.zeros_like(values)]) if values.shape[1] == 1 else values
 
 
-__all__ = ["NamedSamples", "show_codes", "show_curves", "show_images", "show_lines", "show_vectors",
-           "write_figure"]  # fmt: skip
+__all__ = ["NamedSamples", "show_codes", "show_columns", "show_curves", "show_images", "show_lines",
+           "show_vectors", "write_figure"]  # fmt: skip

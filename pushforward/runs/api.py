@@ -67,6 +67,8 @@ def train(
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | Size | None = None,
     max_length: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    target: str | None = None,
     standardize: bool = True,
     channels: Channels | None = None,
     on_bad: OnBad = "error",
@@ -84,8 +86,8 @@ def train(
     Arguments:
         recipe: A name that ``pushforward list`` prints, such as "wae-mmd" or "vae"; or a
             :class:`~pushforward.models.Model`, which is trained in place.
-        data: A catalogue name, a folder of images or text files, a ``.npy``, ``.npz`` or ``.txt`` file, an
-            array, or a :class:`~pushforward.data.Dataset`.
+        data: A catalogue name, a folder of images or text files, a ``.npy``, ``.npz``, ``.txt``, ``.csv`` or
+            ``.parquet`` file, an array, a frame of pandas or polars, or a :class:`~pushforward.data.Dataset`.
         preset: The settings of all options that are not given: "small", which takes minutes on two cores;
             "paper", what was printed; or "official", what the authors' code does.
         training: How a model of your own is trained; by default by Adam, at a learning rate of 0.001.
@@ -101,6 +103,9 @@ def train(
         data_dir: The folder of the files of catalogue data.
         image_size: Height and width to which images are resized, or one number for both.
         max_length: Maximum number of tokens of a line of text, its end included.
+        columns: Kinds of columns of a table by their names, in the place of those that are inferred: numeric,
+            integer, categorical, ordinal, boolean, date, constant or identifier.
+        target: Name of the column of a table whose values are the labels.
         standardize: Whether columns of real numbers are centred and scaled for the model, and its samples
             scaled back.
         channels: "first" or "last": where the channels of an array of images are, if there are not 1 or 3 of
@@ -147,6 +152,8 @@ def train(
         "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
         "image_size": image_size,
         "max_length": max_length,
+        "columns": None if columns is None else dict(columns),
+        "target": target,
         "standardize": standardize,
         "channels": channels,
         "on_bad": on_bad,

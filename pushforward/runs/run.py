@@ -235,7 +235,7 @@ class Run(Sampling, LatentExplorer, TextRun):
         shown = picture_of(overview, "overview")
         if not shown:
             own = self.renderer.shows_own_values
-            samples = self.sample(1000) if own else self.scaled(self.sample(16))
+            samples = self.sample_tensor(1000) if own else self.scaled(self.sample_tensor(16))
             shown = [self.renderer.example_panel(f"samples at step {self.step}", samples)]
         budget = "" if config["total_steps"] is None else f" of {config['total_steps']}"
         facts = [("folder", str(self.path)), ("step", f"{self.step}{budget}"), ("seed", str(config["seed"])),
@@ -253,7 +253,7 @@ class Run(Sampling, LatentExplorer, TextRun):
         grids = self.renderer.shows_grids
         plots = RunPlots(
             title=f"{named}: step {self.step}, {self.config['description']}",
-            samples=self.scaled(self.sample(self.renderer.count(96, len(x)))),
+            samples=self.scaled(self.sample_tensor(self.renderer.count(96, len(x)))),
             held_out=x,
             prior=self.model.prior(len(x)).rsample(Noise(0, "sheet")).detach().cpu(),
             history=self._history_if_there(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,13 +24,15 @@ from pushforward.runs.latent_samplers import (
     sampler_key,
     save_sampler,
 )
-from pushforward.runs.trained_model import CHUNK, TrainedModel, computes
+from pushforward.runs.table_run import TableRun
+from pushforward.runs.trained_model import CHUNK, computes
+from pushforward.tables.schema import Schema
 from pushforward.wording import option_name
 
 MANY = 20_000  # samples from which on progress is shown
 
 
-class Sampling(TrainedModel):
+class Sampling(TableRun):
     """A trained model that samples are drawn from."""
 
     @computes
@@ -40,8 +43,8 @@ class Sampling(TrainedModel):
         label: int | str | None = None,
         sampler: str = PRIOR,
         progress: bool = False,
-    ) -> Tensor:
-        """n decoded draws of the prior, (n, \\*).
+    ) -> Any:
+        """n decoded draws of the prior, (n, \\*); of tables a frame of n rows, drawn from the likelihood.
 
         The first 10 samples of 64 equal the first 10 of 1000, except for rounding.
 
@@ -57,6 +60,18 @@ class Sampling(TrainedModel):
         Raises:
             ConfigError: If the class or sampler is unknown, or the model has no classes.
         """
+        rows = self.sample_tensor(n, seed, label, sampler, progress)
+        return self.frame(rows) if isinstance(self.codec, Schema) else rows
+
+    def sample_tensor(
+        self,
+        n: int = 64,
+        seed: int = 0,
+        label: int | str | None = None,
+        sampler: str = PRIOR,
+        progress: bool = False,
+    ) -> Tensor:
+        """The samples of :meth:`sample` as a tensor (n, \\*), also of tables, whose rows are cells."""
         n = check_int("n", n, least=1)
         numbers = 2 * n * (math.prod(self.shape) + self.model.prior.latent_dim)  # the parts, and all of them
         check_memory(
@@ -96,8 +111,10 @@ class Sampling(TrainedModel):
         y = rows % self.model.n_conditions if self.model.n_conditions else None
         if label is not None:
             y = torch.full_like(rows, label)
-        codes = self.model.distribution(len(rows), y) if prior is None else prior(len(rows))
-        return self._decode(codes.rsample(noise.rows(int(rows[0]))), y)
+        y = None if y is None else y.to(self.model.prior.device_buffer.device)
+        with torch.no_grad():
+            made = self.model.sample(len(rows), noise.rows(int(rows[0])), y, prior)
+        return self.spec.scaling.invert(made.cpu())
 
     @computes
     def sample_codes(self, n: int, seed: int = 0) -> Tensor:

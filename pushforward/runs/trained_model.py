@@ -39,6 +39,8 @@ READING = (
     "standardize",
     "channels",
     "on_bad",
+    "columns",
+    "target",
 )  # how a source was read
 CHUNK = 512  # rows that pass through the model at once
 

@@ -211,7 +211,7 @@ def _save_samples(run: Run, step: int) -> None:
         return
     folder = run.path / "samples"
     with eval_mode(run.model):
-        samples = run.scaled(run.sample(64))
+        samples = run.scaled(run.sample_tensor(64))
     with _warned(), writing(folder):
         make_folder(folder)
         run.renderer.save(samples, folder / f"{step:08d}{run.renderer.suffix}")

@@ -349,13 +349,13 @@ class DecoderPerClass(TextDecoder):
 
 
 NETWORKS["gru"] = EncoderDecoder(
-    lambda s, n, word_dropout: GRUEncoder(s[1], n, word_dropout=word_dropout),
-    lambda n, s, word_dropout: GRUDecoder(n, s[1], s[0], word_dropout=word_dropout),
+    lambda s, n, dropout: GRUEncoder(s[1], n, word_dropout=dropout),
+    lambda n, s, dropout: GRUDecoder(n, s[1], s[0], word_dropout=dropout),
     ("text",),
 )
 NETWORKS["transformer"] = EncoderDecoder(
-    lambda s, n, word_dropout: TransformerEncoder(s[1], n, s[0], word_dropout=word_dropout),
-    lambda n, s, word_dropout: TransformerDecoder(n, s[1], s[0], word_dropout=word_dropout),
+    lambda s, n, dropout: TransformerEncoder(s[1], n, s[0], word_dropout=dropout),
+    lambda n, s, dropout: TransformerDecoder(n, s[1], s[0], word_dropout=dropout),
     ("text",),
 )
 

@@ -139,4 +139,4 @@ def test_a_row_of_another_shape_is_refused(shape, given, message):
 
 
 def test_every_modality_is_listed():
-    assert set(MODALITIES) == {"image", "vector", "text"}
+    assert set(MODALITIES) == {"image", "vector", "text", "table"}

@@ -18,6 +18,8 @@ from pushforward.data.spec import DataSpec
 from pushforward.errors import ConfigError
 from pushforward.recipes import RECIPES
 from pushforward.report.progress import PlainProgress
+from pushforward.tables.frames import table_of
+from pushforward.tables.schema import Schema
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.training import monitor
 from pushforward.wording import on_command_line, option_name, spelling
@@ -101,10 +103,12 @@ def test_options_that_a_message_names_itself_are_found(text):
 
 
 def spec_of(modality):
-    shape = {"image": (1, 8, 8), "vector": (3,), "text": (16,)}[modality]
-    vocabulary = Vocabulary.of(["the cat sat", "the hat"], 40) if modality == "text" else None
+    shape = {"image": (1, 8, 8), "vector": (3,), "text": (16,), "table": (2,)}[modality]
+    codec = Vocabulary.of(["the cat sat", "the hat"], 40) if modality == "text" else None
+    if modality == "table":
+        codec = Schema.of(table_of({"a": [1, 2], "b": ["x", "y"]}))
     classes = ("a", "b")
-    return DataSpec("rows", shape, modality, modality == "image", classes, 100, 20, 5.0, vocabulary)
+    return DataSpec("rows", shape, modality, modality == "image", classes, 100, 20, 5.0, codec)
 
 
 def refused(recipe, spec, **options):

@@ -24,22 +24,32 @@ train_app = App(
 app.command(train_app)
 
 OF_TRAINING = ("preset", "out", "seed", "steps", "epochs", "minutes", "on_nonfinite", "pictures")
-OF_DATA = ("data_dir", "image_size", "max_length", "standardize", "channels", "on_bad")
+OF_DATA = (
+    "data_dir", "image_size", "max_length", "columns", "target", "standardize", "channels", "on_bad"
+)  # fmt: skip
 OF_MACHINE = (*OF_DATA, "device", "threads", "overwrite")
 TITLES = ("Model", "Run", "Data and machine")
 GROUPS = {title: Group(title, sort_key=place) for place, title in enumerate(TITLES)}
 DATA_HELP = (
-    "A name of the catalogue (pushforward list), a folder of images or of text files, or a .npy, .npz or "
-    ".txt file."
+    "A name of the catalogue (pushforward list), a folder of images or of text files, or a .npy, .npz, "
+    ".txt, .csv or .parquet file."
 )
 # The modalities of data that these options are shown for; None stands for data that are not known.
 MODALITIES = {
     "image_size": ("image", None), "max_length": ("text",), "standardize": ("vector", None),
-    "channels": ("image", None), "on_bad": ("image", None),
+    "channels": ("image", None), "on_bad": ("image", None), "columns": ("table",), "target": ("table",),
 }  # fmt: skip
 DEFAULTS = 'Defaults are those of preset "small".'
 BY_NAME = "To see those that depend on the data, name them: pushforward train {recipe} digits --help"
-NOTE = "Options for text are shown with text data: pushforward train {recipe} lines.txt --help"
+COLUMNS_HELP = (
+    "Kinds of columns of a table, such as age=integer,zip=categorical, in the place of "
+    "those that are inferred: "
+    "numeric, integer, categorical, ordinal, boolean, date, constant or identifier."
+)
+NOTES = {
+    "text": "Options for text are shown with text data: pushforward train {recipe} lines.txt --help",
+    "table": "Options for tables are shown with tables: pushforward train {recipe} rows.csv --help",
+}
 
 
 def register_recipes(words: Sequence[str]) -> None:
@@ -94,14 +104,17 @@ def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., N
     def command(data: str, **options: Any) -> None:
         as_json, evaluate = options.pop("json", False), options.pop("evaluate", "quick")
         given = {name: value for name, value in options.items() if value is not None}
+        if "columns" in given:
+            given["columns"] = parse_kinds(given["columns"])
         finish(train(recipe.name, data, **given), as_json, evaluate)
 
     words, hints = argument_help(train), get_type_hints(train)
     hints |= {"preset": Literal[tuple(recipe.presets)], "out": Path | None, "data_dir": Path | None}
-    hints |= {"image_size": int | None, "device": str}
+    hints |= {"image_size": int | None, "device": str, "columns": str | None}
+    words |= {"columns": COLUMNS_HELP}
     parameters = [inspect.Parameter("data", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
     annotations: dict[str, Any] = {"data": Annotated[str, Parameter(help=DATA_HELP)]}
-    hidden = False
+    hidden: set[str] = set()
 
     def add(name: str, hint: Any, default: Any, text: str, group: str, shown: bool, said: str | None) -> None:
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
@@ -112,7 +125,7 @@ def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., N
     for option in recipe.options:
         if not option.python_only:
             shown = option.modality in (None, modality)
-            hidden = hidden or not shown
+            hidden |= set() if shown else {str(option.modality)}
             add(
                 option.name,
                 option.type | None,
@@ -136,9 +149,31 @@ def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., N
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = annotations
     by_name = [] if modality else [BY_NAME.format(recipe=recipe.name)]
-    notes = [recipe.summary, DEFAULTS, *by_name, *([NOTE.format(recipe=recipe.name)] if hidden else [])]
+    others = [note.format(recipe=recipe.name) for kind, note in NOTES.items() if kind in hidden]
+    notes = [recipe.summary, DEFAULTS, *by_name, *others]
     command.__doc__ = "\n\n".join(notes)
     return command
+
+
+def parse_kinds(text: str) -> dict[str, str]:
+    """Kinds of columns by name.
+
+    Raises:
+        ConfigError: If the text is not a list of name=kind.
+
+    >>> parse_kinds("age=integer,zip=categorical")
+    {'age': 'integer', 'zip': 'categorical'}
+    """
+    from pushforward.errors import ConfigError
+    from pushforward.wording import option_name
+
+    kinds = {}
+    for part in text.split(","):
+        name, _, kind = part.rpartition("=")
+        if not name or not kind:
+            raise ConfigError(f"{option_name('columns')} must be name=kind,name=kind, got {part!r}")
+        kinds[name.strip()] = kind.strip()
+    return kinds
 
 
 def argument_help(function: Callable[..., Any]) -> dict[str, str]:

@@ -1,0 +1,107 @@
+"""Tables as data sets: frames, and files of comma-separated values, Parquet, Arrow and Feather."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.formats import OpenOptions, data_format
+from pushforward.errors import DataError
+from pushforward.tables.csv import read_csv
+from pushforward.tables.frames import is_frame, read_arrow, table_of
+from pushforward.tables.schema import Schema
+from pushforward.tables.table import Table
+
+NAMED_BY = 6  # digits of the fingerprint in the name of a frame
+LEAST_ROWS = 4
+CSV, ARROW = (".csv", ".tsv"), (".parquet", ".arrow", ".feather")
+
+
+@data_format("a .csv or .tsv file", suffixes=CSV, modality="table")
+def open_csv(path: Path, options: OpenOptions) -> Dataset:
+    """The table in a file with a header, see :func:`~pushforward.tables.csv.read_csv`.
+
+    Raises:
+        DataError: If it cannot be read, or has too few rows.
+    """
+    kinds = options.columns or _stored_kinds(options)
+    return table_dataset(read_csv(path, kinds), path.stem, str(path), options)
+
+
+@data_format("a .parquet, .arrow or .feather file", suffixes=ARROW, modality="table")
+def open_arrow(path: Path, options: OpenOptions) -> Dataset:
+    """The table in a file of Arrow.
+
+    Raises:
+        ConfigError: If pyarrow is not installed.
+        DataError: If it cannot be read, or has too few rows.
+    """
+    return table_dataset(read_arrow(path), path.stem, str(path), options)
+
+
+@data_format("a frame of pandas or polars", accepts=is_frame, modality="table")
+def open_frame(source: Any, options: OpenOptions) -> Dataset:
+    """The table in a frame of pandas or polars, or an Arrow table.
+
+    Raises:
+        DataError: If a column holds what no column can hold, or there are too few rows.
+    """
+    data = table_dataset(table_of(source, "the frame"), "frame", None, options)
+    return replace(data, name=f"{data.name}-{data.fingerprint[:NAMED_BY]}")
+
+
+def _stored_kinds(options: OpenOptions) -> dict[str, str]:
+    """The kinds of the columns of a schema that is known."""
+    if not isinstance(options.codec, Schema):
+        return {}
+    return {column.name: column.kind for column in options.codec.columns}
+
+
+def table_dataset(table: Table, name: str, source: str | None, options: OpenOptions) -> Dataset:
+    """The data set of a table; a tenth of the rows is held out, and the schema is that of the other ones.
+
+    Raises:
+        ConfigError: If ``columns`` or ``label`` name columns or kinds that there are not.
+        DataError: If there are too few rows.
+    """
+    if len(table) < LEAST_ROWS:
+        raise DataError(f"{table.source}: expected at least {LEAST_ROWS} rows, found {len(table)}")
+    train, test = (index.numpy() for index in hold_out(len(table)))
+    schema = options.codec
+    notes = []
+    if not isinstance(schema, Schema):
+        schema = Schema.of(table.rows(train), options.columns, options.target)
+        test, left_out = _known(schema, table, test)
+        notes += [f"left out {left_out} held-out rows with values that no training row has"] * bool(left_out)
+    else:
+        test, _ = _known(schema, table, test)
+    parts = [table.rows(index) for index in (train, test)]
+    classes = [schema.class_of(part) for part in parts]
+    splits = [
+        Split(schema.encode(part), None if found is None else found[0])
+        for part, found in zip(parts, classes, strict=True)
+    ]
+    notes.append(f"{len(test)} of {len(table)} rows are held out, the same in every run")
+    names = None if classes[0] is None else classes[0][1]
+    return Dataset(name, splits[0], splits[1], False, names, (*schema.lines(), *notes), source, codec=schema)
+
+
+def _known(schema: Schema, table: Table, rows: np.ndarray) -> tuple[np.ndarray, int]:
+    """Of some rows those that have cells, and the number of the others: a category may be held out alone."""
+    kept = np.ones(len(rows), dtype=bool)
+    for column in schema.modelled:
+        found = table.columns.get(column.name)
+        if found is None:
+            continue
+        part = found.rows(rows)
+        kept &= column.missing | ~part.missing
+        if column.cells is not None and column.kind in ("categorical", "ordinal", "boolean"):
+            kept[~part.missing] &= ~np.isnan(column.cells.encode(part.known))
+    return rows[kept], int((~kept).sum())
+
+
+__all__ = ["open_arrow", "open_csv", "open_frame", "table_dataset"]

@@ -1,0 +1,183 @@
+"""What every renderer of rows does, and the registry of renderers by modality."""
+
+from __future__ import annotations
+
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any, ClassVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.codec import Codec
+from pushforward.errors import ConfigError, OutputError
+from pushforward.files import Writer, write_atomic
+from pushforward.reading import size_in_words
+from pushforward.report.axes import NamedSamples
+from pushforward.report.panels import Panel
+from pushforward.report.plots import RunPlots
+from pushforward.wording import option_name
+
+HELD_OUT = "held-out data"
+SAMPLES = "decoded draws of the prior"
+
+
+class Renderer(ABC):
+    """Shows rows of one modality in figures, pages and files.
+
+    A subclass is registered under the name of its modality.
+
+    Attributes:
+        modality: The name of the modality.
+        suffix: Ending of the file that rows are written to by default; ``.npy`` can always be written.
+        shows_grids: Whether samples by class and latent traversals are shown.
+        shows_own_values: Whether examples of data are shown in their own values, not in those a model sees.
+        has_previews: Whether samples are written during training.
+        pair_columns: Rows to a line of a file that holds pairs of rows.
+        in_parts: Whether the content of a file is that of its parts, one after the other.
+    """
+
+    modality: ClassVar[str]
+    suffix: ClassVar[str]
+    shows_grids: ClassVar[bool] = False
+    shows_own_values: ClassVar[bool] = False
+    has_previews: ClassVar[bool] = True
+    pair_columns: ClassVar[int] = 8
+    in_parts: ClassVar[bool] = False
+
+    def __init__(self, codec: Codec | None = None) -> None:
+        self.codec = codec
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        RENDERERS[cls.modality] = cls
+
+    def count(self, shown: int, n_held_out: int) -> int:
+        """Number of samples to draw where ``shown`` are shown beside ``n_held_out`` held-out rows."""
+        return shown
+
+    @abstractmethod
+    def draw_rows(self, figure: Any, plots: RunPlots) -> None:
+        """Draws samples, and held-out rows with their reconstructions, in a figure."""
+
+    @abstractmethod
+    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: RunPlots) -> None:
+        """Draws decoded paths (K, steps, \\*) between codes."""
+
+    @abstractmethod
+    def sample_panels(self, plots: RunPlots) -> list[Panel]:
+        """Panels of samples."""
+
+    @abstractmethod
+    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: RunPlots) -> list[Panel]:
+        """Panels of what passes through the codes: reconstructions, interpolations, traversals."""
+
+    @abstractmethod
+    def tile(self, caption: str, samples: NamedSamples) -> Panel:
+        """A small panel of the last of the samples; a scatter plot shows the others too."""
+
+    @abstractmethod
+    def example_panel(self, caption: str, rows: Tensor) -> Panel:
+        """A small panel of the first rows of a data set, or of what its columns hold."""
+
+    def text(self, rows: Tensor, columns: int | None = None) -> str:
+        """What is printed of rows besides the name of their file."""
+        return ""
+
+    def check_suffix(self, path: Path) -> None:
+        """Checks the ending of a file.
+
+        Raises:
+            ConfigError: If it is neither ``suffix`` nor ``.npy``.
+        """
+        if path.suffix not in (self.suffix, ".npy"):
+            raise ConfigError(
+                f"{option_name('out')} must end in {' or '.join(sorted({self.suffix, '.npy'}))}, got {path}"
+            )
+
+    def save(self, rows: Tensor, path: Path, columns: int | None = None) -> None:
+        """Writes rows to a file, as the modality's own kind of file or as an array.
+
+        Raises:
+            ConfigError: If the path ends in neither ``suffix`` nor ``.npy``.
+            OutputError: If the file cannot be written.
+        """
+        self.check_suffix(path)
+        if path.suffix == ".npy":
+            write_atomic(path, lambda file: np.save(file, rows.numpy()))
+        else:
+            write_atomic(path, self._content(rows, columns))
+
+    def save_parts(self, parts: Iterator[Tensor], n: int, path: Path) -> Tensor:
+        """Writes n rows that come in parts, of which only pictures are held in memory together.
+
+        Returns:
+            The first part.
+
+        Raises:
+            ConfigError: If the path ends in neither ``suffix`` nor ``.npy``, or a picture would be too large.
+            OutputError: If the file cannot be written, or there is no room for it on the disk.
+        """
+        self.check_suffix(path)
+        first = next(parts)
+        rest = chain((first,), parts)
+        if path.suffix == ".npy":
+            size = n * first[0].numel() * first.element_size()
+            check_room(path, size)
+            write_atomic(path, lambda file: _write_array(file, rest, n))
+        elif self.in_parts:
+            write_atomic(path, lambda file: _write_all(file, (self._content(part, None) for part in rest)))
+        else:
+            self.check_count(n, first)
+            write_atomic(path, self._content(torch.cat(list(rest)), None))
+        return first
+
+    def check_count(self, n: int, rows: Tensor) -> None:  # noqa: B027
+        """Checks that n rows such as these fit into one file of the modality's own kind.
+
+        Raises:
+            ConfigError: If they do not.
+        """
+
+    @abstractmethod
+    def _content(self, rows: Tensor, columns: int | None) -> bytes:
+        """Rows as the content of the modality's own kind of file."""
+
+
+RENDERERS: dict[str, type[Renderer]] = {}
+
+
+def check_room(path: Path, size: int) -> None:
+    """Checks that there is room for a file of so many bytes.
+
+    Raises:
+        OutputError: If there is not.
+    """
+    free = shutil.disk_usage(path.absolute().parent).free if path.absolute().parent.is_dir() else size
+    if size > free:
+        sizes = f"it takes {size_in_words(size)}, {size_in_words(free)} are free; lower {option_name('n')}"
+        raise OutputError(f"{path} cannot be written: {sizes}")
+
+
+def _write_array(file: Writer, parts: Iterable[Tensor], n: int) -> None:
+    """Writes parts as one array of n rows, in numpy's format."""
+    begun = False
+    for part in parts:
+        rows = part.contiguous().numpy()
+        if not begun:
+            header = {"descr": rows.dtype.str, "fortran_order": False, "shape": (n, *rows.shape[1:])}
+            np.lib.format.write_array_header_1_0(cast(IO[bytes], file), header)
+            begun = True
+        file.write(rows.tobytes())
+
+
+def _write_all(file: Writer, contents: Iterable[bytes]) -> None:
+    for content in contents:
+        file.write(content)
+
+
+__all__ = ["HELD_OUT", "RENDERERS", "SAMPLES", "Renderer", "check_room"]

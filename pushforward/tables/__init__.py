@@ -1,0 +1,1 @@
+"""Tables: columns of different kinds, the schema that turns rows into cells, networks, p(row | z)."""

@@ -1,0 +1,176 @@
+"""Tables from a frame or the command line to samples that are a frame again."""
+
+from importlib import import_module
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.errors import ConfigError, DataError, InterruptedRunError
+from pushforward.tables.schema import Schema
+from pushforward.training.loop import Loop
+
+QUICK = {"threads": 1, "progress": False, "batch_size": 32, "latent_dim": 2}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_networks():
+    """Networks of a few units."""
+    with pytest.MonkeyPatch.context() as patch:
+        networks = import_module("pushforward.tables.networks")
+        for name in ("TableEncoder", "TableDecoder", "AutoregressiveTableDecoder"):
+            kind = getattr(networks, name)
+            sizes = tuple(32 if value == networks.WIDTH else value for value in kind.__init__.__defaults__)
+            patch.setattr(kind.__init__, "__defaults__", sizes)
+        yield
+
+
+def people(n=240):
+    draw = np.random.default_rng(0)
+    age = draw.integers(17, 60, n)
+    return pd.DataFrame({
+        "id": [f"p{row}" for row in range(n)],
+        "age": age,
+        "town": draw.choice(["Rome", "Oslo"], n),
+        "pay": np.where(draw.random(n) < 0.1, np.nan, np.round(age * 100 + draw.normal(size=n), 1)),
+        "rich": age > 40,
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return pf.train(
+        "vae", people(), target="town", out=tmp_path_factory.mktemp("runs") / "run", steps=30, **QUICK
+    )
+
+
+def test_samples_are_a_frame_with_the_original_types(run):
+    made, given = run.sample(50), people()
+    assert made.dtypes.to_dict() == given.dtypes.to_dict()
+    assert list(made.columns) == list(given.columns)
+    assert made["id"].tolist() == [str(row) for row in range(1, 51)]
+    assert set(made["town"]) <= {"Rome", "Oslo"}
+    assert made["age"].between(17, 59).all()
+    assert made["pay"].dropna().between(given["pay"].min(), given["pay"].max()).all()
+    assert made.equals(run.sample(60).head(50))
+    assert not made.drop(columns="id").duplicated().all()
+
+
+def test_frames_are_encoded_and_reconstructed(run):
+    rows = people().head(7)
+    codes = run.encode(rows)
+    assert codes.shape == (7, 2)
+    assert torch.equal(codes, run.encode(rows[["rich", "pay", "town", "age"]]))
+    assert torch.allclose(codes, run.encode(run.rows(rows)), atol=1e-6)
+    back = run.frame(run.reconstruct(rows))
+    assert back.dtypes.to_dict() == rows.dtypes.to_dict()
+    with pytest.raises(DataError, match="rows: expected a column 'pay'"):
+        run.encode(rows.drop(columns="pay"))
+    with pytest.raises(DataError, match="row 0, column 'town': expected a value of the training rows"):
+        run.encode(rows.assign(town="Paris"))
+    with pytest.raises(DataError, match=r"rows must be a frame, or cells of shape \(4,\), got \(3,\)"):
+        run.encode(torch.zeros(2, 3))
+    with pytest.raises(DataError, match="cells must be from 0"):
+        run.encode(torch.full((2, 4), 1e6))
+
+
+def test_a_run_is_opened_again_with_its_schema(run):
+    again = pf.load(run.path)
+    assert again.codec == run.codec
+    assert isinstance(again.codec, Schema)
+    assert again.sample(20).equals(run.sample(20))
+    with pytest.raises(DataError, match="data in memory"):
+        _ = again.data
+    assert torch.equal(pf.load(run.path, data=people()).data.train.x, run.data.train.x)
+    with pytest.raises(DataError, match="is not what the run was trained on"):
+        pf.load(run.path, data=people(200))
+    with pytest.raises(ConfigError, match="is not a run on text"):
+        run.lines(run.sample_tensor(2))
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
+    more = QUICK | {"steps": 12, "column_dropout": 0.3, "seed": 1}
+    whole = pf.train("vae", people(), out=tmp_path / "whole", **more)
+    advance = Loop.advance
+
+    def stop(self):
+        if self.step == 7:
+            raise KeyboardInterrupt
+        return advance(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "advance", stop)
+        with pytest.raises((InterruptedRunError, KeyboardInterrupt)):
+            pf.train("vae", people(), out=tmp_path / "half", **more)
+    half = pf.train("vae", people(), out=tmp_path / "half", **more)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, half.model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("network", ["table-autoregressive", "table-mlp"])
+@pytest.mark.parametrize(
+    "recipe", ["ae", "wae-mmd", "wae-gan", "wae-random", "vae", "beta-vae", "info-vae", "aae", "arae"]
+)
+def test_auto_encoders_take_tables(recipe, network, tmp_path):
+    if network == "table-mlp" and recipe not in ("vae", "wae-mmd"):
+        pytest.skip("one is enough")
+    run = pf.train(recipe, people(60), out=tmp_path / "run", steps=2, network=network, **QUICK)
+    assert run.sample(3).shape == (3, 5)
+
+
+LABELLED = ["aae-supervised", "aae-semi-supervised", "aae-label-regularised", "transfer-ae"]
+
+
+@pytest.mark.parametrize("recipe", LABELLED)
+def test_auto_encoders_with_labels_take_tables(recipe, tmp_path):
+    size = {} if recipe.startswith("aae") else {"latent_dim": 2}
+    more = {name: value for name, value in QUICK.items() if name != "latent_dim"} | size
+    run = pf.train(recipe, people(60), target="town", out=tmp_path / "run", steps=2, **more)
+    assert run.sample(3).shape == (3, 5)
+
+
+def test_a_conditional_model_samples_a_class(tmp_path):
+    run = pf.train("vae", people(60), target="town", conditional=True, out=tmp_path / "run", steps=3, **QUICK)
+    assert run.sample(4, label="Rome").shape == (4, 5)
+
+
+def test_models_in_data_space_refuse_tables(tmp_path):
+    with pytest.raises(ConfigError, match="table data"):
+        pf.train("gan", people(60), out=tmp_path / "run", steps=2, progress=False)
+    with pytest.raises(ConfigError, match="cost='columns' is for tables and tables for it"):
+        pf.train("vae", people(60), out=tmp_path / "run", steps=2, cost="squared", **QUICK)
+    with pytest.raises(ConfigError, match=r"input_noise.* columns; use encoder_column_dropout"):
+        pf.train("wae-mmd", people(60), out=tmp_path / "run", steps=2, input_noise=0.1, **QUICK)
+    with pytest.raises(ConfigError, match="avb"):
+        pf.train("avb", people(60), out=tmp_path / "run", steps=2, progress=False)
+
+
+def test_the_command_line_trains_and_writes_tables(tmp_path, command):
+    people().to_csv(tmp_path / "people.csv", index=False)
+    folder, csv = tmp_path / "run", tmp_path / "people.csv"
+    options = ["--steps", 3, "--out", folder, "--evaluate", "none", "--target", "rich"]
+    code, _, err = command("train", "vae", csv, *options, "--columns", "age=categorical")
+    assert code == 0
+    assert "town: categorical, 2 values: Oslo, Rome" in err
+    for suffix, read in ((".parquet", pd.read_parquet), (".csv", pd.read_csv)):
+        out = tmp_path / f"made{suffix}"
+        code, printed, err = command("sample", folder, "--n", 700, "--out", out)
+        assert code == 0, err
+        made = read(out)
+        assert list(made.columns) == list(people().columns)
+        assert len(made) == 700
+    assert printed.splitlines()[1].split() == list(people().columns)
+    code, _, err = command("sample", folder, "--out", tmp_path / "made.png")
+    assert code != 0
+    assert "out must end in .csv, .npy or .parquet" in err
+    code, _, err = command("train", "vae", csv, "--columns", "age", *options)
+    assert code != 0
+    assert "--columns must be name=kind,name=kind, got 'age'" in err
+
+
+def test_a_report_shows_rows(run):
+    page = run.report().read_text()
+    assert "Rome" in page
+    assert run.evaluation_context(50).features.name == "columns"
