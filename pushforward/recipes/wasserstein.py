@@ -42,8 +42,11 @@ from pushforward.recipes.recipe import OwnParts, Preset, Setup, recipe
 from pushforward.recipes.settings import KERNEL_HELP, AutoEncoderSettings
 
 CELEBA_AS_PRINTED = "λ as the paper prints it; " + CELEBA_SCALE
+# In variances of the data; deterministic codes of rows of a table would else hold all of them, and follow no
+# prior.
+WEIGHTS = {"text": 0.5, "table": 10}
 WAE_MMD: dict[str, Preset] = {
-    "small": lambda spec: small(spec, share=4 if is_continuous(spec) else 0.5),
+    "small": lambda spec: small(spec, share=WEIGHTS.get(spec.modality, 4)),
     "paper": lambda spec: (
         mnist(weight_note=AS_PRINTED)
         if is_digit(spec)

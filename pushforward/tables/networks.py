@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pushforward.networks.architectures import NETWORKS, EncoderDecoder
 from pushforward.tables.distribution import TableDistribution
 
-WIDTH = 512
+WIDTH = 256
 EMBEDDING = 16  # numbers of one cell
 WAVES = 4  # of which a position on the axis of a column is made
 
@@ -33,7 +33,8 @@ class CellEmbedding(nn.Module):
     Arguments:
         sizes: Number of cells of each column.
         embedding_dim: Dimensions D.
-        dropout: Share of the values that are hidden in training, as if they were not known.
+        dropout: Share of the values that are hidden in training, as if they were not known; it differs from
+            row to row, so that some have nearly all values and others hardly any.
     """
 
     def __init__(self, sizes: tuple[int, ...], embedding_dim: int = EMBEDDING, dropout: float = 0.0) -> None:
@@ -54,7 +55,9 @@ class CellEmbedding(nn.Module):
         """Embeddings (N, C, D) of rows (N, C)."""
         hidden = x < 0
         if self.training and self.dropout:
-            hidden = hidden | (torch.rand(x.shape, device=x.device) < self.dropout)
+            least, most = max(0.0, 2 * self.dropout - 1), min(1.0, 2 * self.dropout)
+            rates = least + (most - least) * torch.rand(len(x), 1, device=x.device)
+            hidden = hidden | (torch.rand(x.shape, device=x.device) < rates)
         x = x.clamp_min(0)
         share = x / self.sizes - 0.5
         angles = [share * (math.pi * 2**wave) for wave in range(WAVES)]
