@@ -26,8 +26,8 @@ def open_features(what: object, data: Dataset, progress: Progress | None = None)
         what: ``"auto"`` (words of text, columns of tables, a classifier where the data have labels, PCA
             elsewhere), ``"quick"`` (words of text, columns of tables, elsewhere the first 8 principal
             directions), ``"pixels"``, ``"pca"``, ``"words"``, ``"columns"``, ``"classifier"``,
-            ``"imagenet"``, ``"inception"``, the folder of a classifier, a ``.safetensors`` file with Inception's FID
-            weights, or any module.
+            ``"imagenet"``, ``"inception"``, the folder of a classifier, a ``.safetensors`` file with
+            Inception's FID weights, or any module.
         data: The data set: its training rows fit the PCA, its labels the classifier.
         progress: Called with (done, total) while a classifier is trained.
 

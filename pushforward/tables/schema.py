@@ -273,7 +273,9 @@ class Schema(Codec):
                 values = given.values.astype(np.float64)
             else:
                 known = {} if column.cells is None else {v: k for k, v in enumerate(column.cells.named)}
-                values = np.array([known.get(value, len(known)) for value in given.values.tolist()], dtype=np.float64)
+                values = np.array(
+                    [known.get(value, len(known)) for value in given.values.tolist()], dtype=np.float64
+                )
             parts.append(np.where(given.missing, np.nan, values))
         categorical = [column.kind in ("categorical", "ordinal", "boolean") for column in self.modelled]
         return np.stack(parts, axis=1), np.array(categorical)
