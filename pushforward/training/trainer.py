@@ -217,9 +217,12 @@ class Trainer:
                 self.history.append(line)
                 words = "  ".join(f"{name} {value:.4g}" for name, value in {**means, **diagnostics}.items())
                 words += "  (warned)" if self.health.persistence.given else ""
-                if not explained and (legend := describe(loop.model, {**means, **diagnostics})):
-                    self.show.say(f"the numbers below are {legend}")
-                explained = True
+                if not explained:
+                    with loop.looking():  # the variance of a learnt prior is one of draws
+                        legend = describe(loop.model, {**means, **diagnostics})
+                    if legend:
+                        self.show.say(f"the numbers below are {legend}")
+                    explained = True
                 for warning in warnings:
                     self.show.say(f"warning, step {loop.step}: {warning()}")
             self.show(loop.step, loop.total, words)
