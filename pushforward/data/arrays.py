@@ -159,7 +159,10 @@ def from_arrays(
         train, test = (whole.rows(index) for index in hold_out(len(whole)))
         notes.append(f"{len(test)} of {len(whole)} rows are held out, the same in every run")
     unit = isinstance(values.scaling, UnitInterval)
-    return Dataset(name, train, test, unit, classes, tuple(notes), source, scaling=values.scaling)
+    return Dataset(
+        name, train, test, unit, classes, tuple(notes), source,
+        scaling=values.scaling, held_out_at_random=not held_out,
+    )  # fmt: skip
 
 
 def _data_key(named: Mapping[str, Any], name: str) -> tuple[str, list[str]]:

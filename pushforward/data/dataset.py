@@ -75,6 +75,8 @@ class Dataset:
         scaling: How the values of the splits become those that a model sees; by default bytes become [0, 1],
             and other values stay as they are.
         stated: The fingerprint, if the source states it.
+        held_out_at_random: Whether the held-out rows are those of :func:`hold_out`, from which the order of
+            the source can be found again.
 
     Raises:
         DataError: If a split has fewer than 2 rows, or the factors do not fit their names.
@@ -98,6 +100,7 @@ class Dataset:
     codec: Codec | None = None
     scaling: Scaling | None = field(default=None, compare=False)
     stated: Stated | None = field(default=None, compare=False, repr=False)
+    held_out_at_random: bool = field(default=False, compare=False)
     display: ClassVar[Callable[[Dataset], str | None] | None] = None  # set where pictures are made
 
     def __repr__(self) -> str:

@@ -90,6 +90,7 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
         notes=(*left_out, *notes, *values.notes, layout.note),
         source=str(folder),
         scaling=values.scaling,
+        held_out_at_random=layout.at_random,
     )
 
 
@@ -101,6 +102,7 @@ class Layout(NamedTuple):
     y: Tensor | None
     classes: tuple[str, ...] | None
     note: str
+    at_random: bool
 
 
 def layout_of(paths: Sequence[Path]) -> Layout:
@@ -109,7 +111,9 @@ def layout_of(paths: Sequence[Path]) -> Layout:
     base = os.path.commonpath([path.parent for path in paths])
     parts = [path.relative_to(base).parts for path in paths]
     train, test, note = _splits(parts)
-    return Layout(train, test, *_labels([part[1:] for part in parts] if _is_split(parts) else parts), note)
+    own = _is_split(parts)
+    y, classes = _labels([part[1:] for part in parts] if own else parts)
+    return Layout(train, test, y, classes, note, not own)
 
 
 def image_paths(folder: Path) -> list[Path]:

@@ -67,6 +67,7 @@ def open_pack(folder: Path, options: OpenOptions) -> Dataset:
         notes=(*header["notes"], f"{size_in_words(x.nbytes)} are read from the pack as they are needed"),
         source=str(folder),
         scaling=scaling_from_json(header["scaling"]),
+        held_out_at_random=header["held_out_at_random"],
     )
     return replace(data, stated=Stated.of(data.train, data.test, header["fingerprint"]))
 
@@ -131,6 +132,7 @@ def _about(data: Dataset) -> dict[str, Any]:
         "in_unit_interval": data.in_unit_interval,
         "scaling": data.scaling.as_json(),
         "notes": list(data.notes),
+        "held_out_at_random": data.held_out_at_random,
     }
 
 
@@ -225,7 +227,8 @@ def _header(folder: Path) -> dict[str, Any]:
     path = folder / HEADER
     kinds = {
         "pack": int, "name": str, "shape": list, "dtype": str, "n_train": int, "n_test": int, "labels": bool,
-        "in_unit_interval": bool, "scaling": dict, "notes": list, "sha256": str, "fingerprint": str,
+        "in_unit_interval": bool, "held_out_at_random": bool,
+        "scaling": dict, "notes": list, "sha256": str, "fingerprint": str,
     }  # fmt: skip
     try:
         header = read_json(path)

@@ -77,6 +77,39 @@ class ReadRows:
         return self._read(index if isinstance(index, slice) else index.numpy())
 
 
+class JoinedRows:
+    """Rows of one source, and after them those of another.
+
+    >>> rows = JoinedRows(torch.tensor([[5], [6]]), torch.tensor([[7]]))
+    >>> rows[torch.tensor([2, 0])].tolist(), rows[slice(1, 3)].tolist()
+    ([[7], [5]], [[6], [7]])
+    """
+
+    def __init__(self, first: Rows, second: Rows) -> None:
+        self._first, self._second = first, second
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, \\*)."""
+        return (len(self), *self._first.shape[1:])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the values."""
+        return self._first.dtype
+
+    def __getitem__(self, index: Tensor | slice, /) -> Tensor:
+        numbers = torch.arange(len(self))[index]
+        out = torch.empty((len(numbers), *self.shape[1:]), dtype=self.dtype)
+        ours = numbers < len(self._first)
+        out[ours] = self._first[numbers[ours]]
+        out[~ours] = self._second[numbers[~ours] - len(self._first)]
+        return out
+
+
 class SelectedRows:
     """Some of other rows, in an order of their own; none is read before it is asked for.
 
@@ -190,4 +223,5 @@ def whole(rows: Rows, what: str) -> Tensor:
     return out
 
 
-__all__ = ["ReadRows", "Rows", "SelectedRows", "mapped", "parts", "row_bytes", "select", "take", "whole"]
+__all__ = ["JoinedRows", "ReadRows", "Rows", "SelectedRows", "mapped", "parts", "row_bytes", "select", "take",
+           "whole"]  # fmt: skip

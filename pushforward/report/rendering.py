@@ -126,9 +126,7 @@ class Renderer(ABC):
         first = next(parts)
         rest = chain((first,), parts)
         if path.suffix == ".npy":
-            size = n * first[0].numel() * first.element_size()
-            check_room(path, size)
-            write_atomic(path, lambda file: _write_array(file, rest, n))
+            write_array(path, rest, n)
         elif self.in_parts:
             write_atomic(path, lambda file: _write_all(file, (self._content(part, None) for part in rest)))
         else:
@@ -163,6 +161,18 @@ def check_room(path: Path, size: int) -> None:
         raise OutputError(f"{path} cannot be written: {sizes}")
 
 
+def write_array(path: Path, parts: Iterable[Tensor], n: int) -> None:
+    """Writes n rows that come in parts as a ``.npy`` file.
+
+    Raises:
+        OutputError: If it cannot be written, or there is no room for it on the disk.
+    """
+    rest = iter(parts)
+    first = next(rest)
+    check_room(path, n * first[0].numel() * first.element_size())
+    write_atomic(path, lambda file: _write_array(file, chain((first,), rest), n))
+
+
 def _write_array(file: Writer, parts: Iterable[Tensor], n: int) -> None:
     """Writes parts as one array of n rows, in numpy's format."""
     begun = False
@@ -180,4 +190,4 @@ def _write_all(file: Writer, contents: Iterable[bytes]) -> None:
         file.write(content)
 
 
-__all__ = ["HELD_OUT", "RENDERERS", "SAMPLES", "Renderer", "check_room"]
+__all__ = ["HELD_OUT", "RENDERERS", "SAMPLES", "Renderer", "check_room", "write_array"]

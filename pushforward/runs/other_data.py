@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward.data.catalogue import open_dataset
-from pushforward.data.dataset import Dataset
+from pushforward.data.dataset import Dataset, hold_out
 from pushforward.data.formats import Progress
 from pushforward.data.modality import modality
+from pushforward.data.rows import JoinedRows, ReadRows, Rows
 from pushforward.data.scaling import Scaling, UnitInterval
 from pushforward.data.spec import DataSpec
 from pushforward.data.split import UNKNOWN, Split
@@ -19,11 +21,16 @@ from pushforward.errors import DataError
 
 
 def whole(data: Dataset) -> Split:
-    """The training and the held-out rows of a data set together."""
+    """The training and the held-out rows of a data set, in the order of the source if it is known."""
     parts = (data.train, data.test)
     labels = [part.y for part in parts if part.y is not None]
     y = torch.cat(labels) if len(labels) == len(parts) else None
-    return Split(torch.cat([part.tensor() for part in parts]), y, scaling=data.scaling)
+    tensors = [part.x for part in parts if isinstance(part.x, Tensor)]
+    x = torch.cat(tensors) if len(tensors) == len(parts) else JoinedRows(data.train.x, data.test.x)
+    every = Split(x, y, scaling=data.scaling)
+    if not data.held_out_at_random:
+        return every
+    return every.rows(torch.cat(hold_out(len(every))).argsort())
 
 
 def open_like(
@@ -67,14 +74,25 @@ def open_like(
             f"found {data.modality} data of shape {data.shape}"
         )
     rows = whole(data)
-    x = rows.tensor()
-    x = x if spec.codec is not None else _in_values_of(x, data.scaling, spec)
-    if modality(kind).is_continuous:
-        try:
-            spec.scaling.check(x)
-        except DataError as error:
-            raise DataError(f"{data.name}: {error}") from None
+
+    def read(x: Tensor) -> Tensor:
+        x = x if spec.codec is not None else _in_values_of(x, data.scaling, spec)
+        if modality(kind).is_continuous:
+            try:
+                spec.scaling.check(x)
+            except DataError as error:
+                raise DataError(f"{data.name}: {error}") from None
+        return x
+
+    x = read(rows.x) if isinstance(rows.x, Tensor) else _read_by(read, rows.x)
     return Split(x, _labels(rows.y, data.labels, spec.classes), scaling=spec.scaling)
+
+
+def _read_by(read: Callable[[Tensor], Tensor], rows: Rows) -> Rows:
+    """What a function makes of rows when they are read."""
+    return ReadRows(
+        len(rows), lambda index: read(rows[index if isinstance(index, slice) else torch.from_numpy(index)])
+    )
 
 
 def _in_values_of(x: Tensor, scaling: Scaling | None, spec: DataSpec) -> Tensor:

@@ -1,0 +1,55 @@
+"""``pushforward encode`` and ``pushforward score-rows``: what a run makes of the rows of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pushforward.cli.application import app
+from pushforward.cli.options import JsonFlag, RunFolder
+from pushforward.cli.output import print_json
+from pushforward.console import echo
+
+Source = Annotated[
+    str,
+    Parameter(help="A file, a folder, a pack or a name of the catalogue: rows like those of the run."),
+]
+
+
+@app.command
+def encode(run: RunFolder, source: Source, *, out: Path, json: JsonFlag = False) -> None:
+    """Write the codes of all rows of a file or of other data, in their order; not all of them are in memory.
+
+    Arguments:
+        out: The .npy file of codes, one a row.
+    """
+    from pushforward.runs.api import load
+
+    count = load(run).encode_file(source, out, progress=True)
+    said(run, out, "codes", count, json)
+
+
+@app.command(name="score-rows")
+def score_rows(run: RunFolder, source: Source, *, out: Path, json: JsonFlag = False) -> None:
+    """Write how unusual each row of a file or of other data is, in their order: the larger, the more.
+
+    The columns are the error of the row's reconstruction, and the negative log-density of its code under the
+    prior, where that has one.
+
+    Arguments:
+        out: The .csv file.
+    """
+    from pushforward.runs.api import load
+
+    count = load(run).score_file(source, out, progress=True)
+    said(run, out, "scores", count, json)
+
+
+def said(run: Path, out: Path, what: str, count: int, as_json: bool) -> None:
+    """Says what was written."""
+    if as_json:
+        print_json({"run": str(run), "file": str(out), "n": count})
+        return
+    echo(f"{what} of {count:,} rows: {out}")

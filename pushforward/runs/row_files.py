@@ -1,0 +1,138 @@
+"""What a run makes of the rows of a file or of other data: codes, reconstructions and scores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.data.lines import read_lines, tokenise
+from pushforward.data.modality import modality
+from pushforward.data.split import Batch, Split
+from pushforward.errors import ConfigError, DataError
+from pushforward.features.base import Progress
+from pushforward.files import Writer, write_atomic
+from pushforward.report.progress import bar
+from pushforward.report.rendering import write_array
+from pushforward.runs.other_data import open_like
+from pushforward.runs.trained_model import CHUNK, TrainedModel, computes
+from pushforward.wording import option_name
+
+
+class RowFiles(TrainedModel):
+    """A trained model that reads rows from files and writes what it makes of them; not all are in memory.
+
+    Rows are in the order of the source; of a source with splits of its own the training rows come first.
+    """
+
+    @computes
+    def score_rows(self, x: Any, y: Any = None) -> dict[str, Tensor]:
+        """How unusual each row is, by names: the larger, the more.
+
+        ``reconstruction`` is the error of its reconstruction; ``latent`` the negative log-density of its code
+        under the prior in nats, of priors that have one.
+
+        Arguments:
+            x: Rows, as :meth:`encode` takes them.
+            y: Labels (N,), for conditional models.
+        """
+        self._need_encoder()
+        return self._scores(self.rows(x), self._numbers(y))
+
+    def _scores(self, rows: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        codes = self._encode(rows, y)
+        back = self._map(self.model.decode, codes, y)
+        found = {"reconstruction": modality(self.modality).errors(back, rows)}
+        density = getattr(self.model.prior(len(codes)), "log_prob", None)
+        if density is not None:
+            with torch.no_grad():
+                found["latent"] = -density(codes.to(self.model.prior.device_buffer.device)).cpu()
+        return found
+
+    @computes
+    def encode_file(self, source: Any, out: str | os.PathLike[str], progress: bool = False) -> int:
+        """Writes the codes of all rows of a source as a ``.npy`` array (N, L), and returns N.
+
+        Arguments:
+            source: A file, a folder or any other data like those of the run.
+            out: The file.
+            progress: Whether to show progress on standard error.
+
+        Raises:
+            ConfigError: If the model has no encoder, or needs labels that the source does not have.
+            DataError: If the source cannot be read, or has other rows than the run.
+        """
+        self._need_encoder()
+        return self._write(source, out, "encoding", progress, lambda part: self._encode(part.x, part.y))
+
+    @computes
+    def reconstruct_file(self, source: Any, out: str | os.PathLike[str], progress: bool = False) -> int:
+        """Writes the reconstructions of all rows of a source as a ``.npy`` array (N, \\*), and returns N."""
+        self._need_encoder()
+
+        def reconstructed(part: Batch) -> Tensor:
+            return self._decode(self._encode(part.x, part.y), part.y)
+
+        return self._write(source, out, "reconstructing", progress, reconstructed)
+
+    @computes
+    def score_file(self, source: Any, out: str | os.PathLike[str], progress: bool = False) -> int:
+        """Writes the scores (:meth:`score_rows`) of all rows of a source as a ``.csv`` table; returns N."""
+        self._need_encoder()
+        path = _ending(out, ".csv")
+        with bar("scoring", progress) as show:
+            rows = self._rows_of(source, show)
+
+            def table(file: Writer) -> None:
+                for place, part in enumerate(self._parts(rows, show)):
+                    scores = self._scores(part.x, part.y)
+                    if place == 0:
+                        file.write((",".join(scores) + "\n").encode())
+                    lines = zip(*(column.tolist() for column in scores.values()), strict=True)
+                    file.write("".join(",".join(f"{v:.9g}" for v in line) + "\n" for line in lines).encode())
+
+            write_atomic(path, table)
+        return len(rows)
+
+    def _write(self, source: Any, out: str | os.PathLike[str], what: str, progress: bool, make: Any) -> int:
+        path = _ending(out, ".npy")
+        with bar(what, progress) as show:
+            rows = self._rows_of(source, show)
+            write_array(path, (make(part) for part in self._parts(rows, show)), len(rows))
+        return len(rows)
+
+    def _rows_of(self, source: Any, progress: Progress) -> Split:
+        """All rows of a source, as the model sees them once they are scaled."""
+        if self.vocabulary is not None and isinstance(source, (str, os.PathLike)):
+            lines = read_lines(Path(source)).lines
+            found = tokenise(self.vocabulary, lines, self.shape[0], f"of {source}")
+            if len(found.rows) != len(lines):
+                raise DataError(f"{source}: a row is written for each line, but {found.note}")
+            return Split(found.x, scaling=self.spec.scaling)
+        rows = open_like(source, self.spec, data_dir=self.config["data"]["data_dir"], progress=progress)
+        if self.model.n_conditions and (rows.y is None or bool((rows.y < 0).any())):
+            raise ConfigError(
+                f"{self.path} was trained with {option_name('conditional', True)}: every row needs a label "
+                f"of its classes, and {'there are none' if rows.y is None else 'some are unknown'}"
+            )
+        return rows
+
+    def _parts(self, rows: Split, progress: Progress) -> Iterator[Batch]:
+        for start in range(0, len(rows), CHUNK):
+            x, y = rows.batch(slice(start, start + CHUNK))
+            yield Batch(x, y if self.model.n_conditions else None)
+            progress(min(start + CHUNK, len(rows)), len(rows))
+
+
+def _ending(out: str | os.PathLike[str], suffix: str) -> Path:
+    path = Path(out).expanduser()
+    if path.suffix != suffix:
+        raise ConfigError(f"{option_name('out')} must end in {suffix}, got {path}")
+    return path
+
+
+__all__ = ["RowFiles"]
