@@ -87,7 +87,10 @@ def table_dataset(table: Table, name: str, source: str | None, options: OpenOpti
     ]
     notes.append(f"{len(test)} of {len(table)} rows are held out, the same in every run")
     names = None if classes[0] is None else classes[0][1]
-    return Dataset(name, splits[0], splits[1], False, names, (*schema.lines(), *notes), source, codec=schema)
+    return Dataset(
+        name, splits[0], splits[1], False, names, (*schema.lines(), *notes), source,
+        codec=schema, held_out_at_random=len(train) + len(test) == len(table),
+    )  # fmt: skip
 
 
 def _known(schema: Schema, table: Table, rows: np.ndarray) -> tuple[np.ndarray, int]:

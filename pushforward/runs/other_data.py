@@ -39,6 +39,7 @@ def open_like(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
+    every_row: bool = False,
 ) -> Split:
     """All rows of a source, in the shape, the values and the classes of other data.
 
@@ -50,6 +51,7 @@ def open_like(
         spec: The description of the data.
         data_dir: Where the catalogue's files are kept.
         progress: Called with (done, total) while many files are read.
+        every_row: Whether no row may be left out, as those of a table with unknown categories are.
 
     Raises:
         DataError: If the rows have another shape or modality, or values that rows of ``spec`` cannot have.
@@ -73,6 +75,8 @@ def open_like(
             f"{data.name}: expected {kind} data of shape {spec.shape}, as {spec.name} is, "
             f"found {data.modality} data of shape {data.shape}"
         )
+    if every_row and kind == "table" and not data.held_out_at_random:
+        raise DataError(f"{data.name}: some rows have values that no training row of {spec.name} has")
     rows = whole(data)
 
     def read(x: Tensor) -> Tensor:

@@ -113,7 +113,9 @@ class RowFiles(TrainedModel):
             if len(found.rows) != len(lines):
                 raise DataError(f"{source}: a row is written for each line, but {found.note}")
             return Split(found.x, scaling=self.spec.scaling)
-        rows = open_like(source, self.spec, data_dir=self.config["data"]["data_dir"], progress=progress)
+        rows = open_like(
+            source, self.spec, data_dir=self.config["data"]["data_dir"], progress=progress, every_row=True
+        )
         if self.model.n_conditions and (rows.y is None or bool((rows.y < 0).any())):
             raise ConfigError(
                 f"{self.path} was trained with {option_name('conditional', True)}: every row needs a label "

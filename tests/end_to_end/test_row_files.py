@@ -118,3 +118,14 @@ def test_lines_of_a_file(tmp_path):
     (tmp_path / "lines.txt").write_text("\n".join([*lines, ""]) + "\n\n")
     with pytest.raises(DataError, match="a row is written for each line, but left out"):
         run.encode_file(tmp_path / "lines.txt", tmp_path / "codes.npy")
+
+
+def test_rows_of_a_table_are_encoded_in_their_order(tmp_path):
+    rows = [f"{number % 7},{'uv'[number % 2]}" for number in range(40)]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b", *rows]) + "\n")
+    run = pf.train("vae", tmp_path / "rows.csv", out=tmp_path / "run", steps=2, progress=False)
+    assert run.encode_file(tmp_path / "rows.csv", tmp_path / "codes.npy") == 40
+    codes = np.load(tmp_path / "codes.npy")
+    assert np.allclose(codes[0], codes[14], atol=1e-5)  # the same cells
+    assert np.allclose(codes[:14], codes[14:28], atol=1e-5)
+    assert not np.allclose(codes[0], codes[1], atol=1e-5)
