@@ -174,3 +174,23 @@ def test_a_report_shows_rows(run):
     page = run.report().read_text()
     assert "Rome" in page
     assert run.evaluation_context(50).features.name == "columns"
+
+
+def test_an_evaluation_judges_columns_pairs_rows_use_and_copying(run, monkeypatch):
+    group = import_module("pushforward.evaluation.groups.table")
+    monkeypatch.setattr(group, "FEW", 20)
+    found = run.evaluate(metrics=["table"])["table"]
+    assert found["target"] == "town"
+    assert set(found["samples"]["ks_by_column"]) == {"age", "pay"}
+    assert found["samples"]["worst_total_variation"]["column"] in ("town", "rich")
+    assert 0 <= found["samples"]["c2st_auc"] <= 1
+    assert found["samples"]["score"] == "AUC"
+    assert found["reference"]["ks"] < 0.5
+    monkeypatch.setattr(group, "COPIED", -1.0)
+    said = list(group._sentences(found))
+    assert any("training rows are copied" in line for line in said)
+
+
+def test_the_summary_is_in_plain_words(run):
+    said = repr(run.doctor())
+    assert "samples" in said

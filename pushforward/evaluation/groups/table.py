@@ -1,0 +1,131 @@
+"""How close samples of a table come to held-out rows, column by column, in pairs, as rows, and in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from pushforward.evaluation.context import EvaluationContext
+from pushforward.evaluation.registry import MetricSpec, metric_group
+from pushforward.metrics.tabular import (
+    ROWS_OF_PAIRS,
+    c2st_auc,
+    copying,
+    kolmogorov_smirnov,
+    pair_gaps,
+    total_variation,
+    usefulness,
+)
+from pushforward.tables.schema import Schema
+
+FEW = 50  # held-out rows, below which nothing is said
+COPIED = (
+    0.6  # probability that a sample is closer to a training row than a held-out row is, from which it is said
+)
+
+
+def _spec(name: str, key: str, explanation: str, column: int) -> MetricSpec:
+    beside = ("training rows", ("table", "reference", key))
+    return MetricSpec(name, ("table", "samples", key), explanation, -1, beside, column)
+
+
+def _sentences(found: Mapping[str, Any]) -> Iterator[str]:
+    made = found["samples"]
+    for key, name in (("ks", "KS"), ("total_variation", "total variation")):
+        if f"worst_{key}" in made:
+            worst = made[f"worst_{key}"]
+            yield f"table: the worst column by {name} is {worst['column']!r}, {worst['value']:.3f}"
+    if made["closer_than_held_out"] > COPIED:
+        yield (
+            f"table: samples lie closer to training rows than held-out rows do, "
+            f"{made['closer_than_held_out']:.0%} of the time: "
+            "training rows are copied"
+        )
+
+
+@metric_group(
+    "table",
+    95,
+    _spec("column KS", "ks", "difference of distribution functions, mean over columns of numbers", 320),
+    _spec("column TV", "total_variation", "total variation, mean over columns of categories", 321),
+    _spec("correlation gap", "correlation", "of rank correlations, mean over pairs of columns of numbers", 322),
+    _spec("contingency gap", "contingency", "total variation, mean over other pairs of columns", 323),
+    _spec("C2ST AUC", "c2st_auc", "of gradient boosting, samples against held-out rows; 0.5 is chance", 324),
+    MetricSpec(
+        "trained on samples",
+        ("table", "samples", "usefulness"),
+        "AUC or R² of the target on held-out rows, after training on samples",
+        1,
+        ("training rows", ("table", "reference", "usefulness")),
+        325,
+    ),
+    MetricSpec(
+        "closer than held-out",
+        ("table", "samples", "closer_than_held_out"),
+        "how often a sample is closer to a training row than a held-out row is; 0.5 copies nothing",
+        column=326,
+    ),
+    default=True,
+    sentences=_sentences,
+)  # fmt: skip
+def table(context: EvaluationContext) -> dict[str, Any] | None:
+    """Samples against held-out rows, and training rows in their place; of models of tables with at least 50
+    held-out rows.
+
+    Numbers are compared by the Kolmogorov-Smirnov statistic, categories by total variation; pairs by rank
+    correlation and joint shares; rows by a classifier two-sample test (gradient boosting, cross-validated);
+    use by a model that is trained on samples to predict the target of held-out rows. The test of copying
+    compares distances to the closest training row.
+    """
+    schema = context.data.codec
+    if not isinstance(schema, Schema) or context.n_samples < FEW:
+        return None
+    train = context.data.train
+    order = context.noise("table rows").permutation(len(train))
+    made = torch.cat([part.cpu() for part in context.drawn()])
+    held = context.data.test.x[context.order]
+    (given, categorical), (q, _), (p, _) = (
+        schema.numbers(schema.decode(x)) for x in (held, made, train.x[order[: len(held)]])
+    )
+    every = schema.numbers(schema.decode(train.x[order[:ROWS_OF_PAIRS]]))[0]
+    result: dict[str, Any] = {"target": schema.label}
+    for name, rows in (("samples", q), ("reference", p)):
+        result[name] = _fidelity(rows, given, categorical, schema.names, context.seed)
+    if schema.label in schema.names:
+        target = schema.names.index(schema.label)
+        useful = usefulness(q, p, given, categorical, target, context.seed)
+        result["samples"] |= {"usefulness": useful.made, "score": useful.score}
+        result["reference"]["usefulness"] = useful.given
+    few = slice(0, ROWS_OF_PAIRS)
+    distance, of_held_out, closer = copying(q[few], given[few], every, categorical)
+    result["samples"] |= {
+        "distance": distance,
+        "held_out_distance": of_held_out,
+        "closer_than_held_out": closer,
+    }
+    return result
+
+
+def _fidelity(rows: Any, given: Any, categorical: Any, names: tuple[str, ...], seed: int) -> dict[str, Any]:
+    """Columns, pairs of columns, and rows, of made against given rows."""
+    found: dict[str, Any] = {}
+    measures = (("ks", kolmogorov_smirnov, ~categorical), ("total_variation", total_variation, categorical))
+    for key, measure, columns in measures:
+        values = {names[j]: measure(rows[:, j], given[:, j]) for j in np.flatnonzero(columns)}
+        if values:
+            worst = max(values, key=values.__getitem__)
+            found[key] = float(np.mean(list(values.values())))
+            found[f"worst_{key}"] = {"column": worst, "value": values[worst]}
+            found[f"{key}_by_column"] = values
+    gaps = list(pair_gaps(rows[:ROWS_OF_PAIRS], given[:ROWS_OF_PAIRS], categorical).values())
+    for kind in ("correlation", "contingency"):
+        sizes = [gap for name, gap in gaps if name == kind]
+        if sizes:
+            found[kind] = float(np.mean(sizes))
+    return found | {"c2st_auc": c2st_auc(rows, given, categorical, seed)}
+
+
+__all__ = ["table"]
