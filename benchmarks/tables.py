@@ -1,10 +1,10 @@
 """Samples of tables next to those of CTGAN and TVAE (the package ctgan), in the same CPU seconds.
 
-    python benchmarks/tables.py diamonds.csv --target price --peers /path/to/python
+    python benchmarks/tables.py rows.csv --target COLUMN --peers /path/to/python
 
 Ours is trained first, on one thread; the peers then have the CPU seconds that it took, from reading their
 rows to the last step. Their python is one that has ctgan and pandas. Every model sees the same training rows,
-and is judged on the same held-out ones.
+and is evaluated on the same held-out ones.
 """
 
 from __future__ import annotations

@@ -110,12 +110,12 @@ def test_the_metric(contributed):
 
 def test_the_data_format(contributed, tmp_path):
     rows = np.arange(60.0).reshape(20, 3)
-    np.savetxt(tmp_path / "table.csv", rows, delimiter=",", header="a,b,c", comments="")
-    data = pf.open_dataset(tmp_path / "table.csv")
+    np.savetxt(tmp_path / "table.dat", rows, header="a b c", comments="")
+    data = pf.open_dataset(tmp_path / "table.dat")
     assert sorted(torch.cat([data.train.x, data.test.x]).flatten().tolist()) == rows.flatten().tolist()
-    (tmp_path / "names.csv").write_text("a,b\n1,2\nx,y\n")
-    with pytest.raises(DataError, match=r"names\.csv: expected lines of numbers, found"):
-        pf.open_dataset(tmp_path / "names.csv")
+    (tmp_path / "names.dat").write_text("a b\n1 2\nx y\n")
+    with pytest.raises(DataError, match=r"names\.dat: expected lines of numbers, found"):
+        pf.open_dataset(tmp_path / "names.dat")
 
 
 def test_the_command(contributed, tmp_path, capsys):

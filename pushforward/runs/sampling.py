@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -43,6 +43,7 @@ class Sampling(TableRun):
         label: int | str | None = None,
         sampler: str = PRIOR,
         progress: bool = False,
+        condition: Mapping[str, Any] | None = None,
     ) -> Any:
         """n decoded draws of the prior, (n, \\*); of tables a frame of n rows, drawn from the likelihood.
 
@@ -56,10 +57,16 @@ class Sampling(TableRun):
                 of a conditional model go through all classes in turn.
             sampler: Distribution of the codes: see :meth:`sampler`.
             progress: Whether to show progress on standard error.
+            condition: Of tables, values of some columns: see :meth:`sample_given`.
 
         Raises:
-            ConfigError: If the class or sampler is unknown, or the model has no classes.
+            ConfigError: If the class or sampler is unknown, the model has no classes, or a condition is given
+                with either.
         """
+        if condition is not None:
+            if label is not None or sampler != PRIOR:
+                raise ConfigError(f"{option_name('condition')} is for samples without label, of the prior")
+            return self.sample_given(condition, n, seed)
         rows = self.sample_tensor(n, seed, label, sampler, progress)
         return self.frame(rows) if isinstance(self.codec, Schema) else rows
 

@@ -1,15 +1,29 @@
-"""What runs on tables can do besides: make frames of rows."""
+"""What runs on tables can do besides: frames, samples under a condition, imputation, scores of rows."""
 
 from __future__ import annotations
 
+import math
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from pushforward.errors import ConfigError
-from pushforward.runs.trained_model import TrainedModel
-from pushforward.tables.frames import frame_of
+from pushforward.distributions import Gaussian, NormalPrior
+from pushforward.errors import ConfigError, check_int
+from pushforward.rng import Noise
+from pushforward.runs.trained_model import CHUNK, TrainedModel, computes
+from pushforward.tables.distribution import TableDistribution
+from pushforward.tables.frames import frame_of, table_of
+from pushforward.tables.given import Allowed, allowed_by, known_cells, resampled
+from pushforward.tables.kinds import restore
 from pushforward.tables.schema import Schema
+from pushforward.tables.table import Column, Table
+
+CANDIDATES = 32  # of each row under a condition
+FEW_EFFECTIVE = 2.0  # candidates with weight, of a row on average, below which more are advised
+DRAWS = 16  # codes that the likelihood of a row is averaged over
 
 
 class TableRun(TrainedModel):
@@ -26,10 +40,192 @@ class TableRun(TrainedModel):
         """
         return frame_of(self._need_schema().decode(rows))
 
+    @computes
+    def sample_given(
+        self, condition: Mapping[str, Any], n: int = 64, seed: int = 0, candidates: int = CANDIDATES
+    ) -> Any:
+        """A frame of n samples whose columns have given values, by sampling-importance-resampling.
+
+        See :mod:`pushforward.tables.given`: the more candidates, the closer to the exact distribution.
+
+        Arguments:
+            condition: For each of some columns a value, a list of values, or a pair (least, greatest).
+            n: Number of samples.
+            seed: Seed of the draws.
+            candidates: Candidates of each sample.
+
+        Raises:
+            ConfigError: If a column is not modelled, or the run is not one on a table.
+            DataError: If no training row had such a value.
+        """
+        schema = self._need_schema()
+        allowed = allowed_by(schema, condition)
+        check_int("candidates", candidates, least=1)
+        noise, parts, effective = Noise(check_int("seed", seed, least=0), "sample"), [], []
+        for start in range(0, check_int("n", n, least=1), CHUNK):
+            size = min(CHUNK, n - start)
+            y = (
+                torch.arange(start, start + size) % self.model.n_conditions
+                if self.model.n_conditions
+                else None
+            )
+            rows, found = self._resampled(size, noise.rows(start), allowed, candidates, y)
+            parts.append(rows)
+            effective.append(found)
+        share = torch.cat(effective).mean().item()
+        if candidates > FEW_EFFECTIVE and share < FEW_EFFECTIVE:
+            warnings.warn(
+                f"of {candidates} candidates a row {share:.1f} have weight, on average: "
+                f"samples are far from exact; raise "
+                "the number of candidates",
+                stacklevel=3,
+            )
+        return self.frame(torch.cat(parts))
+
+    @computes
+    def impute(self, frame: Any, seed: int = 0, candidates: int = CANDIDATES) -> Any:
+        """The frame with a value drawn in the place of each that is missing, given the others of its row.
+
+        Columns that are not modelled stay as they are. What is missing is never imputed as missing.
+
+        Arguments:
+            frame: A frame of pandas or polars, or a dict of columns; columns may be absent.
+            seed: Seed of the draws.
+            candidates: Candidates of each row: see :mod:`pushforward.tables.given`.
+
+        Raises:
+            DataError: If a value that is there is none of the training data.
+        """
+        schema = self._need_schema()
+        table = table_of(frame, "rows")
+        x = schema.encode(table, lacking=True)
+        noise, parts = Noise(check_int("seed", seed, least=0), "impute"), []
+        for start in range(0, len(x), CHUNK):
+            part = x[start : start + CHUNK]
+            allowed = valued_cells(known_cells(part, schema.sizes), part < 0, schema)
+            made, _ = self._resampled(len(part), noise.rows(start), allowed, candidates, None)
+            parts.append(torch.where(part < 0, made, part))
+        filled = schema.decode(torch.cat(parts) if parts else x)
+        return frame_of(merged(table, filled, schema))
+
+    @computes
+    def score_rows(self, frame: Any, y: Any = None, seed: int = 0) -> Any:
+        """How unusual each row is: a frame with one line for each row.
+
+        ``reconstruction`` is the negative log-likelihood of the row given the mean of its code, in nats;
+        ``latent`` the mean square of the code over the variance of the prior; ``surprise`` the column that is
+        least probable given the code (and, of an autoregressive decoder, the columns before). ``likelihood``,
+        of models with Gaussian codes and a normal prior, is the negative log-likelihood of the row in nats,
+        by importance sampling with 16 draws: a bound from above on average.
+
+        Arguments:
+            frame: Rows, as :meth:`encode` takes them.
+            y: Labels (N,), for conditional models.
+            seed: Seed of the draws of codes.
+
+        Raises:
+            ConfigError: If the model has no encoder, or the run is not one on a table.
+        """
+        schema = self._need_schema()
+        self._need_encoder()
+        x, labels = self.rows(frame), self._numbers(y)
+        noise, prior = Noise(check_int("seed", seed, least=0), "score"), self.model.prior
+        codes = self._encode(x, labels)
+        numbered = torch.arange(len(x))
+        terms = self._map(
+            lambda z, rows: self._generated(z, rows, labels).log_probs(x[rows].to(z)), codes, numbered
+        )
+        scores = {
+            "reconstruction": -terms.sum(1),
+            "latent": codes.square().sum(1) / (prior.variance * prior.latent_dim),
+        }
+        if isinstance(prior, NormalPrior) and isinstance(
+            self.model.encoder(x[:1].to(prior.device_buffer)), Gaussian
+        ):
+            scores["likelihood"] = -self._map(
+                lambda part, rows: self._log_likelihood(part, rows, labels, noise), x, numbered
+            )
+        worst = [schema.names[place] for place in terms.argmin(1).tolist()]
+        columns = {name: value.double().numpy() for name, value in scores.items()}
+        table = table_of({**columns, "surprise": worst})
+        names = {"polars": ("Float64", "String")}.get(schema.library, ("float64", "str"))
+        typed = {
+            name: Column(name, column.values, column.missing, names[column.type == "text"])
+            for name, column in table.columns.items()
+        }
+        return frame_of(Table(typed, schema.library))
+
+    def _generated(self, z: Tensor, rows: Tensor | None, labels: Tensor | None) -> TableDistribution:
+        """The distributions of rows given codes, with the labels of the rows of these numbers."""
+        y = None if labels is None or rows is None else labels[rows.cpu()].to(z.device)
+        made: Any = self.model.generate(z, y)
+        assert isinstance(made, TableDistribution)
+        return made
+
+    def _log_likelihood(self, x: Tensor, rows: Tensor | None, labels: Tensor | None, noise: Noise) -> Tensor:
+        assert rows is not None
+        y = None if labels is None else labels[rows.cpu()].to(x.device)
+        q, p = self.model.encoder(x, y), self.model.prior(len(x))
+        weights = []
+        for number in range(DRAWS):
+            z = q.rsample(noise(number).rows(int(rows[0])))
+            weights.append(self._generated(z, rows, labels).log_prob(x) + p.log_prob(z) - q.log_prob(z))
+        return torch.stack(weights).logsumexp(0) - math.log(DRAWS)
+
+    @torch.no_grad()
+    def _resampled(
+        self, n: int, noise: Noise, allowed: Allowed, candidates: int, y: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """n rows with allowed cells, of codes drawn from the prior, and their effective numbers of
+        candidates.
+        """
+        device = self.model.prior.device_buffer.device
+        labels = None if y is None else y.to(device)
+
+        def decode(own: Noise) -> TableDistribution:
+            codes = self.model.distribution(n, labels).rsample(own("code")).to(device)
+            made: Any = self.model.generate(codes, labels)
+            assert isinstance(made, TableDistribution)
+            return made
+
+        only = tuple(None if part is None else part.to(device) for part in allowed)
+        rows, effective = resampled(decode, noise, only, candidates)
+        return rows.cpu(), effective.cpu()
+
     def _need_schema(self) -> Schema:
         if not isinstance(self.codec, Schema):
             raise ConfigError(f"{self.path} is not a run on a table: its rows have shape {self.shape}")
         return self.codec
+
+
+def valued_cells(known: Allowed, hidden: Tensor, schema: Schema) -> Allowed:
+    """The cells that are allowed, without that of missing values where a value is to be imputed (N, C)."""
+    found: list[Tensor | None] = []
+    for place, (only, column) in enumerate(zip(known, schema.modelled, strict=True)):
+        if column.missing and hidden[:, place].any():
+            valued = torch.arange(column.n) < column.n - 1
+            every = torch.ones(len(hidden), column.n, dtype=torch.bool) if only is None else only
+            only = torch.where(hidden[:, place : place + 1], every & valued, every)
+        found.append(only)
+    return tuple(found)
+
+
+def merged(table: Table, filled: Table, schema: Schema) -> Table:
+    """A table with the values of another one where it has none; columns that it lacks come last."""
+    columns = {}
+    for name, column in table.columns.items():
+        if name not in schema.names or not column.missing.any():
+            columns[name] = column
+            continue
+        given = filled.columns[name]
+        values = given.values.copy()
+        known = restore(column, given.type, table).values[~column.missing]
+        values[~column.missing] = known.astype(values.dtype)
+        columns[name] = Column(
+            name, values, given.missing & column.missing, given.dtype, given.categories, given.ordered
+        )
+    absent = {name: filled.columns[name] for name in schema.names if name not in columns}
+    return Table(columns | absent, table.library)
 
 
 __all__ = ["TableRun"]

@@ -176,7 +176,7 @@ def test_a_report_shows_rows(run):
     assert run.evaluation_context(50).features.name == "columns"
 
 
-def test_an_evaluation_judges_columns_pairs_rows_use_and_copying(run, monkeypatch):
+def test_an_evaluation_compares_columns_pairs_rows_use_and_copying(run, monkeypatch):
     group = import_module("pushforward.evaluation.groups.table")
     monkeypatch.setattr(group, "FEW", 20)
     found = run.evaluate(metrics=["table"])["table"]
@@ -194,3 +194,81 @@ def test_an_evaluation_judges_columns_pairs_rows_use_and_copying(run, monkeypatc
 def test_the_summary_is_in_plain_words(run):
     said = repr(run.doctor())
     assert "samples" in said
+
+
+def test_samples_under_a_condition_have_it(run):
+    made = run.sample_given({"town": "Rome", "age": (30, 40)}, n=40, candidates=8)
+    assert set(made["town"]) == {"Rome"}
+    assert made["age"].between(25, 45).all()  # cells hold a few years
+    assert made.dtypes.to_dict() == people().dtypes.to_dict()
+    assert set(run.sample_given({"pay": None}, n=10)["pay"].isna()) == {True}
+    assert set(run.sample_given({"town": ["Rome", "Oslo"]}, n=10)["town"]) <= {"Rome", "Oslo"}
+    assert made.equals(run.sample_given({"town": "Rome", "age": (30, 40)}, n=40, candidates=8))
+    assert set(run.sample(10, condition={"town": "Oslo"})["town"]) == {"Oslo"}
+    with pytest.raises(ConfigError, match="condition is for samples without label, of the prior"):
+        run.sample(10, sampler="gmm", condition={"town": "Oslo"})
+    with pytest.raises(ConfigError, match="there is no modelled column 'city'"):
+        run.sample_given({"city": "Rome"})
+    with pytest.raises(DataError, match="expected a value of the training rows"):
+        run.sample_given({"town": "Paris"})
+    with pytest.raises(DataError, match="column 'town' has a value in all training rows, got None"):
+        run.sample_given({"town": None})
+    with pytest.raises(ConfigError, match=r"a pair .* is for numbers and dates"):
+        run.sample_given({"town": ("Oslo", "Rome")})
+
+
+def test_what_is_missing_is_imputed_and_the_rest_stays(run):
+    rows = people().head(40)
+    holes = rows.copy()
+    holes.loc[:9, "age"] = np.nan
+    holes.loc[5:14, "town"] = None
+    filled = run.impute(holes, candidates=4)
+    assert not filled.drop(columns="id").isna().any().any()
+    assert filled["id"].equals(rows["id"])
+    kept = holes.notna()
+    for name in ("age", "town", "pay", "rich"):
+        assert (filled[name][kept[name]] == holes[name][kept[name]]).all(), name
+    assert "town" in run.impute(rows.drop(columns="town"), candidates=2)
+
+
+def test_scores_say_which_rows_are_unusual(run):
+    scores = run.score_rows(people().head(30))
+    assert list(scores.columns) == ["reconstruction", "latent", "likelihood", "surprise"]
+    assert len(scores) == 30
+    assert set(scores["surprise"]) <= {"age", "town", "pay", "rich"}
+    assert np.isfinite(scores[["reconstruction", "latent", "likelihood"]]).all().all()
+
+
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory):
+    """A model of two columns of numbers, the second of which nearly follows from the first."""
+    draw = np.random.default_rng(3)
+    x = draw.integers(0, 8, 2000)
+    frame = pd.DataFrame({"x": x, "y": 10 * x + draw.integers(0, 3, 2000), "u": draw.integers(0, 4, 2000)})
+    options = {"batch_size": 200, "lr": 1e-2, "threads": 1, "progress": False, "latent_dim": 2}
+    return pf.train("vae", frame, out=tmp_path_factory.mktemp("runs") / "linked", steps=250, **options), frame
+
+
+def test_a_condition_on_a_later_column_is_met_by_the_earlier_ones(linked):
+    run, _ = linked
+    made = run.sample_given({"y": (40, 42)}, n=200, candidates=60)
+    assert (made["x"] == 4).mean() > 0.9
+
+
+def test_imputation_beats_the_mean_of_the_column(linked):
+    run, frame = linked
+    rows = frame.head(300)
+    for hidden, known in (("x", "y"), ("y", "x")):
+        filled = run.impute(rows.assign(**{hidden: np.nan}), candidates=60)
+        error = ((filled[hidden] - rows[hidden]) ** 2).mean()
+        assert error < 0.1 * rows[hidden].var(), (hidden, known)
+
+
+def test_rows_that_break_the_link_are_told_from_others(linked):
+    run, frame = linked
+    rows = frame.head(200)
+    odd = rows.assign(y=rows["y"].to_numpy()[::-1])
+    odd = odd[(odd["y"] // 10) != odd["x"]]
+    inside, outside = (run.score_rows(part)["likelihood"] for part in (rows, odd))
+    auroc = (outside.to_numpy()[:, None] > inside.to_numpy()).mean()
+    assert auroc > 0.95

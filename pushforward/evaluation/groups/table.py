@@ -51,7 +51,7 @@ def _sentences(found: Mapping[str, Any]) -> Iterator[str]:
     95,
     _spec("column KS", "ks", "difference of distribution functions, mean over columns of numbers", 320),
     _spec("column TV", "total_variation", "total variation, mean over columns of categories", 321),
-    _spec("correlation gap", "correlation", "of rank correlations, mean over pairs of columns of numbers", 322),
+    _spec("correlation gap", "correlation", "of rank correlations, mean over pairs of numbers", 322),
     _spec("contingency gap", "contingency", "total variation, mean over other pairs of columns", 323),
     _spec("C2ST AUC", "c2st_auc", "of gradient boosting, samples against held-out rows; 0.5 is chance", 324),
     MetricSpec(
