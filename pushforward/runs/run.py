@@ -35,7 +35,6 @@ from pushforward.runs.directory import OVERVIEW
 from pushforward.runs.latent_explorer import LatentExplorer
 from pushforward.runs.latent_samplers import PRIOR, SAMPLERS
 from pushforward.runs.results import evaluation_key, holds, read_results, results_name, write_results
-from pushforward.runs.row_files import RowFiles
 from pushforward.runs.sampling import Sampling
 from pushforward.runs.text_run import TextRun
 from pushforward.runs.trained_model import computes
@@ -46,7 +45,7 @@ LONG = 10.0  # seconds of an evaluation, from which on it is said what took them
 SHOWN = 1000  # held-out rows that plots show, at most
 
 
-class Run(Sampling, LatentExplorer, TextRun, RowFiles):
+class Run(Sampling, LatentExplorer, TextRun):
     """A trained (or partly trained) model and its folder.
 
     It encodes and decodes (:class:`~pushforward.runs.trained_model.TrainedModel`), samples

@@ -13,7 +13,8 @@ from torch import Tensor
 from pushforward.distributions import Gaussian, NormalPrior
 from pushforward.errors import ConfigError, check_int
 from pushforward.rng import Noise
-from pushforward.runs.trained_model import CHUNK, TrainedModel, computes
+from pushforward.runs.row_files import RowFiles
+from pushforward.runs.trained_model import CHUNK, computes
 from pushforward.tables.distribution import TableDistribution
 from pushforward.tables.frames import frame_of, table_of
 from pushforward.tables.given import Allowed, allowed_by, known_cells, resampled
@@ -26,7 +27,7 @@ FEW_EFFECTIVE = 2.0  # candidates with weight, of a row on average, below which 
 DRAWS = 16  # codes that the likelihood of a row is averaged over
 
 
-class TableRun(TrainedModel):
+class TableRun(RowFiles):
     """A trained model whose rows may be those of a table."""
 
     def frame(self, rows: Tensor) -> Any:
@@ -109,51 +110,60 @@ class TableRun(TrainedModel):
         return frame_of(merged(table, filled, schema))
 
     @computes
-    def score_rows(self, frame: Any, y: Any = None, seed: int = 0) -> Any:
-        """How unusual each row is: a frame with one line for each row.
+    def score_rows(self, x: Any, y: Any = None) -> Any:
+        """How unusual each row is: see :meth:`RowFiles.score_rows`; of tables a frame with one line for each
+        row.
 
-        ``reconstruction`` is the negative log-likelihood of the row given the mean of its code, in nats;
-        ``latent`` the mean square of the code over the variance of the prior; ``surprise`` the column that is
-        least probable given the code (and, of an autoregressive decoder, the columns before). ``likelihood``,
-        of models with Gaussian codes and a normal prior, is the negative log-likelihood of the row in nats,
-        by importance sampling with 16 draws: a bound from above on average.
+        Of tables ``reconstruction`` is the negative log-likelihood of the row given the mean of its code, in
+        nats, and ``surprise`` the column that is least probable given the code (and, of an autoregressive
+        decoder, the columns before). ``likelihood``, of models with Gaussian codes and a normal prior, is the
+        negative log-likelihood of the row in nats, by importance sampling with 16 draws: a bound from above
+        on average.
 
         Arguments:
-            frame: Rows, as :meth:`encode` takes them.
+            x: Rows, as :meth:`encode` takes them.
             y: Labels (N,), for conditional models.
-            seed: Seed of the draws of codes.
 
         Raises:
-            ConfigError: If the model has no encoder, or the run is not one on a table.
+            ConfigError: If the model has no encoder.
         """
-        schema = self._need_schema()
+        if not isinstance(self.codec, Schema):
+            return super().score_rows(x, y)
         self._need_encoder()
-        x, labels = self.rows(frame), self._numbers(y)
-        noise, prior = Noise(check_int("seed", seed, least=0), "score"), self.model.prior
-        codes = self._encode(x, labels)
-        numbered = torch.arange(len(x))
-        terms = self._map(
-            lambda z, rows: self._generated(z, rows, labels).log_probs(x[rows].to(z)), codes, numbered
-        )
-        scores = {
-            "reconstruction": -terms.sum(1),
-            "latent": codes.square().sum(1) / (prior.variance * prior.latent_dim),
-        }
-        if isinstance(prior, NormalPrior) and isinstance(
-            self.model.encoder(x[:1].to(prior.device_buffer)), Gaussian
-        ):
-            scores["likelihood"] = -self._map(
-                lambda part, rows: self._log_likelihood(part, rows, labels, noise), x, numbered
-            )
-        worst = [schema.names[place] for place in terms.argmin(1).tolist()]
-        columns = {name: value.double().numpy() for name, value in scores.items()}
-        table = table_of({**columns, "surprise": worst})
-        names = {"polars": ("Float64", "String")}.get(schema.library, ("float64", "str"))
+        rows, labels = self.rows(x), self._numbers(y)
+        found = self._scores(rows, labels)
+        worst = self._column_terms(rows, labels).argmin(1).tolist()
+        columns = {name: value.double().numpy() for name, value in found.items()}
+        table = table_of({**columns, "surprise": [self.codec.names[place] for place in worst]})
+        names = {"polars": ("Float64", "String")}.get(self.codec.library, ("float64", "str"))
         typed = {
             name: Column(name, column.values, column.missing, names[column.type == "text"])
             for name, column in table.columns.items()
         }
-        return frame_of(Table(typed, schema.library))
+        return frame_of(Table(typed, self.codec.library))
+
+    def _scores(self, rows: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        found = super()._scores(rows, y)
+        if not isinstance(self.codec, Schema):
+            return found
+        found["reconstruction"] = -self._column_terms(rows, y).sum(1)
+        prior = self.model.prior
+        with torch.no_grad():
+            q = self.model.encoder(rows[:1].to(prior.device_buffer.device), None if y is None else y[:1])
+        if isinstance(prior, NormalPrior) and isinstance(q, Gaussian):
+            noise, numbers = Noise(0, "score"), torch.arange(len(rows))
+            found["likelihood"] = -self._map(lambda x, n: self._log_likelihood(x, n, y, noise), rows, numbers)
+        return found
+
+    def _column_terms(self, rows: Tensor, y: Tensor | None) -> Tensor:
+        """The log-probability in nats (N, C) of each column of rows given the means of their codes."""
+        codes, numbers = self._encode(rows, y), torch.arange(len(rows))
+
+        def terms(z: Tensor, n: Tensor | None) -> Tensor:
+            assert n is not None
+            return self._generated(z, n, y).log_probs(rows[n.cpu()].to(z))
+
+        return self._map(terms, codes, numbers)
 
     def _generated(self, z: Tensor, rows: Tensor | None, labels: Tensor | None) -> TableDistribution:
         """The distributions of rows given codes, with the labels of the rows of these numbers."""
