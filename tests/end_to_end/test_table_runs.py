@@ -264,7 +264,7 @@ def test_imputation_beats_the_mean_of_the_column(linked):
         assert error < 0.1 * rows[hidden].var(), (hidden, known)
 
 
-def test_rows_that_break_the_link_are_told_from_others(linked):
+def test_rows_that_break_the_link_have_higher_scores(linked):
     run, frame = linked
     rows = frame.head(200)
     odd = rows.assign(y=rows["y"].to_numpy()[::-1])
