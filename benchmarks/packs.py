@@ -2,8 +2,8 @@
 
     python -m benchmarks.packs --gigabytes 2 --folder /tmp/pack
 
-makes a pack of generated images, 3x64x64, and trains on it and on a part of it in memory, each in a process
-of its own; memory is the largest that the process had at any time.
+makes a pack of generated images, 3x64x64, and trains on it in a process of its own, whose largest memory is
+printed; then on the pack and on a part of it in memory, step by step in alternation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pushforward.recipes import RECIPES
 from pushforward.training.loop import Loop
 
 SHAPE = (3, 64, 64)
-WARM_UP = 20  # steps before the clock
+WARM_UP = 5  # steps before the clock
 
 
 def generated(rows: int) -> Dataset:
@@ -47,24 +47,38 @@ def generated(rows: int) -> Dataset:
     return Dataset("waves", train, Split(ReadRows(test, read)), in_unit_interval=True)
 
 
-def measure(
-    folder: Path, recipe: str, steps: int, in_memory: int, batch_size: int, network: str
-) -> dict[str, float]:
-    """Trains for some steps: megabytes, and steps a second."""
-    data = open_dataset(folder)
-    if in_memory:
-        count = min(in_memory, len(data.train))
-        data = Dataset("part", Split(data.train.rows(torch.arange(count)).tensor()), data.test, True)
-    setup = RECIPES[recipe](data.spec, batch_size=batch_size, network=network)
-    loop = Loop(setup.model, data.train, setup.training, steps + WARM_UP)
-    start = 0.0
-    for step in range(steps + WARM_UP):
-        if step == WARM_UP:
-            start = time.process_time()
+def loop_on(data: Dataset, given: argparse.Namespace, steps: int) -> Loop:
+    """The training of the recipe on data."""
+    setup = RECIPES[given.recipe](data.spec, batch_size=given.batch_size, network=given.network)
+    return Loop(setup.model, data.train, setup.training, steps)
+
+
+def memory(given: argparse.Namespace) -> dict[str, float]:
+    """Trains on the pack for some steps, and returns the most megabytes that the process had."""
+    loop = loop_on(open_dataset(given.folder), given, given.steps)
+    for _ in range(given.steps):
         loop.advance()
-    seconds = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"peak_mb": round(peak), "cpu_ms_per_step": round(1000 * seconds / steps, 2)}
+    return {"peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
+
+
+def speed(given: argparse.Namespace) -> dict[str, float]:
+    """Milliseconds of a processor for a step on the pack and on as many of its rows as fit, alternating."""
+    packed = open_dataset(given.folder)
+    count = min(given.rows_in_memory, len(packed.train))
+    inside = Dataset("part", Split(packed.train.rows(torch.arange(count)).tensor()), packed.test, True)
+    loops = {
+        "pack_ms": loop_on(packed, given, 2 * given.steps),
+        "memory_ms": loop_on(inside, given, 2 * given.steps),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in loops}
+    for _ in range(given.steps + WARM_UP):
+        for name, loop in loops.items():
+            start = time.process_time()
+            loop.advance()
+            seconds[name].append(time.process_time() - start)
+    found = {name: 1000 * float(np.median(times[WARM_UP:])) for name, times in seconds.items()}
+    return {**{name: round(value, 1) for name, value in found.items()},
+            "ratio": round(found["pack_ms"] / found["memory_ms"], 3)}  # fmt: skip
 
 
 def main() -> None:
@@ -73,27 +87,25 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=2)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "pushforward-pack")
     parser.add_argument("--recipe", default="wae-mmd")
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--batch-size", type=int, default=100)
     parser.add_argument("--network", default="mlp")
     parser.add_argument("--rows-in-memory", type=int, default=20_000)
-    parser.add_argument("--measure", type=int, default=None, help="used by the script itself")
+    parser.add_argument("--memory", action="store_true", help="used by the script itself")
     given = parser.parse_args()
-    if given.measure is not None:
-        found = measure(
-            given.folder, given.recipe, given.steps, given.measure, given.batch_size, given.network
-        )
-        print(json.dumps(found), flush=True)
+    if given.memory:
+        print(json.dumps(memory(given)), flush=True)
         return
     if not given.folder.exists():
         start = time.perf_counter()
         write_pack(generated(int(given.gigabytes * 2**30 / np.prod(SHAPE))), given.folder)
         print(json.dumps({"packed_seconds": round(time.perf_counter() - start)}), flush=True)
     size = (given.folder / "rows.bin").stat().st_size / 2**30
-    for name, rows in (("pack", 0), ("in memory", given.rows_in_memory)):
-        words = [sys.executable, "-m", "benchmarks.packs", *sys.argv[1:], "--measure", str(rows)]
-        result = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-        print(json.dumps({"rows": name, "pack_gib": round(size, 2), **json.loads(result)}), flush=True)
+    words = [sys.executable, "-m", "benchmarks.packs", *sys.argv[1:], "--memory"]
+    peak = json.loads(
+        subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    )
+    print(json.dumps({"pack_gib": round(size, 2), **peak, **speed(given)}), flush=True)
 
 
 if __name__ == "__main__":
