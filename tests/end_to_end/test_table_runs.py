@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.conformance import check_recipe
 from pushforward.errors import ConfigError, DataError, InterruptedRunError
 from pushforward.tables.schema import Schema
 from pushforward.training.loop import Loop
@@ -272,3 +273,8 @@ def test_rows_that_break_the_link_have_higher_scores(linked):
     inside, outside = (run.score_rows(part)["likelihood"] for part in (rows, odd))
     auroc = (outside.to_numpy()[:, None] > inside.to_numpy()).mean()
     assert auroc > 0.95
+
+
+@pytest.mark.parametrize("network", ["table-autoregressive", "table-mlp"])
+def test_recipes_keep_their_promises_on_tables(network):
+    assert len(check_recipe("vae", people(), latent_dim=2, network=network)) > 14
