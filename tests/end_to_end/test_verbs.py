@@ -88,13 +88,19 @@ def test_list_names_every_recipe_and_data_set(figures):
 def test_options_have_the_names_and_defaults_of_the_python_arguments(recipe, command):
     code, out, _ = command("train", recipe, "--help")
     assert code == 0
-    of_model = {
-        one.name for one in RECIPES[recipe].options if not (one.python_only or one.modality == "text")
-    }
+    own = {"text": {"max_length"}, "table": {"columns", "target"}}  # shown with such data alone
+    for one in RECIPES[recipe].options:
+        if not one.python_only and one.modality in own:
+            own[one.modality].add(one.name)
+    of_model = {one.name for one in RECIPES[recipe].options if not one.python_only}
     of_python = {"recipe", "data", "training", "progress", "arguments"}
-    of_run = set(inspect.signature(pf.train).parameters) - of_python - {"max_length"}
-    for name in of_model | of_run:
+    of_run = set(inspect.signature(pf.train).parameters) - of_python
+    for name in (of_model | of_run) - own["text"] - own["table"]:
         assert f"--{name.replace('_', '-')}" in out
+    _, of_tables, _ = command("train", recipe, "rows.csv", "--help")
+    for name in own["table"]:
+        assert f"--{name.replace('_', '-')}" in of_tables
+        assert f"--{name.replace('_', '-')} " not in out
 
 
 def test_figures_for_people_state_unit_rows_and_range(trained, command):
