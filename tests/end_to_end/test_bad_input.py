@@ -158,7 +158,12 @@ def test_nothing_in_the_package_unpickles_or_evaluates():
                 assert not names & banned, path
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
-                assert called not in {"eval", "exec", "torch.load", "yaml.load"}, path
+                assert called not in {"eval", "exec", "yaml.load"}, path
+                if called == "torch.load":  # of the one file whose sha256 is known, by what executes nothing
+                    assert path.name == "imagenet.py"
+                    assert {word.arg: ast.unparse(word.value) for word in node.keywords}[
+                        "weights_only"
+                    ] == "True"
                 if called in {"np.load", "numpy.load"}:
                     given = {word.arg: ast.unparse(word.value) for word in node.keywords}
                     assert given.get("allow_pickle", "False") == "False", path
