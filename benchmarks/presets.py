@@ -304,7 +304,7 @@ def table(found: list[dict[str, Any]], evaluated_on: str) -> str:
     columns = [(name, seconds) for seconds in BUDGETS for name in SETS]
     lines = ["| candidate | " + " | ".join(f"{name}, {seconds} s" for name, seconds in columns) + " |"]
     lines.append("|---" * (len(columns) + 1) + "|")
-    for candidate in dict.fromkeys(row["candidate"] for row in found):
+    for candidate in dict.fromkeys(row["candidate"] for row in found if row.get("on") == evaluated_on):
         cells = []
         for name, seconds in columns:
             wanted = dict(set=name, seconds=seconds, candidate=candidate, on=evaluated_on)

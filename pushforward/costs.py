@@ -155,6 +155,16 @@ class GaussianLikelihood(Cost):
         squares = ((made - given) / self.std).square() + 2 * self.std.log() + math.log(2 * math.pi)
         return 0.5 * squares.flatten(1).sum(dim=1)
 
+    def sample(self, made: Tensor, noise: Noise) -> Tensor:
+        """Draws of the likelihood, of vectors (N, D) with a learnt deviation; else the means.
+
+        Means alone vary less than the data, by what the deviation has learnt. Of images they are what everyone
+        shows: noise that is independent in every pixel is no part of a photograph.
+        """
+        if not self.learnt or made.ndim > 2:
+            return made
+        return made + self.std * noise.normal(*made.shape).to(made)
+
 
 class Tokens(Cost):
     r"""The negative log-likelihood of lines under the decoder's distribution, in nats.

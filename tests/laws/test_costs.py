@@ -9,6 +9,7 @@ from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.models import decode_as
 from pushforward.networks.conditional import Conditional
+from pushforward.rng import Noise
 
 # name: how it is made, and the power by which it grows with the number of features
 FAMILY = {
@@ -165,6 +166,24 @@ def test_what_leans_away_is_the_normalised_product_of_powers(guidance_scale):
     )
     rises = [b - a for a, b in zip(none, all_, strict=True)]
     torch.testing.assert_close(rises[0], guidance_scale * rises[1] + (1 - guidance_scale) * rises[2])
+
+
+def test_samples_of_a_linear_gaussian_model_have_its_covariance():
+    """Of x = W z + s ε the covariance is W Wᵀ + s² I; that of decoded codes alone lacks the s²."""
+    decoder = torch.nn.Linear(2, 3, bias=False)
+    model = AutoEncoder(
+        NormalPrior(2), decoder, DeterministicEncoder(torch.nn.Linear(3, 2)),
+        cost=GaussianLikelihood(0.5, learnt=True),
+    )  # fmt: skip
+    with torch.no_grad():
+        samples = model.sample(40_000, Noise(0))
+        wanted = decoder.weight @ decoder.weight.T + 0.25 * torch.eye(3)
+    assert torch.allclose(samples.T.cov(), wanted, atol=0.02)
+    assert torch.equal(model.sample(10, Noise(1)), model.sample(20, Noise(1))[:10])
+    for unchanged in (GaussianLikelihood(0.5), SquaredError()):
+        assert torch.equal(unchanged.sample(samples, Noise(0)), samples)
+    images = samples.reshape(-1, 1, 3, 1)
+    assert torch.equal(model.cost.sample(images, Noise(0)), images)
 
 
 def test_what_would_leave_the_range_of_data_is_refused():
