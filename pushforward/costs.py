@@ -158,8 +158,8 @@ class GaussianLikelihood(Cost):
     def sample(self, made: Tensor, noise: Noise) -> Tensor:
         """Draws of the likelihood, of vectors (N, D) with a learnt deviation; else the means.
 
-        Means alone vary less than the data, by what the deviation has learnt. Of images they are what everyone
-        shows: noise that is independent in every pixel is no part of a photograph.
+        Means alone vary less than the data, by what the deviation has learnt. Of images they are what is
+        usually shown: noise that is independent in every pixel is no part of a photograph.
         """
         if not self.learnt or made.ndim > 2:
             return made

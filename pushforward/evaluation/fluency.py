@@ -62,8 +62,8 @@ class Fluency:
     def words(self) -> str:
         """The numbers, and what a good sampler has."""
         return (
-            f"n-gram perplexity {self.perplexity:.3g} ({self.best_perplexity:.3g}), "
-            f"{self.copied:.0%} copies of training lines ({self.expected_copies:.0%} if none were memorised)"
+            f"n-gram perplexity {self.perplexity:.3g} (of held-out lines {self.best_perplexity:.3g}), "
+            f"{self.copied:.0%} are training lines word for word (by chance {self.expected_copies:.0%})"
         )
 
 

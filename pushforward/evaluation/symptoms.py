@@ -339,7 +339,7 @@ def diagnose(measured: Diagnosis) -> Findings:
         return Findings(found)
     features = (
         f"compared with {context.n_samples} held-out rows by {context.features.name} features; in brackets "
-        "what training rows, or draws of the prior, reach in their place"
+        "the same of training rows (of codes: of draws of the prior), which no model needs to exceed"
     )
     return Findings(found, grades(measured), features, measured.decoded_share)
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pushforward.costs import KL
 from pushforward.models import Model
 
 LESS, NEAR_0 = "less is better", "should come near 0"
 
 # Terms and diagnostics by name; a name such as critic_y is that of the part y of the codes.
 OF_CODES = {
-    "discrepancy": f"distance of codes from the prior, {NEAR_0}",
+    "discrepancy": f"weight times the distance of codes from the prior, {NEAR_0}; chance takes it below",
     "critic": "loss of the critic of codes and prior; if it falls, it tells them apart more easily",
     "std": "smallest standard deviation of a code dimension, should be that of the prior, {scale:.3g}",
     "mmd": f"MMD² of codes and prior in a batch, {NEAR_0}",
+}
+OF_A_KL = {
+    "discrepancy": "KL of the codes of a row from the prior in nats; at 0 codes hold nothing of the data",
+}
+OF_A_LIKELIHOOD = {
+    "reconstruction": f"negative log-likelihood of the data given their codes, in nats, {LESS}"
 }
 OF_SAMPLES = {
     "discrepancy": "distance of samples from data as the critic sees it; it rises as the critic improves",
@@ -53,9 +60,11 @@ def legend(model: Model, names: Iterable[str]) -> str:
         >>> from pushforward.recipes import vae
         >>> model = vae(open_dataset("digits").spec).model
         >>> legend(model, ["reconstruction", "own"])
-        'reconstruction: error of reconstructions, less is better'
+        'reconstruction: negative log-likelihood of the data given their codes, in nats, less is better'
     """
     known = OF_ALL | (OF_CODES if model.has_encoder else OF_SAMPLES)
+    known |= OF_A_KL if isinstance(model.discrepancy, KL) else {}
+    known |= OF_A_LIKELIHOOD if model.cost.likelihood else {}
     said: dict[str, str] = {}
     for name in names:
         whole = name if name in known else name.partition("_")[0]

@@ -349,7 +349,7 @@ def test_lines_are_read_by_a_language_model_of_training_lines(phrases):
     learnt = spoken(data.train.x, data)
     assert learnt.copied == 1
     assert learnt.excess_copies == pytest.approx(1, abs=0.02)
-    assert ", 100% copies of training lines (" in learnt.words
+    assert ", 100% are training lines word for word (" in learnt.words
     both = spoken(torch.stack([data.train.x[:300], data.test.x[:300]], 1).flatten(0, 1), data)
     assert both.excess_copies == pytest.approx(0, abs=0.05)
     assert spoken(new, pf.open_dataset("digits")) is None
@@ -363,6 +363,6 @@ def test_samples_of_text_are_graded_by_language_and_copies(ratio, copied, level,
     measured = examined(model(nn.Identity(), nn.Identity()), normal)
     measured.fluency = Fluency(ratio * 7, 7.0, copied, 0.0)
     assert grades(measured)[0].level == level
-    assert grades(measured)[0].words.startswith(f"n-gram perplexity {7 * ratio:.3g} (7), ")
+    assert grades(measured)[0].words.startswith(f"n-gram perplexity {7 * ratio:.3g} (of held-out lines 7), ")
     named = {finding.name for finding in diagnose(measured)}
     assert ("copies of training lines" in named) == (copied > 0.1)
