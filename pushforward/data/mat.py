@@ -26,7 +26,7 @@ TRAIN, TEST = "train_", "test_"  # how the names of two files begin that are the
 def open_mat(path: Path, options: OpenOptions) -> Dataset:
     """The arrays ``X`` and ``y`` of a file of MATLAB up to version 7, or others named as in an ``.npz``.
 
-    The rows of images are the last axis there, (H, W, C, N). Beside a file ``train_...`` a file ``test_...``
+    The rows of images are the last axis there, (H, W, C, N). Next to a file ``train_...`` a file ``test_...``
     of the same name holds the held-out rows. The label 10 of the digits of SVHN is the digit 0.
 
     Raises:

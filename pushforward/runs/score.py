@@ -75,9 +75,9 @@ def score(
         known = [_statistics(source) for source in (real, generated)]
         if any(known):
             return _of_statistics(real, generated, known, features, data_dir, image_size)
-        opened = open_dataset(real, data_dir=data_dir, image_size=image_size)
-        rows = whole(opened)
         if train is None:
+            opened = open_dataset(real, data_dir=data_dir, image_size=image_size)
+            rows = whole(opened)
             data = _with(opened, rows, rows)
         else:
             # Values are those of the training rows, so that features and scaling are what a run would have.
