@@ -96,9 +96,17 @@ def nearest(name: object, known: Iterable[str]) -> str:
     "did you mean 'wae-mmd'? known: vae, wae-gan, wae-mmd"
     """
     known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}known: {', '.join(known)}"
+    return f"{did_you_mean(name, known)}known: {', '.join(known)}"
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """The most similar known name as a question with a space behind it; nothing if none is similar.
+
+    >>> did_you_mean("Rom", ["Oslo", "Rome"]), did_you_mean("Paris", ["Oslo", "Rome"])
+    ("did you mean 'Rome'? ", '')
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"did you mean {close[0]!r}? " if close else ""
 
 
 def listed(names: Sequence[object], most: int) -> str:

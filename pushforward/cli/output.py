@@ -133,6 +133,14 @@ def write_pairs(run: Run, name: str, out: Path | None, first: Tensor, second: Te
     write_rows(run, name, out, interleave(first, second), as_json, run.renderer.pair_columns)
 
 
+def said(run: Path, out: Path, what: str, count: int, as_json: bool) -> None:
+    """Says what was written."""
+    if as_json:
+        print_json({"run": str(run), "file": str(out), "n": count})
+        return
+    echo(f"{what} of {count:,} rows: {out}")
+
+
 def print_results(
     results: dict[str, Any],
     as_json: bool,
@@ -166,6 +174,7 @@ __all__ = [
     "print_findings",
     "print_json",
     "print_results",
+    "said",
     "write_pairs",
     "write_rows",
     "write_samples",

@@ -12,13 +12,13 @@ from pushforward.data.dataset import Dataset, Split, hold_out
 from pushforward.data.formats import OpenOptions, data_format
 from pushforward.errors import DataError
 from pushforward.tables.csv import read_csv
+from pushforward.tables.files import ARROW, CSV
 from pushforward.tables.frames import is_frame, read_arrow, table_of
 from pushforward.tables.schema import Schema
 from pushforward.tables.table import Table
 
 NAMED_BY = 6  # digits of the fingerprint in the name of a frame
 LEAST_ROWS = 4
-CSV, ARROW = (".csv", ".tsv"), (".parquet", ".arrow", ".feather")
 
 
 @data_format("a .csv or .tsv file", suffixes=CSV, modality="table")
@@ -28,7 +28,8 @@ def open_csv(path: Path, options: OpenOptions) -> Dataset:
     Raises:
         DataError: If it cannot be read, or has too few rows.
     """
-    kinds = options.columns or _stored_kinds(options)
+    known = options.codec.kinds if isinstance(options.codec, Schema) else {}
+    kinds = options.columns or known
     return table_dataset(read_csv(path, kinds), path.stem, str(path), options)
 
 
@@ -52,13 +53,6 @@ def open_frame(source: Any, options: OpenOptions) -> Dataset:
     """
     data = table_dataset(table_of(source, "the frame"), "frame", None, options)
     return replace(data, name=f"{data.name}-{data.fingerprint[:NAMED_BY]}")
-
-
-def _stored_kinds(options: OpenOptions) -> dict[str, str]:
-    """The kinds of the columns of a schema that is known."""
-    if not isinstance(options.codec, Schema):
-        return {}
-    return {column.name: column.kind for column in options.codec.columns}
 
 
 def table_dataset(table: Table, name: str, source: str | None, options: OpenOptions) -> Dataset:

@@ -9,16 +9,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pushforward.errors import ConfigError
 from pushforward.files import write_atomic
 from pushforward.report.axes import NamedSamples, show_columns, show_lines
 from pushforward.report.panels import Panel
 from pushforward.report.plots import RunPlots
 from pushforward.report.rendering import Renderer
 from pushforward.tables.csv import csv_text, table_cells, table_lines
-from pushforward.tables.frames import parquet_bytes
+from pushforward.tables.files import check_written, table_bytes
 from pushforward.tables.schema import Schema
-from pushforward.wording import option_name
 
 
 class TableRenderer(Renderer):
@@ -76,16 +74,15 @@ class TableRenderer(Renderer):
 
     def check_suffix(self, path: Path) -> None:
         """Checks the ending of a file: .csv, .parquet, or .npy for cells."""
-        if path.suffix not in (".csv", ".parquet", ".npy"):
-            raise ConfigError(f"{option_name('out')} must end in .csv, .npy or .parquet, got {path}")
+        check_written(path, ".npy")
 
     def save(self, rows: Tensor, path: Path, columns: int | None = None) -> None:
         """See :meth:`Renderer.save`; a path that ends in .parquet is written by pandas."""
         self.check_suffix(path)
-        if path.suffix == ".parquet":
-            write_atomic(path, parquet_bytes(self.schema.decode(rows)))
-        else:
+        if path.suffix == ".npy":
             super().save(rows, path, columns)
+        else:
+            write_atomic(path, table_bytes(self.schema.decode(rows), path))
 
     def save_parts(self, parts: Iterator[Tensor], n: int, path: Path) -> Tensor:
         """See :meth:`Renderer.save_parts`."""

@@ -24,7 +24,7 @@ from pushforward.runs.latent_samplers import (
     sampler_key,
     save_sampler,
 )
-from pushforward.runs.table_run import TableRun
+from pushforward.runs.table_run import CANDIDATES, TableRun
 from pushforward.runs.trained_model import CHUNK, computes
 from pushforward.tables.schema import Schema
 from pushforward.wording import option_name
@@ -64,9 +64,9 @@ class Sampling(TableRun):
                 with either.
         """
         if condition is not None:
-            if label is not None or sampler != PRIOR:
-                raise ConfigError(f"{option_name('condition')} is for samples without label, of the prior")
-            return self.sample_given(condition, n, seed)
+            return self.frame(
+                torch.cat(list(self.sample_parts(n, seed, label, sampler, progress, condition)))
+            )
         rows = self.sample_tensor(n, seed, label, sampler, progress)
         return self.frame(rows) if isinstance(self.codec, Schema) else rows
 
@@ -95,8 +95,19 @@ class Sampling(TableRun):
         label: int | str | None = None,
         sampler: str = PRIOR,
         progress: bool = False,
+        condition: Mapping[str, Any] | None = None,
+        candidates: int = CANDIDATES,
     ) -> Iterator[Tensor]:
-        """The samples that :meth:`sample` returns, in parts of at most 512, one after the other."""
+        """The samples that :meth:`sample` returns, in parts of at most 512, one after the other.
+
+        Arguments are those of :meth:`sample`, and ``candidates`` of each row under a condition: see
+        :meth:`sample_given`.
+        """
+        if condition is not None:
+            if label is not None or sampler != PRIOR:
+                raise ConfigError(f"{option_name('condition')} is for samples without label, of the prior")
+            yield from self.parts_given(condition, n, seed, candidates)
+            return
         n = check_int("n", n, least=1)
         noise = Noise(check_int("seed", seed, least=0), "sample")
         number = None if label is None else self._class_number(label)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,15 +14,18 @@ from torch import Tensor
 
 from pushforward.distributions import Gaussian, NormalPrior
 from pushforward.errors import ConfigError, check_int
+from pushforward.files import write_atomic
 from pushforward.rng import Noise
 from pushforward.runs.row_files import RowFiles
 from pushforward.runs.trained_model import CHUNK, computes
 from pushforward.tables.distribution import TableDistribution
+from pushforward.tables.files import check_written, read_table, table_bytes
 from pushforward.tables.frames import frame_of, table_of
 from pushforward.tables.given import Allowed, allowed_by, known_cells, resampled
 from pushforward.tables.kinds import restore
 from pushforward.tables.schema import Schema
 from pushforward.tables.table import Column, Table
+from pushforward.wording import option_name
 
 CANDIDATES = 32  # of each row under a condition
 FEW_EFFECTIVE = 2.0  # candidates with weight, of a row on average, below which more are advised
@@ -39,7 +44,7 @@ class TableRun(RowFiles):
         Raises:
             ConfigError: If the run is not one on a table.
         """
-        return frame_of(self._need_schema().decode(rows))
+        return frame_of(self.schema.decode(rows))
 
     @computes
     def sample_given(
@@ -59,10 +64,15 @@ class TableRun(RowFiles):
             ConfigError: If a column is not modelled, or the run is not one on a table.
             DataError: If no training row had such a value.
         """
-        schema = self._need_schema()
-        allowed = allowed_by(schema, condition)
+        return self.frame(torch.cat(list(self.parts_given(condition, n, seed, candidates))))
+
+    def parts_given(
+        self, condition: Mapping[str, Any], n: int = 64, seed: int = 0, candidates: int = CANDIDATES
+    ) -> Iterator[Tensor]:
+        """The cells (M, C) of the rows that :meth:`sample_given` returns, in parts of at most 512."""
+        allowed = allowed_by(self.schema, condition)
         check_int("candidates", candidates, least=1)
-        noise, parts, effective = Noise(check_int("seed", seed, least=0), "sample"), [], []
+        noise, effective = Noise(check_int("seed", seed, least=0), "sample"), []
         for start in range(0, check_int("n", n, least=1), CHUNK):
             size = min(CHUNK, n - start)
             y = (
@@ -71,17 +81,15 @@ class TableRun(RowFiles):
                 else None
             )
             rows, found = self._resampled(size, noise.rows(start), allowed, candidates, y)
-            parts.append(rows)
             effective.append(found)
+            yield rows
         share = torch.cat(effective).mean().item()
         if candidates > FEW_EFFECTIVE and share < FEW_EFFECTIVE:
             warnings.warn(
-                f"of {candidates} candidates a row {share:.1f} have weight, on average: "
-                f"samples are far from exact; raise "
-                "the number of candidates",
+                f"of {candidates} candidates a row {share:.1f} have weight, on average: samples are far from "
+                f"exact; raise {option_name('candidates')}",
                 stacklevel=3,
             )
-        return self.frame(torch.cat(parts))
 
     @computes
     def impute(self, frame: Any, seed: int = 0, candidates: int = CANDIDATES) -> Any:
@@ -97,8 +105,36 @@ class TableRun(RowFiles):
         Raises:
             DataError: If a value that is there is none of the training data.
         """
-        schema = self._need_schema()
-        table = table_of(frame, "rows")
+        return frame_of(self._imputed(table_of(frame, "rows"), seed, candidates))
+
+    @computes
+    def impute_file(
+        self,
+        source: str | os.PathLike[str],
+        out: str | os.PathLike[str],
+        seed: int = 0,
+        candidates: int = CANDIDATES,
+    ) -> int:
+        """Writes the rows of a file with a value in the place of each that is missing; returns their number.
+
+        Arguments:
+            source: A file of a table.
+            out: The ``.csv`` or ``.parquet`` file.
+            seed: See :meth:`impute`.
+            candidates: See :meth:`impute`.
+
+        Raises:
+            DataError: If the file cannot be read, or has values that are none of the training data.
+        """
+        schema, path = self.schema, Path(out).expanduser()
+        check_written(path)
+        table = self._imputed(read_table(Path(source).expanduser(), schema.kinds), seed, candidates)
+        write_atomic(path, table_bytes(table, path))
+        return len(table)
+
+    def _imputed(self, table: Table, seed: int, candidates: int) -> Table:
+        schema = self.schema
+        check_int("candidates", candidates, least=1)
         x = schema.encode(table, lacking=True)
         noise, parts = Noise(check_int("seed", seed, least=0), "impute"), []
         for start in range(0, len(x), CHUNK):
@@ -107,7 +143,7 @@ class TableRun(RowFiles):
             made, _ = self._resampled(len(part), noise.rows(start), allowed, candidates, None)
             parts.append(torch.where(part < 0, made, part))
         filled = schema.decode(torch.cat(parts) if parts else x)
-        return frame_of(merged(table, filled, schema))
+        return merged(table, filled, schema)
 
     @computes
     def score_rows(self, x: Any, y: Any = None) -> Any:
@@ -182,6 +218,7 @@ class TableRun(RowFiles):
             weights.append(self._generated(z, rows, labels).log_prob(x) + p.log_prob(z) - q.log_prob(z))
         return torch.stack(weights).logsumexp(0) - math.log(DRAWS)
 
+    @computes
     @torch.no_grad()
     def _resampled(
         self, n: int, noise: Noise, allowed: Allowed, candidates: int, y: Tensor | None
@@ -202,7 +239,13 @@ class TableRun(RowFiles):
         rows, effective = resampled(decode, noise, only, candidates)
         return rows.cpu(), effective.cpu()
 
-    def _need_schema(self) -> Schema:
+    @property
+    def schema(self) -> Schema:
+        """The schema of the table that the run was trained on.
+
+        Raises:
+            ConfigError: If it was none.
+        """
         if not isinstance(self.codec, Schema):
             raise ConfigError(f"{self.path} is not a run on a table: its rows have shape {self.shape}")
         return self.codec

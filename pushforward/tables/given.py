@@ -14,7 +14,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,15 @@ from torch import Tensor
 from pushforward.errors import ConfigError, DataError, nearest
 from pushforward.rng import Noise
 from pushforward.tables.cells import NumberCells
+from pushforward.tables.csv import parsed
 from pushforward.tables.distribution import TableDistribution, draw
 from pushforward.tables.frames import table_of
-from pushforward.tables.schema import Schema
+from pushforward.tables.schema import ColumnSchema, Schema
+from pushforward.tables.table import Table
+from pushforward.wording import option_name
 
 Allowed = tuple[Tensor | None, ...]
+BETWEEN = ".."  # the least and the greatest value of a range, in words
 
 
 def allowed_by(schema: Schema, condition: Mapping[str, Any]) -> Allowed:
@@ -72,6 +76,51 @@ def allowed_by(schema: Schema, condition: Mapping[str, Any]) -> Allowed:
             ] = True
         allowed.append(only)
     return tuple(allowed)
+
+
+def condition_of(schema: Schema, words: Sequence[str]) -> dict[str, Any]:
+    """The condition that words stand for: ``town=Rome``, ``age=30..40``, or ``town=`` for what is missing.
+
+    A column that is named more than once has a list of values.
+
+    Raises:
+        ConfigError: If a word is no name=value, or names no column that is modelled.
+        DataError: If a value cannot be one of the column.
+
+    >>> schema = Schema.of(table_of({"n": [1, 2, 3, 2], "town": ["Rome", "Oslo", "Rome", "Oslo"]}))
+    >>> condition_of(schema, ["n=2..3", "town=Rome", "town=Oslo"])
+    {'n': (2, 3), 'town': ['Rome', 'Oslo']}
+    """
+    found: dict[str, list[Any]] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"{option_name('condition')} must be column=value, got {word!r}")
+        column = next((one for one in schema.modelled if one.name == name), None)
+        if column is None:
+            raise ConfigError(f"there is no modelled column {name!r}: {nearest(name, schema.names)}")
+        ends = text.split(BETWEEN)
+        if isinstance(column.cells, NumberCells) and len(ends) == 2:
+            value: Any = tuple(_value(column, end) for end in ends)
+        else:
+            value = _value(column, text)
+        found.setdefault(name, []).append(value)
+    for name, values in found.items():
+        if len(values) > 1 and any(isinstance(value, tuple) for value in values):
+            raise ConfigError(
+                f"{option_name('condition')} takes one range of a column, got more for {name!r}"
+            )
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def _value(column: ColumnSchema, text: str) -> Any:
+    """The value of a column that a word stands for; None for an empty one."""
+    if not text:
+        return None
+    if column.type == "text":
+        return text
+    found = parsed(column.name, [text], Table({}, source="the condition"))
+    return found.values[0] if found.type == "text" else found.values[0].item()
 
 
 def _cells(schema: Schema, place: int, name: str, values: list[Any]) -> Tensor:
@@ -122,4 +171,4 @@ def resampled(
     return stacked[torch.arange(len(stacked)), chosen], 1 / shares.square().sum(1)
 
 
-__all__ = ["allowed_by", "known_cells", "resampled"]
+__all__ = ["allowed_by", "condition_of", "known_cells", "resampled"]

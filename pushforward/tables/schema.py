@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.codec import Codec
-from pushforward.errors import ConfigError, DataError, listed, nearest, reason
+from pushforward.errors import ConfigError, DataError, did_you_mean, listed, nearest, reason
 from pushforward.reading import parse_json
 from pushforward.tables.cells import Cells, NumberCells, cells_from_json
 from pushforward.tables.kinds import KINDS, cells_of, infer_kind, restore
@@ -188,6 +188,11 @@ class Schema(Codec):
         """The names of the modelled columns."""
         return tuple(column.name for column in self.modelled)
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of each column, also of those that are not modelled."""
+        return {column.name: column.kind for column in self.columns}
+
     def lines(self) -> list[str]:
         """One line for each column."""
         return [column.words() for column in self.columns]
@@ -231,8 +236,7 @@ class Schema(Codec):
             row = int(np.isnan(x).argmax())
             raise DataError(
                 f"{table.place(row, column.name)}: expected a value of the training rows "
-                f"({column.words()}), found "
-                f"{given.values[row]!r:.60}"
+                f"({column.words()}), found {given.values[row]!r:.60}{_meant(column, given.values[row])}"
             )
         return x
 
@@ -294,6 +298,13 @@ class Schema(Codec):
         y[~given.missing] = np.where(np.isnan(known), -1, np.floor(np.nan_to_num(known, nan=-1)))
         names = [str(value) for value in column.cells.named][: column.cells.n]
         return torch.from_numpy(y), tuple(names)
+
+
+def _meant(column: ColumnSchema, value: Any) -> str:
+    """The category that is most like an unknown one, as a question."""
+    named = [] if column.cells is None else column.cells.named
+    hint = did_you_mean(value, map(str, named)).strip()
+    return f"; {hint}" if hint else ""
 
 
 def _ends(column: ColumnSchema) -> tuple[Any, Any]:

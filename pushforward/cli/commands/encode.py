@@ -9,8 +9,7 @@ from cyclopts import Parameter
 
 from pushforward.cli.application import app
 from pushforward.cli.options import JsonFlag, RunFolder
-from pushforward.cli.output import print_json
-from pushforward.console import echo
+from pushforward.cli.output import said
 
 Source = Annotated[
     str,
@@ -45,11 +44,3 @@ def score_rows(run: RunFolder, source: Source, *, out: Path, json: JsonFlag = Fa
 
     count = load(run).score_file(source, out, progress=True)
     said(run, out, "scores", count, json)
-
-
-def said(run: Path, out: Path, what: str, count: int, as_json: bool) -> None:
-    """Says what was written."""
-    if as_json:
-        print_json({"run": str(run), "file": str(out), "n": count})
-        return
-    echo(f"{what} of {count:,} rows: {out}")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushforward.cli.application import app
-from pushforward.cli.commands.encode import said
 from pushforward.cli.options import JsonFlag, RunData, RunFolder
-from pushforward.cli.output import write_pairs
+from pushforward.cli.output import said, write_pairs
 
 
 @app.command
