@@ -6,6 +6,7 @@ Rows are arrays (N, C) of numbers: NaN is missing, and categories are whole numb
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +117,43 @@ def pair_gaps(made: Rows, given: Rows, categorical: Mask) -> dict[tuple[int, int
             else:
                 gaps[j, i] = ("correlation", correlation_gap(made[:, pair], given[:, pair]))
     return gaps
+
+
+def fidelity(
+    made: Rows, given: Rows, categorical: Mask, names: Sequence[str], seed: int = 0
+) -> dict[str, Any]:
+    """Columns, pairs of columns, and rows, of made against given rows.
+
+    The means over columns of :func:`kolmogorov_smirnov` ("ks") and :func:`total_variation`, the worst column
+    of each and all columns; the means over pairs of :func:`pair_gaps` ("correlation", "contingency"), of the
+    first 5000 rows; and :func:`c2st_auc`.
+
+    Arguments:
+        made: Made rows.
+        given: Given rows.
+        categorical: Which columns hold categories.
+        names: The names of the columns.
+        seed: Seed of the trees.
+
+    >>> rows = np.arange(40.0)[:, None]
+    >>> fidelity(rows, rows, np.array([False]), ["n"])["worst_ks"]
+    {'column': 'n', 'value': 0.0}
+    """
+    found: dict[str, Any] = {}
+    measures = (("ks", kolmogorov_smirnov, ~categorical), ("total_variation", total_variation, categorical))
+    for key, measure, columns in measures:
+        values = {names[int(j)]: measure(made[:, j], given[:, j]) for j in np.flatnonzero(columns)}
+        if values:
+            worst = max(values, key=values.__getitem__)
+            found[key] = float(np.mean(list(values.values())))
+            found[f"worst_{key}"] = {"column": worst, "value": values[worst]}
+            found[f"{key}_by_column"] = values
+    gaps = list(pair_gaps(made[:ROWS_OF_PAIRS], given[:ROWS_OF_PAIRS], categorical).values())
+    for kind in ("correlation", "contingency"):
+        sizes = [gap for name, gap in gaps if name == kind]
+        if sizes:
+            found[kind] = float(np.mean(sizes))
+    return found | {"c2st_auc": c2st_auc(made, given, categorical, seed)}
 
 
 def _booster(classify: bool, categorical: Mask, seed: int) -> Any:
@@ -250,6 +288,7 @@ __all__ = [
     "contingency_gap",
     "copying",
     "correlation_gap",
+    "fidelity",
     "kolmogorov_smirnov",
     "pair_gaps",
     "total_variation",

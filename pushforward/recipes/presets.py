@@ -49,7 +49,7 @@ def small(spec: DataSpec, share: float | None = None, **changes: Any) -> Values:
     elif spec.modality == "table":
         batch_size = min(500, max(2, rows // 4))
         values = dict(
-            latent_dim=16, cost="columns", network="table-autoregressive", lr=2e-3, column_dropout=0.5,
+            latent_dim=16, cost="columns", network="table-autoregressive", lr=2e-3, column_dropout=0.25,
             epochs=4000 * batch_size / rows,
         )  # fmt: skip
     else:

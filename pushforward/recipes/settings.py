@@ -188,11 +188,12 @@ class AutoEncoderSettings(Settings):
         "Share of the tokens that are hidden from the encoder, in training.", 0.0, ge=0, lt=1, modality="text"
     )
     column_dropout: float = option(
-        "Share of the columns before that are hidden from the decoder, in training.",
+        "Share of the rows of which the decoder predicts each column from the code alone, without the "
+        "columns before, in training, so that the code is needed.",
         0.0, ge=0, lt=1, modality="table",
     )  # fmt: skip
     encoder_column_dropout: float = option(
-        "Share of the columns that are hidden from the encoder, in training.",
+        "Share of the values that are hidden from the encoder, in training.",
         0.0,
         ge=0,
         lt=1,

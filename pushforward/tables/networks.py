@@ -35,11 +35,19 @@ class CellEmbedding(nn.Module):
         embedding_dim: Dimensions D.
         dropout: Share of the values that are hidden in training, as if they were not known; it differs from
             row to row, so that some have nearly all values and others hardly any.
+        row_dropout: Share of the rows all of whose values are hidden in training.
     """
 
-    def __init__(self, sizes: tuple[int, ...], embedding_dim: int = EMBEDDING, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        sizes: tuple[int, ...],
+        embedding_dim: int = EMBEDDING,
+        dropout: float = 0.0,
+        row_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.dropout = dropout
+        self.row_dropout = row_dropout
         self.sizes: Tensor
         self.starts: Tensor
         counts = torch.tensor(sizes)
@@ -58,6 +66,8 @@ class CellEmbedding(nn.Module):
             least, most = max(0.0, 2 * self.dropout - 1), min(1.0, 2 * self.dropout)
             rates = least + (most - least) * torch.rand(len(x), 1, device=x.device)
             hidden = hidden | (torch.rand(x.shape, device=x.device) < rates)
+        if self.training and self.row_dropout:
+            hidden = hidden | (torch.rand(len(x), 1, device=x.device) < self.row_dropout)
         x = x.clamp_min(0)
         share = x / self.sizes - 0.5
         angles = [share * (math.pi * 2**wave) for wave in range(WAVES)]
@@ -165,7 +175,8 @@ class AutoregressiveTableDecoder(nn.Module):
         sizes: Number of cells of each column.
         width: Hidden units of each layer.
         blocks: Number of residual blocks of two layers.
-        dropout: Share of the columns before that are hidden in training, so that the code is needed.
+        dropout: Share of the rows in training of which each column is predicted from the code alone, so that
+            the code is needed. From the other rows the network learns the exact conditional distributions.
     """
 
     is_autoregressive = True
@@ -186,7 +197,7 @@ class AutoregressiveTableDecoder(nn.Module):
         )  # columns that each hidden unit sees
         inputs = torch.arange(columns).repeat_interleave(EMBEDDING)
         outputs = torch.arange(columns).repeat_interleave(torch.tensor(sizes))
-        self.embedding = CellEmbedding(sizes, dropout=dropout)
+        self.embedding = CellEmbedding(sizes, row_dropout=dropout)
         self.code = nn.Linear(latent_dim, len(seen))
         self.first = MaskedLinear(seen.unsqueeze(1) > inputs)
         within = seen.unsqueeze(1) >= seen

@@ -155,5 +155,20 @@ def test_what_is_not_known_has_an_embedding_of_its_own():
     assert torch.equal(hidden.eval()(x), hidden(x))
 
 
+def test_a_share_of_the_rows_is_predicted_from_the_code_alone():
+    """Either all columns before are seen, or none."""
+    net = AutoregressiveTableDecoder(2, SIZES, width=16, dropout=0.25)
+    x = torch.full((4000, 3), 1.5)
+    z = torch.randn(1, 2).expand(len(x), -1)
+    trained = torch.stack([part[:, 0] for part in net.logits(z, x)], 1)
+    net.eval()
+    seen, hidden = (
+        torch.stack([part[:, 0] for part in net.logits(z[:1], row)], 1) for row in (x[:1], -torch.ones(1, 3))
+    )
+    is_seen, is_hidden = ((trained - one).abs().amax(1) < 1e-5 for one in (seen, hidden))
+    assert (is_seen ^ is_hidden).all()
+    assert is_hidden.float().mean().item() == pytest.approx(0.25, abs=0.03)
+
+
 def test_the_encoder_reads_rows():
     assert TableEncoder(SIZES, 6)(EVERY).shape == (len(EVERY), 6)

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
 from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.registry import MetricSpec, metric_group
 from pushforward.metrics.tabular import (
     ROWS_OF_PAIRS,
-    c2st_auc,
     copying,
-    kolmogorov_smirnov,
-    pair_gaps,
-    total_variation,
+    fidelity,
     usefulness,
 )
 from pushforward.tables.schema import Schema
@@ -93,7 +89,7 @@ def table(context: EvaluationContext) -> dict[str, Any] | None:
     every = schema.numbers(schema.decode(train.x[order[:ROWS_OF_PAIRS]]))[0]
     result: dict[str, Any] = {"target": schema.label}
     for name, rows in (("samples", q), ("reference", p)):
-        result[name] = _fidelity(rows, given, categorical, schema.names, context.seed)
+        result[name] = fidelity(rows, given, categorical, schema.names, context.seed)
     if schema.label in schema.names:
         target = schema.names.index(schema.label)
         useful = usefulness(q, p, given, categorical, target, context.seed)
@@ -107,25 +103,6 @@ def table(context: EvaluationContext) -> dict[str, Any] | None:
         "closer_than_held_out": closer,
     }
     return result
-
-
-def _fidelity(rows: Any, given: Any, categorical: Any, names: tuple[str, ...], seed: int) -> dict[str, Any]:
-    """Columns, pairs of columns, and rows, of made against given rows."""
-    found: dict[str, Any] = {}
-    measures = (("ks", kolmogorov_smirnov, ~categorical), ("total_variation", total_variation, categorical))
-    for key, measure, columns in measures:
-        values = {names[j]: measure(rows[:, j], given[:, j]) for j in np.flatnonzero(columns)}
-        if values:
-            worst = max(values, key=values.__getitem__)
-            found[key] = float(np.mean(list(values.values())))
-            found[f"worst_{key}"] = {"column": worst, "value": values[worst]}
-            found[f"{key}_by_column"] = values
-    gaps = list(pair_gaps(rows[:ROWS_OF_PAIRS], given[:ROWS_OF_PAIRS], categorical).values())
-    for kind in ("correlation", "contingency"):
-        sizes = [gap for name, gap in gaps if name == kind]
-        if sizes:
-            found[kind] = float(np.mean(sizes))
-    return found | {"c2st_auc": c2st_auc(rows, given, categorical, seed)}
 
 
 __all__ = ["table"]
