@@ -119,8 +119,22 @@ class Results(dict[str, Any]):
 
 
 def about(results: Mapping[str, Any]) -> str:
-    """What must be said next to every score, and of which step they are if they are those of a run."""
-    return (f"step {results['step']}; " if "step" in results else "") + extractor(results)
+    """What must be said next to every score: of which step and other data they are, if they are a run's."""
+    step = f"step {results['step']}; " if "step" in results else ""
+    return step + _on_other_data(results.get("data")) + extractor(results)
+
+
+def _on_other_data(data: Mapping[str, Any] | None) -> str:
+    """On which data a run was evaluated, if it was not trained on them."""
+    if data is None:
+        return ""
+    own = f"not on the data it was trained on ({data['trained_on']})"
+    if data["training_rows"] == data["name"]:
+        return (
+            f"evaluated on {data['n_rows']} rows of {data['name']}, {own}, of which the other half stand in "
+            "for the training rows; "
+        )
+    return f"evaluated on all {data['n_rows']} rows of {data['name']}, {own}; "
 
 
 def explained(results: Mapping[str, Any]) -> list[str]:

@@ -38,6 +38,7 @@ from pushforward.report.progress import bar
 from pushforward.runs.budget import Budget, Extension
 from pushforward.runs.config import SCHEMA
 from pushforward.runs.directory import RunDirectory
+from pushforward.runs.other_data import check_labels, own_or_other
 from pushforward.runs.run import Run
 from pushforward.runs.setups import seeded, stored_setup
 from pushforward.runs.trained_model import reopened
@@ -278,13 +279,16 @@ def load(
 
     Arguments:
         path: The run's folder.
-        data: The data, if they were given in memory and are needed.
+        data: The data, if they were given in memory and are needed. Or other data, on which the run is then
+            evaluated: of the same shape, values and classes. All of their rows are held-out rows, next to the
+            training rows of the run; see :attr:`~pushforward.runs.evaluating.Evaluating.evaluation_data`.
         device: The device that the model is put on.
         own: The parts of your own that the run was trained with, under the same names; a model of your own is
             ``model=``.
 
     Raises:
-        ConfigError: If a part of your own is missing.
+        ConfigError: If a part of your own is missing, or other data lack labels that the model needs.
+        DataError: If the data cannot be read, or do not fit the run.
         OutputError: If the folder holds no run.
         CheckpointError: If no checkpoint can be read. Damaged ones are skipped with a warning.
     """
@@ -297,8 +301,8 @@ def load(
             f"{directory.path} has no {file} that can be read; to write it again: "
             + typed("resume", directory.path)
         )
-    dataset = None if data is None else reopened(directory.path, config, codec, data)
     spec = DataSpec.from_json(config["data"], codec)
+    dataset, other = own_or_other(config, spec, data)
     try:
         found, faults = directory.checkpoints(config).newest()
     except CheckpointError as error:
@@ -314,7 +318,9 @@ def load(
             f"{directory.path}: the weights do not fit the model: {reason(error)}"
         ) from error
     setup.model.to(_device(device))
-    return Run(directory.path, config, setup.model, dataset, found.step, codec)
+    if other is not None:
+        check_labels(other[1], setup.model, directory.path)
+    return Run(directory.path, config, setup.model, dataset, found.step, codec, other)
 
 
 # ----------------------------------------------------------------------------------- building the model

@@ -24,6 +24,7 @@ from pushforward.wording import option_name, typed
 # Written first of all: a folder that holds it was begun as a run's.
 LOCK = ".pushforward.lock"
 CONFIG, CHECKPOINTS, OVERVIEW = "config.json", "checkpoints", "overview.png"
+EVALUATIONS = "evaluations"  # on other data
 CODEC_FILES = tuple(kind.file for kind in CODECS.values())
 # What a run writes, and so all that overwriting may remove.
 OURS = (
@@ -37,6 +38,7 @@ OURS = (
     "evaluation.json",
     "evaluation-gmm.json",
     "evaluation-flow.json",
+    EVALUATIONS,
     "report.html",
 )
 # What only who holds the lock writes.

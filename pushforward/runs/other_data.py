@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +18,10 @@ from pushforward.data.rows import JoinedRows, ReadRows, Rows
 from pushforward.data.scaling import Scaling, UnitInterval
 from pushforward.data.spec import DataSpec
 from pushforward.data.split import UNKNOWN, Split
-from pushforward.errors import DataError
+from pushforward.errors import ConfigError, DataError, PushforwardError
+from pushforward.models import Model
+from pushforward.runs.trained_model import differs, read_as
+from pushforward.wording import option_name
 
 
 def whole(data: Dataset) -> Split:
@@ -61,6 +65,19 @@ def open_like(
     >>> open_like(100 + torch.arange(20.0).view(10, 2), spec).batch(slice(0, 2)).x[0, 0] > 10
     tensor(True)
     """
+    data = opened_like(source, spec, data_dir=data_dir, progress=progress, every_row=every_row)
+    return rows_like(data, spec)
+
+
+def opened_like(
+    source: Any,
+    spec: DataSpec,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    every_row: bool = False,
+) -> Dataset:
+    """A source that :func:`open_like` reads, before its values are those of ``spec``."""
     kind = spec.modality
     size = (
         (spec.shape[1], spec.shape[2]) if kind == "image" and isinstance(source, (str, os.PathLike)) else None
@@ -77,7 +94,12 @@ def open_like(
         )
     if every_row and kind == "table" and not data.held_out_at_random:
         raise DataError(f"{data.name}: some rows have values that no training row of {spec.name} has")
-    rows = whole(data)
+    return data
+
+
+def rows_like(data: Dataset, spec: DataSpec) -> Split:
+    """All rows of data that :func:`opened_like` returned, in the values and classes of ``spec``."""
+    kind, rows = spec.modality, whole(data)
 
     def read(x: Tensor) -> Tensor:
         x = x if spec.codec is not None else _in_values_of(x, data.scaling, spec)
@@ -90,6 +112,53 @@ def open_like(
 
     x = read(rows.x) if isinstance(rows.x, Tensor) else _read_by(read, rows.x)
     return Split(x, _labels(rows.y, data.labels, spec.classes), scaling=spec.scaling)
+
+
+def described(spec: DataSpec, name: str, train: Split, test: Split) -> Dataset:
+    """A data set of a known description, with these rows and their labels."""
+    train, test = (Split(part.x, part.y, scaling=spec.scaling) for part in (train, test))
+    return Dataset(
+        name, train, test, spec.in_unit_interval, spec.classes or None, codec=spec.codec, scaling=spec.scaling
+    )
+
+
+def own_or_other(
+    config: dict[str, Any], spec: DataSpec, source: Any
+) -> tuple[Dataset | None, tuple[str, Split] | None]:
+    """The data that a run was trained on, if a source holds these; else name and rows of other data.
+
+    Arguments:
+        config: The configuration of the run.
+        spec: The description of its data.
+        source: The source; None for none.
+
+    Raises:
+        DataError: If it cannot be read, or its rows do not fit the run.
+    """
+    if source is None:
+        return None, None
+    try:
+        found = read_as(config, spec.codec, source)
+    except PushforwardError:
+        found = None  # not read as the data of the run were, it is of other data
+    if found is not None and differs(config, found) is None:
+        return found, None
+    fits = found is not None and found.shape == spec.shape
+    data = opened_like(found if fits else source, spec, data_dir=config["data"]["data_dir"], every_row=True)
+    return None, (data.name, rows_like(data, spec))
+
+
+def check_labels(rows: Split, model: Model, path: Path) -> None:
+    """Checks that rows have the labels that a model needs.
+
+    Raises:
+        ConfigError: If the model is conditional and the label of a row is not known.
+    """
+    if model.n_conditions and (rows.y is None or bool((rows.y < 0).any())):
+        raise ConfigError(
+            f"{path} was trained with {option_name('conditional', True)}: every row needs a label "
+            f"of its classes, and {'there are none' if rows.y is None else 'some are unknown'}"
+        )
 
 
 def _read_by(read: Callable[[Tensor], Tensor], rows: Rows) -> Rows:
@@ -122,4 +191,4 @@ def _labels(y: Tensor | None, names: tuple[str, ...], classes: tuple[str, ...]) 
     return known[y]  # -1, unknown, is the last
 
 
-__all__ = ["open_like", "whole"]
+__all__ = ["check_labels", "described", "open_like", "own_or_other", "whole"]

@@ -18,7 +18,7 @@ from pushforward.features.base import Progress
 from pushforward.files import Writer, write_atomic
 from pushforward.report.progress import bar
 from pushforward.report.rendering import write_array
-from pushforward.runs.other_data import open_like
+from pushforward.runs.other_data import check_labels, open_like
 from pushforward.runs.trained_model import CHUNK, TrainedModel, computes
 from pushforward.wording import option_name
 
@@ -116,11 +116,7 @@ class RowFiles(TrainedModel):
         rows = open_like(
             source, self.spec, data_dir=self.config["data"]["data_dir"], progress=progress, every_row=True
         )
-        if self.model.n_conditions and (rows.y is None or bool((rows.y < 0).any())):
-            raise ConfigError(
-                f"{self.path} was trained with {option_name('conditional', True)}: every row needs a label "
-                f"of its classes, and {'there are none' if rows.y is None else 'some are unknown'}"
-            )
+        check_labels(rows, self.model, self.path)
         return rows
 
     def _parts(self, rows: Split, progress: Progress) -> Iterator[Batch]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import tempfile
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,45 +12,40 @@ from typing import Any
 
 from torch import Tensor
 
-from pushforward.distributions import Prior
 from pushforward.errors import OutputError
-from pushforward.evaluation import default_metrics, diagnose, evaluate
-from pushforward.evaluation.context import EvaluationContext
+from pushforward.evaluation import diagnose
 from pushforward.evaluation.diagnosis import Diagnosis, rows_to_look_at
 from pushforward.evaluation.findings import Findings
 from pushforward.features.base import Progress
-from pushforward.features.open import open_features
 from pushforward.files import write_atomic
 from pushforward.metrics.latent_fit import least_gaussian_plane
 from pushforward.recipes import RECIPES
-from pushforward.report.display import PicturePath, Results, fragment, never_fails, picture_of
+from pushforward.report.display import PicturePath, fragment, never_fails, picture_of
 from pushforward.report.overview import overview
 from pushforward.report.page import run_page
 from pushforward.report.plots import RunPlots
-from pushforward.report.progress import bar, longest
+from pushforward.report.progress import bar
 from pushforward.report.renderers import Renderer, renderer_for
 from pushforward.rng import Noise
 from pushforward.runs.directory import OVERVIEW
+from pushforward.runs.evaluating import Evaluating
 from pushforward.runs.latent_explorer import LatentExplorer
-from pushforward.runs.latent_samplers import PRIOR, SAMPLERS
-from pushforward.runs.results import evaluation_key, holds, read_results, results_name, write_results
-from pushforward.runs.sampling import Sampling
 from pushforward.runs.text_run import TextRun
 from pushforward.runs.trained_model import computes
 from pushforward.training.loop import BatchSampler
 from pushforward.utils import eval_mode
 
-LONG = 10.0  # seconds of an evaluation, from which on it is said what took them
 SHOWN = 1000  # held-out rows that plots show, at most
 
 
-class Run(Sampling, LatentExplorer, TextRun):
+class Run(Evaluating, LatentExplorer, TextRun):
     """A trained (or partly trained) model and its folder.
 
     It encodes and decodes (:class:`~pushforward.runs.trained_model.TrainedModel`), samples
     (:class:`~pushforward.runs.sampling.Sampling`), explores its latent space
     (:class:`~pushforward.runs.latent_explorer.LatentExplorer`), reads and writes lines of text
-    (:class:`~pushforward.runs.text_run.TextRun`), and is evaluated and reported on, here.
+    (:class:`~pushforward.runs.text_run.TextRun`), is evaluated
+    (:class:`~pushforward.runs.evaluating.Evaluating`), and reported on, here.
 
     Attributes:
         path: The folder.
@@ -66,75 +60,7 @@ class Run(Sampling, LatentExplorer, TextRun):
         """How rows of this run are shown and written."""
         return renderer_for(self.modality, self.codec)
 
-    # ------------------------------------------------------------------------------- evaluation
-
-    @computes
-    def evaluate(
-        self,
-        n_samples: int = 10_000,
-        seed: int = 0,
-        features: Any = "auto",
-        metrics: Sequence[str] | None = None,
-        progress: bool = False,
-        sampler: str = PRIOR,
-    ) -> Results:
-        """Computes metrics on held-out rows, and writes them to ``evaluation.json``.
-
-        With a sampler other than the prior the file is ``evaluation-<sampler>.json``.
-
-        Arguments:
-            n_samples: Number of held-out rows, at most, and of samples.
-            seed: Seed of the choice of rows, and of samples and codes.
-            features: The features in which samples are compared with data: "auto" (a classifier where the
-                data have labels, else PCA), "pixels", "pca", "classifier", "inception", the folder of a
-                classifier, a ``.safetensors`` file of Inception weights, or a module.
-            metrics: Names of groups of metrics; by default all but "likelihood", "ais", "parzen" and
-                "disentanglement", which take longer.
-            progress: Whether to show progress on standard error.
-            sampler: Distribution of the codes that samples are decoded from: see :meth:`sampler`. The codes
-                of held-out rows are compared with the prior all the same.
-
-        Returns:
-            The results by group of metrics, as written to the file: a dict that is shown as a table.
-        """
-        prior = self.sampler(sampler, progress)
-        with bar("evaluating", progress) as show, eval_mode(self.model):
-            context = self.evaluation_context(n_samples, seed, features, show, prior)
-            parts: dict[str, float] = {}
-            results = evaluate(context, metrics, parts.__setitem__)
-            if sum(parts.values()) > LONG:
-                show.say(f"evaluated in {longest(parts)}")
-        key = evaluation_key(self.step, seed, n_samples, features, sampler)
-        return write_results(self.path, key, metrics or default_metrics(), results)
-
-    def evaluate_once(
-        self,
-        n_samples: int = 10_000,
-        seed: int = 0,
-        features: Any = "auto",
-        metrics: Sequence[str] | None = None,
-        progress: bool = False,
-    ) -> Results:
-        """The last evaluation if it has these metrics at this step with these arguments; else a new one."""
-        kept = read_results(self.path)
-        names = metrics or default_metrics()
-        if holds(kept, evaluation_key(self.step, seed, n_samples, features), names):
-            current = open_features(features, self.data)  # the classifier of a name may have changed
-            if current.sha256 == kept["features"]["sha256"]:
-                return kept
-        return self.evaluate(n_samples, seed, features, metrics, progress)
-
-    def evaluation_context(
-        self,
-        n_samples: int = 10_000,
-        seed: int = 0,
-        features: Any = "auto",
-        progress: Progress | None = None,
-        prior: Prior | None = None,
-    ) -> EvaluationContext:
-        """The model and data as metrics see them."""
-        sizes = (self.config["resolved"]["batch_size"], 1000)
-        return EvaluationContext(self.model, self.data, features, n_samples, seed, sizes, progress, prior)
+    # ------------------------------------------------------------------------------- the doctor
 
     @computes
     def doctor(self, seed: int = 0, features: Any = "quick", progress: bool = False) -> Findings:
@@ -158,8 +84,8 @@ class Run(Sampling, LatentExplorer, TextRun):
     ) -> Diagnosis:
         """The measurements that findings and grades are read from."""
         rows = rows_to_look_at(math.prod(self.shape))
-        context = self.evaluation_context(rows, seed, features, progress)
         settings, train = self.config["resolved"], self.data.train
+        context = self.evaluation_context(rows, seed, features, progress)
         updates = max(player.updates for player in self.model.players())
         per_epoch = BatchSampler(train, settings["batch_size"], Noise(0)).per_epoch / updates
         recipe, weight = RECIPES.get(self.config["recipe"]), math.inf
@@ -187,16 +113,6 @@ class Run(Sampling, LatentExplorer, TextRun):
         except OutputError as error:
             warnings.warn(f"{error}; nothing is said about the course of training", stacklevel=4)
             return []
-
-    @property
-    def outdated(self) -> list[str]:
-        """What the folder holds of an earlier step, such as an evaluation of before the run was extended."""
-        steps = {results_name(name): read_results(self.path, name).get("step") for name in (PRIOR, *SAMPLERS)}
-        return [
-            f"{name} is of step {step}, the run is at step {self.step}"
-            for name, step in steps.items()
-            if step not in (None, self.step)
-        ]
 
     # ------------------------------------------------------------------------------- reports
 

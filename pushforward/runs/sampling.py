@@ -173,7 +173,7 @@ class Sampling(TableRun):
             return kept
         noise = Noise(seed, "sampler")
         with bar(f"fitting a {name}", progress) as show:
-            fitted = SAMPLERS[name](draw_codes(self.model, self.data.train, noise), noise, show)
+            fitted = SAMPLERS[name](draw_codes(self.model, self._own.train, noise), noise, show)
         try:
             save_sampler(folder, name, fitted, key)
         except OSError as error:

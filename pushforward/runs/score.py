@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pushforward.data import open_dataset
-from pushforward.data.dataset import Dataset, Split
+from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, DataError, reason
 from pushforward.evaluation.context import chunks
 from pushforward.evaluation.score import score_rows
@@ -20,7 +20,7 @@ from pushforward.metrics.frechet import Moments, frechet_distance
 from pushforward.reading import open_file
 from pushforward.report.display import Results
 from pushforward.report.progress import bar
-from pushforward.runs.other_data import open_like, whole
+from pushforward.runs.other_data import described, open_like, whole
 from pushforward.runs.results import finite
 from pushforward.wording import option_name
 
@@ -78,21 +78,15 @@ def score(
         if train is None:
             opened = open_dataset(real, data_dir=data_dir, image_size=image_size)
             rows = whole(opened)
-            data = _with(opened, rows, rows)
+            data = described(opened.spec, opened.name, rows, rows)
         else:
             # Values are those of the training rows, so that features and scaling are what a run would have.
             learnt = open_dataset(train, data_dir=data_dir, image_size=image_size)
-            data = _with(learnt, whole(learnt), open_like(real, learnt.spec, data_dir=data_dir))
+            held_out = open_like(real, learnt.spec, data_dir=data_dir)
+            data = described(learnt.spec, learnt.name, whole(learnt), held_out)
         made = open_like(generated, data.spec, data_dir=data_dir)
         found = score_rows(data, made, train is not None, features, n_samples, seed, show)
     return Results(finite({"real": _named(real), "generated": _named(generated), **found}))
-
-
-def _with(data: Dataset, train: Split, test: Split) -> Dataset:
-    """The same description with other rows."""
-    return Dataset(
-        data.name, train, test, data.in_unit_interval, data.classes, codec=data.codec, scaling=data.scaling
-    )
 
 
 def _named(source: Any) -> str:

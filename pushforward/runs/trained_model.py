@@ -17,6 +17,7 @@ from pushforward.data import CATALOGUE, open_dataset
 from pushforward.data.dataset import Dataset
 from pushforward.data.modality import modality, modality_of
 from pushforward.data.spec import DataSpec
+from pushforward.data.split import Split
 from pushforward.data.values import as_tensor
 from pushforward.errors import ConfigError, DataError, DivergedError, OutputError, listed
 from pushforward.models import Model
@@ -78,6 +79,7 @@ class TrainedModel:
         model: The model, in evaluation mode.
         step: Number of training steps taken.
         codec: The vocabulary of runs on text; else None.
+        other: Name and rows of other data, if the run was loaded to be evaluated on them.
     """
 
     def __init__(
@@ -88,12 +90,14 @@ class TrainedModel:
         data: Dataset | None,
         step: int = 0,
         codec: Codec | None = None,
+        other: tuple[str, Split] | None = None,
     ) -> None:
         self.path = absolute(path)
         self.step = step
         self.config = config
         self.model = model.eval()
         self._data = data
+        self.other = other
         self.codec = codec if data is None else data.codec
 
     def __repr__(self) -> str:
@@ -131,13 +135,24 @@ class TrainedModel:
             raise OutputError(f"{self.path} is no longer there")
         return RunDirectory(self.path).history()
 
-    @cached_property
+    @property
     def data(self) -> Dataset:
         """The training and held-out data, opened again from where they were.
 
         Raises:
+            ConfigError: If the run was loaded with other data.
             DataError: If they were given in memory, cannot be found, or have changed.
         """
+        if self.other is not None:
+            raise ConfigError(
+                f"{self.path} was loaded to be evaluated on {self.other[0]}, and this is about the data that "
+                f"it was trained on: load it without {option_name('data', Placeholder())}"
+            )
+        return self._own
+
+    @cached_property
+    def _own(self) -> Dataset:
+        """The data that the run was trained on."""
         if self._data is not None:
             return self._data
         return reopened(self.path, self.config, self.codec)
@@ -315,19 +330,30 @@ def reopened(folder: Path, config: dict[str, Any], codec: Codec | None, source: 
                 f"{folder} was trained on {source}, which is no longer there; name its new place: "
                 f"{option_name('data', Placeholder('FILE'))}"
             )
-    data = open_dataset(
-        source,
-        codec=codec,
-        **{name: about[name] for name in READING},
-    )
-    found = {**data.spec.as_json(), "sha256": data.fingerprint}
-    for part in DATA:
-        if json.dumps(found[part]) != json.dumps(about[part]):
-            wanted, got = (f"{one[part]!s:.60}" for one in (about, found))
-            raise DataError(
-                f"{data.name} is not what the run was trained on: {part} should be {wanted}, is {got}"
-            )
+    data = read_as(config, codec, source)
+    if changed := differs(config, data):
+        raise DataError(f"{data.name} is not what the run was trained on: {changed}")
     return data
 
 
-__all__ = ["TrainedModel", "computes", "reopened"]
+def read_as(config: dict[str, Any], codec: Codec | None, source: Any) -> Dataset:
+    """Data that are read as those of a run were.
+
+    Raises:
+        ConfigError: If they cannot be read so.
+        DataError: If they cannot be read.
+    """
+    return open_dataset(source, codec=codec, **{name: config["data"][name] for name in READING})
+
+
+def differs(config: dict[str, Any], data: Dataset) -> str | None:
+    """What of data is not as a run was trained on it, in words; None if they are the same."""
+    about, found = config["data"], {**data.spec.as_json(), "sha256": data.fingerprint}
+    for part in DATA:
+        if json.dumps(found[part]) != json.dumps(about[part]):
+            wanted, got = (f"{one[part]!s:.60}" for one in (about, found))
+            return f"{part} should be {wanted}, is {got}"
+    return None
+
+
+__all__ = ["TrainedModel", "computes", "differs", "read_as", "reopened"]

@@ -230,7 +230,7 @@ def test_data_that_have_moved_are_named_and_can_be_given(command, tmp_path):
 
 def test_a_file_of_other_data_is_refused(from_memory, command, tmp_path):
     np.save(tmp_path / "other.npy", np.zeros((60, 3)))
-    code, _, err = command("evaluate", from_memory / "run", "--data", tmp_path / "other.npy")
+    code, _, err = command("resume", from_memory / "run", "--data", tmp_path / "other.npy")
     assert code != 0
     assert "other is not what the run was trained on: sha256 should be" in err
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushforward.cli.application import app
+from pushforward.cli.opening import run_with
 from pushforward.cli.options import JsonFlag, RunData, RunFolder
 from pushforward.cli.output import write_rows
 
@@ -29,9 +30,8 @@ def interpolate(
         out: The file; interpolations.png (.txt, .npy) in the run's folder by default.
     """
     from pushforward.errors import check_int
-    from pushforward.runs.api import load
 
-    loaded = load(run, data)
+    loaded = run_with(run, data)
     check_int("n", n, least=1)
     if loaded.model.has_encoder:
         x, y = loaded.held_out(slice(0, 2 * n))

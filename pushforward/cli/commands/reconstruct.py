@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushforward.cli.application import app
+from pushforward.cli.opening import run_with
 from pushforward.cli.options import JsonFlag, RunData, RunFolder
 from pushforward.cli.output import said, write_pairs
 
@@ -28,9 +29,8 @@ def reconstruct(
         out: The file; reconstructions.png (.txt, .npy) in the run's folder by default.
     """
     from pushforward.errors import check_int
-    from pushforward.runs.api import load
 
-    loaded = load(run, data)
+    loaded = run_with(run, data)
     if source is not None:
         path = out or loaded.path / "reconstructions.npy"
         said(run, path, "reconstructions", loaded.reconstruct_file(source, path, progress=True), json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushforward.cli.application import app
+from pushforward.cli.opening import run_with
 from pushforward.cli.options import JsonFlag, RunData, RunFolder, Sampler, Words
 from pushforward.cli.output import write_samples
 
@@ -35,10 +36,9 @@ def sample(
         candidates: Candidates of each row under a condition; the more, the closer to the exact distribution.
         out: The file; samples.png (.txt, .npy) in the run's folder by default, or samples-<sampler>.png.
     """
-    from pushforward.runs.api import load
     from pushforward.tables.given import condition_of
 
-    loaded = load(run, data)
+    loaded = run_with(run, data)
     name = "samples" if sampler == "prior" else f"samples-{sampler}"
     if condition:
         given = condition_of(loaded.schema, condition)

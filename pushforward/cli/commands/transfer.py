@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushforward.cli.application import app
+from pushforward.cli.opening import run_with
 from pushforward.cli.options import JsonFlag, RunData, RunFolder
 from pushforward.cli.output import write_pairs
 from pushforward.console import echo
@@ -32,9 +33,8 @@ def transfer(
         out: The file; transfer.txt (.png, .npy) in the run's folder by default.
     """
     from pushforward.errors import check_int
-    from pushforward.runs.api import load
 
-    loaded = load(run, data)
+    loaded = run_with(run, data)
     loaded.need_labels()
     if lines is None:
         x, y = loaded.held_out_except(to, check_int("n", n, least=1))
