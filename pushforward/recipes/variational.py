@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pushforward.data.modality import modality
+from torch import nn
+
 from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import MMD
 from pushforward.discrepancies.kernel import KERNELS
@@ -19,6 +20,7 @@ from pushforward.recipes.parts import assemble
 from pushforward.recipes.presets import Values, celeba, is_digit, likelihood, mnist, small
 from pushforward.recipes.recipe import VARIATIONAL, OwnParts, Setup, recipe
 from pushforward.recipes.settings import KERNEL_HELP, AutoEncoderSettings
+from pushforward.tables.networks import EmbeddedRows
 
 
 class VAESettings(AutoEncoderSettings):
@@ -180,6 +182,16 @@ class AVBSettings(AutoEncoderSettings):
     )
 
 
+def _joint_critic(spec: DataSpec, settings: AVBSettings) -> nn.Module:
+    """A critic of rows beside codes; cells of tables are embedded first."""
+    codes = settings.latent_dim
+    if spec.modality == "table":
+        rows = EmbeddedRows(spec.network_shape)
+        net = WithSquares(mlp(rows.outputs + 2 * codes, 1, settings.critic_widths, norm=None), codes)
+        return nn.Sequential(rows, net)
+    return WithSquares(mlp(spec.n_values + 2 * codes, 1, settings.critic_widths, norm=None), codes)
+
+
 @recipe(
     "avb", family=VARIATIONAL, settings=AVBSettings,
     presets={
@@ -189,7 +201,7 @@ class AVBSettings(AutoEncoderSettings):
     },
     options=(
         "latent_dim", "prior_std", "cost", "likelihood_std", "network", "batch_size", "schedule", "lr",
-        "posterior", "adaptive_contrast", "n_critic", "critic_lr",
+        "posterior", "adaptive_contrast", "n_critic", "critic_lr", "column_dropout", "encoder_column_dropout",
     ),
     parts=(*ENCODER_DECODER, "critic"),
 )  # fmt: skip
@@ -208,17 +220,14 @@ def avb(spec: DataSpec, settings: AVBSettings, own: OwnParts) -> Setup:
         >>> [player.name for player in avb(open_dataset("digits").spec).model.players()]
         ['model', 'critic']
     """
-    if not modality(spec.modality).is_continuous:
-        raise ConfigError(
-            f"the critic of avb compares rows beside codes, and cannot read {spec.modality} data; use vae"
-        )
+    if spec.modality == "text":
+        raise ConfigError("the critic of avb compares rows beside codes, and cannot read text data; use vae")
     parts = assemble(settings, spec, own)
     if not isinstance(parts.prior, NormalPrior):
         raise ConfigError(f"avb needs the density of a normal prior, got {parts.prior}")
     critic = own.critic
     if critic is None:
-        joint = spec.n_values + 2 * settings.latent_dim
-        critic = WithSquares(mlp(joint, 1, settings.critic_widths, norm=None), settings.latent_dim)
+        critic = _joint_critic(spec, settings)
     model = AVB(
         parts.prior, parts.decoder, parts.encoder, critic, parts.cost, settings.adaptive_contrast,
         settings.n_critic,

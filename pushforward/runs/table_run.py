@@ -183,13 +183,19 @@ class TableRun(RowFiles):
         if not isinstance(self.codec, Schema):
             return found
         found["reconstruction"] = -self._column_terms(rows, y).sum(1)
-        prior = self.model.prior
-        with torch.no_grad():
-            q = self.model.encoder(rows[:1].to(prior.device_buffer.device), None if y is None else y[:1])
-        if isinstance(prior, NormalPrior) and isinstance(q, Gaussian):
+        if self._has_densities(rows[:1], None if y is None else y[:1]):
             noise, numbers = Noise(0, "score"), torch.arange(len(rows))
             found["likelihood"] = -self._map(lambda x, n: self._log_likelihood(x, n, y, noise), rows, numbers)
         return found
+
+    @torch.no_grad()
+    def _has_densities(self, row: Tensor, y: Tensor | None) -> bool:
+        """Whether codes are Gaussian, and their prior normal; by the code of one row (1, C)."""
+        prior = self.model.prior
+        if not self.model.has_encoder or not isinstance(prior, NormalPrior):
+            return False
+        labels = None if y is None else y.to(prior.device_buffer.device)
+        return isinstance(self.model.encoder(row.to(prior.device_buffer.device), labels), Gaussian)
 
     def _column_terms(self, rows: Tensor, y: Tensor | None) -> Tensor:
         """The log-probability in nats (N, C) of each column of rows given the means of their codes."""
@@ -229,14 +235,20 @@ class TableRun(RowFiles):
         device = self.model.prior.device_buffer.device
         labels = None if y is None else y.to(device)
 
-        def decode(own: Noise) -> TableDistribution:
-            codes = self.model.distribution(n, labels).rsample(own("code")).to(device)
+        def decode(codes: Tensor) -> TableDistribution:
             made: Any = self.model.generate(codes, labels)
             assert isinstance(made, TableDistribution)
             return made
 
+        def encode(rows: Tensor) -> Gaussian:
+            found = self.model.encoder(rows, labels)
+            assert isinstance(found, Gaussian)
+            return found
+
         only = tuple(None if part is None else part.to(device) for part in allowed)
-        rows, effective = resampled(decode, noise, only, candidates)
+        prior, some = self.model.distribution(n, labels), torch.full((1, *self.shape), 0.5, device=device)
+        dense = self._has_densities(some, None if labels is None else labels[:1])
+        rows, effective = resampled(prior, decode, noise, only, candidates, encode if dense else None)
         return rows.cpu(), effective.cpu()
 
     @property

@@ -6,10 +6,18 @@ kept, with a probability in proportion to its weight. As the number of candidate
 distribution :math:`p(x \mid \text{known})` exactly; where what is known are the first columns and the code
 does not matter, one candidate is enough.
 
+Codes of candidates are draws of the prior. Where codes are Gaussian those are only the first quarter; then a
+row is chosen, encoded, and the codes of the next quarter are draws of its code, and so on. Weights are then
+multiplied by the prior's density over that of the mixture of all that codes were drawn from, so that the
+limit is the same.
+
 References:
     | The SIR algorithm (Rubin, 1987), comment on Tanner & Wong, Journal of the American Statistical
       Association 82
     | https://doi.org/10.1080/01621459.1987.10478461
+    | Adaptive Multiple Importance Sampling (Cornuet et al., 2012), https://arxiv.org/abs/0907.1254
+    | Leveraging the Exact Likelihood of Deep Latent Variable Models (Mattei & Frellsen, 2018), section 4:
+      imputation that goes through the encoder, https://arxiv.org/abs/1802.04826
 """
 
 from __future__ import annotations
@@ -21,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.distributions import Distribution, Gaussian
 from pushforward.errors import ConfigError, DataError, nearest
 from pushforward.rng import Noise
 from pushforward.tables.cells import NumberCells
@@ -31,6 +40,7 @@ from pushforward.tables.schema import ColumnSchema, Schema
 from pushforward.tables.table import Table
 from pushforward.wording import option_name
 
+ROUNDS = 4  # of candidates, each with proposals of its own
 Allowed = tuple[Tensor | None, ...]
 BETWEEN = ".."  # the least and the greatest value of a range, in words
 
@@ -148,27 +158,63 @@ def known_cells(x: Tensor, sizes: tuple[int, ...]) -> Allowed:
 
 
 def resampled(
-    decode: Callable[[Noise], TableDistribution], noise: Noise, allowed: Allowed, candidates: int
+    prior: Distribution,
+    decode: Callable[[Tensor], TableDistribution],
+    noise: Noise,
+    allowed: Allowed,
+    candidates: int,
+    encode: Callable[[Tensor], Gaussian] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One row (N, C) for each code, among candidates by their weights, and the effective number of candidates
-    (N,).
+    """One row (N, C) for each of N codes, among candidates by their weights, and the effective number of
+    candidates (N,).
 
     Arguments:
-        decode: Makes the distributions of N rows from the noise of a candidate, with codes of its own.
+        prior: The distribution of the codes of N rows; a Gaussian if there is an ``encode``.
+        decode: Makes the distributions of rows from codes (N, L).
         noise: The random numbers.
         allowed: For each column the cells that are allowed.
         candidates: Candidates of each row.
+        encode: Makes the distributions of codes from rows (N, C), from which the later candidates are drawn.
     """
-    rows, weights = [], []
+    rounds = min(ROUNDS, candidates) if encode else 1
+    proposals: list[Any] = [prior]
+    owners: list[int] = []
+    rows: list[Tensor] = []
+    codes: list[Tensor] = []
+    weights: list[Tensor] = []
     for number in range(candidates):
+        turn = number * rounds // candidates
+        if encode and turn == len(proposals):
+            shares = _log_weights(weights, codes, proposals, owners)
+            proposals.append(encode(_chosen(rows, shares, noise("choice", turn))))
         own = noise("candidate", number)
-        x, log_weight = decode(own).sample_given(own("row"), allowed)
+        codes.append(proposals[turn].rsample(own("code")))
+        x, log_weight = decode(codes[-1]).sample_given(own("row"), allowed)
+        owners.append(turn)
         rows.append(x)
         weights.append(log_weight)
-    stacked, log_weights = torch.stack(rows, 1), torch.stack(weights, 1)
-    chosen = draw(log_weights, noise("choice").uniform(len(stacked), 1).to(log_weights)[:, 0])
-    shares = log_weights.softmax(1)
-    return stacked[torch.arange(len(stacked)), chosen], 1 / shares.square().sum(1)
+    shares = _log_weights(weights, codes, proposals, owners)
+    return _chosen(rows, shares, noise("choice")), 1 / shares.softmax(1).square().sum(1)
+
+
+def _log_weights(
+    weights: list[Tensor], codes: list[Tensor], proposals: list[Any], owners: list[int]
+) -> Tensor:
+    """The log-weights (N, K) of candidates whose codes were drawn from several proposals, the first of which
+    is the prior.
+    """
+    known = torch.stack(weights, 1)
+    if len(proposals) == 1:
+        return known
+    of_each = torch.stack([torch.stack([one.log_prob(z) for z in codes], 1) for one in proposals], 2)
+    shares = torch.bincount(torch.tensor(owners), minlength=len(proposals)).to(of_each) / len(owners)
+    return known + of_each[:, :, 0] - (of_each + shares.log()).logsumexp(2)
+
+
+def _chosen(rows: list[Tensor], log_weights: Tensor, noise: Noise) -> Tensor:
+    """One of the candidates (N, C) of each row, by their weights."""
+    chosen = draw(log_weights, noise.uniform(len(log_weights), 1).to(log_weights)[:, 0])
+    return torch.stack(rows, 1)[torch.arange(len(chosen)), chosen]
 
 
 __all__ = ["allowed_by", "condition_of", "known_cells", "resampled"]

@@ -77,6 +77,31 @@ class CellEmbedding(nn.Module):
         return torch.where(hidden.unsqueeze(-1), self.unknown.expand_as(made), made)
 
 
+class EmbeddedRows(nn.Module):
+    """Numbers (N, C D + L) of rows of cells beside L other numbers (N, C + L): the cells are embedded.
+
+    Arguments:
+        sizes: Number of cells of each column.
+
+    Attributes:
+        outputs: The count C D of numbers of a row.
+
+    >>> EmbeddedRows((3, 5))(torch.full((4, 2 + 7), 1.5)).shape
+    torch.Size([4, 39])
+    """
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.embedding = CellEmbedding(sizes)
+        self.columns = len(sizes)
+        self.outputs = len(sizes) * EMBEDDING
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Numbers (N, C D + L) of rows beside others (N, C + L)."""
+        rows, others = x[:, : self.columns], x[:, self.columns :]
+        return torch.cat([self.embedding(rows).flatten(1), others], dim=1)
+
+
 class TableEncoder(nn.Module):
     """Numbers (N, outputs) from rows (N, C).
 
@@ -244,4 +269,4 @@ NETWORKS["table-mlp"] = EncoderDecoder(
     ("table",),
 )
 
-__all__ = ["AutoregressiveTableDecoder", "CellEmbedding", "TableDecoder", "TableEncoder"]
+__all__ = ["AutoregressiveTableDecoder", "CellEmbedding", "EmbeddedRows", "TableDecoder", "TableEncoder"]
