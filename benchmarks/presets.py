@@ -38,7 +38,7 @@ from pushforward.recipes import RECIPES
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.training.loop import Loop
-from pushforward.training.trainer import LINES, diagnose, watch_loop
+from pushforward.training.trainer import affordable, diagnose, watch_loop
 
 SETS = ("mnist", "cifar10-jpeg", "sprites")
 BUDGETS = (30, 300)
@@ -124,7 +124,7 @@ class Candidate(Protocol):
     """Something that is trained."""
 
     def step_time(self, data: Dataset) -> tuple[float, float]:
-        """Seconds of a step, and of all that a run does besides steps."""
+        """Seconds of a step, and of a look at diagnostics."""
 
     def samples(self, data: Dataset, seed: int, steps: int, out: Path) -> Tensor:
         """Samples after so many steps."""
@@ -147,7 +147,7 @@ class Script:
     convolutions: bool
 
     def step_time(self, data: Dataset) -> tuple[float, float]:
-        """The time of a step; there is nothing besides."""
+        """The time of a step; there are no looks."""
         steps = self.training(data, 0)[1]
         return least(lambda: [next(steps) for _ in range(5)]) / 5, 0.0
 
@@ -191,7 +191,7 @@ class Ours:
         return made
 
     def step_time(self, data: Dataset) -> tuple[float, float]:
-        """The time of a step of the loop; and that of looks, checkpoints and pictures."""
+        """The time of a step of the loop; and that of a look."""
         setup = RECIPES[self.recipe](data.spec, **self.arguments(data))
         setup.model.train()
         loop = Loop(setup.model, data.train, setup.training, 1_000_000, 0, "cpu")
@@ -202,7 +202,7 @@ class Ours:
             diagnose(loop, monitor, Square(loop.model, square.x, square.noise, square.y))
 
         step = least(lambda: [loop.advance() for _ in range(5)]) / 5
-        return step, LINES * least(look) + BESIDES
+        return step, least(look)
 
     def samples(self, data: Dataset, seed: int, steps: int, out: Path) -> Tensor:
         """What a finished run samples."""
@@ -274,12 +274,13 @@ def main() -> None:
                         continue
                     one, times = candidate(words), dict(set=name, candidate=words)
                     if not any(times.items() <= known.items() and "step" in known for known in done):
-                        step, besides = one.step_time(data)
-                        done.append(_recorded(arguments.record, times | dict(step=step, besides=besides)))
+                        step, look = one.step_time(data)
+                        done.append(_recorded(arguments.record, times | dict(step=step, look=look)))
                     cost = next(known for known in done if times.items() <= known.items() and "step" in known)
                     if arguments.times:
                         continue
-                    steps = max(1, round((seconds - cost["besides"]) / cost["step"]))
+                    left = seconds - (BESIDES if isinstance(one, Ours) else 0)
+                    steps = affordable(left, cost["step"], cost["look"])
                     with tempfile.TemporaryDirectory() as folder:
                         samples = one.samples(data, seed, steps, Path(folder) / "run")
                     found = key | dict(steps=steps, fd=score(samples, data, features), data=data.fingerprint)

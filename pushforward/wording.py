@@ -14,6 +14,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 Spelling = Callable[[str, tuple[object, ...]], str]
 
@@ -72,6 +73,16 @@ def option_name(name: str, *values: object) -> str:
     return _SPELLING.get()(name, values)
 
 
+def near(path: str | os.PathLike[str]) -> str:
+    """A path as one would type it: from the working directory, if it lies there.
+
+    >>> near(Path.cwd() / "runs" / "vae"), near("/data/vae")
+    ('runs/vae', '/data/vae')
+    """
+    path = Path(path)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def typed(verb: str, run: str | os.PathLike[str], *more: str, in_memory: bool = False) -> str:
     """A command on a run, as it can be pasted into a shell.
 
@@ -84,7 +95,16 @@ def typed(verb: str, run: str | os.PathLike[str], *more: str, in_memory: bool = 
     >>> typed("resume", "my runs/vae", "--steps +1000", in_memory=True)
     "pushforward resume 'my runs/vae' --steps +1000 --data FILE"
     """
-    return " ".join(["pushforward", verb, shlex.quote(os.fspath(run)), *more, *["--data FILE"] * in_memory])
+    return " ".join(["pushforward", verb, shlex.quote(near(run)), *more, *["--data FILE"] * in_memory])
 
 
-__all__ = ["Placeholder", "Spelling", "in_python", "on_command_line", "option_name", "spelling", "typed"]
+__all__ = [
+    "Placeholder",
+    "Spelling",
+    "in_python",
+    "near",
+    "on_command_line",
+    "option_name",
+    "spelling",
+    "typed",
+]

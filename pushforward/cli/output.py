@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushforward.console import echo
 from pushforward.interrupts import resumable
-from pushforward.wording import typed
+from pushforward.wording import near, typed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
         print_results(results, False)
     if findings is not None:
         print_findings(findings, run)
-    echo(", ".join(f"{name}: {place}" for name, place in ({"run": str(run.path)} | pictures).items()))
+    echo(", ".join(f"{name}: {near(place)}" for name, place in ({"run": run.path} | pictures).items()))
     for words in run.outdated:
         echo(f"{words}; to evaluate it anew: {command('evaluate', run)}")
     if not results:
@@ -77,15 +77,15 @@ def print_findings(findings: Findings, run: Run) -> None:
         follow = command("sample", run, f"--sampler {change['sampler']}")
     elif change.keys() == {"steps"}:
         follow = command("resume", run, f"--steps {change['steps']}")
+    elif not findings:
+        follow = f"{command('sample', run)}, or another recipe on the same data and pushforward compare"
     for line in repr(findings).splitlines():
         echo(re.sub("^(try next +).*", lambda found: found[1] + follow, line) if follow else line)
 
 
 def command(verb: str, run: Run, *more: str) -> str:
     """A command on a run, as it can be typed."""
-    inside = run.path.is_relative_to(Path.cwd())
-    path = run.path.relative_to(Path.cwd()) if inside else run.path
-    return typed(verb, path, *more, in_memory=run.config["data"]["source"] is None)
+    return typed(verb, run.path, *more, in_memory=run.config["data"]["source"] is None)
 
 
 def write_rows(

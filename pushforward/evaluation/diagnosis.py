@@ -115,6 +115,14 @@ class Diagnosis:
         return x.mean(0)[varies], deviations[varies]
 
     @property
+    def collapsed(self) -> bool:
+        """Whether codes carry next to no information about the data."""
+        fit = self.fit
+        return (
+            fit is not None and fit.active_units < 2 and fit.active_units <= self.model.prior.latent_dim / 4
+        )
+
+    @property
     def values(self) -> Tensor:
         """The standard deviation of every value that varies, (D,)."""
         return self.moments[1]

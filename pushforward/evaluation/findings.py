@@ -9,6 +9,7 @@ from pushforward.evaluation.diagnosis import Finding
 from pushforward.evaluation.grades import Grade
 
 NOTHING = "nothing wrong was found"
+GO_ON = "draw samples, or compare it with another recipe on the same data"
 
 
 class Findings(list[Finding]):
@@ -44,6 +45,8 @@ class Findings(list[Finding]):
             yield "try next", self[0].advice
         else:
             yield "cause", self.nothing
+            if self.grades and self.nothing == NOTHING:
+                yield "try next", GO_ON
 
     @property
     def short(self) -> list[str]:

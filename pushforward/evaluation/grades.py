@@ -65,7 +65,8 @@ def _grades(c: Diagnosis) -> Iterator[Grade]:
     if c.fit is not None:
         share = c.error / max(c.spread, 1e-30)
         level = _level(-share, -LARGE_ERROR, -HUGE_ERROR)
-        words = f"{share:.0%} of the error of always answering the mean row"
+        seen = "row" if c.context.modality.is_continuous else f"of {c.context.features.name} features"
+        words = f"{share:.0%} of the error of always answering the mean {seen}"
         quality = c.reconstructions
         if quality is not None:
             level = _worst(level_of(quality), level)
@@ -80,6 +81,10 @@ def _grades(c: Diagnosis) -> Iterator[Grade]:
                 f"; {fit.prior_coverage:.0%} of the prior's draws have a code nearby "
                 f"({fit.prior_coverage_reference:.0%})"
             )
+        if c.collapsed:
+            level = "poor"
+            dims = c.model.prior.latent_dim
+            words = f"{fit.active_units} of {dims} dimensions carry information about the row; {words}"
         few = c.context.n_samples < FEW_CODES
         yield Grade("latent fit", "unknown" if few else level, words)
 

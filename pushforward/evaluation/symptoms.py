@@ -97,7 +97,7 @@ def too_few_steps(c: Diagnosis) -> Finding | None:
 def posterior_collapse(c: Diagnosis) -> Finding | None:
     """Codes that carry no information about the data, while they may match the prior perfectly."""
     fit = c.fit
-    if fit is None or fit.active_units > c.model.prior.latent_dim / 4 or fit.active_units >= 2:
+    if fit is None or not c.collapsed:
         return None
     said = (
         "" if fit.mutual_information is None else f" (they carry {max(fit.mutual_information, 0):.2g} nats)"
@@ -339,7 +339,9 @@ def diagnose(measured: Diagnosis) -> Findings:
         return Findings(found)
     features = (
         f"compared with {context.n_samples} held-out rows by {context.features.name} features; in brackets "
-        "the same of training rows (of codes: of draws of the prior), which no model needs to exceed"
+        "the same of training rows (of codes: of draws of the prior), which no model needs to exceed\n"
+        "precision: the share of made rows that lie among real ones; recall: the share of real rows that lie "
+        "among made ones; coverage: the share of real rows with a made one nearby"
     )
     return Findings(found, grades(measured), features, measured.decoded_share)
 

@@ -1,4 +1,4 @@
-"""Progress on standard error: a live bar on a terminal, a line every few seconds elsewhere."""
+"""Progress on standard error: a live bar on a terminal, some twenty lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Protocol
 from pushforward.console import echo, printable
 
 SHARE = 0.1  # of the time of all parts, above which a part is named
-EVERY = 10.0  # seconds between two lines where standard error is not a terminal
+LEAST, MOST = 10.0, 300.0  # seconds between two lines where standard error is not a terminal
+LINES = 20  # of the whole work, where that allows it
 
 
 class Bar(Protocol):
@@ -35,7 +36,7 @@ class Silent:
 
 
 class PlainProgress:
-    """Prints a line every few seconds, for logs."""
+    """Prints some twenty lines, for logs: fewer of short work, and more of very long work."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -44,17 +45,19 @@ class PlainProgress:
         self.finished = False
 
     def __call__(self, done: int, total: int, words: str = "") -> None:
-        """Prints a line if the last one is some seconds ago, or all is done."""
+        """Prints a line if the last one is long enough ago, or all is done."""
         now = time.monotonic()
         if done < self.done:  # a new pass begins: what was done before says nothing about its speed
             self.first, self.begun = done, now
         self.done = done
-        if now - self.last < EVERY and (done < total or self.finished):
+        seen = done - self.first
+        each = (now - self.begun) / seen if seen else 0.0
+        interval = min(max(each * total / LINES, LEAST), MOST)
+        if now - self.last < interval and (done < total or self.finished):
             return
         self.finished = self.finished or done >= total  # work in several passes is reported finished once
         self.last = now
-        seen = done - self.first
-        left = f"{duration((now - self.begun) / seen * (total - done))} left" if seen else ""
+        left = f"{duration(each * (total - done))} left" if seen else ""
         self.say(f"{self.what} {done}/{total}  {words}  {left}".rstrip())
 
     def say(self, line: str) -> None:

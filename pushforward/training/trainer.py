@@ -26,7 +26,7 @@ from pushforward.training.monitor import Monitor, Persistence, watch
 from pushforward.utils import eval_mode
 from pushforward.wording import in_python, spelling, typed
 
-LINES = 200  # of history in a run
+LINES = 200  # of history in a long run
 PICTURES = 10  # grids of samples, and planned checkpoints, in a run
 PATIENCE = 60.0  # seconds after which a checkpoint is written anyway
 ROLLBACKS = 5  # at most, in a run
@@ -189,7 +189,7 @@ class Trainer:
     def _run(self, stopped: Callable[[], bool]) -> None:
         """All remaining steps, until a number is not finite or a stop is requested."""
         loop = self.loop
-        line_every = max(1, loop.total // LINES)
+        line_every = steps_per_line(loop.total)
         picture_every = line_every * max(1, loop.total // (PICTURES * line_every))
         begun = saved = self.clock()
         cost = 0.0
@@ -246,6 +246,33 @@ class Trainer:
             self.save()  # where a stop was requested
 
 
+def steps_per_line(total: int) -> int:
+    """Steps between lines of the history: a look at diagnostics costs a third of a step and more, so that
+    runs of fewer than a thousand steps have fewer of them, but 40 where they can.
+
+    >>> [steps_per_line(total) for total in (20, 200, 1000, 6000)]
+    [1, 5, 5, 30]
+    """
+    return max(1, min(5, total // 40), total // LINES)
+
+
+def affordable(seconds: float, step: float, look: float) -> int:
+    """How many steps, and the looks at diagnostics that go with them, fit into so many seconds.
+
+    Arguments:
+        seconds: Of all steps and looks.
+        step: Seconds of a step.
+        look: Seconds of a look.
+
+    >>> affordable(13.0, 0.1, 0.1), affordable(13.0, 0.1, 0.0)
+    (87, 130)
+    """
+    steps = seconds / step
+    for _ in range(5):  # with fewer steps, looks may be closer together
+        steps = seconds / (step + look / steps_per_line(int(steps)))
+    return max(1, round(steps))
+
+
 def watch_loop(loop: Loop) -> Monitor:
     """The monitor of a loop's model."""
     with loop.looking():
@@ -286,13 +313,7 @@ def steps_in(loop: Loop, seconds: float) -> tuple[int, float]:
     loop.restore(tensors, numbers)
     loop.total = total
     left = seconds - (time.monotonic() - begun_to_measure)
-    steps = left / step
-    if steps > LINES:
-        looks = steps / (steps // LINES)
-        steps = max(left - looks * look, LINES * step) / step
-    else:
-        steps = left / (step + look)
-    return max(1, round(steps)), 1 / step
+    return affordable(left, step, look), 1 / step
 
 
 def _about(seconds: float) -> str:

@@ -161,7 +161,7 @@ def test_findings_are_shown_as_sentences(trained):
     one = Finding("holes", "there are holes", "use latent_dim=2", {})
     assert repr(Findings([one])) == "cause     holes: there are holes\ntry next  use latent_dim=2"
     found = trained.doctor()
-    names = ["samples", "reconstructions", "latent fit", "cause", "try next", found.features]
+    names = ["samples", "reconstructions", "latent fit", "cause", "try next", *found.features.splitlines()]
     assert [line.split("  ")[0] for line in repr(found).splitlines()] == names
     page = html.unescape(found._repr_html_())
     assert all(part.strip() in page for line in repr(found).splitlines() for part in line.split("  "))

@@ -8,7 +8,7 @@ from torch import nn
 
 import pushforward as pf
 from pushforward.data import Dataset, Split
-from pushforward.distributions import DeterministicEncoder, MixturePrior, NormalPrior
+from pushforward.distributions import DeterministicEncoder, GaussianEncoder, MixturePrior, NormalPrior
 from pushforward.evaluation import Diagnosis, EvaluationContext, diagnose
 from pushforward.evaluation.context import FeatureSet
 from pushforward.evaluation.fluency import Fluency
@@ -159,6 +159,30 @@ def test_nothing_is_said_of_samples_on_few_rows():
     few = plane(points("train")[:100], points("test")[:40])
     found = levels(model(nn.Identity(), nn.Identity()), few)
     assert found == {"samples": "unknown", "reconstructions": "good", "latent fit": "good"}
+
+
+class Nothing(nn.Module):
+    """Mean 0 and standard deviation 1 of every code, whatever the row."""
+
+    def forward(self, x):
+        return torch.zeros(len(x), 8)
+
+
+def test_codes_that_match_the_prior_and_say_nothing_are_no_good_fit(normal):
+    """Under collapse Q(Z | x) = P_Z for every x, so that the MMD of codes to the prior is 0."""
+    made = pf.AutoEncoder(NormalPrior(4), nn.Identity(), GaussianEncoder(Nothing())).eval()
+    fit = next(grade for grade in grades(examined(made, normal)) if grade.name == "latent fit")
+    assert fit.level == "poor"
+    assert fit.words.startswith("0 of 4 dimensions carry information about the row; MMD² of codes")
+    assert diagnose(examined(made, normal))[0].name == "posterior collapse"
+
+
+def test_where_all_is_good_the_summary_says_how_to_go_on(normal):
+    found = diagnose(examined(model(nn.Identity(), nn.Identity()), normal))
+    assert [grade.level for grade in found.grades] == ["good"] * 3
+    assert list(found.table())[-1] == (
+        "try next", "draw samples, or compare it with another recipe on the same data"
+    )  # fmt: skip
 
 
 def test_rows_that_are_all_equal_are_named_and_nothing_else_is_said():
