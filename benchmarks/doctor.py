@@ -25,6 +25,7 @@ from pushforward.data import Dataset, Split, open_dataset
 from pushforward.data.dataset import hold_out
 from pushforward.discrepancies import Discrepancy
 from pushforward.distributions import DeterministicEncoder, NormalPrior
+from pushforward.errors import ConfigError
 from pushforward.evaluation import Diagnosis, EvaluationContext, diagnose
 from pushforward.evaluation.findings import Findings
 from pushforward.metrics import frechet
@@ -322,7 +323,7 @@ def main() -> None:
             return None, f"{found.fd:.2f}"
         try:
             after = found.follow(change)
-        except pf.ConfigError:  # networks of one's own have the widths that they have
+        except ConfigError:  # networks of one's own have the widths that they have
             return None, f"{found.fd:.2f}"
         return after, f"{found.fd:.2f} -> {after:.2f} ({', '.join(f'{k}={v}' for k, v in change.items())})"
 

@@ -99,12 +99,5 @@ def typed(verb: str, run: str | os.PathLike[str], *more: str, in_memory: bool = 
 
 
 __all__ = [
-    "Placeholder",
-    "Spelling",
-    "in_python",
-    "near",
-    "on_command_line",
-    "option_name",
-    "spelling",
-    "typed",
-]
+    "Placeholder", "Spelling", "in_python", "near", "on_command_line", "option_name", "spelling", "typed",
+]  # fmt: skip

@@ -117,10 +117,8 @@ class Diagnosis:
     @property
     def collapsed(self) -> bool:
         """Whether codes carry next to no information about the data."""
-        fit = self.fit
-        return (
-            fit is not None and fit.active_units < 2 and fit.active_units <= self.model.prior.latent_dim / 4
-        )
+        most = min(1.0, self.model.prior.latent_dim / 4)
+        return self.fit is not None and self.fit.active_units <= most
 
     @property
     def values(self) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from pushforward.discrepancies import MMD
 from pushforward.evaluation.critics import critic_saturated
@@ -25,6 +24,7 @@ FAR = 0.1  # seven-scale MMD² of codes: a plain auto-encoder has .3 to 2, good 
 BLIND = 3.0  # deviations of the kernel's own noise
 FAINT = 0.02
 WORSE = 0.9  # of the best linear code's error, where good codes cost half of it
+ASIDE = 3.0  # times the recipe's own weight: from there on that is the one to try
 ABOUT = 1.01  # for weights that were rounded
 SMALL = 0.1  # of the mean row's error: what no reconstruction is blamed for
 OWN = 3.0  # times the error of training rows: up to there held-out rows have the same explanations
@@ -102,14 +102,16 @@ def posterior_collapse(c: Diagnosis) -> Finding | None:
     said = (
         "" if fit.mutual_information is None else f" (they carry {max(fit.mutual_information, 0):.2g} nats)"
     )
+    weight = _heavier(c, 0.1)
+    own = f"use {option_name('weight', weight)}" if weight else f"lower {option_name('weight')}"
     return Finding(
         "posterior collapse",
         f"{fit.active_units} of {c.model.prior.latent_dim} latent dimensions carry information about the "
         f"data{said}; the decoder gives nearly the same output for every row, with "
         f"{c.error / max(c.spread, 1e-30):.0%} of the mean row's error",
-        f"divide {option_name('weight')} by 10, or let it rise from 0 ({option_name('warmup')})",
+        f"{own}, or let it rise from 0 ({option_name('warmup')})",
         {"active": fit.active_units, "error": c.error, "spread": c.spread},
-        _weight(c, 0.1),
+        {"weight": weight} if weight else {},
     )
 
 
@@ -155,12 +157,14 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
             else "use a recipe that matches codes to the prior, such as wae-mmd"
         )
         return Finding("aggregate posterior does not match the prior", words, advice, numbers)
+    more = _heavier(c, 10)
+    assert more is not None
     return Finding(
         "weight too small",
         f"{words}; the weight of the discrepancy is {weight:.3g}",
-        _adapted("multiply", max(weight, 1e-3)),
+        _adapted(more, max(weight, 1e-3)),
         {**numbers, "weight": weight},
-        _weight(c, 10),
+        {"weight": more},
     )
 
 
@@ -171,14 +175,16 @@ def weight_too_large(c: Diagnosis) -> Finding | None:
         return None
     if c.error < max(WORSE * c.linear_error, SMALL * c.spread) or c.error > OWN * c.training_error:
         return None  # where the error of training rows is far smaller, the weight is not the cause
+    less = _heavier(c, 0.1)
+    assert less is not None
     return Finding(
         "weight too large",
         f"codes match the prior (MMD² {c.fit.mmd:.2g}), but the reconstruction error is {c.error:.3g}, where "
         f"the best linear code of {c.fit.active_units} dimensions has {c.linear_error:.3g}; the weight is "
         f"{weight:.3g}",
-        _adapted("divide", weight),
+        _adapted(less, weight),
         {"error": c.error, "linear_error": c.linear_error, "weight": weight},
-        _weight(c, 0.1),
+        {"weight": less},
     )
 
 
@@ -274,17 +280,22 @@ def _more_modes(c: Diagnosis) -> str:
     )
 
 
-def _weight(c: Diagnosis, factor: float) -> dict[str, Any]:
-    """The weight of the discrepancy times a factor, as an option."""
-    weight = c.model.discrepancy_weight
-    return {} if weight is None else {"weight": float(f"{factor * weight:.3g}")}
+def _heavier(c: Diagnosis, factor: float) -> float | None:
+    """The weight of the discrepancy to try next: the recipe's own where the run's is far to one side of it,
+    otherwise the run's times a factor; None of a model without one.
+    """
+    weight, usual = c.model.discrepancy_weight, c.usual_weight
+    if weight is None:
+        return None
+    far = usual > ASIDE * weight if factor > 1 else weight > ASIDE * usual
+    return usual if far and math.isfinite(usual) else float(f"{factor * max(weight, 1e-3):.3g}")
 
 
-def _adapted(change: str, weight: float) -> str:
-    """Advice to multiply or divide the weight, or to let it adapt from its value on."""
+def _adapted(better: float, weight: float) -> str:
+    """Advice to take a better weight, or to let it adapt from its value on."""
     start = float(f"{weight:.3g}")
     auto = f"{option_name('weight', 'auto')}, {option_name('weight_init', start)}"
-    return f"{change} {option_name('weight')} by 10, or adapt it ({auto})"
+    return f"use {option_name('weight', better)}, or adapt it ({auto})"
 
 
 def _whole(c: Diagnosis) -> bool:
