@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-from pushforward.distributed import rank
 from pushforward.errors import OutputError
 from pushforward.files import disk, writing
 
@@ -29,14 +28,9 @@ FAR = 1 << 30  # Windows locks bytes, and nobody can read those: one that is far
 def locked(path: Path) -> Iterator[None]:
     """Holds the lock of a file, in which it writes who holds it.
 
-    Of several processes that train together only the first takes it.
-
     Raises:
         OutputError: If another process holds it, or the file cannot be written.
     """
-    if rank() != 0:
-        yield
-        return
     with writing(path.parent):
         file = disk.append(path)
     with file:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.codec import CODECS, Codec
+from pushforward.distributed import check_alone
 from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, listed, reason
 from pushforward.files import disk, make_folder, remove, remove_temporary, temporary, write_atomic, writing
 from pushforward.locks import locked
@@ -71,9 +72,11 @@ class RunDirectory:
         """Makes the folder, and holds its lock; what killed processes have left is removed.
 
         Raises:
+            ConfigError: If this process is one of several that train together.
             OutputError: If it holds something else than a run, cannot be written, or another process trains
                 in it.
         """
+        check_alone()
         with writing(self.path):
             self._check_ours()
             make_folder(self.path)

@@ -37,7 +37,7 @@ def test_the_summary_in_the_readme_is_what_the_command_prints(command, trained):
     code, out, _ = command("doctor", trained.path)
     assert code == 0
     said, shown = ([*map(without_numbers, text.splitlines())] for text in (out, block))
-    assert len(shown) == 6
+    assert len(shown) == 7
     for line, printed in zip(shown, said, strict=False):
         start = line.removesuffix("...")
         assert printed[: len(start)] == start

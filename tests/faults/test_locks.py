@@ -14,7 +14,7 @@ from tiny import TinyRun, fingerprint
 
 import pushforward as pf
 from pushforward import locks
-from pushforward.errors import OutputError
+from pushforward.errors import ConfigError, OutputError
 from pushforward.runs.directory import LOCK, RunDirectory
 
 HOLDER = """
@@ -66,15 +66,19 @@ def test_the_lock_ends_with_the_process_that_holds_it(tiny, finished):
     tiny.train(finished)
 
 
-def test_of_several_processes_that_train_together_only_the_first_takes_the_lock(finished, monkeypatch):
-    directory = RunDirectory(finished)
-    with directory.locked():
-        monkeypatch.setenv("RANK", "1")
-        with directory.locked():
-            pass
-        monkeypatch.setenv("RANK", "0")
-        with pytest.raises(OutputError, match="in use"), directory.locked():
-            pass
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_one_of_several_processes_is_refused_before_it_writes(tiny, tmp_path, finished, monkeypatch, rank):
+    """As torchrun starts them: without a refusal each would train the whole run in the same folder."""
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    for place in (tmp_path / "new", finished):
+        with pytest.raises(ConfigError, match="a run is trained by one process, got 2 .WORLD_SIZE.: start"):
+            tiny.train(place)
+    with pytest.raises(ConfigError, match="got 2"):
+        pf.resume(finished)
+    assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
+    assert not (tmp_path / "new").exists()
 
 
 def test_where_nothing_can_be_locked_a_warning_says_so(tiny, finished, monkeypatch):
