@@ -63,7 +63,7 @@ def _widths(shape: Shape) -> list[int]:
 
 def _stages(shape: Shape) -> list[int]:
     """Channels of a small convolutional network: enough halvings to end at 8 pixels or fewer."""
-    return [min(32 * 2**i, 128) for i in range(max(halvings(max(shape[1:]), 8), 2))]
+    return [min(16 * 2**i, 128) for i in range(max(halvings(max(shape[1:]), 8), 2))]
 
 
 def _mlp(encoder: list[int], decoder: list[int], activation: Callable[[], nn.Module]) -> EncoderDecoder:

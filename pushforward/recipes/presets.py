@@ -9,7 +9,8 @@ from pushforward.data.spec import DataSpec
 
 Values = dict[str, Any]
 DIGIT_SIDE = 32  # up to this side a one-channel image takes the settings of MNIST, not those of CelebA
-FEW_VALUES = 256  # below which an image takes small networks and codes
+FEW_VALUES = 256  # below which an image takes small codes
+MANY_VALUES = 1000  # from which on an image takes convolutions, and MNIST is below
 MNIST_SCALE = "the official code scales the squared error by 0.05, so its λ = 10 is 200 here"
 CELEBA_SCALE = (
     "the official code scales the squared error by 0.05 on data in [-1, 1], 0.2 on [0, 1], "
@@ -54,10 +55,12 @@ def small(spec: DataSpec, share: float | None = None, **changes: Any) -> Values:
         )  # fmt: skip
     else:
         image = spec.modality == "image"
-        batch_size = 200 if rows >= 10_000 and not image else min(100, max(2, rows // 4))
+        convolutions = image and spec.n_values >= MANY_VALUES
+        usual = 50 if convolutions else 200 if rows >= 10_000 and not image else 100
+        batch_size = min(usual, max(2, rows // 4))
         values = dict(
-            latent_dim=_latent_dim(spec) if image else 8, network="mlp" if is_digit(spec) else "conv",
-            lr=2e-3, epochs=6000 * batch_size / rows,
+            latent_dim=_latent_dim(spec) if image else 8, network="conv" if convolutions else "mlp", lr=2e-3,
+            epochs=6000 * batch_size / rows,
         )  # fmt: skip
     values |= dict(batch_size=batch_size, beta1=0.9, schedule="cosine")
     if share is not None:
