@@ -48,7 +48,39 @@ Sampler = Annotated[
         "the codes of training rows."
     ),
 ]
+DataDir = Annotated[Path | None, Parameter(name="--data-dir", help="Where the catalogue's files are kept.")]
+ImageSize = Annotated[int | None, Parameter(help="Height and width to which images are resized.")]
+Columns = Annotated[
+    str | None,
+    Parameter(
+        help="Kinds of columns of a table, such as age=integer,zip=categorical, in the place of those that "
+        "are inferred: numeric, integer, categorical, ordinal, boolean, date, constant or identifier."
+    ),
+]
+Target = Annotated[str | None, Parameter(help="Name of the column of a table whose values are the labels.")]
+Standardize = Annotated[
+    bool, Parameter(help="Whether columns of real numbers are centred and scaled for the model.")
+]
+ChannelsOf = Annotated[
+    Literal["first", "last"] | None,
+    Parameter(help="Where the channels of an array of images are, if there are not 1 or 3 of them."),
+]
+Held = Annotated[
+    str | None,
+    Parameter(
+        help="The held-out rows, in the place of a tenth at random: a file or other data of their own."
+    ),
+]
+Group = Annotated[
+    str | None,
+    Parameter(
+        help="A column, such as that of a person: rows with the same value are on the same side of the split."
+    ),
+]
 Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 Numbers = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]
 
-__all__ = ["Evaluate", "Features", "JsonFlag", "Numbers", "RunData", "RunFolder", "Sampler", "Words"]
+__all__ = [
+    "ChannelsOf", "Columns", "DataDir", "Evaluate", "Features", "Group", "Held", "ImageSize", "JsonFlag",
+    "Numbers",    "RunData", "RunFolder", "Sampler", "Standardize", "Target", "Words",
+]  # fmt: skip

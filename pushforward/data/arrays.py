@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.data.classes import LABELS, class_labels
-from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.dataset import Dataset, Split
 from pushforward.data.declared import check_declared
 from pushforward.data.formats import Channels, OpenOptions, data_format
 from pushforward.data.mapped import LazyArray, Readable, fills_memory, is_mapped, map_rows, raw_rows
@@ -39,7 +39,7 @@ def open_array_file(path: Path, options: OpenOptions) -> Dataset:
         DataError: If the file cannot be read or holds Python objects; and as :func:`from_arrays`.
     """
     try:
-        arrays = _load(path)
+        arrays = _load(path, options.grouped)
     except Exception as error:  # numpy and zipfile raise a dozen types on a damaged file
         if "allow_pickle" in str(error):
             raise DataError(
@@ -50,7 +50,7 @@ def open_array_file(path: Path, options: OpenOptions) -> Dataset:
     return from_arrays(arrays, path.stem, str(path), options)
 
 
-def _load(path: Path) -> dict[str, Readable]:
+def _load(path: Path, grouped: str | None) -> dict[str, Readable]:
     with open_file(path) as file:  # np.load leaves a damaged file open that it opened itself
         check_declared(file)
         if path.suffix.lower() == ".npy" and fills_memory(path.stat().st_size):
@@ -59,7 +59,7 @@ def _load(path: Path) -> dict[str, Readable]:
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
         # An archive may hold pickled objects besides its data, as that of dSprites does: they are not read.
-        known = [key for key in loaded.files if key.lower() in KEYS]
+        known = [key for key in loaded.files if key.lower() in (*KEYS, (grouped or "").lower())]
         wanted = known if any(key.lower() in DATA for key in known) else loaded.files
         return {key: loaded[key] for key in wanted}
 
@@ -129,6 +129,7 @@ def from_arrays(
     where = source or name  # in messages
     named = {str(key).lower(): dense_rows(value) for key, value in arrays.items()}
     named, pictures = with_pictures(named, options)
+    groups = named.pop(options.grouped.lower(), None) if options.grouped else None
     first, notes = _data_key(named, where)
     keys = [first, "x_test"] if "x_test" in named else [first]
     channels = options.channels
@@ -156,12 +157,13 @@ def from_arrays(
         test = held_out[0]
     else:
         whole = train
-        train, test = (whole.rows(index) for index in hold_out(len(whole)))
-        notes.append(f"{len(test)} of {len(whole)} rows are held out, the same in every run")
+        parts_of = options.parts(len(whole), lambda name: groups, where)
+        train, test = whole.rows(parts_of.train), whole.rows(parts_of.test)
+        notes += [parts_of.note] * bool(parts_of.note)
     unit = isinstance(values.scaling, UnitInterval)
     return Dataset(
         name, train, test, unit, classes, tuple(notes), source,
-        scaling=values.scaling, held_out_at_random=not held_out,
+        scaling=values.scaling, held_out_at_random=not held_out and options.partition is None,
     )  # fmt: skip
 
 

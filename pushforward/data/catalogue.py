@@ -8,14 +8,19 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from pushforward.codec import Codec
+from pushforward.data.alike import described, rows_like, whole
 from pushforward.data.dataset import Dataset
 from pushforward.data.formats import CATALOGUE, FORMATS, Channels, Entry, Format, OnBad, OpenOptions, Progress
+from pushforward.data.partition import Partition
 from pushforward.data.sizes import Size, parse_size, resized
+from pushforward.data.spec import DataSpec
+from pushforward.data.split import UNKNOWN, Split
 from pushforward.errors import ConfigError, DataError, check_int, nearest, reason
 from pushforward.utils import import_submodules
 from pushforward.wording import option_name
@@ -39,6 +44,8 @@ def open_dataset(
     standardize: bool = True,
     channels: Channels | None = None,
     on_bad: OnBad = "error",
+    test: object = None,
+    group: object = None,
     progress: Progress | None = None,
 ) -> Dataset:
     """Opens a data set.
@@ -61,12 +68,17 @@ def open_dataset(
             them.
         on_bad: What becomes of images in a folder that cannot be read: "error" refuses the data, "skip"
             leaves them out, "quarantine" also lists them in a file beside the folder, ``FOLDER.bad.txt``.
+        test: The held-out rows, in the place of a tenth at random: any source of their own, or the numbers or
+            a mask of rows of ``source``.
+        group: The name of a column, or one value a row: rows with the same value are on the same side of the
+            split.
         progress: Called with (done, total) while many images are read.
 
     Raises:
         ConfigError: If ``image_size`` or ``max_length`` is out of range, or for data of another modality, or
-            ``channels`` is neither.
-        DataError: If the source is unknown, absent, damaged, or has too few rows.
+            ``channels`` is neither; or if data that have a split are given another.
+        DataError: If the source is unknown, absent, damaged, or has too few rows; if held-out rows do not fit
+            the training rows, or a group is on both sides.
 
     >>> open_dataset("digits").shape
     (1, 8, 8)
@@ -78,6 +90,7 @@ def open_dataset(
         raise ConfigError(f"{option_name('channels')} must be 'first' or 'last', got {channels!r}")
     if on_bad not in get_args(OnBad):
         raise ConfigError(f"unknown {option_name('on_bad')} {on_bad!r}: {nearest(on_bad, get_args(OnBad))}")
+    partition = Partition.of(test, group)
     options = OpenOptions(
         data_dir=data_dir,
         image_size=parse_size(image_size),
@@ -88,15 +101,102 @@ def open_dataset(
         standardize=bool(standardize),
         channels=channels,
         on_bad=on_bad,
+        partition=partition,
         progress=progress,
     )
     data = _opened(source, options)
     options.check(data.name, data.modality)
-    return resized(data, options.image_size)
+    data = resized(data, options.image_size)
+    return data if partition is None else _with_split(data, partition, options)
+
+
+def _with_split(data: Dataset, partition: Partition, options: OpenOptions) -> Dataset:
+    """Data with a split of one's own, which their reader may have made already."""
+    data = partition.applied(data, whole)
+    source = partition.source
+    if source is not None:
+        of_test = None if partition.group is None else Partition(group=partition.group, against=partition)
+        other = opened_like(source, data.spec, data_dir=options.data_dir, every_row=True, partition=of_test)
+        rows = rows_like(other, data.spec)
+        data = data.split_into(data.train, rows).noted(f"held out: all {len(rows)} rows of {other.name}")
+        unknown = 0 if rows.y is None else int((rows.y == UNKNOWN).sum())
+        if unknown:
+            data = data.noted(f"{unknown} held-out rows are of no class of training rows")
+        if not isinstance(source, (str, os.PathLike)):
+            data = replace(data, source=None)  # a run cannot open it again
+    sha256 = described(data.spec, data.name, data.test, data.test).fingerprint
+    return replace(data, own_split=partition.as_json(sha256))
+
+
+def open_like(
+    source: Any,
+    spec: DataSpec,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    every_row: bool = False,
+) -> Split:
+    """All rows of a source, in the shape, the values and the classes of other data.
+
+    Images are resized to those of ``spec``. Numbers are scaled as ``spec`` says, and not by what they are
+    themselves: rows that are shifted stay so.
+
+    Arguments:
+        source: Whatever :func:`~pushforward.data.open_dataset` opens.
+        spec: The description of the data.
+        data_dir: Where the catalogue's files are kept.
+        progress: Called with (done, total) while many files are read.
+        every_row: Whether no row may be left out, as those of a table with unknown categories are.
+
+    Raises:
+        DataError: If the rows have another shape or modality, or values that rows of ``spec`` cannot have.
+
+    >>> import torch
+    >>> spec = open_dataset(torch.arange(20.0).view(10, 2)).spec
+    >>> open_like(100 + torch.arange(20.0).view(10, 2), spec).batch(slice(0, 2)).x[0, 0] > 10
+    tensor(True)
+    """
+    data = opened_like(source, spec, data_dir=data_dir, progress=progress, every_row=every_row)
+    return rows_like(data, spec)
+
+
+def opened_like(
+    source: Any,
+    spec: DataSpec,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    every_row: bool = False,
+    partition: Partition | None = None,
+) -> Dataset:
+    """A source that :func:`open_like` reads, before its values are those of ``spec``."""
+    kind = spec.modality
+    files = kind == "image" and isinstance(source, (str, os.PathLike))
+    size = (spec.shape[1], spec.shape[2]) if files else None
+    options = OpenOptions(
+        data_dir=data_dir, image_size=size, max_length=spec.shape[0] if kind == "text" else None,
+        codec=spec.codec, standardize=False, partition=partition, progress=progress,
+    )  # fmt: skip
+    data = _opened(source, options)
+    options.check(data.name, data.modality)
+    data = resized(data, size)
+    if (data.modality, data.shape) != (kind, spec.shape):
+        raise DataError(
+            f"{data.name}: expected {kind} data of shape {spec.shape}, as {spec.name} is, "
+            f"found {data.modality} data of shape {data.shape}"
+        )
+    if every_row and kind == "table" and not data.held_out_at_random:
+        raise DataError(f"{data.name}: some rows have values that no training row of {spec.name} has")
+    return data
 
 
 def _opened(source: object, options: OpenOptions) -> Dataset:
     if isinstance(source, Dataset):
+        if options.partition is not None and options.partition.against is None:
+            raise ConfigError(
+                f"{option_name('test')} and {option_name('group')} are for data that are yet to be read, "
+                f"{source.name} is a Dataset, which has its split"
+            )
         if options.max_length not in (None, source.shape[0]):
             raise ConfigError(
                 f"{option_name('max_length')} is for data that are yet to be read, {source.name} is a Dataset"
@@ -165,4 +265,4 @@ def _unknown(source: object) -> str:
     return f"{source}: expected a {suffixes} file or a folder; {_sources()}"
 
 
-__all__ = ["CATALOGUE", "Entry", "Format", "OpenOptions", "open_dataset"]
+__all__ = ["CATALOGUE", "Entry", "Format", "OpenOptions", "open_dataset", "open_like", "opened_like"]

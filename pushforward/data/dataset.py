@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from pushforward.errors import DataError
 from pushforward.rng import Noise
 from pushforward.text.vocabulary import Vocabulary
 
+LEAST = 2  # rows of each split
 VARIANCE_ROWS = 10_000  # of the training split, from which its variance is computed
 
 
@@ -77,6 +78,8 @@ class Dataset:
         stated: The fingerprint, if the source states it.
         held_out_at_random: Whether the held-out rows are those of :func:`hold_out`, from which the order of
             the source can be found again.
+        own_split: The options ``test`` and ``group`` of :func:`open_dataset` as runs store them, if any was
+            given.
 
     Raises:
         DataError: If a split has fewer than 2 rows, or the factors do not fit their names.
@@ -101,6 +104,7 @@ class Dataset:
     scaling: Scaling | None = field(default=None, compare=False)
     stated: Stated | None = field(default=None, compare=False, repr=False)
     held_out_at_random: bool = field(default=False, compare=False)
+    own_split: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     display: ClassVar[Callable[[Dataset], str | None] | None] = None  # set where pictures are made
 
     def __repr__(self) -> str:
@@ -117,9 +121,11 @@ class Dataset:
         object.__setattr__(self, "scaling", scaling)
         for name in ("train", "test"):
             object.__setattr__(self, name, replace(getattr(self, name), scaling=scaling))
-        if min(len(self.train), len(self.test)) < 2:
+        if min(len(self.train), len(self.test)) < LEAST:
             found = f"{len(self.train)} and {len(self.test)}"
-            raise DataError(f"{self.name}: expected at least 2 training and 2 held-out rows, found {found}")
+            raise DataError(
+                f"{self.name}: expected at least {LEAST} training and {LEAST} held-out rows, found {found}"
+            )
         for split in (self.train, self.test):
             _check_factors(self.name, split, self.factors)
 
@@ -193,6 +199,10 @@ class Dataset:
         """The same data with more notes."""
         return replace(self, notes=(*self.notes, *notes))
 
+    def split_into(self, train: Split, test: Split) -> Dataset:
+        """The same data, split in another way."""
+        return replace(self, train=train, test=test, held_out_at_random=False)
+
 
 def _check_factors(name: str, split: Split, names: tuple[str, ...] | None) -> None:
     factors = split.factors
@@ -221,8 +231,13 @@ def hold_out(rows: int, share: float = 0.1, most: int = 10_000) -> tuple[Tensor,
     (90, 10, True)
     """
     order = Noise("hold-out").permutation(rows)
-    count = min(most, max(2, round(rows * share)))
+    count = held_out_count(rows, share, most)
     return order[count:], order[:count]
 
 
-__all__ = ["Batch", "Centres", "Dataset", "Split", "Stacked", "hold_out"]
+def held_out_count(rows: int, share: float = 0.1, most: int = 10_000) -> int:
+    """How many of some rows are held out."""
+    return min(most, max(LEAST, round(rows * share)))
+
+
+__all__ = ["LEAST", "Batch", "Centres", "Dataset", "Split", "Stacked", "held_out_count", "hold_out"]

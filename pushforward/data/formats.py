@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from pushforward.codec import Codec
 from pushforward.data.dataset import Dataset
 from pushforward.data.fetch import data_folder
+from pushforward.data.partition import Partition, Parts, usual
 from pushforward.data.sizes import Size
 from pushforward.errors import ConfigError
 from pushforward.wording import option_name
@@ -39,6 +40,7 @@ class OpenOptions:
         standardize: Whether real numbers are centred and scaled for the model.
         channels: Where the channels of arrays of images are, if there are not 1 or 3 of them.
         on_bad: What becomes of images in a folder that cannot be read.
+        partition: The split that was asked for, if not the usual one.
         progress: Called with (done, total) while many files are read.
     """
 
@@ -51,12 +53,31 @@ class OpenOptions:
     standardize: bool = True
     channels: Channels | None = None
     on_bad: OnBad = "error"
+    partition: Partition | None = None
     progress: Progress | None = None
 
     @property
     def folder(self) -> Path:
         """The folder of the catalogue's files."""
         return data_folder(self.data_dir)
+
+    def parts(self, n: int, column: Callable[[str], Any], where: str) -> Parts:
+        """Training and held-out rows of n.
+
+        Arguments:
+            n: Number of rows.
+            column: Returns the values of a column by its name, None if there is none.
+            where: What the data are called in messages.
+        """
+        if self.partition is None:
+            return usual(n)
+        return self.partition.of_rows(n, None if self.grouped is None else column(self.grouped), where)
+
+    @property
+    def grouped(self) -> str | None:
+        """The column whose values are groups, if one was named."""
+        named = None if self.partition is None else self.partition.group
+        return named if isinstance(named, str) else None
 
     def check(self, name: str, modality: str) -> None:
         """Refuses options that are for data of another modality.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.dataset import Dataset, Split
 from pushforward.data.formats import OpenOptions, data_format
 from pushforward.errors import DataError
 from pushforward.tables.csv import read_csv
@@ -64,11 +64,23 @@ def table_dataset(table: Table, name: str, source: str | None, options: OpenOpti
     """
     if len(table) < LEAST_ROWS:
         raise DataError(f"{table.source}: expected at least {LEAST_ROWS} rows, found {len(table)}")
-    train, test = (index.numpy() for index in hold_out(len(table)))
+    grouped = options.grouped
+    own = {} if grouped is None else {grouped: "identifier"}  # a group is no property of its rows
+
+    def values(name: str) -> np.ndarray | None:
+        if name not in table.columns:
+            return None
+        column = table.columns[name]
+        found = column.values.astype(object)
+        found[column.missing] = None
+        return found
+
+    split = options.parts(len(table), values, table.source)
+    train, test = split.train.numpy(), split.test.numpy()
     schema = options.codec
     notes = []
     if not isinstance(schema, Schema):
-        schema = Schema.of(table.rows(train), options.columns, options.target)
+        schema = Schema.of(table.rows(train), {**own, **(options.columns or {})} or None, options.target)
         test, left_out = _known(schema, table, test)
         notes += [f"left out {left_out} held-out rows with values that no training row has"] * bool(left_out)
     else:
@@ -79,11 +91,13 @@ def table_dataset(table: Table, name: str, source: str | None, options: OpenOpti
         Split(schema.encode(part), None if found is None else found[0])
         for part, found in zip(parts, classes, strict=True)
     ]
-    notes.append(f"{len(test)} of {len(table)} rows are held out, the same in every run")
+    notes += [split.note] * bool(split.note)
     names = None if classes[0] is None else classes[0][1]
+    usual = options.partition is None or options.partition.against is not None
+    whole = usual and len(train) + len(test) == len(table)
     return Dataset(
         name, splits[0], splits[1], False, names, (*schema.lines(), *notes), source,
-        codec=schema, held_out_at_random=len(train) + len(test) == len(table),
+        codec=schema, held_out_at_random=whole,
     )  # fmt: skip
 
 

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data import pixels
-from pushforward.data.dataset import Dataset, Split, hold_out
+from pushforward.data.dataset import Dataset, Split
 from pushforward.data.formats import OpenOptions, Progress, data_format
 from pushforward.data.mapped import LazyArray, fills_memory, map_rows
+from pushforward.data.partition import usual
 from pushforward.data.rows import Rows
 from pushforward.data.scaling import UnitInterval
 from pushforward.data.sizes import Size, common_size, format_size
@@ -344,8 +345,7 @@ def _is_split(parts: Sequence[tuple[str, ...]]) -> bool:
 def _splits(parts: Sequence[tuple[str, ...]]) -> tuple[Tensor, Tensor, str]:
     total = len(parts)
     if not _is_split(parts):
-        train, test = hold_out(total)
-        return train, test, f"{len(test)} of {total} images are held out, the same in every run"
+        return usual(total, "images")
     tops = [part[0].lower() for part in parts]
     other = next(name for name in HELD_OUT if name in tops)
     folders = {part[0].lower(): part[0] for part in parts}

@@ -73,6 +73,8 @@ def train(
     standardize: bool = True,
     channels: Channels | None = None,
     on_bad: OnBad = "error",
+    test: Any = None,
+    group: Any = None,
     device: str | torch.device = "auto",
     threads: int | None = None,
     overwrite: bool = False,
@@ -113,6 +115,10 @@ def train(
             them.
         on_bad: What becomes of images in a folder that cannot be read: "error" refuses the data, "skip"
             leaves them out, "quarantine" also lists them in a file beside the folder, ``FOLDER.bad.txt``.
+        test: The held-out rows, in the place of a tenth at random: a file or other data of their own; or, in
+            Python, the numbers or a mask of rows of the data.
+        group: The name of a column, such as that of a person: rows with the same value are on the same side
+            of the split. Or, in Python, one value a row.
         device: "auto", "cpu", "cuda", ...
         threads: Number of threads on a CPU.
         overwrite: Whether training starts over and replaces the run in the folder, finished or not, even if
@@ -160,7 +166,7 @@ def train(
         "on_bad": on_bad,
     }
     with bar("reading", progress) as show:
-        dataset = open_dataset(data, progress=show, **reading)
+        dataset = open_dataset(data, progress=show, test=test, group=group, **reading)
     if isinstance(recipe, str):
         own: dict[str, Any] = {**RECIPES[recipe].split(arguments)[1].named}
         bounded = BoundedNetworks(
@@ -194,6 +200,9 @@ def train(
         "data": {
             **dataset.spec.as_json(),
             **reading,
+            "test": None,
+            "group": None,
+            **(dataset.own_split or {}),
             "source": dataset.source,
             "sha256": dataset.fingerprint,
         },

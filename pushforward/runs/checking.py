@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,10 @@ from pushforward.data.formats import Channels, Progress
 from pushforward.data.images import examine, has_images, image_paths, layout_of
 from pushforward.data.oddities import DataCheck, Oddity, Scan, scan_rows
 from pushforward.data.packs import check_pack, is_pack
+from pushforward.data.partition import Partition
 from pushforward.data.sizes import Size, common_size, format_size, parse_size
-from pushforward.errors import DataError
+from pushforward.data.split import UNKNOWN
+from pushforward.errors import ConfigError, DataError
 from pushforward.report.progress import bar
 from pushforward.wording import option_name
 
@@ -29,8 +32,12 @@ def check(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | Size | None = None,
+    columns: Mapping[str, str] | None = None,
+    target: str | None = None,
     standardize: bool = True,
     channels: Channels | None = None,
+    test: Any = None,
+    group: Any = None,
     progress: bool = True,
 ) -> DataCheck:
     """Looks at all rows of data, and says what is odd about them and what becomes of it in training.
@@ -43,8 +50,12 @@ def check(
         source: Whatever :func:`~pushforward.data.open_dataset` opens.
         data_dir: The folder of the files of catalogue data.
         image_size: Height and width to which images are resized, or one number for both.
+        columns: Kinds of columns of a table by their names.
+        target: Name of the column of a table whose values are the labels.
         standardize: Whether columns of real numbers are centred and scaled for the model.
         channels: "first" or "last": where the channels of an array of images are.
+        test: The held-out rows: data of their own, or numbers or a mask of rows of the source.
+        group: The name of a column, or one value a row: rows with the same value are on the same side.
         progress: Whether to show progress on standard error.
 
     Returns:
@@ -58,13 +69,14 @@ def check(
     named = isinstance(source, (str, os.PathLike)) and str(source) not in CATALOGUE
     path = Path(os.path.abspath(os.path.expanduser(source))) if named else None
     if path is not None and has_images(path):
+        partition = Partition.of(test, group)
         with bar("looking at images", progress) as show:
-            return _check_folder(path, parse_size(image_size), show)
+            return _check_folder(path, partition, parse_size(image_size), show)
     try:
         with bar("reading", progress) as show:
             data = open_dataset(
-                source, data_dir=data_dir, image_size=image_size, standardize=standardize, channels=channels,
-                progress=show,
+                source, data_dir=data_dir, image_size=image_size, columns=columns, target=target,
+                standardize=standardize, channels=channels, test=test, group=group, progress=show,
             )  # fmt: skip
     except DataError as error:
         return DataCheck(str(source) if named else type(source).__name__, (), (_refused(str(error)),))
@@ -99,8 +111,14 @@ def _look(planes: NDArray[np.uint8 | np.uint16], done: list[str]) -> _Seen:
     return _Seen(digest, constant, (content.shape[1], content.shape[2]), grey, done)
 
 
-def _check_folder(folder: Path, size: Size | None, progress: Progress | None) -> DataCheck:
-    paths = image_paths(folder)
+def _check_folder(
+    folder: Path, partition: Partition | None, size: Size | None, progress: Progress | None
+) -> DataCheck:
+    base, paths = folder, image_paths(folder)
+    held_out = None if partition is None or partition.source is None else _images_of(partition.source)
+    if held_out is not None:
+        paths += image_paths(held_out)
+        base = Path(os.path.commonpath([folder, held_out]))
     good: dict[Path, _Seen] = {}
     bad: dict[Path, str] = {}
     for path, seen in examine(paths, _look, progress):
@@ -110,7 +128,7 @@ def _check_folder(folder: Path, size: Size | None, progress: Progress | None) ->
             good[path] = seen
 
     def short(path: Path) -> str:
-        return str(path.relative_to(folder))
+        return str(path.relative_to(base))
 
     oddities: list[Oddity] = []
     if bad:
@@ -133,15 +151,55 @@ def _check_folder(folder: Path, size: Size | None, progress: Progress | None) ->
         words = f"{len(other)} images of another size than {format_size(target)}"
         oddities.append(Oddity("size", other, words, "centre-cropped and resized"))
     oddities += _converted({short(path): seen for path, seen in good.items()})
-    layout = layout_of(list(good))
-    parts = {int(row): "train" for row in layout.train} | {int(row): "test" for row in layout.test}
-    scan = Scan(layout.classes or ())
-    for row, (path, seen) in enumerate(good.items()):
-        if row in parts:
-            label = None if layout.y is None else int(layout.y[row])
-            scan.add(short(path), parts[row], seen.digest, seen.constant, label)
-    facts = (f"{len(good)} images that can be read, as {format_size(target)}", layout.note)
+    placed, classes, note = _placed(list(good), paths, held_out, partition)
+    scan = Scan(classes)
+    for path, (part, label) in placed.items():
+        scan.add(short(path), part, good[path].digest, good[path].constant, label)
+    facts = (f"{len(good)} images that can be read, as {format_size(target)}", note)
     return DataCheck(folder.name, facts, (*oddities, *scan.oddities()))
+
+
+def _images_of(source: Any) -> Path:
+    path = (
+        Path(os.path.abspath(os.path.expanduser(source))) if isinstance(source, (str, os.PathLike)) else None
+    )
+    if path is None or not has_images(path):
+        raise ConfigError(f"{option_name('test')} of a folder of images must be one, too, to be checked")
+    return path
+
+
+def _placed(
+    good: list[Path], paths: list[Path], held_out: Path | None, partition: Partition | None
+) -> tuple[dict[Path, tuple[str, int | None]], tuple[str, ...], str]:
+    """The split and the label of each image that can be read, the classes, and a note."""
+    if held_out is not None:
+        found: dict[Path, tuple[str, int | None]] = {}
+        names: tuple[str, ...] | None = None
+        for part, inside in (("train", False), ("test", True)):
+            some = [path for path in good if path.is_relative_to(held_out) is inside]
+            own = layout_of(some)
+            names = own.classes or () if names is None else names
+            numbers = [names.index(name) if name in names else UNKNOWN for name in own.classes or ()]
+            for row, path in enumerate(some):
+                at = UNKNOWN if own.y is None else int(own.y[row])
+                found[path] = part, (numbers[at] if at >= 0 else UNKNOWN) if names else None
+        return found, names or (), f"held out: all images of {held_out.name}"
+    layout = layout_of(good)
+    parts_of = {int(row): "train" for row in layout.train} | {int(row): "test" for row in layout.test}
+    note = layout.note
+    if partition is not None:
+        if not layout.at_random:
+            raise ConfigError(f"{option_name('test')} is for data without a split of their own")
+        split = partition.of_rows(len(paths), None, "the folder")
+        chosen = {paths[int(row)] for row in split.test}
+        parts_of = {row: "test" if path in chosen else "train" for row, path in enumerate(good)}
+        note = split.note
+    placed = {
+        path: (parts_of[row], None if layout.y is None else int(layout.y[row]))
+        for row, path in enumerate(good)
+        if row in parts_of
+    }
+    return placed, layout.classes or (), note
 
 
 def _converted(good: dict[str, _Seen]) -> list[Oddity]:

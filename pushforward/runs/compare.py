@@ -178,6 +178,8 @@ def compare(
     with bar("reading", progress) as show:
         sources = data if isinstance(data, list) else [] if data is None else [data]
         sets = [open_dataset(source, **opened, progress=show) for source in sources]
+        for name in ("test", "group"):  # the data sets have their splits
+            arguments.pop(name, None)
         for dataset in sets:  # an error of the features is raised before anything is trained
             open_features(features, dataset, show)
     planned: list[tuple[str, Callable[[], Run], str | None]] = []

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from pushforward.data.alike import described
 from pushforward.data.dataset import Dataset, hold_out
 from pushforward.distributions import Prior
 from pushforward.errors import DataError
@@ -16,7 +17,6 @@ from pushforward.features.open import open_features
 from pushforward.report.display import Results
 from pushforward.report.progress import bar, longest
 from pushforward.runs.latent_samplers import PRIOR, SAMPLERS
-from pushforward.runs.other_data import described
 from pushforward.runs.results import evaluation_key, holds, read_results, results_name, write_results
 from pushforward.runs.sampling import Sampling
 from pushforward.runs.trained_model import computes

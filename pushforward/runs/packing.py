@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,12 @@ def pack(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | Size | None = None,
+    columns: Mapping[str, str] | None = None,
+    target: str | None = None,
     standardize: bool = True,
     channels: Channels | None = None,
+    test: Any = None,
+    group: Any = None,
     progress: bool = True,
 ) -> Dataset:
     """Decodes data once into a pack: a folder from which rows are read without filling the memory.
@@ -32,8 +37,12 @@ def pack(
         out: The folder of the pack.
         data_dir: The folder of the files of catalogue data.
         image_size: Height and width to which images are resized, or one number for both.
+        columns: Kinds of columns of a table by their names.
+        target: Name of the column of a table whose values are the labels.
         standardize: Whether columns of real numbers are centred and scaled for the model.
         channels: "first" or "last": where the channels of an array of images are.
+        test: The held-out rows: data of their own, or numbers or a mask of rows of the source.
+        group: The name of a column, or one value a row: rows with the same value are on the same side.
         progress: Whether to show progress on standard error.
 
     Returns:
@@ -51,8 +60,8 @@ def pack(
     """
     with bar("reading", progress) as show:
         data = open_dataset(
-            source, data_dir=data_dir, image_size=image_size, standardize=standardize, channels=channels,
-            progress=show,
+            source, data_dir=data_dir, image_size=image_size, columns=columns, target=target,
+            standardize=standardize, channels=channels, test=test, group=group, progress=show,
         )  # fmt: skip
     folder = Path(os.path.abspath(os.path.expanduser(out)))
     with bar("packing", progress) as show:

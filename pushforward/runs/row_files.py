@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.data.catalogue import open_like
 from pushforward.data.lines import read_lines, tokenise
 from pushforward.data.modality import modality
 from pushforward.data.split import Batch, Split
@@ -18,7 +19,7 @@ from pushforward.features.base import Progress
 from pushforward.files import Writer, write_atomic
 from pushforward.report.progress import bar
 from pushforward.report.rendering import write_array
-from pushforward.runs.other_data import check_labels, open_like
+from pushforward.runs.other_data import check_labels
 from pushforward.runs.trained_model import CHUNK, TrainedModel, computes
 from pushforward.wording import option_name
 

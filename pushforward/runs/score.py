@@ -10,6 +10,8 @@ import numpy as np
 import torch
 
 from pushforward.data import open_dataset
+from pushforward.data.alike import described, whole
+from pushforward.data.catalogue import open_like
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, DataError, reason
 from pushforward.evaluation.context import chunks
@@ -20,7 +22,6 @@ from pushforward.metrics.frechet import Moments, frechet_distance
 from pushforward.reading import open_file
 from pushforward.report.display import Results
 from pushforward.report.progress import bar
-from pushforward.runs.other_data import described, open_like, whole
 from pushforward.runs.results import finite
 from pushforward.wording import option_name
 

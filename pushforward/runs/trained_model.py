@@ -42,6 +42,8 @@ READING = (
     "on_bad",
     "columns",
     "target",
+    "test",
+    "group",
 )  # how a source was read
 CHUNK = 512  # rows that pass through the model at once
 
@@ -343,7 +345,10 @@ def read_as(config: dict[str, Any], codec: Codec | None, source: Any) -> Dataset
         ConfigError: If they cannot be read so.
         DataError: If they cannot be read.
     """
-    return open_dataset(source, codec=codec, **{name: config["data"][name] for name in READING})
+    how = {name: config["data"][name] for name in READING}
+    if isinstance(source, Dataset):  # it has its split
+        how |= {"test": None, "group": None}
+    return open_dataset(source, codec=codec, **how)
 
 
 def differs(config: dict[str, Any], data: Dataset) -> str | None:

@@ -1,4 +1,4 @@
-"""A run is evaluated on other data than its own, which fit it, and never in the place of its own evaluation."""
+"""A run is evaluated on other data that fit it, and never in the place of its own evaluation."""
 
 import json
 

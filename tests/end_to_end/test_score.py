@@ -7,8 +7,9 @@ from PIL import Image
 
 import pushforward as pf
 from pushforward.data import open_dataset
+from pushforward.data.alike import whole
+from pushforward.data.catalogue import open_like
 from pushforward.errors import ConfigError, DataError
-from pushforward.runs.other_data import open_like, whole
 
 DIGITS = whole(open_dataset("digits")).x
 

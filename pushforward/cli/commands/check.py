@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Literal
 
 from pushforward.cli.application import app
-from pushforward.cli.options import JsonFlag
+from pushforward.cli.opening import kinds_of
+from pushforward.cli.options import (
+    ChannelsOf,
+    Columns,
+    DataDir,
+    Group,
+    Held,
+    ImageSize,
+    JsonFlag,
+    Standardize,
+    Target,
+)  # fmt: skip
 from pushforward.cli.output import print_json
 from pushforward.console import echo
 
@@ -18,10 +27,14 @@ REFUSED = 65  # the exit code for data that cannot be used, as elsewhere
 def check(
     data: str,
     *,
-    data_dir: Path | None = None,
-    image_size: int | None = None,
-    standardize: bool = True,
-    channels: Literal["first", "last"] | None = None,
+    data_dir: DataDir = None,
+    image_size: ImageSize = None,
+    columns: Columns = None,
+    target: Target = None,
+    standardize: Standardize = True,
+    channels: ChannelsOf = None,
+    test: Held = None,
+    group: Group = None,
     json: JsonFlag = False,
 ) -> None:
     """Look for what is odd about data, and say what becomes of it in training.
@@ -30,16 +43,13 @@ def check(
 
     Arguments:
         data: A folder of images, a file, a pack, or a name of the catalogue.
-        data_dir: Where the catalogue's files are kept.
-        image_size: Height and width to which images are resized.
-        standardize: Whether columns of real numbers are centred and scaled for the model.
-        channels: Where the channels of an array of images are, if there are not 1 or 3 of them.
     """
     from pushforward.runs.checking import check as checked
 
     found = checked(
-        data, data_dir=data_dir, image_size=image_size, standardize=standardize, channels=channels
-    )
+        data, data_dir=data_dir, image_size=image_size, columns=kinds_of(columns), target=target,
+        standardize=standardize, channels=channels, test=test, group=group,
+    )  # fmt: skip
     if json:
         print_json({**asdict(found), "usable": found.usable})
     else:

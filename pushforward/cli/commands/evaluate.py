@@ -26,9 +26,9 @@ def evaluate(
     other data.
 
     Arguments:
-        data: Other data that the run is evaluated on, of the same shape, values and classes: all of their rows
-            are held-out rows, next to the run's own training rows. Or the data that it was trained on, if
-            they were given in memory or are no longer where they were.
+        data: Other data that the run is evaluated on, of the same shape, values and classes: all of their
+            rows are held-out rows, next to the run's own training rows. Or the data that it was trained on,
+            if they were given in memory or are no longer where they were.
         n_samples: Number of held-out rows, at most, and of samples.
         seed: Seed of the choice of rows, and of samples and codes.
         metrics: Names of groups of metrics: objective, reconstruction, samples, reference, sharpness, latent,

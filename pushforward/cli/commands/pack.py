@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pushforward.cli.application import app
-from pushforward.cli.options import JsonFlag
+from pushforward.cli.opening import kinds_of
+from pushforward.cli.options import (
+    ChannelsOf,
+    Columns,
+    DataDir,
+    Group,
+    Held,
+    ImageSize,
+    JsonFlag,
+    Standardize,
+    Target,
+)  # fmt: skip
 from pushforward.cli.output import print_json
 from pushforward.console import echo
 
@@ -16,10 +26,14 @@ def pack(
     source: str,
     out: Path,
     *,
-    data_dir: Path | None = None,
-    image_size: int | None = None,
-    standardize: bool = True,
-    channels: Literal["first", "last"] | None = None,
+    data_dir: DataDir = None,
+    image_size: ImageSize = None,
+    columns: Columns = None,
+    target: Target = None,
+    standardize: Standardize = True,
+    channels: ChannelsOf = None,
+    test: Held = None,
+    group: Group = None,
     json: JsonFlag = False,
 ) -> None:
     """Decode data once into a pack, from which rows are read without filling the memory.
@@ -29,16 +43,13 @@ def pack(
     Arguments:
         source: A folder of images, a file, or a name of the catalogue.
         out: The folder of the pack, which is data for all commands.
-        data_dir: Where the catalogue's files are kept.
-        image_size: Height and width to which images are resized.
-        standardize: Whether columns of real numbers are centred and scaled for the model.
-        channels: Where the channels of an array of images are, if there are not 1 or 3 of them.
     """
     from pushforward.runs.packing import pack as packed
 
     data = packed(
-        source, out, data_dir=data_dir, image_size=image_size, standardize=standardize, channels=channels
-    )
+        source, out, data_dir=data_dir, image_size=image_size, columns=kinds_of(columns), target=target,
+        standardize=standardize, channels=channels, test=test, group=group,
+    )  # fmt: skip
     if json:
         print_json({"pack": str(out), "n_train": len(data.train), "n_test": len(data.test),
                     "shape": list(data.shape), "sha256": data.fingerprint})  # fmt: skip

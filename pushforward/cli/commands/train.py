@@ -6,13 +6,14 @@ import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 from cyclopts import App, Group, Parameter
 
 from pushforward.cli.application import app
 from pushforward.cli.defaults import shown_defaults, written
-from pushforward.cli.options import Evaluate, JsonFlag
+from pushforward.cli.opening import kinds_of
+from pushforward.cli.options import Columns, Evaluate, JsonFlag
 from pushforward.cli.output import finish
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ app.command(train_app)
 
 OF_TRAINING = ("preset", "out", "seed", "steps", "epochs", "minutes", "on_nonfinite", "pictures")
 OF_DATA = (
-    "data_dir", "image_size", "max_length", "columns", "target", "standardize", "channels", "on_bad"
+    "data_dir", "image_size", "max_length", "columns", "target", "standardize", "channels", "on_bad",
+    "test", "group",
 )  # fmt: skip
 OF_MACHINE = (*OF_DATA, "device", "threads", "overwrite")
 TITLES = ("Model", "Run", "Data and machine")
@@ -41,11 +43,6 @@ MODALITIES = {
 }  # fmt: skip
 DEFAULTS = 'Defaults are those of preset "small".'
 BY_NAME = "To see those that depend on the data, name them: pushforward train {recipe} digits --help"
-COLUMNS_HELP = (
-    "Kinds of columns of a table, such as age=integer,zip=categorical, in the place of "
-    "those that are inferred: "
-    "numeric, integer, categorical, ordinal, boolean, date, constant or identifier."
-)
 NOTES = {
     "text": "Options for text are shown with text data: pushforward train {recipe} lines.txt --help",
     "table": "Options for tables are shown with tables: pushforward train {recipe} rows.csv --help",
@@ -105,13 +102,14 @@ def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., N
         as_json, evaluate = options.pop("json", False), options.pop("evaluate", "quick")
         given = {name: value for name, value in options.items() if value is not None}
         if "columns" in given:
-            given["columns"] = parse_kinds(given["columns"])
+            given["columns"] = kinds_of(given["columns"])
         finish(train(recipe.name, data, **given), as_json, evaluate)
 
     words, hints = argument_help(train), get_type_hints(train)
     hints |= {"preset": Literal[tuple(recipe.presets)], "out": Path | None, "data_dir": Path | None}
-    hints |= {"image_size": int | None, "device": str, "columns": str | None}
-    words |= {"columns": COLUMNS_HELP}
+    hints |= {"image_size": int | None, "device": str, "columns": str | None, "test": str | None}
+    hints |= {"group": str | None}
+    words |= {"columns": get_args(Columns)[1].help}
     parameters = [inspect.Parameter("data", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
     annotations: dict[str, Any] = {"data": Annotated[str, Parameter(help=DATA_HELP)]}
     hidden: set[str] = set()
@@ -153,27 +151,6 @@ def recipe_command(recipe: Recipe[Any], modality: str | None) -> Callable[..., N
     notes = [recipe.summary, DEFAULTS, *by_name, *others]
     command.__doc__ = "\n\n".join(notes)
     return command
-
-
-def parse_kinds(text: str) -> dict[str, str]:
-    """Kinds of columns by name.
-
-    Raises:
-        ConfigError: If the text is not a list of name=kind.
-
-    >>> parse_kinds("age=integer,zip=categorical")
-    {'age': 'integer', 'zip': 'categorical'}
-    """
-    from pushforward.errors import ConfigError
-    from pushforward.wording import option_name
-
-    kinds = {}
-    for part in text.split(","):
-        name, _, kind = part.rpartition("=")
-        if not name or not kind:
-            raise ConfigError(f"{option_name('columns')} must be name=kind,name=kind, got {part!r}")
-        kinds[name.strip()] = kind.strip()
-    return kinds
 
 
 def argument_help(function: Callable[..., Any]) -> dict[str, str]:
