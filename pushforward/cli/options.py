@@ -63,7 +63,10 @@ Standardize = Annotated[
 ]
 ChannelsOf = Annotated[
     Literal["first", "last"] | None,
-    Parameter(help="Where the channels of an array of images are, if there are not 1 or 3 of them."),
+    Parameter(
+        help="Where the channels of an array of images are, if there are not 1 or 3 of them; of three "
+        "axes, that it holds series, (N, T, C) or (N, C, T), not grey images."
+    ),
 ]
 Held = Annotated[
     str | None,

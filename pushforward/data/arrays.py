@@ -110,7 +110,8 @@ def from_arrays(
             under ``y`` or ``labels``. A list of PIL images is an array of them, and so is a sparse matrix of
             scipy. Held-out rows may come under ``x_test`` and ``y_test``, beside ``x_train`` and ``y_train``.
             Rows are vectors (N, D), grey images (N, H, W), or images (N, H, W, C) or (N, C, H, W) with C = 1
-            or 3, or any C if ``options.channels`` says where they are. Labels are whole numbers, -1 for
+            or 3, or any C if ``options.channels`` says where they are; with three axes it says that these
+            are series, (N, T, C) or (N, C, T). Labels are whole numbers, -1 for
             "unknown", or names; what is missing (None, NaN) is unknown.
             Classes are the values that occur.
         name: Name of the data set.
@@ -139,19 +140,21 @@ def from_arrays(
         found = " and ".join(f"{part.dtype} {part.shape}" for part in parts.values())
         raise DataError(f"{where}: expected rows of one shape and type in x and x_test, found {found}")
     shape = parts[f"{where}: {first}"].shape
+    series = len(shape) == 3 and channels is not None
+    images = len(shape) > 2 and not series
 
     def arrange(x: Array) -> Array:
         return _channels_first(x, channels)
 
     rows: Sequence[Rows]
     if lazy:
-        rows, values = map_rows(parts, len(shape) > 2, options.standardize, arrange)
+        rows, values = map_rows(parts, images, options.standardize, arrange)
     else:
         arranged = {what: arrange(np.asarray(part)) for what, part in parts.items()}
-        values = on_one_scale(arranged, len(shape) > 2, options.standardize)
+        values = on_one_scale(arranged, images, options.standardize)
         rows = values.parts
     labels, classes = class_labels(named, [len(part) for part in parts.values()], where)
-    notes += pictures + ([] if channels or pictures else _layout_notes(shape)) + values.notes
+    notes += pictures + values.notes + ([] if pictures else _layout_notes(shape, channels))
     train, *held_out = (Split(x, y) for x, y in zip(rows, labels, strict=True))
     if held_out:
         test = held_out[0]
@@ -186,8 +189,10 @@ def _rows(value: Any, what: str, channels: Channels | None, lazy: bool) -> Reada
     if x.size == 0:
         missing = "no rows" if len(x) == 0 else "no values in a row"
         raise DataError(f"{what}: expected rows of numbers, found shape {x.shape}: {missing}")
-    if channels and x.ndim != 4:
-        raise DataError(f"{what}: {option_name('channels')} is for images, {IMAGES}, found shape {x.shape}")
+    if channels and x.ndim == 2:
+        raise DataError(
+            f"{what}: {option_name('channels')} is for images, {IMAGES}, and series, found shape {x.shape}"
+        )
     if x.ndim == 4 and not channels and not {1, 3} & {x.shape[1], x.shape[3]}:
         raise DataError(
             f"{what}: expected images of 1 or 3 channels, {IMAGES}, found shape {x.shape}; if these are "
@@ -197,15 +202,24 @@ def _rows(value: Any, what: str, channels: Channels | None, lazy: bool) -> Reada
 
 
 def _channels_first(x: Array, channels: Channels | None) -> Array:
+    if x.ndim == 3 and channels:  # series, as (N, T, C)
+        return x.transpose(0, 2, 1) if channels == "first" else x
     if x.ndim == 3:
         return x[:, None]
     last = channels == "last" if channels else x.ndim == 4 and x.shape[1] not in (1, 3)
     return x.transpose(0, 3, 1, 2) if last else x
 
 
-def _layout_notes(shape: tuple[int, ...]) -> list[str]:
+def _layout_notes(shape: tuple[int, ...], channels: Channels | None) -> list[str]:
+    if len(shape) == 3 and channels:
+        steps, width = shape[1:] if channels == "last" else shape[:0:-1]
+        return [f"shape {shape} read as series of {steps} steps with {width} numbers each, as vectors (T, C)"]
+    if channels:
+        return []
     if len(shape) == 4 and shape[1] in (1, 3) and shape[3] in (1, 3):
         return [f"shape {shape} read as (N, C, H, W); for (N, H, W, C) give x.transpose(0, 3, 1, 2)"]
-    if len(shape) == 3 and shape[2] in (1, 3):
-        return [f"shape {shape} read as {shape[0]} grey images; one colour image would be x[None]"]
+    if len(shape) == 3:
+        colour = "; one colour image would be x[None]" if shape[2] in (1, 3) else ""
+        series = f"for series (N, T, C) pass {option_name('channels', 'last')}"
+        return [f"shape {shape} read as {shape[0]} grey images (N, H, W); {series}{colour}"]
     return []

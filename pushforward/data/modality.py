@@ -155,13 +155,18 @@ class ImageModality(Modality):
 
 
 class VectorModality(Modality):
-    """Vectors (D,), or arrays of any other shape."""
+    """Vectors (D,), or arrays of any other shape, such as series (T, C)."""
 
     name = "vector"
 
     def matches(self, shape: Shape, codec: Codec | None) -> bool:
         """Whether rows are neither images nor text."""
         return codec is None and len(shape) != 3
+
+    def arranged(self, x: Tensor, shape: Shape, channels: str | None) -> Tensor:
+        """Series (T, C) with their channels last, where they came first in training."""
+        turned = x.ndim == 3 and tuple(x.shape[1:]) == shape[::-1]
+        return x.transpose(1, 2) if turned and channels == "first" else x
 
 
 class TextModality(Modality):

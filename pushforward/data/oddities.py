@@ -176,13 +176,13 @@ def scan_rows(data: Dataset, progress: Progress | None = None) -> list[Oddity]:
                 label = None if labels is None else labels[place]
                 name = f"{part} row {start + place}"
                 scan.add(name, part, row.tobytes(), bool(constant[place]), label)
-            if len(data.shape) == 1 and data.codec is None:
+            if data.modality == "vector":
                 low, high = flat.amin(0), flat.amax(0)
                 lowest = low if lowest is None else torch.minimum(lowest, low)
                 highest = high if highest is None else torch.maximum(highest, high)
                 if isinstance(data.scaling, Standardized):
-                    beyond = (data.scaling.apply(x).abs() > FAR).any(1).nonzero().flatten().tolist()
-                    far += [f"{part} row {start + place}" for place in beyond]
+                    beyond = (data.scaling.apply(x).abs() > FAR).flatten(1).any(1).nonzero()
+                    far += [f"{part} row {start + place}" for place in beyond[:, 0].tolist()]
             done += len(x)
             if progress:
                 progress(done, total)

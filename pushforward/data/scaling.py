@@ -6,6 +6,7 @@ depends on the other rows that it is passed with.
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -178,8 +179,15 @@ class Standardized(Scaling):
             )
 
     def _tensors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        shape: tuple[int, ...] = ()
+        for size in reversed(x.shape):  # of series each step of each channel is a column
+            if math.prod(shape) == len(self.centres):
+                break
+            shape = (size, *shape)
+        shape = shape if math.prod(shape) == len(self.centres) else (len(self.centres),)
         as_tensor = (
-            torch.tensor(part, dtype=torch.float64, device=x.device) for part in (self.centres, self.scales)
+            torch.tensor(part, dtype=torch.float64, device=x.device).view(shape)
+            for part in (self.centres, self.scales)
         )
         centres, scales = as_tensor
         return centres, scales

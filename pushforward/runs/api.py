@@ -112,7 +112,7 @@ def train(
         standardize: Whether columns of real numbers are centred and scaled for the model, and its samples
             scaled back.
         channels: "first" or "last": where the channels of an array of images are, if there are not 1 or 3 of
-            them.
+            them; of three axes, that it holds series, (N, T, C) or (N, C, T), not grey images.
         on_bad: What becomes of images in a folder that cannot be read: "error" refuses the data, "skip"
             leaves them out, "quarantine" also lists them in a file beside the folder, ``FOLDER.bad.txt``.
         test: The held-out rows, in the place of a tenth at random: a file or other data of their own; or, in
