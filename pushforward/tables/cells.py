@@ -311,7 +311,10 @@ def _knots(values: Numbers, counts: NDArray[np.int64]) -> tuple[tuple[float, ...
 
 def _decimals(values: Numbers) -> int | None:
     """The fewest decimals, up to 6, that hold all values."""
+    largest = np.abs(values).max(initial=0.0)
     for decimals in range(7):
+        if decimals and largest >= 2.0**53 / 10**decimals:  # rounding could overflow, and changes nothing
+            return None
         if np.allclose(np.round(values, decimals), values, rtol=1e-7, atol=1e-12):
             return decimals
     return None

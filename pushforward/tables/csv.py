@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -77,7 +78,8 @@ def _rows(path: Path) -> tuple[tuple[str, ...], list[list[str]], list[int]]:
     lines: list[int] = []
     try:
         for row in reader:
-            if not any(value.strip() for value in row) and len(row) <= 1:
+            is_value = header is not None and len(header) == 1 and len(row) == 1  # in quotes, of one column
+            if not any(value.strip() for value in row) and len(row) <= 1 and not is_value:
                 continue  # an empty line
             if header is None:
                 header = row
@@ -180,8 +182,11 @@ def table_lines(table: Table) -> list[str]:
 
 def csv_text(table: Table) -> str:
     """The table as comma-separated values with a header, which :func:`read_csv` reads."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(table_cells(table))
+    buffer, cells = io.StringIO(), table_cells(table)
+    # the writer does not quote carriage returns by itself
+    is_plain = not any("\r" in value for row in cells for value in row)
+    quoting: Literal[0, 1] = csv.QUOTE_MINIMAL if is_plain else csv.QUOTE_ALL
+    csv.writer(buffer, lineterminator="\n", quoting=quoting).writerows(cells)
     return buffer.getvalue()
 
 

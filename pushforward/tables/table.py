@@ -143,6 +143,13 @@ def typed(name: str, values: Sequence[Any], missing: NDArray[np.bool_], dtype: s
             f"{table.place(row, name)}: expected numbers, truth values, dates or text, "
             f"all of one type, found {odd!r}"
         )
+    for row, value in enumerate(values):
+        if not missing[row] and getattr(value, "tzinfo", None) is not None:
+            raise DataError(
+                f"{table.place(row, name)}: expected dates without a time zone, found {value!r}; convert them"
+            )
+        if kind == np.int64 and not missing[row] and abs(value) > MOST_EXACT:
+            raise _too_large(row, name, value, table)
     filled = [fill if absent else value for value, absent in zip(values, missing.tolist(), strict=True)]
     try:
         array = np.array(filled, dtype=kind)
@@ -150,6 +157,12 @@ def typed(name: str, values: Sequence[Any], missing: NDArray[np.bool_], dtype: s
         row, odd = _odd_one(values, missing)
         raise DataError(f"{table.place(row, name)}: expected values of one type, found {odd!r}") from None
     return checked(Column(name, array, missing, dtype), table)
+
+
+def _too_large(row: int, name: str, value: Any, table: Table) -> DataError:
+    return DataError(
+        f"{table.place(row, name)}: expected integers up to 2^53, found {value}; store the column as text"
+    )
 
 
 def _odd_one(values: Sequence[Any], missing: NDArray[np.bool_]) -> tuple[int, Any]:
@@ -180,10 +193,7 @@ def checked(column: Column, table: Table) -> Column:
         bad = (np.abs(values) > MOST_EXACT) & ~missing
         if bad.any():
             row = int(bad.argmax())
-            raise DataError(
-                f"{table.place(row, column.name)}: expected integers up to 2^53, found "
-                f"{values[row]}; store the column as text"
-            )
+            raise _too_large(row, column.name, values[row], table)
     return Column(column.name, values, missing, column.dtype, column.categories, column.ordered)
 
 
