@@ -147,7 +147,11 @@ def peers(
         out = folder / f"{name}.csv"
         words = [name, folder / "train.csv", out, seconds, n, seed, ",".join(discrete)]
         command = [python, "-c", PEER, *map(str, words)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            print(json.dumps({"model": name, "seed": seed, "failed": said}), flush=True)
+            continue
         yield name, read_csv(out), float(done.stdout.split()[-1])
 
 
