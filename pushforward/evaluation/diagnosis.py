@@ -13,6 +13,7 @@ from torch import Tensor
 from pushforward.data.dataset import Centres
 from pushforward.discrepancies import IMQ, MMD, Adversarial, Discrepancy
 from pushforward.distributions import Prior
+from pushforward.evaluation.column_fit import ColumnFit
 from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.fluency import Fluency
 from pushforward.evaluation.quality import Quality
@@ -214,6 +215,11 @@ class Diagnosis:
     def fluency(self) -> Fluency | None:
         """How samples of text read; None of other data."""
         return Fluency.of(self.context)
+
+    @lazy
+    def columns(self) -> ColumnFit | None:
+        """How close columns of samples come to those of the data; None of data that are no table."""
+        return ColumnFit.of(self.context)
 
     @lazy
     def decoded_share(self) -> float | None:

@@ -32,6 +32,9 @@ GOOD_MODES, FAIR_MODES = 0.95, 0.7
 # to be expected.
 FLUENT, CLUMSY = 1.5, 4.0
 FEW_COPIES, MANY_COPIES = 0.1, 0.5
+# Of tables: the distance of columns above that of training rows, and the AUC of gradient boosting.
+CLOSE_COLUMNS, FAR_COLUMNS = 0.03, 0.1
+HARD_FOR_TREES, EASY_FOR_TREES = 0.7, 0.85
 FEW_CODES = 20  # below which nothing is said of them
 
 
@@ -60,7 +63,7 @@ def _grades(c: Diagnosis) -> Iterator[Grade]:
     if c.samples is None:
         yield Grade("samples", "unknown", too_few)
     else:
-        also = [part.words for part in (c.modes, c.fluency) if part is not None]
+        also = [part.words for part in (c.modes, c.fluency, c.columns) if part is not None]
         yield Grade("samples", _of_samples(c, c.samples), "; ".join([*also, c.samples.words]))
     if c.fit is not None:
         share = c.error / max(c.spread, 1e-30)
@@ -121,6 +124,9 @@ def _of_samples(c: Diagnosis, quality: Quality) -> Level:
     if c.fluency is not None:
         levels.append(_level(-c.fluency.ratio, -FLUENT, -CLUMSY))
         levels.append(_level(-c.fluency.excess_copies, -FEW_COPIES, -MANY_COPIES))
+    if c.columns is not None:
+        levels.append(_level(-c.columns.excess, -CLOSE_COLUMNS, -FAR_COLUMNS))
+        levels.append(_level(-c.columns.auc, -HARD_FOR_TREES, -EASY_FOR_TREES))
     return _worst(*levels)
 
 

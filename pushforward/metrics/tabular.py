@@ -70,6 +70,21 @@ def total_variation(made: Rows, given: Rows) -> float:
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 
+def column_distances(made: Rows, given: Rows, categorical: Mask) -> Rows:
+    """The distance (C,) of each column: :func:`total_variation` of categories, else
+    :func:`kolmogorov_smirnov`.
+
+    >>> rows = np.array([[0.0, 1.0], [1.0, 1.0]])
+    >>> column_distances(rows, rows[:1], np.array([False, True]))
+    array([0.5, 0. ])
+    """
+    found = [
+        (total_variation if is_categorical else kolmogorov_smirnov)(made[:, j], given[:, j])
+        for j, is_categorical in enumerate(categorical)
+    ]
+    return np.array(found)
+
+
 def correlation_gap(made: Rows, given: Rows) -> float:
     """The difference of the rank correlations of two columns of numbers in two samples (N, 2) and (M, 2)."""
     return abs(_rank_correlation(made) - _rank_correlation(given))
@@ -140,9 +155,9 @@ def fidelity(
     {'column': 'n', 'value': 0.0}
     """
     found: dict[str, Any] = {}
-    measures = (("ks", kolmogorov_smirnov, ~categorical), ("total_variation", total_variation, categorical))
-    for key, measure, columns in measures:
-        values = {names[int(j)]: measure(made[:, j], given[:, j]) for j in np.flatnonzero(columns)}
+    distances = column_distances(made, given, categorical)
+    for key, columns in (("ks", ~categorical), ("total_variation", categorical)):
+        values = {names[int(j)]: float(distances[j]) for j in np.flatnonzero(columns)}
         if values:
             worst = max(values, key=values.__getitem__)
             found[key] = float(np.mean(list(values.values())))
@@ -285,6 +300,7 @@ __all__ = [
     "Usefulness",
     "c2st_auc",
     "closest_distances",
+    "column_distances",
     "contingency_gap",
     "copying",
     "correlation_gap",

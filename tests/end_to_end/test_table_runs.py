@@ -190,9 +190,14 @@ def test_an_evaluation_compares_columns_pairs_rows_use_and_copying(run, monkeypa
     assert any("training rows are copied" in line for line in said)
 
 
-def test_the_summary_is_in_plain_words(run):
+def test_the_summary_is_in_plain_words(run, monkeypatch):
     said = repr(run.doctor())
     assert "samples" in said
+    diagnosis = import_module("pushforward.evaluation.diagnosis")
+    monkeypatch.setattr(diagnosis, "FEW_ROWS", 20)
+    said = repr(run.doctor())
+    assert "columns are 0." in said
+    assert "gradient boosting tells samples from data with AUC" in said
 
 
 def test_samples_under_a_condition_have_it(run):

@@ -10,6 +10,7 @@ import pushforward as pf
 from pushforward.data import Dataset, Split
 from pushforward.distributions import DeterministicEncoder, GaussianEncoder, MixturePrior, NormalPrior
 from pushforward.evaluation import Diagnosis, EvaluationContext, diagnose
+from pushforward.evaluation.column_fit import ColumnFit
 from pushforward.evaluation.context import FeatureSet
 from pushforward.evaluation.fluency import Fluency
 from pushforward.evaluation.grades import grades
@@ -390,3 +391,23 @@ def test_samples_of_text_are_graded_by_language_and_copies(ratio, copied, level,
     assert grades(measured)[0].words.startswith(f"n-gram perplexity {7 * ratio:.3g} (of held-out lines 7), ")
     named = {finding.name for finding in diagnose(measured)}
     assert ("copies of training lines" in named) == (copied > 0.1)
+
+
+@pytest.mark.parametrize(
+    ("distance", "auc", "level"),
+    [
+        (0.02, 0.56, "good"),
+        (0.06, 0.56, "fair"),
+        (0.02, 0.8, "fair"),
+        (0.2, 0.56, "poor"),
+        (0.02, 0.9, "poor"),
+    ],
+)
+def test_samples_of_tables_are_graded_by_columns_and_rows(distance, auc, level, normal):
+    measured = examined(model(nn.Identity(), nn.Identity()), normal)
+    measured.columns = ColumnFit(distance, 0.01, "price", 0.3, auc)
+    assert grades(measured)[0].level == level
+    assert (
+        f"'price' 0.300; gradient boosting tells samples from data with AUC {auc:.2f}"
+        in grades(measured)[0].words
+    )
