@@ -1,5 +1,6 @@
 """The command line: help that is fast and fits the data, discovered commands, and one list of names."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import pytest
 import pushforward as pf
 from pushforward.cli import app
 from pushforward.cli.defaults import BY_DATA, shown_defaults, written
+from pushforward.cli.describe import describe
+from pushforward.cli.described import FILE
 from pushforward.options import choices_of
 from pushforward.recipes import RECIPES
 from pushforward.report.images import mosaic
@@ -31,8 +34,10 @@ def test_every_command_is_found(command):
     assert all(name in out for name in COMMANDS)
 
 
-def test_help_does_not_load_torch():
-    code = "import sys; from pushforward.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+@pytest.mark.parametrize("words", [[], ["train"], ["train", "wae-mmd"], ["sample"]])
+def test_help_does_not_load_torch(words):
+    code = f"import sys; from pushforward.cli import main\ntry: main({[*words, '--help']})\n"
+    code += "except SystemExit: pass\n"
     code += "heavy = {'torch', 'numpy', 'sklearn', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
@@ -130,6 +135,11 @@ def test_defaults_of_the_help_are_what_a_preset_gives(digits):
         for option_name, text in found.items():
             value = getattr(settings, option_name)
             assert text in (BY_DATA, written(option_name, value)), (name, option_name)
+
+
+def test_what_the_command_line_says_of_recipes_is_what_they_are():
+    """If this fails: python -m pushforward.cli.describe."""
+    assert json.loads(FILE.read_text()) == json.loads(json.dumps(describe()))
 
 
 def test_names_in_angle_brackets_are_not_lost(command):
