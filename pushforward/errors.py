@@ -7,7 +7,7 @@ The command line prints the message alone, without a traceback, and exits with `
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -30,6 +30,23 @@ class DataError(PushforwardError, ValueError):
     """Data that cannot be read, or on which nothing can be trained."""
 
     exit_code = 65
+
+
+class NonfiniteError(DataError):
+    """Data with values that are missing or not finite.
+
+    Arguments:
+        words: What was found.
+        rows: Every row with such a value, by its number or name.
+        columns: The number of such values in each column that has any.
+    """
+
+    def __init__(
+        self, words: str, rows: Sequence[str] = (), columns: Mapping[str, int] | None = None
+    ) -> None:
+        super().__init__(words)
+        self.rows = tuple(rows)
+        self.columns = dict(columns or {})
 
 
 class OutputError(PushforwardError, OSError):

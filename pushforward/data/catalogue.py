@@ -105,7 +105,6 @@ def open_dataset(
         progress=progress,
     )
     data = _opened(source, options)
-    options.check(data.name, data.modality)
     data = resized(data, options.image_size)
     return data if partition is None else _with_split(data, partition, options)
 
@@ -126,6 +125,35 @@ def _with_split(data: Dataset, partition: Partition, options: OpenOptions) -> Da
             data = replace(data, source=None)  # a run cannot open it again
     sha256 = described(data.spec, data.name, data.test, data.test).fingerprint
     return replace(data, own_split=partition.as_json(sha256))
+
+
+def open_every(
+    source: Any,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    image_size: int | Size | None = None,
+    columns: Mapping[str, str] | None = None,
+    target: str | None = None,
+) -> tuple[Dataset, Split]:
+    """A data set that is described by all of its rows, and all rows in the order of the source.
+
+    Arguments:
+        source: Whatever :func:`open_dataset` opens.
+        data_dir: Where the catalogue's files are kept.
+        image_size: Height and width to which images are resized.
+        columns: Kinds of columns of a table by their names.
+        target: Name of the column of a table whose values are the labels.
+    """
+    if isinstance(source, Dataset):
+        return source, whole(source)
+    partition = Partition(source=True)  # all rows are training rows
+    size = parse_size(image_size)
+    data = _opened(
+        source,
+        OpenOptions(data_dir=data_dir, image_size=size, columns=columns, target=target, partition=partition),
+    )
+    data = resized(data, size)
+    return data, whole(data) if partition.order is None else data.train.rows(partition.order)
 
 
 def open_like(
@@ -178,7 +206,6 @@ def opened_like(
         codec=spec.codec, standardize=False, partition=partition, progress=progress,
     )  # fmt: skip
     data = _opened(source, options)
-    options.check(data.name, data.modality)
     data = resized(data, size)
     if (data.modality, data.shape) != (kind, spec.shape):
         raise DataError(
@@ -201,6 +228,7 @@ def _opened(source: object, options: OpenOptions) -> Dataset:
             raise ConfigError(
                 f"{option_name('max_length')} is for data that are yet to be read, {source.name} is a Dataset"
             )
+        options.check(source.name, source.modality)
         return source
     if isinstance(source, str) and source in CATALOGUE:
         entry = CATALOGUE[source]
@@ -214,8 +242,10 @@ def _opened(source: object, options: OpenOptions) -> Dataset:
     if accepting is None:
         raise DataError(_unknown(found))
     if accepting.modality is not None:
-        options.check(str(found), accepting.modality)
-    return accepting.open(found, options)
+        options.check(str(found), accepting.modality, accepting.takes_target)
+    data = accepting.open(found, options)
+    options.check(data.name, data.modality, accepting.takes_target)
+    return data
 
 
 def _existing(given: str | os.PathLike[str]) -> Path:
@@ -265,4 +295,5 @@ def _unknown(source: object) -> str:
     return f"{source}: expected a {suffixes} file or a folder; {_sources()}"
 
 
-__all__ = ["CATALOGUE", "Entry", "Format", "OpenOptions", "open_dataset", "open_like", "opened_like"]
+__all__ = ["CATALOGUE", "Entry", "Format", "OpenOptions", "open_dataset", "open_every", "open_like",
+           "opened_like"]  # fmt: skip

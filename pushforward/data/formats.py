@@ -18,7 +18,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.data.fetch import data_folder
 from pushforward.data.partition import Partition, Parts, usual
 from pushforward.data.sizes import Size
-from pushforward.errors import ConfigError
+from pushforward.errors import ConfigError, DataError
 from pushforward.wording import option_name
 
 Progress = Callable[[int, int], None]
@@ -79,11 +79,17 @@ class OpenOptions:
         named = None if self.partition is None else self.partition.group
         return named if isinstance(named, str) else None
 
-    def check(self, name: str, modality: str) -> None:
+    def check(self, name: str, modality: str, takes_target: bool = False) -> None:
         """Refuses options that are for data of another modality.
+
+        Arguments:
+            name: What the data are called.
+            modality: Their modality.
+            takes_target: Whether a column of the source can be the labels, although it is no table.
 
         Raises:
             ConfigError: If there are such options.
+            DataError: If the codec is for data of another modality.
 
         >>> OpenOptions(max_length=8).check("digits", "image")
         Traceback (most recent call last):
@@ -100,10 +106,10 @@ class OpenOptions:
         if self.on_bad != "error" and modality != "image":
             raise ConfigError(f"{option_name('on_bad')} is for folders of images, {name} is {modality} data")
         for option in ("columns", "target"):
-            if getattr(self, option) and modality != "table":
+            if getattr(self, option) and modality != "table" and not (option == "target" and takes_target):
                 raise ConfigError(f"{option_name(option)} is for tables, {name} is {modality} data")
         if self.codec is not None and self.codec.modality != modality:
-            raise ConfigError(f"the codec is for {self.codec.modality}, {name} is {modality} data")
+            raise DataError(f"{name}: expected {self.codec.modality} data, found {modality} data")
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,7 @@ class Format:
         suffixes: Suffixes of the files, in lower case.
         contents: The files that a folder of this kind holds, for messages: "images (.png .jpg)".
         general: Whether it also accepts sources of other formats, which are asked first.
+        takes_target: Whether a column of it can be the labels, although it is no table.
     """
 
     description: str
@@ -127,6 +134,7 @@ class Format:
     suffixes: tuple[str, ...] = ()
     contents: str | None = None
     general: bool = False
+    takes_target: bool = False
 
     @property
     def of_files(self) -> bool:
@@ -164,6 +172,7 @@ def data_format(
     modality: str | None = None,
     contents: str | None = None,
     general: bool = False,
+    takes_target: bool = False,
 ) -> Callable[[Opener], Opener]:
     """Registers an opener ``(source, options) -> Dataset`` of a format.
 
@@ -174,6 +183,7 @@ def data_format(
         modality: Modality of the rows, if it is the same for all sources.
         contents: Of a format of folders, the files that such a folder holds, for messages.
         general: Whether it also accepts sources of other formats, which are asked first.
+        takes_target: Whether a column of it can be the labels, although it is no table.
 
     Example:
         >>> @data_format("a .tensor file", suffixes=(".tensor",))
@@ -185,7 +195,9 @@ def data_format(
         return isinstance(source, Path) and source.suffix.lower() in suffixes and source.is_file()
 
     def register(opener: Opener) -> Opener:
-        found = Format(description, accepts or has_suffix, opener, modality, suffixes, contents, general)
+        found = Format(
+            description, accepts or has_suffix, opener, modality, suffixes, contents, general, takes_target
+        )
         FORMATS.append(found)
         FORMATS.sort(key=lambda one: one.general)
         return opener

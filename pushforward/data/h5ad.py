@@ -14,20 +14,21 @@ from pushforward.data.formats import OpenOptions, data_format
 from pushforward.data.mapped import LazyArray, is_mapped
 from pushforward.data.split import UNKNOWN
 from pushforward.data.values import Array
-from pushforward.errors import ConfigError, DataError, listed, reason
+from pushforward.errors import ConfigError, DataError, listed, nearest, reason
 from pushforward.reading import open_file
+from pushforward.wording import Placeholder, option_name
 
 # Columns of ``obs`` that are taken for labels, the first that exists.
 LABELS = ("label", "labels", "cell_type", "celltype", "cluster", "leiden", "louvain")
 NAMED = 6  # columns that a note names
 
 
-@data_format("an .h5ad file of AnnData", suffixes=(".h5ad",), modality="vector")
+@data_format("an .h5ad file of AnnData", suffixes=(".h5ad",), modality="vector", takes_target=True)
 def open_h5ad(path: Path, options: OpenOptions) -> Dataset:
     """The matrix ``X`` of an AnnData file, dense, CSR or CSC; the package anndata is not needed.
 
-    Labels are the first of the columns label, labels, cell_type, celltype, cluster, leiden and louvain of
-    ``obs``.
+    Labels are the column ``options.target`` of ``obs``; by default the first of label, labels, cell_type,
+    celltype, cluster, leiden and louvain.
 
     Raises:
         ConfigError: If h5py is not installed.
@@ -47,8 +48,11 @@ def open_h5ad(path: Path, options: OpenOptions) -> Dataset:
     needed = False
     try:
         x = _matrix(file, path)
-        y, notes = _obs_labels(file, path, x.shape[0])
-        data = from_arrays({"x": x} if y is None else {"x": x, "y": y}, path.stem, str(path), options)
+        y, notes = _obs_labels(file, path, x.shape[0], options.target)
+        arrays = {"x": x} if y is None else {"x": x, "y": y}
+        if options.grouped is not None and options.grouped in _columns(file):
+            arrays[options.grouped] = _obs_column(file, path, x.shape[0], options.grouped)
+        data = from_arrays(arrays, path.stem, str(path), options)
         needed = is_mapped(x)
         return data.noted(*notes)
     except (OSError, KeyError, TypeError, IndexError, RuntimeError) as error:  # what h5py raises on damage
@@ -86,13 +90,28 @@ def _read_sorted(x: Any, index: NDArray[np.int64]) -> Array:
     return np.asarray(x[numbers])[places]
 
 
-def _obs_labels(file: Any, path: Path, rows: int) -> tuple[Array | None, list[str]]:
+def _columns(file: Any) -> list[str]:
+    """The names of the columns of ``obs``."""
     obs = file.get("obs")
-    columns = [name for name in obs if not name.startswith(("_", "__"))] if hasattr(obs, "keys") else []
-    name = next((name for name in LABELS if name in columns), None)
+    return [name for name in obs if not name.startswith(("_", "__"))] if hasattr(obs, "keys") else []
+
+
+def _obs_labels(file: Any, path: Path, rows: int, target: str | None) -> tuple[Array | None, list[str]]:
+    columns = _columns(file)
+    if target is not None and target not in columns:
+        found = f"there is no column {target!r} of obs: {nearest(target, columns)}" if columns else "no obs"
+        raise ConfigError(f"{path}: {option_name('target')} must be a column of obs, {found}")
+    name = target or next((name for name in LABELS if name in columns), None)
     if name is None:
         said = f"columns of obs, of which none is a label: {listed(columns, NAMED)}"
+        said += f"; {option_name('target', Placeholder('COLUMN'))} makes one of them"
         return None, [said] if columns else []
+    return _obs_column(file, path, rows, name), [f"labels: {name} of obs"]
+
+
+def _obs_column(file: Any, path: Path, rows: int, name: str) -> Array:
+    """The values of a column of ``obs``."""
+    obs = file["obs"]
     column = obs[name]
     if hasattr(column, "keys"):  # a categorical: codes, and the categories that they number
         codes, categories = column["codes"][:], _words(column["categories"][:])
@@ -100,12 +119,15 @@ def _obs_labels(file: Any, path: Path, rows: int) -> tuple[Array | None, list[st
         codes, categories = column[:], _words(obs["__categories"][name][:])
     else:
         values = column[:]
-        return (_words(values) if values.dtype.kind in "OS" else values), [f"labels: {name} of obs"]
+        if len(values) != rows:
+            raise DataError(f"{path}: the column {name} of obs does not fit {rows} rows")
+        return _words(values) if values.dtype.kind in "OS" else np.asarray(values)
     if len(codes) != rows or (len(codes) and int(codes.max()) >= len(categories)):
         raise DataError(f"{path}: the column {name} of obs does not fit {rows} rows")
     if (codes == UNKNOWN).any():
-        return np.array([*categories, None], object)[codes], [f"labels: {name} of obs"]
-    return categories[codes], [f"labels: {name} of obs"]
+        return np.array([*categories, None], object)[codes]
+    named: Array = categories[codes]
+    return named
 
 
 def _words(values: Any) -> Array:

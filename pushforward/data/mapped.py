@@ -6,6 +6,7 @@ import math
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from pushforward.data.rows import PART, ReadRows, Rows, mapped
 from pushforward.data.scaling import FAR, Standardized
-from pushforward.data.values import Array, Values, on_one_scale
+from pushforward.data.values import Array, Nonfinite, Values, on_one_scale
 from pushforward.errors import DataError
 from pushforward.limits import free_memory
 from pushforward.reading import MIB, size_in_words
@@ -174,23 +175,24 @@ def _telling(array: Readable, what: str) -> Array:
     """The numbers of rows that tell what values mean: some at random, and those with the extreme values."""
     lowest, highest = (np.inf, 0), (-np.inf, 0)
     between: list[int] = []
+    found = Nonfinite()
     for start, part in _parts(array):
         flat = part.reshape(len(part), -1)
         if flat.dtype.kind == "f":
-            bad = ~np.isfinite(flat.astype(np.float32))
-            if bad.any():
-                row, column = np.argwhere(bad)[0].tolist()
-                raise DataError(
-                    f"{what}: expected finite numbers, found {flat[row, column]} in row {start + row}"
-                )
+            found.add(~np.isfinite(flat.astype(np.float32)), what, start, partial(_shown, flat))
         low, high = flat.min(1), flat.max(1)
         lowest = min(lowest, (float(low.min()), start + int(low.argmin())))
         highest = max(highest, (float(high.max()), start + int(high.argmax())))
         if not between:
             between = [start + int(row) for row in ((flat != 0) & (flat != 1)).any(1).nonzero()[0][:1]]
+    found.check()
     size = max(array.nbytes // max(len(array), 1), 1)
     random = Noise("mapped").permutation(len(array))[: max(SAMPLE // size, 100)].numpy()
     return np.unique(np.concatenate([random, [lowest[1], highest[1], *between]]).astype(np.int64))
+
+
+def _shown(x: Array, row: int, column: int) -> str:
+    return str(x[row, column])
 
 
 def _parts(array: Readable) -> Iterator[tuple[int, Array]]:

@@ -17,6 +17,7 @@ from pushforward.data.rows import take
 from pushforward.data.scaling import Standardized
 from pushforward.data.split import UNKNOWN
 from pushforward.errors import listed
+from pushforward.tables.schema import Schema
 
 SHOWN = 3  # names in a line
 TINY = 10  # rows of a class, below which it is tiny
@@ -30,7 +31,7 @@ class Oddity:
     """One kind of oddity.
 
     Attributes:
-        kind: "unreadable", "refused", "size", "converted", "duplicate", "leak", "constant row",
+        kind: "unreadable", "refused", "missing", "size", "converted", "duplicate", "leak", "constant row",
             "constant column", "outlier", "tiny class", "uneven classes" or "unknown label".
         names: What has it: files, rows or columns.
         words: What was found.
@@ -187,6 +188,8 @@ def scan_rows(data: Dataset, progress: Progress | None = None) -> list[Oddity]:
             if progress:
                 progress(done, total)
     found = list(scan.oddities())
+    if isinstance(data.codec, Schema):
+        found += _missing_cells(data, data.codec)
     if lowest is not None and highest is not None:
         columns = [str(column) for column in np.flatnonzero((lowest == highest).numpy())]
         if columns:
@@ -196,6 +199,17 @@ def scan_rows(data: Dataset, progress: Progress | None = None) -> list[Oddity]:
         words = f"rows with a value more than {FAR:g} scales from the centre of its column"
         found.append(_many("outlier", far, words, "kept: scales are those of the middle 98 % of a column"))
     return found
+
+
+def _missing_cells(data: Dataset, schema: Schema) -> Iterator[Oddity]:
+    """The columns of a table with missing values, and how many."""
+    names = []
+    for place, column in enumerate(schema.modelled):
+        missing = sum(int((split.x[:][:, place] >= column.n - 1).sum()) for split in (data.train, data.test))
+        if column.missing and missing:
+            names.append(f"{column.name}: {missing}")
+    if names:
+        yield _many("missing", names, "columns with missing values", "kept: missing is a value of its own")
 
 
 __all__ = ["DataCheck", "Oddity", "Scan", "scan_rows"]

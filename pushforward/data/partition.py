@@ -149,6 +149,11 @@ class Partition:
     def _name(self) -> str:
         return option_name("test" if self.group is None else "group")
 
+    @property
+    def order(self) -> Tensor | None:
+        """Where the rows of the source are among the training rows, if a reader made these all rows."""
+        return None if self._used is None else self._used.train.argsort()
+
     def check_apart(self, values: Array, where: str) -> None:
         """Checks that no group of these rows is one of other rows.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.scaling import FAR, Scaling, Standardized, UnitInterval, Unscaled
-from pushforward.errors import DataError, reason
+from pushforward.errors import DataError, NonfiniteError, reason
 
 Array = NDArray[Any]
 
@@ -56,10 +58,15 @@ def as_array(value: object, what: str, copy: bool = True) -> Array:
     out
     """
     if isinstance(value, np.ma.MaskedArray):
-        masked = int(np.ma.getmaskarray(value).sum())
-        if masked:
-            raise DataError(
-                f"{what}: expected a value everywhere, found {masked} masked; fill them or leave the rows out"
+        masked = np.ma.getmaskarray(value)
+        if masked.any():
+            bad = masked.reshape(len(masked), -1)
+            counts = bad.sum(0)
+            raise NonfiniteError(
+                f"{what}: expected a value everywhere, found {masked.sum()} masked; fill them or leave the "
+                "rows out",
+                [f"{what} row {row}" for row in np.flatnonzero(bad.any(axis=1)).tolist()],
+                {f"column {at}": int(counts[at]) for at in counts.nonzero()[0].tolist()},
             )
         value = value.data
     try:
@@ -177,7 +184,7 @@ def _from_bytes(parts: dict[str, Array], images: bool) -> Values:
 
 def _from_numbers(parts: dict[str, Array], images: bool, standardize: bool) -> Values:
     whole = all(x.dtype.kind in "iu" for x in parts.values())
-    tensors = [_finite(x, what) for what, x in parts.items()]
+    tensors = _finite(parts)
     lowest = min(float(x.min()) for x in tensors)
     highest = max(float(x.max()) for x in tensors)
     if lowest >= 0 and highest <= 1 and (images or _fills_interval(tensors[0]) or not standardize):
@@ -247,15 +254,58 @@ def _tensor(x: Array, dtype: type[np.generic]) -> Tensor:
         return torch.from_numpy(x.astype(dtype, order="C", copy=True))
 
 
-def _finite(x: Array, what: str) -> Tensor:
+class Nonfinite:
+    """Collects where values are missing or not finite, over parts of data."""
+
+    def __init__(self) -> None:
+        self._rows: list[str] = []
+        self._columns: Counter[str] = Counter()
+        self._first = ""
+        self._total = 0
+
+    def add(self, bad: Array, what: str, start: int, found: Callable[[int, int], str]) -> None:
+        """Notes a part of the rows.
+
+        Arguments:
+            bad: Which values (n, D) are bad.
+            what: What the rows are called.
+            start: The number of the first of them.
+            found: The value in a row and a column, in words.
+        """
+        rows = np.flatnonzero(bad.any(axis=1))
+        self._total += len(bad)
+        if not len(rows):
+            return
+        if not self._rows:
+            row, column = int(rows[0]), int(bad[rows[0]].argmax())
+            self._first = f"{what}: expected finite numbers, found {found(row, column)} in row {start + row}"
+        self._rows += [f"{what} row {start + row}" for row in rows.tolist()]
+        counts = bad.sum(0)
+        self._columns.update({f"column {at}": int(counts[at]) for at in counts.nonzero()[0].tolist()})
+
+    def check(self) -> None:
+        """Refuses the rows if there were any.
+
+        Raises:
+            NonfiniteError: With all their rows and columns.
+        """
+        if self._rows:
+            words = f"{self._first} ({len(self._rows)} of {self._total} rows are bad)"
+            raise NonfiniteError(words, self._rows, self._columns)
+
+
+def _finite(parts: dict[str, Array]) -> list[Tensor]:
     # Float32 would round away what differs between integers, or numbers of float64, of a large offset.
-    numbers = _tensor(x, np.float32 if x.dtype in (np.float16, np.float32) else np.float64)
-    bad = (~torch.isfinite(numbers.float())).flatten(1).any(1)
-    if bad.any():
-        first = int(bad.int().argmax())
-        row = x[first].reshape(-1)
-        value = row[~np.isfinite(row.astype(np.float64))]
-        found = str(value[0]) if len(value) else "a number too large for 32 bits"
-        count = f"{int(bad.sum())} of {len(x)} rows"
-        raise DataError(f"{what}: expected finite numbers, found {found} in row {first} ({count} are bad)")
-    return numbers
+    found, tensors = Nonfinite(), []
+    for what, x in parts.items():
+        numbers = _tensor(x, np.float32 if x.dtype in (np.float16, np.float32) else np.float64)
+        bad = (~torch.isfinite(numbers.float())).flatten(1).numpy()
+        found.add(bad, what, 0, partial(_bad_value, x))
+        tensors.append(numbers)
+    found.check()
+    return tensors
+
+
+def _bad_value(x: Array, row: int, column: int) -> str:
+    value = x[row].reshape(-1)[column]
+    return "a number too large for 32 bits" if np.isfinite(np.float64(value)) else str(value)

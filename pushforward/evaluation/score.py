@@ -8,15 +8,18 @@ from typing import Any
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset, Split
+from pushforward.data.rows import take
 from pushforward.errors import DataError, check_int
 from pushforward.evaluation.context import FeatureSet, chunks, feature_set
 from pushforward.evaluation.grades import level_of
 from pushforward.evaluation.quality import Quality
 from pushforward.evaluation.two_samples import FEW, compared
+from pushforward.evaluation.two_tables import FEW_ROWS, compared_tables
 from pushforward.features.base import Features, Progress
 from pushforward.features.open import open_features
 from pushforward.metrics.sharpness import has_sharpness
 from pushforward.rng import Noise
+from pushforward.tables.schema import Schema
 
 
 def score_rows(
@@ -42,8 +45,9 @@ def score_rows(
         progress: Called with (done, total, words).
 
     Returns:
-        ``n_samples`` and ``range``, ``features``, ``samples``; of images ``sharpness``; with a reference
-        also ``reference`` and ``grade``, a word on the samples and the numbers behind it.
+        ``n_samples`` and ``range``, ``features``, ``samples``; of images ``sharpness``; of tables of at least
+        50 rows ``table``; with a reference also ``reference`` and ``grade``, a word on the samples and the
+        numbers behind it.
 
     Raises:
         ConfigError: If there are no such features.
@@ -83,6 +87,13 @@ def score_rows(
             "data": given.sharpness.mean().item(),
             "samples": samples.sharpness.mean().item(),
         }
+    if isinstance(data.codec, Schema) and min(len(given.features), len(samples.features)) >= FEW_ROWS:
+        cells = {words: take(rows.x, chosen[words]) for words, rows in kinds.items()}
+        order = Noise(seed, "score", "table").permutation(len(data.train))
+        train = take(data.train.x, order) if reference else None
+        result["table"] = compared_tables(
+            data.codec, cells["generated rows"], cells["real rows"], train, seed
+        )
     if reference:
         training = shown(by, "training rows")
         result["reference"] = compared(training.features, given.features, by, seed)

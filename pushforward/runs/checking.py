@@ -20,7 +20,7 @@ from pushforward.data.packs import check_pack, is_pack
 from pushforward.data.partition import Partition
 from pushforward.data.sizes import Size, common_size, format_size, parse_size
 from pushforward.data.split import UNKNOWN
-from pushforward.errors import ConfigError, DataError
+from pushforward.errors import ConfigError, DataError, NonfiniteError
 from pushforward.report.progress import bar
 from pushforward.wording import option_name
 
@@ -78,6 +78,16 @@ def check(
                 source, data_dir=data_dir, image_size=image_size, columns=columns, target=target,
                 standardize=standardize, channels=channels, test=test, group=group, progress=show,
             )  # fmt: skip
+    except NonfiniteError as error:
+        refused = "training is refused: leave them out or fill them; tables may have missing values"
+        found = [
+            Oddity("missing", names, f"{len(names)} {what} with missing or infinite values", refused, True)
+            for what, names in (
+                ("rows", error.rows),
+                ("columns", tuple(f"{name}: {count}" for name, count in error.columns.items())),
+            )
+        ]
+        return DataCheck(str(source) if named else type(source).__name__, (str(error),), tuple(found))
     except DataError as error:
         return DataCheck(str(source) if named else type(source).__name__, (), (_refused(str(error)),))
     damage = check_pack(path) if path is not None and is_pack(path) else None

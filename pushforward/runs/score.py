@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from pushforward.data import open_dataset
-from pushforward.data.alike import described, whole
-from pushforward.data.catalogue import open_like
+from pushforward.data.alike import described
+from pushforward.data.catalogue import open_every, open_like
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, DataError, reason
 from pushforward.evaluation.context import chunks
@@ -36,13 +36,17 @@ def score(
     seed: int = 0,
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    target: str | None = None,
     progress: bool = False,
 ) -> Results:
     """Metrics of generated rows against real ones, whoever made them.
 
     Generated rows are read in the values and, from files, in the size of the real ones. A file of statistics
     (``.npz`` with ``mu`` and ``sigma``, as FID tools write) may stand for either; the only metric is then the
-    Fréchet distance, in the features that the statistics are of, which must be named.
+    Fréchet distance, in the features that the statistics are of, which must be named. Tables of at least 50
+    rows are also compared by the metrics ``table``: columns, pairs of columns and a classifier; with
+    ``train`` each next to training rows, with copying and, with ``target``, use in training.
 
     Arguments:
         real: Real rows, best such as no model was trained on: a folder, a file, an array, a name of the
@@ -57,6 +61,9 @@ def score(
         seed: Seed of the choice of rows.
         data_dir: Where the catalogue's files are kept.
         image_size: Size to which all images from files are resized.
+        columns: Kinds of columns of tables by their names, in the place of those that are inferred.
+        target: Name of the column of a table that is predicted, to find what generated rows are worth in
+            training; it needs ``train``.
         progress: Whether to show progress on standard error.
 
     Returns:
@@ -72,19 +79,21 @@ def score(
         >>> results["samples"]["fd"]["value"] > 50
         True
     """
+    reading: dict[str, Any] = {
+        "data_dir": data_dir, "image_size": image_size, "columns": columns, "target": target
+    }  # fmt: skip
     with bar("scoring", progress) as show, torch.no_grad():
         known = [_statistics(source) for source in (real, generated)]
         if any(known):
             return _of_statistics(real, generated, known, features, data_dir, image_size)
         if train is None:
-            opened = open_dataset(real, data_dir=data_dir, image_size=image_size)
-            rows = whole(opened)
+            opened, rows = open_every(real, **reading)
             data = described(opened.spec, opened.name, rows, rows)
         else:
             # Values are those of the training rows, so that features and scaling are what a run would have.
-            learnt = open_dataset(train, data_dir=data_dir, image_size=image_size)
+            learnt, rows = open_every(train, **reading)
             held_out = open_like(real, learnt.spec, data_dir=data_dir)
-            data = described(learnt.spec, learnt.name, whole(learnt), held_out)
+            data = described(learnt.spec, learnt.name, rows, held_out)
         made = open_like(generated, data.spec, data_dir=data_dir)
         found = score_rows(data, made, train is not None, features, n_samples, seed, show)
     return Results(finite({"real": _named(real), "generated": _named(generated), **found}))
@@ -154,8 +163,7 @@ def _of_statistics(
             "Inception weights), got 'auto'"
         )
     else:
-        data = open_dataset(rows, data_dir=data_dir, image_size=image_size)
-        every = whole(data)
+        data, every = open_every(rows, data_dir=data_dir, image_size=image_size)
         by = open_features(features, data)
         made = extract(by, (every.batch(part).x for part in chunks(len(every))))
         known = [Moments.of(made) if found is None else found for found in known]

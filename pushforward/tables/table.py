@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.errors import DataError
+from pushforward.errors import DataError, NonfiniteError
 
 Array = NDArray[Any]
 MOST_EXACT = 2**53  # beyond which float64 does not tell integers apart
@@ -84,8 +84,11 @@ class Table:
 
     def place(self, row: int, column: str) -> str:
         """Where a value stands, in words."""
-        number = self.lines[row] if self.lines is not None else row + self.first
-        return f"{self.source}: {self.row} {number}, column {column!r}"
+        return f"{self.source}: {self.row} {self.number(row)}, column {column!r}"
+
+    def number(self, row: int) -> int:
+        """The number of a row in messages."""
+        return self.lines[row] if self.lines is not None else row + self.first
 
     def rows(self, index: Array) -> Table:
         """Some rows, as a table."""
@@ -188,7 +191,11 @@ def checked(column: Column, table: Table) -> Column:
         bad = np.isinf(values) & ~missing
         if bad.any():
             row = int(bad.argmax())
-            raise DataError(f"{table.place(row, column.name)}: expected a finite number, found {values[row]}")
+            raise NonfiniteError(
+                f"{table.place(row, column.name)}: expected a finite number, found {values[row]}",
+                [f"{table.row} {table.number(at)}" for at in bad.nonzero()[0].tolist()],
+                {column.name: int(bad.sum())},
+            )
     elif values.dtype.kind == "i":
         bad = (np.abs(values) > MOST_EXACT) & ~missing
         if bad.any():

@@ -147,7 +147,8 @@ def test_data_that_are_refused():
     x[3, 1] = np.nan
     found = checked(x)
     assert not found.usable
-    assert "found nan in row 3 (1 of 20 rows are bad): training is refused" in repr(found)
+    assert "found nan in row 3 (1 of 20 rows are bad)" in repr(found)
+    assert "1 rows with missing or infinite values (array: x row 3): training is refused" in repr(found)
     assert "is no file or folder" in repr(checked("absent"))
 
 

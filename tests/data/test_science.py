@@ -8,6 +8,7 @@ from scipy import io, sparse
 import pushforward as pf
 from pushforward.data import mapped, open_dataset
 from pushforward.data.rows import SelectedRows
+from pushforward.errors import ConfigError
 
 RNG = np.random.default_rng(0)
 COUNTS = (RNG.poisson(0.3, (40, 12)) * RNG.integers(1, 9, (40, 12))).astype(np.float32)
@@ -162,3 +163,18 @@ def test_other_mat_files(tmp_path, refused):
     path.write_bytes(b"nothing")
     with refused(path, "expected a .mat file"):
         open_dataset(path)
+
+
+def test_any_column_of_obs_is_the_label_or_the_group_if_it_is_named(tmp_path):
+    path = write_h5ad(tmp_path / "b.h5ad", labels="strings", name="batch")
+    assert open_dataset(path, target="batch").labels == ("B", "NK", "T")
+    assert any("--target" in n or "target=..." in n for n in open_dataset(path).notes)
+    data = open_dataset(path, group="batch")
+    assert "of 1 of 3 groups" in " ".join(data.notes)
+    assert data.labels == ()
+    with pytest.raises(ConfigError, match="target must be a column of obs, there is no column 'bach' of obs"):
+        open_dataset(path, target="bach")
+    with pytest.raises(ConfigError, match="target is for tables"):
+        open_dataset(COUNTS, target="batch")
+    run = pf.train("ae", path, target="batch", out=tmp_path / "run", steps=2, latent_dim=2, progress=False)
+    assert pf.load(run.path).data.labels == ("B", "NK", "T")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pushforward.cli.application import app
-from pushforward.cli.options import Features, JsonFlag
+from pushforward.cli.opening import kinds_of
+from pushforward.cli.options import Columns, DataDir, Features, ImageSize, JsonFlag, Target
 from pushforward.cli.output import print_results
 from pushforward.console import echo
 
@@ -19,8 +18,10 @@ def score(
     features: Features = "auto",
     n_samples: int = 10_000,
     seed: int = 0,
-    data_dir: Path | None = None,
-    image_size: int | None = None,
+    data_dir: DataDir = None,
+    image_size: ImageSize = None,
+    columns: Columns = None,
+    target: Target = None,
     json: JsonFlag = False,
 ) -> None:
     """Compare generated rows with real ones, whoever made them: no run is needed.
@@ -33,14 +34,12 @@ def score(
             training rows, and samples get a grade.
         n_samples: Number of rows of each kind, at most, chosen at random.
         seed: Seed of the choice of rows.
-        data_dir: Where the catalogue's files are kept.
-        image_size: Size to which all images from files are resized.
     """
     from pushforward.runs.score import score as scored
 
     results = scored(
         real, generated, train=train, features=features, n_samples=n_samples, seed=seed, data_dir=data_dir,
-        image_size=image_size, progress=True,
+        image_size=image_size, columns=kinds_of(columns), target=target, progress=True,
     )  # fmt: skip
     if not json and (grade := results.get("grade")):
         echo(f"samples: {grade['level']}; {grade['words']}")

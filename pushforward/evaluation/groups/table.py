@@ -9,15 +9,9 @@ import torch
 
 from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.registry import MetricSpec, metric_group
-from pushforward.metrics.tabular import (
-    ROWS_OF_PAIRS,
-    copying,
-    fidelity,
-    usefulness,
-)
+from pushforward.evaluation.two_tables import FEW_ROWS, compared_tables
 from pushforward.tables.schema import Schema
 
-FEW = 50  # held-out rows, below which nothing is said
 COPIED = (
     0.6  # probability that a sample is closer to a training row than a held-out row is, from which it is said
 )
@@ -34,7 +28,7 @@ def _sentences(found: Mapping[str, Any]) -> Iterator[str]:
         if f"worst_{key}" in made:
             worst = made[f"worst_{key}"]
             yield f"table: the worst column by {name} is {worst['column']!r}, {worst['value']:.3f}"
-    if made["closer_than_held_out"] > COPIED:
+    if made.get("closer_than_held_out", 0.0) > COPIED:
         yield (
             f"table: samples lie closer to training rows than held-out rows do, "
             f"{made['closer_than_held_out']:.0%} of the time: "
@@ -77,32 +71,13 @@ def table(context: EvaluationContext) -> dict[str, Any] | None:
     compares distances to the closest training row.
     """
     schema = context.data.codec
-    if not isinstance(schema, Schema) or context.n_samples < FEW:
+    if not isinstance(schema, Schema) or context.n_samples < FEW_ROWS:
         return None
     train = context.data.train
     order = context.noise("table rows").permutation(len(train))
     made = torch.cat([part.cpu() for part in context.drawn()])
     held = context.data.test.x[context.order]
-    (given, categorical), (q, _), (p, _) = (
-        schema.numbers(schema.decode(x)) for x in (held, made, train.x[order[: len(held)]])
-    )
-    every = schema.numbers(schema.decode(train.x[order[:ROWS_OF_PAIRS]]))[0]
-    result: dict[str, Any] = {"target": schema.label}
-    for name, rows in (("samples", q), ("reference", p)):
-        result[name] = fidelity(rows, given, categorical, schema.names, context.seed)
-    if schema.label in schema.names:
-        target = schema.names.index(schema.label)
-        useful = usefulness(q, p, given, categorical, target, context.seed)
-        result["samples"] |= {"usefulness": useful.made, "score": useful.score}
-        result["reference"]["usefulness"] = useful.given
-    few = slice(0, ROWS_OF_PAIRS)
-    distance, of_held_out, closer = copying(q[few], given[few], every, categorical)
-    result["samples"] |= {
-        "distance": distance,
-        "held_out_distance": of_held_out,
-        "closer_than_held_out": closer,
-    }
-    return result
+    return compared_tables(schema, made, held, train.x[order], context.seed)
 
 
 __all__ = ["table"]
