@@ -15,7 +15,7 @@ from pushforward.runs.budget import Budget
 from pushforward.wording import option_name, typed
 
 # Raised when older configurations can no longer be read; such runs are refused.
-SCHEMA = 6
+SCHEMA = 7
 # What two calls must agree in to be one run; the device, the number of threads and on_nonfinite may differ.
 IDENTITY = ("recipe", "preset", "arguments", "own", "seed")
 # The parts of the data in which two calls must agree: rows, what values stand for, and classes.
