@@ -136,14 +136,23 @@ class TableRun(RowFiles):
         schema = self.schema
         check_int("candidates", candidates, least=1)
         x = schema.encode(table, lacking=True)
+        labels = self._labels(table)
         noise, parts = Noise(check_int("seed", seed, least=0), "impute"), []
         for start in range(0, len(x), CHUNK):
             part = x[start : start + CHUNK]
             allowed = valued_cells(known_cells(part, schema.sizes), part < 0, schema)
-            made, _ = self._resampled(len(part), noise.rows(start), allowed, candidates, None)
+            y = None if labels is None else labels[start : start + CHUNK]
+            made, _ = self._resampled(len(part), noise.rows(start), allowed, candidates, y)
             parts.append(torch.where(part < 0, made, part))
         filled = schema.decode(torch.cat(parts) if parts else x)
         return merged(table, filled, schema)
+
+    def _labels(self, table: Table) -> Tensor | None:
+        """The labels (N,) of rows, -1 where they are not known; None of models without conditions."""
+        found = self.schema.class_of(table) if self.schema.label in table.columns else None
+        if not self.model.n_conditions:
+            return None
+        return torch.full((len(table),), -1) if found is None else found[0]
 
     @computes
     def score_rows(self, x: Any, y: Any = None) -> Any:

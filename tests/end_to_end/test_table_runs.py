@@ -135,6 +135,11 @@ def test_auto_encoders_with_labels_take_tables(recipe, tmp_path):
 def test_a_conditional_model_samples_a_class(tmp_path):
     run = pf.train("vae", people(60), target="town", conditional=True, out=tmp_path / "run", steps=3, **QUICK)
     assert run.sample(4, label="Rome").shape == (4, 5)
+    rows = people(8)
+    rows.loc[:3, "town"] = None
+    rows.loc[4:, "pay"] = np.nan
+    for frame in (rows, rows.drop(columns="town")):
+        assert not run.impute(frame, candidates=2).isna().any().any()
 
 
 def test_models_in_data_space_refuse_tables(tmp_path):
