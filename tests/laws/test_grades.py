@@ -405,9 +405,9 @@ def test_samples_of_text_are_graded_by_language_and_copies(ratio, copied, level,
 )
 def test_samples_of_tables_are_graded_by_columns_and_rows(distance, auc, level, normal):
     measured = examined(model(nn.Identity(), nn.Identity()), normal)
-    measured.columns = ColumnFit(distance, 0.01, "price", 0.3, auc)
+    measured.columns = ColumnFit(distance, 0.01, "height", 0.3, auc)
     assert grades(measured)[0].level == level
     assert (
-        f"'price' 0.300; gradient boosting tells samples from data with AUC {auc:.2f}"
+        f"'height' 0.300; gradient boosting tells samples from data with AUC {auc:.2f}"
         in grades(measured)[0].words
     )
