@@ -164,7 +164,11 @@ class EvaluationContext:
 
     @lazy
     def encoded(self) -> EncodedSet:
-        """The held-out rows through encoder and decoder; only of models that encode."""
+        """The held-out rows through encoder and decoder; only of models that encode.
+
+        Their errors are those of means. Where samples have the noise of a likelihood, reconstructions that
+        are compared with data have it, too: means alone vary less than the data.
+        """
         distributions: list[Distribution] = []
         codes: list[Tensor] = []
         errors: list[Tensor] = []
@@ -172,14 +176,16 @@ class EvaluationContext:
         kind = self.modality
 
         def returned() -> Iterator[Tensor]:
-            for _, square in self.squares():
+            noise = self.noise("reconstructions")
+            for part, square in self.squares():
                 distributions.append(square.q)
                 codes.append(square.Ex.cpu())
-                x = self.model.decode(square.q.center, square.y)
+                made = self.model.generate(square.q.center, square.y)
+                x = self.model.cost.point(made)
                 errors.append(kind.errors(x, square.x).cpu())
                 if not kind.is_continuous:
                     lines.append(x.cpu())
-                yield x
+                yield self.model.cost.sample(made, noise.rows(part.start))
 
         with torch.inference_mode():
             shown = self.show(returned(), "reconstructions")

@@ -178,6 +178,27 @@ def test_codes_that_match_the_prior_and_say_nothing_are_no_good_fit(normal):
     assert diagnose(examined(made, normal))[0].name == "posterior collapse"
 
 
+class Plane(nn.Module):
+    """Two numbers as the means of four values, and back."""
+
+    def forward(self, x):
+        return x.unflatten(1, (2, 2)).mean(1) if x.shape[1] == 4 else x.repeat(1, 2)
+
+
+def test_reconstructions_have_the_noise_that_samples_have():
+    """x = (s, s) + e: means of a learnt likelihood lack e, and a classifier would tell them from data."""
+    train, test = (
+        Noise(0, name).normal(ROWS, 2).repeat(1, 2) + 0.3 * Noise(1, name).normal(ROWS, 4)
+        for name in ("train", "test")
+    )
+    cost = pf.GaussianLikelihood(learnt=True, std=0.3)
+    made = pf.AutoEncoder(NormalPrior(2), Plane(), DeterministicEncoder(Plane()), cost=cost).eval()
+    measured = examined(made, plane(train, test))
+    assert measured.reconstructions.accuracy < 0.6
+    # The error stays that of means: of four values with noise of variance .09, half of it is in the code.
+    assert measured.error == pytest.approx(4 * 0.09 / 2, rel=0.1)
+
+
 def test_where_all_is_good_the_summary_says_how_to_go_on(normal):
     found = diagnose(examined(model(nn.Identity(), nn.Identity()), normal))
     assert [grade.level for grade in found.grades] == ["good"] * 3
