@@ -137,3 +137,16 @@ def test_to_overwrite_a_run_removes_evaluations_on_other_data(tmp_path):
     assert (tmp_path / "run" / "evaluations").exists()
     pf.train("ae", x, **options, overwrite=True)
     assert not (tmp_path / "run" / "evaluations").exists()
+
+
+def test_the_own_held_out_rows_are_none_of_the_others(tmp_path):
+    """A run whose held-out rows have a file of their own does not add them to other data."""
+    x = np.random.default_rng(0).normal(size=(120, 3)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "test.npy", x[:40] + 0.1)
+    run = pf.train("ae", tmp_path / "x.npy", test=tmp_path / "test.npy", out=tmp_path / "run", steps=2,
+                   latent_dim=2, progress=False)  # fmt: skip
+    other = pf.load(run.path, data=x[:50] * 0.5)
+    assert len(other.evaluation_data.test) == 50
+    assert len(other.evaluation_data.train) == 120
+    assert pf.load(run.path, data=tmp_path / "x.npy").other is None
