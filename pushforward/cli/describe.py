@@ -18,6 +18,7 @@ from docstring_parser import parse
 
 from pushforward.cli.defaults import shown_defaults
 from pushforward.cli.described import FILE, MODALITIES, PLAIN
+from pushforward.files import write_atomic
 from pushforward.recipes import RECIPES
 from pushforward.runs.api import train
 
@@ -79,7 +80,7 @@ def argument_help(function: Callable[..., Any]) -> dict[str, str]:
 
 def main() -> None:
     """Writes the file anew."""
-    FILE.write_text(json.dumps(describe(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_atomic(FILE, json.dumps(describe(), indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

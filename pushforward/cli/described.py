@@ -5,12 +5,13 @@ The file is written by :mod:`pushforward.cli.describe`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, Union
+
+from pushforward.reading import read_json
 
 FILE = Path(__file__).with_name("recipes.json")
 MODALITIES = ("image", "vector", "text", "table")
@@ -82,7 +83,7 @@ def options_of_train() -> dict[str, OptionHelp]:
 
 @cache
 def _stored() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    found: dict[str, Any] = read_json(FILE)
     return found
 
 

@@ -54,8 +54,8 @@ def as_array(value: object, what: str, copy: bool = True) -> Array:
 
     >>> as_array(np.ma.masked_equal([1.0, -9999.0], -9999.0), "x")
     Traceback (most recent call last):
-    pushforward.errors.DataError: x: expected a value everywhere, found 1 masked; fill them or leave the rows
-    out
+    pushforward.errors.NonfiniteError: x: expected a value everywhere, found 1 masked; fill them or leave
+    the rows out
     """
     if isinstance(value, np.ma.MaskedArray):
         masked = np.ma.getmaskarray(value)

@@ -182,7 +182,7 @@ def test_a_report_shows_rows(run):
 
 def test_an_evaluation_compares_columns_pairs_rows_use_and_copying(run, monkeypatch):
     group = import_module("pushforward.evaluation.groups.table")
-    monkeypatch.setattr(group, "FEW", 20)
+    monkeypatch.setattr(group, "FEW_ROWS", 20)
     found = run.evaluate(metrics=["table"])["table"]
     assert found["target"] == "town"
     assert set(found["samples"]["ks_by_column"]) == {"age", "pay"}
