@@ -350,7 +350,8 @@ def diagnose(measured: Diagnosis) -> Findings:
         return Findings(found)
     features = (
         f"compared with {context.n_samples} held-out rows by {context.features.name} features; in brackets "
-        "what training rows score in their place, the best to expect (latent fit: what draws of the prior score)\n"
+        "what training rows score in their place, the best to expect (latent fit: what draws of the prior "
+        "score)\n"
         "precision: the share of made rows that lie among real ones; recall: the share of real rows that lie "
         "among made ones; coverage: the share of real rows with a made one nearby"
     )
