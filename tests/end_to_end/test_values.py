@@ -135,7 +135,7 @@ def test_other_names_of_classes_are_other_data(tmp_path):
     pf.train("vae", (x, y + 1), **arguments)
     with pytest.raises(OutputError, match=r"another run \(its data's classes: \[\"1\", .*now: \[\"2\""):
         pf.train("vae", (x, y + 2), **arguments)
-    # Other data are judged by the run's own classes, of which 4 is none.
+    # Other data have the run's own classes, of which 4 is none.
     with pytest.raises(ConfigError, match="every row needs a label of its classes, and some are unknown"):
         pf.load(tmp_path / "run", (x, y + 2))
 
