@@ -11,7 +11,8 @@ LESS, NEAR_0 = "less is better", "should come near 0"
 
 # Terms and diagnostics by name; a name such as critic_y is that of the part y of the codes.
 OF_CODES = {
-    "discrepancy": f"weight times the distance of codes from the prior, {NEAR_0}; chance takes it below",
+    "discrepancy": "weight times the distance of codes from the prior, as training estimates it from a "
+    "batch; it may stay below 0",
     "critic": "loss of the critic of codes and prior; if it falls, it tells them apart more easily",
     "std": "smallest standard deviation of a code dimension, should be that of the prior, {scale:.3g}",
     "mmd": f"MMD² of codes and prior in a batch, {NEAR_0}",
@@ -23,7 +24,8 @@ OF_A_LIKELIHOOD = {
     "reconstruction": f"negative log-likelihood of the data given their codes, in nats, {LESS}"
 }
 OF_SAMPLES = {
-    "discrepancy": "distance of samples from data as the critic sees it; it rises as the critic improves",
+    "discrepancy": "distance of samples from data as the critic sees it; it rises while the critic learns, "
+    "and should fall as samples improve",
     "critic": "loss of the critic of samples and data; if it falls, it tells them apart more easily",
 }
 OF_ALL = {
