@@ -1,6 +1,6 @@
 """What runs on tables are used for: imputation of masked cells, and scores of planted outliers.
 
-    python benchmarks/table_uses.py rows.csv --target COLUMN --steps 1200
+    python -m benchmarks.table_uses rows.csv --target COLUMN --steps 1200
 
 Held-out rows are altered; every method knows the training rows.
 
@@ -17,7 +17,6 @@ next to that of the distance to the closest of 10,000 training rows, and of scik
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import tempfile
@@ -33,7 +32,7 @@ from sklearn.impute import KNNImputer
 from sklearn.metrics import roc_auc_score
 
 import pushforward as pf
-from benchmarks.tables import ours, split
+from benchmarks.tables import ours, split, table_arguments
 from pushforward.metrics.tabular import closest_distances
 from pushforward.tables.csv import read_csv
 from pushforward.tables.frames import frame_of, table_of
@@ -172,12 +171,7 @@ def numbers(schema: Schema, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--target", required=True)
-    parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--options", type=json.loads, default={}, help="options of the recipe, as JSON")
+    parser = table_arguments(__doc__)
     parser.add_argument("--rows", type=int, default=1000, help="held-out rows")
     parser.add_argument("--draws", type=int, default=10, help="imputations whose mean is taken")
     parser.add_argument("--only", choices=["imputation", "outliers"])

@@ -1,7 +1,7 @@
 """Samples of tables next to those of CTGAN and TVAE (the package ctgan), in the same CPU seconds.
 
-    python benchmarks/tables.py rows.csv --target COLUMN --peers /path/to/python
-    python benchmarks/tables.py rows.csv --target COLUMN --choose '{}' '{"column_dropout": 0.5}'
+    python -m benchmarks.tables rows.csv --target COLUMN --peers /path/to/python
+    python -m benchmarks.tables rows.csv --target COLUMN --choose '{}' '{"column_dropout": 0.5}'
 
 Ours is trained first, on one thread; the peers then have the CPU seconds that it took, from reading their
 rows to the last step. Their python is one that has ctgan and pandas. Every model sees the same training rows,
@@ -194,14 +194,20 @@ def compare(arguments: argparse.Namespace, seed: int, folder: Path) -> None:
             measured(name, made, took, {})
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def table_arguments(description: str | None) -> argparse.ArgumentParser:
+    """The arguments of a benchmark that trains on one table."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("data", type=Path)
     parser.add_argument("--target", required=True)
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--peers", help="a python with ctgan; without it only ours is trained")
     parser.add_argument("--options", type=json.loads, default={}, help="options of the recipe, as JSON")
+    return parser
+
+
+def main() -> None:
+    parser = table_arguments(__doc__)
+    parser.add_argument("--peers", help="a python with ctgan; without it only ours is trained")
     parser.add_argument("--choose", type=json.loads, nargs="+", help="options to try on validation rows")
     arguments = parser.parse_args()
     print("sha256 of the file", hashlib.sha256(arguments.data.read_bytes()).hexdigest())

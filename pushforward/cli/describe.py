@@ -18,6 +18,7 @@ from docstring_parser import parse
 
 from pushforward.cli.defaults import shown_defaults
 from pushforward.cli.described import FILE, MODALITIES, PLAIN
+from pushforward.cli.options import Columns
 from pushforward.files import write_atomic
 from pushforward.recipes import RECIPES
 from pushforward.runs.api import train
@@ -43,6 +44,7 @@ def describe() -> dict[str, Any]:
     hints, words = get_type_hints(train), argument_help(train)
     hints |= {"out": Path | None, "data_dir": Path | None, "image_size": int | None, "device": str}
     hints |= {"columns": str | None, "test": str | None, "group": str | None}
+    words |= {"columns": get_args(Columns)[1].help}
     shared = [
         _written(one.name, hints[one.name], one.default, words[one.name], None)
         for one in inspect.signature(train).parameters.values()

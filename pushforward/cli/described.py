@@ -1,4 +1,5 @@
-"""What the help of ``train`` says of every recipe, from a file: to ask the recipes takes seconds, for torch.
+"""What the help of ``train`` says of every recipe, read from a file: the recipes import torch, which takes
+seconds.
 
 The file is written by :mod:`pushforward.cli.describe`.
 """

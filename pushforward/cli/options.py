@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
+
+from pushforward.cli.opening import kinds_of
 
 RunFolder = Annotated[Path, Parameter(help="The folder of the run.")]
 RunData = Annotated[
@@ -80,10 +83,33 @@ Group = Annotated[
         help="A column, such as that of a person: rows with the same value are on the same side of the split."
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How data are read, as the options of a command."""
+
+    data_dir: DataDir = None
+    image_size: ImageSize = None
+    columns: Columns = None
+    target: Target = None
+    standardize: Standardize = True
+    channels: ChannelsOf = None
+    test: Held = None
+    group: Group = None
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of a function of Python that reads data."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        return given | {"columns": kinds_of(self.columns)}
+
+
+AsRead = Annotated[Reading, Parameter(name="*")]
+AS_USUAL = Reading()
 Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 Numbers = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]
 
 __all__ = [
-    "ChannelsOf", "Columns", "DataDir", "Evaluate", "Features", "Group", "Held", "ImageSize", "JsonFlag",
-    "Numbers",    "RunData", "RunFolder", "Sampler", "Standardize", "Target", "Words",
+    "AS_USUAL", "AsRead", "Columns", "DataDir", "Evaluate", "Features", "ImageSize", "JsonFlag", "Numbers",
+    "Reading", "RunData", "RunFolder", "Sampler", "Target", "Words",
 ]  # fmt: skip

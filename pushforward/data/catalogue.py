@@ -104,8 +104,7 @@ def open_dataset(
         partition=partition,
         progress=progress,
     )
-    data = _opened(source, options)
-    data = resized(data, options.image_size)
+    data = _read(source, options)
     return data if partition is None else _with_split(data, partition, options)
 
 
@@ -123,7 +122,10 @@ def _with_split(data: Dataset, partition: Partition, options: OpenOptions) -> Da
             data = data.noted(f"{unknown} held-out rows are of no class of training rows")
         if not isinstance(source, (str, os.PathLike)):
             data = replace(data, source=None)  # a run cannot open it again
-    sha256 = described(data.spec, data.name, data.test, data.test).fingerprint
+
+    def sha256() -> str:
+        return described(data.spec, data.name, data.test, data.test).fingerprint
+
     return replace(data, own_split=partition.as_json(sha256))
 
 
@@ -147,12 +149,11 @@ def open_every(
     if isinstance(source, Dataset):
         return source, whole(source)
     partition = Partition(source=True)  # all rows are training rows
-    size = parse_size(image_size)
-    data = _opened(
-        source,
-        OpenOptions(data_dir=data_dir, image_size=size, columns=columns, target=target, partition=partition),
-    )
-    data = resized(data, size)
+    options = OpenOptions(
+        data_dir=data_dir, image_size=parse_size(image_size), columns=columns, target=target,
+        partition=partition,
+    )  # fmt: skip
+    data = _read(source, options)
     return data, whole(data) if partition.order is None else data.train.rows(partition.order)
 
 
@@ -205,8 +206,7 @@ def opened_like(
         data_dir=data_dir, image_size=size, max_length=spec.shape[0] if kind == "text" else None,
         codec=spec.codec, standardize=False, partition=partition, progress=progress,
     )  # fmt: skip
-    data = _opened(source, options)
-    data = resized(data, size)
+    data = _read(source, options)
     if (data.modality, data.shape) != (kind, spec.shape):
         raise DataError(
             f"{data.name}: expected {kind} data of shape {spec.shape}, as {spec.name} is, "
@@ -215,6 +215,11 @@ def opened_like(
     if every_row and kind == "table" and not data.held_out_at_random:
         raise DataError(f"{data.name}: some rows have values that no training row of {spec.name} has")
     return data
+
+
+def _read(source: object, options: OpenOptions) -> Dataset:
+    """A source, and images in the size that was asked for."""
+    return resized(_opened(source, options), options.image_size)
 
 
 def _opened(source: object, options: OpenOptions) -> Dataset:

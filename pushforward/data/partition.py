@@ -165,16 +165,16 @@ class Partition:
         if len(both):
             raise DataError(_mixed(where, both))
 
-    def as_json(self, sha256: str) -> dict[str, Any]:
+    def as_json(self, sha256: Callable[[], str]) -> dict[str, Any]:
         """What is stored of the split in a run, from which :meth:`of` makes it again.
 
         Arguments:
-            sha256: The fingerprint of the held-out rows, which stands for them if they are in memory.
+            sha256: Computes the fingerprint of the held-out rows, which stands for rows in memory.
         """
         named = self.group if isinstance(self.group, str) else None
         if self.source is not None:
             path = isinstance(self.source, (str, os.PathLike))
-            return {"test": _absolute(self.source) if path else {"sha256": sha256}, "group": named}
+            return {"test": _absolute(self.source) if path else {"sha256": sha256()}, "group": named}
         if self.test is None and named is not None:
             return {"test": None, "group": named}
         assert self._used is not None

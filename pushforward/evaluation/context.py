@@ -111,6 +111,7 @@ class EvaluationContext:
         self._features = features
         # In random order: files are often sorted, and the discrepancy of a chunk must be that of a fair
         # sample.
+        self._kept: list[Tensor] = []  # samples of text or of a table, in parts
         self.order = self.noise("rows").permutation(len(data.test))[: self.n_samples]
 
     @property
@@ -208,12 +209,23 @@ class EvaluationContext:
     def drawn(self, prior: Prior | None = None) -> Iterator[Tensor]:
         """As many samples, in parts, or those decoded from another distribution of codes.
 
-        Conditional models take the labels of the held-out rows.
+        Conditional models take the labels of the held-out rows. Lines of text and rows of tables are kept:
+        they are small, and drawn token by token or column by column.
         """
-        noise = self.noise("samples")
-        for part in chunks(self.n_samples):
-            y = self.data.test.batch(self.order[part]).y if self.model.n_conditions else None
-            yield self.model.sample(part.stop - part.start, noise.rows(part.start), y, prior or self.prior)
+        keeps = prior is None and not self.modality.is_continuous
+        for number, part in enumerate(chunks(self.n_samples)):
+            if number < len(self._kept) and keeps:
+                yield self._kept[number]
+                continue
+            made = self._drawn(part, prior or self.prior)
+            if keeps:
+                self._kept.append(made)
+            yield made
+
+    def _drawn(self, part: slice, prior: Prior | None) -> Tensor:
+        noise = self.noise("samples").rows(part.start)
+        y = self.data.test.batch(self.order[part]).y if self.model.n_conditions else None
+        return self.model.sample(part.stop - part.start, noise, y, prior)
 
     def batches(self, split: Split, order: Tensor) -> Iterator[Tensor]:
         """Rows of a split, in parts, on the device of the model."""

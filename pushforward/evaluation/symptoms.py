@@ -102,16 +102,17 @@ def posterior_collapse(c: Diagnosis) -> Finding | None:
     said = (
         "" if fit.mutual_information is None else f" (they carry {max(fit.mutual_information, 0):.2g} nats)"
     )
-    weight = _heavier(c, 0.1)
-    own = f"use {option_name('weight', weight)}" if weight else f"lower {option_name('weight')}"
+    weight = c.model.discrepancy_weight
+    less = None if weight is None else _better_weight(weight, c.usual_weight, 0.1)
+    lower = f"lower {option_name('weight')}" if less is None else f"use {option_name('weight', less)}"
     return Finding(
         "posterior collapse",
         f"{fit.active_units} of {c.model.prior.latent_dim} latent dimensions carry information about the "
         f"data{said}; the decoder gives nearly the same output for every row, with "
         f"{c.error / max(c.spread, 1e-30):.0%} of the mean row's error",
-        f"{own}, or let it rise from 0 ({option_name('warmup')})",
+        f"{lower}, or let it rise from 0 ({option_name('warmup')})",
         {"active": fit.active_units, "error": c.error, "spread": c.spread},
-        {"weight": weight} if weight else {},
+        {} if less is None else {"weight": less},
     )
 
 
@@ -157,8 +158,7 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
             else "use a recipe that matches codes to the prior, such as wae-mmd"
         )
         return Finding("aggregate posterior does not match the prior", words, advice, numbers)
-    more = _heavier(c, 10)
-    assert more is not None
+    more = _better_weight(weight, c.usual_weight, 10)
     return Finding(
         "weight too small",
         f"{words}; the weight of the discrepancy is {weight:.3g}",
@@ -175,8 +175,7 @@ def weight_too_large(c: Diagnosis) -> Finding | None:
         return None
     if c.error < max(WORSE * c.linear_error, SMALL * c.spread) or c.error > OWN * c.training_error:
         return None  # where the error of training rows is far smaller, the weight is not the cause
-    less = _heavier(c, 0.1)
-    assert less is not None
+    less = _better_weight(weight, c.usual_weight, 0.1)
     return Finding(
         "weight too large",
         f"codes match the prior (MMD² {c.fit.mmd:.2g}), but the reconstruction error is {c.error:.3g}, where "
@@ -280,13 +279,18 @@ def _more_modes(c: Diagnosis) -> str:
     )
 
 
-def _heavier(c: Diagnosis, factor: float) -> float | None:
-    """The weight of the discrepancy to try next: the recipe's own where the run's is far to one side of it,
-    otherwise the run's times a factor; None of a model without one.
+def _better_weight(weight: float, usual: float, factor: float) -> float:
+    """The weight to try next: the recipe's own if the run's is far to one side of it, else the run's times a
+    factor.
+
+    Arguments:
+        weight: The run's.
+        usual: The recipe's own; infinite if it is not known.
+        factor: Above 1 if the weight is too small.
+
+    >>> [_better_weight(weight, 20.0, 10) for weight in (0.001, 15.0)], _better_weight(50.0, 1.0, 0.1)
+    ([20.0, 150.0], 1.0)
     """
-    weight, usual = c.model.discrepancy_weight, c.usual_weight
-    if weight is None:
-        return None
     far = usual > ASIDE * weight if factor > 1 else weight > ASIDE * usual
     return usual if far and math.isfinite(usual) else float(f"{factor * max(weight, 1e-3):.3g}")
 

@@ -188,8 +188,8 @@ class AutoEncoderSettings(Settings):
         "Share of the tokens that are hidden from the encoder, in training.", 0.0, ge=0, lt=1, modality="text"
     )
     column_dropout: float = option(
-        "Share of the rows of which the decoder predicts each column from the code alone, without the "
-        "columns before, in training, so that the code is needed.",
+        "Share of the rows for which, in training, the decoder sees the code but not the preceding columns, "
+        "so that it learns to use the code.",
         0.0, ge=0, lt=1, modality="table",
     )  # fmt: skip
     encoder_column_dropout: float = option(

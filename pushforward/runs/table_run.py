@@ -149,9 +149,9 @@ class TableRun(RowFiles):
 
     def _labels(self, table: Table) -> Tensor | None:
         """The labels (N,) of rows, -1 where they are not known; None of models without conditions."""
-        found = self.schema.class_of(table) if self.schema.label in table.columns else None
         if not self.model.n_conditions:
             return None
+        found = self.schema.class_of(table) if self.schema.label in table.columns else None
         return torch.full((len(table),), -1) if found is None else found[0]
 
     @computes

@@ -247,8 +247,8 @@ class Trainer:
 
 
 def steps_per_line(total: int) -> int:
-    """Steps between lines of the history: a look at diagnostics costs a third of a step and more, so that
-    runs of fewer than a thousand steps have fewer of them, but 40 where they can.
+    """Steps between two lines of the history: a 200th of the run, but 5 in runs of 200 to 1,199 steps, and
+    fewer in shorter ones, which have some 40 lines. Each line costs a third of a step or more.
 
     >>> [steps_per_line(total) for total in (20, 200, 1000, 6000)]
     [1, 5, 5, 30]

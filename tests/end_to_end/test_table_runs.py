@@ -195,6 +195,25 @@ def test_an_evaluation_compares_columns_pairs_rows_use_and_copying(run, monkeypa
     assert any("training rows are copied" in line for line in said)
 
 
+def test_rows_are_drawn_once_for_all_metrics(run, monkeypatch):
+    """Samples of tables are drawn column by column; features, columns and the group of tables share them."""
+    drawn = []
+    draw = type(run.model).sample
+
+    def counted(self, n, *arguments):
+        drawn.append(n)
+        return draw(self, n, *arguments)
+
+    monkeypatch.setattr(type(run.model), "sample", counted)
+    context = run.evaluation_context(features="quick")
+    first = [part.clone() for part in context.drawn()]
+    assert context.samples.features.shape[0] == sum(drawn) == context.n_samples
+    assert all(map(torch.equal, context.drawn(), first))
+    assert sum(drawn) == context.n_samples
+    assert len([*context.drawn(context.prior or run.model.prior)]) == len(first)
+    assert sum(drawn) == 2 * context.n_samples
+
+
 def test_the_summary_is_in_plain_words(run, monkeypatch):
     said = repr(run.doctor())
     assert "samples" in said

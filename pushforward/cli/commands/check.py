@@ -5,18 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from pushforward.cli.application import app
-from pushforward.cli.opening import kinds_of
-from pushforward.cli.options import (
-    ChannelsOf,
-    Columns,
-    DataDir,
-    Group,
-    Held,
-    ImageSize,
-    JsonFlag,
-    Standardize,
-    Target,
-)  # fmt: skip
+from pushforward.cli.options import AS_USUAL, AsRead, JsonFlag
 from pushforward.cli.output import print_json
 from pushforward.console import echo
 
@@ -27,14 +16,7 @@ REFUSED = 65  # the exit code for data that cannot be used, as elsewhere
 def check(
     data: str,
     *,
-    data_dir: DataDir = None,
-    image_size: ImageSize = None,
-    columns: Columns = None,
-    target: Target = None,
-    standardize: Standardize = True,
-    channels: ChannelsOf = None,
-    test: Held = None,
-    group: Group = None,
+    reading: AsRead = AS_USUAL,
     json: JsonFlag = False,
 ) -> None:
     """Look for what is odd about data, and say what becomes of it in training.
@@ -46,10 +28,7 @@ def check(
     """
     from pushforward.runs.checking import check as checked
 
-    found = checked(
-        data, data_dir=data_dir, image_size=image_size, columns=kinds_of(columns), target=target,
-        standardize=standardize, channels=channels, test=test, group=group,
-    )  # fmt: skip
+    found = checked(data, **reading.arguments())
     if json:
         print_json({**asdict(found), "usable": found.usable})
     else:

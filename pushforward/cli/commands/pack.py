@@ -5,18 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushforward.cli.application import app
-from pushforward.cli.opening import kinds_of
-from pushforward.cli.options import (
-    ChannelsOf,
-    Columns,
-    DataDir,
-    Group,
-    Held,
-    ImageSize,
-    JsonFlag,
-    Standardize,
-    Target,
-)  # fmt: skip
+from pushforward.cli.options import AS_USUAL, AsRead, JsonFlag
 from pushforward.cli.output import print_json
 from pushforward.console import echo
 
@@ -26,14 +15,7 @@ def pack(
     source: str,
     out: Path,
     *,
-    data_dir: DataDir = None,
-    image_size: ImageSize = None,
-    columns: Columns = None,
-    target: Target = None,
-    standardize: Standardize = True,
-    channels: ChannelsOf = None,
-    test: Held = None,
-    group: Group = None,
+    reading: AsRead = AS_USUAL,
     json: JsonFlag = False,
 ) -> None:
     """Decode data once into a pack, from which rows are read without filling the memory.
@@ -46,10 +28,7 @@ def pack(
     """
     from pushforward.runs.packing import pack as packed
 
-    data = packed(
-        source, out, data_dir=data_dir, image_size=image_size, columns=kinds_of(columns), target=target,
-        standardize=standardize, channels=channels, test=test, group=group,
-    )  # fmt: skip
+    data = packed(source, out, **reading.arguments())
     if json:
         print_json({"pack": str(out), "n_train": len(data.train), "n_test": len(data.test),
                     "shape": list(data.shape), "sha256": data.fingerprint})  # fmt: skip

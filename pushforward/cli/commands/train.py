@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
@@ -15,7 +15,7 @@ from pushforward.cli.application import app
 from pushforward.cli.defaults import written
 from pushforward.cli.described import RecipeHelp, options_of_train, recipes
 from pushforward.cli.opening import kinds_of
-from pushforward.cli.options import Columns, Evaluate, JsonFlag
+from pushforward.cli.options import Evaluate, JsonFlag
 from pushforward.cli.output import finish
 
 train_app = App(
@@ -117,13 +117,11 @@ def recipe_command(recipe: RecipeHelp, modality: str | None) -> Callable[..., No
         said = defaults.get(option.name, False)
         words = Parameter(help=option.help, group=GROUPS["Model"], show=shown, show_default=said)
         add(option.name, option.type | None, option.default, words)
-    own: dict[str, dict[str, Any]] = {
-        "preset": {"type": Literal[recipe.presets]},
-        "columns": {"help": get_args(Columns)[1].help},
-    }
+    shared = options_of_train()
+    shared = shared | {"preset": replace(shared["preset"], type=Literal[recipe.presets])}
     for group, names in (("Run", OF_TRAINING), ("Data and machine", OF_MACHINE)):
         for name in names:
-            option = replace(options_of_train()[name], **own.get(name, {}))
+            option = shared[name]
             shown = modality in MODALITIES.get(name, (modality,))
             said = defaults.get(name, False) if option.default is None else written(name, option.default)
             words = Parameter(help=option.help, group=GROUPS[group], show=shown, show_default=said)
