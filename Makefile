@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Tests are compiled once, not anew by each of the processes that run them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow soak test-lowest lint ledger constraints clean
+.PHONY: demo test test-slow soak test-lowest lint docs ledger constraints clean
 
 demo: .venv/installed
 	$(BIN)/pushforward train wae-mmd digits
@@ -45,6 +45,10 @@ lint: .venv/installed-test
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 
+# The documentation site, in docs/_build/index.html: no network is needed to build or to read it.
+docs: .venv/installed-all
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build
+
 # All tables of docs/results, from the data in DATA: a matter of hours on two idle cores.
 ledger: .venv/installed-test
 	$(BIN)/python -m benchmarks.throughput --threads 2
@@ -75,6 +79,10 @@ install = $(BIN)/python -m pip install --quiet uv 2>/dev/null && \
 	$(call install,.[test])
 	@touch .venv/installed $@
 
+.venv/installed-all: .venv/bin/python pyproject.toml constraints.txt
+	$(call install,.[test,docs,release])
+	@touch .venv/installed .venv/installed-test $@
+
 .venv-lowest/installed: .venv/installed-test
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv venv --quiet --clear --python 3.11 .venv-lowest
@@ -85,7 +93,7 @@ install = $(BIN)/python -m pip install --quiet uv 2>/dev/null && \
 constraints: .venv/installed
 	printf 'torch==2.13.0\n' > .venv/torch.txt
 	{ echo "# What is installed for development, so that today's install is next year's. Made by \`make constraints\`."; \
-	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 --extra test \
+	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate --python-version 3.11 --extra test --extra docs --extra release \
 		-c .venv/torch.txt pyproject.toml | grep -Ev '^(nvidia|cuda|triton|torch=)' ; echo 'torch==2.13.0'; } > .venv/pins.txt
 	mv .venv/pins.txt constraints.txt
 

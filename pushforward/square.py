@@ -67,12 +67,12 @@ class Square:
 
     @lazy
     def z(self) -> Tensor:
-        """Given codes, (N, L): draws of the prior."""
+        """Given codes, (N, L), which are draws of the prior."""
         return self.p.rsample(self.noise("prior"))
 
     @lazy
     def Ex(self) -> Tensor:
-        """Made codes, (N, L): one draw of the code of every row of ``x``."""
+        """Made codes, (N, L), one draw of the code of every row of ``x``."""
         return self.q.rsample(self.noise("encoder"))
 
     @lazy
@@ -82,7 +82,7 @@ class Square:
 
     @lazy
     def eval_codes(self) -> Tensor:
-        """Made codes, (N, L), of the encoder in evaluation mode: BatchNorm uses its running statistics.
+        """Made codes, (N, L), of the encoder in evaluation mode, with BatchNorm's running statistics.
 
         In training BatchNorm gives every batch the same moments, so that its rows are not
         independent and their discrepancy from the prior reads too small, even below 0.
@@ -97,16 +97,16 @@ class Square:
 
     @lazy
     def Gz(self) -> Tensor:
-        """Made data, (N, \\*): decoded draws of the prior."""
+        """Made data, (N, \\*), which are decoded draws of the prior."""
         return self.model.generate(self.z, self.y)
 
     @lazy
     def GEx(self) -> Tensor:
-        """The data back: decoded codes of ``x``, (N, \\*)."""
+        """The data back, (N, \\*), which are decoded codes of ``x``."""
         return self.model.generate(self.Ex, self.y)
 
     @lazy
     def EGz(self) -> Tensor:
-        """The codes back, (N, L): codes of decoded draws of the prior."""
+        """The codes back, (N, L), which are codes of decoded draws of the prior."""
         made = self.model.encoder(self.model.cost.point(self.Gz), self.y)
         return made.rsample(self.noise("encoder", "back"))

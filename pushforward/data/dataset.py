@@ -131,7 +131,7 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one row: (C, H, W) for images, (D,) for vectors, (T,) for lines of T tokens."""
+        """Shape of one row, (C, H, W) for images, (D,) for vectors, (T,) for lines of T tokens."""
         return tuple(self.train.x.shape[1:])
 
     @property
@@ -141,7 +141,7 @@ class Dataset:
 
     @property
     def modality(self) -> str:
-        """Name of the modality: "image", "vector" or "text"."""
+        """Name of the modality, one of "image", "vector", "table" and "text"."""
         return modality_of(self.shape, self.codec).name
 
     @cached_property

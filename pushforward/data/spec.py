@@ -57,7 +57,7 @@ class DataSpec:
 
     @property
     def network_shape(self) -> tuple[int, ...]:
-        """The shape that networks are built for: that of a row, of text (T, V) with V tokens."""
+        """The shape that networks are built for, that of a row; of text (T, V) with V tokens."""
         return modality(self.modality).network_shape(self.shape, self.codec)
 
     @property

@@ -48,7 +48,7 @@ class Adversarial(CriticDiscrepancy):
 
     @property
     def boundary(self) -> float | None:
-        """The best critic's value where both densities are equal: rows above it are taken for given ones.
+        """The best critic's value where both densities are equal; rows above it are taken for given ones.
 
         None of critics that only say how far apart the samples are.
         """
@@ -189,7 +189,7 @@ class Wasserstein(Adversarial):
 
     @property
     def boundary(self) -> None:
-        """None: a constant may be added to the critic."""
+        """None, since a constant may be added to the critic."""
         return None
 
     def bound(self, Tq: Tensor, Tp: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class FlowPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """E|z - z'|² of a distribution of covariance :math:`A A^\\top`; the trained flow's own is near it."""
+        r""":math:`E\|z - z'\|^2` at covariance :math:`A A^\top`; that of the trained flow is near it."""
         return 2 * self.root.square().sum().item()
 
     def log_prob(self, z: Tensor) -> Tensor:

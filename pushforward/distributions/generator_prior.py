@@ -38,7 +38,7 @@ class GeneratorPrior(Prior):
     @property
     @torch.no_grad()
     def expected_sq_distance(self) -> float:
-        """E|z - z'|² of two draws, estimated from 1000 draws of the generator as it is now."""
+        r""":math:`E\|z - z'\|^2` of two draws, estimated from 1000 draws of the generator as it is now."""
         return 2 * float(self.draw(1000, Noise("spread")).var(0).sum())
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:

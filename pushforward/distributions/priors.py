@@ -70,7 +70,7 @@ class Prior(nn.Module, ABC):
 
     @property
     def continuous_dims(self) -> list[int]:
-        """The dimensions that can be traversed: all but those of one-hot classes."""
+        """The dimensions that can be traversed, all but those of one-hot classes."""
         return list(range(self.latent_dim))
 
 
@@ -96,7 +96,7 @@ class NormalPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """E|z - z'|² of two draws, 2 L σ²."""
+        r""":math:`E\|z - z'\|^2` of two draws, 2 L σ²."""
         return 2 * self.latent_dim * self.std**2
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
@@ -132,7 +132,7 @@ class UniformPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """E|z - z'|² of two draws, 2 L ``std``² / 3."""
+        r""":math:`E\|z - z'\|^2` of two draws, 2 L std² / 3."""
         return 2 * self.latent_dim * self.std**2 / 3
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
@@ -171,7 +171,7 @@ class SpherePrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """E|z - z'|² of two draws, 2 ``std``²."""
+        r""":math:`E\|z - z'\|^2` of two draws, 2 std²."""
         return 2 * self.std**2
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
@@ -196,7 +196,7 @@ class OneHotPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """E|z - z'|² of two draws, 2 (1 - 1/K)."""
+        r""":math:`E\|z - z'\|^2` of two draws, 2 (1 - 1/K)."""
         return 2 * (1 - 1 / self.classes)
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
@@ -213,7 +213,7 @@ class OneHotPrior(Prior):
 
     @property
     def continuous_dims(self) -> list[int]:
-        """None: all dimensions are those of a one-hot class."""
+        """None, since all dimensions are those of a one-hot class."""
         return []
 
 
@@ -246,7 +246,7 @@ class MixturePrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """E|z - z'|² of two draws, from the moments of the components."""
+        r""":math:`E\|z - z'\|^2` of two draws, from the moments of the components."""
         second = self.factors.square().sum((1, 2)) + self.means.square().sum(1)
         return 2 * float(self.weights @ second - (self.weights @ self.means).square().sum())
 
@@ -303,7 +303,7 @@ class SwissRollPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """E|z - z'|² of two draws, from the roll's second moment 4.5 and its mean."""
+        r""":math:`E\|z - z'\|^2` of two draws, from the roll's second moment 4.5 and its mean."""
         turn = 4 * math.pi
         mean = (12 / turn**2) ** 2 + (6 / turn) ** 2
         return 2 * (4.5 - mean + 2 * self.thickness**2)
@@ -344,7 +344,7 @@ class ProductPrior(Prior):
 
     @property
     def expected_sq_distance(self) -> float:
-        """E|z - z'|² of two draws: the sum of the blocks'."""
+        r""":math:`E\|z - z'\|^2` of two draws, the sum of the blocks'."""
         return sum(block.expected_sq_distance for _, block in self._named())
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:

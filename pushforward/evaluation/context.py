@@ -79,7 +79,7 @@ class EvaluationContext:
     Arguments:
         model: The model, in evaluation mode.
         data: Its data set; everything is compared with the held-out rows.
-        features: What samples are compared by: see :func:`~pushforward.features.base.open_features`.
+        features: What samples are compared by: see :func:`~pushforward.features.open_features`.
         n_samples: Number of held-out rows, at most, and of samples.
         seed: Seed of the choice of rows, and of samples and codes.
         test_sizes: Rows in each two-sample test of codes.
@@ -136,7 +136,7 @@ class EvaluationContext:
 
     @lazy
     def learnt(self) -> FeatureSet:
-        """As many training rows: what a perfect sampler would score."""
+        """As many training rows, to find what a perfect sampler would score."""
         count = min(self.n_samples, len(self.data.train))
         order = self.noise("training rows").permutation(len(self.data.train))[:count]
         return self.show(self.batches(self.data.train, order), "training rows")

@@ -180,7 +180,7 @@ class Diagnosis:
 
     @lazy
     def spread(self) -> float:
-        """The squared error of the mean row: that of a decoder without information."""
+        """The squared error of the mean row, that of a decoder without information."""
         return float(self.values.square().sum())
 
     @lazy
@@ -277,7 +277,7 @@ class Diagnosis:
 
     @lazy
     def kernel(self) -> tuple[float, float] | None:
-        """Of an MMD: its value for codes half as wide as the prior, in null deviations of a batch; and the
+        """The value of an MMD for codes half as wide as the prior, in null deviations of a batch; and the
         mean value of its kernel between codes and draws, over that between draws.
         """
         discrepancy = self.model.discrepancy

@@ -41,7 +41,7 @@ class Features(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """Features (N, D) of a batch of data (N, *)."""
+        """Features (N, D) of a batch of data (N, \\*)."""
 
     def probabilities(self, features: Tensor) -> Tensor | None:
         """The classes' probabilities (N, K) from features, if these are a classifier's."""
@@ -67,7 +67,7 @@ class Pixels(Features):
     name = "pixels"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (N, D) of a batch of data (N, *)."""
+        """Features (N, D) of a batch of data (N, \\*)."""
         return x.flatten(1)
 
 
@@ -120,7 +120,7 @@ class PCA(Features):
         return cls(mean, directions.contiguous())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (N, D) of a batch of data (N, *)."""
+        """Features (N, D) of a batch of data (N, \\*)."""
         return (x.flatten(1) - self.mean) @ self.directions
 
 
@@ -153,7 +153,7 @@ class Words(Features):
         return cls(len(data.vocabulary), PCA.fit(bag, dimensions, data.name))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (N, D) of a batch of data (N, *)."""
+        """Features (N, D) of a batch of data (N, \\*)."""
         return self.inner(bagged(x, self.pieces))
 
 
@@ -201,7 +201,7 @@ class Columns(Features):
         return cls(sizes, ordered, shares, PCA.fit(values, dimensions, data.name))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (N, D) of a batch of data (N, *)."""
+        """Features (N, D) of a batch of data (N, \\*)."""
         return self.inner(expanded(x, self.sizes, self.ordered, self.shares))
 
 
@@ -228,7 +228,7 @@ class Module(Features):
         self.name = name or type(module).__name__
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (N, D) of a batch of data (N, *)."""
+        """Features (N, D) of a batch of data (N, \\*)."""
         return self.module(x).flatten(1)
 
 

@@ -71,7 +71,7 @@ class Classifier(Features):
         self.register_buffer("scale", torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (N, D) of a batch of data (N, *)."""
+        """Features (N, D) of a batch of data (N, \\*)."""
         features: Tensor = self.trunk(x) / self.scale
         return features
 

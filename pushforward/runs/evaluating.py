@@ -30,7 +30,7 @@ class Evaluating(Sampling):
 
     @cached_property
     def evaluation_data(self) -> Dataset:
-        """The data that evaluations are of: the run's own, unless it was loaded with others.
+        """The data that evaluations are of, the run's own unless it was loaded with others.
 
         All rows of other data are held-out rows; training rows are the run's own. If these are not there, as
         of data in memory, one half of the other rows stand in for them, and the other half are held out.

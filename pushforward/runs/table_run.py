@@ -156,8 +156,8 @@ class TableRun(RowFiles):
 
     @computes
     def score_rows(self, x: Any, y: Any = None) -> Any:
-        """How unusual each row is: see :meth:`RowFiles.score_rows`; of tables a frame with one line for each
-        row.
+        """How unusual each row is, as :meth:`~pushforward.runs.row_files.RowFiles.score_rows`; of tables a
+        frame with one line for each row.
 
         Of tables ``reconstruction`` is the negative log-likelihood of the row given the mean of its code, in
         nats, and ``surprise`` the column that is least probable given the code (and, of an autoregressive

@@ -118,7 +118,7 @@ class TrainedModel:
 
     @property
     def modality(self) -> str:
-        """What a row of data is: "image", "vector" or "text"."""
+        """What a row of data is, "image", "vector", "table" or "text"."""
         return modality_of(self.shape, self.codec).name
 
     @cached_property
@@ -128,7 +128,7 @@ class TrainedModel:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """The logged lines of training: step, terms of the loss, diagnostics, warnings.
+        """The logged lines of training, with step, terms of the loss, diagnostics and warnings.
 
         Raises:
             OutputError: If the folder is no longer there.

@@ -1,0 +1,67 @@
+"""The code on every page of the documentation runs; what cannot run says why.
+
+A block of Python is run after those before it on its page, in one namespace; a block of commands line by
+line. Both find the files of `conftest.folder`, and train for three steps. A block whose first line is
+"```python fragment: reason" is left out.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pushforward.cli import main
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    str(page.relative_to(ROOT))
+    for page in (ROOT / "docs").rglob("*.md")
+    if page.relative_to(ROOT).parts[1] not in ("_build", "results")
+)
+BLOCK = re.compile(r"^( *)```(python|shell)([^\n]*)\n(.*?)^ *```$", flags=re.DOTALL | re.MULTILINE)
+LANGUAGES = {"python", "shell", "text", "bibtex", "toml", "css", "json"}
+
+
+def blocks(page):
+    """The language, what stands behind it, and the code of every block that could be run."""
+    for indent, language, rest, code in BLOCK.findall((ROOT / page).read_text()):
+        yield language, rest.strip(), re.sub(f"^{indent}", "", code, flags=re.MULTILINE)
+
+
+def commands(code):
+    """The commands of a block; a backslash at the end of a line continues it."""
+    for line in code.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if words:
+            assert words[0] == "pushforward", f"{line!r} is no command of ours: mark the block as a fragment"
+            yield words[1:]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(not rest for _, rest, _ in blocks(page))])
+def test_code_runs(page, folder, capped):
+    names = {"__name__": "__main__"}
+    for language, rest, code in blocks(page):
+        if rest:
+            continue
+        if language == "python":
+            exec(compile(code, page, "exec"), names)
+        else:
+            for words in commands(code):
+                try:
+                    main(words)
+                except SystemExit as end:
+                    if end.code:
+                        pytest.fail(f"{page}: pushforward {shlex.join(words)} exits with {end.code}")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_left_out_says_why(page):
+    for _, rest, code in blocks(page):
+        assert not rest or re.match(r"fragment: \S.{9,}", rest), f"{page}: {rest} before {code[:40]!r}"
+    text = (ROOT / page).read_text()
+    fences = re.findall(r"^ *(```+|:::+)([^\n]*)\n.*?^ *\1$", text, flags=re.DOTALL | re.MULTILINE)
+    for _, kind in fences:
+        word = kind.split(" ")[0] if kind else ""
+        known = word in LANGUAGES or word.startswith("{")
+        assert known, f"{page}: a block needs one of {sorted(LANGUAGES)}, found {kind!r}"
