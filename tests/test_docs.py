@@ -30,23 +30,26 @@ def blocks(name):
     return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
 
 
+EXTEND = sorted((ROOT / "docs" / "extend").glob("*.md"))
+
+
 @pytest.fixture(scope="module")
 def contributed(tmp_path_factory):
-    """All that CONTRIBUTING.md defines, by name; modules and registrations are removed afterwards."""
-    names, modules = {}, []
+    """What each page of docs/extend defines, by name; modules and registrations are removed afterwards."""
+    pages, modules = {}, []
     formats = list(FORMATS)
     monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.chdir(tmp_path_factory.mktemp("contributing"))
-    for block in blocks("CONTRIBUTING.md"):
-        path = re.match(r"# (pushforward/\S+)\.py\n", block)
-        module = ModuleType(path[1].replace("/", ".") if path else "own_parts")
+    for page in EXTEND:
+        monkeypatch.chdir(tmp_path_factory.mktemp(page.stem))
+        module = ModuleType(f"extend_{page.stem.replace('-', '_')}")
         sys.modules[module.__name__] = module
         modules.append(module.__name__)
-        exec(block.replace("steps=2000", "steps=2, progress=False"), vars(module))
-        names |= vars(module)
-    yield names
+        for block in blocks(page):
+            exec(block.replace("steps=2000", "steps=2, progress=False"), vars(module))
+        pages[page.stem] = vars(module)
+    yield pages
     monkeypatch.undo()
-    for name in dict.fromkeys(modules):
+    for name in modules:
         del sys.modules[name]
     FORMATS[:] = formats
     for name in ("energy", "tv"):
@@ -57,7 +60,7 @@ def contributed(tmp_path_factory):
 
 
 def test_the_discrepancy(contributed):
-    energy = contributed["EnergyDistance"]()
+    energy = contributed["discrepancy"]["EnergyDistance"]()
     noise = Noise(0)
     q, p = noise("q").normal(500, 3), noise("p").normal(500, 3)
     assert abs(energy(q, p)) < 0.05
@@ -66,7 +69,7 @@ def test_the_discrepancy(contributed):
 
 
 def test_the_adversarial_discrepancy(contributed):
-    variation = contributed["TotalVariation"](nn.Linear(1, 1))
+    variation = contributed["adversarial-discrepancy"]["TotalVariation"](nn.Linear(1, 1))
     with torch.no_grad():
         variation.critic.weight.fill_(100.0)  # nearly the sign, the best critic of samples next to 0
         variation.critic.bias.zero_()
@@ -86,7 +89,7 @@ def test_the_model(contributed):
     x = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
     plain = pf.WAE(*parts)
     square = Square(plain, x, Noise(0))
-    terms = contributed["CyclicWAE"](*parts, cycle_weight=3.0).formula(square)
+    terms = contributed["model"]["CyclicWAE"](*parts, cycle_weight=3.0).formula(square)
     assert terms.pop("cycle") == 0
     assert terms == plain.formula(square)
 
@@ -95,7 +98,7 @@ def test_the_recipe(contributed, tmp_path):
     run = pf.train("cyclic-wae", "digits", cycle_weight=2.0, steps=1, out=tmp_path / "run", progress=False)
     assert run.model.cycle_weight == 2
     assert pf.load(run.path).model.cycle_weight == 2
-    lines = next(block for block in blocks("CONTRIBUTING.md") if "@recipe" in block).splitlines()
+    lines = next(block for block in blocks("docs/extend/recipe.md") if "@recipe" in block).splitlines()
     assert len([line for line in lines if line]) <= 30
 
 
@@ -125,18 +128,33 @@ def test_the_command(contributed, tmp_path, capsys):
 
 
 def test_own_parts(contributed):
-    model = contributed["run"].model
-    assert (type(model.discrepancy), type(model.cost)) == (
-        contributed["MyDiscrepancy"],
-        contributed["MyCost"],
-    )
-    assert contributed["run"].step == 2
+    discrepancy, cost = contributed["index"], contributed["cost"]
+    assert type(discrepancy["run"].model.discrepancy) is discrepancy["MyDiscrepancy"]
+    assert type(cost["run"].model.cost) is cost["MyCost"]
+    assert discrepancy["run"].step == cost["run"].step == 2
+
+
+def test_the_prior(contributed):
+    """The Laplace distribution of variance 1 has a fourth moment of 6, and its draws follow the noise."""
+    prior = contributed["prior"]["LaplacePrior"](3)
+    draws = prior.draw(40_000, Noise(0)).double()
+    assert draws.square().mean() == pytest.approx(1, abs=0.03)
+    assert draws.pow(4).mean() == pytest.approx(6, rel=0.1)
+    assert torch.equal(prior.draw(5, Noise(0)), prior.draw(40_000, Noise(0))[:5])
+
+
+def test_the_features(contributed):
+    """An image of one level of grey has all pixels in one bin."""
+    counts = contributed["features"]["Histogram"]()(torch.full((2, 1, 4, 4), 0.25))
+    assert counts.tolist() == [[0, 0, 16, 0, 0, 0, 0, 0, 0, 0]] * 2
 
 
 def test_a_model_of_your_own_is_checked(contributed):
     """The page checks a sound model; the check finds one whose loss is not a scalar."""
-    pf.check_recipe("wae", discrepancy=contributed["MyDiscrepancy"](), cost=contributed["MyCost"]())
-    model = contributed["model"]
+    pf.check_recipe(
+        "wae", discrepancy=contributed["index"]["MyDiscrepancy"](), cost=contributed["cost"]["MyCost"]()
+    )
+    model = contributed["model"]["small"]
     model.cycle_weight = torch.ones(2)
     with pytest.raises(
         ConformanceError, match=r"CyclicWAE fails losses_are_finite_scalars: .*cycle on 2 rows"
@@ -147,7 +165,10 @@ def test_a_model_of_your_own_is_checked(contributed):
 def test_own_parts_of_the_readme(contributed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = [block for block in blocks("README.md") if "MyDiscrepancy" in block or "pf.WAE" in block]
-    names = {"pf": pf} | {name: contributed[name] for name in ("MyDiscrepancy", "MyCost")}
+    names = {"pf": pf} | {
+        "MyDiscrepancy": contributed["index"]["MyDiscrepancy"],
+        "MyCost": contributed["cost"]["MyCost"],
+    }
     for block in own:
         exec(
             block.replace("MyCost())", "MyCost(), steps=2000)").replace(

@@ -235,7 +235,13 @@ class Recipe(Generic[S]):
                 what = f"{option_name(one.name)} is for {one.modality} data"
                 raise ConfigError(f"{what}, {spec.name} is {spec.modality} data of shape {spec.shape}")
         if own.prior is not None:
-            given = {**given, "latent_dim": own.prior.latent_dim}
+            latent_dim = own.prior.latent_dim
+            if given.get("latent_dim", latent_dim) != latent_dim:
+                raise ConfigError(
+                    f"{option_name('latent_dim')} must be {latent_dim}, as of the prior, got "
+                    f"{given['latent_dim']!r}"
+                )
+            given = {**given, "latent_dim": latent_dim}
         return self.settings(**self.presets[preset](spec)).with_options(given, spec)
 
     @property

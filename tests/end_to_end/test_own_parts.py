@@ -127,6 +127,14 @@ def test_own_prior_and_encoder(tmp_path):
     assert pf.load(run.path, **own).model.prior is own["prior"]
 
 
+def test_latent_dimensions_must_be_those_of_the_own_prior():
+    """A number that contradicts the prior is refused, and not ignored; the prior's own number is fine."""
+    spec = open_dataset("digits").spec
+    assert RECIPES["wae-mmd"](spec, prior=NormalPrior(3), latent_dim=3).settings.latent_dim == 3
+    with pytest.raises(ConfigError, match="latent_dim must be 3, as of the prior, got 8"):
+        RECIPES["wae-mmd"](spec, prior=NormalPrior(3), latent_dim=8)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
