@@ -8,18 +8,16 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from registries import registries_restored
 from torch import nn
 
 import pushforward as pf
 from pushforward.cli.application import app
-from pushforward.data.formats import FORMATS
-from pushforward.discrepancies import registry
 from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import ConformanceError, DataError
 from pushforward.evaluation import EvaluationContext
-from pushforward.evaluation.registry import METRICS, evaluate
+from pushforward.evaluation.registry import evaluate
 from pushforward.networks import mlp
-from pushforward.recipes import RECIPES
 from pushforward.rng import Noise
 from pushforward.square import Square
 
@@ -37,26 +35,18 @@ EXTEND = sorted((ROOT / "docs" / "extend").glob("*.md"))
 def contributed(tmp_path_factory):
     """What each page of docs/extend defines, by name; modules and registrations are removed afterwards."""
     pages, modules = {}, []
-    formats = list(FORMATS)
-    monkeypatch = pytest.MonkeyPatch()
-    for page in EXTEND:
-        monkeypatch.chdir(tmp_path_factory.mktemp(page.stem))
-        module = ModuleType(f"extend_{page.stem.replace('-', '_')}")
-        sys.modules[module.__name__] = module
-        modules.append(module.__name__)
-        for block in blocks(page):
-            exec(block.replace("steps=2000", "steps=2, progress=False"), vars(module))
-        pages[page.stem] = vars(module)
-    yield pages
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as monkeypatch, registries_restored():
+        for page in EXTEND:
+            monkeypatch.chdir(tmp_path_factory.mktemp(page.stem))
+            module = ModuleType(f"extend_{page.stem.replace('-', '_')}")
+            sys.modules[module.__name__] = module
+            modules.append(module.__name__)
+            for block in blocks(page):
+                exec(block.replace("steps=2000", "steps=2, progress=False"), vars(module))
+            pages[page.stem] = vars(module)
+        yield pages
     for name in modules:
         del sys.modules[name]
-    FORMATS[:] = formats
-    for name in ("energy", "tv"):
-        registry._BUILDERS.pop(name)
-    RECIPES.pop("cyclic-wae")
-    METRICS.pop("code_norm")
-    del app["size"]
 
 
 def test_the_discrepancy(contributed):

@@ -1,10 +1,12 @@
 """A folder with the files that pages speak of, and training that ends after a few steps."""
 
+import io
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+from registries import registries_restored
 
 from pushforward.runs import training
 
@@ -20,7 +22,14 @@ def capped(monkeypatch):
         return min(STEPS, total_steps(*arguments))
 
     monkeypatch.setattr(training, "_total_steps", few)
-    monkeypatch.setattr(sys, "stderr", open("/dev/null", "w"))  # noqa: SIM115
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+
+
+@pytest.fixture(autouse=True)
+def registries():
+    """What a page registers, such as a recipe of its own, is known to no other page."""
+    with registries_restored():
+        yield
 
 
 @pytest.fixture
