@@ -47,6 +47,7 @@ lint: .venv/installed-test
 
 # The documentation site, in docs/_build/index.html: no network is needed to build or to read it.
 docs: .venv/installed-all
+	$(BIN)/python docs/_ext/llms.py
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build
 
 # All tables of docs/results, from the data in DATA: a matter of hours on two idle cores.
