@@ -56,21 +56,31 @@ WORDS = {word: new for words, new in REPLACED.items() for word in words.split()}
 
 # Names of streams of random numbers: the numbers are a function of them.
 STREAMS = ('"rehearse"', '"album"', '"sheet"')
+EXTEND = ("adversarial-discrepancy", "cost", "discrepancy", "model", "recipe")
 # The same words in another sense.
 OTHER_SENSES = [
     ("CONTRIBUTING.md", "tests/laws"),  # algebraic laws, which all members of a family obey
     ("docs/reliability.md", "tests/laws"),
+    *((f"docs/extend/{page}.md", "tests/laws") for page in EXTEND),
     ("docs/design-notes.md", "thin sheets"),  # surfaces
+    ("docs/results/tables.md", "price"),  # a column
 ]
+# Pages that say what things were called, and pages of results, whose commits knew the old names.
+SAY_WHAT_WAS = ("docs/glossary.md", "docs/results/README.md")
 SEPARATORS = str.maketrans("_'-", "   ")
 
 
 def pages():
-    """All files whose words are checked; the changelog and the glossary say what things were called."""
+    """All files whose words are checked; the changelog says what things were called."""
     for folder in ("pushforward", "examples", "benchmarks", "tests"):
         yield from (ROOT / folder).rglob("*.py")
     yield from (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
-    yield from (path for path in (ROOT / "docs").glob("*.md") if path.name != "glossary.md")
+    docs = (path for kind in ("*.md", "*.py", "*.txt") for path in (ROOT / "docs").rglob(kind))
+    yield from (
+        path
+        for path in docs
+        if path.relative_to(ROOT).as_posix() not in SAY_WHAT_WAS and "_build" not in path.parts
+    )
 
 
 def plain(text):

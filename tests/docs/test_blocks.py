@@ -2,7 +2,8 @@
 
 A block of Python is run after those before it on its page, in one namespace; a block of commands line by
 line. Both find the files of `conftest.folder`, and train for three steps. A block whose first line is
-"```python fragment: reason" is left out.
+"```python fragment: reason" is left out. What a block prints is compared with the "```text" below it,
+on pages that train nothing.
 """
 
 import re
@@ -20,6 +21,10 @@ PAGES = sorted(
     if page.relative_to(ROOT).parts[1] not in ("_build", "results")
 )
 BLOCK = re.compile(r"^( *)```(python|shell)([^\n]*)\n(.*?)^ *```$", flags=re.DOTALL | re.MULTILINE)
+SHOWN = re.compile(
+    r"^```python\n((?:(?!```).*\n)+)```\n\n```text\n((?:(?!```).*\n)+)```$", flags=re.MULTILINE
+)
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 LANGUAGES = {"python", "shell", "text", "bibtex", "toml", "css", "json"}
 
 
@@ -38,14 +43,31 @@ def commands(code):
             yield words[1:]
 
 
+def outputs(page):
+    """What blocks of Python print, by their code, as a page that trains nothing says it."""
+    text = (ROOT / page).read_text()
+    trains = any(call in text for call in ("pf.train", "pf.compare", "pushforward train"))
+    return {} if trains else dict(SHOWN.findall(text))
+
+
+def assert_printed(found, expected):
+    """Numbers may differ by what rounding on another machine changes; all else is equal."""
+    assert NUMBER.sub("0", found) == NUMBER.sub("0", expected)
+    for one, other in zip(NUMBER.findall(found), NUMBER.findall(expected), strict=True):
+        assert float(one) == pytest.approx(float(other), rel=0.02, abs=2e-3), f"{one} and {other} in {found}"
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if any(not rest for _, rest, _ in blocks(page))])
-def test_code_runs(page, folder, capped):
-    names = {"__name__": "__main__"}
+def test_code_runs(page, folder, capped, capsys):
+    names, printed = {"__name__": "__main__"}, outputs(page)
     for language, rest, code in blocks(page):
         if rest:
             continue
         if language == "python":
+            capsys.readouterr()
             exec(compile(code, page, "exec"), names)
+            if code in printed:
+                assert_printed(capsys.readouterr().out, printed[code])
         else:
             for words in commands(code):
                 try:
