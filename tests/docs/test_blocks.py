@@ -62,7 +62,7 @@ def has_code(page):
     return "docs/extend/" not in page and any(not rest for _, rest, _ in blocks(page))
 
 
-@pytest.mark.parametrize("page", filter(has_code, PAGES))
+@pytest.mark.parametrize("page", [page for page in PAGES if has_code(page)])
 def test_code_runs(page, folder, capped, capsys):
     names, printed = {"__name__": "__main__"}, outputs(page)
     for language, rest, code in blocks(page):
