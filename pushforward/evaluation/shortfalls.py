@@ -53,7 +53,7 @@ def budget(c: Diagnosis) -> Finding | None:
     if not _falls_short(c) or c.steps >= c.usual_steps / 2:
         return None
     words = f"the run has had {c.steps} of the {c.usual_steps} steps that the recipe takes by itself"
-    return _train_longer(c, "budget too small", words, {"steps": c.steps, "usual": c.usual_steps})
+    return _train_longer(c, "too few steps", words, {"steps": c.steps, "usual": c.usual_steps})
 
 
 def codes_of_the_prior(c: Diagnosis) -> Finding | None:
@@ -88,10 +88,8 @@ def decoder(c: Diagnosis) -> Finding | None:
         f"(FD {c.reconstructions.fd:.3g}, of training rows {c.reconstructions.best_fd:.3g}); "
     )
     if c.late_fall > STILL_LEARNING:
-        if budget(c):  # which has said so
-            return None
         words += f"{c.late_fall:.0%} of the fall of the reconstruction term came in the run's last quarter"
-        return _train_longer(c, "budget too small", words, numbers)
+        return _train_longer(c, "too few steps", words, numbers)
     words += "the networks or the code are too small for these data"
     advice = f"use larger networks, {option_name('latent_dim', 2 * latent_dim)}, or a larger budget"
     return Finding("model too small", words, advice, numbers, {"latent_dim": 2 * latent_dim})

@@ -332,6 +332,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
 def diagnose(measured: Diagnosis) -> Findings:
     """Grades and all findings, causes first: the advice of the first one is what to try next.
 
+    What several signs say, such as that a run had too few steps, is said once.
     A conclusive finding is the last one: of a run with few steps nothing is said about codes and samples,
     which more steps may mend.
 
@@ -343,9 +344,10 @@ def diagnose(measured: Diagnosis) -> Findings:
     >>> diagnose(Diagnosis(context, steps=3))[0].words
     'the model has had 3 updates'
     """
-    found = []
+    found: list[Finding] = []
     for symptom in SYMPTOMS:
-        if (finding := symptom(measured)) is not None:
+        finding = symptom(measured)
+        if finding is not None and finding.name not in {one.name for one in found}:
             found.append(finding)
             if finding.conclusive:
                 break

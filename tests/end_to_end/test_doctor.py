@@ -35,7 +35,7 @@ def test_healthy_runs_are_left_alone(index, tmp_path):
     _, case, seed = HEALTHY[index]
     found = case(tmp_path / "run", 800, seed)
     assert found.level in ("good", "fair")
-    assert [finding.name for finding in found.findings[:1]] == ["budget too small"] * (found.level == "fair")
+    assert [finding.name for finding in found.findings[:1]] == ["too few steps"] * (found.level == "fair")
 
 
 def test_every_symptom_is_broken_on_purpose():

@@ -122,9 +122,7 @@ def test_the_title_of_an_overview_tells_the_grades(trained, titles, tmp_path, co
     trained.overview(Findings([Finding("holes", "there are holes", "use latent_dim=2", {})], grades))
     own, bare, given = titles
     assert own.startswith(bare)
-    assert (
-        "\nsamples: fair, reconstructions: fair, latent fit: good\ncause: budget too small; try next: " in own
-    )
+    assert "\nsamples: fair, reconstructions: fair, latent fit: good\ncause: too few steps; try next: " in own
     assert given.endswith("\nsamples: poor, latent fit: good\ncause: holes; try next: use latent_dim=2")
     command("train", "vae", "digits", "--steps", 2, "--out", tmp_path / "run")
     assert "samples: " in titles[-1]

@@ -108,7 +108,7 @@ def test_a_short_budget_is_named_before_the_model(normal):
     flat = model(nn.Identity(), Linear(1.0, kept=2))
     context = EvaluationContext(flat, normal, "quick")
     found = diagnose(Diagnosis(context, steps=1000, usual_steps=6000))
-    assert (found[0].name, found[0].change) == ("budget too small", {"steps": 6000})
+    assert (found[0].name, found[0].change) == ("too few steps", {"steps": 6000})
 
 
 def test_a_short_budget_is_named_once(normal):
@@ -116,7 +116,7 @@ def test_a_short_budget_is_named_once(normal):
     flat = model(nn.Identity(), Linear(1.0, kept=2))
     history = [{"step": step, "terms": {"reconstruction": 1000.0 - step}} for step in range(0, 1000, 10)]
     found = diagnose(Diagnosis(EvaluationContext(flat, normal, "quick"), history, 1000, usual_steps=6000))
-    assert [finding.name for finding in found].count("budget too small") == 1
+    assert [finding.name for finding in found].count("too few steps") == 1
 
 
 def test_a_density_of_the_codes_is_advised_where_its_samples_are_nearer():
