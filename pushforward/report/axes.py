@@ -175,13 +175,20 @@ def show_columns(figure: Any, schema: Schema, given: Tensor, made: Tensor, most:
 def write_figure(figure: Any, target: Any, **options: Any) -> None:
     """Renders a figure to a file; every text in it is shown as it is, never as a formula.
 
-    Names of data, classes and folders end up in figures, and lines of text: matplotlib would parse what
-    stands between two dollars, and cannot draw control characters. The numbers on the axes remain formulas.
-
     Arguments:
         figure: The figure.
         target: A path or an open file.
         options: What ``savefig`` is called with.
+    """
+    show_plain_text(figure)
+    figure.savefig(target, **options)
+
+
+def show_plain_text(figure: Any) -> None:
+    """Makes every text of a figure be shown as it is, never as a formula.
+
+    Names of data, classes and folders end up in figures, and lines of text: matplotlib would parse what
+    stands between two dollars, and cannot draw control characters. The numbers on the axes remain formulas.
     """
     from matplotlib.text import Text
 
@@ -192,7 +199,6 @@ def write_figure(figure: Any, target: Any, **options: Any) -> None:
         if id(text) not in numbers:
             text.set_parse_math(False)
             text.set_text(visible(text.get_text()))
-    figure.savefig(target, **options)
 
 
 def class_name(label: int, names: Sequence[str]) -> str:
@@ -233,4 +239,4 @@ def _second_axis(values: np.ndarray) -> np.ndarray:
 
 
 __all__ = ["NamedSamples", "show_codes", "show_columns", "show_curves", "show_images", "show_lines",
-           "show_vectors", "write_figure"]  # fmt: skip
+           "show_plain_text",           "show_vectors", "write_figure"]  # fmt: skip

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from pushforward.files import write_atomic
 from pushforward.report.axes import show_codes, show_curves, write_figure
-from pushforward.report.plots import RunPlots
+from pushforward.report.plot_data import PlotData
 from pushforward.report.renderers import Renderer
 
 if TYPE_CHECKING:
     from pushforward.evaluation.findings import Findings
 
 
-def overview(path: Path, plots: RunPlots, renderer: Renderer, findings: Findings | None = None) -> Path:
+def overview(path: Path, plots: PlotData, renderer: Renderer, findings: Findings | None = None) -> Path:
     """Writes samples, reconstructions, interpolations, codes and training curves as one PNG file.
 
     Arguments:

@@ -12,7 +12,7 @@ from pushforward.console import visible
 from pushforward.evaluation.table import extractor, lines
 from pushforward.report.axes import show_codes
 from pushforward.report.panels import Panel, curves_panel, plot_panel
-from pushforward.report.plots import RunPlots
+from pushforward.report.plot_data import PlotData
 from pushforward.report.renderers import Renderer
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run_page(
-    plots: RunPlots,
+    plots: PlotData,
     renderer: Renderer,
     results: Mapping[str, Any],
     findings: Findings,
@@ -92,7 +92,7 @@ def _printable(value: Any) -> Any:
     return visible(value) if type(value) is str else value
 
 
-def latent_panels(plots: RunPlots) -> list[Panel]:
+def latent_panels(plots: PlotData) -> list[Panel]:
     """Scatter plots of codes and draws of the prior; none of models without an encoder."""
     codes = plots.codes
     if codes is None:

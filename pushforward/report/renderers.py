@@ -13,7 +13,7 @@ from pushforward.errors import ConfigError
 from pushforward.report.axes import NamedSamples, show_images, show_lines, show_vectors
 from pushforward.report.images import mosaic, picture
 from pushforward.report.panels import Panel, column_panel, image_panel, line_panel, plot_panel
-from pushforward.report.plots import RunPlots
+from pushforward.report.plot_data import PlotData
 from pushforward.report.rendering import HELD_OUT, RENDERERS, SAMPLES, Renderer
 from pushforward.report.table_renderer import TableRenderer
 from pushforward.text.vocabulary import Vocabulary
@@ -24,6 +24,7 @@ class ImageRenderer(Renderer):
     """Shows images (N, C, H, W) of 1 or 3 channels in grids."""
 
     modality = "image"
+    rows_are = "images"
     suffix = ".png"
     shows_grids = True
 
@@ -37,28 +38,50 @@ class ImageRenderer(Renderer):
                 "that ends in .npy"
             )
 
-    def draw_rows(self, figure: Any, plots: RunPlots) -> None:
-        """Draws a grid of samples above a grid of held-out images beside their reconstructions."""
-        above, below = figure.subplots(2, 1)
-        if plots.by_class is None:
-            show_images(above, f"samples: {SAMPLES}", plots.samples[:96], 12)
-        else:
-            caption = "samples: one class in each row, one draw of the other code dimensions in each column"
-            rows, columns = plots.by_class.flatten(0, 1), plots.by_class.shape[1]
-            show_images(above, caption, rows, columns, plots.row_names)
-        pairs = plots.pairs(48)
-        if pairs is None:
-            show_images(below, HELD_OUT, plots.held_out[:96], 12)
-        else:
-            show_images(below, "held-out data, each beside its reconstruction", pairs, 12)
+    def draw_samples(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws a grid of samples."""
+        self._grid(figure, f"samples: {SAMPLES}", plots.samples[:n])
 
-    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: RunPlots) -> None:
+    def draw_held_out(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws a grid of held-out images."""
+        self._grid(figure, HELD_OUT, plots.held_out[:n])
+
+    def draw_reconstructions(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws a grid of held-out images, each beside its reconstruction."""
+        pairs = plots.pairs(n)
+        assert pairs is not None
+        self._grid(figure, "held-out data, each beside its reconstruction", pairs)
+
+    def draw_classes(self, figure: Any, plots: PlotData) -> None:
+        """Draws a grid of samples with a class in each row."""
+        assert plots.by_class is not None
+        caption = "samples: one class in each row, one draw of the other code dimensions in each column"
+        rows, columns = plots.by_class.flatten(0, 1), plots.by_class.shape[1]
+        show_images(figure.subplots(), caption, rows, columns, plots.row_names)
+
+    def draw_traversals(self, figure: Any, plots: PlotData) -> None:
+        """Draws each traversal as a row of images, with the number of its dimension."""
+        assert plots.traversals is not None
+        images, dimensions = plots.traversals
+        caption = "traversals of one latent dimension each"
+        names = [f"z{number}" for number in dimensions]
+        show_images(figure.subplots(), caption, images.flatten(0, 1), images.shape[1], names)
+
+    def figure_size(self, rows: Tensor, columns: int = 0) -> tuple[float, float]:
+        """As wide as a page, and as high as the grid needs."""
+        height, width, _ = mosaic(rows, columns or columns_of(len(rows)), 1).shape
+        return 8.0, 0.4 + 8.0 * height / width
+
+    def _grid(self, figure: Any, caption: str, images: Tensor) -> None:
+        show_images(figure.subplots(), caption, images, columns_of(len(images)))
+
+    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: PlotData) -> None:
         """Draws each path as a row of images."""
         ends = "one draw of the prior" if plots.codes is None else "one held-out image"
         caption = f"from {ends} to another, through their codes"
         show_images(axes, caption, interpolations.flatten(0, 1), interpolations.shape[1])
 
-    def sample_panels(self, plots: RunPlots) -> list[Panel]:
+    def sample_panels(self, plots: PlotData) -> list[Panel]:
         """A grid of samples, and a grid of samples by class."""
         panels = [image_panel(f"{SAMPLES}, the first ones drawn", picture(plots.samples[:96], 12))]
         if plots.by_class is not None:
@@ -66,7 +89,7 @@ class ImageRenderer(Renderer):
             panels.append(image_panel(plots.rows_of_classes, grid))
         return panels
 
-    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: RunPlots) -> list[Panel]:
+    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: PlotData) -> list[Panel]:
         """Grids of reconstructions, interpolations and latent traversals."""
         pairs = plots.pairs(48)
         assert pairs is not None
@@ -102,33 +125,48 @@ class VectorRenderer(Renderer):
     """Shows vectors (N, D) as points in two principal directions of the held-out data."""
 
     modality = "vector"
+    rows_are = "vectors"
     suffix = ".npy"
     shows_own_values = True
     has_previews = False
+    samples_over_data = True
 
     def count(self, shown: int, n_held_out: int) -> int:
         """As many samples as held-out rows."""
         return n_held_out
 
-    def draw_rows(self, figure: Any, plots: RunPlots) -> None:
-        """Draws samples and reconstructions, each over the held-out data."""
-        shown = [("samples", plots.samples)]
-        if plots.reconstructions is not None:
-            shown.append(("reconstructions", plots.reconstructions))
-        places = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
-        for axes, (name, rows) in zip(places, shown, strict=True):
-            show_vectors(axes, f"data and {name}", [(HELD_OUT, plots.held_out), (name, rows)])
+    n_samples = n_pairs = 1000
 
-    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: RunPlots) -> None:
+    def draw_samples(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws samples over the held-out data."""
+        self._over_data(figure, "samples", plots.samples[:n], plots)
+
+    def draw_held_out(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws held-out data."""
+        show_vectors(figure.subplots(), HELD_OUT, [(HELD_OUT, plots.held_out[:n])])
+
+    def draw_reconstructions(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws reconstructions over the held-out data."""
+        assert plots.reconstructions is not None
+        self._over_data(figure, "reconstructions", plots.reconstructions[:n], plots)
+
+    def figure_size(self, rows: Tensor, columns: int = 0) -> tuple[float, float]:
+        """That of a scatter plot."""
+        return 6.0, 4.5
+
+    def _over_data(self, figure: Any, name: str, rows: Tensor, plots: PlotData) -> None:
+        show_vectors(figure.subplots(), f"data and {name}", [(HELD_OUT, plots.held_out), (name, rows)])
+
+    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: PlotData) -> None:
         """Draws the points of all paths over the held-out data."""
         samples = [(HELD_OUT, plots.held_out), ("interpolations", interpolations.flatten(0, 1))]
         show_vectors(axes, "interpolations", samples)
 
-    def sample_panels(self, plots: RunPlots) -> list[Panel]:
+    def sample_panels(self, plots: PlotData) -> list[Panel]:
         """A scatter plot of samples over held-out data."""
         return [self._panel(f"{SAMPLES}, the first ones drawn", SAMPLES, plots.samples, plots)]
 
-    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: RunPlots) -> list[Panel]:
+    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: PlotData) -> list[Panel]:
         """Scatter plots of reconstructions and interpolations over held-out data."""
         return [
             self._panel("reconstructions", "reconstructions", reconstructions, plots),
@@ -143,7 +181,7 @@ class VectorRenderer(Renderer):
         """A table of what the columns hold."""
         return column_panel(caption, rows)
 
-    def _panel(self, caption: str, name: str, rows: Tensor, plots: RunPlots) -> Panel:
+    def _panel(self, caption: str, name: str, rows: Tensor, plots: PlotData) -> Panel:
         samples = [(HELD_OUT, plots.held_out), (name, rows)]
         return plot_panel(caption, lambda axes: show_vectors(axes, "", samples))
 
@@ -155,9 +193,11 @@ class TextRenderer(Renderer):
     """Shows rows (N, T) of tokens as lines of text."""
 
     modality = "text"
+    rows_are = "lines of text"
     suffix = ".txt"
     pair_columns = 2
     in_parts = True
+    n_samples, n_pairs = 22, 12
     shown: ClassVar[int] = 24  # table rows of lines in a panel
 
     def lines(self, rows: Tensor) -> list[str]:
@@ -165,27 +205,36 @@ class TextRenderer(Renderer):
         assert isinstance(self.codec, Vocabulary)
         return self.codec.lines(rows.reshape(-1, rows.shape[-1]))
 
-    def draw_rows(self, figure: Any, plots: RunPlots) -> None:
-        """Draws lines of samples above held-out lines, each above its reconstruction."""
-        above, below = figure.subplots(2, 1)
-        show_lines(above, f"samples: {SAMPLES}", self.lines(plots.samples[:22]))
-        pairs = plots.pairs(12)
-        if pairs is None:
-            show_lines(below, "held-out lines", self.lines(plots.held_out[:22]))
-        else:
-            show_lines(below, "held-out lines, each above its reconstruction", self.lines(pairs), every=2)
+    def draw_samples(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws lines of samples."""
+        show_lines(figure.subplots(), f"samples: {SAMPLES}", self.lines(plots.samples[:n]))
 
-    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: RunPlots) -> None:
+    def draw_held_out(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws held-out lines."""
+        show_lines(figure.subplots(), "held-out lines", self.lines(plots.held_out[:n]))
+
+    def draw_reconstructions(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws held-out lines, each above its reconstruction."""
+        pairs = plots.pairs(n)
+        assert pairs is not None
+        caption = "held-out lines, each above its reconstruction"
+        show_lines(figure.subplots(), caption, self.lines(pairs), every=2)
+
+    def figure_size(self, rows: Tensor, columns: int = 0) -> tuple[float, float]:
+        """As high as its lines."""
+        return 8.0, 0.6 + 0.17 * len(rows)
+
+    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: PlotData) -> None:
         """Draws the lines of the first two paths."""
         caption = "from one line to another, through their codes"
         lines = self.lines(interpolations[:2].flatten(0, 1))
         show_lines(axes, caption, lines, every=interpolations.shape[1])
 
-    def sample_panels(self, plots: RunPlots) -> list[Panel]:
+    def sample_panels(self, plots: PlotData) -> list[Panel]:
         """A table of samples."""
         return [self._panel(f"{SAMPLES}, the first ones drawn", plots.samples)]
 
-    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: RunPlots) -> list[Panel]:
+    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: PlotData) -> list[Panel]:
         """Tables of reconstructions and interpolations."""
         pairs = plots.pairs(self.shown)
         assert pairs is not None
@@ -213,6 +262,15 @@ class TextRenderer(Renderer):
 
     def _content(self, rows: Tensor, columns: int | None) -> bytes:
         return self.text(rows, columns).encode()
+
+
+def columns_of(n: int) -> int:
+    """Images side by side in a grid of n in a figure: 12, or fewer where rows are then full.
+
+    >>> [columns_of(n) for n in (96, 64, 16, 20, 5)]
+    [12, 8, 8, 10, 5]
+    """
+    return next((columns for columns in (12, 8, 10) if n % columns == 0), min(n, 12))
 
 
 def renderer_for(modality: str, codec: Codec | None = None) -> Renderer:

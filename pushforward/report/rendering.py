@@ -19,7 +19,7 @@ from pushforward.files import Writer, write_atomic
 from pushforward.reading import size_in_words
 from pushforward.report.axes import NamedSamples
 from pushforward.report.panels import Panel
-from pushforward.report.plots import RunPlots
+from pushforward.report.plot_data import PlotData
 from pushforward.wording import option_name
 
 HELD_OUT = "held-out data"
@@ -33,18 +33,26 @@ class Renderer(ABC):
 
     Attributes:
         modality: The name of the modality.
+        rows_are: What rows are called in errors.
         suffix: Ending of the file that rows are written to by default; ``.npy`` can always be written.
         shows_grids: Whether samples by class and latent traversals are shown.
         shows_own_values: Whether examples of data are shown in their own values, not in those a model sees.
+        n_samples: Samples in the overview, at most.
+        n_pairs: Held-out rows with their reconstructions in the overview, at most.
+        samples_over_data: Whether samples are drawn over held-out data, which need no panel of their own.
         has_previews: Whether samples are written during training.
         pair_columns: Rows to a line of a file that holds pairs of rows.
         in_parts: Whether the content of a file is that of its parts, one after the other.
     """
 
     modality: ClassVar[str]
+    rows_are: ClassVar[str]
     suffix: ClassVar[str]
     shows_grids: ClassVar[bool] = False
     shows_own_values: ClassVar[bool] = False
+    n_samples: ClassVar[int] = 96
+    n_pairs: ClassVar[int] = 48
+    samples_over_data: ClassVar[bool] = False
     has_previews: ClassVar[bool] = True
     pair_columns: ClassVar[int] = 8
     in_parts: ClassVar[bool] = False
@@ -60,20 +68,65 @@ class Renderer(ABC):
         """Number of samples to draw where ``shown`` are shown beside ``n_held_out`` held-out rows."""
         return shown
 
-    @abstractmethod
-    def draw_rows(self, figure: Any, plots: RunPlots) -> None:
-        """Draws samples, and held-out rows with their reconstructions, in a figure."""
+    def draw_rows(self, figure: Any, plots: PlotData) -> None:
+        """Draws samples, and held-out rows with their reconstructions, in a figure.
+
+        Without reconstructions held-out rows are drawn alone, to compare the samples with.
+        """
+        if plots.reconstructions is None and self.samples_over_data:
+            return self.draw_samples(figure, plots, self.n_samples)
+        above, below = figure.subfigures(2, 1)
+        if plots.by_class is not None:
+            self.draw_classes(above, plots)
+        else:
+            self.draw_samples(above, plots, self.n_samples)
+        if plots.reconstructions is None:
+            self.draw_held_out(below, plots, self.n_samples)
+        else:
+            self.draw_reconstructions(below, plots, self.n_pairs)
 
     @abstractmethod
-    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: RunPlots) -> None:
+    def draw_samples(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws the first n samples."""
+
+    @abstractmethod
+    def draw_held_out(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws the first n held-out rows."""
+
+    @abstractmethod
+    def draw_reconstructions(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws the first n held-out rows with their reconstructions."""
+
+    def draw_classes(self, figure: Any, plots: PlotData) -> None:
+        """Draws samples of every class.
+
+        Raises:
+            ConfigError: Unless ``shows_grids``.
+        """
+        raise ConfigError(f"samples of every class are drawn of images; the rows are {self.rows_are}")
+
+    def draw_traversals(self, figure: Any, plots: PlotData) -> None:
+        """Draws traversals of single latent dimensions.
+
+        Raises:
+            ConfigError: Unless ``shows_grids``.
+        """
+        raise ConfigError(f"traversals are drawn of images; the rows are {self.rows_are}")
+
+    @abstractmethod
+    def figure_size(self, rows: Tensor, columns: int = 0) -> tuple[float, float]:
+        """Width and height in inches of a figure of rows, ``columns`` of them side by side."""
+
+    @abstractmethod
+    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: PlotData) -> None:
         """Draws decoded paths (K, steps, \\*) between codes."""
 
     @abstractmethod
-    def sample_panels(self, plots: RunPlots) -> list[Panel]:
+    def sample_panels(self, plots: PlotData) -> list[Panel]:
         """Panels of samples."""
 
     @abstractmethod
-    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: RunPlots) -> list[Panel]:
+    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: PlotData) -> list[Panel]:
         """Panels of what passes through the codes: reconstructions, interpolations, traversals."""
 
     @abstractmethod

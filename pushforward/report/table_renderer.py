@@ -12,7 +12,7 @@ from torch import Tensor
 from pushforward.files import write_atomic
 from pushforward.report.axes import NamedSamples, show_columns, show_lines
 from pushforward.report.panels import Panel
-from pushforward.report.plots import RunPlots
+from pushforward.report.plot_data import PlotData
 from pushforward.report.rendering import Renderer
 from pushforward.tables.csv import csv_text, table_cells, table_lines
 from pushforward.tables.files import check_written, table_bytes
@@ -23,6 +23,8 @@ class TableRenderer(Renderer):
     """Shows rows (N, C) of cells as rows of a table."""
 
     modality = "table"
+    rows_are = "rows of a table"
+    samples_over_data = True
     suffix = ".csv"
     pair_columns = 2
     shown: ClassVar[int] = 16  # rows in a panel
@@ -37,21 +39,42 @@ class TableRenderer(Renderer):
         """As many samples as held-out rows."""
         return n_held_out
 
-    def draw_rows(self, figure: Any, plots: RunPlots) -> None:
-        """Draws the distribution of each column of samples and of held-out rows."""
-        show_columns(figure, self.schema, plots.held_out, plots.samples)
+    def draw_rows(self, figure: Any, plots: PlotData) -> None:
+        """Draws samples only: how far reconstructions are from their rows is not seen in columns."""
+        self.draw_samples(figure, plots, len(plots.samples))
 
-    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: RunPlots) -> None:
+    def draw_samples(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws the distribution of each column of samples and of held-out rows."""
+        show_columns(figure, self.schema, plots.held_out, plots.samples[:n])
+
+    def draw_held_out(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws the first held-out rows, one below the other."""
+        self._lines(figure.subplots(), "held-out rows", plots.held_out[:n])
+
+    def draw_reconstructions(self, figure: Any, plots: PlotData, n: int) -> None:
+        """Draws held-out rows, each above its reconstruction."""
+        pairs = plots.pairs(n)
+        assert pairs is not None
+        self._lines(figure.subplots(), "held-out rows, each above its reconstruction", pairs, every=2)
+
+    def figure_size(self, rows: Tensor, columns: int = 0) -> tuple[float, float]:
+        """As high as lines, or as the plots of columns."""
+        return (8.0, 0.6 + 0.17 * len(rows)) if columns else (9.0, 2.2 * -(-min(rows.shape[1], 12) // 4))
+
+    def _lines(self, axes: Any, caption: str, rows: Tensor, every: int = 1) -> None:
+        lines = table_lines(self.schema.decode(rows))
+        show_lines(axes, f"{caption}: {lines[0]}", lines[1:], every=every)
+
+    def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: PlotData) -> None:
         """Draws the rows of the first two paths."""
         caption = "from one row to another, through their codes"
-        lines = table_lines(self.schema.decode(interpolations[:2].flatten(0, 1)))
-        show_lines(axes, f"{caption}: {lines[0]}", lines[1:], every=interpolations.shape[1])
+        self._lines(axes, caption, interpolations[:2].flatten(0, 1), interpolations.shape[1])
 
-    def sample_panels(self, plots: RunPlots) -> list[Panel]:
+    def sample_panels(self, plots: PlotData) -> list[Panel]:
         """A table of samples."""
         return [self.example_panel("samples, the first ones drawn", plots.samples)]
 
-    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: RunPlots) -> list[Panel]:
+    def code_panels(self, reconstructions: Tensor, interpolations: Tensor, plots: PlotData) -> list[Panel]:
         """Tables of reconstructions and interpolations."""
         pairs = plots.pairs(self.shown)
         assert pairs is not None

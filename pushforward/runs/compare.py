@@ -28,7 +28,8 @@ from pushforward.rng import Noise
 from pushforward.runs.api import load, train
 from pushforward.runs.cases import Case
 from pushforward.runs.directory import RunDirectory, absolute
-from pushforward.runs.run import SHOWN, Run
+from pushforward.runs.plots import SHOWN
+from pushforward.runs.run import Run
 from pushforward.runs.tables import ComparedRun, Table, table
 from pushforward.runs.trained_model import READING
 from pushforward.wording import option_name

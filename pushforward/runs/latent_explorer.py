@@ -158,7 +158,7 @@ class LatentExplorer(TrainedModel):
         Raises:
             ConfigError: If the model has no encoder, or its decoder receives no label.
         """
-        self._need_encoder()
+        self.need_encoder()
         if not self.model.n_conditions:
             raise ConfigError(
                 f"{self.config['recipe']} decodes without a label, so that rows cannot be rewritten under "

@@ -41,7 +41,7 @@ class RowFiles(TrainedModel):
             x: Rows, as :meth:`encode` takes them.
             y: Labels (N,), for conditional models.
         """
-        self._need_encoder()
+        self.need_encoder()
         return self._scores(self.rows(x), self._numbers(y))
 
     def _scores(self, rows: Tensor, y: Tensor | None) -> dict[str, Tensor]:
@@ -67,13 +67,13 @@ class RowFiles(TrainedModel):
             ConfigError: If the model has no encoder, or needs labels that the source does not have.
             DataError: If the source cannot be read, or has other rows than the run.
         """
-        self._need_encoder()
+        self.need_encoder()
         return self._write(source, out, "encoding", progress, lambda part: self._encode(part.x, part.y))
 
     @computes
     def reconstruct_file(self, source: Any, out: str | os.PathLike[str], progress: bool = False) -> int:
         """Writes the reconstructions of all rows of a source as a ``.npy`` array (N, \\*), and returns N."""
-        self._need_encoder()
+        self.need_encoder()
 
         def reconstructed(part: Batch) -> Tensor:
             return self._decode(self._encode(part.x, part.y), part.y)
@@ -83,7 +83,7 @@ class RowFiles(TrainedModel):
     @computes
     def score_file(self, source: Any, out: str | os.PathLike[str], progress: bool = False) -> int:
         """Writes the scores (:meth:`score_rows`) of all rows of a source as a ``.csv`` table; returns N."""
-        self._need_encoder()
+        self.need_encoder()
         path = _ending(out, ".csv")
         with bar("scoring", progress) as show:
             rows = self._rows_of(source, show)

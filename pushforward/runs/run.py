@@ -5,12 +5,8 @@ from __future__ import annotations
 import math
 import tempfile
 import warnings
-from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from pushforward.errors import OutputError
 from pushforward.evaluation import diagnose
@@ -18,34 +14,29 @@ from pushforward.evaluation.diagnosis import Diagnosis, rows_to_look_at
 from pushforward.evaluation.findings import Findings
 from pushforward.features.base import Progress
 from pushforward.files import write_atomic
-from pushforward.metrics.latent_fit import least_gaussian_plane
 from pushforward.recipes import RECIPES
 from pushforward.report.display import PicturePath, fragment, never_fails, picture_of
 from pushforward.report.overview import overview
 from pushforward.report.page import run_page
-from pushforward.report.plots import RunPlots
 from pushforward.report.progress import bar
-from pushforward.report.renderers import Renderer, renderer_for
 from pushforward.rng import Noise
 from pushforward.runs.directory import OVERVIEW
-from pushforward.runs.evaluating import Evaluating
-from pushforward.runs.latent_explorer import LatentExplorer
+from pushforward.runs.plots import Plotting
 from pushforward.runs.text_run import TextRun
 from pushforward.runs.trained_model import computes
 from pushforward.training.loop import BatchSampler
 from pushforward.utils import eval_mode
 
-SHOWN = 1000  # held-out rows that plots show, at most
 
-
-class Run(Evaluating, LatentExplorer, TextRun):
+class Run(Plotting, TextRun):
     """A trained (or partly trained) model and its folder.
 
     It encodes and decodes (:class:`~pushforward.runs.trained_model.TrainedModel`), samples
     (:class:`~pushforward.runs.sampling.Sampling`), explores its latent space
     (:class:`~pushforward.runs.latent_explorer.LatentExplorer`), reads and writes lines of text
     (:class:`~pushforward.runs.text_run.TextRun`), is evaluated
-    (:class:`~pushforward.runs.evaluating.Evaluating`), and reported on, here.
+    (:class:`~pushforward.runs.evaluating.Evaluating`), shown in figures
+    (:class:`~pushforward.runs.plots.Plotting`), and reported on, here.
 
     Attributes:
         path: The folder.
@@ -54,11 +45,6 @@ class Run(Evaluating, LatentExplorer, TextRun):
         step: Number of training steps taken.
         codec: The vocabulary of runs on text; else None.
     """
-
-    @cached_property
-    def renderer(self) -> Renderer:
-        """How rows of this run are shown and written."""
-        return renderer_for(self.modality, self.codec)
 
     # ------------------------------------------------------------------------------- the doctor
 
@@ -106,14 +92,6 @@ class Run(Evaluating, LatentExplorer, TextRun):
             changed,
         )
 
-    def _history_if_there(self) -> list[dict[str, Any]]:
-        """The logged lines of training; none, with a warning, if the folder is gone."""
-        try:
-            return self.history
-        except OutputError as error:
-            warnings.warn(f"{error}; nothing is said about the course of training", stacklevel=4)
-            return []
-
     # ------------------------------------------------------------------------------- reports
 
     @computes
@@ -124,7 +102,7 @@ class Run(Evaluating, LatentExplorer, TextRun):
         """
         results = self.evaluate_once(features=features, progress=progress)
         findings = self.doctor(progress=progress)
-        page = run_page(self.plots(), self.renderer, results, findings, self.config)
+        page = run_page(self.plot_data(), self.renderer, results, findings, self.config)
         place = self.path / "report.html"
         try:
             write_atomic(place, page)
@@ -143,7 +121,7 @@ class Run(Evaluating, LatentExplorer, TextRun):
                 the grades out.
         """
         shown = (self.doctor() if findings else None) if isinstance(findings, bool) else findings
-        return PicturePath(overview(self.path / OVERVIEW, self.plots(), self.renderer, shown))
+        return PicturePath(overview(self.path / OVERVIEW, self.plot_data(), self.renderer, shown))
 
     @never_fails
     def _repr_html_(self) -> str:
@@ -159,58 +137,6 @@ class Run(Evaluating, LatentExplorer, TextRun):
         title = f"{config['recipe']} on {config['data']['name']}"
         notes = [{"words": words} for words in self.outdated]
         return fragment(title, config["description"], facts=facts, panels=shown, notes=notes)
-
-    @computes
-    def plots(self) -> RunPlots:
-        """What reports show: samples, interpolations and, of models with an encoder, reconstructions."""
-        order = Noise(0, "album").permutation(len(self.data.test))[:SHOWN]
-        x, y = self.data.test.batch(order)
-        named = f"{self.config['recipe']} on {self.config['data']['name']}"
-        grids = self.renderer.shows_grids
-        plots = RunPlots(
-            title=f"{named}: step {self.step}, {self.config['description']}",
-            samples=self.scaled(self.sample_tensor(self.renderer.count(96, len(x)))),
-            held_out=x,
-            prior=self.model.prior(len(x)).rsample(Noise(0, "sheet")).detach().cpu(),
-            history=self._history_if_there(),
-            labels=y,
-            by_class=self.scaled(self.by_class()) if self.model.classes and grids else None,
-            class_names=self.spec.classes,
-            row_names=self._row_names(),
-        )
-        half = min(6, len(x) // 2)
-        labels = None if y is None or not self.model.n_conditions else y[:half]
-        label = None if labels is None else labels[:1]
-        if not self.model.has_encoder:
-            ends = self.sample_codes(2 * half)
-            return replace(
-                plots,
-                interpolations=self.scaled(self._paths(ends[:half], ends[half:], 10, None, labels)),
-                traversals=self._scaled_traversals(ends[:1], label) if grids else None,
-            )
-        # Codes are drawn, as draws of the prior are; reconstructions are of the posteriors' means.
-        noise = Noise(0, "sheet")
-        drawn = self._map(lambda x, y: self.model.encode(x, noise, y), x, y)
-        means = self._encode(x, y)
-        codes, prior = self.view(drawn), self.view(plots.prior)
-        return replace(
-            plots,
-            reconstructions=self.scaled(self._decode(means, y)),
-            interpolations=self.scaled(self._paths(means[:half], means[half : 2 * half], 10, None, labels)),
-            traversals=self._scaled_traversals(means[:1], None if y is None else y[:1]) if grids else None,
-            codes=codes,
-            prior=prior,
-            plane=least_gaussian_plane(codes, prior, noise)[0],
-        )
-
-    def _row_names(self) -> tuple[str, ...]:
-        """The names of the classes that samples are drawn of; clusters have none."""
-        names = self.spec.classes
-        return names if self.model.classes_are_labels and len(names) == self.model.classes else ()
-
-    def _scaled_traversals(self, start: Tensor, y: Tensor | None) -> tuple[Tensor, list[int]]:
-        rows, dimensions = self._traversals(start, 12, 10, y)
-        return self.scaled(rows), dimensions
 
 
 __all__ = ["Run"]

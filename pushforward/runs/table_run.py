@@ -174,7 +174,7 @@ class TableRun(RowFiles):
         """
         if not isinstance(self.codec, Schema):
             return super().score_rows(x, y)
-        self._need_encoder()
+        self.need_encoder()
         rows, labels = self.rows(x), self._numbers(y)
         found = self._scores(rows, labels)
         worst = self._column_terms(rows, labels).argmin(1).tolist()

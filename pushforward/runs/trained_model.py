@@ -170,7 +170,7 @@ class TrainedModel:
         Raises:
             ConfigError: If the model has no encoder.
         """
-        self._need_encoder()
+        self.need_encoder()
         return self._encode(self.rows(x), self._numbers(y))
 
     def _encode(self, rows: Tensor, y: Tensor | None) -> Tensor:
@@ -264,7 +264,12 @@ class TrainedModel:
             raise ConfigError(f"{self.config['recipe']} infers no class: its codes hold none")
         return probabilities.argmax(1)
 
-    def _need_encoder(self) -> None:
+    def need_encoder(self) -> None:
+        """Checks that rows can be encoded.
+
+        Raises:
+            ConfigError: If the model has no encoder.
+        """
         if not self.model.has_encoder:
             raise ConfigError(f"{self.config['recipe']} has no encoder: its data have no codes")
 

@@ -133,7 +133,7 @@ def test_a_display_evaluates_nothing(trained, unfinished, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError
 
-    for name in ("evaluate", "doctor", "report", "plots", "overview"):
+    for name in ("evaluate", "doctor", "report", "plot_data", "overview"):
         monkeypatch.setattr(Run, name, refuse)
     assert trained._repr_html_()
     assert unfinished._repr_html_()
@@ -205,7 +205,7 @@ def texts(figure):
 def test_classes_have_their_names_in_legends(animals):
     from matplotlib.figure import Figure
 
-    plots = animals.plots()
+    plots = animals.plot_data()
     shown = {"cat", "dog", "a name that is far …"}
     assert plots.class_names == plots.row_names == animals.spec.classes
     figure = Figure()

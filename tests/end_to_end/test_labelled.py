@@ -185,7 +185,7 @@ def test_adversarial_runs(recipe, few, tmp_path):
     assert classes == (16 if recipe == "aae-clustering" else 10)
     assert run.sample(4, label=2).shape == (4, 1, 8, 8)
     assert not torch.equal(run.sample(4, label=2), run.sample(4, label=5))
-    plots = run.plots()
+    plots = run.plot_data()
     assert plots.by_class.shape == (classes, 10, 1, 8, 8)
     assert (run.path / "overview.png").exists()
     assert run.report().exists()

@@ -12,6 +12,8 @@ from pushforward.report.progress import NotebookProgress
 CELLS = [
     "import pushforward as pf\n"
     "run = pf.train('wae-mmd', 'digits', latent_dim=2, steps=30, out='run', pictures=False)",
+    "run.plots.samples(16)",
+    "figure = run.plots.history()",
 ]
 
 
@@ -35,6 +37,13 @@ def test_training_is_one_bar_that_is_updated(outputs):
         r'wae-mmd on digits <progress max="30" value="30"></progress> 30/30', bar.data["text/html"]
     )
     assert "1438 training rows" in bar.data["text/html"]
+
+
+def test_a_figure_is_shown_once_where_a_cell_returns_it(outputs):
+    (shown,) = outputs[1]
+    assert shown.output_type == "execute_result"
+    assert shown.data["image/png"].startswith("iVBOR")
+    assert outputs[2] == []
 
 
 class Handle:

@@ -11,7 +11,7 @@ from pushforward.report.images import interleave
 
 
 @dataclass(frozen=True)
-class RunPlots:
+class PlotData:
     """What there is to plot of a run; what a model or its data cannot give is None.
 
     Attributes:
@@ -59,4 +59,4 @@ class RunPlots:
         return interleave(self.held_out[:n], self.reconstructions[:n])
 
 
-__all__ = ["RunPlots"]
+__all__ = ["PlotData"]
