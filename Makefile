@@ -26,7 +26,7 @@ test: .venv/installed-test lint
 	$(BIN)/$(PYTEST)
 
 # What `make test` leaves out because it takes long.
-test-slow: .venv/installed-test
+test-slow: .venv/installed-all
 	$(BIN)/$(PYTEST) -m slow
 
 # All that is in docs/reliability.md: every fault at every file operation, and 1,000 inputs of each kind of file.

@@ -152,26 +152,6 @@ def test_a_model_of_your_own_is_checked(contributed):
         pf.check_model(model)
 
 
-def test_own_parts_of_the_readme(contributed, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    own = [block for block in blocks("README.md") if "MyDiscrepancy" in block or "pf.WAE" in block]
-    names = {"pf": pf} | {
-        "MyDiscrepancy": contributed["index"]["MyDiscrepancy"],
-        "MyCost": contributed["cost"]["MyCost"],
-    }
-    for block in own:
-        exec(
-            block.replace("MyCost())", "MyCost(), steps=2000)").replace(
-                "steps=2000", "steps=2, progress=False"
-            ),
-            names,
-        )
-    assert names["run"].model is names["model"]
-    assert names["run"].sample(3).shape == (3, 1, 8, 8)
-    again = pf.load(names["run"].path, model=names["model"])
-    assert again.step == 2
-
-
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 DOCS = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))]
 

@@ -66,15 +66,15 @@ OTHER_SENSES = [
     ("docs/results/tables.md", "price"),  # a column
 ]
 # Pages that say what things were called, and pages of results, whose commits knew the old names.
-SAY_WHAT_WAS = ("docs/glossary.md", "docs/results/README.md")
+SAY_WHAT_WAS = ("docs/glossary.md", "docs/results/README.md", "docs/results/names.md")
 SEPARATORS = str.maketrans("_'-", "   ")
 
 
 def pages():
-    """All files whose words are checked; the changelog says what things were called."""
+    """All files whose words are checked."""
     for folder in ("pushforward", "examples", "benchmarks", "tests"):
         yield from (ROOT / folder).rglob("*.py")
-    yield from (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
+    yield from (ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))
     docs = (path for kind in ("*.md", "*.py", "*.txt") for path in (ROOT / "docs").rglob(kind))
     yield from (
         path

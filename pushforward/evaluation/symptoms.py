@@ -332,7 +332,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
 def diagnose(measured: Diagnosis) -> Findings:
     """Grades and all findings, causes first: the advice of the first one is what to try next.
 
-    What several signs say, such as that a run had too few steps, is said once.
+    What several findings say, such as that a run had too few steps, is said once.
     A conclusive finding is the last one: of a run with few steps nothing is said about codes and samples,
     which more steps may mend.
 

@@ -1,13 +1,13 @@
 """A folder with the files that pages speak of, and training that ends after a few steps."""
 
-import io
-import sys
+import shlex
 
 import numpy as np
 import pytest
 from PIL import Image
 from registries import registries_restored
 
+from pushforward.cli import main
 from pushforward.runs import training
 
 STEPS = 3
@@ -15,14 +15,27 @@ STEPS = 3
 
 @pytest.fixture
 def capped(monkeypatch):
-    """Every run ends after three steps, and says nothing while it is trained."""
+    """Every run ends after three steps."""
     total_steps = training._total_steps
 
     def few(*arguments):
         return min(STEPS, total_steps(*arguments))
 
     monkeypatch.setattr(training, "_total_steps", few)
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+
+
+@pytest.fixture
+def command():
+    """Runs the words of a command, which has to end well."""
+
+    def run(words):
+        try:
+            main(words)
+        except SystemExit as end:
+            if end.code:
+                pytest.fail(f"pushforward {shlex.join(words)} exits with {end.code}")
+
+    return run
 
 
 @pytest.fixture(autouse=True)

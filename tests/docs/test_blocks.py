@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from pushforward.cli import main
-
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     str(page.relative_to(ROOT))
@@ -62,8 +60,13 @@ def has_code(page):
     return "docs/extend/" not in page and any(not rest for _, rest, _ in blocks(page))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if has_code(page)])
-def test_code_runs(page, folder, capped, capsys):
+def slow_if_a_model(page):
+    """Pages of models train each recipe once more, which takes minutes together."""
+    return pytest.param(page, marks=[pytest.mark.slow] if "/models/" in page else [])
+
+
+@pytest.mark.parametrize("page", [slow_if_a_model(page) for page in PAGES if has_code(page)])
+def test_code_runs(page, folder, capped, capsys, command):
     names, printed = {"__name__": "__main__"}, outputs(page)
     for language, rest, code in blocks(page):
         if rest:
@@ -75,11 +78,7 @@ def test_code_runs(page, folder, capped, capsys):
                 assert_printed(capsys.readouterr().out, printed[code])
         else:
             for words in commands(code):
-                try:
-                    main(words)
-                except SystemExit as end:
-                    if end.code:
-                        pytest.fail(f"{page}: pushforward {shlex.join(words)} exits with {end.code}")
+                command(words)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -71,7 +71,14 @@ def percent(share):
     ("cause", "numbers"),
     [
         ("scale of the data", [f"{symptoms.FAR_OFF:g} standard deviations", "0.05 to 20", "below 0.01"]),
-        ("too few steps", [str(symptoms.FEW_STEPS), percent(symptoms.STILL_FALLING), percent(shortfalls.STILL_LEARNING)]),
+        (
+            "too few steps",
+            [
+                str(symptoms.FEW_STEPS),
+                percent(symptoms.STILL_FALLING),
+                percent(shortfalls.STILL_LEARNING),
+            ],
+        ),
         ("overfitting", [f"{symptoms.OVERFIT:g} times", percent(symptoms.SMALL)]),
         ("copies of training lines", [percent(grades.FEW_COPIES)]),
         ("kernel bandwidth too small", [f"{symptoms.BLIND:g} null", percent(symptoms.FAINT), "0.1"]),
