@@ -80,8 +80,11 @@ install = $(BIN)/python -m pip install --quiet uv 2>/dev/null && \
 	$(call install,.[test])
 	@touch .venv/installed $@
 
+# Extras stand in a variable: make would take their commas for those between arguments.
+all := .[test,docs,release]
+
 .venv/installed-all: .venv/bin/python pyproject.toml constraints.txt
-	$(call install,.[test,docs,release])
+	$(call install,$(all))
 	@touch .venv/installed .venv/installed-test $@
 
 .venv-lowest/installed: .venv/installed-test
