@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Tests are compiled once, not anew by each of the processes that run them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow soak test-lowest lint docs ledger constraints clean
+.PHONY: demo test test-slow soak test-lowest lint docs tutorials ledger constraints clean
 
 demo: .venv/installed
 	$(BIN)/pushforward train wae-mmd digits
@@ -45,10 +45,14 @@ lint: .venv/installed-test
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 
-# The documentation site, in docs/_build/index.html: no network is needed to build or to read it.
+# The documentation site, in docs/_build/html/index.html: no network is needed to build or to read it.
 docs: .venv/installed-all
 	$(BIN)/python docs/_ext/llms.py
-	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+
+# Notebooks of docs/tutorials, run in full: all, or those named in TUTORIALS.
+tutorials: .venv/installed-all
+	$(BIN)/python docs/_ext/tutorials.py $(TUTORIALS)
 
 # All tables of docs/results, from the data in DATA: a matter of hours on two idle cores.
 ledger: .venv/installed-test
