@@ -1,7 +1,7 @@
 # %% [markdown]
 # # A Wasserstein auto-encoder from start to finish
 #
-# Train a WAE on small images, judge it by its summary, and look at its samples, codes and interpolations.
+# Train a WAE on small images, read its summary, and look at its samples, codes and interpolations.
 #
 # [Open this notebook in Colab](https://colab.research.google.com/github/pushforward-dev/pushforward/blob/main/docs/tutorials/wae_digits.ipynb)
 #
