@@ -5,6 +5,7 @@ Nothing is evaluated or trained for it, and nothing fails: where there is no HTM
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
@@ -91,6 +92,17 @@ class PicturePath(PlatformPath):
             return read_file(self)
         except OSError:
             return None
+
+
+class AnimationPath(PlatformPath):
+    """The path of a GIF, which a notebook plays."""
+
+    def _repr_html_(self) -> str | None:
+        try:
+            content = base64.b64encode(read_file(self)).decode()
+        except OSError:
+            return None
+        return f'<img src="data:image/gif;base64,{content}" alt="{self.stem}">'
 
 
 def picture_of(path: Path, caption: str) -> list[Panel]:

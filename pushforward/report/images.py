@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.files import write_atomic
 from pushforward.reading import read_file
 
 if TYPE_CHECKING:
@@ -51,6 +54,20 @@ def picture(images: Tensor, columns: int | None = None) -> Image:
     from PIL import Image
 
     return Image.fromarray(mosaic(images, columns))
+
+
+def write_gif(path: Path, frames: Sequence[Image], seconds: float) -> None:
+    """Writes pictures of one size as a GIF that repeats; the last one stays five times as long.
+
+    Arguments:
+        path: The file.
+        frames: The pictures, at least one.
+        seconds: How long each is shown.
+    """
+    times = [1000 * seconds] * (len(frames) - 1) + [5000 * seconds]
+    content = BytesIO()
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
+    write_atomic(path, content.getvalue())
 
 
 def interleave(first: Tensor, second: Tensor) -> Tensor:

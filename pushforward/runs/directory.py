@@ -41,6 +41,8 @@ OURS = (
     "evaluation-flow.json",
     EVALUATIONS,
     "report.html",
+    "training.gif",
+    "interpolation.gif",
 )
 # What only who holds the lock writes.
 ALONE = (CONFIG, *CODEC_FILES, HISTORY, CHECKPOINTS, OVERVIEW, ".probe", "samples", "samplers")

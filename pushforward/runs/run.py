@@ -20,15 +20,15 @@ from pushforward.report.overview import overview
 from pushforward.report.page import run_page
 from pushforward.report.progress import bar
 from pushforward.rng import Noise
+from pushforward.runs.animation import Animated
 from pushforward.runs.directory import OVERVIEW
-from pushforward.runs.plots import Plotting
 from pushforward.runs.text_run import TextRun
 from pushforward.runs.trained_model import computes
 from pushforward.training.loop import BatchSampler
 from pushforward.utils import eval_mode
 
 
-class Run(Plotting, TextRun):
+class Run(Animated, TextRun):
     """A trained (or partly trained) model and its folder.
 
     It encodes and decodes (:class:`~pushforward.runs.trained_model.TrainedModel`), samples
@@ -36,7 +36,8 @@ class Run(Plotting, TextRun):
     (:class:`~pushforward.runs.latent_explorer.LatentExplorer`), reads and writes lines of text
     (:class:`~pushforward.runs.text_run.TextRun`), is evaluated
     (:class:`~pushforward.runs.evaluating.Evaluating`), shown in figures
-    (:class:`~pushforward.runs.plots.Plotting`), and reported on, here.
+    (:class:`~pushforward.runs.plots.Plotting`) and in motion
+    (:class:`~pushforward.runs.animation.Animated`), and reported on, here.
 
     Attributes:
         path: The folder.
