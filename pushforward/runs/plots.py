@@ -19,6 +19,7 @@ from pushforward.runs.evaluating import Evaluating
 from pushforward.runs.latent_explorer import LatentExplorer
 from pushforward.runs.latent_samplers import PRIOR
 from pushforward.runs.trained_model import computes
+from pushforward.wording import option_name
 
 if TYPE_CHECKING:
     from pushforward.report.figures import NotebookFigure
@@ -166,7 +167,9 @@ class RunPlots:
         most = len(data.held_out)
         n = min(renderer.n_pairs, most) if n is None else check_int("n", n, least=1)
         if n > most:
-            raise ConfigError(f"n must be at most {most}, the number of held-out rows shown, got {n}")
+            raise ConfigError(
+                f"{option_name('n')} must be at most {most}, the number of held-out rows shown, got {n}"
+            )
         pairs = data.pairs(n)
         assert pairs is not None
         figure = self._figure(pairs, renderer.pair_columns if self.run.modality == "table" else 0)

@@ -267,7 +267,7 @@ def test_verbs_on_the_command_line(trained, figures, command):
     assert printed["metrics"] == ["samples", "latent"]
     found = figures("doctor", trained.path)
     assert [grade["level"] for grade in found["grades"]] == ["fair", "fair", "good"]
-    assert found["findings"][0]["name"] == "budget too small"
+    assert found["findings"][0]["name"] == "too few steps"
     code, out, _ = command("doctor", trained.path)
     assert code == 0
     lines = [line.split("  ")[0] for line in out.splitlines()]

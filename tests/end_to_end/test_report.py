@@ -76,7 +76,7 @@ def test_a_page_says_everything(page, trained):
         trained.config["description"].replace("'", "&#39;"),
         "<strong>samples: fair.</strong> precision",
         "<strong>latent fit: good.</strong>",
-        "<strong>budget too small.</strong> the run has had 300 of the 5842 steps",
+        "<strong>too few steps.</strong> the run has had 300 of the 5842 steps",
         "features: classifier (64 numbers, sha256",
         "each beside its reconstruction",
         "traversals of one latent dimension each",
