@@ -18,7 +18,6 @@ from typing import Any
 import pushforward as pf
 from pushforward.recipes import RECIPES
 from pushforward.recipes.recipe import GANS, MOMENTS
-from pushforward.report.axes import show_codes
 from pushforward.report.images import picture
 from pushforward.runs.run import Run
 
@@ -43,16 +42,6 @@ def trained(name: str, data_dir: str | None, out: Path, steps: int) -> Run:
     )
 
 
-def codes(run: Run, out: Path) -> None:
-    """Codes of held-out rows in the plane, coloured by class, on draws of the prior."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4, 4), layout="constrained")
-    x, y = run.held_out(slice(0, 2000))
-    show_codes(figure.subplots(), run.view(run.encode(x)), y, run.view(run.sample_codes(2000)))
-    figure.savefig(out, dpi=100)
-
-
 def main() -> None:
     """Train, and write the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -67,10 +56,9 @@ def main() -> None:
         run = trained(name, arguments.data_dir, arguments.out, arguments.steps)
         print(f"{name}: {run.step} steps, {time.process_time() - began:.0f} CPU seconds")
         if name in TEXT:
-            assert run.vocabulary is not None
-            print("\n".join(run.vocabulary.lines(run.sample(8))))
+            print("\n".join(run.lines(run.sample(8))))
         elif name in PLANE:
-            codes(run, PICTURES / f"{name}.png")
+            run.plots.codes().savefig(PICTURES / f"{name}.png")
         else:
             picture(run.sample(SAMPLES), COLUMNS).save(PICTURES / f"{name}.png", optimize=True)
 

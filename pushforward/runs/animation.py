@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from io import BytesIO
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pushforward.errors import ConfigError, nearest
 from pushforward.reading import read_file
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Animation = Literal["training", "interpolation"]
-ANIMATIONS = ("training", "interpolation")
+ANIMATIONS = get_args(Animation)
 PATHS = 8
 
 
