@@ -139,14 +139,13 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
     on.
     """
     fit = c.fit
-    if fit is None or fit.mmd < FAR or c.moments_agree:
+    if fit is None or c.moments_agree or (fit.mmd < FAR and not (_light(c) and _hollow(c))):
         return None
     where = "further out than" if fit.radius > 1.1 * fit.radius_prior else "as far out as"
     where = "nearer to 0 than" if fit.radius < 0.9 * fit.radius_prior else where
     words = (
-        f"the aggregate posterior does not match the prior: the MMD² of codes is {fit.mmd:.3g} and should be "
-        f"near 0; they lie {where} its draws (norms {fit.radius:.3g} and {fit.radius_prior:.3g}), and "
-        f"{fit.prior_coverage or 0:.0%} of the draws have a code nearby"
+        f"is {fit.mmd:.3g} and should be near 0; they lie {where} its draws (norms {fit.radius:.3g} and "
+        f"{fit.radius_prior:.3g}), and {fit.prior_coverage or 0:.0%} of the draws have a code nearby"
     )
     numbers = {"mmd": fit.mmd, "radius": fit.radius, "radius_prior": fit.radius_prior}
     weight = c.model.discrepancy_weight
@@ -157,11 +156,13 @@ def aggregate_posterior(c: Diagnosis) -> Finding | None:
             if strength_option
             else "use a recipe that matches codes to the prior, such as wae-mmd"
         )
+        words = f"the MMD² of codes to the prior {words}"
         return Finding("aggregate posterior does not match the prior", words, advice, numbers)
     more = _better_weight(weight, c.usual_weight, 10)
     return Finding(
         "weight too small",
-        f"{words}; the weight of the discrepancy is {weight:.3g}",
+        f"the aggregate posterior does not match the prior: the MMD² of codes {words}; the weight of the "
+        f"discrepancy is {weight:.3g}",
         _adapted(more, max(weight, 1e-3)),
         {**numbers, "weight": weight},
         {"weight": more},
@@ -223,17 +224,17 @@ def inactive_units(c: Diagnosis) -> Finding | None:
 def holes(c: Diagnosis) -> Finding | None:
     """Regions of the prior without codes, although the moments match: the decoder was not trained there."""
     fit = c.fit
-    if fit is None or fit.prior_coverage is None or fit.prior_coverage_reference is None:
+    if fit is None or fit.prior_coverage is None or fit.prior_coverage_reference is None or not _hollow(c):
         return None
-    if fit.prior_coverage >= HOLLOW * fit.prior_coverage_reference:
+    if not c.moments_agree and (fit.mmd >= FAR or _light(c)):  # then more is wrong than holes
         return None
-    if fit.mmd >= FAR and not c.moments_agree:  # then more is wrong than holes
-        return None
+    gap = max(fit.mean, fit.covariance)
+    small = f"mean and covariance agree within {gap:.2g}" if c.moments_agree else f"MMD² is {fit.mmd:.2g}"
     return Finding(
         "holes",
         f"only {fit.prior_coverage:.0%} of the prior's draws have a code nearby "
-        f"({fit.prior_coverage_reference:.0%} would), although mean and covariance agree within "
-        f"{max(fit.mean, fit.covariance):.2g}: the decoder was not trained on the rest",
+        f"({fit.prior_coverage_reference:.0%} would), although {small}: the decoder was not trained on the "
+        "rest",
         _another(
             (
                 f"a discrepancy that sees more than moments (an MMD with {option_name('kernel', 'imq')})",
@@ -277,6 +278,19 @@ def _more_modes(c: Diagnosis) -> str:
         ("a discrepancy that compares whole samples (MMD, or W1 with a gradient penalty)", not _whole(c)),
         (f"a larger {option_name('batch_size')}", c.batch_size < len(c.context.data.train)),
     )
+
+
+def _hollow(c: Diagnosis) -> bool:
+    """Whether much of the prior has no code nearby."""
+    covered = None if c.fit is None else c.fit.prior_coverage
+    reference = None if c.fit is None else c.fit.prior_coverage_reference
+    return covered is not None and reference is not None and covered < HOLLOW * reference
+
+
+def _light(c: Diagnosis) -> bool:
+    """Whether the weight is far below the one that the recipe takes by itself, which is known."""
+    weight = c.model.discrepancy_weight
+    return weight is not None and ASIDE * weight < c.usual_weight < math.inf
 
 
 def _better_weight(weight: float, usual: float, factor: float) -> float:

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -18,7 +19,7 @@ from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.evaluation import METRICS, Diagnosis, EvaluationContext, default_metrics, diagnose, evaluate
 from pushforward.evaluation.measurements import measurements
-from pushforward.evaluation.symptoms import weight_too_large
+from pushforward.evaluation.symptoms import aggregate_posterior, holes, weight_too_large
 from pushforward.features.base import Features
 from pushforward.models import Model
 from pushforward.networks import mlp
@@ -327,3 +328,29 @@ def test_no_weight_is_blamed_that_the_recipe_takes_by_itself(trained):
     assert weight_too_large(measured) is None
     measured.usual_weight = 0.1 * measured.usual_weight
     assert weight_too_large(measured) is not None
+
+
+@pytest.mark.parametrize(
+    ("gap", "usual", "named"),
+    [
+        (0.84, 1880.0, "weight too small"),
+        (0.84, 20.0, "holes"),
+        (0.84, math.inf, "holes"),
+        (0.1, 1880.0, "holes"),
+    ],
+    ids=["far below the usual", "near the usual", "the usual is not known", "moments agree"],
+)
+def test_holes_that_a_low_weight_leaves_are_blamed_on_it(trained, gap, usual, named):
+    """Also where MMD² is below the threshold from which it is blamed in any case."""
+    measured = trained.diagnosis()
+    measured.fit = replace(
+        measured.fit, mmd=0.08, mean=0.1, covariance=gap, prior_coverage=0.6, prior_coverage_reference=0.97
+    )
+    measured.usual_weight = usual
+    (found,) = filter(None, (symptom(measured) for symptom in (aggregate_posterior, holes)))
+    assert found.name == named
+    if named == "weight too small":
+        assert found.change == {"weight": usual}
+    else:
+        assert ("agree within 0.1" in found.words) == (gap == 0.1)
+        assert ("MMD² is 0.08" in found.words) == (gap > 0.3)
