@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 import torch
+from torch import Tensor
 
 T = TypeVar("T")
+WITHOUT_DOUBLE = ("mps",)  # kinds of devices that have no float64
 _GENERATORS = threading.RLock()  # held while someone draws from torch's own generators
 
 
@@ -36,20 +38,25 @@ def torch_seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None
         ...     bool((torch.rand(2) == first).all())
         True
     """
-    on_gpu = torch.device(device).type == "cuda"
+    kind = torch.device(device).type
     with _GENERATORS:
         # Not torch.random.fork_rng and torch.manual_seed: at every step they would be felt.
         before = torch.default_generator.get_state()
-        on_gpus = torch.cuda.get_rng_state_all() if on_gpu else []
+        on_gpus = torch.cuda.get_rng_state_all() if kind == "cuda" else []
+        on_mps = torch.mps.get_rng_state() if kind == "mps" else None
         torch.default_generator.manual_seed(seed)
-        if on_gpu:
+        if kind == "cuda":
             torch.cuda.manual_seed_all(seed)
+        elif kind == "mps":
+            torch.mps.manual_seed(seed)
         try:
             yield
         finally:
             torch.default_generator.set_state(before)
-            if on_gpu:
+            if on_gpus:
                 torch.cuda.set_rng_state_all(on_gpus)
+            if on_mps is not None:
+                torch.mps.set_rng_state(on_mps)
 
 
 class Shared(Generic[T]):
@@ -133,4 +140,13 @@ def _on_cpu() -> Iterator[None]:
             yield
 
 
-__all__ = ["Shared", "plain_torch", "threads", "torch_seeded"]
+def in_double(x: Tensor) -> Tensor:
+    """A tensor in float64: where it is, or on the CPU if its device has no float64, as MPS.
+
+    >>> in_double(torch.ones(1)).dtype
+    torch.float64
+    """
+    return (x.cpu() if x.device.type in WITHOUT_DOUBLE else x).double()
+
+
+__all__ = ["Shared", "in_double", "plain_torch", "threads", "torch_seeded"]

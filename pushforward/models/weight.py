@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ BOUND = math.log(1e6)  # of an automatic weight, which must not drown the cost w
 
 class Weight(nn.Module):
     """A fixed factor of the discrepancy; ``float(weight)`` is its value.
+
+    Its state is a few float64 numbers that Python reads. They stay on the CPU when the model moves: reading
+    them waits for no device then, and some devices (MPS) have no float64.
 
     Arguments:
         value: The factor, at least 0.
@@ -37,6 +41,15 @@ class Weight(nn.Module):
     def extra_repr(self) -> str:
         """The settings that ``repr`` shows."""
         return f"{float(self):g}"
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Weight:
+        """Moves or converts what modules inside hold, and not the numbers of this one."""
+        numbers, self._buffers = self._buffers, {}
+        try:
+            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        finally:
+            self._buffers = numbers
+        return self
 
     def __float__(self) -> float:
         return math.exp(self.log_value.item())
@@ -134,7 +147,7 @@ class AutoWeight(Weight):
         """Every ``every`` steps, changes log λ by the formula, from codes and prior draws of the batch."""
         if step % self.every:
             return
-        gap = self.gauge(s.eval_codes, s.fresh_prior).double() / self.deviation
+        gap = self.gauge(s.eval_codes, s.fresh_prior).cpu().double() / self.deviation
         self.average = _follow(self.average, gap, self.memory / self.every)
         self.longer = _follow(self.longer, gap, 4 * self.memory / self.every)
         excess = (self.average - (0.25 + 2 * lr_factor**2)).clamp(-1, 1)
@@ -160,7 +173,7 @@ def null_deviation(gauge: MMD, prior: Prior, batch_size: int, draws: int = 64) -
     """
     noise = Noise("null deviation")
     values = [
-        gauge(*(prior.draw(batch_size, noise(side, i)) for side in ("made", "given"))).double()
+        gauge(*(prior.draw(batch_size, noise(side, i)) for side in ("made", "given"))).cpu().double()
         for i in range(draws)
     ]
     return float(torch.stack(values).std())

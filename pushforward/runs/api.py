@@ -37,6 +37,7 @@ from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import bar
 from pushforward.runs.budget import Budget, Extension
 from pushforward.runs.config import SCHEMA
+from pushforward.runs.devices import device_of_run, find_device
 from pushforward.runs.directory import RunDirectory
 from pushforward.runs.other_data import check_labels, own_or_other
 from pushforward.runs.run import Run
@@ -147,7 +148,7 @@ def train(
     seed = check_int("seed", seed, least=0)
     _check_on_nonfinite(on_nonfinite)
     threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
-    automatic, device = device == "auto", _device(device)
+    automatic, device = device == "auto", find_device(device)
     if isinstance(recipe, str):
         _check_names(recipe, arguments, training)
     elif not isinstance(recipe, Model):
@@ -222,7 +223,7 @@ def train(
             config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
             if config["resolved"] != fresh["resolved"]:  # this version has other defaults
                 setup = stored_setup(directory.path, config, dataset.spec, own)
-            device = _device_of_run(None if automatic else device, config["device"])
+            device = device_of_run(None if automatic else device, config["device"])
         return run_to_end(directory, config, setup, dataset, budget, device, progress, pictures=pictures)
 
 
@@ -273,7 +274,7 @@ def resume(
     with directory.locked():
         config = directory.config()
         config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
-        device = _device_of_run(device, config["device"])
+        device = device_of_run(device, config["device"])
         dataset = reopened(directory.path, config, directory.codec(config), data)
         setup = stored_setup(directory.path, config, dataset.spec, own)
         budget = Budget(**config["budget"])
@@ -326,7 +327,7 @@ def load(
         raise CheckpointError(
             f"{directory.path}: the weights do not fit the model: {reason(error)}"
         ) from error
-    setup.model.to(_device(device))
+    setup.model.to(find_device(device))
     if other is not None:
         check_labels(other[1], setup.model, directory.path)
     return Run(directory.path, config, setup.model, dataset, found.step, codec, other)
@@ -352,43 +353,6 @@ def _check_on_nonfinite(name: str | None) -> None:
     known = get_args(OnNonfinite)
     if name is not None and name not in known:
         raise ConfigError(f"unknown {option_name('on_nonfinite')} {name!r}: {nearest(name, known)}")
-
-
-def _device(device: str | torch.device) -> str:
-    """The name of a device, once a tensor has been put on it.
-
-    Raises:
-        ConfigError: If there is none, or it cannot be used.
-    """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if not isinstance(device, (str, torch.device)):
-        raise ConfigError(
-            f"{option_name('device')} must be a name such as 'cpu' or a torch.device, got {device!r}"
-        )
-    try:
-        torch.zeros(1).to(device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return str(device)
-
-
-def _device_of_run(asked: str | torch.device | None, begun: str) -> str:
-    """The device on which a run goes on: the one that was asked for, else the one that it began on.
-
-    If that is not there, it is the best that is, with a warning.
-
-    Raises:
-        ConfigError: If the one that was asked for cannot be used.
-    """
-    if asked is not None:
-        return _device(asked)
-    try:
-        return _device(begun)
-    except ConfigError as error:
-        device = _device("auto")
-        warnings.warn(f"the run began on another device: {error}; it goes on on {device}", stacklevel=4)
-        return device
 
 
 __all__ = ["Budget", "load", "resume", "train"]

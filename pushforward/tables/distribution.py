@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pushforward.rng import Noise
 from pushforward.tables.cells import MARGIN
+from pushforward.torch_state import in_double
 
 
 class CellPredictor(Protocol):
@@ -117,9 +118,9 @@ def draw(logits: Tensor, u: Tensor) -> Tensor:
     >>> draw(torch.tensor([[0.0, 0.0], [-torch.inf, 0.0]]), torch.tensor([0.25, 0.0]))
     tensor([0, 1])
     """
-    mass = logits.double().softmax(1).cumsum(1)
-    wanted = u.double().unsqueeze(1) * mass[:, -1:]
-    return (mass <= wanted).sum(1).clamp_max(logits.shape[1] - 1)
+    mass = in_double(logits).softmax(1).cumsum(1)
+    wanted = in_double(u).unsqueeze(1) * mass[:, -1:]
+    return (mass <= wanted).sum(1).clamp_max(logits.shape[1] - 1).to(logits.device)
 
 
 __all__ = ["CellPredictor", "TableDistribution", "draw"]

@@ -1,0 +1,91 @@
+"""The device of a run: the one that was asked for, or the best that is there and works."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import torch
+import torch.nn.functional as F
+
+from pushforward.errors import ConfigError
+from pushforward.wording import option_name
+
+
+def find_device(device: str | torch.device) -> str:
+    """The name of a device, once a tensor has been put on it.
+
+    Arguments:
+        device: Its name; "auto" is CUDA if it is there, else MPS if it is there and works, else the CPU.
+
+    Raises:
+        ConfigError: If there is none, or it cannot be used.
+    """
+    if device == "auto":
+        return best_device()
+    if not isinstance(device, (str, torch.device)):
+        raise ConfigError(
+            f"{option_name('device')} must be a name such as 'cpu' or a torch.device, got {device!r}"
+        )
+    try:
+        torch.zeros(1).to(device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return str(device)
+
+
+def best_device() -> str:
+    """CUDA if it is there, else MPS if it is there and works, else the CPU.
+
+    Of several GPUs a process that torchrun started takes the one of its LOCAL_RANK, others the first.
+
+    >>> best_device() in ("cuda", "mps", "cpu")
+    True
+    """
+    if torch.cuda.is_available():
+        place, several = os.environ.get("LOCAL_RANK", ""), torch.cuda.device_count() > 1
+        return f"cuda:{int(place) % torch.cuda.device_count()}" if several and place.isdecimal() else "cuda"
+    if torch.backends.mps.is_available() and works("mps"):
+        return "mps"
+    return "cpu"
+
+
+def works(device: str | torch.device) -> bool:
+    """Whether a device computes what networks of images need, forwards and backwards; a warning says if not.
+
+    >>> works("cpu")
+    True
+    """
+    try:
+        with torch.enable_grad():
+            x = torch.ones(2, 1, 4, 4).to(device).requires_grad_()
+            weight = torch.ones(1, 1, 2, 2).to(device)
+            there = F.conv2d(x, weight, stride=2)
+            F.conv_transpose2d(there, weight, stride=2).square().sum().backward()
+            assert x.grad is not None
+            return bool(x.grad.isfinite().all())
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        words = str(error).splitlines()[0] if str(error) else type(error).__name__
+        warnings.warn(f"device {str(device)!r} is there but cannot be used: {words}", stacklevel=3)
+        return False
+
+
+def device_of_run(asked: str | torch.device | None, begun: str) -> str:
+    """The device on which a run goes on: the one that was asked for, else the one that it began on.
+
+    If that is not there, it is the best that is, with a warning.
+
+    Raises:
+        ConfigError: If the one that was asked for cannot be used.
+    """
+    if asked is not None:
+        return find_device(asked)
+    try:
+        return find_device(begun)
+    except ConfigError as error:
+        device = best_device()
+        warnings.warn(f"the run began on another device: {error}; it goes on on {device}", stacklevel=4)
+        return device
+
+
+__all__ = ["best_device", "device_of_run", "find_device", "works"]

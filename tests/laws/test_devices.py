@@ -1,0 +1,86 @@
+"""What lives on the device of a model is there in 32 bits, since some devices have no float64."""
+
+import pytest
+import torch
+from torch import nn
+
+from pushforward import AutoWeight
+from pushforward.data import open_dataset
+from pushforward.distributions import NormalPrior
+from pushforward.errors import ConfigError
+from pushforward.models import Weight
+from pushforward.recipes import RECIPES
+from pushforward.runs import devices
+from pushforward.tables.distribution import draw
+from pushforward.torch_state import in_double
+
+
+def on_meta(model):
+    """Everything of a model that moves when the model does."""
+    model.to("meta")
+    return [(name, x) for name, x in [*model.named_parameters(), *model.named_buffers()] if x.is_meta]
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_no_recipe_puts_float64_on_the_device(recipe):
+    source = "phrases" if recipe.name == "arae" else (torch.rand(20, 1, 8, 8), torch.arange(20) % 2)
+    moved = on_meta(recipe(open_dataset(source).spec).model)
+    assert moved
+    assert [name for name, x in moved if x.dtype == torch.float64] == []
+
+
+def test_an_automatic_weight_moves_its_kernel_and_not_its_numbers():
+    weight = AutoWeight(NormalPrior(2), 16, start=3.0)
+    holder = nn.Sequential(weight).to("meta").half()
+    assert {x.dtype for x in weight._buffers.values()} == {torch.float64}
+    assert {x.device.type for x in weight._buffers.values()} == {"cpu"}
+    assert float(weight) == pytest.approx(3.0)
+    assert holder.state_dict().keys() >= {"0.log_value", "0.average", "0.longer"}
+
+
+def test_a_weight_is_the_same_number_after_its_model_was_converted():
+    assert float(nn.Sequential(Weight(0.1)).float().double()[0]) == float(Weight(0.1))
+
+
+def test_cells_are_drawn_on_a_device_without_float64(monkeypatch):
+    """Where a device has no float64, draws are those of the CPU."""
+    monkeypatch.setattr("pushforward.torch_state.WITHOUT_DOUBLE", ("meta",))
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda x: torch.zeros(x.shape, dtype=x.dtype))
+    assert in_double(torch.ones(3, device="meta")).device.type == "cpu"
+    monkeypatch.undo()
+    logits, u = torch.randn(50, 4), torch.rand(50)
+    there = draw(logits, u)
+    monkeypatch.setattr("pushforward.torch_state.WITHOUT_DOUBLE", ("cpu",))
+    assert torch.equal(draw(logits, u), there)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "broken", "found"),
+    [
+        (True, True, False, "cuda"),
+        (False, True, False, "mps"),
+        (False, True, True, "cpu"),
+        (False, False, False, "cpu"),
+    ],
+)
+def test_the_best_device_that_works_is_taken(cuda, mps, broken, found, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setattr(devices, "works", lambda device: not broken)
+    assert devices.find_device("auto") == found
+
+
+def test_each_process_of_torchrun_takes_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert devices.best_device() == "cuda:3"
+    monkeypatch.delenv("LOCAL_RANK")
+    assert devices.best_device() == "cuda"
+
+
+def test_a_device_that_fails_is_named():
+    with pytest.warns(UserWarning, match="device 'meta' is there but cannot be used: "):
+        assert not devices.works("meta")
+    with pytest.raises(ConfigError, match="device 'meta' cannot be used"):
+        devices.find_device("meta")
