@@ -26,6 +26,10 @@ class ConfigError(PushforwardError, ValueError):
     exit_code = 78
 
 
+class OutOfMemoryError(ConfigError, MemoryError):
+    """A computation for which there is not enough memory, on the CPU or on another device."""
+
+
 class DataError(PushforwardError, ValueError):
     """Data that cannot be read, or on which nothing can be trained."""
 

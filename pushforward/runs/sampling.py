@@ -13,6 +13,7 @@ from torch import Tensor
 from pushforward.distributions import Prior
 from pushforward.errors import CheckpointError, ConfigError, check_int, reason
 from pushforward.limits import check_memory
+from pushforward.out_of_memory import halving
 from pushforward.report.progress import bar
 from pushforward.rng import Noise
 from pushforward.runs.latent_samplers import (
@@ -117,22 +118,27 @@ class Sampling(TableRun):
                 f"sampler {sampler!r}"
             )
         prior = None if sampler == PRIOR else self.sampler(sampler, progress)
+
         with bar("sampling", progress and n > MANY) as show:
             for start in range(0, n, CHUNK):
                 stop = min(start + CHUNK, n)
-                yield self._samples(torch.arange(start, stop), noise, number, prior)
+                yield self._samples(start, stop, noise, number, prior)
                 show(stop, n)
 
     @computes
-    def _samples(self, rows: Tensor, noise: Noise, label: int | None, prior: Prior | None) -> Tensor:
-        """Samples of the given numbers, in order and without gaps."""
-        y = rows % self.model.n_conditions if self.model.n_conditions else None
-        if label is not None:
-            y = torch.full_like(rows, label)
-        y = None if y is None else y.to(self.model.prior.device_buffer.device)
-        with torch.no_grad():
-            made = self.model.sample(len(rows), noise.rows(int(rows[0])), y, prior)
-        return self.spec.scaling.invert(made.cpu())
+    def _samples(self, start: int, stop: int, noise: Noise, label: int | None, prior: Prior | None) -> Tensor:
+        """The samples from one number to another."""
+        device, n_conditions = self.model.prior.device_buffer.device, self.model.n_conditions
+
+        def draw(start: int, stop: int) -> Tensor:
+            rows = torch.arange(start, stop, device=device)
+            y = rows % n_conditions if n_conditions else None
+            y = y if label is None else torch.full_like(rows, label)
+            with torch.no_grad():
+                made = self.model.sample(len(rows), noise.rows(start), y, prior)
+            return self.spec.scaling.invert(made.cpu())
+
+        return torch.cat([*halving(draw, start, stop)])
 
     @computes
     def sample_codes(self, n: int, seed: int = 0) -> Tensor:

@@ -21,6 +21,7 @@ from pushforward.data.split import Split
 from pushforward.data.values import as_tensor
 from pushforward.errors import ConfigError, DataError, DivergedError, OutputError, listed
 from pushforward.models import Model
+from pushforward.out_of_memory import halving, memory_errors
 from pushforward.recipes import RECIPES
 from pushforward.runs.config import DATA
 from pushforward.runs.directory import RunDirectory, absolute
@@ -54,6 +55,7 @@ def computes(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, 
     Raises:
         ConfigError: If the model's weights are no longer float32.
         DivergedError: If weights are not finite.
+        OutOfMemoryError: If there is not enough memory.
     """
 
     @wraps(method)
@@ -66,7 +68,8 @@ def computes(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, 
                 f"{self.path}: the weights of {listed(names, NAMES)} are not finite, so that the model "
                 "cannot be used; train again with lower learning rates"
             )
-        with plain_torch():
+        device = self.model.prior.device_buffer.device
+        with plain_torch(), memory_errors(CHUNK, self.shape, device, ("n", "n_samples")):
             return method(self, *arguments, **named)
 
     return wrapper
@@ -303,13 +306,13 @@ class TrainedModel:
             raise DataError(
                 f"y must have one label for each of the {len(rows)} rows, got shape {tuple(labels.shape)}"
             )
-        results = []
-        for start in range(0, max(len(rows), 1), CHUNK):
-            part = slice(start, start + CHUNK)
-            results.append(
-                function(rows[part].to(device), None if labels is None else labels[part].to(device))
-            )
-        return torch.cat([result.cpu() for result in results])
+
+        def made(start: int, stop: int) -> Tensor:
+            y = None if labels is None else labels[start:stop].to(device)
+            return function(rows[start:stop].to(device), y).cpu()
+
+        ends = ((start, min(start + CHUNK, len(rows))) for start in range(0, max(len(rows), 1), CHUNK))
+        return torch.cat([part for pair in ends for part in halving(made, *pair)])
 
 
 def reopened(folder: Path, config: dict[str, Any], codec: Codec | None, source: Any = None) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +13,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.errors import CheckpointError, ConfigError, OutputError
 from pushforward.files import make_folder, writing
 from pushforward.interrupts import resumable
+from pushforward.out_of_memory import memory_errors
 from pushforward.recipes import Setup
 from pushforward.report.images import is_whole_png
 from pushforward.report.progress import Bar, bar
@@ -59,7 +60,8 @@ def run_to_end(
         InterruptedRunError: If a signal asked to stop; it says how to go on.
     """
     model, training = setup.model, setup.training
-    loop = Loop(model, dataset.train, training, 1, config["seed"], device)
+    with _memory(setup, dataset, device):
+        loop = Loop(model, dataset.train, training, 1, config["seed"], device)
     begun = config["total_steps"] is not None
     if config.pop(CLEARING, False):  # the process that began it was killed
         directory.begin(config, dataset.codec)
@@ -79,6 +81,7 @@ def run_to_end(
         resumable(where),
         bar(f"{config['recipe']} on {dataset.name}", progress) as show,
         threads.held(config["threads"]),
+        _memory(setup, dataset, device),
     ):
         for line in (*dataset.notes, _summary(setup, dataset), setup.description):
             show.say(line)
@@ -153,6 +156,13 @@ def _warned() -> Iterator[None]:
         yield
     except OutputError as error:
         warnings.warn(str(error), stacklevel=3)
+
+
+def _memory(setup: Setup, dataset: Dataset, device: str) -> AbstractContextManager[None]:
+    """Says what to lower if the memory runs out in training."""
+    size = {"image": ["image_size"], "text": ["max_length"]}.get(dataset.modality, [])
+    batch_size = min(setup.training.batch_size, len(dataset.train))
+    return memory_errors(batch_size, dataset.shape, device, ["batch_size", *size])
 
 
 def _total_steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
