@@ -73,7 +73,8 @@ def _grades(c: Diagnosis) -> Iterator[Grade]:
         quality = c.reconstructions
         if quality is not None:
             level = _worst(level_of(quality), level)
-        yield Grade("reconstructions", level, f"{words}; {too_few if quality is None else quality.words}")
+        halves = f"halves of {too_few}"  # with its own row a reconstruction is closer than a sample could be
+        yield Grade("reconstructions", level, f"{words}; {halves if quality is None else quality.words}")
         fit, level = c.fit, _level(-c.fit.mmd, -NEAR, -FAR)
         chance = ", below it by chance" if fit.mmd < 0 else ""
         words = f"MMD² of codes to the prior {fit.mmd:.3g} (0 is perfect{chance})"

@@ -6,6 +6,7 @@ line. Both find the files of `conftest.folder`, and train for three steps. A blo
 on pages that train nothing.
 """
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -53,6 +54,46 @@ def assert_printed(found, expected):
     assert NUMBER.sub("0", found) == NUMBER.sub("0", expected)
     for one, other in zip(NUMBER.findall(found), NUMBER.findall(expected), strict=True):
         assert float(one) == pytest.approx(float(other), rel=0.02, abs=2e-3), f"{one} and {other} in {found}"
+
+
+def trainings(page):
+    """The folder of every training on a page, with the call without what may differ in one run."""
+    for language, rest, code in blocks(page):
+        if rest:
+            continue
+        if language == "shell":
+            called = (words[1:] for words in commands(code) if words[0] == "train")
+        else:
+            called = (words_of(node) for node in ast.walk(ast.parse(code)) if trains(node))
+        for recipe, data, *rest in called:
+            options = dict(re.findall(r"--(\S+)((?: (?!--)\S+)*)", " ".join(rest)))
+            out = options.pop("out", f"runs/{recipe}-{Path(data).stem}").strip()
+            same = {"on-nonfinite", "progress"}
+            yield out, (recipe, data, *sorted(pair for pair in options.items() if pair[0] not in same))
+
+
+def trains(node):
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "pf.train"
+
+
+def words_of(call):
+    """A call of ``pf.train`` as words of a command."""
+    given = [(f"--{part.arg}".replace("_", "-"), part.value) for part in call.keywords]
+    words = [*call.args, *(word for pair in given for word in pair)]
+    return [
+        word if isinstance(word, str) else str(getattr(word, "value", None) or ast.unparse(word))
+        for word in words
+    ]
+
+
+def test_no_two_pages_train_different_runs_in_one_folder():
+    """Who follows both would be refused on the second one."""
+    found = {}
+    for page in PAGES:
+        for out, call in trainings(page):
+            found.setdefault(out, {}).setdefault(call, page)
+    assert len(found) > 50
+    assert {out: calls for out, calls in found.items() if len(calls) > 1} == {}
 
 
 def has_code(page):

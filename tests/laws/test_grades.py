@@ -432,3 +432,15 @@ def test_samples_of_tables_are_graded_by_columns_and_rows(distance, auc, level, 
         f"'height' 0.300; gradient boosting tells samples from data with AUC {auc:.2f}"
         in grades(measured)[0].words
     )
+
+
+def test_of_few_held_out_rows_samples_are_compared_and_reconstructions_are_not(normal):
+    """Reconstructions of one half are compared with the other half, which has to have 50 rows too."""
+    few = plane(normal.train.x, normal.test.x[:57])
+    graded = {grade.name: grade for grade in grades(examined(model(Linear(1.0), Linear(1.0)), few))}
+    assert graded["samples"].level == "good"
+    assert "precision" in graded["samples"].words
+    assert graded["reconstructions"].words == (
+        "0% of the error of always answering the mean row; halves of 57 held-out rows are too few to compare "
+        "distributions"
+    )
