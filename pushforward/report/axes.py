@@ -46,7 +46,7 @@ def show_lines(axes: Any, caption: str, lines: Sequence[str], every: int = 1) ->
 
 def show_vectors(axes: Any, caption: str, samples: NamedSamples) -> None:
     """Samples of vectors as points in the first two principal directions of the first sample."""
-    for (name, _), points in zip(samples, _principal_plane(*(rows for _, rows in samples)), strict=True):
+    for (name, _), points in zip(samples, principal_plane(*(rows for _, rows in samples)), strict=True):
         axes.scatter(points[:, 0], points[:, 1], s=6, alpha=0.5, label=name)
     if samples[0][1][0].numel() == 2:  # a ring is to look like one
         axes.set_aspect("equal", adjustable="datalim")
@@ -74,7 +74,7 @@ def show_codes(
         names: The names of the classes that labels are numbers of.
     """
     if plane is None:
-        drawn, encoded = _principal_plane(prior, codes)
+        drawn, encoded = principal_plane(prior, codes)
         where = "in two directions"
     else:
         drawn, encoded = (_second_axis((sample.double() @ plane).numpy()) for sample in (prior, codes))
@@ -221,7 +221,7 @@ def _title(axes: Any, caption: str) -> None:
     axes.set_title(caption, fontsize=10, loc="left")
 
 
-def _principal_plane(*samples: Tensor) -> list[np.ndarray]:
+def principal_plane(*samples: Tensor) -> list[np.ndarray]:
     """Samples in the first two principal directions of the first; in one dimension the second is 0."""
     flat = [sample.flatten(1).double().cpu().numpy() for sample in samples]
     mean = flat[0].mean(0)
@@ -238,5 +238,15 @@ def _second_axis(values: np.ndarray) -> np.ndarray:
     return np.hstack([values, np.zeros_like(values)]) if values.shape[1] == 1 else values
 
 
-__all__ = ["NamedSamples", "show_codes", "show_columns", "show_curves", "show_images", "show_lines",
-           "show_plain_text",           "show_vectors", "write_figure"]  # fmt: skip
+__all__ = [
+    "NamedSamples",
+    "principal_plane",
+    "show_codes",
+    "show_columns",
+    "show_curves",
+    "show_images",
+    "show_lines",
+    "show_plain_text",
+    "show_vectors",
+    "write_figure",
+]  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.errors import DataError, reason
 from pushforward.files import write_atomic
 from pushforward.reading import read_file
 
@@ -56,6 +57,20 @@ def picture(images: Tensor, columns: int | None = None) -> Image:
     return Image.fromarray(mosaic(images, columns))
 
 
+def read_picture(path: Path) -> Image:
+    """The picture in a PNG file.
+
+    Raises:
+        DataError: If the file holds something else.
+    """
+    from PIL import Image
+
+    try:
+        return Image.open(BytesIO(read_file(path)), formats=["PNG"]).convert("RGB")
+    except Exception as error:  # PIL raises many types on a damaged file
+        raise DataError(f"{path}: expected a picture, found something else: {reason(error)}") from None
+
+
 def write_gif(path: Path, frames: Sequence[Image], seconds: float) -> None:
     """Writes pictures of one size as a GIF that repeats; the last one stays five times as long.
 
@@ -84,4 +99,4 @@ def is_whole_png(path: Path) -> bool:
     return content.startswith(b"\x89PNG") and content[-8:-4] == b"IEND"
 
 
-__all__ = ["interleave", "mosaic", "picture"]
+__all__ = ["interleave", "is_whole_png", "mosaic", "picture", "read_picture", "write_gif"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -11,13 +13,19 @@ from pushforward.codec import Codec
 from pushforward.data.pixels import MOST_PIXELS
 from pushforward.errors import ConfigError
 from pushforward.report.axes import NamedSamples, show_images, show_lines, show_vectors
-from pushforward.report.images import mosaic, picture
+from pushforward.report.frames import read_rows, scatter_frames
+from pushforward.report.images import mosaic, picture, read_picture
 from pushforward.report.panels import Panel, column_panel, image_panel, line_panel, plot_panel
 from pushforward.report.plot_data import PlotData
 from pushforward.report.rendering import HELD_OUT, RENDERERS, SAMPLES, Renderer
 from pushforward.report.table_renderer import TableRenderer
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.wording import option_name
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PREVIEW_NUMBERS = 10**6  # in a file of samples, at most: 4 MB
 
 
 class ImageRenderer(Renderer):
@@ -81,6 +89,16 @@ class ImageRenderer(Renderer):
         caption = f"from {ends} to another, through their codes"
         show_images(axes, caption, interpolations.flatten(0, 1), interpolations.shape[1])
 
+    def preview_frames(
+        self, files: Sequence[Path], scaled: Callable[[Tensor], Tensor], data: Tensor | None
+    ) -> list[Image]:
+        """The pictures that were written."""
+        return [read_picture(file) for file in files]
+
+    def path_frames(self, rows: Sequence[Tensor], data: Tensor | None) -> list[Image]:
+        """The images side by side."""
+        return [picture(images, len(images)) for images in rows]
+
     def sample_panels(self, plots: PlotData) -> list[Panel]:
         """A grid of samples, and a grid of samples by class."""
         panels = [image_panel(f"{SAMPLES}, the first ones drawn", picture(plots.samples[:96], 12))]
@@ -128,7 +146,6 @@ class VectorRenderer(Renderer):
     rows_are = "vectors"
     suffix = ".npy"
     shows_own_values = True
-    has_previews = False
     samples_over_data = True
 
     def count(self, shown: int, n_held_out: int) -> int:
@@ -136,6 +153,24 @@ class VectorRenderer(Renderer):
         return n_held_out
 
     n_samples = n_pairs = 1000
+    n_paths = 500
+
+    def n_previews(self, size: int) -> int:
+        """A thousand, or of wide rows fewer: a million numbers."""
+        return max(1, min(1000, PREVIEW_NUMBERS // size))
+
+    def preview_frames(
+        self, files: Sequence[Path], scaled: Callable[[Tensor], Tensor], data: Tensor | None
+    ) -> list[Image]:
+        """The samples as points over the data, with the step that they are of."""
+        assert data is not None
+        rows = [scaled(read_rows(file, tuple(data.shape[1:]))) for file in files]
+        return scatter_frames(data, rows, [f"step {int(file.stem)}" for file in files])
+
+    def path_frames(self, rows: Sequence[Tensor], data: Tensor | None) -> list[Image]:
+        """The points of all paths over the data."""
+        assert data is not None
+        return scatter_frames(data, rows)
 
     def draw_samples(self, figure: Any, plots: PlotData, n: int) -> None:
         """Draws samples over the held-out data."""

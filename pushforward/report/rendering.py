@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, ClassVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from pushforward.report.axes import NamedSamples
 from pushforward.report.panels import Panel
 from pushforward.report.plot_data import PlotData
 from pushforward.wording import option_name
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 HELD_OUT = "held-out data"
 SAMPLES = "decoded draws of the prior"
@@ -40,7 +43,7 @@ class Renderer(ABC):
         n_samples: Samples in the overview, at most.
         n_pairs: Held-out rows with their reconstructions in the overview, at most.
         samples_over_data: Whether samples are drawn over held-out data, which need no panel of their own.
-        has_previews: Whether samples are written during training.
+        n_paths: Paths of an animation that leads from some rows to others.
         pair_columns: Rows to a line of a file that holds pairs of rows.
         in_parts: Whether the content of a file is that of its parts, one after the other.
     """
@@ -53,7 +56,7 @@ class Renderer(ABC):
     n_samples: ClassVar[int] = 96
     n_pairs: ClassVar[int] = 48
     samples_over_data: ClassVar[bool] = False
-    has_previews: ClassVar[bool] = True
+    n_paths: ClassVar[int] = 8
     pair_columns: ClassVar[int] = 8
     in_parts: ClassVar[bool] = False
 
@@ -120,6 +123,39 @@ class Renderer(ABC):
     @abstractmethod
     def draw_interpolations(self, axes: Any, interpolations: Tensor, plots: PlotData) -> None:
         """Draws decoded paths (K, steps, \\*) between codes."""
+
+    def n_previews(self, size: int) -> int:
+        """Number of samples to write during training, of rows of ``size`` numbers."""
+        return 64
+
+    def preview_frames(
+        self, files: Sequence[Path], scaled: Callable[[Tensor], Tensor], data: Tensor | None
+    ) -> list[Image]:
+        """The frames of an animation of the samples that training has written, one for each file.
+
+        Arguments:
+            files: The files, in order.
+            scaled: Makes rows that a model sees of rows in the values of the data.
+            data: Held-out rows as a model sees them, (M, \\*), if ``samples_over_data``.
+
+        Raises:
+            ConfigError: If rows of the modality are not animated.
+            DataError: If a file holds something else.
+        """
+        raise self._not_animated()
+
+    def path_frames(self, rows: Sequence[Tensor], data: Tensor | None) -> list[Image]:
+        """The frames of an animation of paths: of each the rows (K, \\*) of all paths at one time.
+
+        Raises:
+            ConfigError: If rows of the modality are not animated.
+        """
+        raise self._not_animated()
+
+    def _not_animated(self) -> ConfigError:
+        return ConfigError(
+            f"animations are made of images and vectors, the data of this run are {self.modality} data"
+        )
 
     @abstractmethod
     def sample_panels(self, plots: PlotData) -> list[Panel]:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from io import BytesIO
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pushforward.errors import ConfigError, nearest
-from pushforward.reading import read_file
 from pushforward.report.display import AnimationPath
-from pushforward.report.images import picture, write_gif
+from pushforward.report.images import write_gif
 from pushforward.runs.plots import Plotting
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 Animation = Literal["training", "interpolation"]
 ANIMATIONS = get_args(Animation)
-PATHS = 8
 
 
 class Animated(Plotting):
-    """A trained model of images that is shown in motion."""
+    """A trained model of images or vectors that is shown in motion."""
 
     def animate(
         self,
@@ -34,13 +32,16 @@ class Animated(Plotting):
 
         Arguments:
             what: "training", the samples that were kept in training, of the same draws of the prior in each
-                frame; or "interpolation", paths from held-out rows to others through their codes.
+                frame, those of vectors as points over held-out data; or "interpolation", paths from held-out
+                rows to others through their codes.
             out: The file, if not in the run's folder.
             seconds: How long a frame is shown, above 0.
             steps: Frames of an interpolation.
 
         Raises:
-            ConfigError: If the data are no images, or no pictures were kept.
+            ConfigError: If the data are neither images nor vectors, or no samples were kept.
+            DataError: If the data are needed, to draw samples of vectors over, and are not there; or a file
+                of samples is damaged.
 
         Example:
             >>> import pushforward as pf, tempfile
@@ -50,8 +51,6 @@ class Animated(Plotting):
         """
         if what not in ANIMATIONS:
             raise ConfigError(f"unknown animation {what!r}: {nearest(what, ANIMATIONS)}")
-        if not self.renderer.shows_grids:
-            raise ConfigError(f"animations are made of images, the data of this run are {self.modality} data")
         if not 0 < seconds < 60:
             raise ConfigError(f"seconds must be above 0 and below 60, got {seconds}")
         frames = self._training_frames() if what == "training" else self._interpolation_frames(steps)
@@ -60,26 +59,28 @@ class Animated(Plotting):
         return path
 
     def _training_frames(self) -> list[Image]:
-        from PIL import Image
-
-        files = sorted((self.path / "samples").glob("*.png"))
+        files = sorted((self.path / "samples").glob(f"*{self.renderer.suffix}"))
         if not files:
             raise ConfigError(
-                f"{self.path} holds no pictures of its training: it was trained without, or too briefly"
+                f"{self.path} holds no samples of its training: it was trained without pictures"
             )
-        return [Image.open(BytesIO(read_file(file))).convert("RGB") for file in files]
+        return self.renderer.preview_frames(files, self.scaled, self._behind())
 
     def _interpolation_frames(self, steps: int) -> list[Image]:
         """There and back, so that the GIF has no jump."""
-        half = min(PATHS, len(self.data.test) // 2)
+        half = min(self.renderer.n_paths, len(self.data.test) // 2)
         if self.model.has_encoder:
             x, y = self.held_out(slice(0, 2 * half))
             paths = self.interpolate(x[:half], x[half:], steps, y=None if y is None else y[:half])
         else:
             codes = self.sample_codes(2 * half)
             paths = self.interpolate_codes(codes[:half], codes[half:], steps)
-        frames = [picture(self.scaled(rows), half) for rows in paths.unbind(1)]
+        frames = self.renderer.path_frames([self.scaled(rows) for rows in paths.unbind(1)], self._behind())
         return [*frames, *frames[-2:0:-1]]
+
+    def _behind(self) -> Tensor | None:
+        """The data that samples are drawn over, if they are."""
+        return self._held_out_shown().x if self.renderer.samples_over_data else None
 
 
 __all__ = ["Animated"]

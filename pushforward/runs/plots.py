@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from pushforward.data.split import Batch
 from pushforward.errors import ConfigError, OutputError, check_int
 from pushforward.metrics.latent_fit import least_gaussian_plane
 from pushforward.report.axes import show_codes, show_curves
@@ -43,8 +44,7 @@ class Plotting(Evaluating, LatentExplorer):
     @computes
     def plot_data(self) -> PlotData:
         """What reports show: samples, interpolations and, of models with an encoder, reconstructions."""
-        order = Noise(0, "album").permutation(len(self.data.test))[:SHOWN]
-        x, y = self.data.test.batch(order)
+        x, y = self._held_out_shown()
         named = f"{self.config['recipe']} on {self.config['data']['name']}"
         grids = self.renderer.shows_grids
         plots = PlotData(
@@ -82,6 +82,10 @@ class Plotting(Evaluating, LatentExplorer):
             prior=prior,
             plane=least_gaussian_plane(codes, prior, noise)[0],
         )
+
+    def _held_out_shown(self) -> Batch:
+        """The held-out rows that plots show, in random order: those of a file may be sorted."""
+        return self.data.test.batch(Noise(0, "album").permutation(len(self.data.test))[:SHOWN])
 
     def _row_names(self) -> tuple[str, ...]:
         """The names of the classes that samples are drawn of; clusters have none."""

@@ -216,15 +216,14 @@ def _schedule_words(name: str, loop: Loop, before: int) -> str:
 
 
 def _save_samples(run: Run, step: int) -> None:
-    """Writes samples of the same noise at every step: a picture of images, or lines of text."""
-    if not run.renderer.has_previews:
-        return
-    folder = run.path / "samples"
+    """Writes samples of the same noise at every step, such as a picture of images or an array of vectors."""
+    renderer, folder = run.renderer, run.path / "samples"
     with eval_mode(run.model):
-        samples = run.scaled(run.sample_tensor(64))
+        samples = run.sample_tensor(renderer.n_previews(math.prod(run.shape)))
     with _warned(), writing(folder):
         make_folder(folder)
-        run.renderer.save(samples, folder / f"{step:08d}{run.renderer.suffix}")
+        rows = samples if renderer.suffix == ".npy" else run.scaled(samples)
+        renderer.save(rows, folder / f"{step:08d}{renderer.suffix}")
 
 
 def _summary(setup: Setup, dataset: Dataset) -> str:
