@@ -9,6 +9,7 @@ from pushforward.errors import ConfigError, nearest
 from pushforward.report.display import AnimationPath
 from pushforward.report.images import write_gif
 from pushforward.runs.plots import Plotting
+from pushforward.wording import option_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,7 +40,8 @@ class Animated(Plotting):
             steps: Frames of an interpolation.
 
         Raises:
-            ConfigError: If the data are neither images nor vectors, or no samples were kept.
+            ConfigError: If the file is no ``.gif``, the data are neither images nor vectors, or no samples
+                were kept.
             DataError: If the data are needed, to draw samples of vectors over, and are not there; or a file
                 of samples is damaged.
 
@@ -52,9 +54,11 @@ class Animated(Plotting):
         if what not in ANIMATIONS:
             raise ConfigError(f"unknown animation {what!r}: {nearest(what, ANIMATIONS)}")
         if not 0 < seconds < 60:
-            raise ConfigError(f"seconds must be above 0 and below 60, got {seconds}")
-        frames = self._training_frames() if what == "training" else self._interpolation_frames(steps)
+            raise ConfigError(f"{option_name('seconds')} must be above 0 and below 60, got {seconds}")
         path = AnimationPath(out or self.path / f"{what}.gif")
+        if path.suffix.lower() != ".gif":
+            raise ConfigError(f"{option_name('out')} must end in .gif, got {path}")
+        frames = self._training_frames() if what == "training" else self._interpolation_frames(steps)
         write_gif(path, frames, seconds)
         return path
 

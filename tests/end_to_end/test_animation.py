@@ -47,6 +47,8 @@ def test_an_interpolation_goes_there_and_back(run, tmp_path):
 def test_what_cannot_move_says_why(run, tmp_path):
     with pytest.raises(ConfigError, match="unknown animation 'film': "):
         run.animate("film")
+    with pytest.raises(ConfigError, match=r"out must end in .gif, got .*film.png"):
+        run.animate(out=tmp_path / "film.png")
     with pytest.raises(ConfigError, match="seconds must be above 0 and below 60, got 0"):
         run.animate(seconds=0)
     still = pf.train("ae", "digits", steps=2, out=tmp_path / "still", pictures=False, progress=False)
@@ -60,6 +62,16 @@ def test_what_cannot_move_says_why(run, tmp_path):
         ConfigError, match="animations are made of images and vectors, the data of this run are text data"
     ):
         lines.animate()
+
+
+def test_the_command_writes_a_gif(run, figures, command, tmp_path):
+    said = figures("animate", run.path, "--what", "interpolation", "--steps", 3, "--out", tmp_path / "a.gif")
+    assert len(frames(said["file"])[0]) == 2 * 3 - 2
+    code, out, _ = command("animate", run.path)
+    assert (code, out.split()) == (0, ["animation", "of", f"{run.path}:", str(run.path / "training.gif")])
+    code, _, err = command("animate", run.path, "--out", tmp_path / "a.png")
+    assert code != 0
+    assert "--out must end in .gif, got" in err
 
 
 # ------------------------------------------------------------------------------------------------ vectors

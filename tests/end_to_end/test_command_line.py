@@ -19,7 +19,7 @@ from pushforward.report.renderers import renderer_for
 
 COMMANDS = {
     "train", "resume", "sample", "reconstruct", "interpolate", "transfer", "evaluate", "doctor", "report",
-    "classifier", "compare", "list",
+    "classifier", "compare", "list", "animate",
 }  # fmt: skip
 
 
