@@ -14,7 +14,8 @@ from pushforward.discrepancies.constraints import Clipping, Constraint, Gradient
 from pushforward.discrepancies.deep_kernel import DeepKernelMMD, SquareRoot
 from pushforward.discrepancies.energy import BEGANEnergy, EBGANEnergy, Energy, pulling_away
 from pushforward.discrepancies.f_divergences import FDivergence
-from pushforward.discrepancies.kernel import IMQ, MMD, GaussianKernel, Kernel, Polynomial, Radial
+from pushforward.discrepancies.kernel import IMQ, GaussianKernel, Kernel, Polynomial, Radial
+from pushforward.discrepancies.mmd import MMD
 from pushforward.discrepancies.registry import (
     DiscrepancyContext,
     build_discrepancy,

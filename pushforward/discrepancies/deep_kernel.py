@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from pushforward.costs import SquaredError
 from pushforward.discrepancies.base import CriticDiscrepancy, Discrepancy
 from pushforward.discrepancies.constraints import Constraint
-from pushforward.discrepancies.kernel import MMD, Kernel
+from pushforward.discrepancies.kernel import Kernel
+from pushforward.discrepancies.mmd import MMD
 from pushforward.errors import ConfigError
 
 

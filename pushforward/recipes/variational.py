@@ -8,7 +8,7 @@ from torch import nn
 
 from pushforward.data.spec import DataSpec
 from pushforward.discrepancies import MMD
-from pushforward.discrepancies.kernel import KERNELS
+from pushforward.discrepancies.mmd import KERNELS
 from pushforward.distributions import NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.models import AVB, VAE, InfoVAE

@@ -19,7 +19,7 @@ from scipy.special import exp1
 
 import pushforward.models.weight as weight
 from pushforward import IMQ, MMD, GaussianKernel
-from pushforward.discrepancies import kernel as kernels
+from pushforward.discrepancies import pair_sums
 from pushforward.distributions import NormalPrior
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -135,7 +135,7 @@ def test_paired_u_statistic_is_unbiased_too():
         def forward(self, q, p):
             n = len(q)
             paired = self.kernel((q - p).square().sum(1)).sum()
-            return self.within(q) + self.within(p) - 2 * (self.sum(q, p) - paired) / (n * (n - 1))
+            return self.within(q) + self.within(p) - 2 * (self.kernel.sum(q, p) - paired) / (n * (n - 1))
 
     checks.unbiased(Paired)
 
@@ -218,8 +218,8 @@ def test_diagonal_does_not_enter_u(fast):
         def forward(self, squares):
             return super().forward(squares) + 5 * (squares == 0)
 
-        def value_and_slope(self, squares):
-            value, slope = super().value_and_slope(squares)
+        def value_and_slope(self, squares, memory, with_slope=True):
+            value, slope = super().value_and_slope(squares, memory, with_slope)
             return value + 5 * (squares == 0), slope
 
     q, p = torch.randn(20, 8) + 1, torch.randn(30, 8)
@@ -244,7 +244,7 @@ def test_pull_on_an_outlier():
         outlier = torch.zeros(1, 8)
         outlier[0, 0] = 20.0
         outlier.requires_grad_()
-        (gradient,) = torch.autograd.grad(MMD(kernel).sum(outlier, given) / len(given), outlier)
+        (gradient,) = torch.autograd.grad(kernel.sum(outlier, given) / len(given), outlier)
         assert -gradient[0, 0].item() == pytest.approx(pull[name], rel=0.03)
         assert gradient[0, 1:].abs().max() < 0.1 * pull[name]
 
@@ -257,7 +257,8 @@ def test_pull_on_an_outlier():
 @pytest.mark.parametrize(("n", "m"), [(2, 3), (15, 16), (16, 16), (16, 33), (17, 48), (47, 32)])
 def test_fast_equals_readable(kernel, estimator, n, m, monkeypatch):
     """One pass over tiles gives the value and gradient of the readable form, at every tile edge."""
-    monkeypatch.setattr(kernels, "TILE", 16)
+    monkeypatch.setattr(pair_sums, "TILE", {"cpu": 16})
+    monkeypatch.setattr(pair_sums, "SMALL", 0)
     samples = (torch.randn(n, 3) + 0.5, torch.randn(m, 3))
     results = []
     for fast in (True, False):
@@ -268,10 +269,10 @@ def test_fast_equals_readable(kernel, estimator, n, m, monkeypatch):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-13)
 
 
-@pytest.mark.parametrize(("n", "m"), [(511, 513), (1025, 512)])
+@pytest.mark.parametrize(("n", "m"), [(255, 257), (255, 258), (257, 256), (513, 10)])
 def test_fast_equals_readable_at_its_own_tile(n, m):
     """The same at the tile that is used, for the made sample's gradient alone."""
-    assert kernels.TILE == 512
+    assert (pair_sums.TILE, pair_sums.SMALL) == ({"cpu": 256}, 512)
     made, p = torch.randn(n, 3) + 0.5, torch.randn(m, 3)
     results = []
     for fast in (True, False):
@@ -280,6 +281,23 @@ def test_fast_equals_readable_at_its_own_tile(n, m):
         results.append((value.detach(), *torch.autograd.grad(value, q)))
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("small", [0, 512])
+@pytest.mark.parametrize("sides", [(True, False), (False, True), (True, True)])
+def test_gradient_of_either_side(sides, small, monkeypatch):
+    """A sample that needs no gradient gets none, and that of the other one is as it was."""
+    monkeypatch.setattr(pair_sums, "SMALL", small)
+    samples = torch.randn(20, 3) + 0.5, torch.randn(30, 3)
+    results = []
+    for fast in (True, False):
+        q, p = (x.clone().requires_grad_(wanted) for x, wanted in zip(samples, sides, strict=True))
+        MMD(IMQ(6.0), fast=fast)(q, p).backward()
+        results.append((q.grad, p.grad))
+    for wanted, one, other in zip(sides, *results, strict=True):
+        assert (one is not None) == (other is not None) == wanted
+        if wanted:
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize("fast", [True, False])

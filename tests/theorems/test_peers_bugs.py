@@ -16,6 +16,7 @@ from torch.nn.functional import binary_cross_entropy, mse_loss
 
 from pushforward import IMQ, KL, MMD, WAE, Bernoulli, JensenShannon, SquaredError
 from pushforward.discrepancies import LogPriorCritic
+from pushforward.discrepancies.pair_sums import Weights
 from pushforward.distributions import (
     DeterministicEncoder,
     Gaussian,
@@ -41,29 +42,29 @@ def caught():
 class KeptDiagonal(MMD):
     """A V-statistic under the name of U."""
 
-    def within(self, x):
-        return self.sum(x, x) / len(x) ** 2
+    def weights(self, n, m):
+        return Weights(1 / n**2, -2 / (n * m), 1 / m**2)
 
 
 class KeptDiagonalOverPairs(MMD):
     """The pairs l = j are kept, and the sum is divided as if they were not."""
 
-    def within(self, x):
-        return self.sum(x, x) / (len(x) * (len(x) - 1))
+    def weights(self, n, m):
+        return super().weights(n, m)._replace(own_pairs=True)
 
 
 class DividedTwice(MMD):
     """PyTorch-VAE: a mean over pairs, divided by n(n - 1) once more."""
 
-    def within(self, x):
-        return super().within(x) / (len(x) * (len(x) - 1))
+    def weights(self, n, m):
+        return Weights(1 / (n * (n - 1)) ** 2, -2 / (n * m), 1 / (m * (m - 1)) ** 2, own_pairs=False)
 
 
 class DividedOnce(MMD):
     """schelotto: the sum divided by n - 1, so that the MMD grows with the batch."""
 
-    def within(self, x):
-        return super().within(x) * len(x)
+    def weights(self, n, m):
+        return Weights(1 / (n - 1), -2 / (n * m), 1 / (m - 1), own_pairs=False)
 
 
 class PairedCross(MMD):
@@ -77,7 +78,7 @@ class HalfCross(MMD):
     """E k(q, p) subtracted once instead of twice."""
 
     def forward(self, q, p):
-        return super().forward(q, p) + self.sum(q, p) / (len(q) * len(p))
+        return super().forward(q, p) + self.kernel.sum(q, p) / (len(q) * len(p))
 
 
 @pytest.mark.parametrize(
