@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pushforward.distributed import all_gather
 from pushforward.distributions import Distribution, Gaussian
 from pushforward.errors import ConfigError
 from pushforward.rng import Noise
@@ -274,7 +275,7 @@ class KL(nn.Module):
     def forward(self, q: Distribution, p: Distribution) -> Tensor:
         """The mean divergence over the batch in nats, shape (), with free nats if there are any."""
         if self.free:
-            return self.dimensions(q, p).mean(0).clamp_min(self.free).sum()
+            return all_gather(self.dimensions(q, p)).mean(0).clamp_min(self.free).sum()
         return self.rows(q, p).mean()
 
 

@@ -71,6 +71,12 @@ class DivergedError(PushforwardError, ArithmeticError):
     exit_code = 70
 
 
+class ProcessError(PushforwardError, RuntimeError):
+    """Processes that train together and have lost each other, or hold different numbers."""
+
+    exit_code = 75
+
+
 class InterruptedRunError(PushforwardError):
     """A run that was stopped from outside; its checkpoint is saved and it can be resumed."""
 

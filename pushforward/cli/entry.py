@@ -13,13 +13,16 @@ from pushforward.cli.application import app, join_help
 from pushforward.cli.commands import train
 from pushforward.cli.messages import message
 from pushforward.console import echo, lenient
-from pushforward.errors import PushforwardError
+from pushforward.errors import ConfigError, PushforwardError
 from pushforward.interrupts import StopRequested, resumable, stop_on_signals
+from pushforward.launch import launched_size
 from pushforward.utils import import_submodules
 from pushforward.wording import on_command_line, spelling
 
 import_submodules("pushforward.cli.commands")
 join_help(app)
+
+SHARED = ("train", "resume")  # what several processes that torchrun has started do together
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with stop_on_signals(), one_line_warnings(), resuming(tokens), lenient(), spelling(on_command_line):
+            check_shared(tokens)
             if tokens[:1] == ["train"]:
                 train.register_recipes(tokens[1:])
             app(tokens, exit_on_error=False, print_error=False)
@@ -42,6 +46,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(" ".join(str(error).split()), 74)
     except StopRequested as stop:
         fail(f"stopped by {stop}", 128 + stop.number)
+
+
+def check_shared(tokens: Sequence[str]) -> None:
+    """Checks that a command is one that several processes can do together, if there are several.
+
+    Raises:
+        ConfigError: If it is not: each process would do all of it, and write the same files.
+    """
+    if tokens and tokens[0] not in SHARED and launched_size() > 1:
+        raise ConfigError(
+            f"{tokens[0]} is done by one process, got {launched_size()} (WORLD_SIZE): start it without "
+            f"torchrun; with it: {', '.join(SHARED)}"
+        )
 
 
 def resuming(tokens: Sequence[str]) -> AbstractContextManager[None]:

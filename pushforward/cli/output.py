@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushforward.console import echo
 from pushforward.interrupts import resumable
+from pushforward.launch import launched_rank
 from pushforward.wording import near, typed
 
 if TYPE_CHECKING:
@@ -28,13 +29,15 @@ def print_json(result: Any) -> None:
 
 
 def finish(run: Run, as_json: bool, evaluate: str) -> None:
-    """Says how good a trained run is, and where it is.
+    """Says how good a trained run is, and where it is; of several processes the first does.
 
     Arguments:
         run: The run.
         as_json: Whether to print the results as JSON.
         evaluate: "none", "quick" or "full": see :data:`~pushforward.cli.options.Evaluate`.
     """
+    if launched_rank() > 0:
+        return
     overview = run.path / "overview.png"
     pictures = {"overview": str(overview)} if overview.exists() else {}
     results: dict[str, Any] = {}

@@ -13,6 +13,7 @@ from pushforward.discrepancies.base import CriticDiscrepancy, Discrepancy
 from pushforward.discrepancies.constraints import Constraint
 from pushforward.discrepancies.kernel import Kernel
 from pushforward.discrepancies.mmd import MMD
+from pushforward.distributed import all_gather
 from pushforward.errors import ConfigError
 
 
@@ -110,7 +111,9 @@ class DeepKernelMMD(CriticDiscrepancy):
 
     def compare(self, fq: Tensor, fp: Tensor) -> Tensor:
         """The discrepancy of the features, shape ()."""
-        disorder = F.relu(fq.mean(0) - fp.mean(0)).mean() if self.order else fq.new_zeros(())
+        disorder = fq.new_zeros(())
+        if self.order:
+            disorder = F.relu(all_gather(fq).mean(0) - all_gather(fp).mean(0)).mean()
         return self.distance(fq, fp) - self.order * disorder
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
@@ -130,7 +133,7 @@ class DeepKernelMMD(CriticDiscrepancy):
         """The function whose means differ most between the two samples, of the kernel as it is."""
 
         def gap(t: Tensor) -> Tensor:
-            ft, fq, fp = self.critic(t), self.critic(q), self.critic(p)
+            ft, fq, fp = self.critic(t), all_gather(self.critic(q)), all_gather(self.critic(p))
             return self.kernel.gram(ft, fp).mean(1) - self.kernel.gram(ft, fq).mean(1)
 
         return gap

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from pushforward.costs import KL, Cost
 from pushforward.discrepancies import Discrepancy
+from pushforward.distributed import gathered
 from pushforward.distributions import Distribution, Encoder, Prior
 from pushforward.models.weight import Weight
 from pushforward.networks.conditional import Conditional
@@ -57,6 +59,8 @@ class Comparison:
         weight: The factor of the discrepancy.
         players: The players that descend it: ``"model"``, ``"encoder"`` (the encoder alone, in an update of
             its own) or ``"prior"`` (a prior that is learnt).
+        gathers: Whether ``pair`` returns rows of all processes, because it chooses some of them and processes
+            must have equally many: each process then compares them all.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Comparison:
     discrepancy: Discrepancy | KL
     weight: float | Weight = 1.0
     players: tuple[str, ...] = ("model",)
+    gathers: bool = False
 
     @property
     def suffix(self) -> str:
@@ -85,7 +90,12 @@ class Comparison:
         if not components:
             return {self.name: s.model.prior.device_buffer.new_zeros(())}
         weight = float(self.weight)
-        return {f"{self.name}{part}": weight * D(q, p) for part, (D, q, p) in components.items()}
+        with self._rows():
+            return {f"{self.name}{part}": weight * D(q, p) for part, (D, q, p) in components.items()}
+
+    def _rows(self) -> AbstractContextManager[None]:
+        """Inside, the rows of the pair are what the discrepancy is told that they are: a slice, or all."""
+        return gathered() if self.gathers else nullcontext()
 
     def critic_loss(self, s: Square) -> Terms:
         """What the critics descend: minus the objective of each, and each penalty."""
@@ -95,11 +105,13 @@ class Comparison:
             return {f"critic{self.suffix}": 0.0 * sums.sum()}
         assert isinstance(self.discrepancy, Discrepancy)
         terms = {}
-        for part, (D, q, p) in self.discrepancy.critic_components(*pair).items():
-            name = f"{part}{self.suffix}"
-            terms[f"critic{name}"] = -D.critic_objective(q, p)
-            penalties = D.penalties(q, p, s.noise(f"critic{name}"))
-            terms |= {f"{penalty}{name}": value for penalty, value in penalties.items()}
+        noise = s.noise.rows(0) if self.gathers else s.noise
+        with self._rows():
+            for part, (D, q, p) in self.discrepancy.critic_components(*pair).items():
+                name = f"{part}{self.suffix}"
+                terms[f"critic{name}"] = -D.critic_objective(q, p)
+                penalties = D.penalties(q, p, noise(f"critic{name}"))
+                terms |= {f"{penalty}{name}": value for penalty, value in penalties.items()}
         return terms
 
     def diagnostics(self, s: Square) -> Terms:
@@ -116,7 +128,9 @@ class Comparison:
         if any(isinstance(D, Discrepancy) and D.stateful for D in self.discrepancy.modules()):
             # in evaluation mode, as diagnostics and evaluations read these values
             with torch.no_grad(), eval_mode(self.discrepancy):
-                for D, q, p in self.components(s).values():
+                components = self.components(s)
+            with torch.no_grad(), eval_mode(self.discrepancy), self._rows():
+                for D, q, p in components.values():
                     assert isinstance(D, Discrepancy)
                     D.update_state(q, p)
 

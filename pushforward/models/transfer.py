@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pushforward.costs import Cost
 from pushforward.discrepancies import Discrepancy
+from pushforward.distributed import all_gather, gathered
 from pushforward.distributions import Encoder, Prior
 from pushforward.errors import ConfigError, DataError
 from pushforward.models.autoencoder import WAE, Augment
@@ -65,24 +66,28 @@ class TransferAE(WAE):
 
     def comparisons(self) -> Sequence[Comparison]:
         """Codes with the prior, and codes of one style with those of the other."""
-        return [*super().comparisons(), Comparison("style", self.style_pair, self.styles, self.style_weight)]
+        style = Comparison("style", self.style_pair, self.styles, self.style_weight, gathers=True)
+        return [*super().comparisons(), style]
 
     def style_pair(self, s: Square) -> tuple[Tensor, Tensor] | None:
         """Codes of label 1 and codes of label 0, or None if the batch has fewer than two of either."""
         if s.y is None:
             raise DataError("rows must have labels for their codes to be compared between labels")
-        q, p = s.Ex[s.y == 1], s.Ex[s.y == 0]
+        codes, labels = all_gather(s.Ex), all_gather(s.y)
+        q, p = codes[labels == 1], codes[labels == 0]
         return (q, p) if min(len(q), len(p)) > 1 else None
 
     def regularisers(self, s: Square) -> Terms:
         """The cost of decoding rows to their known counterparts; a mean over all rows of the batch."""
         if s.paired is None or s.y is None:
             return {}
-        known = (s.paired.flatten(1)[:, 0] >= 0).nonzero().flatten()
+        codes, labels, paired = (all_gather(rows) for rows in (s.Ex, s.y, s.paired))
+        known = (paired.flatten(1)[:, 0] >= 0).nonzero().flatten()
         if not len(known):
-            return {"pairs": s.Ex.new_zeros(())}
-        made = self.generate(s.Ex[known], 1 - s.y[known])
-        return {"pairs": self.cost.rows(made, s.paired[known]).sum() / len(s.x)}
+            return {"pairs": codes.new_zeros(())}
+        with gathered():  # processes have unequally many known counterparts, so each decodes those of all
+            made = self.generate(codes[known], 1 - labels[known])
+            return {"pairs": self.cost.rows(made, paired[known]).sum() / len(codes)}
 
 
 def transfer(model: Model, x: Tensor, y: Tensor | None, to: Tensor, guidance_scale: float = 1.0) -> Tensor:

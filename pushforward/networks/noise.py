@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pushforward.distributed import layer_numbers
+
 
 class GaussianNoise(nn.Module):
     """Adds normal noise of standard deviation ``std`` in training, and nothing in evaluation mode.
@@ -28,4 +30,6 @@ class GaussianNoise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` with normal noise added in training; ``x`` itself in evaluation mode."""
-        return x + self.std * torch.randn_like(x) if self.training and self.std else x
+        if not (self.training and self.std):
+            return x
+        return x + self.std * layer_numbers(torch.randn, *x.shape, device=x.device, dtype=x.dtype)

@@ -21,6 +21,7 @@ from pushforward.data.fetch import VARIABLE
 from pushforward.data.formats import Channels, OnBad
 from pushforward.data.sizes import Size
 from pushforward.data.spec import DataSpec
+from pushforward.distributed import from_first, is_first, joined, rank
 from pushforward.errors import (
     CheckpointError,
     ConfigError,
@@ -54,6 +55,7 @@ from pushforward.wording import option_name, typed
 @stop_on_signals()
 @resumable(lambda: "before the first step; the same command begins again")
 @plain_torch()
+@joined()
 def train(
     recipe: str | Model,
     data: Any,
@@ -144,6 +146,7 @@ def train(
         (torch.Size([3, 1, 8, 8]), torch.Size([5, 2]))
     """
     directory = None if out is None else RunDirectory(out)
+    progress = progress and is_first()
     budget = Budget(steps, epochs, minutes)
     seed = check_int("seed", seed, least=0)
     _check_on_nonfinite(on_nonfinite)
@@ -218,8 +221,13 @@ def train(
     config = json.loads(json.dumps(fresh, default=lambda value: value.item()))  # as it will be read
     directory = directory or RunDirectory(Path("runs") / f"{about['recipe']}-{dataset.name}")
     with directory.locked():
-        if not overwrite and directory.holds_run():
-            fresh, config = config, directory.continued(config)
+        _check_same_in_all(config)
+        there = None
+        if is_first() and not overwrite and directory.holds_run():
+            there = directory.continued(config)
+        there, config = from_first([there, config])
+        if there is not None:
+            fresh, config = config, there
             config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
             if config["resolved"] != fresh["resolved"]:  # this version has other defaults
                 setup = stored_setup(directory.path, config, dataset.spec, own)
@@ -230,6 +238,7 @@ def train(
 @stop_on_signals()
 @resumable(lambda: "before training went on; the same command goes on")
 @plain_torch()
+@joined()
 def resume(
     path: str | os.PathLike[str],
     data: Any = None,
@@ -269,10 +278,11 @@ def resume(
     """
     _check_on_nonfinite(on_nonfinite)
     extension = Extension.parse(steps, epochs, minutes)
+    progress = progress and is_first()
     directory = RunDirectory(path)
     directory.config()  # a folder that holds no run is left as it is
     with directory.locked():
-        config = directory.config()
+        config = from_first(directory.config())
         config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
         device = device_of_run(device, config["device"])
         dataset = reopened(directory.path, config, directory.codec(config), data)
@@ -346,6 +356,21 @@ def _check_names(recipe: str, arguments: Mapping[str, Any], training: Training |
             f"and {option_name('lr')}"
         )
     RECIPES[recipe].split(arguments)
+
+
+def _check_same_in_all(config: Mapping[str, Any]) -> None:
+    """Checks that all processes that train together were given the same.
+
+    Raises:
+        ConfigError: If one was not.
+    """
+    first = from_first(config)
+    for part in ("recipe", "resolved", "seed", "budget", "data"):
+        if first[part] != config[part]:
+            raise ConfigError(
+                f"all processes of a run need the same {part}, process {rank()} has {config[part]!r:.80}, "
+                f"process 0 {first[part]!r:.80}"
+            )
 
 
 def _check_on_nonfinite(name: str | None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.codec import CODECS, Codec
-from pushforward.distributed import check_alone
+from pushforward.distributed import is_first
 from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, listed, reason
 from pushforward.files import disk, make_folder, remove, remove_temporary, temporary, write_atomic, writing
 from pushforward.locks import locked
@@ -73,12 +73,15 @@ class RunDirectory:
     def locked(self) -> Iterator[None]:
         """Makes the folder, and holds its lock; what killed processes have left is removed.
 
+        Of several processes that train together the first does, and holds it for all.
+
         Raises:
-            ConfigError: If this process is one of several that train together.
             OutputError: If it holds something else than a run, cannot be written, or another process trains
                 in it.
         """
-        check_alone()
+        if not is_first():
+            yield
+            return
         with writing(self.path):
             self._check_ours()
             make_folder(self.path)
@@ -95,11 +98,14 @@ class RunDirectory:
     def begin(self, config: dict[str, Any], codec: Codec | None) -> None:
         """Makes the folder that of a new run, and removes what a run before it has left.
 
-        From the first write on the folder is the new run's, whenever the process is killed.
+        From the first write on the folder is the new run's, whenever the process is killed. Of several
+        processes the first writes.
 
         Raises:
             OutputError: If it cannot be written.
         """
+        if not is_first():
+            return
         kept = {CONFIG} if codec is None else {CONFIG, codec.file}
         left = [self.path / name for name in OURS if name not in kept and os.path.lexists(self.path / name)]
         write_atomic(self.path / CONFIG, encode(config | {CLEARING: True} if left else config))
@@ -114,9 +120,13 @@ class RunDirectory:
     def repair(self, config: dict[str, Any], codec: Codec | None) -> None:
         """Writes the configuration and the codec of the run in the folder where they are damaged.
 
+        Of several processes the first writes.
+
         Raises:
             OutputError: If they cannot be written.
         """
+        if not is_first():
+            return
         for name, content in copies(config, codec).items():
             path = self.path / name
             if not path.is_file() or read_file(path) != content:

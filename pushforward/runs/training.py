@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pushforward.data.dataset import Dataset
+from pushforward.distributed import from_first, is_first
 from pushforward.errors import CheckpointError, ConfigError, OutputError
 from pushforward.files import make_folder, writing
 from pushforward.interrupts import resumable
@@ -88,7 +89,8 @@ def run_to_end(
         run = Run(directory.path, config, model, dataset)  # which puts the model in evaluation mode
         model.train()
         checkpoints = directory.checkpoints(config)
-        resumed = begun and bool(checkpoints.steps())
+        newest = from_first(max(checkpoints.steps(), default=0))
+        resumed = begun and newest > 0
         if resumed:
             loop.total = config["total_steps"]
         else:
@@ -109,7 +111,6 @@ def run_to_end(
                 f"be those of an unfinished model; to go on afterwards: "
                 f"{again(f'--steps {usual}')}"
             )
-        newest = max(checkpoints.steps(), default=0)
         extended = extension is not None and _extend(extension, config, newest, loop, training.epochs, show)
         if begun:
             directory.repair(config, dataset.codec)
@@ -143,7 +144,7 @@ def run_to_end(
         trainer.run()
         run.step = loop.step
         model.eval()
-        if pictures and (unfinished or not is_whole_png(directory.path / OVERVIEW)):
+        if pictures and is_first() and (unfinished or not is_whole_png(directory.path / OVERVIEW)):
             with _warned():
                 run.overview(False)  # grades take seconds
     return run

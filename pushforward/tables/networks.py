@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pushforward.distributed import layer_numbers
 from pushforward.networks.architectures import NETWORKS, EncoderDecoder
 from pushforward.tables.distribution import TableDistribution
 
@@ -64,10 +65,10 @@ class CellEmbedding(nn.Module):
         hidden = x < 0
         if self.training and self.dropout:
             least, most = max(0.0, 2 * self.dropout - 1), min(1.0, 2 * self.dropout)
-            rates = least + (most - least) * torch.rand(len(x), 1, device=x.device)
-            hidden = hidden | (torch.rand(x.shape, device=x.device) < rates)
+            rates = least + (most - least) * layer_numbers(torch.rand, len(x), 1, device=x.device)
+            hidden = hidden | (layer_numbers(torch.rand, *x.shape, device=x.device) < rates)
         if self.training and self.row_dropout:
-            hidden = hidden | (torch.rand(len(x), 1, device=x.device) < self.row_dropout)
+            hidden = hidden | (layer_numbers(torch.rand, len(x), 1, device=x.device) < self.row_dropout)
         x = x.clamp_min(0)
         share = x / self.sizes - 0.5
         angles = [share * (math.pi * 2**wave) for wave in range(WAVES)]

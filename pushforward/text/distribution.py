@@ -83,10 +83,11 @@ class TokenDistribution:
         net = self.decoder
         x = x.long()
         sizes = lengths(x)
-        x = x[:, : int(sizes.max())]
         before = shift_right(x)
         if net.training and net.word_dropout:
             before = drop_tokens(before, net.word_dropout)
+        longest = int(sizes.max())  # only now: which tokens are dropped must not depend on other lines
+        x, before = x[:, :longest], before[:, :longest]
         kept = torch.arange(x.shape[1], device=x.device) < sizes.unsqueeze(1)
         logits = self.logits(before, sizes, kept)
         return -F.cross_entropy(logits, x[kept], reduction="none"), kept.nonzero()[:, 0]

@@ -57,9 +57,9 @@ class TextEncoder(nn.Module, ABC):
         """Numbers (N, outputs) from tokens (N, T)."""
         x = x.long()
         sizes = lengths(x)
-        x = x[:, : int(sizes.max())]
         if self.training and self.word_dropout:
             x = drop_tokens(x, self.word_dropout)
+        x = x[:, : int(sizes.max())]  # only now: which tokens are dropped must not depend on other lines
         return self.read(self.embedding(x), sizes)
 
     @abstractmethod

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pushforward.distributed import all_gather, layer_numbers
 from pushforward.rng import Noise
 
 PAD, END, UNKNOWN, BEGIN = range(4)
@@ -50,7 +51,7 @@ def drop_tokens(x: Tensor, rate: float) -> Tensor:
         | Generating Sentences from a Continuous Space (Bowman et al., 2016), section 3.1
         | https://arxiv.org/abs/1511.06349
     """
-    dropped = torch.rand(x.shape, device=x.device) < rate
+    dropped = layer_numbers(torch.rand, *x.shape, device=x.device) < rate
     return x.masked_fill(dropped & (x > BEGIN), UNKNOWN)
 
 
@@ -72,7 +73,8 @@ def replace_tokens(x: Tensor, noise: Noise, rate: float) -> Tensor:
     replaceable = x > BEGIN
     rows = noise("rows").uniform(len(x), 1).to(x.device) < 0.5
     places = noise("places").uniform(*x.shape).to(x.device) < rate
-    tokens = x[replaceable]
+    of_batch = all_gather(x)
+    tokens = of_batch[of_batch > BEGIN]
     drawn = (noise("words").uniform(*x.shape).to(x.device) * len(tokens)).long()
     return torch.where(rows & places & replaceable, tokens[drawn], x) if len(tokens) else x
 

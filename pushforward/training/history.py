@@ -64,6 +64,24 @@ class History:
             self._log.sync()
 
 
+class UnwrittenHistory(History):
+    """The history in a process that does not write: what the file holds, and no file."""
+
+    def begin(self, content: bytes = b"") -> str:
+        """Sets the content that lines are appended to."""
+        self.content = content
+        return ""
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Within, lines can be appended."""
+        yield
+
+    def append(self, line: dict[str, Any]) -> None:
+        """Appends a line."""
+        self.content += json.dumps(line).encode() + b"\n"
+
+
 def parse(content: bytes) -> tuple[list[dict[str, Any]], list[int]]:
     """The lines of a history, and the numbers of those that cannot be read.
 
@@ -128,4 +146,4 @@ def read_history(path: Path, kept: bytes = b"") -> list[dict[str, Any]]:
     return lines + [line for line in parse(content)[0] if line["step"] > last]
 
 
-__all__ = ["NAME", "History", "parse", "read_history"]
+__all__ = ["NAME", "History", "UnwrittenHistory", "parse", "read_history"]

@@ -17,15 +17,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from pushforward import distributed
 from pushforward.data.dataset import Batch, Split
 from pushforward.errors import ConfigError, DivergedError
 from pushforward.models.base import Model, Player, Terms
+from pushforward.networks.shared_batch import convert_layers
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.torch_state import torch_seeded
 from pushforward.training.finite import batch_rows, gradient_fault
 from pushforward.training.schedules import SCHEDULES
 from pushforward.utils import lazy
+from pushforward.wording import option_name
 
 Optimizing = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
@@ -71,11 +74,27 @@ class Training:
 
 
 class BatchSampler:
-    """Batches of rows in random order, epoch after epoch; the last, incomplete one is left out."""
+    """Batches of rows in random order, epoch after epoch; the last, incomplete one is left out.
+
+    Arguments:
+        rows: The rows.
+        batch: Rows in a batch, over all processes; at most all rows are.
+        noise: What the order is derived from.
+
+    Raises:
+        ConfigError: If processes cannot have equally many rows of a batch.
+    """
 
     def __init__(self, rows: Split, batch: int, noise: Noise) -> None:
         self.rows = rows
         self.batch_size = min(batch, len(rows))
+        if self.batch_size % distributed.size():
+            raise ConfigError(
+                f"{option_name('batch_size')} must be a multiple of the number of processes, "
+                f"{distributed.size()}, got {self.batch_size}"
+                + (", since there are no more rows than that" if self.batch_size < batch else "")
+            )
+        self.own = distributed.own_slice(self.batch_size)
         self.per_epoch = max(len(rows) // self.batch_size, 1)
         self._order = lru_cache(maxsize=1)(lambda epoch: noise(epoch).permutation(len(rows)))
 
@@ -84,9 +103,13 @@ class BatchSampler:
         epoch, place = divmod(draw, self.per_epoch)
         return self._order(epoch)[place * self.batch_size : (place + 1) * self.batch_size]
 
+    def own_index(self, draw: int) -> Tensor:
+        """Which of the rows of the batch number ``draw`` this process computes with: all, if it is alone."""
+        return self.index(draw)[self.own]
+
     def batch(self, draw: int) -> Batch:
-        """The batch number ``draw`` of the whole run."""
-        return self.rows.batch(self.index(draw))
+        """This process's rows of the batch number ``draw`` of the whole run."""
+        return self.rows.batch(self.own_index(draw))
 
 
 class Loop:
@@ -115,6 +138,8 @@ class Loop:
         device: torch.device | str = "cpu",
     ) -> None:
         self.model = model.to(device)
+        if distributed.size() > 1:
+            convert_layers(model)
         self.data = data = training.restrict(data, seed)
         self.batch_size = min(training.batch_size, len(data))
         self.total = total
@@ -156,19 +181,19 @@ class Loop:
         return self.sampler.per_epoch / self.updates
 
     def rows(self, draw: int, labelled: bool = False) -> Batch:
-        """The batch number ``draw`` of the whole run, of all rows or of those with a label."""
+        """This process's rows of the batch number ``draw`` of the whole run, of all or those with a label."""
         return (self.labelled if labelled else self.sampler).batch(draw).to(self.device)
 
     def row_numbers(self, draw: int, labelled: bool = False) -> Tensor:
-        """Which training rows the batch number ``draw`` holds."""
+        """Which training rows the batch number ``draw`` holds, over all processes."""
         if not labelled:
             return self.sampler.index(draw)
         assert self.data.y is not None
         return (self.data.y >= 0).nonzero().flatten()[self.labelled.index(draw)]
 
     def paired_rows(self, draw: int) -> Tensor | None:
-        """The counterparts of the batch number ``draw`` of all rows, if any row has one."""
-        paired_rows = self.data.paired_rows(self.sampler.index(draw))
+        """The counterparts of this process's rows of the batch number ``draw``, if any row has one."""
+        paired_rows = self.data.paired_rows(self.sampler.own_index(draw))
         return None if paired_rows is None else paired_rows.to(self.device)
 
     def advance(self) -> tuple[dict[str, Tensor], Square]:
@@ -179,7 +204,10 @@ class Loop:
                 updated then; the players before it have.
         """
         noise = self.noise("step", self.step)
-        with torch_seeded(noise("modules").integer(), self.device):
+        seed, own = noise("modules").integer(), noise("modules", distributed.rank()).integer()
+        distributed.seed_layers(seed, self.device)
+        # Layers that draw numbers by themselves, unlike ours, must not draw the same for other rows.
+        with torch_seeded(own if distributed.size() > 1 else seed, self.device), distributed.sharing():
             return self._advance(noise)
 
     def _advance(self, noise: Noise) -> tuple[dict[str, Tensor], Square]:
@@ -194,21 +222,34 @@ class Loop:
                 labelled = player_state.player.labelled
                 x, y = self.rows(draw, labelled)
                 paired = None if labelled else self.paired_rows(draw)
-                square = Square(self.model, x, noise(update), y, paired)
+                square = Square(self.model, x, noise(update).rows(distributed.rank() * len(x)), y, paired)
                 with self.updating(player_state):
                     losses = player_state.player.loss(square)
                     try:
-                        player_state.descend(losses, self.step)
+                        losses = player_state.descend(losses, self.step)
                     except DivergedError as error:
-                        rows = batch_rows(square, self.row_numbers(draw, labelled))
+                        rows = batch_rows(whole(square), self.row_numbers(draw, labelled))
                         raise DivergedError(f"{error}; {rows}") from None
-            terms |= {name: value.detach() for name, value in losses.items()}
+            terms |= losses
             seen = seen or square
         assert seen is not None
         with frozen_batch_stats(norm for norm, _ in self.norms):
             self.model.update_state(seen, self.step, factor)
         self.step += 1
         return terms, seen
+
+    def whole(self, square: Square) -> Square:
+        """The square of the rows of all processes of a step that has been taken; all processes call it."""
+        with distributed.sharing():
+            return whole(square)
+
+    def check_same(self) -> None:
+        """Checks that all processes hold the same weights and state.
+
+        Raises:
+            ProcessError: If they do not.
+        """
+        distributed.check_same(f"the weights of step {self.step}", self.model.state_dict())
 
     def looking(self) -> AbstractContextManager[None]:
         """Inside, no BatchNorm keeps statistics of what the model is only looked at with."""
@@ -255,6 +296,25 @@ class Loop:
         self.step = int(numbers["step"])
         self.total = int(numbers["total"])
         self.rollbacks = int(numbers["rollbacks"])
+
+
+def whole(square: Square) -> Square:
+    """The square of the rows of all processes, with the samples that this one has computed.
+
+    Elsewhere than in a step of several processes it is the square itself.
+    """
+    if not distributed.is_sharing():
+        return square
+    with torch.no_grad():
+        gathered = {
+            name: distributed.all_gather(value)
+            for name, value in vars(square).items()
+            if isinstance(value, Tensor)
+        }
+    start = distributed.rank() * len(square.x)
+    found = Square(square.model, gathered["x"], square.noise.rows(square.noise.start - start))
+    vars(found).update(gathered)
+    return found
 
 
 @contextmanager
@@ -360,19 +420,25 @@ class PlayerState:
         optimizer.step()
         return set(optimizer.state[like])
 
-    def descend(self, losses: Terms, step: int) -> None:
+    def descend(self, losses: Terms, step: int) -> dict[str, Tensor]:
         """One optimizer step on the sum of the losses, then the projection of a constrained critic.
+
+        Returns:
+            The losses, over the rows of all processes.
 
         Raises:
             DivergedError: If the loss or the norm of its gradient is not finite; nothing is updated then.
         """
         loss = torch.stack(list(losses.values())).sum()
-        if not math.isfinite(loss.item()):
-            raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {named(losses)}")
         if not loss.requires_grad:
             raise ConfigError(f"the {self.player.name}'s loss depends on none of its parameters")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        losses = {name: value.detach() for name, value in losses.items()}
+        if distributed.size() > 1:  # before anything is judged, so that all processes find the same
+            losses = distributed.average_gradients(self.parameters, losses)
+        if not math.isfinite(sum(value.item() for value in losses.values())):
+            raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {named(losses)}")
         gradients = {self.names[id(p)]: p.grad for p in self.parameters if p.grad is not None}
         norm = torch.nn.utils.get_total_norm(list(gradients.values()))
         if not math.isfinite(norm.item()):
@@ -381,3 +447,4 @@ class PlayerState:
         self.optimizer.step()
         if self.player.project:
             self.player.project()
+        return losses

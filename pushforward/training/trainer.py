@@ -6,20 +6,22 @@ interrupted and resumed leaves the same history and the same weights as one that
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from pushforward import distributed
 from pushforward.errors import CheckpointError, DivergedError, reason
-from pushforward.interrupts import deferred
+from pushforward.interrupts import StopRequested, deferred
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.torch_state import torch_seeded
 from pushforward.training import history
 from pushforward.training.checkpoints import Checkpoint, Checkpoints
 from pushforward.training.finite import check_finite
-from pushforward.training.history import History
+from pushforward.training.history import History, UnwrittenHistory
 from pushforward.training.legend import legend as describe
 from pushforward.training.loop import Loop
 from pushforward.training.monitor import Monitor, Persistence, watch
@@ -46,6 +48,8 @@ class Show(Protocol):
 
 class Trainer:
     """Runs a loop to its end.
+
+    Of several processes the first writes, and the others come to the same history and decisions.
 
     Arguments:
         folder: The run's folder.
@@ -82,7 +86,8 @@ class Trainer:
         self.on_nonfinite = on_nonfinite
         self.earlier_totals = tuple(earlier_totals)
         self.clock = clock
-        self.history = History(folder / history.NAME)
+        kind = History if distributed.is_first() else UnwrittenHistory
+        self.history = kind(folder / history.NAME)
         self.health = watch_loop(loop)
         self.sums: dict[str, float] = {}
         self.count = 0
@@ -98,7 +103,10 @@ class Trainer:
         Raises:
             CheckpointError: If no checkpoint verifies, or it does not fit the model.
         """
+        distributed.wait()  # until the first has repaired the folder
         found, faults = self.checkpoints.newest()
+        step = distributed.from_first(found.step)
+        found = found if found.step == step else self.checkpoints.read(step)
         for fault in faults:
             self.show.say(f"warning: {fault}; falling back to an older checkpoint")
         if fault := self._restore(found):
@@ -149,7 +157,8 @@ class Trainer:
             self._restore(self.checkpoints.read(self.anchor))
         except CheckpointError as fault:
             raise DivergedError(f"{error}; the run cannot go back: {fault}") from error
-        self.checkpoints.discard_after(self.anchor)
+        if distributed.is_first():
+            self.checkpoints.discard_after(self.anchor)
         self.rolled_back = said
         self.loop.rollbacks = len(said)
         self.show.say(f"warning: {said[-1]}")
@@ -158,12 +167,13 @@ class Trainer:
         """Writes a checkpoint of this step, unless there is one, or again."""
         if self.saved == self.loop.step and not again:
             return
-        self.history.sync()
-        tensors, numbers = self.loop.state()
-        numbers |= {"sums": self.sums, "count": self.count, "anchor": self.anchor, "logged": self.logged}
-        numbers["rolled_back"] = self.rolled_back
-        copies = {**self.copies, history.NAME: self.history.content}
-        self.checkpoints.write(self.loop.step, tensors, numbers, copies, self.anchor)
+        if distributed.is_first():
+            self.history.sync()
+            tensors, numbers = self.loop.state()
+            numbers |= {"sums": self.sums, "count": self.count, "anchor": self.anchor, "logged": self.logged}
+            numbers["rolled_back"] = self.rolled_back
+            copies = {**self.copies, history.NAME: self.history.content}
+            self.checkpoints.write(self.loop.step, tensors, numbers, copies, self.anchor)
         self.saved = self.loop.step
 
     def run(self) -> None:
@@ -172,7 +182,9 @@ class Trainer:
         Raises:
             StopRequested: After a signal that asks to stop, once the checkpoint is written.
             DivergedError: If numbers are not finite, and the run does not go back; the last checkpoint stays.
+            ProcessError: If another process is lost, or holds other weights.
         """
+        distributed.tensors_from_first(list(self.loop.model.state_dict().values()))
         if self.saved is None:
             self.history.begin()  # a run killed before its first checkpoint may have left lines
         with deferred() as stopped:
@@ -195,12 +207,18 @@ class Trainer:
         cost = 0.0
         first, estimated = loop.step, False
         words, explained = "", False
-        while loop.step < loop.total and not stopped():
+        while not (halted := distributed.any_process(stopped())) and loop.step < loop.total:
             terms, square = loop.advance()
+            last = loop.step == loop.total
+            look = loop.step % line_every == 0 or last
+            planned = loop.step % picture_every == 0 or last
+            if look or planned:
+                square = loop.whole(square)
+                loop.check_same()
             for name, value in terms.items():
                 self.sums[name] = self.sums.get(name, 0.0) + value.item()
             self.count += 1
-            if loop.step % line_every == 0 or loop.step == loop.total:
+            if look:
                 diagnostics = diagnose(loop, self.health, square)
                 means = {name: value / self.count for name, value in self.sums.items()}
                 self.sums, self.count = {}, 0
@@ -231,19 +249,21 @@ class Trainer:
                 estimated = True
                 left = (now - begun) / (loop.step - first) * (loop.total - loop.step)
                 self.show.say(f"{loop.total} steps, {loop.total / loop.per_epoch:.3g} epochs: {_about(left)}")
-            last = loop.step == loop.total
-            planned = loop.step % picture_every == 0 or last
             if planned:
                 check_finite(loop.model, square, loop.step, loop.seed)
                 self.anchor = loop.step
-                self.draw(loop.step)
-            if planned or now - saved > max(PATIENCE, SHARE * cost):
+                if distributed.is_first():
+                    self.draw(loop.step)
+            late = distributed.is_first() and now - saved > max(PATIENCE, SHARE * cost)
+            if planned or distributed.any_process(late):
                 begun_to_save = self.clock()
                 self.save()
                 saved = self.clock()
                 cost = saved - begun_to_save
         if loop.step:
             self.save()  # where a stop was requested
+        if halted and not stopped():
+            raise StopRequested(signal.SIGTERM)  # of another process
 
 
 def steps_per_line(total: int) -> int:
@@ -300,9 +320,10 @@ def steps_in(loop: Loop, seconds: float) -> tuple[int, float]:
         loop.advance()
     trial = min(0.04 * seconds, 3.0)
     begun, done = time.monotonic(), 0
-    while done < 3 or time.monotonic() - begun < trial:
+    while distributed.from_first(done < 3 or time.monotonic() - begun < trial):
         _, square = loop.advance()
         done += 1
+    square = loop.whole(square)
     step = (time.monotonic() - begun) / done
     monitor = watch_loop(loop)
     diagnose(loop, monitor, square)  # the first look allocates, too

@@ -1,0 +1,139 @@
+"""Runs of several processes, as torchrun starts them: one folder, stops, errors, another number of them."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from many import in_processes, largest_difference, started
+from safetensors.torch import load_file
+
+import pushforward as pf
+
+ROOT = Path(pf.__file__).parents[1]
+STEPS = 40
+OPTIONS = ["--steps", str(STEPS), "--batch-size", "20", "--latent-dim", "2", "--evaluate", "none"]
+TRAIN = ["-m", "pushforward", "train", "wae-gan", "digits", *OPTIONS]
+
+
+def state(folder):
+    """The weights and moments of the newest checkpoint, and its step."""
+    place = sorted((folder / "checkpoints").iterdir())[-1]
+    tensors = {
+        f"{file.stem}/{name}": value
+        for file in place.glob("*.safetensors")
+        for name, value in load_file(file).items()
+    }
+    return int(place.name), tensors
+
+
+def check_near(found, expected, most=1e-4):
+    """In float32 a game lets rounding grow."""
+    (step, tensors), (last, wanted) = found, expected
+    assert step == last
+    gap, place = largest_difference(tensors, wanted)
+    assert gap <= most, place
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """The run of one process."""
+    out = tmp_path_factory.mktemp("one") / "run"
+    ((code, _, errors),) = in_processes(1, ROOT, [*TRAIN, "--out", str(out)])
+    assert code == 0, errors
+    return out
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """The run of two, and what they printed."""
+    out = tmp_path_factory.mktemp("two") / "run"
+    ended = in_processes(2, ROOT, [*TRAIN, "--out", str(out)])
+    assert [code for code, *_ in ended] == [0, 0], ended
+    return out, ended
+
+
+def test_a_run_of_two_processes_is_that_of_one(one, two):
+    check_near(state(two[0]), state(one))
+
+
+def test_the_history_is_that_of_the_whole_batch(one, two):
+    """Terms and diagnostics are of the rows of all processes."""
+    lines, others = (
+        [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+        for run in (one, two[0])
+    )
+    assert [line["step"] for line in lines] == [line["step"] for line in others]
+    for line, other in zip(lines, others, strict=True):
+        for part in ("terms", "diagnostics"):
+            assert other[part] == pytest.approx(line[part], rel=1e-2, abs=1e-2)
+
+
+def test_the_first_process_alone_speaks_and_writes(one, two):
+    folder, ((_, first, shown), (_, second, errors)) = two
+    assert str(folder) in first or folder.name in first
+    assert f"{STEPS}/{STEPS}" in shown or "wae-gan on digits" in shown
+    assert (second, errors) == ("", "")
+    assert {path.name for path in folder.iterdir()} == {path.name for path in one.iterdir()}
+
+
+def test_a_loaded_run_does_not_know_of_processes(two):
+    run = pf.load(two[0])
+    assert run.sample(3).shape == (3, 1, 8, 8)
+    assert run.config["resolved"]["batch_size"] == 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_run_goes_on_with_another_number_of_processes(one, tmp_path, size):
+    out = tmp_path / "run"
+    for processes, steps in ((2, "20"), (size, str(STEPS))):
+        words = ["-m", "pushforward", "train", "wae-gan", "digits", *OPTIONS, "--out", str(out)]
+        if processes != 2 or out.exists():
+            words = ["-m", "pushforward", "resume", str(out), "--steps", steps, "--evaluate", "none"]
+        else:
+            words[words.index("--steps") + 1] = steps
+        for code, _, errors in in_processes(processes, ROOT, words):
+            assert code == 0, errors
+    assert state(out)[0] == STEPS  # the schedule is that of 40 steps from step 20 on alone
+
+
+@pytest.mark.parametrize(("words", "fault"), [
+    (["--batch-size=21"], "batch-size must be a multiple of the number of processes, 2, got 21"),
+    (["--device=nowhere"], "device 'nowhere' cannot be used"),
+])  # fmt: skip
+def test_bad_options_are_refused_by_all_before_anything_is_written(words, fault, tmp_path):
+    program = ["-m", "pushforward", "train", "vae", "digits", "--out", str(tmp_path / "run"), *words]
+    for code, _, errors in in_processes(2, ROOT, program):
+        assert code == 78
+        assert fault in errors
+        assert "Traceback" not in errors
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_processes_with_other_options_are_refused(tmp_path):
+    """Such as a scheduler's script that gives each another seed."""
+    words = [*TRAIN, "--out", str(tmp_path / "run"), "--seed"]
+    ended = in_processes(2, ROOT, lambda rank: [*words, str(rank)])
+    assert ended[1][0] == 78
+    assert "all processes of a run need the same seed, process 1 has 1, process 0 0" in ended[1][2]
+
+
+def test_other_commands_are_refused(two):
+    for code, _, errors in in_processes(2, ROOT, ["-m", "pushforward", "evaluate", str(two[0])]):
+        assert code == 78
+        assert "evaluate is done by one process, got 2 (WORLD_SIZE): start it without torchrun" in errors
+
+
+@pytest.mark.slow
+def test_a_stop_of_one_is_a_stop_of_all_and_loses_nothing(tmp_path):
+    """A scheduler may send the signal to one process alone."""
+    long = [word if word != str(STEPS) else "100000" for word in TRAIN]
+    processes = started(2, ROOT, [*long, "--out", str(tmp_path / "run")])
+    while not (tmp_path / "run" / "history.jsonl").exists():
+        pass
+    processes[1].send_signal(signal.SIGTERM)
+    ended = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
+    assert [code for _, code in ended] == [75, 75], ended
+    step, _ = state(tmp_path / "run")
+    assert f"at step {step} of 100000" in ended[0][0]

@@ -1,0 +1,114 @@
+"""What passes between processes: the gather and its derivatives, BatchNorm, agreement, a lost process."""
+
+from pathlib import Path
+
+import pytest
+from many import in_processes
+
+PROGRAM = """
+import sys
+import torch
+from torch import nn
+from pushforward import distributed
+from pushforward.networks.shared_batch import convert_layers
+
+torch.set_num_threads(1)
+x = torch.rand(8, 3, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def norm():
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Tanh(), nn.Conv2d(4, 2, 1)).double()
+
+
+def second(net, x):
+    # a penalty on slopes: its gradient needs the second derivative of BatchNorm
+    x = x.clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(net(x).square().sum(), x, create_graph=True)
+    return slopes
+
+
+with distributed.joined():
+    rank, size = distributed.rank(), distributed.size()
+    own = distributed.own_slice(8)
+    {body}
+"""
+GATHER = """
+    weights = torch.arange(8, dtype=torch.float64)
+    leaf = x[own].flatten(1).requires_grad_()
+    with distributed.sharing():
+        whole = distributed.all_gather(leaf)
+        (gradient,) = torch.autograd.grad((weights * (whole.sum(1) ** 3)).sum(), leaf, create_graph=True)
+        (curvature,) = torch.autograd.grad((distributed.all_gather(gradient) ** 2).sum(), leaf)
+    one = x.flatten(1).requires_grad_()
+    (expected,) = torch.autograd.grad((weights * (one.sum(1) ** 3)).sum(), one, create_graph=True)
+    (bent,) = torch.autograd.grad(((size * expected) ** 2).sum(), one)
+    assert torch.equal(whole, x.flatten(1))
+    # the mean over processes divides by their number
+    torch.testing.assert_close(gradient, size * expected[own])
+    torch.testing.assert_close(curvature, size * bent[own])
+    assert distributed.all_gather(leaf) is leaf  # no step is being taken
+"""
+NORM = """
+    net, one = convert_layers(norm()), norm()
+    with distributed.sharing():
+        made, slopes = net(x[own]), second(net, x[own])
+        (slopes ** 2).sum().backward()
+    for parameter in net.parameters():
+        distributed.average([parameter.grad])
+    expected = one(x)
+    (second(one, x) ** 2).sum().backward()
+    torch.testing.assert_close(made, expected[own])
+    for found, wanted in zip(net.parameters(), one.parameters(), strict=True):
+        torch.testing.assert_close(found.grad * size, wanted.grad, rtol=1e-9, atol=1e-9)
+    for found, wanted in zip(net.buffers(), one.buffers(), strict=True):
+        torch.testing.assert_close(found, wanted)
+"""
+DROPOUT = """
+    drop, plain = convert_layers(nn.Dropout(0.3)), nn.Dropout(0.3)
+    distributed.seed_layers(5, "cpu")
+    with distributed.sharing():
+        mine = drop(x[own])
+    torch.manual_seed(5)
+    assert torch.equal(mine, plain(x)[own])
+"""
+AGREE = """
+    assert distributed.any_process(rank == 1) is True
+    assert distributed.any_process(False) is False
+    assert distributed.from_first({{"of": rank, "words": ["a", None]}}) == {{"of": 0, "words": ["a", None]}}
+    distributed.check_same("x", {{"x": x}})
+    distributed.tensors_from_first([x])
+    try:
+        distributed.check_same("the weights", {{"first": x, "second": x + rank * 1e-15}})
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+LOST = """
+    if rank == 1:
+        sys.exit(3)
+    distributed.wait()
+"""
+
+
+def run(body, tmp_path, size=2):
+    file = tmp_path / "program.py"
+    file.write_text(PROGRAM.replace("    {body}", body).replace("{{", "{").replace("}}", "}"))
+    return in_processes(size, Path(__file__).parents[2], [file])
+
+
+@pytest.mark.parametrize("body", [GATHER, NORM, DROPOUT], ids=["gather", "BatchNorm", "dropout"])
+def test_derivatives_and_statistics_are_those_of_one_process(body, tmp_path):
+    for code, _, errors in run(body, tmp_path):
+        assert code == 0, errors
+
+
+def test_processes_agree_or_say_that_they_do_not(tmp_path):
+    for code, printed, errors in run(AGREE, tmp_path):
+        assert code == 0, errors
+        assert printed == "ProcessError the weights must be the same in all 2 processes, but second is not\n"
+
+
+def test_a_process_that_has_lost_another_says_so(tmp_path):
+    (_, _, errors), (code, _, _) = run(LOST, tmp_path)
+    assert code == 3
+    assert "ProcessError: process 0 of 2 has lost another one" in errors
