@@ -94,7 +94,7 @@ class Comparison:
             return {f"{self.name}{part}": weight * D(q, p) for part, (D, q, p) in components.items()}
 
     def _rows(self) -> AbstractContextManager[None]:
-        """Inside, the rows of the pair are what the discrepancy is told that they are: a slice, or all."""
+        """Inside, the rows of the pair count as what they are: a slice of the batch, or all of it."""
         return gathered() if self.gathers else nullcontext()
 
     def critic_loss(self, s: Square) -> Terms:

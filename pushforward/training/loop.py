@@ -435,7 +435,7 @@ class PlayerState:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         losses = {name: value.detach() for name, value in losses.items()}
-        if distributed.size() > 1:  # before anything is judged, so that all processes find the same
+        if distributed.size() > 1:  # first, so that all processes find the same
             losses = distributed.average_gradients(self.parameters, losses)
         if not math.isfinite(sum(value.item() for value in losses.values())):
             raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {named(losses)}")

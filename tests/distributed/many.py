@@ -40,7 +40,7 @@ CASES = {
     "infogan of convolutions": ("infogan", {}, LARGE),
     "mmd-gan, penalty": ("mmd-gan", {"gp_weight": 1.0}, IMAGES),
 }
-NO_GAME = [
+NO_CRITIC = [
     "ae", "wae-mmd", "wae-random", "vae", "beta-vae", "info-vae", "gmmn-ae", "gmmn", "wae, sliced",
     "vae, free bits",
 ]  # fmt: skip

@@ -28,7 +28,7 @@ def state(folder):
 
 
 def check_near(found, expected, most=1e-4):
-    """In float32 a game lets rounding grow."""
+    """With a critic, rounding grows in float32."""
     (step, tensors), (last, wanted) = found, expected
     assert step == last
     gap, place = largest_difference(tensors, wanted)

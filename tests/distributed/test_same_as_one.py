@@ -1,7 +1,7 @@
 """Several processes with slices of a batch take the steps that one process with the whole batch takes."""
 
 import pytest
-from many import CASES, NO_GAME, largest_difference, steps_of
+from many import CASES, NO_CRITIC, largest_difference, steps_of
 
 every_case = pytest.mark.parametrize("case", CASES)
 # Each has a term that is no mean over rows, or a layer whose output depends on other rows.
@@ -26,11 +26,11 @@ def test_steps_of_four_processes_are_those_of_one(many, case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", NO_GAME)
+@pytest.mark.parametrize("case", NO_CRITIC)
 def test_two_hundred_steps_in_float32_are_those_of_one(many, case):
     """Without a critic, rounding does not grow to more than 1e-5."""
     gap, place = largest_difference(
-        many(2, "single", 200, tuple(NO_GAME))[case], steps_of(case, 200, double=False)
+        many(2, "single", 200, tuple(NO_CRITIC))[case], steps_of(case, 200, double=False)
     )
     assert gap <= 1e-5, place
 
