@@ -44,6 +44,17 @@ def test_its_notebook_is_that_of_the_script(name, made):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_its_first_picture_is_in_the_gallery(name, made):
+    ending, content = made.cover(nbformat.read(TUTORIALS / f"{name}.ipynb", 4))
+    kept = ROOT / "docs" / "images" / "tutorials" / f"{name}{ending}"
+    assert kept.read_bytes() == content, f"run: make tutorials TUTORIALS={name}"
+    assert len(content) < 150_000
+    page = (TUTORIALS / "index.md").read_text()
+    card = page.split(f":link: {name}\n")[1].split(":::\n")[0]
+    assert f":img-top: ../images/tutorials/{kept.name}\n" in card
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_it_is_linked(name):
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
     repository = urls["Repository"].removeprefix("https://github.com/")
