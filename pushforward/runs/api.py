@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -33,6 +33,7 @@ from pushforward.errors import (
 from pushforward.interrupts import resumable, stop_on_signals
 from pushforward.limits import BoundedNetworks, tensor_bytes
 from pushforward.models import Model
+from pushforward.networks.precision import has_bfloat16
 from pushforward.recipes import RECIPES
 from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import bar
@@ -80,6 +81,7 @@ def train(
     group: Any = None,
     device: str | torch.device = "auto",
     threads: int | None = None,
+    precision: Literal["fp32", "bf16", "auto"] = "fp32",
     overwrite: bool = False,
     pictures: bool = True,
     progress: bool = True,
@@ -124,6 +126,8 @@ def train(
             of the split. Or, in Python, one value a row.
         device: "auto", "cpu", "cuda", ...
         threads: Number of threads on a CPU.
+        precision: "fp32"; "bf16", in which networks, but neither costs nor discrepancies, compute in bfloat16
+            while they are trained; or "auto", bf16 on devices that have units for it.
         overwrite: Whether training starts over and replaces the run in the folder, finished or not, even if
             it is this very one; it stays whole until the new run has begun.
         pictures: Whether to write samples during training, and overview.png at its end.
@@ -212,6 +216,7 @@ def train(
         },
         "device": device,
         "threads": threads,
+        "precision": _precision(precision, device),
         "versions": {
             "pushforward": __version__,
             "torch": torch.__version__,
@@ -371,6 +376,20 @@ def _check_same_in_all(config: Mapping[str, Any]) -> None:
                 f"all processes of a run need the same {part}, process {rank()} has {config[part]!r:.80}, "
                 f"process 0 {first[part]!r:.80}"
             )
+
+
+def _precision(precision: str, device: str) -> str:
+    """The precision of networks in training: what was asked for, or what the device is made for.
+
+    Raises:
+        ConfigError: If there is no such precision.
+    """
+    known = ("fp32", "bf16", "auto")
+    if precision not in known:
+        raise ConfigError(f"unknown {option_name('precision')} {precision!r}: {nearest(precision, known)}")
+    if precision == "auto":
+        return "bf16" if has_bfloat16(device) else "fp32"
+    return precision
 
 
 def _check_on_nonfinite(name: str | None) -> None:

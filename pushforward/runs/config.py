@@ -15,9 +15,9 @@ from pushforward.runs.budget import Budget
 from pushforward.wording import option_name, typed
 
 # Raised when older configurations can no longer be read; such runs are refused.
-SCHEMA = 7
+SCHEMA = 8
 # What two calls must agree in to be one run; the device, the number of threads and on_nonfinite may differ.
-IDENTITY = ("recipe", "preset", "arguments", "own", "seed")
+IDENTITY = ("recipe", "preset", "arguments", "own", "seed", "precision")
 # The parts of the data in which two calls must agree: rows, what values stand for, and classes.
 DATA = ("sha256", "scaling", "classes")
 SUM = "sha256"
@@ -25,7 +25,7 @@ SUM = "sha256"
 PARTS: dict[str, type | UnionType] = {
     "id": str, "recipe": str, "own": list, "resolved": dict, "description": str, "seed": int, "budget": dict,
     "on_nonfinite": str, "total_steps": int | None, "earlier_budgets": list, "codec": str | None,
-    "data": dict, "device": str, "threads": int, "versions": dict,
+    "data": dict, "device": str, "threads": int, "precision": str, "versions": dict,
 }  # fmt: skip
 
 

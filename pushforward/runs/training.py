@@ -14,6 +14,7 @@ from pushforward.distributed import from_first, is_first
 from pushforward.errors import CheckpointError, ConfigError, OutputError
 from pushforward.files import make_folder, writing
 from pushforward.interrupts import resumable
+from pushforward.networks.precision import lower_precision
 from pushforward.out_of_memory import memory_errors
 from pushforward.recipes import Setup
 from pushforward.report.images import is_whole_png
@@ -61,6 +62,8 @@ def run_to_end(
         InterruptedRunError: If a signal asked to stop; it says how to go on.
     """
     model, training = setup.model, setup.training
+    if config["precision"] == "bf16":
+        lower_precision(model)
     with _memory(setup, dataset, device):
         loop = Loop(model, dataset.train, training, 1, config["seed"], device)
     begun = config["total_steps"] is not None

@@ -28,7 +28,7 @@ OF_DATA = (
     "data_dir", "image_size", "max_length", "columns", "target", "standardize", "channels", "on_bad",
     "test", "group",
 )  # fmt: skip
-OF_MACHINE = (*OF_DATA, "device", "threads", "overwrite")
+OF_MACHINE = (*OF_DATA, "device", "threads", "precision", "overwrite")
 TITLES = ("Model", "Run", "Data and machine")
 GROUPS = {title: Group(title, sort_key=place) for place, title in enumerate(TITLES)}
 DATA_HELP = (

@@ -1,0 +1,77 @@
+"""Networks in bfloat16: what is in it, what is not, and that every recipe trains."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import pushforward as pf
+from pushforward.data.split import Split
+from pushforward.errors import ConfigError, OutputError
+from pushforward.networks.precision import LowPrecision, lower_precision
+from pushforward.recipes import RECIPES
+from pushforward.torch_state import torch_seeded
+from pushforward.training import Loop
+
+ROWS = torch.rand(24, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(24) % 4
+ON_IMAGES = [name for name in RECIPES if name != "transfer-ae"]
+
+
+def loop_of(recipe, lowered, **options):
+    data = pf.open_dataset((ROWS, LABELS))
+    with torch_seeded(0):
+        setup = RECIPES[recipe](data.spec, batch_size=8, **options)
+    model = lower_precision(setup.model) if lowered else setup.model
+    return Loop(model.train(), Split(ROWS, LABELS), setup.training, 10)
+
+
+def test_a_product_has_eight_bits_in_training_and_all_in_evaluation():
+    """1 + 1/256 is 1 in bfloat16, whose significand has 8 bits."""
+    net = nn.Sequential(nn.Linear(1, 1, bias=False))
+    nn.init.constant_(net[0].weight, 1 + 1 / 256)
+    lowered, x = lower_precision(copy.deepcopy(net)), torch.ones(1, 1)
+    assert lowered(x).item() == 1
+    assert lowered.eval()(x).item() == net(x).item() == 1 + 1 / 256
+
+
+@pytest.mark.parametrize("recipe", ON_IMAGES)
+def test_terms_and_weights_stay_in_float32_and_near(recipe):
+    """The terms of the first step, before rounding can grow, differ by the rounding of bfloat16."""
+    low, full = loop_of(recipe, True), loop_of(recipe, False)
+    terms, wanted = low.advance()[0], full.advance()[0]
+    assert any(isinstance(module, LowPrecision) for module in low.model.modules())
+    assert {value.dtype for value in terms.values()} == {torch.float32}
+    assert {value.dtype for value in low.model.parameters()} == {torch.float32}
+    for name, value in wanted.items():
+        assert terms[name].item() == pytest.approx(value.item(), rel=0.1, abs=0.2), name
+
+
+def test_statistics_of_batch_norm_stay_in_float32():
+    loop = loop_of("dcgan", True)
+    loop.advance()
+    norms = [module for module in loop.model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert norms
+    assert all(buffer.dtype != torch.bfloat16 for norm in norms for buffer in norm.buffers())
+
+
+def test_a_run_in_bfloat16_is_a_function_of_its_seed_and_stays_in_it(tmp_path):
+    quick = dict(steps=10, latent_dim=2, progress=False, pictures=False)
+    first, second = (
+        pf.train("wae-gan", (ROWS, LABELS), out=tmp_path / name, precision="bf16", **quick) for name in "ab"
+    )
+    full = pf.train("wae-gan", (ROWS, LABELS), out=tmp_path / "c", **quick)
+    weights, others, in_full = (run.model.state_dict() for run in (first, second, full))
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    assert not all(torch.equal(weights[name], in_full[name]) for name in weights)
+    longer = pf.resume(first.path, (ROWS, LABELS), steps=12, progress=False)
+    assert longer.config["precision"] == "bf16"
+    assert any(isinstance(module, LowPrecision) for module in longer.model.modules())
+    with pytest.raises(OutputError, match='its precision: "bf16", now: "fp32"'):
+        pf.train("wae-gan", (ROWS, LABELS), out=second.path, **quick)
+
+
+def test_an_unknown_precision_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="unknown precision 'fp8': known: auto, bf16, fp32"):
+        pf.train("ae", (ROWS, LABELS), out=tmp_path / "run", precision="fp8", progress=False)
