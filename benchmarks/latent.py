@@ -31,6 +31,10 @@ GROUPS: dict[str, Group] = {
         ("wae-random:latent_dim=2,weight=20", "wae-random:latent_dim=2,weight=20,variance_weight=0"),
         3000, CODES, "fading-squares",
     ),
+    "exact-prior": Group(
+        ("wae:discrepancy=mmd", "wae:discrepancy=mmd-exact-prior"), 1500,
+        ("reconstruction", "latent", "samples", "reference"), "digits",
+    ),
     "sprites": Group(
         ("wae-random:latent_dim=10", "beta-vae:latent_dim=10"),
         3000, ("reconstruction", "latent", "disentanglement"), "sprites", 32,

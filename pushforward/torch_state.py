@@ -149,4 +149,9 @@ def in_double(x: Tensor) -> Tensor:
     return (x.cpu() if x.device.type in WITHOUT_DOUBLE else x).double()
 
 
+def widest(device: torch.device) -> torch.dtype:
+    """The most precise floating dtype of a device, in which long sums are formed."""
+    return torch.float32 if device.type in WITHOUT_DOUBLE else torch.float64
+
+
 __all__ = ["Shared", "in_double", "plain_torch", "threads", "torch_seeded"]

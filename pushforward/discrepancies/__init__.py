@@ -13,6 +13,7 @@ from pushforward.discrepancies.base import Blockwise, CriticDiscrepancy, Discrep
 from pushforward.discrepancies.constraints import Clipping, Constraint, GradientPenalty, spectral
 from pushforward.discrepancies.deep_kernel import DeepKernelMMD, SquareRoot
 from pushforward.discrepancies.energy import BEGANEnergy, EBGANEnergy, Energy, pulling_away
+from pushforward.discrepancies.exact_prior import ExactPriorMMD
 from pushforward.discrepancies.f_divergences import FDivergence
 from pushforward.discrepancies.kernel import IMQ, GaussianKernel, Kernel, Polynomial, Radial
 from pushforward.discrepancies.mmd import MMD
@@ -42,6 +43,7 @@ __all__ = [
     "DiscrepancyContext",
     "EBGANEnergy",
     "Energy",
+    "ExactPriorMMD",
     "FDivergence",
     "GaussianKernel",
     "GradientPenalty",

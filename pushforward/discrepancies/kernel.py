@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from pushforward.discrepancies.pair_sums import Memory, PairSum, Weights
 from pushforward.errors import ConfigError, check_int
+from pushforward.torch_state import widest
 
 SEVEN = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 TILE = 512  # rows of a block of the kernel matrix
@@ -33,13 +35,16 @@ class Kernel(nn.Module, ABC):
         """The values of every row with itself, shape (N,)."""
 
     def sum(self, x: Tensor, y: Tensor) -> Tensor:
-        """The sum over all pairs, a float64 of shape (), tile by tile."""
+        """The sum over all pairs, shape (), tile by tile, in the widest dtype of the device."""
         of_x = x.split(TILE)
         of_y = of_x if x is y else y.split(TILE)
-        zero = torch.zeros((), dtype=torch.float64, device=x.device)
-        return sum((self.gram(a, b).sum(dtype=torch.float64) for a in of_x for b in of_y), zero)
+        wide = widest(x.device)
+        zero = torch.zeros((), dtype=wide, device=x.device)
+        return sum((self.gram(a, b).sum(dtype=wide) for a in of_x for b in of_y), zero)
 
-    def weighted_sum(self, x: Tensor, y: Tensor, weights: Weights, fast: bool = True) -> Tensor:
+    def weighted_sum(
+        self, x: Tensor, y: Tensor, weights: Weights, fast: bool = True, dtype: torch.dtype | None = None
+    ) -> Tensor:
         """The sum over pairs within x, from x to y and within y, with a weight each, shape ().
 
         Arguments:
@@ -47,12 +52,13 @@ class Kernel(nn.Module, ABC):
             y: Another sample (M, D).
             weights: The factors.
             fast: Whether the sum may be formed without a second derivative, where that is faster.
+            dtype: That of the result; by default that of the rows.
         """
         total = weights.across * self.sum(x, y)
         for rows, weight in ((x, weights.within_x), (y, weights.within_y)):
-            own = 0.0 if weights.own_pairs else self.diagonal(rows).sum(dtype=torch.float64)
+            own = 0.0 if weights.own_pairs else self.diagonal(rows).sum(dtype=total.dtype)
             total = total + weight * (self.sum(rows, rows) - own)
-        return total.to(x.dtype)
+        return total.to(dtype or x.dtype)
 
 
 class Radial(Kernel):
@@ -74,6 +80,14 @@ class Radial(Kernel):
         leads to them, can be written without asking for new memory in each block.
         """
 
+    def gaussians(self) -> tuple[list[float], list[float]]:
+        r"""The weights :math:`w_j` and rates :math:`a_j` of :math:`k = \sum_j w_j e^{-a_j r^2}`.
+
+        Raises:
+            ConfigError: If the kernel is not known to be such a sum.
+        """
+        raise ConfigError(f"{type(self).__name__} has no known form as a sum of Gaussian kernels")
+
     def gram(self, x: Tensor, y: Tensor) -> Tensor:
         """The kernel of every row of ``x`` (N, D) with every row of ``y`` (M, D), shape (N, M).
 
@@ -88,12 +102,14 @@ class Radial(Kernel):
         """The kernel of every row with itself, shape (N,): the peak."""
         return x.new_full((len(x),), self.peak)
 
-    def weighted_sum(self, x: Tensor, y: Tensor, weights: Weights, fast: bool = True) -> Tensor:
+    def weighted_sum(
+        self, x: Tensor, y: Tensor, weights: Weights, fast: bool = True, dtype: torch.dtype | None = None
+    ) -> Tensor:
         """The sum over pairs within x, from x to y and within y, with a weight each, shape ()."""
         if fast:
-            return PairSum.apply(x, y, self, weights)  # type: ignore[no-untyped-call]
+            return PairSum.apply(x, y, self, weights, dtype or x.dtype)  # type: ignore[no-untyped-call]
         middle = torch.cat([x, y]).detach().mean(0)  # products are exact to rounding only near 0
-        return super().weighted_sum(x - middle, y - middle, weights)
+        return super().weighted_sum(x - middle, y - middle, weights, fast, dtype)
 
 
 class Polynomial(Kernel):
@@ -169,13 +185,26 @@ class IMQ(Radial):
         self, squares: Tensor, memory: Memory, with_slope: bool = True
     ) -> tuple[Tensor, Tensor | None]:
         """The kernel of squared distances (N, M) and its derivative, from all scales at once."""
-        constants = _constants(tuple(s * self.C for s in self.scales), squares.dtype, squares.device)
-        terms = memory("terms", len(constants), *squares.shape)
-        torch.add(squares, constants.view(-1, 1, 1), out=terms).reciprocal_()
-        value = _combine(terms, constants, memory("value", *squares.shape))
+        C = constants(tuple(s * self.C for s in self.scales), squares.dtype, squares.device)
+        terms = memory("terms", len(C), *squares.shape)
+        torch.add(squares, C.view(-1, 1, 1), out=terms).reciprocal_()
+        value = _combine(terms, C, memory("value", *squares.shape))
         if not with_slope:
             return value, None
-        return value, _combine(terms.mul_(terms), -constants, memory("slope", *squares.shape))
+        return value, _combine(terms.mul_(terms), -C, memory("slope", *squares.shape))
+
+    def gaussians(self) -> tuple[list[float], list[float]]:
+        r"""The weights :math:`w_j` and rates :math:`a_j` of a sum of Gaussian kernels that is this kernel.
+
+        .. math:: \frac{C}{C + r^2} = \int C\,a\,e^{-a C} e^{-a r^2}\,d\log a
+
+        by the trapezoidal rule in :math:`\log a`, whose error is near 1e-9 at this step; the ends leave out
+        1e-8 of each scale.
+        """
+        constants = [s * self.C for s in self.scales]
+        low, high, step = math.log(1e-8 / max(constants)), math.log(30 / min(constants)), 0.45
+        rates = [math.exp(low + step * i) for i in range(math.ceil((high - low) / step) + 1)]
+        return [step * sum(C * a * math.exp(-a * C) for C in constants) for a in rates], rates
 
 
 class GaussianKernel(Radial):
@@ -211,15 +240,19 @@ class GaussianKernel(Radial):
         self, squares: Tensor, memory: Memory, with_slope: bool = True
     ) -> tuple[Tensor, Tensor | None]:
         """The kernel of squared distances (N, M) and its derivative, from all bandwidths at once."""
-        rates = _constants(tuple(-1 / (2 * h * h) for h in self.bandwidths), squares.dtype, squares.device)
+        rates = constants(tuple(-1 / (2 * h * h) for h in self.bandwidths), squares.dtype, squares.device)
         terms = memory("terms", len(rates), *squares.shape)
         torch.mul(squares, rates.view(-1, 1, 1), out=terms).exp_()
         value = torch.sum(terms, 0, out=memory("value", *squares.shape))
         return value, _combine(terms, rates, memory("slope", *squares.shape)) if with_slope else None
 
+    def gaussians(self) -> tuple[list[float], list[float]]:
+        """The weights and rates of the Gaussian kernels: 1 and 1/2h² for each bandwidth."""
+        return [1.0] * len(self.bandwidths), [1 / (2 * h * h) for h in self.bandwidths]
+
 
 @lru_cache(maxsize=64)
-def _constants(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def constants(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Numbers as a tensor, copied to a device once: a copy waits for all that the device has still to do."""
     return torch.tensor(values, dtype=dtype, device=device)
 

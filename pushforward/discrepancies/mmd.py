@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pushforward.discrepancies.base import Discrepancy
-from pushforward.discrepancies.kernel import IMQ, GaussianKernel, Kernel
+from pushforward.discrepancies.kernel import IMQ, GaussianKernel, Kernel, Radial
 from pushforward.discrepancies.pair_sums import Weights
 from pushforward.discrepancies.registry import DiscrepancyContext, register_discrepancy
 from pushforward.distributed import all_gather
@@ -95,15 +95,24 @@ class MMD(Discrepancy):
         return Weights(1 / (n * (n - unbiased)), -2 / (n * m), 1 / (m * (m - unbiased)), not unbiased)
 
 
-KERNELS: dict[str, Callable[[float], Kernel]] = {
+KERNELS: dict[str, Callable[[float], Radial]] = {
     "imq": IMQ,
     "gaussian": lambda scale: GaussianKernel([math.sqrt(scale / 2)]),
 }
 """Kernels by name, as functions of the expected squared distance of two draws of the given distribution."""
 
 
-@register_discrepancy("mmd")
-def _(context: DiscrepancyContext) -> MMD:
+def kernel_of(context: DiscrepancyContext) -> Radial:
+    """The kernel that a context names.
+
+    Raises:
+        ConfigError: If there is none of this name.
+    """
     if context.kernel not in KERNELS:
         raise ConfigError(f"unknown kernel {context.kernel!r}: {nearest(context.kernel, KERNELS)}")
-    return MMD(KERNELS[context.kernel](context.scale), context.estimator)  # type: ignore[arg-type]
+    return KERNELS[context.kernel](context.scale)
+
+
+@register_discrepancy("mmd")
+def _(context: DiscrepancyContext) -> MMD:
+    return MMD(kernel_of(context), context.estimator)  # type: ignore[arg-type]

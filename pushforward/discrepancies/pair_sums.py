@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from pushforward.torch_state import widest
+
 TILE = {"cpu": 256}  # the most rows of a block, so that its terms for seven scales (2 MB) fit a cache
 LARGE_TILE = 2048  # on other devices, which only large blocks keep busy
 SMALL = 512  # pooled rows that are one block: the calls of three would cost more than they save
@@ -80,13 +82,15 @@ class RadialKernel(Protocol):
 
 
 class PairSum(torch.autograd.Function):
-    """The weighted sum S of the module's docstring, shape (): ``apply(x, y, kernel, weights)``.
+    """The weighted sum S of the module's docstring, shape (): ``apply(x, y, kernel, weights, dtype)``.
 
-    Blocks are added up in float64; the sum is of the dtype of the rows.
+    Blocks are added up in the widest dtype of the device, whatever the dtype of the result.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, kernel: RadialKernel, weights: Weights) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor, kernel: RadialKernel, weights: Weights, dtype: torch.dtype
+    ) -> Tensor:
         """The sum, with the gradient kept for :meth:`backward`."""
         n = len(x)
         of_x, of_y = ctx.needs_input_grad[:2]
@@ -98,7 +102,7 @@ class PairSum(torch.autograd.Function):
         right = torch.cat([columns, ones, lengths])
         left = torch.cat([columns * -2, lengths, ones]).T  # left @ right: all squared distances
         sums = torch.zeros_like(right[:-1])  # W r and, below it, W 1
-        total = torch.zeros((), dtype=torch.float64, device=x.device)
+        total = torch.zeros((), dtype=widest(x.device), device=x.device)
         memory = Memory(rows)
         for first, second, weight in _blocks(x, y, weights):
             own = first == second
@@ -113,7 +117,7 @@ class PairSum(torch.autograd.Function):
             factor = 1.0 if isinstance(weight, Tensor) else weight
             if isinstance(weight, Tensor):
                 value, slope = value.mul_(weight), slope if slope is None else slope.mul_(weight)
-            total.add_(value.sum(1).sum(dtype=torch.float64), alpha=factor)
+            total.add_(value.sum(1).sum(dtype=total.dtype), alpha=factor)
             if slope is None:
                 continue
             if to_first:  # of one sample with itself, a row is also on the other side
@@ -125,15 +129,16 @@ class PairSum(torch.autograd.Function):
         if of_x or of_y:
             gradient = sums[-1:].T * rows - sums[:-1].T
             ctx.save_for_backward(gradient[:n] if of_x else None, gradient[n:] if of_y else None)
-        return total.to(x.dtype)
+        return total.to(dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         """The kept gradient times that of the sum."""
         if torch.is_grad_enabled():  # create_graph: the second derivative would be 0 without a word
             raise NotImplementedError("the fast MMD has no second derivative; use MMD(..., fast=False)")
         dx, dy = ctx.saved_tensors
-        return None if dx is None else grad * dx, None if dy is None else grad * dy, None, None
+        # A gradient of the sum in float64 is a number: the product keeps the dtype of the rows.
+        return None if dx is None else grad * dx, None if dy is None else grad * dy, None, None, None
 
 
 def _blocks(x: Tensor, y: Tensor, weights: Weights) -> list[_Block]:

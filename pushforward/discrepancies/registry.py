@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from pushforward.discrepancies.base import Discrepancy
+from pushforward.distributions import Prior
 from pushforward.errors import ConfigError, nearest
 
 
@@ -29,6 +30,7 @@ class DiscrepancyContext:
         weight_clip: Bound of every parameter of a critic whose weights are clipped.
         kernel: Kernel of an MMD: "imq" or "gaussian".
         estimator: Estimator of an MMD: "u" is unbiased, "v" is never negative.
+        prior: The prior that codes are compared with; None where the given sample is not from one.
     """
 
     critic: Callable[[], nn.Module]
@@ -39,6 +41,7 @@ class DiscrepancyContext:
     weight_clip: float = 0.01
     kernel: str = "imq"
     estimator: str = "u"
+    prior: Prior | None = None
 
 
 Builder = Callable[[DiscrepancyContext], Discrepancy]

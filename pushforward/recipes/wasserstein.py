@@ -80,8 +80,9 @@ class WAESettings(AutoEncoderSettings):
     """Options of ``wae``, and of ``wae-mmd`` and ``wae-gan``, which fix the discrepancy."""
 
     discrepancy: str = option(
-        "Discrepancy between codes and the prior: mmd, the maximum mean discrepancy; sliced-w2, Wasserstein "
-        "distances of projections to lines; or by a critic: js, the Jensen-Shannon divergence; another "
+        "Discrepancy between codes and the prior: mmd, the maximum mean discrepancy; mmd-exact-prior, the "
+        "same from a normal prior itself in place of draws; sliced-w2, Wasserstein distances of projections "
+        "to lines; or by a critic: js, the Jensen-Shannon divergence; another "
         "f-divergence (f-kl, f-reverse-kl, f-pearson, f-squared-hellinger, f-jensen-shannon, f-gan); ls, "
         "least squares, as in LSGAN; hinge, the hinge loss; w1, the Wasserstein distance with a gradient "
         "penalty; w1-clip, the same with clipped weights.",
@@ -113,12 +114,14 @@ def build_wae(spec: DataSpec, settings: WAESettings, own: OwnParts) -> Setup:
 
     context = DiscrepancyContext(
         make_critic, parts.prior.expected_sq_distance, settings.n_critic, settings.non_saturating,
-        settings.gp_weight, settings.weight_clip, settings.kernel, settings.estimator,
+        settings.gp_weight, settings.weight_clip, settings.kernel, settings.estimator, parts.prior,
     )  # fmt: skip
     discrepancy = own.discrepancy or build_discrepancy(settings.discrepancy, context)
     model = parts.build(WAE, discrepancy, weight=parts.weight)
+    mmd = f"MMD² ({settings.kernel} kernel, {settings.estimator.upper()}-statistic)"
     names = {
-        "mmd": f"MMD² ({settings.kernel} kernel, {settings.estimator.upper()}-statistic)",
+        "mmd": mmd,
+        "mmd-exact-prior": f"{mmd} from the prior itself",
         "js": "the critic's Jensen-Shannon bound",
     }
     name = names.get(settings.discrepancy, f"the discrepancy {settings.discrepancy!r}")

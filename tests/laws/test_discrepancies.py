@@ -423,7 +423,9 @@ def test_impossible_settings(wrong):
 @pytest.mark.parametrize("name", discrepancy_names())
 def test_a_discrepancy_by_name(name):
     """Every registered name builds a discrepancy, finite on two samples, with the given options."""
-    context = DiscrepancyContext(lambda: mlp(3, 1, [8], norm=None), scale=6.0, n_critic=2)
+    context = DiscrepancyContext(
+        lambda: mlp(3, 1, [8], norm=None), scale=6.0, n_critic=2, prior=NormalPrior(3)
+    )
     built = build_discrepancy(name, context)
     q, p = torch.randn(20, 3), torch.randn(20, 3)
     assert built(q, p).isfinite()

@@ -16,10 +16,12 @@ from closed_forms import (
     seven_imq,
 )
 from scipy.special import exp1
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import pushforward.models.weight as weight
 from pushforward import IMQ, MMD, GaussianKernel
-from pushforward.discrepancies import pair_sums
+from pushforward.discrepancies import ExactPriorMMD, Polynomial, pair_sums
+from pushforward.discrepancies.kernel import constants
 from pushforward.distributions import NormalPrior
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -344,3 +346,24 @@ def test_low_precision_is_refused_its_way():
     torch.testing.assert_close(
         rough, mmd(q.bfloat16().double(), p.bfloat16().double()).float(), rtol=1e-3, atol=1e-5
     )
+
+
+def test_a_device_without_float64(monkeypatch):
+    """Where there is no float64, sums are formed in float32, and no tensor is of another dtype."""
+
+    class NoDouble(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            found = func(*args, **(kwargs or {}))
+            assert not isinstance(found, torch.Tensor) or found.dtype != torch.float64, func
+            return found
+
+    q, p = (torch.randn(40, 8).float().requires_grad_() for _ in range(2))
+    mmds = MMD(IMQ(16.0)), MMD(Polynomial()), ExactPriorMMD(IMQ(16.0), NormalPrior(8))
+    expected = [mmd(q, p).item() for mmd in mmds]
+    monkeypatch.setattr("pushforward.torch_state.WITHOUT_DOUBLE", ("cpu",))
+    constants.cache_clear()
+    with NoDouble():
+        for mmd, value in zip(mmds, expected, strict=True):
+            found = mmd(q, p)
+            found.backward()
+            assert found.item() == pytest.approx(value, abs=3e-5)
