@@ -1,7 +1,7 @@
 """Networks in bfloat16, and everything else in float32.
 
-Matrix products and convolutions of a network are computed in bfloat16 while it is trained; its inputs, outputs and
-weights stay float32, and so does all that is computed from its outputs: costs, discrepancies, penalties, moments.
+Matrix products and convolutions of a network are computed in bfloat16 while it is trained. Inputs, outputs and
+weights stay float32, and so does what is computed from its outputs: costs, discrepancies, moments.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CHANNELS_LAST = (nn.Conv2d, nn.ConvTranspose2d)
 
 
 def has_bfloat16(device: torch.device | str) -> bool:
-    """Whether a device multiplies in bfloat16 faster than in float32: GPUs since Ampere, and CPUs that have units."""
+    """Whether a device has units for bfloat16: GPUs since Ampere, and some CPUs."""
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)

@@ -424,7 +424,7 @@ class PlayerState:
         """One optimizer step on the sum of the losses, then the projection of a constrained critic.
 
         Returns:
-            The losses, over the rows of all processes.
+            The losses, over the rows of all processes, on the CPU.
 
         Raises:
             DivergedError: If the loss or the norm of its gradient is not finite; nothing is updated then.
@@ -437,11 +437,14 @@ class PlayerState:
         losses = {name: value.detach() for name, value in losses.items()}
         if distributed.size() > 1:  # first, so that all processes find the same
             losses = distributed.average_gradients(self.parameters, losses)
-        if not math.isfinite(sum(value.item() for value in losses.values())):
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        # One copy to the CPU: a GPU is waited for once in an update.
+        *values, size = torch.stack([*losses.values(), norm.to(loss)]).cpu()
+        losses = dict(zip(losses, values, strict=True))
+        if not math.isfinite(sum(values)):
             raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {named(losses)}")
-        gradients = {self.names[id(p)]: p.grad for p in self.parameters if p.grad is not None}
-        norm = torch.nn.utils.get_total_norm(list(gradients.values()))
-        if not math.isfinite(norm.item()):
+        if not math.isfinite(size):
+            gradients = {self.names[id(p)]: p.grad for p in self.parameters if p.grad is not None}
             fault = gradient_fault(gradients)
             raise DivergedError(f"step {step}: the {self.player.name} diverges, {fault}: {named(losses)}")
         self.optimizer.step()
