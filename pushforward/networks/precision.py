@@ -1,7 +1,7 @@
 """Networks in bfloat16, and everything else in float32.
 
-Matrix products and convolutions of a network are computed in bfloat16 while it is trained. Inputs, outputs and
-weights stay float32, and so does what is computed from its outputs: costs, discrepancies, moments.
+Matrix products and convolutions of a network are computed in bfloat16 while it is trained. Inputs, outputs
+and weights stay float32, and so does what is computed from its outputs: costs, discrepancies, moments.
 """
 
 from __future__ import annotations
