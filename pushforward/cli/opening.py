@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from pushforward.runs.run import Run
 
 
-def run_with(folder: Path, data: str | None) -> Run:
-    """The run of a folder, with the data that it was trained on if they are given.
+def run_with(folder: Path, data: str | None, device: str = "cpu") -> Run:
+    """The run of a folder on a device, with the data that it was trained on if they are given.
 
     Raises:
         ConfigError: If these are other data.
     """
     from pushforward.runs.api import load
 
-    run = load(folder, data)
+    run = load(folder, data, device)
     if data is not None:
         _ = run.data
     return run

@@ -51,6 +51,14 @@ Sampler = Annotated[
         "the codes of training rows."
     ),
 ]
+Device = Annotated[
+    str,
+    Parameter(help="Device to compute on: auto (CUDA, else MPS, else the CPU), cpu, cuda, ..."),
+]
+RowsPerShard = Annotated[
+    int | None,
+    Parameter(help="Rows in a file of a folder; by default those of some 64 MiB, or 65536 lines."),
+]
 DataDir = Annotated[Path | None, Parameter(name="--data-dir", help="Where the catalogue's files are kept.")]
 ImageSize = Annotated[int | None, Parameter(help="Height and width to which images are resized.")]
 Columns = Annotated[
@@ -110,6 +118,6 @@ Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=()
 Numbers = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]
 
 __all__ = [
-    "AS_USUAL", "AsRead", "Columns", "DataDir", "Evaluate", "Features", "ImageSize", "JsonFlag", "Numbers",
-    "Reading", "RunData", "RunFolder", "Sampler", "Target", "Words",
+    "AS_USUAL", "AsRead", "Columns", "DataDir", "Device", "Evaluate", "Features", "ImageSize", "JsonFlag",
+    "Numbers", "Reading", "RowsPerShard", "RunData", "RunFolder", "Sampler", "Target", "Words",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from pushforward.wording import near, typed
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pushforward.data.shards import Shards
     from pushforward.evaluation.findings import Findings
     from pushforward.runs.run import Run
 
@@ -144,6 +145,16 @@ def said(run: Path, out: Path, what: str, count: int, as_json: bool) -> None:
     echo(f"{what} of {count:,} rows: {out}")
 
 
+def said_shards(run: Path, shards: Shards, what: str, as_json: bool) -> None:
+    """Says what was written to a folder of shards, and whether other processes are still writing."""
+    if as_json:
+        folder = {"folder": str(shards.folder), "n": shards.rows, "shards": len(shards.files)}
+        print_json({"run": str(run), **folder, "complete": shards.complete})
+        return
+    words = "" if shards.complete else "; other processes are still writing"
+    echo(f"{what} of {shards.rows:,} rows in {len(shards.files)} shards: {near(shards.folder)}{words}")
+
+
 def print_results(
     results: dict[str, Any],
     as_json: bool,
@@ -178,6 +189,7 @@ __all__ = [
     "print_json",
     "print_results",
     "said",
+    "said_shards",
     "write_pairs",
     "write_rows",
     "write_samples",

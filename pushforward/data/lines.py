@@ -124,6 +124,7 @@ def has_texts(source: object) -> bool:
     accepts=has_texts,
     modality="text",
     contents=f"text files ({' '.join(SUFFIXES)})",
+    general=True,
 )
 def open_styles(folder: Path, options: OpenOptions) -> Dataset:
     """A folder of text files, one for each style.

@@ -216,12 +216,21 @@ class Renderer(ABC):
         rest = chain((first,), parts)
         if path.suffix == ".npy":
             write_array(path, rest, n)
-        elif self.in_parts:
-            write_atomic(path, lambda file: _write_all(file, (self._content(part, None) for part in rest)))
         else:
-            self.check_count(n, first)
-            write_atomic(path, self._content(torch.cat(list(rest)), None))
+            if not self.in_parts:
+                self.check_count(n, first)
+            write_atomic(path, lambda file: self.write_parts(file, rest, n, path))
         return first
+
+    def write_parts(self, file: Writer, parts: Iterable[Tensor], n: int, path: Path) -> None:
+        """Writes n rows that come in parts to an open file, as what its name ``path`` says."""
+        if path.suffix == ".npy":
+            array_content(file, parts, n)
+        elif self.in_parts:
+            for part in parts:
+                file.write(self._content(part, None))
+        else:
+            file.write(self._content(torch.cat(list(parts)), None))
 
     def check_count(self, n: int, rows: Tensor) -> None:  # noqa: B027
         """Checks that n rows such as these fit into one file of the modality's own kind.
@@ -239,12 +248,13 @@ RENDERERS: dict[str, type[Renderer]] = {}
 
 
 def check_room(path: Path, size: int) -> None:
-    """Checks that there is room for a file of so many bytes.
+    """Checks that there is room for a file, or for files in a folder, of so many bytes.
 
     Raises:
         OutputError: If there is not.
     """
-    free = shutil.disk_usage(path.absolute().parent).free if path.absolute().parent.is_dir() else size
+    place = next((parent for parent in path.absolute().parents if parent.is_dir()), None)
+    free = size if place is None else shutil.disk_usage(place).free
     if size > free:
         sizes = f"it takes {size_in_words(size)}, {size_in_words(free)} are free; lower {option_name('n')}"
         raise OutputError(f"{path} cannot be written: {sizes}")
@@ -259,11 +269,11 @@ def write_array(path: Path, parts: Iterable[Tensor], n: int) -> None:
     rest = iter(parts)
     first = next(rest)
     check_room(path, n * first[0].numel() * first.element_size())
-    write_atomic(path, lambda file: _write_array(file, chain((first,), rest), n))
+    write_atomic(path, lambda file: array_content(file, chain((first,), rest), n))
 
 
-def _write_array(file: Writer, parts: Iterable[Tensor], n: int) -> None:
-    """Writes parts as one array of n rows, in numpy's format."""
+def array_content(file: Writer, parts: Iterable[Tensor], n: int) -> None:
+    """Writes parts to an open file, as one array of n rows in numpy's format."""
     begun = False
     for part in parts:
         rows = part.contiguous().numpy()
@@ -274,9 +284,4 @@ def _write_array(file: Writer, parts: Iterable[Tensor], n: int) -> None:
         file.write(rows.tobytes())
 
 
-def _write_all(file: Writer, contents: Iterable[bytes]) -> None:
-    for content in contents:
-        file.write(content)
-
-
-__all__ = ["HELD_OUT", "RENDERERS", "SAMPLES", "Renderer", "check_room", "write_array"]
+__all__ = ["HELD_OUT", "RENDERERS", "SAMPLES", "Renderer", "array_content", "check_room", "write_array"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from pushforward.files import write_atomic
+from pushforward.files import Writer, write_atomic
 from pushforward.report.axes import NamedSamples, show_columns, show_lines
 from pushforward.report.panels import Panel
 from pushforward.report.plot_data import PlotData
@@ -114,6 +114,13 @@ class TableRenderer(Renderer):
         first = next(parts)
         self.save(torch.cat([first, *parts]), path)
         return first
+
+    def write_parts(self, file: Writer, parts: Iterable[Tensor], n: int, path: Path) -> None:
+        """See :meth:`Renderer.write_parts`."""
+        if path.suffix == ".npy":
+            super().write_parts(file, parts, n, path)
+        else:
+            file.write(table_bytes(self.schema.decode(torch.cat(list(parts))), path))
 
     def _content(self, rows: Tensor, columns: int | None) -> bytes:
         return csv_text(self.schema.decode(rows)).encode()

@@ -18,6 +18,7 @@ from pushforward.data.images import examine, has_images, image_paths, layout_of
 from pushforward.data.oddities import DataCheck, Oddity, Scan, scan_rows
 from pushforward.data.packs import check_pack, is_pack
 from pushforward.data.partition import Partition
+from pushforward.data.shards import check_shards, is_shards
 from pushforward.data.sizes import Size, common_size, format_size, parse_size
 from pushforward.data.split import UNKNOWN
 from pushforward.errors import ConfigError, DataError, NonfiniteError
@@ -90,7 +91,9 @@ def check(
         return DataCheck(str(source) if named else type(source).__name__, (str(error),), tuple(found))
     except DataError as error:
         return DataCheck(str(source) if named else type(source).__name__, (), (_refused(str(error)),))
-    damage = check_pack(path) if path is not None and is_pack(path) else None
+    damage = None
+    if path is not None:
+        damage = check_pack(path) if is_pack(path) else check_shards(path) if is_shards(path) else None
     with bar("looking at rows", progress) as show:
         found = scan_rows(data, show)
     if damage is not None:

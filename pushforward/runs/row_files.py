@@ -20,7 +20,7 @@ from pushforward.files import Writer, write_atomic
 from pushforward.report.progress import bar
 from pushforward.report.rendering import write_array
 from pushforward.runs.other_data import check_labels
-from pushforward.runs.trained_model import CHUNK, TrainedModel, computes
+from pushforward.runs.trained_model import TrainedModel, computes
 from pushforward.wording import option_name
 
 
@@ -121,10 +121,10 @@ class RowFiles(TrainedModel):
         return rows
 
     def _parts(self, rows: Split, progress: Progress) -> Iterator[Batch]:
-        for start in range(0, len(rows), CHUNK):
-            x, y = rows.batch(slice(start, start + CHUNK))
+        for part in self._slices(0, len(rows)):
+            x, y = rows.batch(part)
             yield Batch(x, y if self.model.n_conditions else None)
-            progress(min(start + CHUNK, len(rows)), len(rows))
+            progress(part.stop, len(rows))
 
 
 def _ending(out: str | os.PathLike[str], suffix: str) -> Path:

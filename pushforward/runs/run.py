@@ -22,17 +22,19 @@ from pushforward.report.progress import bar
 from pushforward.rng import Noise
 from pushforward.runs.animation import Animated
 from pushforward.runs.directory import OVERVIEW
+from pushforward.runs.sharded_run import ShardedRun
 from pushforward.runs.text_run import TextRun
 from pushforward.runs.trained_model import computes
 from pushforward.training.loop import BatchSampler
 from pushforward.utils import eval_mode
 
 
-class Run(Animated, TextRun):
+class Run(Animated, ShardedRun, TextRun):
     """A trained (or partly trained) model and its folder.
 
     It encodes and decodes (:class:`~pushforward.runs.trained_model.TrainedModel`), samples
-    (:class:`~pushforward.runs.sampling.Sampling`), explores its latent space
+    (:class:`~pushforward.runs.sampling.Sampling`, and into folders of shards:
+    :class:`~pushforward.runs.sharded_run.ShardedRun`), explores its latent space
     (:class:`~pushforward.runs.latent_explorer.LatentExplorer`), reads and writes lines of text
     (:class:`~pushforward.runs.text_run.TextRun`), is evaluated
     (:class:`~pushforward.runs.evaluating.Evaluating`), shown in figures

@@ -26,7 +26,7 @@ from pushforward.runs.latent_samplers import (
     save_sampler,
 )
 from pushforward.runs.table_run import CANDIDATES, TableRun
-from pushforward.runs.trained_model import CHUNK, computes
+from pushforward.runs.trained_model import computes
 from pushforward.tables.schema import Schema
 from pushforward.wording import option_name
 
@@ -98,18 +98,20 @@ class Sampling(TableRun):
         progress: bool = False,
         condition: Mapping[str, Any] | None = None,
         candidates: int = CANDIDATES,
+        first: int = 0,
     ) -> Iterator[Tensor]:
         """The samples that :meth:`sample` returns, in parts of at most 512, one after the other.
 
-        Arguments are those of :meth:`sample`, and ``candidates`` of each row under a condition: see
-        :meth:`sample_given`.
+        Arguments are those of :meth:`sample`; ``candidates`` of each row under a condition, see
+        :meth:`sample_given`; and ``first``, the number of the first sample: those from 100 on are, up to
+        rounding, what comes after 100 of them.
         """
         if condition is not None:
             if label is not None or sampler != PRIOR:
                 raise ConfigError(f"{option_name('condition')} is for samples without label, of the prior")
-            yield from self.parts_given(condition, n, seed, candidates)
+            yield from self.parts_given(condition, n, seed, candidates, first)
             return
-        n = check_int("n", n, least=1)
+        n, first = check_int("n", n, least=1), check_int("first", first, least=0)
         noise = Noise(check_int("seed", seed, least=0), "sample")
         number = None if label is None else self._class_number(label)
         if label is not None and sampler != PRIOR and not self.model.n_conditions:
@@ -120,10 +122,9 @@ class Sampling(TableRun):
         prior = None if sampler == PRIOR else self.sampler(sampler, progress)
 
         with bar("sampling", progress and n > MANY) as show:
-            for start in range(0, n, CHUNK):
-                stop = min(start + CHUNK, n)
-                yield self._samples(start, stop, noise, number, prior)
-                show(stop, n)
+            for part in self._slices(first, first + n):
+                yield self._samples(part.start, part.stop, noise, number, prior)
+                show(part.stop - first, n)
 
     @computes
     def _samples(self, start: int, stop: int, noise: Noise, label: int | None, prior: Prior | None) -> Tensor:

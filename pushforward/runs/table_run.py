@@ -17,7 +17,7 @@ from pushforward.errors import ConfigError, check_int
 from pushforward.files import write_atomic
 from pushforward.rng import Noise
 from pushforward.runs.row_files import RowFiles
-from pushforward.runs.trained_model import CHUNK, computes
+from pushforward.runs.trained_model import computes
 from pushforward.tables.distribution import TableDistribution
 from pushforward.tables.files import check_written, read_table, table_bytes
 from pushforward.tables.frames import frame_of, table_of
@@ -67,14 +67,23 @@ class TableRun(RowFiles):
         return self.frame(torch.cat(list(self.parts_given(condition, n, seed, candidates))))
 
     def parts_given(
-        self, condition: Mapping[str, Any], n: int = 64, seed: int = 0, candidates: int = CANDIDATES
+        self,
+        condition: Mapping[str, Any],
+        n: int = 64,
+        seed: int = 0,
+        candidates: int = CANDIDATES,
+        first: int = 0,
     ) -> Iterator[Tensor]:
-        """The cells (M, C) of the rows that :meth:`sample_given` returns, in parts of at most 512."""
+        """The cells (M, C) of the rows that :meth:`sample_given` returns, in parts of at most 512.
+
+        ``first`` is the number of the first one.
+        """
         allowed = allowed_by(self.schema, condition)
         check_int("candidates", candidates, least=1)
         noise, effective = Noise(check_int("seed", seed, least=0), "sample"), []
-        for start in range(0, check_int("n", n, least=1), CHUNK):
-            size = min(CHUNK, n - start)
+        end = check_int("first", first, least=0) + check_int("n", n, least=1)
+        for start in range(first, end, self.chunk):
+            size = min(self.chunk, end - start)
             y = (
                 torch.arange(start, start + size) % self.model.n_conditions
                 if self.model.n_conditions
@@ -138,10 +147,10 @@ class TableRun(RowFiles):
         x = schema.encode(table, lacking=True)
         labels = self._labels(table)
         noise, parts = Noise(check_int("seed", seed, least=0), "impute"), []
-        for start in range(0, len(x), CHUNK):
-            part = x[start : start + CHUNK]
+        for start in range(0, len(x), self.chunk):
+            part = x[start : start + self.chunk]
             allowed = valued_cells(known_cells(part, schema.sizes), part < 0, schema)
-            y = None if labels is None else labels[start : start + CHUNK]
+            y = None if labels is None else labels[start : start + self.chunk]
             made, _ = self._resampled(len(part), noise.rows(start), allowed, candidates, y)
             parts.append(torch.where(part < 0, made, part))
         filled = schema.decode(torch.cat(parts) if parts else x)

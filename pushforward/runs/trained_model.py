@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -46,7 +47,8 @@ READING = (
     "test",
     "group",
 )  # how a source was read
-CHUNK = 512  # rows that pass through the model at once
+CHUNK = 512  # rows that pass through the model at once, at most
+NUMBERS = 128 * 3 * 64 * 64  # in these rows, at most: with more, convolutions become slower
 
 
 def computes(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
@@ -69,7 +71,7 @@ def computes(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, 
                 "cannot be used; train again with lower learning rates"
             )
         device = self.model.prior.device_buffer.device
-        with plain_torch(), memory_errors(CHUNK, self.shape, device, ("n", "n_samples")):
+        with plain_torch(), memory_errors(self.chunk, self.shape, device, ("n", "n_samples")):
             return method(self, *arguments, **named)
 
     return wrapper
@@ -113,6 +115,11 @@ class TrainedModel:
     def shape(self) -> tuple[int, ...]:
         """Shape of one row of data."""
         return tuple(self.config["data"]["shape"])
+
+    @property
+    def chunk(self) -> int:
+        """Number of rows that pass through the model at once: fewer of large images."""
+        return max(1, min(CHUNK, NUMBERS // math.prod(self.shape)))
 
     @property
     def vocabulary(self) -> Vocabulary | None:
@@ -307,12 +314,17 @@ class TrainedModel:
                 f"y must have one label for each of the {len(rows)} rows, got shape {tuple(labels.shape)}"
             )
 
-        def made(start: int, stop: int) -> Tensor:
+        def make(start: int, stop: int) -> Tensor:
             y = None if labels is None else labels[start:stop].to(device)
             return function(rows[start:stop].to(device), y).cpu()
 
-        ends = ((start, min(start + CHUNK, len(rows))) for start in range(0, max(len(rows), 1), CHUNK))
-        return torch.cat([part for pair in ends for part in halving(made, *pair)])
+        slices = [*self._slices(0, len(rows))] or [slice(0, 0)]
+        return torch.cat([made for part in slices for made in halving(make, part.start, part.stop)])
+
+    def _slices(self, start: int, stop: int) -> Iterator[slice]:
+        """The rows from one number to another, so many at a time as pass through the model at once."""
+        for place in range(start, stop, self.chunk):
+            yield slice(place, min(place + self.chunk, stop))
 
 
 def reopened(folder: Path, config: dict[str, Any], codec: Codec | None, source: Any = None) -> Dataset:

@@ -25,7 +25,7 @@ TRUTH = {"true": True, "false": False}
 NEARLY_ALL = 0.9  # of a column's values are numbers: the others are taken for mistakes
 
 
-def read_csv(path: Path, kinds: Mapping[str, str] | None = None) -> Table:
+def read_csv(path: Path, kinds: Mapping[str, str] | None = None, more: Sequence[Path] = ()) -> Table:
     """The table in a file of comma-, semicolon-, tab- or bar-separated values, with a header.
 
     Values are numbers, truth values (true, false), dates (2024-01-31, also with a time) or text; numbers that
@@ -35,11 +35,17 @@ def read_csv(path: Path, kinds: Mapping[str, str] | None = None) -> Table:
     Arguments:
         path: The file.
         kinds: The kinds of columns that the user gave.
+        more: Files with more rows of the same table.
 
     Raises:
         DataError: If it cannot be read or is no such table; the message names line and column.
     """
     names, rows, lines = _rows(path)
+    for other in more:
+        found, its_rows, its_lines = _rows(other)
+        if found != names:
+            raise DataError(f"{other}: expected the columns of {path}, found {', '.join(found)}")
+        rows, lines = rows + its_rows, lines + its_lines
     table = Table({}, "pandas", str(path), 2, "line", lines)
     texts = {name: [row[place] for row in rows] for place, name in enumerate(names)}
     as_text = {

@@ -47,12 +47,16 @@ def table_of(source: Any, name: str = "the table") -> Table:
     return _of_arrow(source, name)
 
 
-def read_arrow(path: Path) -> Table:
+def read_arrow(path: Path, more: Sequence[Path] = ()) -> Table:
     """The table in a Parquet, Arrow or Feather file.
+
+    Arguments:
+        path: The file.
+        more: Files of its kind with more rows of the same table.
 
     Raises:
         ConfigError: If pyarrow is not installed.
-        DataError: If the file cannot be read.
+        DataError: If a file cannot be read.
     """
     try:
         import pyarrow
@@ -61,7 +65,7 @@ def read_arrow(path: Path) -> Table:
         raise ConfigError(f"{path} needs the pyarrow library: pip install 'pushforward[tables]'") from error
     try:
         read = parquet.read_table if path.suffix.lower() == ".parquet" else feather.read_table
-        found = read(path)
+        found = pyarrow.concat_tables([read(one) for one in (path, *more)])
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {reason(error)}") from error
     return _of_arrow(found, str(path))

@@ -47,7 +47,7 @@ SOURCES = {
 def test_rows_of_a_file_are_encoded_in_their_order(door, lazy, run, tmp_path, monkeypatch):
     source = SOURCES[door](tmp_path)
     monkeypatch.setattr(mapped, "SHARE", 0.0 if lazy else 0.2)
-    monkeypatch.setattr("pushforward.runs.row_files.CHUNK", 7)
+    monkeypatch.setattr("pushforward.runs.trained_model.CHUNK", 7)
     out = tmp_path / "codes.npy"
     command("encode", run.path, source, "--out", out)
     codes = np.load(out)

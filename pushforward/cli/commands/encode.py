@@ -8,8 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pushforward.cli.application import app
-from pushforward.cli.options import JsonFlag, RunFolder
-from pushforward.cli.output import said
+from pushforward.cli.options import Device, JsonFlag, RowsPerShard, RunFolder
+from pushforward.cli.output import said, said_shards
 
 Source = Annotated[
     str,
@@ -18,16 +18,36 @@ Source = Annotated[
 
 
 @app.command
-def encode(run: RunFolder, source: Source, *, out: Path, json: JsonFlag = False) -> None:
+def encode(
+    run: RunFolder,
+    source: Source,
+    *,
+    out: Path,
+    rows_per_shard: RowsPerShard = None,
+    device: Device = "auto",
+    json: JsonFlag = False,
+) -> None:
     """Write the codes of all rows of a file or of other data, in their order; not all of them are in memory.
 
     Arguments:
-        out: The .npy file of codes, one a row.
+        out: The .npy file of codes, one a row; or a folder of such files, which are written as those of
+            sample are.
     """
+    from pushforward.errors import ConfigError
     from pushforward.runs.api import load
+    from pushforward.runs.shards import is_folder
+    from pushforward.wording import option_name
 
-    count = load(run).encode_file(source, out, progress=True)
-    said(run, out, "codes", count, json)
+    loaded = load(run, device=device)
+    if is_folder(out):
+        made = loaded.write_codes(source, out, rows_per_shard=rows_per_shard, progress=True)
+        said_shards(run, made, "codes", json)
+        return
+    if rows_per_shard is not None:
+        raise ConfigError(
+            f"{option_name('rows_per_shard', rows_per_shard)} is for folders; {option_name('out')} is a file"
+        )
+    said(run, out, "codes", loaded.encode_file(source, out, progress=True), json)
 
 
 @app.command(name="score-rows")

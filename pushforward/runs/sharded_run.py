@@ -1,0 +1,241 @@
+"""Samples and codes that are more than fit into memory or one file: folders of shards."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.data.scaling import UnitInterval
+from pushforward.data.shards import Shards
+from pushforward.errors import ConfigError, check_int, nearest
+from pushforward.files import Writer
+from pushforward.reading import MIB
+from pushforward.report.progress import bar
+from pushforward.report.renderers import renderer_for
+from pushforward.report.rendering import array_content
+from pushforward.runs.latent_samplers import PRIOR
+from pushforward.runs.sampling import Sampling
+from pushforward.runs.shards import ShardWriter
+from pushforward.runs.table_run import CANDIDATES
+from pushforward.runs.trained_model import CHUNK, computes
+from pushforward.wording import option_name
+
+ShardFormat = Literal["npy", "csv", "parquet", "txt"]
+PixelType = Literal["float32", "uint8"]
+FORMATS: Mapping[str, tuple[ShardFormat, ...]] = {"table": ("csv", "parquet", "npy"), "text": ("txt", "npy")}
+SIZE = 64 * MIB  # of a shard of arrays, about
+MOST_ROWS = 512 * CHUNK  # in a shard of arrays
+MOST_LINES = 128 * CHUNK  # in a shard of tables or text
+TRIAL = CHUNK  # rows whose size as lines is measured
+
+
+class ShardedRun(Sampling):
+    """A trained model whose samples and codes are written to folders of shards."""
+
+    @computes
+    def write_samples(
+        self,
+        out: str | os.PathLike[str],
+        n: int,
+        seed: int = 0,
+        label: int | str | None = None,
+        sampler: str = PRIOR,
+        condition: Mapping[str, Any] | None = None,
+        candidates: int = CANDIDATES,
+        *,
+        format: ShardFormat | None = None,
+        dtype: PixelType = "float32",
+        rows_per_shard: int | None = None,
+        progress: bool = False,
+    ) -> Shards:
+        """Writes n samples to a folder of shards, however many; few are in memory at once.
+
+        The samples are those of :meth:`sample`, up to rounding. A call that was stopped goes on with the
+        shards that are missing. Under torchrun process r of W writes every W-th shard. The folder is data as
+        any other: :func:`pushforward.open_dataset`, :func:`pushforward.score` and :func:`pushforward.train`
+        read it.
+
+        Arguments:
+            out: The folder.
+            n: Number of samples.
+            seed: Seed of the draws.
+            label: As in :meth:`sample`.
+            sampler: As in :meth:`sample`.
+            condition: As in :meth:`sample`.
+            candidates: Of each row under a condition: see :meth:`sample_given`.
+            format: "npy"; of tables "csv" (the default), "parquet" or "npy" of cells; of text "txt" (the
+                default) or "npy" of tokens.
+            dtype: Of images in [0, 1]: "float32", their exact values, or "uint8", rounded to bytes.
+            rows_per_shard: Rows in a file; by default those of some 64 MiB, or 65,536 lines.
+            progress: Whether to show progress on standard error.
+
+        Returns:
+            The folder with its files; without those that other processes are still writing.
+
+        Raises:
+            ConfigError: As :meth:`sample`, or if there is no such format or dtype of these rows.
+            OutputError: If the folder holds something else or cannot be written, or if there is no room for
+                it on the disk.
+        """
+        n, seed = check_int("n", n, least=1), check_int("seed", seed, least=0)
+        kind, as_bytes = self._format(format), self._as_bytes(dtype)
+        renderer, name = renderer_for(self.modality, self.codec), Path(f"part.{kind}")
+
+        def parts(first: int, count: int) -> Iterator[Tensor]:
+            made = self.sample_parts(
+                count, seed, label, sampler, condition=condition, candidates=candidates, first=first
+            )
+            for rows in made:
+                yield self.scaled(rows).clamp(0, 1).mul(255).round().byte() if as_bytes else rows
+
+        def make(file: Writer, start: int, stop: int, show: Callable[[int], None]) -> None:
+            renderer.write_parts(file, counted(parts(start, stop - start), show), stop - start, name)
+
+        with channels_last(self.model.decoder):
+            row_bytes = float(math.prod(self.shape) * (1 if as_bytes else 4))
+            if kind != "npy":
+                trial, count = io.BytesIO(), min(n, TRIAL)
+                make(trial, 0, count, lambda rows: None)
+                row_bytes = trial.tell() / count
+            request = {
+                **self._identity("samples"), "n": n, "seed": seed, "label": label, "sampler": sampler,
+                "condition": None if condition is None else {**condition},
+                "candidates": None if condition is None else candidates, "format": kind, "dtype": dtype,
+            }  # fmt: skip
+            writer = self._writer(out, request, n, rows_per_shard, row_bytes, kind)
+            return writer.write("sampling", row_bytes, make, progress)
+
+    @computes
+    def write_codes(
+        self,
+        source: Any,
+        out: str | os.PathLike[str],
+        *,
+        rows_per_shard: int | None = None,
+        progress: bool = False,
+    ) -> Shards:
+        """Writes the codes of all rows of a source to a folder of shards; few are in memory at once.
+
+        It goes on after a stop, and is shared by the processes of torchrun, as :meth:`write_samples`.
+
+        Arguments:
+            source: A file, a folder or any other data like those of the run.
+            out: The folder.
+            rows_per_shard: Rows in a file; by default those of some 64 MiB.
+            progress: Whether to show progress on standard error.
+
+        Raises:
+            ConfigError: If the model has no encoder, or needs labels that the source does not have.
+            DataError: If the source cannot be read, or has other rows than the run.
+            OutputError: As :meth:`write_samples`.
+        """
+        self.need_encoder()
+        with bar("reading", progress) as show:
+            rows = self._rows_of(source, show)
+
+        def parts(start: int, stop: int) -> Iterator[Tensor]:
+            for part in self._slices(start, stop):
+                x, y = rows.batch(part)
+                yield self._encode(x, y if self.model.n_conditions else None)
+
+        def make(file: Writer, start: int, stop: int, show: Callable[[int], None]) -> None:
+            array_content(file, counted(parts(start, stop), show), stop - start)
+
+        few = rows.batch(torch.tensor([0, len(rows) // 2, len(rows) - 1]))
+        request = {
+            **self._identity("codes"),
+            "source": os.path.abspath(source) if isinstance(source, (str, os.PathLike)) else None,
+            "n": len(rows),
+            "some_rows": hashlib.sha256(few.x.numpy().tobytes()).hexdigest(),
+        }
+        row_bytes = 4 * self.model.prior.latent_dim
+        writer = self._writer(out, request, len(rows), rows_per_shard, row_bytes, "npy")
+        return writer.write("encoding", row_bytes, make, progress)
+
+    def _identity(self, holds: str) -> dict[str, Any]:
+        """What tells which model made the rows of a folder."""
+        return {
+            "holds": holds, "recipe": self.config["recipe"], "run": self.config["id"], "step": self.step,
+        }  # fmt: skip
+
+    def _writer(
+        self,
+        out: str | os.PathLike[str],
+        request: dict[str, Any],
+        n: int,
+        rows_per_shard: int | None,
+        row_bytes: float,
+        format: str,
+    ) -> ShardWriter:
+        if rows_per_shard is None:
+            # Whole chunks, so that a chunk is never cut short by the end of a file.
+            fit = max(int(SIZE / row_bytes) // self.chunk, 1) * self.chunk
+            rows_per_shard = min(fit, MOST_ROWS) if format == "npy" else MOST_LINES
+        size = check_int("rows_per_shard", rows_per_shard, least=1)
+        folder = Path(os.path.abspath(os.path.expanduser(out)))
+        return ShardWriter(folder, request | {"rows_per_shard": size}, n, size, f".{format}")
+
+    def _format(self, format: str | None) -> str:
+        known = FORMATS.get(self.modality, ("npy",))
+        if format is not None and format not in known:
+            raise ConfigError(
+                f"unknown {option_name('format')} {format!r} of {self.modality} data: "
+                f"{nearest(format, known)}"
+            )
+        return format or known[0]
+
+    def _as_bytes(self, dtype: str) -> bool:
+        """Whether pixels become bytes."""
+        if dtype not in get_args(PixelType):
+            raise ConfigError(
+                f"unknown {option_name('dtype')} {dtype!r}: {nearest(dtype, get_args(PixelType))}"
+            )
+        pixels = self.modality == "image" and isinstance(self.spec.scaling, UnitInterval)
+        if dtype == "uint8" and not pixels:
+            raise ConfigError(
+                f"{option_name('dtype', 'uint8')} is for images in [0, 1], {self.path} is on {self.modality} "
+                f"data, {self.spec.range}"
+            )
+        return dtype == "uint8"
+
+
+def counted(parts: Iterator[Tensor], show: Callable[[int], None]) -> Iterator[Tensor]:
+    """The parts; each time one has been used, the number of rows so far is shown."""
+    done = 0
+    for part in parts:
+        yield part
+        done += len(part)
+        show(done)
+
+
+@contextmanager
+def channels_last(module: nn.Module) -> Iterator[None]:
+    """Inside, the weights of convolutions on the CPU lie in memory with their channels last.
+
+    The last bits of what they compute are others; it takes a tenth to a quarter less time.
+    """
+    weights = [
+        one.weight
+        for one in module.modules()
+        if isinstance(one, (nn.Conv2d, nn.ConvTranspose2d)) and one.weight.device.type == "cpu"
+    ]
+    before = [weight.data for weight in weights]
+    for weight in weights:
+        weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    try:
+        yield
+    finally:
+        for weight, data in zip(weights, before, strict=True):
+            weight.data = data
+
+
+__all__ = ["PixelType", "ShardFormat", "ShardedRun", "channels_last"]

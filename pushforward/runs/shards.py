@@ -1,0 +1,219 @@
+"""Writing rows to folders of shards: atomically, resumably, by one process or several, in bounded memory.
+
+A shard is a file with the rows from one number to another. It is written under another name and then
+renamed, and a hidden file beside it keeps its sha256 until the manifest is written. What is made of a row
+depends on its number alone, so that the processes that torchrun starts need not know each other: process r of
+W writes every W-th shard, and who finds that none is missing writes the manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pushforward.data.shards import MANIFEST, Shard, Shards, is_shards, read_shards
+from pushforward.errors import ConfigError, DataError, OutputError
+from pushforward.files import Writer, disk, make_folder, remove_temporary, write_atomic, writing
+from pushforward.interrupts import resumable
+from pushforward.reading import read_json
+from pushforward.report.progress import bar
+from pushforward.report.rendering import check_room
+from pushforward.wording import option_name
+
+REQUEST = ".request.json"
+Make = Callable[[Writer, int, int, Callable[[int], None]], None]
+
+
+class _Digest:
+    """Passes on what is written, and knows its size and sha256."""
+
+    def __init__(self, file: Writer) -> None:
+        self._file, self.size, self.sha256 = file, 0, hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.size += len(content)
+        self.sha256.update(content)
+        return self._file.write(content)
+
+
+def is_folder(out: str | os.PathLike[str]) -> bool:
+    """Whether a path stands for a folder of shards, and not for one file.
+
+    >>> is_folder("samples"), is_folder("samples.npy")
+    (True, False)
+    """
+    path = Path(out).expanduser()
+    return not path.suffix or path.is_dir()
+
+
+def processes() -> tuple[int, int]:
+    """The number of this process among those that torchrun started, and how many they are.
+
+    Raises:
+        ConfigError: If the environment says something else than numbers.
+    """
+    words = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+    if not all(word.isdecimal() for word in words) or int(words[0]) >= int(words[1]):
+        raise ConfigError(f"expected RANK below WORLD_SIZE in the environment, found {' and '.join(words)}")
+    return int(words[0]), int(words[1])
+
+
+class ShardWriter:
+    """Writes the shards of one request.
+
+    Arguments:
+        folder: The folder.
+        request: What is asked for, as JSON; a folder of another request is refused.
+        n: Number of rows.
+        rows_per_shard: Number of rows in a file; the last one may have fewer.
+        suffix: How files end.
+
+    Raises:
+        OutputError: If the folder holds something else.
+    """
+
+    def __init__(
+        self, folder: Path, request: Mapping[str, Any], n: int, rows_per_shard: int, suffix: str
+    ) -> None:
+        self.folder, self.n, self.rows_per_shard = folder, n, rows_per_shard
+        self.request = json.loads(json.dumps(request))
+        self.key = hashlib.sha256(json.dumps(self.request, sort_keys=True).encode()).hexdigest()
+        count = math.ceil(n / rows_per_shard)
+        self.names = [f"part-{number:05d}{suffix}" for number in range(count)]
+        self.rank, self.world = processes()
+        self._check()
+
+    def write(self, what: str, row_bytes: float, make: Make, progress: bool = False) -> Shards:
+        """Writes the shards that are missing and are those of this process.
+
+        Arguments:
+            what: What is done, for the display of progress.
+            row_bytes: Bytes of a row in a file, at least about.
+            make: Writes the rows from one number to another to a file; it tells how many of them are done.
+            progress: Whether the first process shows progress on standard error.
+
+        Returns:
+            The shards that there are, of all processes.
+
+        Raises:
+            InterruptedRunError: If a signal asked to stop; the same call goes on.
+            OutputError: If the folder cannot be written, or there is no room on the disk.
+        """
+        missing = [number for number, found in enumerate(self._found()) if found is None]
+        check_room(self.folder / MANIFEST, math.ceil(row_bytes * sum(map(self._rows, missing))))
+        own = [number for number in missing if number % self.world == self.rank]
+        with writing(self.folder):
+            make_folder(self.folder)
+            if not (self.folder / MANIFEST).exists():
+                write_atomic(self.folder / REQUEST, json.dumps(self.request))
+            remove_temporary(self.folder, self._is_own)
+        total, done = sum(map(self._rows, own)), 0
+
+        def shown(rows: int) -> None:
+            show(done + rows, total)
+
+        def where() -> str:
+            there = sum(found is not None for found in self._found())
+            return f"with {there} of {len(self.names)} shards written; the same command goes on"
+
+        with bar(what, progress and self.rank == 0) as show, resumable(where):
+            for number in own:
+                self._write(number, make, shown)
+                done += self._rows(number)
+        return self._finish()
+
+    def _check(self) -> None:
+        """Refuses a folder of something else."""
+        there: Any = None
+        with suppress(OSError, ValueError):
+            there = read_json(self.folder / REQUEST)
+        if is_shards(self.folder):
+            with suppress(DataError):  # damaged: as if it were not written yet
+                there = dict(read_shards(self.folder).request)
+        if there is None and self.folder.is_dir():
+            other = next((one.name for one in sorted(self.folder.iterdir()) if one.name[0] != "."), None)
+            if other not in (None, MANIFEST):
+                raise OutputError(
+                    f"{self.folder} holds {other}, and is no folder of shards; choose another "
+                    f"{option_name('out')}"
+                )
+        if isinstance(there, dict) and there != self.request:
+            names = [name for name in {**there, **self.request} if there.get(name) != self.request.get(name)]
+            raise OutputError(
+                f"{self.folder} holds what another command made: {names[0]} was {there.get(names[0])!r}, is "
+                f"{self.request.get(names[0])!r}; choose another {option_name('out')}"
+            )
+
+    def _rows(self, number: int) -> int:
+        return min(self.rows_per_shard, self.n - number * self.rows_per_shard)
+
+    def _is_own(self, name: str) -> bool:
+        """Whether no other process can be writing the file of a name."""
+        name = name.removeprefix(".").removesuffix(".json")
+        if name in self.names:
+            return self.names.index(name) % self.world == self.rank
+        return self.world == 1 and f"{name}.json" in (REQUEST[1:], MANIFEST)
+
+    def _note(self, number: int) -> Path:
+        return self.folder / f".{self.names[number]}.json"
+
+    def _found(self) -> list[Shard | None]:
+        """The shards that are written, and None for those that are not."""
+        known: dict[str, Shard] = {}
+        if is_shards(self.folder):
+            with suppress(DataError):
+                known = {one.name: one for one in read_shards(self.folder).files}
+        found: list[Shard | None] = []
+        for number, name in enumerate(self.names):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                note = read_json(self._note(number))
+                if note["request"] == self.key:
+                    known[name] = Shard(name, int(note["rows"]), int(note["bytes"]), str(note["sha256"]))
+            one = known.get(name)
+            with suppress(OSError):
+                if one is not None and (self.folder / name).stat().st_size == one.bytes:
+                    found.append(one)
+                    continue
+            found.append(None)
+        return found
+
+    def _write(self, number: int, make: Make, show: Callable[[int], None]) -> None:
+        start, digests = number * self.rows_per_shard, []
+
+        def content(file: Writer) -> None:
+            digests.append(_Digest(file))
+            make(digests[-1], start, start + self._rows(number), show)
+
+        write_atomic(self.folder / self.names[number], content)
+        note = {
+            "request": self.key, "rows": self._rows(number), "bytes": digests[-1].size,
+            "sha256": digests[-1].sha256.hexdigest(),
+        }  # fmt: skip
+        write_atomic(self._note(number), json.dumps(note))
+
+    def _finish(self) -> Shards:
+        """Writes the manifest if no shard is missing, and removes what only served to go on."""
+        if is_shards(self.folder) and not self._note_left():
+            return read_shards(self.folder)  # another process may have written it meanwhile
+        files = self._found()
+        there = tuple(one for one in files if one is not None)
+        made = Shards(self.folder, self.request, there, complete=len(there) == len(files))
+        if made.complete:
+            write_atomic(self.folder / MANIFEST, json.dumps(made.as_json(), indent=1) + "\n")
+            with writing(self.folder):
+                for path in (*map(self._note, range(len(files))), self.folder / REQUEST):
+                    with suppress(FileNotFoundError):
+                        disk.unlink(path)
+        return made
+
+    def _note_left(self) -> bool:
+        return any(self._note(number).exists() for number in range(len(self.names)))
+
+
+__all__ = ["ShardWriter", "is_folder", "processes"]

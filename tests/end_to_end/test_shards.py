@@ -1,0 +1,374 @@
+"""Folders of shards: the rows of run.sample, in files that are resumed, shared out and read back."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.cli import main
+from pushforward.data.shards import MANIFEST, read_shards
+from pushforward.errors import ConfigError, DataError, OutputError
+from pushforward.report import rendering
+from pushforward.runs import shards, trained_model
+from pushforward.tables.csv import read_csv
+from pushforward.tables.frames import frame_of, read_arrow
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (40, 8, 8), dtype=np.uint8)
+QUICK = {"steps": 5, "batch_size": 10, "progress": False, "pictures": False}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A WAE on grey images of bytes, with convolutions."""
+    out = tmp_path_factory.mktemp("shards") / "run"
+    return pf.train("wae-mmd", IMAGES, out=out, latent_dim=2, network="conv", **QUICK)
+
+
+@pytest.fixture(scope="module")
+def table_run(tmp_path_factory):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"age": np.arange(60) % 50 + 20, "town": ["Rome", "Oslo", "Bern"] * 20})
+    return pf.train("vae", frame, out=tmp_path_factory.mktemp("shards") / "table", latent_dim=2, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def text_run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("shards") / "text"
+    return pf.train("vae", "phrases", out=out, latent_dim=2, **QUICK)
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(trained_model, "CHUNK", 8)
+
+
+def arrays(folder):
+    return np.concatenate([np.load(path) for path in sorted(folder.glob("part-*.npy"))])
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def command(*words):
+    try:
+        main([str(word) for word in words])
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+def test_a_folder_holds_the_samples_in_their_order(run, tmp_path):
+    made = run.write_samples(tmp_path / "out", 50, seed=3, rows_per_shard=20)
+    assert [(one.name, one.rows) for one in made.files] == [
+        ("part-00000.npy", 20), ("part-00001.npy", 20), ("part-00002.npy", 10)
+    ]  # fmt: skip
+    assert made.complete
+    assert np.allclose(arrays(tmp_path / "out"), run.sample(50, seed=3).numpy(), atol=1e-5)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "part-00000.npy", "part-00001.npy", "part-00002.npy", MANIFEST
+    ]  # fmt: skip
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    assert manifest["rows"] == 50
+    assert manifest["request"] | {"holds": "samples", "n": 50, "seed": 3, "step": 5} == manifest["request"]
+    for one in manifest["files"]:
+        content = (tmp_path / "out" / one["name"]).read_bytes()
+        assert (one["bytes"], one["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+def test_neither_the_size_of_shards_nor_that_of_chunks_matters(run, tmp_path, monkeypatch):
+    run.write_samples(tmp_path / "a", 50, rows_per_shard=50)
+    monkeypatch.setattr(trained_model, "CHUNK", 512)
+    run.write_samples(tmp_path / "b", 50, rows_per_shard=7)
+    assert np.allclose(arrays(tmp_path / "a"), arrays(tmp_path / "b"), atol=1e-5)
+
+
+def test_the_run_is_as_it_was(run, tmp_path):
+    """Weights lie in memory as before, so that what is computed afterwards is the same to the last bit."""
+    before = run.sample(20)
+    run.write_samples(tmp_path / "out", 20)
+    assert torch.equal(run.sample(20), before)
+
+
+class Stopped(BaseException):
+    """What ends the process in these tests."""
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_a_killed_call_goes_on_to_the_same_bytes(at, run, tmp_path, monkeypatch):
+    """Killed before any of its writes, and repeated: what was there is kept, and the bytes are the same."""
+    run.write_samples(tmp_path / "whole", 50, rows_per_shard=20)
+    write, calls = shards.write_atomic, []
+
+    def killed(path, content):
+        calls.append(path)
+        if len(calls) > at:
+            raise Stopped
+        write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards, "write_atomic", killed)
+        with pytest.raises(Stopped):
+            run.write_samples(tmp_path / "out", 50, rows_per_shard=20)
+    made = []
+    monkeypatch.setattr(
+        shards, "write_atomic", lambda path, content: made.append(path.name) or write(path, content)
+    )
+    run.write_samples(tmp_path / "out", 50, rows_per_shard=20)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    noted = sum(path.name.endswith(".npy.json") for path in calls[:at])
+    assert sum(name.endswith(".npy") for name in made) == 3 - noted
+    assert run.write_samples(tmp_path / "out", 50, rows_per_shard=20) == read_shards(tmp_path / "out")
+
+
+def test_a_shard_that_is_lost_or_cut_short_is_written_again(run, tmp_path):
+    run.write_samples(tmp_path / "out", 50, rows_per_shard=20)
+    before = contents(tmp_path / "out")
+    (tmp_path / "out" / "part-00000.npy").unlink()
+    (tmp_path / "out" / "part-00002.npy").write_bytes(b"cut")
+    run.write_samples(tmp_path / "out", 50, rows_per_shard=20)
+    assert contents(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": 1}, "seed was 0, is 1"),
+        ({"n": 60}, "n was 50, is 60"),
+        ({"dtype": "uint8"}, "dtype was 'float32'"),
+    ],
+)
+def test_another_request_is_refused_and_named(finished, change, said, run, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        if not finished:
+            patch.setenv("RANK", "0")
+            patch.setenv("WORLD_SIZE", "2")
+        assert run.write_samples(tmp_path / "out", 50, rows_per_shard=20).complete is finished
+    before = contents(tmp_path / "out")
+    with pytest.raises(
+        OutputError, match=f"out holds what another command made: {said}.*; choose another out"
+    ):
+        run.write_samples(tmp_path / "out", **{"n": 50, "rows_per_shard": 20} | change)
+    with pytest.raises(OutputError, match="holds was 'samples', is 'codes'"):
+        run.write_codes(IMAGES, tmp_path / "out", rows_per_shard=20)
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_folder_of_something_else_is_refused(run, tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(
+        OutputError, match=r"holds thesis.tex, and is no folder of shards; choose another out"
+    ):
+        run.write_samples(tmp_path, 10)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_the_shards(world, run, tmp_path, monkeypatch):
+    """In any order, one after another or killed in between: the bytes are those of one process."""
+    run.write_samples(tmp_path / "one", 50, rows_per_shard=8)
+    monkeypatch.setenv("WORLD_SIZE", str(world))
+    for rank in reversed(range(world)):
+        monkeypatch.setenv("RANK", str(rank))
+        made = run.write_samples(tmp_path / "out", 50, rows_per_shard=8)
+        assert made.complete is (rank == 0)
+        assert {int(one.name[5:10]) % world for one in made.files} == set(range(rank, world))
+    assert contents(tmp_path / "out") == contents(tmp_path / "one")
+
+
+@pytest.mark.parametrize("rank", ["2", "x", "-1"])
+def test_wrong_environments_are_refused(rank, run, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(
+        ConfigError, match=f"expected RANK below WORLD_SIZE in the environment, found {rank} and 2"
+    ):
+        run.write_samples(tmp_path / "out", 10)
+
+
+def test_a_full_disk_is_known_before(run, tmp_path, monkeypatch):
+    usage = type("usage", (), {"free": 5000})
+    monkeypatch.setattr(rendering.shutil, "disk_usage", lambda place: usage)
+    run.write_samples(tmp_path / "fits", 16)
+    said = "out/shards.json cannot be written: it takes 12.5 KiB, 4.88 KiB are free; lower n"
+    with pytest.raises(OutputError, match=said):
+        run.write_samples(tmp_path / "out", 50)
+    assert not (tmp_path / "out").exists()
+    run.write_samples(tmp_path / "fits", 16)
+
+
+def test_memory_does_not_grow_with_the_number_of_samples(run, tmp_path, monkeypatch):
+    """At no time are more than a few chunks of samples alive."""
+    alive, most, made = [], [], run.sample_parts
+
+    def watched(*arguments, **named):
+        import weakref
+
+        for part in made(*arguments, **named):
+            alive[:] = [one for one in alive if one() is not None]
+            alive.append(weakref.ref(part))
+            most.append(len(alive))
+            yield part
+            del part
+
+    monkeypatch.setattr(run, "sample_parts", watched)
+    run.write_samples(tmp_path / "out", 400, rows_per_shard=100)
+    assert len(most) == 4 * 13
+    assert max(most) <= 2
+
+
+# ------------------------------------------------------------------------------------------- reading
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_shards_of_images_are_data(dtype, lazy, run, tmp_path, monkeypatch):
+    if lazy:
+        monkeypatch.setattr("pushforward.data.mapped.SHARE", 0)
+    run.write_samples(tmp_path / "out", 50, rows_per_shard=20, dtype=dtype)
+    data = pf.open_dataset(tmp_path / "out")
+    assert (data.shape, data.modality, data.in_unit_interval) == ((1, 8, 8), "image", True)
+    assert len(data.train) + len(data.test) == 50
+    whole = np.concatenate([arrays(tmp_path / "out")])
+    assert whole.dtype == np.dtype(dtype)
+    np.save(tmp_path / "whole.npy", whole)
+    assert data.fingerprint == pf.open_dataset(tmp_path / "whole.npy").fingerprint
+    samples = run.sample(50).numpy()
+    assert np.allclose(
+        whole if dtype == "float32" else whole / 255, samples, atol=1e-5 if dtype == "float32" else 0.003
+    )
+
+
+def test_a_run_is_scored_and_another_is_trained_on_a_folder(run, tmp_path):
+    run.write_samples(tmp_path / "out", 50, rows_per_shard=20)
+    results = pf.score(IMAGES, tmp_path / "out", features="pixels")
+    assert results["n_samples"] == 50
+    assert pf.train("vae", tmp_path / "out", out=tmp_path / "run", latent_dim=2, **QUICK).step == 5
+
+
+def test_shards_of_tables_and_lines_are_data(table_run, text_run, tmp_path):
+    for kind in ("csv", "parquet"):
+        table_run.write_samples(tmp_path / kind, 30, rows_per_shard=12, format=kind)
+        data = pf.open_dataset(tmp_path / kind)
+        assert data.modality == "table"
+        assert len(data.train) + len(data.test) == 30
+        first, *more = sorted((tmp_path / kind).glob(f"*.{kind}"))
+        table = read_csv(first, None, more) if kind == "csv" else read_arrow(first, more)
+        assert frame_of(table).equals(table_run.sample(30))
+    assert sorted((tmp_path / "csv").glob("*.csv"))[0].read_text().startswith("age,town\n")
+    text_run.write_samples(tmp_path / "text", 30, rows_per_shard=12)
+    lines = [
+        line
+        for path in sorted((tmp_path / "text").glob("*.txt"))
+        for line in path.read_text().split("\n")[:-1]
+    ]
+    assert lines == text_run.lines(text_run.sample(30))
+    assert pf.open_dataset(tmp_path / "text").modality == "text"
+
+
+def test_a_condition_is_kept(table_run, tmp_path):
+    table_run.write_samples(tmp_path / "out", 30, rows_per_shard=12, condition={"town": "Oslo"}, candidates=4)
+    rows = [path.read_text().split("\n")[1:-1] for path in sorted((tmp_path / "out").glob("*.csv"))]
+    assert [len(part) for part in rows] == [12, 12, 6]
+    assert all(line.endswith(",Oslo") for part in rows for line in part)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: (folder / "part-00001.npy").unlink(), "part-00001.npy: expected .* bytes, found 0"),
+        (lambda folder: (folder / MANIFEST).write_text("{}"), "shards.json cannot be read: KeyError"),
+        (
+            lambda folder: (folder / MANIFEST).write_text(
+                (folder / MANIFEST).read_text().replace("part-00001", "../b")
+            ),
+            "a shard lies in another folder",
+        ),
+    ],
+)
+def test_damaged_folders_are_refused(damage, said, run, tmp_path):
+    run.write_samples(tmp_path / "out", 50, rows_per_shard=20)
+    damage(tmp_path / "out")
+    with pytest.raises(DataError, match=said):
+        pf.open_dataset(tmp_path / "out")
+
+
+def test_a_changed_byte_is_found_by_check(run, tmp_path, capsys):
+    run.write_samples(tmp_path / "out", 50, rows_per_shard=20)
+    assert command("check", tmp_path / "out") == 0
+    path = tmp_path / "out" / "part-00001.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    capsys.readouterr()
+    assert command("check", tmp_path / "out") == 65
+    assert "the sha256 of part-00001.npy should be" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------------------------------- commands
+
+
+def test_codes_of_a_file_are_written_to_a_folder(run, tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", IMAGES)
+    assert (
+        command("encode", run.path, tmp_path / "x.npy", "--out", tmp_path / "codes", "--rows-per-shard", 12)
+        == 0
+    )
+    assert np.allclose(arrays(tmp_path / "codes"), run.encode(IMAGES).numpy(), atol=1e-5)
+    assert read_shards(tmp_path / "codes").request["holds"] == "codes"
+    assert pf.open_dataset(tmp_path / "codes").shape == (2,)
+    np.save(tmp_path / "x.npy", IMAGES[::-1])
+    with pytest.raises(OutputError, match="some_rows was "):
+        run.write_codes(tmp_path / "x.npy", tmp_path / "codes", rows_per_shard=12)
+
+
+def test_the_command_writes_what_python_does(run, tmp_path, capsys):
+    run.write_samples(tmp_path / "python", 30, rows_per_shard=20)
+    words = (
+        "sample",
+        run.path,
+        "--n",
+        "30",
+        "--rows-per-shard",
+        20,
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path / "out",
+    )
+    assert command(*words) == 0
+    assert f"samples of 30 rows in 2 shards: {tmp_path / 'out'}" in capsys.readouterr().out
+    assert command(*words, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["complete"] is True
+    assert contents(tmp_path / "out") == contents(tmp_path / "python")
+    assert command(*words, "--seed", 1) == 74
+    assert "seed was 0, is 1; choose another --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--rows-per-shard", 5), "--rows-per-shard 5 is for folders; --out is a file"),
+        (("--dtype", "uint8"), "--dtype uint8 is for folders; --out is a file"),
+        (("--format", "npy"), "--format npy is for folders; --out is a file"),
+    ],
+)
+def test_options_of_folders_are_refused_for_files(options, said, run, tmp_path, capsys):
+    assert command("sample", run.path, *options, "--out", tmp_path / "x.npy") == 78
+    assert said in capsys.readouterr().err
+
+
+def test_formats_and_types_that_rows_cannot_have_are_refused(run, table_run, tmp_path):
+    with pytest.raises(ConfigError, match="unknown format 'csv' of image data: known: npy"):
+        run.write_samples(tmp_path / "out", 10, format="csv")
+    with pytest.raises(ConfigError, match=r"dtype='uint8' is for images in \[0, 1\], .* is on table data"):
+        table_run.write_samples(tmp_path / "out", 10, dtype="uint8")
+    with pytest.raises(ConfigError, match="unknown dtype 'int8': did you mean 'uint8'"):
+        run.write_samples(tmp_path / "out", 10, dtype="int8")
+    with pytest.raises(ConfigError, match="rows_per_shard must be at least 1, got 0"):
+        run.write_samples(tmp_path / "out", 10, rows_per_shard=0)
+    assert not (tmp_path / "out").exists()
