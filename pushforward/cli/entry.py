@@ -22,7 +22,12 @@ from pushforward.wording import on_command_line, spelling
 import_submodules("pushforward.cli.commands")
 join_help(app)
 
-SHARED = ("train", "resume")  # what several processes that torchrun has started do together
+SHARED = (
+    "train",
+    "resume",
+    "sample",
+    "encode",
+)  # what several processes that torchrun has started do together
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -21,6 +21,7 @@ from pushforward.data.shards import MANIFEST, Shard, Shards, is_shards, read_sha
 from pushforward.errors import ConfigError, DataError, OutputError
 from pushforward.files import Writer, disk, make_folder, remove_temporary, write_atomic, writing
 from pushforward.interrupts import resumable
+from pushforward.launch import launched_rank, launched_size
 from pushforward.reading import read_json
 from pushforward.report.progress import bar
 from pushforward.report.rendering import check_room
@@ -52,16 +53,17 @@ def is_folder(out: str | os.PathLike[str]) -> bool:
     return not path.suffix or path.is_dir()
 
 
-def processes() -> tuple[int, int]:
-    """The number of this process among those that torchrun started, and how many they are.
+def check_shared(out: str | os.PathLike[str] | None) -> None:
+    """Checks that several processes, if there are several, write to a folder.
 
     Raises:
-        ConfigError: If the environment says something else than numbers.
+        ConfigError: If they would all write one file.
     """
-    words = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-    if not all(word.isdecimal() for word in words) or int(words[0]) >= int(words[1]):
-        raise ConfigError(f"expected RANK below WORLD_SIZE in the environment, found {' and '.join(words)}")
-    return int(words[0]), int(words[1])
+    if launched_size() > 1 and (out is None or not is_folder(out)):
+        raise ConfigError(
+            f"one file is written by one process, got {launched_size()} (WORLD_SIZE): start it without "
+            f"torchrun, or name a folder as {option_name('out')}"
+        )
 
 
 class ShardWriter:
@@ -75,6 +77,7 @@ class ShardWriter:
         suffix: How files end.
 
     Raises:
+        ConfigError: If the environment numbers this process beyond their count.
         OutputError: If the folder holds something else.
     """
 
@@ -86,7 +89,9 @@ class ShardWriter:
         self.key = hashlib.sha256(json.dumps(self.request, sort_keys=True).encode()).hexdigest()
         count = math.ceil(n / rows_per_shard)
         self.names = [f"part-{number:05d}{suffix}" for number in range(count)]
-        self.rank, self.world = processes()
+        self.rank, self.world = launched_rank(), launched_size()
+        if self.rank >= self.world:
+            raise ConfigError(f"expected RANK below WORLD_SIZE {self.world}, found {self.rank}")
         self._check()
 
     def write(self, what: str, row_bytes: float, make: Make, progress: bool = False) -> Shards:
@@ -216,4 +221,4 @@ class ShardWriter:
         return any(self._note(number).exists() for number in range(len(self.names)))
 
 
-__all__ = ["ShardWriter", "is_folder", "processes"]
+__all__ = ["ShardWriter", "check_shared", "is_folder"]

@@ -180,14 +180,30 @@ def test_processes_share_the_shards(world, run, tmp_path, monkeypatch):
     assert contents(tmp_path / "out") == contents(tmp_path / "one")
 
 
-@pytest.mark.parametrize("rank", ["2", "x", "-1"])
-def test_wrong_environments_are_refused(rank, run, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("rank", "said"),
+    [("2", "expected RANK below WORLD_SIZE 2, found 2"), ("x", "RANK must be a whole number of at least 0")],
+)
+def test_wrong_environments_are_refused(rank, said, run, tmp_path, monkeypatch):
     monkeypatch.setenv("RANK", rank)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(
-        ConfigError, match=f"expected RANK below WORLD_SIZE in the environment, found {rank} and 2"
-    ):
+    with pytest.raises(ConfigError, match=said):
         run.write_samples(tmp_path / "out", 10)
+
+
+def test_commands_of_torchrun_share_folders_and_refuse_files(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    words = ("sample", run.path, "--n", 30, "--rows-per-shard", 10, "--out")
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        assert command(*words, tmp_path / "out") == 0
+        assert ("other processes are still writing" in capsys.readouterr().out) is (rank == "0")
+    assert np.allclose(arrays(tmp_path / "out"), run.sample(30).numpy(), atol=1e-5)
+    np.save(tmp_path / "x.npy", IMAGES)
+    encoding = ("encode", run.path, tmp_path / "x.npy", "--out", tmp_path / "codes.npy")
+    for refused in ((*words, tmp_path / "one.npy"), words[:2], encoding):
+        assert command(*refused) == 78
+        assert "one file is written by one process, got 2 (WORLD_SIZE)" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_known_before(run, tmp_path, monkeypatch):
