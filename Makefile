@@ -32,7 +32,7 @@ test-slow: .venv/installed-all
 # All that is in docs/reliability.md: every fault at every file operation, and 1,000 inputs of each kind of file.
 soak: .venv/installed-test
 	PUSHFORWARD_SOAK=1 $(BIN)/$(PYTEST) -m "soak or not soak" --timeout 3600 \
-		tests/faults tests/fuzz tests/laws/test_conformance.py
+		tests/faults tests/fuzz tests/laws/test_conformance.py tests/distributed
 
 # What `make test` runs, with the lowest versions that pyproject.toml promises (torch comes with its CUDA
 # libraries, 3 GB to fetch). Old releases may warn of what newer ones of others have deprecated.

@@ -64,9 +64,6 @@ EPS = 1e-4
 def in_double(loop):
     """Makes a loop compute in float64."""
     loop.model.double()
-    for state in loop.player_states:
-        for group in state.optimizer.param_groups:
-            group["eps"] = EPS
     rows = loop.rows
 
     def doubled(*arguments):
@@ -92,6 +89,9 @@ def steps_of(case, steps=STEPS, double=True):
     """All tensors after some steps of a case, and the terms of the last."""
     loop = loop_of(case)
     loop = in_double(loop) if double else loop
+    for state in loop.player_states:
+        for group in state.optimizer.param_groups:
+            group["eps"] = EPS
     for _ in range(steps):
         terms, _ = loop.advance()
     loop.check_same()

@@ -19,13 +19,20 @@ def test_steps_of_two_processes_are_those_of_one(many, case):
 
 
 @pytest.mark.slow
-@every_case
+@pytest.mark.parametrize("case", OF_THE_WHOLE_BATCH)
 def test_steps_of_four_processes_are_those_of_one(many, case):
+    gap, place = largest_difference(many(4, "double", 4, OF_THE_WHOLE_BATCH)[case], steps_of(case))
+    assert gap <= 1e-12, place
+
+
+@pytest.mark.soak
+@every_case
+def test_steps_of_four_processes_are_those_of_one_in_every_case(many, case):
     gap, place = largest_difference(many(4)[case], steps_of(case))
     assert gap <= 1e-12, place
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("case", NO_CRITIC)
 def test_two_hundred_steps_in_float32_are_those_of_one(many, case):
     """Without a critic, rounding does not grow to more than 1e-5."""
