@@ -44,7 +44,7 @@ def test_two_hundred_steps_in_float64_are_those_of_one(many, case):
 @pytest.mark.soak
 @pytest.mark.parametrize("case", SMOOTH)
 def test_two_hundred_steps_in_float32_are_those_of_one(many, case):
-    """Where rounding does not grow: not with free bits, roots of an MMD and absolute values, which have kinks."""
+    """Where rounding does not grow, as it does at kinks: free bits, the root of an MMD, absolute values."""
     found = many(2, "single", 200, SMOOTH)[case]
     gap, place = largest_difference(found, steps_of(case, 200, double=False))
     assert gap <= 1e-5, place
