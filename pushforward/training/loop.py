@@ -205,9 +205,10 @@ class Loop:
         """
         noise = self.noise("step", self.step)
         seed, own = noise("modules").integer(), noise("modules", distributed.rank()).integer()
-        distributed.seed_layers(seed, self.device)
-        # Layers that draw numbers by themselves, unlike ours, must not draw the same for other rows.
-        with torch_seeded(own if distributed.size() > 1 else seed, self.device), distributed.sharing():
+        if distributed.size() > 1:
+            distributed.seed_layers(seed, self.device)
+            seed = own  # layers that draw by themselves, unlike ours, must not draw the same for other rows
+        with torch_seeded(seed, self.device), distributed.sharing():
             return self._advance(noise)
 
     def _advance(self, noise: Noise) -> tuple[dict[str, Tensor], Square]:
