@@ -118,7 +118,7 @@ class TrainedModel:
 
     @property
     def chunk(self) -> int:
-        """Number of rows that pass through the model at once: fewer of large images."""
+        """Number of rows that pass through the model at once, fewer of large images."""
         return max(1, min(CHUNK, NUMBERS // math.prod(self.shape)))
 
     @property
