@@ -16,9 +16,9 @@ from pushforward import (
     WAE,
     AutoEncoder,
     Bernoulli,
-    GaussianKernel,
     GaussianLikelihood,
     JensenShannon,
+    Polynomial,
 )
 from pushforward.costs import L1
 from pushforward.data import Split
@@ -344,7 +344,8 @@ FAMILY = {
     "EBGAN": in_data(lambda n: EBGANEnergy(RowEnergy(n), margin=1.0), "margin=1"),
     "BEGAN": in_data(lambda n: BEGANEnergy(RowEnergy(n), 0.7), "gamma=0.7"),
     "MMD-GAN": in_data(
-        lambda n: DeepKernelMMD(values(n, 2), GaussianKernel([1.0]), order=1.0),
+        # of a kernel of distances, the last bias of the critic would have the gradient 0
+        lambda n: DeepKernelMMD(values(n, 2), Polynomial(), order=1.0),
         "order=1",
     ),
     "GMMN": in_data(lambda n: SquareRoot(MMD(IMQ(2.0 * n), "v")), "C=", players={}),
