@@ -22,12 +22,8 @@ from pushforward.wording import on_command_line, spelling
 import_submodules("pushforward.cli.commands")
 join_help(app)
 
-SHARED = (
-    "train",
-    "resume",
-    "sample",
-    "encode",
-)  # what several processes that torchrun has started do together
+# What several processes that torchrun has started do together.
+SHARED = ("train", "resume", "sample", "encode")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

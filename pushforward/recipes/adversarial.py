@@ -26,7 +26,7 @@ from pushforward.recipes.presets import Values, small
 from pushforward.recipes.recipe import ADVERSARIAL as FAMILY
 from pushforward.recipes.recipe import OwnParts, Setup, recipe
 from pushforward.recipes.settings import AdversarialSettings
-from pushforward.training.loop import Optimizing
+from pushforward.training.player_state import Optimizing
 from pushforward.wording import option_name
 
 

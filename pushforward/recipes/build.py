@@ -15,7 +15,7 @@ from pushforward.recipes.recipe import Setup
 from pushforward.recipes.settings import AutoEncoderSettings, Settings
 from pushforward.training import Training, adam
 from pushforward.training.fit import check_fit
-from pushforward.training.loop import Optimizing
+from pushforward.training.player_state import Optimizing
 
 COST_NAMES = {
     "SquaredError": "the squared error",

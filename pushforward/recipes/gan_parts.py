@@ -19,7 +19,7 @@ from pushforward.recipes.parts import make_prior, networks_for
 from pushforward.recipes.presets import Values
 from pushforward.recipes.recipe import OwnParts, Setup
 from pushforward.recipes.settings import GANSettings
-from pushforward.training.loop import Optimizing
+from pushforward.training.player_state import Optimizing
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,12 @@ from pushforward.errors import (
 from pushforward.interrupts import resumable, stop_on_signals
 from pushforward.limits import BoundedNetworks, tensor_bytes
 from pushforward.models import Model
-from pushforward.networks.precision import has_bfloat16
 from pushforward.recipes import RECIPES
 from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import bar
 from pushforward.runs.budget import Budget, Extension
 from pushforward.runs.config import SCHEMA
-from pushforward.runs.devices import device_of_run, find_device
+from pushforward.runs.devices import device_of_run, find_device, find_precision
 from pushforward.runs.directory import RunDirectory
 from pushforward.runs.other_data import check_labels, own_or_other
 from pushforward.runs.run import Run
@@ -216,7 +215,7 @@ def train(
         },
         "device": device,
         "threads": threads,
-        "precision": _precision(precision, device),
+        "precision": find_precision(precision, device),
         "versions": {
             "pushforward": __version__,
             "torch": torch.__version__,
@@ -376,20 +375,6 @@ def _check_same_in_all(config: Mapping[str, Any]) -> None:
                 f"all processes of a run need the same {part}, process {rank()} has {config[part]!r:.80}, "
                 f"process 0 {first[part]!r:.80}"
             )
-
-
-def _precision(precision: str, device: str) -> str:
-    """The precision of networks in training: what was asked for, or what the device is made for.
-
-    Raises:
-        ConfigError: If there is no such precision.
-    """
-    known = ("fp32", "bf16", "auto")
-    if precision not in known:
-        raise ConfigError(f"unknown {option_name('precision')} {precision!r}: {nearest(precision, known)}")
-    if precision == "auto":
-        return "bf16" if has_bfloat16(device) else "fp32"
-    return precision
 
 
 def _check_on_nonfinite(name: str | None) -> None:

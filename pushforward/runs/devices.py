@@ -1,4 +1,4 @@
-"""The device of a run: the one that was asked for, or the best that is there and works."""
+"""The device of a run and its precision: what was asked for, or the best that is there and works."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import warnings
 import torch
 import torch.nn.functional as F
 
-from pushforward.errors import ConfigError
+from pushforward.errors import ConfigError, nearest
+from pushforward.networks.precision import has_bfloat16
 from pushforward.wording import option_name
 
 
@@ -88,4 +89,18 @@ def device_of_run(asked: str | torch.device | None, begun: str) -> str:
         return device
 
 
-__all__ = ["best_device", "device_of_run", "find_device", "works"]
+def find_precision(precision: str, device: str) -> str:
+    """The precision of networks in training: what was asked for, or what the device is made for.
+
+    Raises:
+        ConfigError: If there is no such precision.
+    """
+    known = ("fp32", "bf16", "auto")
+    if precision not in known:
+        raise ConfigError(f"unknown {option_name('precision')} {precision!r}: {nearest(precision, known)}")
+    if precision == "auto":
+        return "bf16" if has_bfloat16(device) else "fp32"
+    return precision
+
+
+__all__ = ["best_device", "device_of_run", "find_device", "find_precision", "works"]

@@ -6,10 +6,9 @@ optimizers' moments and the step's number, so a run can stop anywhere and be res
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,22 +19,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pushforward import distributed
 from pushforward.data.dataset import Batch, Split
 from pushforward.errors import ConfigError, DivergedError
-from pushforward.models.base import Model, Player, Terms
+from pushforward.models.base import Model
 from pushforward.networks.shared_batch import convert_layers
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.torch_state import torch_seeded
-from pushforward.training.finite import batch_rows, gradient_fault
+from pushforward.training.finite import batch_rows
+from pushforward.training.player_state import Optimizing, PlayerState
 from pushforward.training.schedules import SCHEDULES
-from pushforward.utils import lazy
 from pushforward.wording import option_name
-
-Optimizing = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-
-
-def adam(lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> Optimizing:
-    """Adam, fused into one kernel: 1.2 to 1.3 times faster than the default on small networks."""
-    return lambda parameters: torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)
 
 
 @dataclass(frozen=True)
@@ -345,11 +337,6 @@ def frozen_batch_stats(norms: Iterable[_BatchNorm]) -> Iterator[None]:
             norm.track_running_stats = True
 
 
-def named(terms: Terms) -> str:
-    """Terms as text: "name = value", separated by commas."""
-    return ", ".join(f"{name} = {value.item():g}" for name, value in terms.items())
-
-
 def guardian(model: nn.Module, name: str) -> int | None:
     """The identity of the parameter that decides whose a module is: the first in or nearest around it."""
     while name:
@@ -358,97 +345,3 @@ def guardian(model: nn.Module, name: str) -> int | None:
             return id(first)
         name = name.rpartition(".")[0]
     return None
-
-
-@dataclass
-class PlayerState:
-    """A player with the optimizer of its own parameters, whose names are found by their identity."""
-
-    player: Player
-    optimizing: Optimizing
-    names: Mapping[int, str]
-    parameters: tuple[nn.Parameter, ...] = field(init=False)
-    optimizer: torch.optim.Optimizer = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.owned = {id(parameter) for parameter in self.player.parameters}
-        self.parameters = tuple(p for p in self.player.parameters if p.requires_grad)  # not what a user froze
-        self.optimizer = self.optimizing(self.parameters)
-        for group in self.optimizer.param_groups:
-            group["initial_lr"] = group["lr"]
-
-    def moments(self) -> dict[str, Tensor]:
-        """Copies of the optimizer's tensors, by the number of their parameter and their name."""
-        return {
-            f"{index}.{name}": value.clone()
-            for index, found in self.optimizer.state_dict()["state"].items()
-            for name, value in found.items()
-        }
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Gives the optimizer back what :meth:`moments` returned.
-
-        Raises:
-            ValueError: If a parameter has others than those that the optimizer makes, or of another shape.
-        """
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            index, name = key.split(".", 1)
-            moments.setdefault(int(index), {})[name] = value.clone()
-        # Torch takes whatever it is given, and fails, or not, at the next step.
-        for place, found in moments.items():
-            if place >= len(self.parameters) or found.keys() != self._names:
-                kept = ", ".join(sorted(self._names))
-                raise ValueError(
-                    f"the optimizer of the player {self.player.name} keeps {kept} of each of its "
-                    f"{len(self.parameters)} parameters, found {', '.join(sorted(found))} of number {place}"
-                )
-            for name, value in found.items():
-                if value.ndim and value.shape != self.parameters[place].shape:
-                    wanted = tuple(self.parameters[place].shape)
-                    raise ValueError(
-                        f"{place}.{name} must have the shape {wanted}, found {tuple(value.shape)}"
-                    )
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-
-    @lazy
-    def _names(self) -> set[str]:
-        """The names of what the optimizer keeps of a parameter, learnt from a step of one like it."""
-        like = nn.Parameter(torch.zeros_like(self.parameters[0]))
-        like.grad = torch.zeros_like(like)
-        optimizer = self.optimizing([like])
-        optimizer.step()
-        return set(optimizer.state[like])
-
-    def descend(self, losses: Terms, step: int) -> dict[str, Tensor]:
-        """One optimizer step on the sum of the losses, then the projection of a constrained critic.
-
-        Returns:
-            The losses, over the rows of all processes, on the CPU.
-
-        Raises:
-            DivergedError: If the loss or the norm of its gradient is not finite; nothing is updated then.
-        """
-        loss = torch.stack(list(losses.values())).sum()
-        if not loss.requires_grad:
-            raise ConfigError(f"the {self.player.name}'s loss depends on none of its parameters")
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        losses = {name: value.detach() for name, value in losses.items()}
-        if distributed.size() > 1:  # first, so that all processes find the same
-            losses = distributed.average_gradients(self.parameters, losses)
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        # One copy to the CPU: a GPU is waited for once in an update.
-        *values, size = torch.stack([*losses.values(), norm.to(loss)]).cpu()
-        losses = dict(zip(losses, values, strict=True))
-        if not math.isfinite(sum(values)):
-            raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {named(losses)}")
-        if not math.isfinite(size):
-            gradients = {self.names[id(p)]: p.grad for p in self.parameters if p.grad is not None}
-            fault = gradient_fault(gradients)
-            raise DivergedError(f"step {step}: the {self.player.name} diverges, {fault}: {named(losses)}")
-        self.optimizer.step()
-        if self.player.project:
-            self.player.project()
-        return losses

@@ -13,7 +13,7 @@ from pushforward.models.base import Model
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.torch_state import torch_seeded
-from pushforward.training.loop import Optimizing
+from pushforward.training.player_state import Optimizing
 
 
 def moment_gap(q: Tensor, p: Tensor) -> Tensor:

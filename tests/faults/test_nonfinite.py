@@ -17,7 +17,8 @@ from pushforward.cli.entry import main
 from pushforward.errors import ConfigError, DivergedError
 from pushforward.training import trainer
 from pushforward.training.checkpoints import Checkpoints
-from pushforward.training.loop import Loop, PlayerState
+from pushforward.training.loop import Loop
+from pushforward.training.player_state import PlayerState
 
 STEPS = 20
 TINY = TinyRun("wae-gan", STEPS, latent_dim=2)  # two players, of which one has moved when the other diverges

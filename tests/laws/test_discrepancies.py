@@ -40,7 +40,7 @@ from pushforward.errors import ConfigError, DivergedError
 from pushforward.models.base import Player
 from pushforward.networks import mlp
 from pushforward.rng import Noise
-from pushforward.training.loop import PlayerState, adam
+from pushforward.training.player_state import PlayerState, adam
 
 SHAPE = (3, 4)
 D = math.prod(SHAPE)

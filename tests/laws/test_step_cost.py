@@ -12,7 +12,8 @@ from pushforward.distributions import DeterministicEncoder, NormalPrior
 from pushforward.errors import ConfigError
 from pushforward.models import GAN, AutoEncoder
 from pushforward.models.base import Model
-from pushforward.training.loop import Loop, Training, adam
+from pushforward.training.loop import Loop, Training
+from pushforward.training.player_state import adam
 from pushforward.training.step_cost import measure_step, ring_bytes, save_interval
 
 BATCH = 16

@@ -20,7 +20,8 @@ from pushforward.models import AutoEncoder, Model
 from pushforward.networks import mlp
 from pushforward.rng import Noise
 from pushforward.square import Square
-from pushforward.training.loop import Loop, Training, adam
+from pushforward.training.loop import Loop, Training
+from pushforward.training.player_state import adam
 
 # ------------------------------------------------------------------------------------ help
 
