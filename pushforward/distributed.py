@@ -30,7 +30,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from pushforward.errors import ConfigError, ProcessError, reason
-from pushforward.launch import launched_size
+from pushforward.launch import launched_local_rank, launched_size
 
 PATIENCE = timedelta(minutes=10)  # how long a process waits for the others, such as for the first to save
 
@@ -265,6 +265,15 @@ def _device() -> str:
     return "cuda" if dist.get_backend() == "nccl" else "cpu"
 
 
+def use_own_gpu() -> None:
+    """Makes "cuda" the GPU of this process's LOCAL_RANK, if torchrun has started several processes.
+
+    Runs store "cuda", without a number, so that any number of processes can go on with them.
+    """
+    if torch.cuda.is_available() and launched_size() > 1:
+        torch.cuda.set_device(launched_local_rank() % torch.cuda.device_count())
+
+
 @contextmanager
 def joined() -> Iterator[None]:
     """Inside, this process trains together with the others that ``torchrun`` has started, if it has.
@@ -285,11 +294,9 @@ def joined() -> Iterator[None]:
             f"WORLD_SIZE is {launched_size()}, but {', '.join(missing)} is not set: start all processes "
             "by torchrun"
         )
-    gpus = torch.cuda.is_available()
-    if gpus:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    use_own_gpu()
     with _with_others():
-        dist.init_process_group("nccl" if gpus else "gloo", timeout=PATIENCE)
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     try:
         yield
     finally:

@@ -25,6 +25,15 @@ def launched_rank() -> int:
     return _number("RANK", "0", least=0) if launched_size() > 1 else 0
 
 
+def launched_local_rank() -> int:
+    """The number of this one among those on the same machine, from 0 (LOCAL_RANK).
+
+    Raises:
+        ConfigError: If it is no number.
+    """
+    return _number("LOCAL_RANK", "0", least=0) if launched_size() > 1 else 0
+
+
 def _number(name: str, default: str, least: int) -> int:
     words = os.environ.get(name, default)
     if not words.isdecimal() or int(words) < least:
@@ -32,4 +41,4 @@ def _number(name: str, default: str, least: int) -> int:
     return int(words)
 
 
-__all__ = ["launched_rank", "launched_size"]
+__all__ = ["launched_local_rank", "launched_rank", "launched_size"]

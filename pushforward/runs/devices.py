@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 
 import torch
 import torch.nn.functional as F
 
+from pushforward.distributed import use_own_gpu
 from pushforward.errors import ConfigError, nearest
+from pushforward.launch import launched_size
 from pushforward.networks.precision import has_bfloat16
 from pushforward.wording import option_name
 
@@ -17,16 +18,23 @@ def find_device(device: str | torch.device) -> str:
     """The name of a device, once a tensor has been put on it.
 
     Arguments:
-        device: Its name; "auto" is CUDA if it is there, else MPS if it is there and works, else the CPU.
+        device: Its name; "auto" is CUDA if it is there, else MPS if it is there and works, else the CPU. Of
+            several processes each takes as "cuda" the GPU of its LOCAL_RANK.
 
     Raises:
-        ConfigError: If there is none, or it cannot be used.
+        ConfigError: If there is none, it cannot be used, or several processes would share one GPU.
     """
+    use_own_gpu()
     if device == "auto":
         return best_device()
     if not isinstance(device, (str, torch.device)):
         raise ConfigError(
             f"{option_name('device')} must be a name such as 'cpu' or a torch.device, got {device!r}"
+        )
+    if launched_size() > 1 and str(device).startswith("cuda:"):
+        raise ConfigError(
+            f"{option_name('device')} of several processes must be cuda, of which each takes the GPU of its "
+            f"LOCAL_RANK, got {device}"
         )
     try:
         torch.zeros(1).to(device).item()
@@ -38,14 +46,11 @@ def find_device(device: str | torch.device) -> str:
 def best_device() -> str:
     """CUDA if it is there, else MPS if it is there and works, else the CPU.
 
-    Of several GPUs a process that torchrun started takes the one of its LOCAL_RANK, others the first.
-
     >>> best_device() in ("cuda", "mps", "cpu")
     True
     """
     if torch.cuda.is_available():
-        place, several = os.environ.get("LOCAL_RANK", ""), torch.cuda.device_count() > 1
-        return f"cuda:{int(place) % torch.cuda.device_count()}" if several and place.isdecimal() else "cuda"
+        return "cuda"
     if torch.backends.mps.is_available() and works("mps"):
         return "mps"
     return "cpu"

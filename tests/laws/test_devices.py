@@ -70,13 +70,41 @@ def test_the_best_device_that_works_is_taken(cuda, mps, broken, found, monkeypat
     assert devices.find_device("auto") == found
 
 
-def test_each_process_of_torchrun_takes_a_gpu_of_its_own(monkeypatch):
+@pytest.fixture
+def third_of_four(monkeypatch):
+    """The GPU that this process has chosen, of 4, as number 2 of the processes on its machine."""
+    chosen = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    monkeypatch.setenv("LOCAL_RANK", "3")
-    assert devices.best_device() == "cuda:3"
-    monkeypatch.delenv("LOCAL_RANK")
-    assert devices.best_device() == "cuda"
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    for name, value in {"WORLD_SIZE": "8", "RANK": "6", "LOCAL_RANK": "2"}.items():
+        monkeypatch.setenv(name, value)
+    return chosen
+
+
+def test_each_process_of_torchrun_takes_a_gpu_of_its_own(third_of_four):
+    """The name that is stored has no number: with it, a continued run would have all on one GPU."""
+    assert devices.find_device("auto") == "cuda"
+    assert third_of_four == [2]
+
+
+def test_several_processes_do_not_share_the_gpu_that_a_run_began_on(third_of_four):
+    with pytest.raises(ConfigError, match=r"must be cuda, of which each takes .* got cuda:0"):
+        devices.find_device("cuda:0")
+    with pytest.warns(UserWarning, match="it goes on on cuda"):
+        assert devices.device_of_run(None, "cuda:0") == "cuda"
+
+
+def test_a_process_by_itself_takes_the_first_gpu(third_of_four, monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE")
+    assert devices.find_device("auto") == "cuda"
+    assert not third_of_four
+
+
+def test_a_local_rank_that_is_no_number_is_refused(third_of_four, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "two")
+    with pytest.raises(ConfigError, match="LOCAL_RANK must be a whole number of at least 0, got 'two'"):
+        devices.find_device("auto")
 
 
 def test_a_device_that_fails_is_named():
