@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
@@ -160,6 +162,15 @@ class _OwnSum(torch.autograd.Function):
         return _AllGather.apply(gradient)  # type: ignore[no-untyped-call]
 
 
+def process_mean(value: Tensor) -> Tensor:
+    """The mean over processes of a tensor that each of them has, such as a term, with all derivatives.
+
+    What is no linear function of a term, such as its root, is computed of this. Outside of :func:`sharing` it
+    is the tensor itself.
+    """
+    return all_gather(value.unsqueeze(0)).mean(0)
+
+
 def average(tensors: Sequence[Tensor]) -> None:
     """Replaces tensors by their means over all processes, in one exchange for each type of number."""
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
@@ -252,6 +263,20 @@ def _checksum(tensor: Tensor) -> Tensor:
     return (numbers * (places * 2654435761 % 2147483647)).sum()
 
 
+def exchange_seconds(numbers: int, times: int = 20) -> float:
+    """Seconds in which processes add up so many float32 numbers: the median of several times."""
+    x, took = torch.zeros(numbers, device=_device()), []
+    for _ in range(3 + times):  # the first ones connect
+        wait()
+        begun = time.perf_counter()
+        with _with_others():
+            dist.all_reduce(x)
+        if x.is_cuda:
+            torch.cuda.synchronize()
+        took.append(time.perf_counter() - begun)
+    return statistics.median(took[3:])
+
+
 def wait() -> None:
     """Waits until all processes are here."""
     any_process(False)
@@ -297,6 +322,29 @@ def joined() -> Iterator[None]:
     use_own_gpu()
     with _with_others():
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def imitated(world_size: int) -> Iterator[None]:
+    """Inside, this process computes what the first of so many computes, without the others.
+
+    What they would send is taken to be what this one sends. The values are not those of a run, but what is
+    computed, kept and sent is as much.
+
+    >>> with imitated(4):
+    ...     size(), rank(), own_slice(100)
+    (4, 0, slice(0, 25, None))
+    """
+    if world_size == 1:
+        yield
+        return
+    from torch.testing._internal.distributed.fake_pg import FakeStore  # a backend of torch for such trials
+
+    dist.init_process_group("fake", rank=0, world_size=world_size, store=FakeStore())
     try:
         yield
     finally:

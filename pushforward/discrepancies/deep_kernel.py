@@ -13,7 +13,7 @@ from pushforward.discrepancies.base import CriticDiscrepancy, Discrepancy
 from pushforward.discrepancies.constraints import Constraint
 from pushforward.discrepancies.kernel import Kernel
 from pushforward.discrepancies.mmd import MMD
-from pushforward.distributed import all_gather
+from pushforward.distributed import all_gather, process_mean
 from pushforward.errors import ConfigError
 
 
@@ -41,7 +41,7 @@ class SquareRoot(Discrepancy):
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
         """The square root of the inner discrepancy."""
-        return (self.square(q, p).relu() + self.eps).sqrt() - self.eps**0.5
+        return (process_mean(self.square(q, p)).relu() + self.eps).sqrt() - self.eps**0.5
 
 
 class DeepKernelMMD(CriticDiscrepancy):

@@ -72,6 +72,30 @@ DROPOUT = """
     torch.manual_seed(5)
     assert torch.equal(mine, plain(x)[own])
 """
+BLOCKS = """
+    from pushforward.discrepancies import IMQ, MMD, SquareRoot, pair_sums
+
+    pair_sums.TILE["cpu"], pair_sums.SMALL = 2, 0
+    kernel, computed = IMQ(4.0), []
+    former = kernel.value_and_slope
+    kernel.value_and_slope = lambda squares, *rest: computed.append(squares) or former(squares, *rest)
+    q, p = x.flatten(1), x.flip(0).flatten(1) + 0.5
+    for discrepancy in (MMD(kernel), SquareRoot(MMD(kernel, "v"))):
+        one = q.clone().requires_grad_()
+        computed.clear()
+        expected = discrepancy(one, p)
+        expected.backward()
+        blocks = len(computed)
+        leaf = q[own].clone().requires_grad_()
+        computed.clear()
+        with distributed.sharing():
+            value = discrepancy(leaf, p[own])
+            value.backward()
+        assert blocks == 36 and len(computed) == 36 // size  # above the diagonal: 10 + 16 + 10
+        distributed.average([value])
+        torch.testing.assert_close(value, expected)
+        torch.testing.assert_close(leaf.grad, size * one.grad[own])
+"""
 AGREE = """
     assert distributed.any_process(rank == 1) is True
     assert distributed.any_process(False) is False
@@ -96,7 +120,7 @@ def run(body, tmp_path, size=2):
     return in_processes(size, Path(__file__).parents[2], [file])
 
 
-@pytest.mark.parametrize("body", [GATHER, NORM, DROPOUT], ids=["gather", "BatchNorm", "dropout"])
+@pytest.mark.parametrize("body", [GATHER, NORM, DROPOUT, BLOCKS], ids=["gather", "BatchNorm", "dropout", "MMD"])
 def test_derivatives_and_statistics_are_those_of_one_process(body, tmp_path):
     for code, _, errors in run(body, tmp_path):
         assert code == 0, errors
