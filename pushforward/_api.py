@@ -72,5 +72,7 @@ from pushforward.runs.checking import check as check
 from pushforward.runs.compare import RunComparison as RunComparison
 from pushforward.runs.compare import compare as compare
 from pushforward.runs.packing import pack as pack
+from pushforward.runs.plan import Plan as Plan
+from pushforward.runs.planning import plan as plan
 from pushforward.runs.run import Run as Run
 from pushforward.runs.score import score as score

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from cyclopts import CycloptsError
 
 from pushforward.cli.application import app, join_help
-from pushforward.cli.commands import train
 from pushforward.cli.messages import message
+from pushforward.cli.recipe_commands import prepare
 from pushforward.console import echo, lenient
 from pushforward.errors import ConfigError, PushforwardError
 from pushforward.interrupts import StopRequested, resumable, stop_on_signals
@@ -23,7 +23,7 @@ import_submodules("pushforward.cli.commands")
 join_help(app)
 
 # What several processes that torchrun has started do together.
-SHARED = ("train", "resume", "sample", "encode")
+SHARED = ("train", "resume", "sample", "encode", "plan")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with stop_on_signals(), one_line_warnings(), resuming(tokens), lenient(), spelling(on_command_line):
             check_shared(tokens)
-            if tokens[:1] == ["train"]:
-                train.register_recipes(tokens[1:])
+            prepare(tokens)
             app(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         fail(message(error), 2)

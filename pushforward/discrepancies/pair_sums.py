@@ -5,13 +5,16 @@ r"""Weighted sums of a radial kernel over pairs of rows, with their gradient in 
 The kernel matrix of the pooled rows is formed block by block and never kept: memory is that of the rows and
 of one block. A block above the diagonal of a sample with itself stands for the one below, and where no
 gradient is asked for only values are formed. Several processes that have gathered all rows of a batch share
-the blocks out: the sum is the mean over processes of what each of them returns. With weights :math:`w_{ij}` of pairs and
-:math:`W_{ij} = w_{ij}\, k'(D_{ij})`, the gradient is :math:`4 (W 1 \odot r - W r)` for the pooled rows r.
+the blocks out: the sum is the mean over processes of what each of them returns. With weights :math:`w_{ij}`
+of pairs and :math:`W_{ij} = w_{ij}\, k'(D_{ij})`, the gradient is :math:`4 (W 1 \odot r - W r)` for the
+pooled rows r.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import combinations_with_replacement, product
 from typing import Any, NamedTuple, Protocol
 
@@ -23,7 +26,19 @@ from pushforward.torch_state import widest
 
 TILE = {"cpu": 256}  # the most rows of a block, so that its terms for seven scales (2 MB) fit a cache
 LARGE_TILE = 2048  # on other devices, which only large blocks keep busy
+_forced: int | None = None
 SMALL = 512  # pooled rows that are one block: the calls of three would cost more than they save
+
+
+@contextmanager
+def tiled(rows: int) -> Iterator[None]:
+    """Inside, blocks have at most so many rows, on whatever device."""
+    global _forced
+    before, _forced = _forced, rows
+    try:
+        yield
+    finally:
+        _forced = before
 
 
 class Weights(NamedTuple):
@@ -147,7 +162,7 @@ class PairSum(torch.autograd.Function):
 
 def _blocks(x: Tensor, y: Tensor, weights: Weights) -> list[_Block]:
     """The blocks on and above the diagonal of the pooled rows' kernel matrix whose weight is not 0."""
-    n, m, tile = len(x), len(y), TILE.get(x.device.type, LARGE_TILE)
+    n, m, tile = len(x), len(y), _forced or TILE.get(x.device.type, LARGE_TILE)
     within_x, across, within_y, _ = weights
     if within_x and across and within_y and n + m <= SMALL:
         matrix = x.new_full((n + m, n + m), across / 2)

@@ -31,7 +31,7 @@ from pushforward.errors import (
     reason,
 )
 from pushforward.interrupts import resumable, stop_on_signals
-from pushforward.limits import BoundedNetworks, tensor_bytes
+from pushforward.limits import tensor_bytes
 from pushforward.models import Model
 from pushforward.recipes import RECIPES
 from pushforward.recipes.build import setup_of_model
@@ -42,7 +42,7 @@ from pushforward.runs.devices import device_of_run, find_device, find_precision
 from pushforward.runs.directory import RunDirectory
 from pushforward.runs.other_data import check_labels, own_or_other
 from pushforward.runs.run import Run
-from pushforward.runs.setups import seeded, stored_setup
+from pushforward.runs.setups import check_names, new_setup, stored_setup
 from pushforward.runs.trained_model import reopened
 from pushforward.runs.training import run_to_end
 from pushforward.torch_state import plain_torch
@@ -156,7 +156,12 @@ def train(
     threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
     automatic, device = device == "auto", find_device(device)
     if isinstance(recipe, str):
-        _check_names(recipe, arguments, training)
+        if training is not None:
+            raise ConfigError(
+                f"training is for models of your own; {recipe} has options such as "
+                f"{option_name('batch_size')} and {option_name('lr')}"
+            )
+        check_names(recipe, arguments)
     elif not isinstance(recipe, Model):
         raise ConfigError(f"recipe must be a name or a Model, got {type(recipe).__name__}")
     elif arguments:
@@ -176,10 +181,7 @@ def train(
         dataset = open_dataset(data, progress=show, test=test, group=group, **reading)
     if isinstance(recipe, str):
         own: dict[str, Any] = {**RECIPES[recipe].split(arguments)[1].named}
-        bounded = BoundedNetworks(
-            f"lower {option_name('latent_dim')}, or take a smaller network or {option_name('image_size')}"
-        )
-        setup = seeded(seed, lambda: RECIPES[recipe](dataset.spec, preset, **arguments), bounded)
+        setup = new_setup(recipe, dataset.spec, preset, seed, arguments)
         given = [name for name, value in arguments.items() if value is not None and name not in own]
         about: dict[str, Any] = {
             "recipe": recipe,
@@ -348,18 +350,6 @@ def load(
 
 
 # ----------------------------------------------------------------------------------- building the model
-
-
-def _check_names(recipe: str, arguments: Mapping[str, Any], training: Training | None) -> None:
-    """Refuses unknown recipes and options before the data are read."""
-    if recipe not in RECIPES:
-        raise ConfigError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
-    if training is not None:
-        raise ConfigError(
-            f"training is for models of your own; {recipe} has options such as {option_name('batch_size')} "
-            f"and {option_name('lr')}"
-        )
-    RECIPES[recipe].split(arguments)
 
 
 def _check_same_in_all(config: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.data.spec import DataSpec
-from pushforward.errors import CheckpointError, ConfigError
+from pushforward.errors import CheckpointError, ConfigError, nearest
 from pushforward.limits import BoundedNetworks
 from pushforward.models import Model
 from pushforward.reading import MIB
@@ -15,12 +15,36 @@ from pushforward.recipes import RECIPES, Setup
 from pushforward.recipes.build import setup_of_model
 from pushforward.rng import Noise
 from pushforward.torch_state import torch_seeded
+from pushforward.wording import option_name
 
 
 def seeded(seed: int, build: Callable[[], Setup], bounded: BoundedNetworks) -> Setup:
     """A setup whose first weights are a function of the seed."""
     with torch_seeded(Noise(seed, "weights").integer()), bounded:
         return build()
+
+
+def check_names(recipe: str, arguments: Mapping[str, Any]) -> None:
+    """Checks the name of a recipe, and those of its options.
+
+    Raises:
+        ConfigError: If one is not known.
+    """
+    if recipe not in RECIPES:
+        raise ConfigError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
+    RECIPES[recipe].split(arguments)
+
+
+def new_setup(recipe: str, spec: DataSpec, preset: str, seed: int, arguments: Mapping[str, Any]) -> Setup:
+    """The setup of a recipe on data, with first weights from the seed.
+
+    Raises:
+        ConfigError: If an option is not allowed, or the networks do not fit into memory.
+    """
+    bounded = BoundedNetworks(
+        f"lower {option_name('latent_dim')}, or take a smaller network or {option_name('image_size')}"
+    )
+    return seeded(seed, lambda: RECIPES[recipe](spec, preset, **arguments), bounded)
 
 
 def stored_setup(
@@ -71,4 +95,4 @@ def stored_setup(
     return setup
 
 
-__all__ = ["seeded", "stored_setup"]
+__all__ = ["check_names", "new_setup", "seeded", "stored_setup"]

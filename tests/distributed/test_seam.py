@@ -120,7 +120,9 @@ def run(body, tmp_path, size=2):
     return in_processes(size, Path(__file__).parents[2], [file])
 
 
-@pytest.mark.parametrize("body", [GATHER, NORM, DROPOUT, BLOCKS], ids=["gather", "BatchNorm", "dropout", "MMD"])
+@pytest.mark.parametrize(
+    "body", [GATHER, NORM, DROPOUT, BLOCKS], ids=["gather", "BatchNorm", "dropout", "MMD"]
+)
 def test_derivatives_and_statistics_are_those_of_one_process(body, tmp_path):
     for code, _, errors in run(body, tmp_path):
         assert code == 0, errors

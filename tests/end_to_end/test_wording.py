@@ -12,8 +12,8 @@ from cyclopts import App
 
 import pushforward as pf
 from pushforward.cli.application import app
-from pushforward.cli.commands import train
 from pushforward.cli.commands.train import OF_MACHINE, OF_TRAINING
+from pushforward.cli.recipe_commands import prepare
 from pushforward.data.spec import DataSpec
 from pushforward.errors import ConfigError
 from pushforward.recipes import RECIPES
@@ -165,7 +165,7 @@ def test_no_help_of_an_option_holds_a_line_break(command):
 
 def helps_of(words):
     """The help texts of the options of a command, as they are laid out in columns."""
-    train.register_recipes(words[1:])
+    prepare(words)
     found = app[words[0]] if len(words) == 1 else app[words[0]][words[1]]
     return {
         one.name: one.parameter.help or "" for one in found.assemble_argument_collection(parse_docstring=True)

@@ -12,8 +12,8 @@ from torch import nn
 
 import pushforward as pf
 from pushforward.cli.application import app
-from pushforward.cli.commands.train import register_recipes
 from pushforward.cli.entry import main
+from pushforward.cli.recipe_commands import prepare
 from pushforward.errors import ConfigError, DivergedError
 from pushforward.training import trainer
 from pushforward.training.checkpoints import Checkpoints
@@ -180,7 +180,7 @@ def test_unknown_words_are_refused(tmp_path):
 
 @pytest.mark.parametrize("command", ["train ae digits", "resume runs/one"])
 def test_commands_have_the_option(command):
-    register_recipes(["ae"])
+    prepare(["train", "ae"])
     _, bound, _ = app.parse_args(f"{command} --on-nonfinite rollback", exit_on_error=False, print_error=False)
     assert {**bound.arguments, **bound.arguments.get("options", {})}["on_nonfinite"] == "rollback"
     with pytest.raises(CycloptsError, match="rolback"):

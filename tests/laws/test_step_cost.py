@@ -2,19 +2,18 @@
 
 from itertools import pairwise
 
-import pytest
 import torch
 from torch import nn
 
+from pushforward import distributed
 from pushforward.data import Split
-from pushforward.discrepancies import GradientPenalty, JensenShannon, Wasserstein
+from pushforward.discrepancies import IMQ, MMD, GradientPenalty, Wasserstein
 from pushforward.distributions import DeterministicEncoder, NormalPrior
-from pushforward.errors import ConfigError
-from pushforward.models import GAN, AutoEncoder
+from pushforward.models import GAN, WAE, AutoEncoder
 from pushforward.models.base import Model
 from pushforward.training.loop import Loop, Training
 from pushforward.training.player_state import adam
-from pushforward.training.step_cost import measure_step, ring_bytes, save_interval
+from pushforward.training.step_cost import measure_discrepancies, measure_step
 
 BATCH = 16
 
@@ -23,10 +22,17 @@ def mlp(*widths: int) -> nn.Sequential:
     return nn.Sequential(*(m for n, k in pairwise(widths) for m in (nn.Linear(n, k), nn.Tanh())))
 
 
-def loop_of(model: Model) -> Loop:
+def loop_of(model: Model, batch: int = BATCH) -> Loop:
     optimizers = {player.name: adam(1e-2) for player in model.players()}
-    rows = torch.rand(64, 12, generator=torch.Generator().manual_seed(5))
-    return Loop(model, Split(rows), Training(BATCH, optimizers), total=10)
+    rows = torch.rand(max(64, batch), 12, generator=torch.Generator().manual_seed(5))
+    return Loop(model, Split(rows), Training(batch, optimizers), total=10)
+
+
+def wae(batch: int = BATCH) -> Loop:
+    prior = NormalPrior(3)
+    encoder = DeterministicEncoder(mlp(12, 20, 3))
+    mmd = MMD(IMQ(prior.expected_sq_distance))
+    return loop_of(WAE(prior, mlp(3, 20, 12), encoder, discrepancy=mmd, weight=1.0), batch)
 
 
 def autoencoder() -> Loop:
@@ -37,25 +43,56 @@ def test_an_autoencoder_costs_thrice_its_multiplications_without_the_gradient_of
     cost = measure_step(autoencoder())
     multiplications = 12 * 20 + 20 * 3 + 3 * 20 + 20 * 12
     parameters = multiplications + 20 + 3 + 20 + 12
+    assert cost.rows == BATCH
     assert cost.parameters == {"model": parameters}
-    assert cost.flops_per_row == 2 * (3 * multiplications - 12 * 20)
-    assert cost.gradient_bytes == 4 * parameters
-    assert cost.moments_bytes == 4 * (2 * parameters + 8)  # Adam: two a number, and a count for each tensor
+    assert cost.work.flops == BATCH * 2 * (3 * multiplications - 12 * 20)
+    assert cost.memory.gradients == 4 * parameters
+    assert cost.memory.moments == 4 * (2 * parameters + 8)  # Adam: two a number, and a count for each tensor
+    assert cost.memory.weights == 4 * parameters
+    assert cost.work.exchanges == cost.work.reduced_bytes == cost.work.gathered_bytes == 0
 
 
-def test_an_adversarial_model_sends_the_gradients_of_every_update_of_its_players():
-    loop = loop_of(GAN(NormalPrior(3), mlp(3, 20, 12), JensenShannon(mlp(12, 8, 1))))
-    cost = measure_step(loop)
-    sent = sum(p.player.updates * cost.parameters[p.player.name] for p in loop.player_states)
-    assert cost.parameters == {"model": 3 * 20 + 20 + 20 * 12 + 12, "critic": 12 * 8 + 8 + 8 + 1}
-    assert cost.gradient_bytes == 4 * sent
+def test_what_is_kept_for_the_backward_pass_is_the_input_of_each_layer_and_of_the_cost():
+    """Tanh keeps its output, which the next layer takes; the cost keeps its difference."""
+    cost = measure_step(autoencoder())
+    layers = 12 + 20 + 3 + 20 + 12  # the rows, and the outputs of four tanh
+    assert cost.memory.activations == 4 * BATCH * (layers + 12)
+
+
+def test_a_player_counts_each_of_its_updates():
+    def flops(n_critic: int) -> float:
+        critic = Wasserstein(mlp(12, 8, 1), n_critic=n_critic)
+        return measure_step(loop_of(GAN(NormalPrior(3), mlp(3, 20, 12), critic))).work.flops
+
+    one, two, four = (flops(n) for n in (1, 2, 4))
+    assert four - two == 2 * (two - one) > 0
 
 
 def test_a_gradient_penalty_costs_more_operations():
     def cost(discrepancy: Wasserstein) -> float:
-        return measure_step(loop_of(GAN(NormalPrior(3), mlp(3, 20, 12), discrepancy))).flops_per_row
+        return measure_step(loop_of(GAN(NormalPrior(3), mlp(3, 20, 12), discrepancy))).work.flops
 
     assert cost(Wasserstein(mlp(12, 8, 1), GradientPenalty())) > cost(Wasserstein(mlp(12, 8, 1)))
+
+
+def test_one_of_several_processes_sums_gradients_and_terms_and_gathers_codes():
+    alone = measure_step(wae()).work
+    with distributed.imitated(4):
+        shared = measure_step(wae(4 * BATCH))
+    parameters = 2 * (12 * 20 + 20 * 3) + 20 + 3 + 20 + 12
+    tensors, terms, codes = 8, 2, 3 * BATCH
+    assert shared.rows == BATCH
+    assert shared.work.exchanges == 4  # codes, draws of the prior, the adjoint of the codes, gradients
+    assert shared.work.gathered_bytes == 4 * 2 * codes
+    assert shared.work.reduced_bytes == 4 * (parameters + tensors + terms + 4 * codes)
+    assert shared.work.flops >= alone.flops
+    assert distributed.size() == 1
+
+
+def test_pairs_of_a_discrepancy_grow_with_the_square_of_the_batch():
+    flops = {batch: measure_discrepancies(wae(batch)).flops for batch in (64, 128, 1024, 2048)}
+    assert flops[128] == 4 * flops[64]  # one block of all pairs
+    assert 3 < flops[2048] / flops[1024] < 4  # and with blocks above the diagonal, a little less
 
 
 def test_the_measured_step_is_undone():
@@ -68,22 +105,3 @@ def test_the_measured_step_is_undone():
         loop.advance()
     for name, value in untouched.model.state_dict().items():
         assert torch.equal(measured.model.state_dict()[name], value), name
-
-
-def test_what_a_ring_sends_grows_to_twice_its_content():
-    assert ring_bytes(1000, 1) == 0
-    sent = [ring_bytes(1000, world_size) for world_size in (1, 2, 4, 8, 1024)]
-    assert sent == sorted(sent)
-    assert sent[-1] < 2000
-    with pytest.raises(ConfigError, match="world_size must be at least 1, got 0"):
-        ring_bytes(1000, 0)
-
-
-def test_the_interval_of_checkpoints_is_where_saving_costs_as_much_as_lost_work():
-    save, between = 3.0, 86_400.0
-    interval = save_interval(save, between)
-    assert save / interval == pytest.approx(interval / 2 / between)
-    with pytest.raises(ConfigError, match="between_failures must be a positive number, got inf"):
-        save_interval(1.0, float("inf"))
-    with pytest.raises(ConfigError, match="save must be a positive number, got 0"):
-        save_interval(0, 1.0)

@@ -1,0 +1,213 @@
+"""What a run will cost, before it is begun: :func:`plan` measures steps and extrapolates from them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any, Literal
+
+import torch
+
+from pushforward.data import open_dataset
+from pushforward.distributed import exchange_seconds, joined, size
+from pushforward.errors import ConfigError, check_int, nearest
+from pushforward.launch import launched_rank, launched_size
+from pushforward.models import Model
+from pushforward.recipes import Setup
+from pushforward.recipes.build import setup_of_model
+from pushforward.report.progress import bar
+from pushforward.runs.budget import Budget
+from pushforward.runs.devices import find_device, find_precision
+from pushforward.runs.plan import Plan, Prediction, Projection
+from pushforward.runs.setups import check_names, new_setup
+from pushforward.runs.trial import Trial
+from pushforward.torch_state import plain_torch
+from pushforward.torch_state import threads as torch_threads
+from pushforward.training.cost_model import GPUS, HOUR, Failures, Link, check_positive, extrapolated
+from pushforward.training.trainer import PATIENCE, SHARE
+from pushforward.wording import option_name
+
+READING = {
+    name for name, one in inspect.signature(open_dataset).parameters.items() if one.kind is one.KEYWORD_ONLY
+} - {"progress", "codec"}
+USUAL = (1, 2, 4, 8)  # processes
+LARGE = 2**20  # numbers of the exchange that shows the bandwidth
+
+
+@plain_torch()
+def plan(
+    recipe: str | Model,
+    data: Any,
+    *,
+    preset: str = "small",
+    seed: int = 0,
+    steps: int | None = None,
+    epochs: float | None = None,
+    world_size: Sequence[int] | None = None,
+    latency: float = 1e-4,
+    bandwidth: float = 1.25e9,
+    gpu: Literal["a100", "h100", "h200"] = "h100",
+    gpus: Sequence[int] = (8, 64, 1024),
+    rows: float = 1e9,
+    mtbf_hours: float = 50_000.0,
+    device: str | torch.device = "auto",
+    threads: int | None = None,
+    precision: Literal["fp32", "bf16", "auto"] = "fp32",
+    progress: bool = True,
+    **options: Any,
+) -> Plan:
+    """Says what training would cost: memory, time, what processes exchange, and work lost to failures.
+
+    Steps are computed and undone; nothing is written. What one of several processes would compute is computed
+    by this one, with its share of a batch, and is timed; what they would exchange is counted, and its time
+    follows from latency and bandwidth (:class:`~pushforward.training.cost_model.Link`). Started by
+    ``torchrun``, the processes that are there are measured as well, and so is what passes between them.
+
+    Arguments:
+        recipe: The name of a recipe, or a model of your own.
+        data: Whatever :func:`~pushforward.train` takes.
+        preset: The settings of options that are not given.
+        seed: The seed.
+        steps: Budget in updates of the model.
+        epochs: Budget in passes over the data.
+        world_size: Numbers of processes on machines like this one, which share a batch; by default those of
+            1, 2, 4 and 8 that divide it.
+        latency: Seconds of the smallest exchange between two processes, where they cannot be measured.
+        bandwidth: Bytes that a process sends in a second, where that cannot be measured: 10 Gbit/s.
+        gpu: The kind of GPU of the projection: "a100", "h100" or "h200".
+        gpus: Numbers of GPUs of the projection, each of which computes with a whole ``batch_size``.
+        rows: Rows, such as images, of the projection's epoch.
+        mtbf_hours: Mean hours between failures of one process, with its GPU and its share of the machine.
+        device: "auto", "cpu", "cuda", ...
+        threads: Number of threads on a CPU.
+        precision: "fp32", "bf16" or "auto".
+        progress: Whether to show progress on standard error.
+        options: How data are read, as in :func:`~pushforward.open_dataset`, and options of the recipe.
+
+    Returns:
+        The plan, which prints as tables.
+
+    Raises:
+        ConfigError: If an option is not allowed, or a number of processes does not divide the batch.
+        DataError: If the data cannot be read.
+        OutOfMemoryError: If a step does not fit into memory.
+
+    Example:
+        >>> found = plan("wae-mmd", "digits", latent_dim=4, world_size=[1, 2], threads=1, progress=False)
+        >>> [one.rows for one in found.here], found.parameters["model"] > 10_000
+        ([100, 50], True)
+    """
+    budget = Budget(steps, epochs)
+    check_positive(latency=latency, bandwidth=bandwidth, rows=rows, mtbf_hours=mtbf_hours)
+    if gpu not in GPUS:
+        raise ConfigError(f"unknown {option_name('gpu')} {gpu!r}: {nearest(gpu, GPUS)}")
+    for name, counts in (("gpus", gpus), ("world_size", world_size or ())):
+        for count in counts:
+            check_int(name, count, least=1)
+    seed = check_int("seed", seed, least=0)
+    threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
+    device = find_device(device)
+    used = find_precision(precision, device)
+    reading = {name: options.pop(name) for name in READING & options.keys()}
+    if not isinstance(recipe, Model):
+        check_names(recipe, options)
+    elif options:
+        raise ConfigError(f"a model of your own has no options, got {', '.join(options)}")
+    progress = progress and launched_rank() == 0
+    with bar("reading", progress) as show:
+        dataset = open_dataset(data, progress=show, **reading)
+
+    def build() -> Setup:
+        if isinstance(recipe, Model):
+            return setup_of_model(deepcopy(recipe), dataset.spec, None)
+        return new_setup(recipe, dataset.spec, preset, seed, options)
+
+    trial = Trial(build, dataset, seed, device, used)
+    sizes = _sizes(world_size, trial.batch_size)
+    with torch_threads.held(threads), bar("measuring", progress) as show:
+        compute = {}
+        for place, one in enumerate(sizes):
+            show(place, len(sizes), f"steps of one of {one} processes")
+            compute[one] = trial.seconds(one)
+        show(len(sizes), len(sizes))
+        costs = {one: trial.cost(one) for one in sizes}
+        works, parts = trial.works()
+        discrepancy = trial.discrepancy_seconds()
+        checkpoint = trial.checkpoint()
+        link, together = Link(latency, bandwidth), {}
+        with joined():
+            if size() > 1:
+                link, together = _measured_link(), {size(): trial.seconds(size())}
+    here = tuple(
+        Prediction(
+            one, trial.batch_size // one, compute[one], link.seconds(costs[one].work, one), together.get(one)
+        )
+        for one in sizes
+    )
+    made = GPUS[gpu]
+    there = tuple(
+        Projection(
+            count,
+            trial.updates * trial.batch_size,
+            made.seconds(extrapolated(works, count), used),
+            made.link.seconds(extrapolated(works, count), count),
+            made.seconds(extrapolated(parts, count), used) if parts[0][1].kernels else 0.0,
+        )
+        for count in gpus
+    )
+    return Plan(
+        recipe=type(recipe).__name__ if isinstance(recipe, Model) else recipe,
+        data=dataset.name,
+        shape=dataset.shape,
+        n_train=len(dataset.train),
+        batch_size=trial.batch_size,
+        steps=budget.steps or max(1, round((budget.epochs or trial.epochs) * trial.steps_per_epoch)),
+        steps_per_epoch=trial.steps_per_epoch,
+        rows_per_step=trial.updates * trial.batch_size,
+        device=device,
+        threads=threads,
+        precision=used,
+        parameters=costs[1].parameters,
+        flops_per_row=costs[1].work.flops / costs[1].rows,
+        memory={one: cost.memory for one, cost in costs.items()},
+        discrepancy_share=discrepancy / compute[1],
+        checkpoint_bytes=checkpoint[0],
+        checkpoint_seconds=checkpoint[1],
+        link=link,
+        link_measured=bool(together),
+        here=here,
+        gpu=made,
+        there=there,
+        rows=rows,
+        failures=Failures(mtbf_hours * HOUR, checkpoint[1], max(PATIENCE, SHARE * checkpoint[1])),
+    )
+
+
+def _sizes(asked: Sequence[int] | None, batch_size: int) -> list[int]:
+    """The numbers of processes, 1 among them.
+
+    Raises:
+        ConfigError: If one does not divide the batch.
+    """
+    there = launched_size()
+    usual = [one for one in USUAL if batch_size % one == 0] if asked is None else asked
+    sizes = sorted({1, there, *usual})
+    for one in sizes:
+        if batch_size % one:
+            raise ConfigError(
+                f"{option_name('batch_size')} must be a multiple of the number of processes, {one}, got "
+                f"{batch_size}"
+            )
+    return sizes
+
+
+def _measured_link() -> Link:
+    """What passes between the processes that are there, from a smallest and a large sum."""
+    least, large = exchange_seconds(1), exchange_seconds(LARGE)
+    latency = least / math.ceil(math.log2(size()))
+    return Link(latency, 2 * (size() - 1) / size() * 4 * LARGE / max(large - least, 1e-9))
+
+
+__all__ = ["plan"]
