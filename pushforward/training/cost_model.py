@@ -97,7 +97,7 @@ class GPU:
 
 
 INFINIBAND = Link(latency=20e-6, bandwidth=25e9)  # NCCL with one adapter of 200 Gbit/s for each GPU
-# Data sheets of NVIDIA: A100 80GB SXM, H100 SXM, H200 SXM; fp32 without TF32, bf16 without sparsity.
+# As NVIDIA states them: A100 80GB SXM, H100 SXM, H200 SXM; fp32 without TF32, bf16 without sparsity.
 GPUS = {
     "a100": GPU("A100", {"fp32": 19.5e12, "bf16": 312e12}, 2.04e12, 80e9, INFINIBAND),
     "h100": GPU("H100", {"fp32": 67e12, "bf16": 989e12}, 3.35e12, 80e9, INFINIBAND),

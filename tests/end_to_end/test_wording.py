@@ -12,8 +12,7 @@ from cyclopts import App
 
 import pushforward as pf
 from pushforward.cli.application import app
-from pushforward.cli.commands.train import OF_MACHINE, OF_TRAINING
-from pushforward.cli.recipe_commands import prepare
+from pushforward.cli.recipe_commands import OF_DATA, VERBS, prepare
 from pushforward.data.spec import DataSpec
 from pushforward.errors import ConfigError
 from pushforward.recipes import RECIPES
@@ -68,7 +67,7 @@ def option_names():
         for parameter in inspect.signature(function).parameters.values()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    return {*of_recipes, *of_commands, *OF_TRAINING, *OF_MACHINE}
+    return {*of_recipes, *of_commands, *VERBS["train"].run, *OF_DATA, *VERBS["train"].machine}
 
 
 def spelt_by_hand(text):

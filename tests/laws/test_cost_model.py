@@ -39,7 +39,7 @@ def test_latency_grows_with_the_depth_of_a_tree():
     assert [link.seconds(work(exchanges=3), size) for size in (2, 3, 4, 8, 1024)] == [3, 6, 6, 9, 30]
 
 
-def test_a_gpu_is_bound_by_what_is_started_or_by_what_is_computed_and_moved():
+def test_a_gpu_takes_the_longer_of_starting_and_of_computing_and_moving():
     gpu = GPU("toy", {"fp32": 100.0}, 10.0, 1.0, Link(1, 1), reached=0.5, launch=1.0)
     assert gpu.seconds(work(kernels=7, flops=10), "fp32") == 7
     assert gpu.seconds(work(kernels=7, flops=1000, moved_bytes=50), "fp32") == (1000 / 100 + 50 / 10) / 0.5
