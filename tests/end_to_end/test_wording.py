@@ -67,7 +67,8 @@ def option_names():
         for parameter in inspect.signature(function).parameters.values()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    return {*of_recipes, *of_commands, *VERBS["train"].run, *OF_DATA, *VERBS["train"].machine}
+    of_verbs = {name for verb in VERBS.values() for name in (*verb.run, *verb.machine, *verb.own)}
+    return {*of_recipes, *of_commands, *of_verbs, *OF_DATA}
 
 
 def spelt_by_hand(text):
