@@ -60,7 +60,7 @@ class Projection:
 
     def epoch(self, rows: float) -> float:
         """Seconds of a pass over so many rows."""
-        return rows / (self.world_size * self.rows) * self.step
+        return rows / (self.world_size * self.epoch_rows) * self.step
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Plan:
         here: Steps on machines like this one.
         gpu: The GPU of the projection.
         there: Steps of many GPUs.
-        rows: Rows of the projection's epoch.
+        epoch_rows: Rows of the projection's epoch.
         failures: What is lost to failures, and to saving against them.
     """
 
@@ -116,7 +116,7 @@ class Plan:
     here: tuple[Prediction, ...]
     gpu: GPU
     there: tuple[Projection, ...]
-    rows: float
+    epoch_rows: float
     failures: Failures
 
     def as_json(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class Plan:
                 )
         yield ""
         yield (
-            f"A pass over {self.rows:,.0f} rows on {self.gpu.name} GPUs, each of which computes with "
+            f"A pass over {self.epoch_rows:,.0f} rows on {self.gpu.name} GPUs, each of which computes with "
             f"{self.batch_size} of a batch:"
         )
         yield from _table(
@@ -180,8 +180,8 @@ class Plan:
                 (
                     f"{one.world_size:,}", f"{one.world_size * self.batch_size:,}", _time(one.step),
                     f"{100 * one.waiting / one.step:.0f} %", f"{100 * one.discrepancy / one.step:.0f} %",
-                    f"{one.world_size * one.rows / one.step:,.0f}", _time(one.epoch(self.rows)),
-                    f"{one.world_size * one.epoch(self.rows) / HOUR:,.0f}",
+                    f"{one.world_size * one.rows / one.step:,.0f}", _time(one.epoch(self.epoch_rows)),
+                    f"{one.world_size * one.epoch(self.epoch_rows) / HOUR:,.0f}",
                     f"{100 * self.failures.lost(one.world_size):.2g} %",
                     _time(self.failures.best_interval(one.world_size)),
                 )

@@ -50,7 +50,7 @@ def plan(
     bandwidth: float = 1.25e9,
     gpu: Literal["a100", "h100", "h200"] = "h100",
     gpus: Sequence[int] = (8, 64, 1024),
-    rows: float = 1e9,
+    epoch_rows: float = 1e9,
     mtbf_hours: float = 50_000.0,
     device: str | torch.device = "auto",
     threads: int | None = None,
@@ -78,7 +78,7 @@ def plan(
         bandwidth: Bytes that a process sends in a second, where that cannot be measured: 10 Gbit/s.
         gpu: The kind of GPU of the projection: "a100", "h100" or "h200".
         gpus: Numbers of GPUs of the projection, each of which computes with a whole ``batch_size``.
-        rows: Rows, such as images, of the projection's epoch.
+        epoch_rows: Rows, such as images, of the projection's epoch.
         mtbf_hours: Mean hours between failures of one process, with its GPU and its share of the machine.
         device: "auto", "cpu", "cuda", ...
         threads: Number of threads on a CPU.
@@ -100,7 +100,7 @@ def plan(
         ([100, 50], True)
     """
     budget = Budget(steps, epochs)
-    check_positive(latency=latency, bandwidth=bandwidth, rows=rows, mtbf_hours=mtbf_hours)
+    check_positive(latency=latency, bandwidth=bandwidth, epoch_rows=epoch_rows, mtbf_hours=mtbf_hours)
     if gpu not in GPUS:
         raise ConfigError(f"unknown {option_name('gpu')} {gpu!r}: {nearest(gpu, GPUS)}")
     for name, counts in (("gpus", gpus), ("world_size", world_size or ())):
@@ -180,7 +180,7 @@ def plan(
         here=here,
         gpu=made,
         there=there,
-        rows=rows,
+        epoch_rows=epoch_rows,
         failures=Failures(mtbf_hours * HOUR, checkpoint[1], max(PATIENCE, SHARE * checkpoint[1])),
     )
 

@@ -79,7 +79,7 @@ def test_a_model_of_ones_own_has_a_plan_and_stays_as_it_is():
         ({"gpus": [2.5]}, "gpus must be a whole number"),
         ({"gpu": "h10"}, "unknown gpu 'h10': did you mean 'h100'"),
         ({"latency": 0.0}, "latency must be a positive number, got 0"),
-        ({"rows": float("inf")}, "rows must be a positive number, got inf"),
+        ({"epoch_rows": float("inf")}, "epoch_rows must be a positive number, got inf"),
         ({"mtbf_hours": -1.0}, "mtbf_hours must be a positive number, got -1"),
         ({"steps": 5, "epochs": 1.0}, "expected one budget"),
         ({"lattent_dim": 4}, "lattent_dim"),
@@ -96,11 +96,11 @@ def test_the_command_prints_the_plan_and_gives_it_to_programs(command):
     code, out, _ = command(*words)
     assert code == 0
     assert "rows on H100 GPUs" in out
-    code, out, _ = command(*words, "--json", "--rows", "1000")
+    code, out, _ = command(*words, "--json", "--epoch-rows", "1000")
     found = json.loads(out)
     assert code == 0
     assert [one["world_size"] for one in found["here"]] == [1, 2]
-    assert (found["rows"], found["gpu"]["name"]) == (1000, "H100")
+    assert (found["epoch_rows"], found["gpu"]["name"]) == (1000, "H100")
     code, out, err = command("plan", "wae-mmd", "digits", "--world-size", "7")
     assert (code, out) == (78, "")
     assert err == "error: --batch-size must be a multiple of the number of processes, 7, got 100\n"

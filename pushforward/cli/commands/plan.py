@@ -55,7 +55,7 @@ add_verb(
         "gpus": _own(
             list[int], [8, 64, 1024], "Numbers of GPUs, each of which computes with a whole batch size."
         ),
-        "rows": _own(float, 1e9, "Rows, such as images, of the projection's epoch."),
+        "epoch_rows": _own(float, 1e9, "Rows, such as images, of the projection's epoch."),
         "mtbf_hours": _own(
             float, 50_000.0, "Mean hours between failures of one process, with its GPU and machine."
         ),
