@@ -60,7 +60,7 @@ class Projection:
 
     def epoch(self, rows: float) -> float:
         """Seconds of a pass over so many rows."""
-        return rows / (self.world_size * self.epoch_rows) * self.step
+        return rows / (self.world_size * self.rows) * self.step
 
 
 @dataclass(frozen=True)
