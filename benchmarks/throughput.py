@@ -13,7 +13,9 @@ import argparse
 import json
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +25,7 @@ from pushforward.data.dataset import Dataset, Split
 from pushforward.discrepancies import Discrepancy
 from pushforward.recipes import RECIPES, Setup
 from pushforward.training import Loop
+from pushforward.training.block import Blocks
 
 
 def rows(shape: tuple[int, ...], n: int = 10_000) -> Dataset:
@@ -71,21 +74,26 @@ def by_hand(setup: Setup, data: Tensor, recipe: str, device: torch.device) -> It
             yield
 
 
-def general(setup: Setup, data: Dataset, device: torch.device) -> Iterator[None]:
-    """The library's loop."""
-    loop = Loop(setup.model, data.train, setup.training, total=1_000_000, device=device)
-    while True:
-        loop.advance()
-        yield
+Steps = Callable[[int], object]  # takes so many steps
 
 
-def seconds(steps: Iterator[None], n: int) -> float:
+def general(setup: Setup, data: Dataset, device: torch.device) -> Steps:
+    """The library's loop, in blocks as in training."""
+    blocks = Blocks(Loop(setup.model, data.train, setup.training, total=1_000_000, device=device))
+
+    def take(n: int) -> None:
+        while n:
+            n -= len(blocks.advance(n)[0])
+
+    return take
+
+
+def seconds(steps: Steps, n: int) -> float:
     """Seconds that n steps take, including the work queued on the device."""
     synchronize: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     synchronize()
     begun = time.perf_counter()
-    for _ in range(n):
-        next(steps)
+    steps(n)
     synchronize()
     return time.perf_counter() - begun
 
@@ -101,8 +109,9 @@ def compare(
         return RECIPES[recipe](data.spec, network=network)
 
     hand, ours = build(), build()
-    loops: dict[str, Iterator[None]] = {
-        "by hand": by_hand(hand, data.train.tensor(), recipe, device),
+    written = by_hand(hand, data.train.tensor(), recipe, device)
+    loops: dict[str, Steps] = {
+        "by hand": lambda n: deque(islice(written, n), maxlen=0),
         "library": general(ours, data, device),
     }
     nn.Module.train(hand.model)

@@ -20,6 +20,7 @@ from pushforward.distributed import all_gather
 from pushforward.distributions import Distribution, Gaussian
 from pushforward.errors import ConfigError
 from pushforward.rng import Noise
+from pushforward.torch_state import to_like
 
 
 class Cost(nn.Module, ABC):
@@ -164,7 +165,7 @@ class GaussianLikelihood(Cost):
         """
         if not self.learnt or made.ndim > 2:
             return made
-        return made + self.std * noise.normal(*made.shape).to(made)
+        return made + self.std * to_like(noise.normal(*made.shape), made)
 
 
 class Tokens(Cost):

@@ -11,13 +11,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 T = TypeVar("T")
 WITHOUT_DOUBLE = ("mps",)  # kinds of devices that have no float64
+WITH_PINNED = ("cuda",)  # kinds of devices that copy from pinned memory by themselves
 _GENERATORS = threading.RLock()  # held while someone draws from torch's own generators
 
 
@@ -140,6 +141,43 @@ def _on_cpu() -> Iterator[None]:
             yield
 
 
+def to_device(x: Tensor, device: torch.device | str) -> Tensor:
+    """A tensor of the CPU on a device, without waiting for what the device has still to do.
+
+    A copy from memory that is not pinned waits for it.
+
+    >>> to_device(torch.ones(1), "cpu")
+    tensor([1.])
+    """
+    if torch.device(device).type in WITH_PINNED and x.device.type == "cpu":
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
+
+
+def to_like(x: Tensor, like: Tensor) -> Tensor:
+    """A tensor of the CPU with the dtype of another one and on its device, without waiting, as above.
+
+    >>> to_like(torch.arange(2), torch.ones(1))
+    tensor([0., 1.])
+    """
+    return to_device(x, like.device).to(like.dtype)
+
+
+class OnCPU(nn.Module):
+    """A module whose own buffers are numbers that Python reads: they stay on the CPU, with their dtype.
+
+    Reading them waits for no device then, and some devices (MPS) have no float64. Modules inside of it move.
+    """
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        numbers, self._buffers = self._buffers, {}
+        try:
+            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        finally:
+            self._buffers = numbers
+        return self
+
+
 def in_double(x: Tensor) -> Tensor:
     """A tensor in float64: where it is, or on the CPU if its device has no float64, as MPS.
 
@@ -154,4 +192,5 @@ def widest(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type in WITHOUT_DOUBLE else torch.float64
 
 
-__all__ = ["Shared", "in_double", "plain_torch", "threads", "torch_seeded"]
+__all__ = ["OnCPU", "Shared", "in_double", "plain_torch", "threads", "to_device", "to_like", "torch_seeded",
+           "widest"]  # fmt: skip

@@ -16,6 +16,7 @@ from pushforward.data.rows import Rows, select, take, whole
 from pushforward.data.scaling import Scaling, UnitInterval
 from pushforward.errors import DataError
 from pushforward.rng import Noise
+from pushforward.torch_state import to_device
 from pushforward.wording import option_name
 
 UNKNOWN = -1  # a label that is not known
@@ -29,7 +30,7 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
-        return Batch(self.x.to(device), None if self.y is None else self.y.to(device))
+        return Batch(to_device(self.x, device), None if self.y is None else to_device(self.y, device))
 
 
 @dataclass(frozen=True)

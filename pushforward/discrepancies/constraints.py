@@ -14,6 +14,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from pushforward.errors import ConfigError
 from pushforward.rng import Noise
+from pushforward.torch_state import to_like
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -85,7 +86,7 @@ class GradientPenalty(Constraint):
         """The mean squared excess of the critic's gradient norm over 1, between the samples."""
         rows = min(len(q), len(p))
         q, p = q[:rows].detach(), p[:rows].detach()
-        alpha = noise.uniform(rows).to(p).view(-1, *[1] * (p.ndim - 1))
+        alpha = to_like(noise.uniform(rows), p).view(-1, *[1] * (p.ndim - 1))
         between = torch.lerp(p, q, alpha).requires_grad_()
         with torch.enable_grad():
             # A critic that does not depend on its rows has slope 0, and no path to them.

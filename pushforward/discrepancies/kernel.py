@@ -95,7 +95,7 @@ class Radial(Kernel):
         """
         squares = squared_distances(x, y)
         if x is y:
-            squares = squares * (1 - torch.eye(len(x)).to(x))
+            squares = squares * (1 - torch.eye(len(x), dtype=x.dtype, device=x.device))
         return self(squares)
 
     def diagonal(self, x: Tensor) -> Tensor:

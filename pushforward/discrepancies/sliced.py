@@ -16,9 +16,10 @@ from pushforward.discrepancies.registry import DiscrepancyContext, register_disc
 from pushforward.distributed import all_gather
 from pushforward.errors import check_int
 from pushforward.rng import Noise
+from pushforward.torch_state import OnCPU, to_device, to_like
 
 
-class SlicedWasserstein(Discrepancy):
+class SlicedWasserstein(OnCPU, Discrepancy):
     r"""The squared sliced distance :math:`E_\theta\, W_2^2(\theta \cdot q, \theta \cdot p)`.
 
     In one dimension the optimal plan pairs quantiles, so that sorting solves it. The directions
@@ -55,7 +56,7 @@ class SlicedWasserstein(Discrepancy):
             q, p = (all_gather(sample.flatten(1)) for sample in (q, p))
             q, p = (sample if sample.dtype == torch.float64 else sample.float() for sample in (q, p))
             noise = Noise("sliced", int(self.step)).normal(self.directions, q.shape[1])
-            directions = F.normalize(noise.to(q), dim=1)
+            directions = F.normalize(to_like(noise, q), dim=1)
             return squared_w2(q @ directions.T, p @ directions.T).mean()
 
 
@@ -72,7 +73,8 @@ def squared_w2(q: Tensor, p: Tensor) -> Tensor:
     if n == m:
         return (q - p).square().mean(0)
     # the levels at which either quantile function jumps, in units of 1 / nm
-    ends = torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]).unique().to(q.device)
+    ends = torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]).unique()
+    ends = to_device(ends, q.device)
     starts = torch.cat([ends.new_zeros(1), ends[:-1]])
     gaps = (q[starts // m] - p[starts // n]).square()
     return ((ends - starts).to(q).unsqueeze(1) * gaps).sum(0) / (n * m)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward.rng import Noise
+from pushforward.torch_state import to_like
 
 LEAST = 1e-4  # lower bound of variances that are estimated; the official code of AVB adds the same
 
@@ -53,7 +54,7 @@ class Gaussian(Distribution):
 
     def rsample(self, noise: Noise) -> Tensor:
         """μ + σ ε with ε standard normal, shape (N, L)."""
-        return self.center + (self.log_var / 2).exp() * noise.normal(*self.center.shape).to(self.center)
+        return self.center + (self.log_var / 2).exp() * to_like(noise.normal(*self.center.shape), self.center)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density at ``z`` in nats, shape (N,)."""
@@ -75,7 +76,7 @@ class Uniform(Distribution):
 
     def rsample(self, noise: Noise) -> Tensor:
         """A draw of each row from its box, shape (N, L)."""
-        place = noise.uniform(*self.center.shape).to(self.center) - 0.5
+        place = to_like(noise.uniform(*self.center.shape), self.center) - 0.5
         return self.center + math.sqrt(12) * (self.log_var / 2).exp() * place
 
 

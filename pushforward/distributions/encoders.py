@@ -13,6 +13,7 @@ from pushforward.distributions.base import Dirac, Distribution, Gaussian, Implic
 from pushforward.errors import ConfigError
 from pushforward.networks.conditional import Conditional
 from pushforward.rng import Noise
+from pushforward.torch_state import to_like
 from pushforward.wording import option_name
 
 LOG_VAR_BOUNDS = (-30.0, 20.0)  # exp overflows in float32 at 89; these keep every use of it finite
@@ -134,7 +135,7 @@ class ImplicitEncoder(Encoder):
         trunk = self.net(x)
 
         def code(eta: Tensor) -> Tensor:
-            return self.to_support(self.head(torch.cat([trunk, eta.to(trunk)], dim=-1)))
+            return self.to_support(self.head(torch.cat([trunk, to_like(eta, trunk)], dim=-1)))
 
         return Implicit(
             lambda noise: code(noise.normal(len(x), self.noise)),
@@ -174,7 +175,7 @@ class NoisyInput(Encoder):
         def code(noise: Noise) -> Tensor:
             source = noise("input")
             drawn = truncated_normal(source, x) if self.truncated else source.normal(*x.shape)
-            q: Distribution = self.encoder(x + self.std * drawn.to(x), y)
+            q: Distribution = self.encoder(x + self.std * to_like(drawn, x), y)
             return q.rsample(noise)
 
         return Implicit(code, lambda: self.encoder(x, y).center)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pushforward.distributions.priors import Prior
 from pushforward.rng import Noise
+from pushforward.torch_state import to_like
 
 
 class GeneratorPrior(Prior):
@@ -43,7 +44,7 @@ class GeneratorPrior(Prior):
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
         """g of n draws of the base, shape (n, L); ``y`` is ignored."""
-        drawn: Tensor = self.net(self.base.draw(n, noise).to(self.device_buffer))
+        drawn: Tensor = self.net(to_like(self.base.draw(n, noise), self.device_buffer))
         return drawn
 
 

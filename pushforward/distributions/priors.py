@@ -14,6 +14,7 @@ from pushforward.distributions.base import Distribution, Gaussian, Implicit
 from pushforward.errors import ConfigError, check_int
 from pushforward.networks.conditional import one_hot
 from pushforward.rng import Noise
+from pushforward.torch_state import to_device, to_like
 from pushforward.wording import option_name
 
 
@@ -56,8 +57,8 @@ class Prior(nn.Module, ABC):
     def forward(self, n: int, y: Tensor | None = None) -> Distribution:
         """The distribution of n codes, of the classes ``y`` (n,) if they are given; -1 is any class."""
         return Implicit(
-            lambda noise: self.draw(n, noise, y).to(self.device_buffer),
-            lambda: torch.zeros(n, self.latent_dim).to(self.device_buffer),
+            lambda noise: to_like(self.draw(n, noise, y), self.device_buffer),
+            lambda: self.device_buffer.new_zeros(n, self.latent_dim),
         )
 
     def to_support(self, codes: Tensor) -> Tensor:
@@ -105,7 +106,7 @@ class NormalPrior(Prior):
 
     def forward(self, n: int, y: Tensor | None = None) -> Gaussian:
         """N(0, σ² I) for n codes; ``y`` is ignored."""
-        center = torch.zeros(n, self.latent_dim).to(self.device_buffer)
+        center = self.device_buffer.new_zeros(n, self.latent_dim)
         return Gaussian(center, torch.full_like(center, 2 * math.log(self.std)))
 
 
@@ -239,6 +240,8 @@ class MixturePrior(Prior):
         self.weights: Tensor
         for name, value in (("means", means), ("factors", factors), ("weights", weights / weights.sum())):
             self.register_buffer(name, value)
+        self.bounds: Tensor  # of the classes in [0, 1]
+        self.register_buffer("bounds", self.weights.cumsum(0), persistent=False)
 
     def extra_repr(self) -> str:
         """The settings that ``repr`` shows."""
@@ -252,8 +255,8 @@ class MixturePrior(Prior):
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
         """n draws, shape (n, L), of the components ``y`` (n,) where they are given and not -1."""
-        k = some_class(n, noise, y, self.classes, self.weights).to(self.means.device)
-        standard = noise("place").normal(n, self.latent_dim).to(self.means)
+        k = to_device(some_class(n, noise, y, self.classes, self.bounds), self.means.device)
+        standard = to_like(noise("place").normal(n, self.latent_dim), self.means)
         return self.means[k] + torch.einsum("nij,nj->ni", self.factors[k], standard)
 
 
@@ -310,11 +313,12 @@ class SwissRollPrior(Prior):
 
     def draw(self, n: int, noise: Noise, y: Tensor | None = None) -> Tensor:
         """n draws, shape (n, 2), of the stretches ``y`` (n,) where they are given and not -1."""
-        k = some_class(n, noise, y, self.classes).cpu()
-        t = ((k + noise("along").uniform(n)) / self.classes).sqrt()
+        k = some_class(n, noise, y, self.classes)
+        along, around = noise("along").uniform(n), noise("around").normal(n, 2)
+        t = ((k + to_device(along, k.device)) / self.classes).sqrt()
         angle = 4 * math.pi * t
         roll = 3 * t * torch.stack([angle.cos(), angle.sin()])
-        return roll.T + self.thickness * noise("around").normal(n, 2)
+        return roll.T + self.thickness * to_device(around, k.device)
 
 
 class ProductPrior(Prior):
@@ -351,7 +355,8 @@ class ProductPrior(Prior):
         """n draws, shape (n, L), each block from its own stream; ``y`` is for the one with classes."""
         ys = {self.asked: y}  # other blocks with classes are drawn whole
         drawn = [
-            block.draw(n, noise(name), ys.get(name)).to(self.device_buffer) for name, block in self._named()
+            to_like(block.draw(n, noise(name), ys.get(name)), self.device_buffer)
+            for name, block in self._named()
         ]
         return torch.cat(drawn, dim=-1)
 
@@ -381,20 +386,25 @@ class ProductPrior(Prior):
         return [(name, block) for name, block in self.blocks.items() if isinstance(block, Prior)]
 
 
-def some_class(n: int, noise: Noise, y: Tensor | None, classes: int, weights: Tensor | None = None) -> Tensor:
-    """Classes (n,): those of ``y`` where it is not -1, else drawn with the weights, equal by default.
+def some_class(n: int, noise: Noise, y: Tensor | None, classes: int, bounds: Tensor | None = None) -> Tensor:
+    """Classes (n,): those of ``y`` where it is not -1, else drawn: where a uniform number is below the bound.
+
+    Without bounds (K,) all classes are equally likely. The result is on the device of ``y`` or, without it,
+    of the bounds or the CPU.
 
     Raises:
-        ConfigError: If ``y`` has another length, or a class of K or more.
+        ConfigError: If ``y`` has another length, or is on the CPU, where it can be looked at without waiting,
+            and holds a class of K or more.
     """
     u = noise("class").uniform(n)
-    if weights is None:
+    if bounds is None:
         drawn = (u * classes).long()
     else:
-        drawn = torch.searchsorted(weights.cpu().cumsum(0).to(u), u, right=True)
+        u = to_device(u, bounds.device)
+        drawn = torch.searchsorted(bounds.to(u), u, right=True)
     drawn = drawn.clamp(max=classes - 1)
     if y is None:
         return drawn
-    if len(y) != n or y.max() >= classes:
+    if len(y) != n or (y.device.type == "cpu" and y.max() >= classes):
         raise ConfigError(f"y must be {n} classes below {classes}, got {len(y)} up to {int(y.max())}")
-    return torch.where(y.cpu() >= 0, y.cpu(), drawn)
+    return torch.where(y >= 0, y, to_device(drawn, y.device))

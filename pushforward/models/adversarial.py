@@ -113,8 +113,10 @@ class SemiSupervisedAAE(AAE):
         if s.y is None:
             raise DataError("a semi-supervised model needs rows with labels, and the data have none")
         known = s.y >= 0
-        likelihood = self.prior.split(s.Ex)["y"][known].gather(1, s.y[known].unsqueeze(1))
-        return {"labels": -likelihood.clamp_min(1e-30).log().mean()}
+        likelihood = self.prior.split(s.Ex)["y"].gather(1, s.y.clamp_min(0).unsqueeze(1)).squeeze(1)
+        # A mask, and not an index: how many rows have a label is on the device.
+        logs = likelihood.clamp_min(1e-30).log().masked_fill(~known, 0.0)
+        return {"labels": -logs.sum() / known.sum()}
 
     def players(self) -> Iterator[Player]:
         """The players of the adversarial auto-encoder, and one that learns the known labels."""

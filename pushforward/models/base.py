@@ -20,6 +20,7 @@ from pushforward.models.weight import Weight
 from pushforward.networks.conditional import Conditional
 from pushforward.rng import Noise
 from pushforward.square import Square
+from pushforward.torch_state import to_like
 from pushforward.utils import eval_mode
 
 Terms = dict[str, Tensor]
@@ -230,7 +231,7 @@ class Model(nn.Module, ABC):
         if self.n_conditions and y is None:
             y = (noise("label").uniform(n) * self.n_conditions).long()
         distribution = self.distribution(n, y) if prior is None else prior(n)
-        codes = distribution.rsample(noise).to(self.prior.device_buffer)
+        codes = to_like(distribution.rsample(noise), self.prior.device_buffer)
         return self.cost.sample(self.generate(codes, y), noise("likelihood"))
 
     def view(self, codes: Tensor) -> Tensor:

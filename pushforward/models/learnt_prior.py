@@ -20,6 +20,7 @@ from pushforward.models.autoencoder import WAE, Augment, AutoEncoder
 from pushforward.models.base import Comparison, Terms
 from pushforward.models.weight import Weight
 from pushforward.square import Square
+from pushforward.torch_state import OnCPU, to_like
 from pushforward.wording import option_name
 
 
@@ -67,7 +68,7 @@ class LearntPriorAE(AutoEncoder):
         return [Comparison("discrepancy", self.pair, self.discrepancy, players=("prior",))]
 
 
-class ARAE(WAE):
+class ARAE(OnCPU, WAE):
     r"""The adversarially regularised auto-encoder: encoder and a learnt prior descend one discrepancy.
 
     .. math:: \min_{E, G, g}\; E\,c(G(E(x) + \varepsilon), x) + \lambda\, W_1(g_\# N(0, I), Q_Z)
@@ -140,7 +141,7 @@ class ARAE(WAE):
         """The codes that are decoded: in training with noise."""
         if not self.training or self.latent_noise == 0:
             return s.Ex
-        return s.Ex + self.latent_noise * s.noise("code").normal(*s.Ex.shape).to(s.Ex)
+        return s.Ex + self.latent_noise * to_like(s.noise("code").normal(*s.Ex.shape), s.Ex)
 
     def diagnostics(self, s: Square) -> Terms:
         """The diagnostics of any model, and those of this one."""

@@ -16,6 +16,7 @@ from pushforward.errors import ConfigError, nearest
 from pushforward.models.autoencoder import WAE, Augment
 from pushforward.models.base import Comparison, Terms
 from pushforward.square import Square
+from pushforward.torch_state import to_like
 from pushforward.wording import option_name
 
 
@@ -210,7 +211,7 @@ class AVB(WAE):
 
     def pair(self, s: Square) -> tuple[Tensor, Tensor]:
         """Data beside their codes, and the same data beside draws of the prior."""
-        r, noise = self.reference(s), s.noise("contrast").normal(*s.Ex.shape).to(s.Ex)
+        r, noise = self.reference(s), to_like(s.noise("contrast").normal(*s.Ex.shape), s.Ex)
         codes = (s.Ex - r.center) * (-r.log_var / 2).exp(), noise
         made, given = (torch.cat([s.x.flatten(1), z], dim=1) for z in codes)
         return made, given

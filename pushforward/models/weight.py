@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.discrepancies import IMQ, MMD
 from pushforward.distributed import process_mean
@@ -14,16 +13,16 @@ from pushforward.distributions import Prior
 from pushforward.errors import ConfigError, check_int
 from pushforward.rng import Noise
 from pushforward.square import Square
+from pushforward.torch_state import OnCPU
 from pushforward.wording import option_name
 
 BOUND = math.log(1e6)  # of an automatic weight, which must not drown the cost when no weight helps
 
 
-class Weight(nn.Module):
+class Weight(OnCPU):
     """A fixed factor of the discrepancy; ``float(weight)`` is its value.
 
-    Its state is a few float64 numbers that Python reads. They stay on the CPU when the model moves: reading
-    them waits for no device then, and some devices (MPS) have no float64.
+    Its state is a few float64 numbers that Python reads.
 
     Arguments:
         value: The factor, at least 0.
@@ -42,15 +41,6 @@ class Weight(nn.Module):
     def extra_repr(self) -> str:
         """The settings that ``repr`` shows."""
         return f"{float(self):g}"
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Weight:
-        """Moves or converts what modules inside hold, and not the numbers of this one."""
-        numbers, self._buffers = self._buffers, {}
-        try:
-            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        finally:
-            self._buffers = numbers
-        return self
 
     def __float__(self) -> float:
         return math.exp(self.log_value.item())

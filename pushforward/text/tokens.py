@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pushforward.distributed import all_gather, layer_numbers
 from pushforward.rng import Noise
+from pushforward.torch_state import to_device
 
 PAD, END, UNKNOWN, BEGIN = range(4)
 SPECIAL = ("<pad>", "<end>", "<unknown>", "<begin>")
@@ -71,11 +72,11 @@ def replace_tokens(x: Tensor, noise: Noise, rate: float) -> Tensor:
             [10,  8,  9, 11,  1]])
     """
     replaceable = x > BEGIN
-    rows = noise("rows").uniform(len(x), 1).to(x.device) < 0.5
-    places = noise("places").uniform(*x.shape).to(x.device) < rate
+    rows = to_device(noise("rows").uniform(len(x), 1), x.device) < 0.5
+    places = to_device(noise("places").uniform(*x.shape), x.device) < rate
     of_batch = all_gather(x)
     tokens = of_batch[of_batch > BEGIN]
-    drawn = (noise("words").uniform(*x.shape).to(x.device) * len(tokens)).long()
+    drawn = (to_device(noise("words").uniform(*x.shape), x.device) * len(tokens)).long()
     return torch.where(rows & places & replaceable, tokens[drawn], x) if len(tokens) else x
 
 

@@ -23,9 +23,9 @@ from pushforward.models.base import Model
 from pushforward.networks.shared_batch import convert_layers
 from pushforward.rng import Noise
 from pushforward.square import Square
-from pushforward.torch_state import torch_seeded
+from pushforward.torch_state import to_device, torch_seeded
 from pushforward.training.finite import batch_rows
-from pushforward.training.player_state import Optimizing, PlayerState
+from pushforward.training.player_state import Optimizing, PlayerState, Update
 from pushforward.training.schedules import SCHEDULES
 from pushforward.wording import option_name
 
@@ -186,7 +186,7 @@ class Loop:
     def paired_rows(self, draw: int) -> Tensor | None:
         """The counterparts of this process's rows of the batch number ``draw``, if any row has one."""
         paired_rows = self.data.paired_rows(self.sampler.own_index(draw))
-        return None if paired_rows is None else paired_rows.to(self.device)
+        return None if paired_rows is None else to_device(paired_rows, self.device)
 
     def advance(self) -> tuple[dict[str, Tensor], Square]:
         """One step of every player: the terms it descended, and the last square the model saw.
@@ -195,17 +195,31 @@ class Loop:
             DivergedError: If a term or a gradient is not finite. Its player has not been
                 updated then; the players before it have.
         """
+        updates: list[Update] = []
+        square = self.take_step(updates)
+        return terms_of(updates), square
+
+    def take_step(self, updates: list[Update], look: bool = True) -> Square:
+        """One step of every player: the last square the model saw.
+
+        Arguments:
+            updates: The numbers of each update are appended to it.
+            look: Whether numbers are checked before each update. If not, they stay on the device, and
+                nothing waits for it.
+
+        Raises:
+            DivergedError: As :meth:`advance`, if numbers are checked.
+        """
         noise = self.noise("step", self.step)
         seed, own = noise("modules").integer(), noise("modules", distributed.rank()).integer()
         if distributed.size() > 1:
             distributed.seed_layers(seed, self.device)
             seed = own  # layers that draw by themselves, unlike ours, must not draw the same for other rows
         with torch_seeded(seed, self.device), distributed.sharing():
-            return self._advance(noise)
+            return self._take_step(noise, updates, look)
 
-    def _advance(self, noise: Noise) -> tuple[dict[str, Tensor], Square]:
+    def _take_step(self, noise: Noise, updates: list[Update], look: bool) -> Square:
         factor = self.schedule(self.step / self.per_epoch, self.total / self.per_epoch)
-        terms: dict[str, Tensor] = {}
         seen: Square | None = None
         for player_state in self.player_states:
             for group in player_state.optimizer.param_groups:
@@ -219,17 +233,16 @@ class Loop:
                 with self.updating(player_state):
                     losses = player_state.player.loss(square)
                     try:
-                        losses = player_state.descend(losses, self.step)
+                        updates.append(player_state.descend(losses, self.step, look))
                     except DivergedError as error:
                         rows = batch_rows(whole(square), self.row_numbers(draw, labelled))
                         raise DivergedError(f"{error}; {rows}") from None
-            terms |= losses
             seen = seen or square
         assert seen is not None
         with frozen_batch_stats(norm for norm, _ in self.norms):
             self.model.update_state(seen, self.step, factor)
         self.step += 1
-        return terms, seen
+        return seen
 
     def whole(self, square: Square) -> Square:
         """The square of the rows of all processes of a step that has been taken; all processes call it."""
@@ -289,6 +302,11 @@ class Loop:
         self.step = int(numbers["step"])
         self.total = int(numbers["total"])
         self.rollbacks = int(numbers["rollbacks"])
+
+
+def terms_of(updates: Iterable[Update]) -> dict[str, Tensor]:
+    """The terms of a step, by name: of a player with several updates those of the last."""
+    return {name: value for update in updates for name, value in update.terms.items()}
 
 
 def whole(square: Square) -> Square:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,34 @@ def adam(lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> Optimizing:
 def named(terms: Terms) -> str:
     """Terms as text: "name = value", separated by commas."""
     return ", ".join(f"{name} = {value.item():g}" for name, value in terms.items())
+
+
+@dataclass(frozen=True)
+class Update:
+    """The numbers of one update: its terms, over the rows of all processes, and the norm of its gradient.
+
+    Attributes:
+        names: The names of the T terms.
+        values: The terms and, last, the norm, (T + 1,), on the device of the model until :meth:`cpu`.
+    """
+
+    names: tuple[str, ...]
+    values: Tensor
+
+    def cpu(self) -> Update:
+        """The same numbers on the CPU: a GPU is waited for."""
+        return replace(self, values=self.values.cpu())
+
+    @property
+    def terms(self) -> dict[str, Tensor]:
+        """The terms, by name, each of shape ()."""
+        return dict(zip(self.names, self.values[:-1], strict=True))
+
+    @property
+    def finite(self) -> bool:
+        """Whether the loss and the norm are finite."""
+        *terms, norm = self.values
+        return math.isfinite(sum(terms)) and math.isfinite(norm)
 
 
 @dataclass
@@ -89,11 +117,16 @@ class PlayerState:
         optimizer.step()
         return set(optimizer.state[like])
 
-    def descend(self, losses: Terms, step: int) -> dict[str, Tensor]:
+    def descend(self, losses: Terms, step: int, look: bool = True) -> Update:
         """One optimizer step on the sum of the losses, then the projection of a constrained critic.
 
+        Arguments:
+            losses: The named losses.
+            step: The number of the step, for messages.
+            look: Whether the numbers are checked before the optimizer's step, for which a GPU is waited for.
+
         Returns:
-            The losses, over the rows of all processes, on the CPU.
+            The numbers of the update, on the CPU if they have been looked at.
 
         Raises:
             DivergedError: If the loss or the norm of its gradient is not finite; nothing is updated then.
@@ -107,19 +140,26 @@ class PlayerState:
         if distributed.size() > 1:  # first, so that all processes find the same
             losses = distributed.average_gradients(self.parameters, losses)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        # One copy to the CPU: a GPU is waited for once in an update.
-        *values, size = torch.stack([*losses.values(), norm.to(loss)]).cpu()
-        losses = dict(zip(losses, values, strict=True))
-        if not math.isfinite(sum(values)):
-            raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {named(losses)}")
-        if not math.isfinite(size):
-            gradients = {self.names[id(p)]: p.grad for p in self.parameters if p.grad is not None}
-            fault = gradient_fault(gradients)
-            raise DivergedError(f"step {step}: the {self.player.name} diverges, {fault}: {named(losses)}")
+        # In one tensor, so that they take one copy to the CPU.
+        update = Update(tuple(losses), torch.stack([*losses.values(), norm.to(loss)]))
+        if look:
+            update = update.cpu()
+            self._check(update, step)
         self.optimizer.step()
         if self.player.project:
             self.player.project()
-        return losses
+        return update
+
+    def _check(self, update: Update, step: int) -> None:
+        """Refuses numbers that are not finite."""
+        if update.finite:
+            return
+        terms = named(update.terms)
+        if not math.isfinite(sum(update.terms.values())):
+            raise DivergedError(f"step {step}: the {self.player.name}'s loss is not finite: {terms}")
+        gradients = {self.names[id(p)]: p.grad for p in self.parameters if p.grad is not None}
+        fault = gradient_fault(gradients)
+        raise DivergedError(f"step {step}: the {self.player.name} diverges, {fault}: {terms}")
 
 
-__all__ = ["Optimizing", "PlayerState", "adam"]
+__all__ = ["Optimizing", "PlayerState", "Update", "adam"]

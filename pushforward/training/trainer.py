@@ -19,6 +19,7 @@ from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.torch_state import torch_seeded
 from pushforward.training import history
+from pushforward.training.block import Blocks
 from pushforward.training.checkpoints import Checkpoint, Checkpoints
 from pushforward.training.finite import check_finite
 from pushforward.training.history import History, UnwrittenHistory
@@ -205,19 +206,21 @@ class Trainer:
         picture_every = line_every * max(1, loop.total // (PICTURES * line_every))
         begun = saved = self.clock()
         cost = 0.0
+        blocks = Blocks(loop, self.clock)
         first, estimated = loop.step, False
         words, explained = "", False
         while not (halted := distributed.any_process(stopped())) and loop.step < loop.total:
-            terms, square = loop.advance()
+            taken, square = blocks.advance(min(line_every - loop.step % line_every, loop.total - loop.step))
             last = loop.step == loop.total
             look = loop.step % line_every == 0 or last
             planned = loop.step % picture_every == 0 or last
             if look or planned:
                 square = loop.whole(square)
                 loop.check_same()
-            for name, value in terms.items():
-                self.sums[name] = self.sums.get(name, 0.0) + value.item()
-            self.count += 1
+            for terms in taken:
+                for name, value in terms.items():
+                    self.sums[name] = self.sums.get(name, 0.0) + value.item()
+            self.count += len(taken)
             if look:
                 diagnostics = diagnose(loop, self.health, square)
                 means = {name: value / self.count for name, value in self.sums.items()}
@@ -316,13 +319,14 @@ def steps_in(loop: Loop, seconds: float) -> tuple[int, float]:
     tensors, numbers = loop.state()
     total, loop.total = loop.total, max(loop.total, 1_000_000)
     begun_to_measure = time.monotonic()
+    blocks = Blocks(loop)
     for _ in range(2):  # the first steps allocate
-        loop.advance()
+        blocks.advance(1)
     trial = min(0.04 * seconds, 3.0)
     begun, done = time.monotonic(), 0
     while distributed.from_first(done < 3 or time.monotonic() - begun < trial):
-        _, square = loop.advance()
-        done += 1
+        taken, square = blocks.advance(blocks.most)
+        done += len(taken)
     square = loop.whole(square)
     step = (time.monotonic() - begun) / done
     monitor = watch_loop(loop)

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 from many import in_processes, largest_difference, started
 from safetensors.torch import load_file
 
@@ -137,3 +138,49 @@ def test_a_stop_of_one_is_a_stop_of_all_and_loses_nothing(tmp_path):
     assert [code for _, code in ended] == [75, 75], ended
     step, _ = state(tmp_path / "run")
     assert f"at step {step} of 100000" in ended[0][0]
+
+
+IN_BLOCKS = """
+import sys
+import torch
+from pushforward import distributed
+from pushforward.cli.entry import main
+from pushforward.training import block, trainer
+from pushforward.training.loop import Loop
+from pushforward.training.player_state import PlayerState
+
+block.BLOCKS, block.SECONDS = {"cpu": int(sys.argv[1])}, 1e6
+trainer.steps_per_line, trainer.PICTURES = lambda total: 10, 2
+take_step, descend, now = Loop._take_step, PlayerState.descend, []
+def struck_step(loop, *arguments):
+    now[:] = [(loop.step, loop.rollbacks)]
+    return take_step(loop, *arguments)
+def struck_descend(state, losses, *arguments):
+    bad = now == [(34, 0)] and state.player.name == "critic" and distributed.rank() == 1
+    factor = torch.nan if bad else 1
+    return descend(state, {name: factor * loss for name, loss in losses.items()}, *arguments)
+Loop._take_step, PlayerState.descend = struck_step, struck_descend
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("on_nonfinite", ["stop", "rollback"])
+def test_blocks_of_steps_change_nothing_for_several_processes(on_nonfinite, tmp_path):
+    """Numbers that are not finite in one process undo the block in all of them."""
+    said, states = [], []
+    for steps in (1, 7):
+        out = tmp_path / str(steps)
+        words = [*TRAIN[2:], "--on-nonfinite", on_nonfinite, "--out", str(out)]
+        ended = in_processes(2, ROOT, ["-c", IN_BLOCKS, str(steps), *words])
+        assert [code for code, *_ in ended] == [70 if on_nonfinite == "stop" else 0] * 2, ended
+        said.append(ended[0][2].strip().splitlines()[-1].replace(str(out), "RUN"))
+        states.append((state(out), (out / "history.jsonl").read_bytes()))
+    (first, history), (second, other) = states
+    assert history == other
+    assert first[0] == second[0] == (20 if on_nonfinite == "stop" else STEPS)
+    assert all(torch.equal(value, second[1][name]) for name, value in first[1].items())
+    if on_nonfinite == "stop":
+        assert said[0] == said[1]
+        assert "step 34: the critic's loss is not finite" in said[0]
+    else:
+        assert b"rolled back to step 20: step 34: the critic" in history

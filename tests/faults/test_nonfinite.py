@@ -49,23 +49,23 @@ def few_plans(monkeypatch):
 @pytest.fixture
 def strike(monkeypatch):
     """Makes the critic's loss infinite, or kills the process, at given (steps, rollbacks)."""
-    advance, descend = Loop._advance, PlayerState.descend
+    take_step, descend = Loop._take_step, PlayerState.descend
 
     def at(infinite=(), killed=()):
         left, now = set(killed), []
 
-        def struck_advance(loop, noise):
+        def struck_step(loop, *arguments):
             now[:] = [(loop.step, loop.rollbacks)]
             if now[0] in left:
                 left.remove(now[0])
                 raise Killed
-            return advance(loop, noise)
+            return take_step(loop, *arguments)
 
-        def struck_descend(state, losses, step):
+        def struck_descend(state, losses, *arguments):
             factor = torch.inf if state.player.name == "critic" and now[0] in infinite else 1
-            return descend(state, {name: factor * loss for name, loss in losses.items()}, step)
+            return descend(state, {name: factor * loss for name, loss in losses.items()}, *arguments)
 
-        monkeypatch.setattr(Loop, "_advance", struck_advance)
+        monkeypatch.setattr(Loop, "_take_step", struck_step)
         monkeypatch.setattr(PlayerState, "descend", struck_descend)
 
     return at
