@@ -11,6 +11,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import torch
@@ -104,7 +105,9 @@ class UnitInterval(Scaling):
     def apply(self, x: Tensor) -> Tensor:
         """The numbers divided by what stands for 1; booleans become 0 and 1."""
         divisor = self._divisor(x)
-        return x.float() if divisor == 1 else x.float() / divisor
+        # By a tensor: a GPU multiplies by the reciprocal of a number, and differs from a CPU in the last bit.
+        by = torch.full((), divisor, dtype=torch.float32, device=x.device)
+        return x.float() if divisor == 1 else x.float() / by
 
     def invert(self, x: Tensor) -> Tensor:
         """The numbers times what stands for 1 among floating-point numbers."""
@@ -185,11 +188,7 @@ class Standardized(Scaling):
                 break
             shape = (size, *shape)
         shape = shape if math.prod(shape) == len(self.centres) else (len(self.centres),)
-        as_tensor = (
-            torch.tensor(part, dtype=torch.float64, device=x.device).view(shape)
-            for part in (self.centres, self.scales)
-        )
-        centres, scales = as_tensor
+        centres, scales = (_on_device(part, x.device).view(shape) for part in (self.centres, self.scales))
         return centres, scales
 
     @classmethod
@@ -219,6 +218,13 @@ class Standardized(Scaling):
         centres = torch.where(varies, centres, ordered[0])
         scales = torch.where(varies, scales, torch.zeros_like(scales))
         return cls(tuple(centres.tolist()), tuple(scales.tolist()))
+
+
+@lru_cache(maxsize=16)
+def _on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Numbers in float64, copied to a device once: a copy waits for all that the device has still to do."""
+    with torch.inference_mode(False):  # they outlive it
+        return torch.tensor(values, dtype=torch.float64, device=device)
 
 
 def scaling_from_json(values: Mapping[str, Any]) -> Scaling:

@@ -76,7 +76,7 @@ class Run(Animated, ShardedRun, TextRun):
         settings, train = self.config["resolved"], self.data.train
         context = self.evaluation_context(rows, seed, features, progress)
         updates = max(player.updates for player in self.model.players())
-        per_epoch = BatchSampler(train, settings["batch_size"], Noise(0)).per_epoch / updates
+        per_epoch = BatchSampler(len(train), settings["batch_size"], Noise(0)).per_epoch / updates
         recipe, weight = RECIPES.get(self.config["recipe"]), math.inf
         changed: dict[str, Any] = {}
         if recipe is not None and self.config["preset"] is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -85,6 +85,7 @@ def run_to_end(
         resumable(where),
         bar(f"{config['recipe']} on {dataset.name}", progress) as show,
         threads.held(config["threads"]),
+        closing(loop),
         _memory(setup, dataset, device),
     ):
         for line in (*dataset.notes, _summary(setup, dataset), setup.description):

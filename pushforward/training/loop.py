@@ -23,8 +23,9 @@ from pushforward.models.base import Model
 from pushforward.networks.shared_batch import convert_layers
 from pushforward.rng import Noise
 from pushforward.square import Square
-from pushforward.torch_state import to_device, torch_seeded
+from pushforward.torch_state import torch_seeded
 from pushforward.training.finite import batch_rows
+from pushforward.training.placement import source_of
 from pushforward.training.player_state import Optimizing, PlayerState, Update
 from pushforward.training.schedules import SCHEDULES
 from pushforward.wording import option_name
@@ -69,7 +70,7 @@ class BatchSampler:
     """Batches of rows in random order, epoch after epoch; the last, incomplete one is left out.
 
     Arguments:
-        rows: The rows.
+        rows: The number of rows.
         batch: Rows in a batch, over all processes; at most all rows are.
         noise: What the order is derived from.
 
@@ -77,9 +78,8 @@ class BatchSampler:
         ConfigError: If processes cannot have equally many rows of a batch.
     """
 
-    def __init__(self, rows: Split, batch: int, noise: Noise) -> None:
-        self.rows = rows
-        self.batch_size = min(batch, len(rows))
+    def __init__(self, rows: int, batch: int, noise: Noise) -> None:
+        self.batch_size = min(batch, rows)
         if self.batch_size % distributed.size():
             raise ConfigError(
                 f"{option_name('batch_size')} must be a multiple of the number of processes, "
@@ -87,8 +87,8 @@ class BatchSampler:
                 + (", since there are no more rows than that" if self.batch_size < batch else "")
             )
         self.own = distributed.own_slice(self.batch_size)
-        self.per_epoch = max(len(rows) // self.batch_size, 1)
-        self._order = lru_cache(maxsize=1)(lambda epoch: noise(epoch).permutation(len(rows)))
+        self.per_epoch = max(rows // self.batch_size, 1)
+        self._order = lru_cache(maxsize=1)(lambda epoch: noise(epoch).permutation(rows))
 
     def index(self, draw: int) -> Tensor:
         """Which rows are in the batch number ``draw`` of the whole run."""
@@ -98,10 +98,6 @@ class BatchSampler:
     def own_index(self, draw: int) -> Tensor:
         """Which of the rows of the batch number ``draw`` this process computes with: all, if it is alone."""
         return self.index(draw)[self.own]
-
-    def batch(self, draw: int) -> Batch:
-        """This process's rows of the batch number ``draw`` of the whole run."""
-        return self.rows.batch(self.own_index(draw))
 
 
 class Loop:
@@ -145,6 +141,10 @@ class Loop:
             for player in model.players()
             if any(parameter.requires_grad for parameter in player.parameters)
         ]
+        # By whether their labels are known.
+        self.sources = {False: source_of(data, self.device)}
+        if any(player_state.player.labelled for player_state in self.player_states):
+            self.sources[True] = source_of(data.labelled(), self.device)
         self.rollbacks = 0
         self.updates = max(player_state.player.updates for player_state in self.player_states)
         self.norms = [
@@ -163,9 +163,9 @@ class Loop:
         self._rollbacks = count
         self.noise = Noise(self.seed, "rollback", count) if count else Noise(self.seed)
         order = self.noise("order")
-        self.sampler = BatchSampler(self.data, self.batch_size, order)
-        if any(player_state.player.labelled for player_state in self.player_states):
-            self.labelled = BatchSampler(self.data.labelled(), self.batch_size, order("labelled"))
+        self.sampler = BatchSampler(len(self.data), self.batch_size, order)
+        if True in self.sources:
+            self.labelled = BatchSampler(len(self.sources[True].rows), self.batch_size, order("labelled"))
 
     @property
     def per_epoch(self) -> float:
@@ -174,7 +174,9 @@ class Loop:
 
     def rows(self, draw: int, labelled: bool = False) -> Batch:
         """This process's rows of the batch number ``draw`` of the whole run, of all or those with a label."""
-        return (self.labelled if labelled else self.sampler).batch(draw).to(self.device)
+        sampler = self.labelled if labelled else self.sampler
+        source = self.sources[labelled]
+        return source.take(sampler.own_index(draw), lambda: sampler.own_index(draw + 1))
 
     def row_numbers(self, draw: int, labelled: bool = False) -> Tensor:
         """Which training rows the batch number ``draw`` holds, over all processes."""
@@ -185,8 +187,12 @@ class Loop:
 
     def paired_rows(self, draw: int) -> Tensor | None:
         """The counterparts of this process's rows of the batch number ``draw``, if any row has one."""
-        paired_rows = self.data.paired_rows(self.sampler.own_index(draw))
-        return None if paired_rows is None else to_device(paired_rows, self.device)
+        return self.sources[False].paired_rows(self.sampler.own_index(draw))
+
+    def close(self) -> None:
+        """Ends threads that read rows; another step starts them again."""
+        for source in self.sources.values():
+            source.close()
 
     def advance(self) -> tuple[dict[str, Tensor], Square]:
         """One step of every player: the terms it descended, and the last square the model saw.

@@ -12,7 +12,7 @@ import pushforward as pf
 from pushforward import interrupts
 from pushforward.cli import main
 from pushforward.errors import InterruptedRunError
-from pushforward.runs import api
+from pushforward.runs import api, setups
 from pushforward.runs import training as run_training
 from pushforward.runs.run import Run
 from pushforward.training import trainer
@@ -25,7 +25,7 @@ BEFORE = "before the first step; the same command begins again"
 # What is interrupted: the function that hears a signal, and what the user reads.
 MOMENTS = {
     "reading": (api, "open_dataset", BEFORE),
-    "building": (api, "seeded", BEFORE),
+    "building": (setups, "seeded", BEFORE),
     "fitting moments": (run_training, "match_moments", BEFORE),
     "measuring the speed": (trainer.Loop, "restore", BEFORE),
     "a step": (Loop, "advance", "at step 1 of 3; go on with: pushforward resume"),
