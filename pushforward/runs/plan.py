@@ -168,6 +168,14 @@ class Plan:
                     f"Measured with {one.world_size} processes: {_time(one.measured)} a step, "
                     f"{one.measured / one.step:.2f} times what was predicted."
                 )
+        if self.there:
+            yield from self._projection()
+        yield ""
+        yield "Assumptions:"
+        for words in self.assumptions:
+            yield f"- {words}"
+
+    def _projection(self) -> Iterator[str]:
         yield ""
         yield (
             f"A pass over {self.epoch_rows:,.0f} rows on {self.gpu.name} GPUs, each of which computes with "
@@ -188,10 +196,6 @@ class Plan:
                 for one in self.there
             ],
         )  # fmt: skip
-        yield ""
-        yield "Assumptions:"
-        for words in self.assumptions:
-            yield f"- {words}"
 
     @property
     def assumptions(self) -> tuple[str, ...]:

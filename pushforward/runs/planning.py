@@ -133,7 +133,7 @@ def plan(
             compute[one] = trial.seconds(one)
         show(len(sizes), len(sizes))
         costs = {one: trial.cost(one) for one in sizes}
-        works, parts = trial.works()
+        works, parts = trial.works() if len(gpus) else ([], [])
         discrepancy = trial.discrepancy_seconds()
         checkpoint = trial.checkpoint()
         link, together = Link(latency, bandwidth), {}

@@ -8,12 +8,12 @@ import torch
 import pushforward as pf
 from pushforward.errors import ConfigError
 
-PLAN = {"world_size": [1, 2], "gpus": [8, 64], "threads": 1, "progress": False}
+PLAN = {"world_size": [1, 2], "gpus": [], "threads": 1, "progress": False}
 
 
 @pytest.fixture(scope="module")
 def plan():
-    return pf.plan("wae-mmd", "digits", latent_dim=4, batch_size=40, steps=500, **PLAN)
+    return pf.plan("wae-mmd", "digits", latent_dim=4, batch_size=40, steps=500, **PLAN | {"gpus": [8, 64]})
 
 
 def test_a_plan_counts_the_model_that_is_trained(plan, tmp_path):
