@@ -45,11 +45,11 @@ def plan(
     seed: int = 0,
     steps: int | None = None,
     epochs: float | None = None,
-    world_size: Sequence[int] | None = None,
+    world_size: int | Sequence[int] | None = None,
     latency: float = 1e-4,
     bandwidth: float = 1.25e9,
     gpu: Literal["a100", "h100", "h200"] = "h100",
-    gpus: Sequence[int] = (8, 64, 1024),
+    gpus: int | Sequence[int] = (8, 64, 1024),
     epoch_rows: float = 1e9,
     mtbf_hours: float = 50_000.0,
     device: str | torch.device = "auto",
@@ -103,9 +103,7 @@ def plan(
     check_positive(latency=latency, bandwidth=bandwidth, epoch_rows=epoch_rows, mtbf_hours=mtbf_hours)
     if gpu not in GPUS:
         raise ConfigError(f"unknown {option_name('gpu')} {gpu!r}: {nearest(gpu, GPUS)}")
-    for name, counts in (("gpus", gpus), ("world_size", world_size or ())):
-        for count in counts:
-            check_int(name, count, least=1)
+    sizes_asked, gpu_counts = _counts("world_size", world_size), _counts("gpus", gpus)
     seed = check_int("seed", seed, least=0)
     threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
     device = find_device(device)
@@ -125,7 +123,7 @@ def plan(
         return new_setup(recipe, dataset.spec, preset, seed, options)
 
     trial = Trial(build, dataset, seed, device, used)
-    sizes = _sizes(world_size, trial.batch_size)
+    sizes = _sizes(sizes_asked, trial.batch_size)
     with torch_threads.held(threads), bar("measuring", progress) as show:
         compute = {}
         for place, one in enumerate(sizes):
@@ -133,7 +131,7 @@ def plan(
             compute[one] = trial.seconds(one)
         show(len(sizes), len(sizes))
         costs = {one: trial.cost(one) for one in sizes}
-        works, parts = trial.works() if len(gpus) else ([], [])
+        works, parts = trial.works() if gpu_counts else ([], [])
         discrepancy = trial.discrepancy_seconds()
         checkpoint = trial.checkpoint()
         link, together = Link(latency, bandwidth), {}
@@ -155,7 +153,7 @@ def plan(
             made.link.seconds(extrapolated(works, count), count),
             made.seconds(extrapolated(parts, count), used) if parts[0][1].kernels else 0.0,
         )
-        for count in gpus
+        for count in gpu_counts
     )
     return Plan(
         recipe=type(recipe).__name__ if isinstance(recipe, Model) else recipe,
@@ -185,14 +183,20 @@ def plan(
     )
 
 
-def _sizes(asked: Sequence[int] | None, batch_size: int) -> list[int]:
+def _counts(name: str, asked: int | Sequence[int] | None) -> list[int]:
+    """One or several numbers of processes, checked; none of None."""
+    several = [] if asked is None else [asked] if isinstance(asked, int) else asked
+    return [check_int(name, count, least=1) for count in several]
+
+
+def _sizes(asked: Sequence[int], batch_size: int) -> list[int]:
     """The numbers of processes, 1 among them.
 
     Raises:
         ConfigError: If one does not divide the batch.
     """
     there = launched_size()
-    usual = [one for one in USUAL if batch_size % one == 0] if asked is None else asked
+    usual = asked or [one for one in USUAL if batch_size % one == 0]
     sizes = sorted({1, there, *usual})
     for one in sizes:
         if batch_size % one:

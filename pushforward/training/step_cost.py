@@ -192,7 +192,7 @@ def measure_step(loop: Loop) -> StepCost:
         work=StepWork(**operations.sums),
         memory=StepMemory(
             weights=sum(value.nbytes for value in loop.model.state_dict().values()),
-            gradients=sum(parameter.nbytes for one in states for parameter in one.parameters),
+            gradients=sum({id(p): p.nbytes for one in states for p in one.parameters}.values()),
             moments=moments,
             activations=kept.most,
         ),

@@ -55,8 +55,10 @@ def test_nothing_is_written_and_random_numbers_of_the_caller_stay(tmp_path, monk
 
 def test_few_labels_and_few_rows_have_a_plan():
     rows = torch.rand(60, 1, 8, 8), torch.arange(60) % 3
-    found = pf.plan("aae-semi-supervised", rows, n_labels=30, batch_size=20, **PLAN)
+    found = pf.plan("aae-semi-supervised", rows, n_labels=30, batch_size=20, **PLAN | {"world_size": 2})
     assert found.here[1].rows == 10
+    assert found.memory[1].gradients <= found.memory[1].weights  # though players share the encoder
+    assert found.memory[1].moments > 2 * found.memory[1].weights
 
 
 def test_a_model_of_ones_own_has_a_plan_and_stays_as_it_is():
