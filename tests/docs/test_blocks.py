@@ -1,7 +1,8 @@
 """The code on every page of the documentation runs; what cannot run says why.
 
 A block of Python is run after those before it on its page, in one namespace; a block of commands line by
-line. Both find the files of `conftest.folder`, and train for three steps. A block whose first line is
+line. Both find the files of `conftest.folder`, and train for three steps. Figures are rendered on the pages
+of docs/start, one for each kind of data, and left blank on others. A block whose first line is
 "```python fragment: reason" is left out. What a block prints is compared with the "```text" below it,
 on pages that train nothing.
 """
@@ -9,9 +10,11 @@ on pages that train nothing.
 import ast
 import re
 import shlex
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from blank import blank_figures
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -109,6 +112,11 @@ def slow_if_a_model(page):
 @pytest.mark.parametrize("page", [slow_if_a_model(page) for page in PAGES if has_code(page)])
 def test_code_runs(page, folder, capped, capsys, command):
     names, printed = {"__name__": "__main__"}, outputs(page)
+    with nullcontext() if page.startswith("docs/start/") else blank_figures():
+        run_blocks(page, names, printed, capsys, command)
+
+
+def run_blocks(page, names, printed, capsys, command):
     for language, rest, code in blocks(page):
         if rest:
             continue

@@ -1,45 +1,25 @@
 """A small trained run, and ways to call the command."""
 
 import json
-from contextlib import contextmanager
 
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
+from blank import blank_figures, rendered_figures
 
 import pushforward as pf
 from pushforward.cli import main
 
-RENDER = Figure.savefig
-
 
 @pytest.fixture(autouse=True, scope="module")
-def blank_figures():
-    """Leaves figures blank, which take longer to render than the few steps of most tests to train."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", blank)
+def blank():
+    """Most tests need no picture."""
+    with blank_figures():
         yield
 
 
 @pytest.fixture(scope="session")
 def rendering():
     """A context within which figures are rendered as users get them."""
-
-    @contextmanager
-    def context():
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Figure, "savefig", RENDER)
-            yield
-
-    return context
-
-
-def blank(figure, file, format=None, **_):
-    """A picture of nothing in the place of a figure."""
-    if format == "svg":
-        file.write("<svg></svg>")
-    else:
-        Image.new("L", (1, 1)).save(file, format="png")
+    return rendered_figures
 
 
 @pytest.fixture(scope="session")
