@@ -42,11 +42,16 @@ class Plotting(Evaluating, LatentExplorer):
         return RunPlots(self)
 
     @computes
-    def plot_data(self) -> PlotData:
-        """What reports show: samples, interpolations and, of models with an encoder, reconstructions."""
+    def plot_data(self, traversals: bool = True) -> PlotData:
+        """What reports show: samples, interpolations and, of models with an encoder, reconstructions.
+
+        Arguments:
+            traversals: Whether traversals are wanted too; to choose their dimensions takes longest.
+        """
         x, y = self._held_out_shown()
         named = f"{self.config['recipe']} on {self.config['data']['name']}"
         grids = self.renderer.shows_grids
+        traversed = traversals and grids
         plots = PlotData(
             title=f"{named}: step {self.step}, {self.config['description']}",
             samples=self.scaled(self.sample_tensor(self.renderer.count(96, len(x)))),
@@ -66,7 +71,7 @@ class Plotting(Evaluating, LatentExplorer):
             return replace(
                 plots,
                 interpolations=self.scaled(self._paths(ends[:half], ends[half:], 10, None, labels)),
-                traversals=self._scaled_traversals(ends[:1], label) if grids else None,
+                traversals=self._scaled_traversals(ends[:1], label) if traversed else None,
             )
         # Codes are drawn, as draws of the prior are; reconstructions are of the posteriors' means.
         noise = Noise(0, "sheet")
@@ -77,7 +82,9 @@ class Plotting(Evaluating, LatentExplorer):
             plots,
             reconstructions=self.scaled(self._decode(means, y)),
             interpolations=self.scaled(self._paths(means[:half], means[half : 2 * half], 10, None, labels)),
-            traversals=self._scaled_traversals(means[:1], None if y is None else y[:1]) if grids else None,
+            traversals=self._scaled_traversals(means[:1], None if y is None else y[:1])
+            if traversed
+            else None,
             codes=codes,
             prior=prior,
             plane=least_gaussian_plane(codes, prior, noise)[0],

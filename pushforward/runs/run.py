@@ -124,7 +124,8 @@ class Run(Animated, ShardedRun, TextRun):
                 the grades out.
         """
         shown = (self.doctor() if findings else None) if isinstance(findings, bool) else findings
-        return PicturePath(overview(self.path / OVERVIEW, self.plot_data(), self.renderer, shown))
+        plots = self.plot_data(traversals=False)
+        return PicturePath(overview(self.path / OVERVIEW, plots, self.renderer, shown))
 
     @never_fails
     def _repr_html_(self) -> str:
