@@ -17,6 +17,14 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_power_is_lost() -> Iterator[None]:
+    """Nothing waits until it is on the disk: thousands of files would, and no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # which also fails on a file that is closed
+        yield
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> Iterator[None]:
     """Every test begins with the same global generator, and leaves the one outside as it was."""
