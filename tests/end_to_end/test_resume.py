@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 
 import numpy as np
@@ -118,6 +119,7 @@ def test_every_step_is_taken_in_training_mode(again, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_command_is_stopped_by_sigterm_and_resumed_in_another_process(tmp_path):
     words = ["train", "wae-mmd", "digits", "--latent-dim", "3", "--steps", "400", "--seed", "3"]
+    words += ["--evaluate", "none", "--no-pictures"]
     command = [sys.executable, "-m", "pushforward"]
 
     def environment(hash_seed):
@@ -131,6 +133,7 @@ def test_the_command_is_stopped_by_sigterm_and_resumed_in_another_process(tmp_pa
         history = stopped / "history.jsonl"
         while not (history.exists() and history.stat().st_size):  # training has begun
             assert process.poll() is None
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate()
     assert (process.returncode, "Traceback" in err) == (75, False)
