@@ -319,9 +319,17 @@ def joined() -> Iterator[None]:
             f"WORLD_SIZE is {launched_size()}, but {', '.join(missing)} is not set: start all processes "
             "by torchrun"
         )
+    from torch.distributed.distributed_c10d import PrefixStore  # which builds without processes have not
+    from torch.distributed.rendezvous import rendezvous
+
     use_own_gpu()
     with _with_others():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+        store, own_rank, world = next(rendezvous("env://", timeout=PATIENCE))
+        # torchrun keeps one store through all its restarts: addresses of the processes before would be taken
+        # for those of these, and each could wait forever for the other to connect
+        store = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, store=store, rank=own_rank, world_size=world, timeout=PATIENCE)
     try:
         yield
     finally:

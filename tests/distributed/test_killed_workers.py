@@ -40,12 +40,12 @@ def newest(folder):
     return int(place.name), {file.name: load_file(file) for file in place.glob("*.safetensors")}
 
 
-def killed_run(out, steps, kills, rng):
+def killed_run(out, steps, kills, moment, rng):
     """Kills a random worker until there were so many kills or the run has ended; how many there were."""
     launcher = torchrun(out, steps, 2 * kills)
     done = 0
     while done < kills and launcher.poll() is None:
-        time.sleep(rng.uniform(1.0, 12.0))
+        moment(out, rng)
         living = workers(launcher) if launcher.poll() is None else []
         if len(living) == 2:  # else they are about to start again
             os.kill(rng.choice(living), 9)
@@ -54,22 +54,33 @@ def killed_run(out, steps, kills, rng):
     return done
 
 
+def at_random(out, rng):
+    """At any moment, also while workers start."""
+    time.sleep(rng.uniform(1.0, 12.0))
+
+
+def after_a_checkpoint(out, rng):
+    """Soon after the first checkpoint that holds steps, so that there is something to go on from."""
+    limit = time.monotonic() + 120
+    while len(list(out.glob("checkpoints/*"))) < 2 and time.monotonic() < limit:
+        time.sleep(0.02)
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers in /proc")
 @pytest.mark.parametrize(
-    "kills",
+    ("kills", "steps", "moment"),
     [
-        pytest.param(1, marks=pytest.mark.slow),
-        pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(3000)]),
+        pytest.param(1, 200, after_a_checkpoint, marks=pytest.mark.slow),
+        pytest.param(20, 800, at_random, marks=[pytest.mark.soak, pytest.mark.timeout(3000)]),
     ],
 )
-def test_a_killed_worker_changes_nothing(tmp_path, kills):
-    steps = 800
+def test_a_killed_worker_changes_nothing(tmp_path, kills, steps, moment):
     assert torchrun(tmp_path / "whole", steps, 0).wait() == 0
     wanted_step, wanted = newest(tmp_path / "whole")
     rng, done = random.Random(kills), 0
     while done < kills:
         out = tmp_path / f"killed-{done}"
-        done += killed_run(out, steps, kills - done, rng)
+        done += killed_run(out, steps, kills - done, moment, rng)
         step, found = newest(out)
         assert step == wanted_step == steps
         for name, tensors in wanted.items():
