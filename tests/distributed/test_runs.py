@@ -1,7 +1,9 @@
 """Runs of several processes, as torchrun starts them: one folder, stops, errors, another number of them."""
 
 import json
+import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import pushforward as pf
 
 ROOT = Path(pf.__file__).parents[1]
 STEPS = 40
-OPTIONS = ["--steps", str(STEPS), "--batch-size", "20", "--latent-dim", "2", "--evaluate", "none"]
+OPTIONS = ["--batch-size", "20", "--latent-dim", "2", "--evaluate", "none"]
 TRAIN = ["-m", "pushforward", "train", "wae-gan", "digits", *OPTIONS]
 
 
@@ -40,7 +42,7 @@ def check_near(found, expected, most=1e-4):
 def one(tmp_path_factory):
     """The run of one process."""
     out = tmp_path_factory.mktemp("one") / "run"
-    ((code, _, errors),) = in_processes(1, ROOT, [*TRAIN, "--out", str(out)])
+    ((code, _, errors),) = in_processes(1, ROOT, [*TRAIN, "--steps", str(STEPS), "--out", str(out)])
     assert code == 0, errors
     return out
 
@@ -49,7 +51,7 @@ def one(tmp_path_factory):
 def two(tmp_path_factory):
     """The run of two, and what they printed."""
     out = tmp_path_factory.mktemp("two") / "run"
-    ended = in_processes(2, ROOT, [*TRAIN, "--out", str(out)])
+    ended = in_processes(2, ROOT, [*TRAIN, "--steps", str(STEPS), "--out", str(out)])
     assert [code for code, *_ in ended] == [0, 0], ended
     return out, ended
 
@@ -84,18 +86,23 @@ def test_a_loaded_run_does_not_know_of_processes(two):
     assert run.config["resolved"]["batch_size"] == 20
 
 
+@pytest.fixture(scope="module")
+def half(tmp_path_factory):
+    """Half of a run, by two processes."""
+    out = tmp_path_factory.mktemp("half") / "run"
+    words = [*TRAIN, "--no-pictures", "--steps", str(STEPS // 2), "--out", str(out)]
+    for code, _, errors in in_processes(2, ROOT, words):
+        assert code == 0, errors
+    return out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 4])
-def test_a_run_goes_on_with_another_number_of_processes(one, tmp_path, size):
-    out = tmp_path / "run"
-    for processes, steps in ((2, "20"), (size, str(STEPS))):
-        words = ["-m", "pushforward", "train", "wae-gan", "digits", *OPTIONS, "--out", str(out)]
-        if processes != 2 or out.exists():
-            words = ["-m", "pushforward", "resume", str(out), "--steps", steps, "--evaluate", "none"]
-        else:
-            words[words.index("--steps") + 1] = steps
-        for code, _, errors in in_processes(processes, ROOT, words):
-            assert code == 0, errors
+def test_a_run_goes_on_with_another_number_of_processes(half, tmp_path, size):
+    out = shutil.copytree(half, tmp_path / "run")
+    words = ["-m", "pushforward", "resume", str(out), "--steps", str(STEPS), "--evaluate", "none"]
+    for code, _, errors in in_processes(size, ROOT, words):
+        assert code == 0, errors
     assert state(out)[0] == STEPS  # the schedule is that of 40 steps from step 20 on alone
 
 
@@ -114,7 +121,7 @@ def test_bad_options_are_refused_by_all_before_anything_is_written(words, fault,
 
 def test_processes_with_other_options_are_refused(tmp_path):
     """Such as a scheduler's script that gives each another seed."""
-    words = [*TRAIN, "--out", str(tmp_path / "run"), "--seed"]
+    words = [*TRAIN, "--steps", str(STEPS), "--out", str(tmp_path / "run"), "--seed"]
     ended = in_processes(2, ROOT, lambda rank: [*words, str(rank)])
     assert ended[1][0] == 78
     assert "all processes of a run need the same seed, process 1 has 1, process 0 0" in ended[1][2]
@@ -129,10 +136,10 @@ def test_other_commands_are_refused(two):
 @pytest.mark.slow
 def test_a_stop_of_one_is_a_stop_of_all_and_loses_nothing(tmp_path):
     """A scheduler may send the signal to one process alone."""
-    long = [word if word != str(STEPS) else "100000" for word in TRAIN]
-    processes = started(2, ROOT, [*long, "--out", str(tmp_path / "run")])
+    long = [*TRAIN, "--steps", "100000", "--no-pictures", "--out", str(tmp_path / "run")]
+    processes = started(2, ROOT, long)
     while not (tmp_path / "run" / "history.jsonl").exists():
-        pass
+        time.sleep(0.05)
     processes[1].send_signal(signal.SIGTERM)
     ended = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
     assert [code for _, code in ended] == [75, 75], ended
@@ -141,6 +148,9 @@ def test_a_stop_of_one_is_a_stop_of_all_and_loses_nothing(tmp_path):
 
 
 IN_BLOCKS = """
+import contextlib
+import io
+import json
 import sys
 import torch
 from pushforward import distributed
@@ -149,7 +159,6 @@ from pushforward.training import block, trainer
 from pushforward.training.loop import Loop
 from pushforward.training.player_state import PlayerState
 
-block.BLOCKS, block.SECONDS = {"cpu": int(sys.argv[1])}, 1e6
 trainer.steps_per_line, trainer.PICTURES = lambda total: 10, 2
 take_step, descend, now = Loop._take_step, PlayerState.descend, []
 def struck_step(loop, *arguments):
@@ -160,20 +169,45 @@ def struck_descend(state, losses, *arguments):
     factor = torch.nan if bad else 1
     return descend(state, {name: factor * loss for name, loss in losses.items()}, *arguments)
 Loop._take_step, PlayerState.descend = struck_step, struck_descend
-main(sys.argv[2:])
+with distributed.joined():
+    for name, steps, words in json.loads(sys.argv[1]):
+        block.BLOCKS, block.SECONDS = {"cpu": steps}, 1e6
+        said, code = io.StringIO(), 0
+        try:
+            with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+                main(words)
+        except SystemExit as end:
+            code = end.code or 0
+        print(json.dumps([name, code, said.getvalue()]))
 """
 
 
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory):
+    """Runs of two processes with one or seven steps in a block: of each process the exit code and errors."""
+    folder = tmp_path_factory.mktemp("blocks")
+    runs = []
+    for on_nonfinite in ("stop", "rollback"):
+        for steps in (1, 7):
+            name = f"{on_nonfinite}-{steps}"
+            words = [*TRAIN[2:], "--steps", str(STEPS), "--on-nonfinite", on_nonfinite, "--no-pictures"]
+            runs.append((name, steps, [*words, "--out", str(folder / name)]))
+    ended = in_processes(2, ROOT, ["-c", IN_BLOCKS, json.dumps(runs)])
+    assert [code for code, *_ in ended] == [0, 0], ended
+    said = [[json.loads(line) for line in printed.splitlines()] for _, printed, _ in ended]
+    return folder, [{name: (code, errors) for name, code, errors in process} for process in said]
+
+
 @pytest.mark.parametrize("on_nonfinite", ["stop", "rollback"])
-def test_blocks_of_steps_change_nothing_for_several_processes(on_nonfinite, tmp_path):
+def test_blocks_of_steps_change_nothing_for_several_processes(on_nonfinite, blocks):
     """Numbers that are not finite in one process undo the block in all of them."""
+    folder, ended = blocks
     said, states = [], []
     for steps in (1, 7):
-        out = tmp_path / str(steps)
-        words = [*TRAIN[2:], "--on-nonfinite", on_nonfinite, "--out", str(out)]
-        ended = in_processes(2, ROOT, ["-c", IN_BLOCKS, str(steps), *words])
-        assert [code for code, *_ in ended] == [70 if on_nonfinite == "stop" else 0] * 2, ended
-        said.append(ended[0][2].strip().splitlines()[-1].replace(str(out), "RUN"))
+        name = f"{on_nonfinite}-{steps}"
+        out = folder / name
+        assert [process[name][0] for process in ended] == [70 if on_nonfinite == "stop" else 0] * 2, ended
+        said.append(ended[0][name][1].strip().splitlines()[-1].replace(str(out), "RUN"))
         states.append((state(out), (out / "history.jsonl").read_bytes()))
     (first, history), (second, other) = states
     assert history == other

@@ -1,11 +1,14 @@
 """What passes between processes: the gather and its derivatives, BatchNorm, agreement, a lost process."""
 
+import json
 from pathlib import Path
 
 import pytest
 from many import in_processes
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = """
+import json
 import sys
 import torch
 from torch import nn
@@ -31,110 +34,116 @@ def second(net, x):
 with distributed.joined():
     rank, size = distributed.rank(), distributed.size()
     own = distributed.own_slice(8)
-    {body}
+    for name, body in json.loads(sys.argv[1]).items():
+        exec(body)
+        print(name)
 """
 GATHER = """
-    weights = torch.arange(8, dtype=torch.float64)
-    leaf = x[own].flatten(1).requires_grad_()
-    with distributed.sharing():
-        whole = distributed.all_gather(leaf)
-        (gradient,) = torch.autograd.grad((weights * (whole.sum(1) ** 3)).sum(), leaf, create_graph=True)
-        (curvature,) = torch.autograd.grad((distributed.all_gather(gradient) ** 2).sum(), leaf)
-    one = x.flatten(1).requires_grad_()
-    (expected,) = torch.autograd.grad((weights * (one.sum(1) ** 3)).sum(), one, create_graph=True)
-    (bent,) = torch.autograd.grad(((size * expected) ** 2).sum(), one)
-    assert torch.equal(whole, x.flatten(1))
-    # the mean over processes divides by their number
-    torch.testing.assert_close(gradient, size * expected[own])
-    torch.testing.assert_close(curvature, size * bent[own])
-    assert distributed.all_gather(leaf) is leaf  # no step is being taken
+weights = torch.arange(8, dtype=torch.float64)
+leaf = x[own].flatten(1).requires_grad_()
+with distributed.sharing():
+    whole = distributed.all_gather(leaf)
+    (gradient,) = torch.autograd.grad((weights * (whole.sum(1) ** 3)).sum(), leaf, create_graph=True)
+    (curvature,) = torch.autograd.grad((distributed.all_gather(gradient) ** 2).sum(), leaf)
+one = x.flatten(1).requires_grad_()
+(expected,) = torch.autograd.grad((weights * (one.sum(1) ** 3)).sum(), one, create_graph=True)
+(bent,) = torch.autograd.grad(((size * expected) ** 2).sum(), one)
+assert torch.equal(whole, x.flatten(1))
+# the mean over processes divides by their number
+torch.testing.assert_close(gradient, size * expected[own])
+torch.testing.assert_close(curvature, size * bent[own])
+assert distributed.all_gather(leaf) is leaf  # no step is being taken
 """
 NORM = """
-    net, one = convert_layers(norm()), norm()
-    with distributed.sharing():
-        made, slopes = net(x[own]), second(net, x[own])
-        (slopes ** 2).sum().backward()
-    for parameter in net.parameters():
-        distributed.average([parameter.grad])
-    expected = one(x)
-    (second(one, x) ** 2).sum().backward()
-    torch.testing.assert_close(made, expected[own])
-    for found, wanted in zip(net.parameters(), one.parameters(), strict=True):
-        torch.testing.assert_close(found.grad * size, wanted.grad, rtol=1e-9, atol=1e-9)
-    for found, wanted in zip(net.buffers(), one.buffers(), strict=True):
-        torch.testing.assert_close(found, wanted)
+net, one = convert_layers(norm()), norm()
+with distributed.sharing():
+    made, slopes = net(x[own]), second(net, x[own])
+    (slopes ** 2).sum().backward()
+for parameter in net.parameters():
+    distributed.average([parameter.grad])
+expected = one(x)
+(second(one, x) ** 2).sum().backward()
+torch.testing.assert_close(made, expected[own])
+for found, wanted in zip(net.parameters(), one.parameters(), strict=True):
+    torch.testing.assert_close(found.grad * size, wanted.grad, rtol=1e-9, atol=1e-9)
+for found, wanted in zip(net.buffers(), one.buffers(), strict=True):
+    torch.testing.assert_close(found, wanted)
 """
 DROPOUT = """
-    drop, plain = convert_layers(nn.Dropout(0.3)), nn.Dropout(0.3)
-    distributed.seed_layers(5, "cpu")
-    with distributed.sharing():
-        mine = drop(x[own])
-    torch.manual_seed(5)
-    assert torch.equal(mine, plain(x)[own])
+drop, plain = convert_layers(nn.Dropout(0.3)), nn.Dropout(0.3)
+distributed.seed_layers(5, "cpu")
+with distributed.sharing():
+    mine = drop(x[own])
+torch.manual_seed(5)
+assert torch.equal(mine, plain(x)[own])
 """
 BLOCKS = """
-    from pushforward.discrepancies import IMQ, MMD, SquareRoot, pair_sums
+from pushforward.discrepancies import IMQ, MMD, SquareRoot, pair_sums
 
-    pair_sums.TILE["cpu"], pair_sums.SMALL = 2, 0
-    kernel, computed = IMQ(4.0), []
-    former = kernel.value_and_slope
-    kernel.value_and_slope = lambda squares, *rest: computed.append(squares) or former(squares, *rest)
-    q, p = x.flatten(1), x.flip(0).flatten(1) + 0.5
-    for discrepancy in (MMD(kernel), SquareRoot(MMD(kernel, "v"))):
-        one = q.clone().requires_grad_()
-        computed.clear()
-        expected = discrepancy(one, p)
-        expected.backward()
-        blocks = len(computed)
-        leaf = q[own].clone().requires_grad_()
-        computed.clear()
-        with distributed.sharing():
-            value = discrepancy(leaf, p[own])
-            value.backward()
-        assert blocks == 36 and len(computed) == 36 // size  # above the diagonal: 10 + 16 + 10
-        distributed.average([value])
-        torch.testing.assert_close(value, expected)
-        torch.testing.assert_close(leaf.grad, size * one.grad[own])
+pair_sums.TILE["cpu"], pair_sums.SMALL = 2, 0
+kernel, computed = IMQ(4.0), []
+former = kernel.value_and_slope
+kernel.value_and_slope = lambda squares, *rest: computed.append(squares) or former(squares, *rest)
+q, p = x.flatten(1), x.flip(0).flatten(1) + 0.5
+for discrepancy in (MMD(kernel), SquareRoot(MMD(kernel, "v"))):
+    one = q.clone().requires_grad_()
+    computed.clear()
+    expected = discrepancy(one, p)
+    expected.backward()
+    blocks = len(computed)
+    leaf = q[own].clone().requires_grad_()
+    computed.clear()
+    with distributed.sharing():
+        value = discrepancy(leaf, p[own])
+        value.backward()
+    assert blocks == 36 and len(computed) == 36 // size  # above the diagonal: 10 + 16 + 10
+    distributed.average([value])
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(leaf.grad, size * one.grad[own])
 """
 AGREE = """
-    assert distributed.any_process(rank == 1) is True
-    assert distributed.any_process(False) is False
-    assert distributed.from_first({{"of": rank, "words": ["a", None]}}) == {{"of": 0, "words": ["a", None]}}
-    distributed.check_same("x", {{"x": x}})
-    distributed.tensors_from_first([x])
-    try:
-        distributed.check_same("the weights", {{"first": x, "second": x + rank * 1e-15}})
-    except Exception as error:
-        print(type(error).__name__, error)
+assert distributed.any_process(rank == 1) is True
+assert distributed.any_process(False) is False
+assert distributed.from_first({"of": rank, "words": ["a", None]}) == {"of": 0, "words": ["a", None]}
+distributed.check_same("x", {"x": x})
+distributed.tensors_from_first([x])
+try:
+    distributed.check_same("the weights", {"first": x, "second": x + rank * 1e-15})
+except Exception as error:
+    said = f"{type(error).__name__} {error}"
+assert said == "ProcessError the weights must be the same in all 2 processes, but second is not", said
 """
 LOST = """
-    if rank == 1:
-        sys.exit(3)
-    distributed.wait()
+if rank == 1:
+    sys.exit(3)
+distributed.wait()
 """
+BODIES = {"gather": GATHER, "BatchNorm": NORM, "dropout": DROPOUT, "agreement": AGREE, "MMD": BLOCKS}
 
 
-def run(body, tmp_path, size=2):
-    file = tmp_path / "program.py"
-    file.write_text(PROGRAM.replace("    {body}", body).replace("{{", "{").replace("}}", "}"))
-    return in_processes(size, Path(__file__).parents[2], [file])
+def run(bodies):
+    """The exit codes, output and errors of two processes that run these bodies one after the other."""
+    return in_processes(2, ROOT, ["-c", PROGRAM, json.dumps(bodies)])
 
 
-@pytest.mark.parametrize(
-    "body", [GATHER, NORM, DROPOUT, BLOCKS], ids=["gather", "BatchNorm", "dropout", "MMD"]
-)
-def test_derivatives_and_statistics_are_those_of_one_process(body, tmp_path):
-    for code, _, errors in run(body, tmp_path):
-        assert code == 0, errors
+@pytest.fixture(scope="module")
+def ended():
+    """Of each process the bodies that it ran to their end, and its errors."""
+    return [(printed.split(), errors) for _, printed, errors in run(BODIES)]
 
 
-def test_processes_agree_or_say_that_they_do_not(tmp_path):
-    for code, printed, errors in run(AGREE, tmp_path):
-        assert code == 0, errors
-        assert printed == "ProcessError the weights must be the same in all 2 processes, but second is not\n"
+@pytest.mark.parametrize("name", ["gather", "BatchNorm", "dropout", "MMD"])
+def test_derivatives_and_statistics_are_those_of_one_process(name, ended):
+    for done, errors in ended:
+        assert name in done, errors
 
 
-def test_a_process_that_has_lost_another_says_so(tmp_path):
-    (_, _, errors), (code, _, _) = run(LOST, tmp_path)
+def test_processes_agree_or_say_that_they_do_not(ended):
+    for done, errors in ended:
+        assert "agreement" in done, errors
+
+
+def test_a_process_that_has_lost_another_says_so():
+    (_, _, errors), (code, _, _) = run({"lost": LOST})
     assert code == 3
     assert "ProcessError: process 0 of 2 has lost another one" in errors
