@@ -62,7 +62,8 @@ class LowPrecision(nn.Module):
         """What the network makes of its inputs, in float32."""
         if not self.training:
             return super().forward(*inputs)
-        with torch.autocast(inputs[0].device.type, torch.bfloat16):
+        # No cache: within the autocast that a run is in, it would keep the first weights for ever.
+        with torch.autocast(inputs[0].device.type, torch.bfloat16, cache_enabled=False):
             made = super().forward(*inputs)
         return made.float() if isinstance(made, Tensor) else made
 

@@ -36,6 +36,26 @@ def test_a_product_has_eight_bits_in_training_and_all_in_evaluation():
     assert lowered.eval()(x).item() == net(x).item() == 1 + 1 / 256
 
 
+def test_new_weights_are_used_also_within_another_autocast():
+    """Which a run is in; torch would keep the first weights in bfloat16 until that one ends."""
+    net = lower_precision(nn.Sequential(nn.Linear(1, 1, bias=False)))
+    with torch.autocast("cpu", enabled=False):
+        for weight in (1.0, 2.0):
+            nn.init.constant_(net[0].weight, weight)
+            assert net(torch.ones(1, 1)).item() == weight
+
+
+def test_a_run_in_bfloat16_learns_what_one_in_float32_learns(tmp_path):
+    quick = dict(steps=60, latent_dim=2, progress=False, pictures=False)
+    low, full = (
+        pf.train("ae", (ROWS, LABELS), out=tmp_path / name, precision=name, **quick)
+        for name in ("bf16", "fp32")
+    )
+    begun, wanted = (full.history[at]["terms"]["reconstruction"] for at in (0, -1))
+    assert wanted < 0.8 * begun
+    assert low.history[-1]["terms"]["reconstruction"] == pytest.approx(wanted, rel=0.05)
+
+
 @pytest.mark.parametrize("recipe", ON_IMAGES)
 def test_terms_and_weights_stay_in_float32_and_near(recipe):
     """The terms of the first step, before rounding can grow, differ by the rounding of bfloat16."""
