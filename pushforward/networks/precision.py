@@ -36,7 +36,7 @@ def lower_precision(model: nn.Module) -> nn.Module:
         >>> net(torch.ones(1, 2)).dtype, net[0](torch.ones(1, 2)).dtype
         (torch.float32, torch.float32)
     """
-    for module in _networks(model):
+    for module in networks_of(model):
         kind = type(module)
         module.__class__ = type(kind.__name__, (LowPrecision, kind), {"__module__": kind.__module__})
         if any(isinstance(part, CHANNELS_LAST) for part in module.modules()):
@@ -45,14 +45,14 @@ def lower_precision(model: nn.Module) -> nn.Module:
     return model
 
 
-def _networks(module: nn.Module) -> list[nn.Module]:
+def networks_of(module: nn.Module) -> list[nn.Module]:
     """The largest modules inside of one that are networks, and have a product to compute."""
     room = type(module).__module__.split(".")
     if room[0] != "pushforward" or room[1] not in FORMULAS:
         return [module] if any(parameter.ndim > 1 for parameter in module.parameters()) else []
     if room[1] in ("text", "tables"):
         return []
-    return list({id(net): net for child in module.children() for net in _networks(child)}.values())
+    return list({id(net): net for child in module.children() for net in networks_of(child)}.values())
 
 
 class LowPrecision(nn.Module):
@@ -68,4 +68,4 @@ class LowPrecision(nn.Module):
         return made.float() if isinstance(made, Tensor) else made
 
 
-__all__ = ["Precision", "has_bfloat16", "lower_precision"]
+__all__ = ["Precision", "has_bfloat16", "lower_precision", "networks_of"]

@@ -48,6 +48,7 @@ from pushforward.runs.training import run_to_end
 from pushforward.torch_state import plain_torch
 from pushforward.torch_state import threads as torch_threads
 from pushforward.training import Training
+from pushforward.training.compiling import check_compiler
 from pushforward.training.trainer import OnNonfinite
 from pushforward.wording import option_name, typed
 
@@ -81,6 +82,7 @@ def train(
     device: str | torch.device = "auto",
     threads: int | None = None,
     precision: Literal["fp32", "bf16", "auto"] = "fp32",
+    compile: bool = False,
     overwrite: bool = False,
     pictures: bool = True,
     progress: bool = True,
@@ -127,6 +129,8 @@ def train(
         threads: Number of threads on a CPU.
         precision: "fp32"; "bf16", in which networks, but neither costs nor discrepancies, compute in bfloat16
             while they are trained; or "auto", bf16 on devices that have units for it.
+        compile: Whether networks are compiled by ``torch.compile`` while they are trained: a compiler is
+            needed, the first steps take longer, and last bits differ.
         overwrite: Whether training starts over and replaces the run in the folder, finished or not, even if
             it is this very one; it stays whole until the new run has begun.
         pictures: Whether to write samples during training, and overview.png at its end.
@@ -155,6 +159,8 @@ def train(
     _check_on_nonfinite(on_nonfinite)
     threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
     automatic, device = device == "auto", find_device(device)
+    if compile:
+        check_compiler(device)
     if isinstance(recipe, str):
         if training is not None:
             raise ConfigError(
@@ -218,6 +224,7 @@ def train(
         "device": device,
         "threads": threads,
         "precision": find_precision(precision, device),
+        "compile": bool(compile),
         "versions": {
             "pushforward": __version__,
             "torch": torch.__version__,
@@ -291,6 +298,8 @@ def resume(
         config = from_first(directory.config())
         config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
         device = device_of_run(device, config["device"])
+        if config["compile"]:
+            check_compiler(device)
         dataset = reopened(directory.path, config, directory.codec(config), data)
         setup = stored_setup(directory.path, config, dataset.spec, own)
         budget = Budget(**config["budget"])

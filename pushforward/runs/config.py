@@ -14,10 +14,12 @@ from pushforward.recipes import RECIPES
 from pushforward.runs.budget import Budget
 from pushforward.wording import option_name, typed
 
-# Raised when older configurations can no longer be read; such runs are refused.
-SCHEMA = 8
+# Raised when parts are added or change their meaning; runs of versions that are not in ADDED are refused.
+SCHEMA = 9
+# What older configurations, by their schema, lack, and what it stands for.
+ADDED: dict[int, dict[str, Any]] = {8: {"compile": False}}
 # What two calls must agree in to be one run; the device, the number of threads and on_nonfinite may differ.
-IDENTITY = ("recipe", "preset", "arguments", "own", "seed", "precision")
+IDENTITY = ("recipe", "preset", "arguments", "own", "seed", "precision", "compile")
 # The parts of the data in which two calls must agree: rows, what values stand for, and classes.
 DATA = ("sha256", "scaling", "classes")
 SUM = "sha256"
@@ -25,7 +27,8 @@ SUM = "sha256"
 PARTS: dict[str, type | UnionType] = {
     "id": str, "recipe": str, "own": list, "resolved": dict, "description": str, "seed": int, "budget": dict,
     "on_nonfinite": str, "total_steps": int | None, "earlier_budgets": list, "codec": str | None,
-    "data": dict, "device": str, "threads": int, "precision": str, "versions": dict,
+    "data": dict, "device": str, "threads": int, "precision": str, "compile": bool,
+    "versions": dict,
 }  # fmt: skip
 
 
@@ -35,17 +38,18 @@ def encode(config: dict[str, Any]) -> bytes:
 
 
 def decode(content: bytes) -> dict[str, Any]:
-    """The configuration in a ``config.json`` of this version.
+    """The configuration in a ``config.json``, as this version writes it.
 
     Raises:
-        ValueError: If it is damaged, or of another version.
+        ValueError: If it is damaged, or of a version that cannot be read.
     """
     config = parse(content)
-    if config["schema"] != SCHEMA:
+    if not readable(config):
         raise ValueError(f"it has schema {config['schema']!r}, this version reads schema {SCHEMA}")
     wanted, found = config.pop(SUM, None), _sum(config)
     if wanted != found:
         raise ValueError(f"its sha256 should be {wanted}, is {found}")
+    config |= ADDED.get(config["schema"], {}) | {"schema": SCHEMA}
     for name, kind in PARTS.items():
         if name not in config or not isinstance(config[name], kind):
             expected = getattr(kind, "__name__", str(kind))
@@ -67,6 +71,11 @@ def parse(content: bytes) -> dict[str, Any]:
     return config
 
 
+def readable(config: dict[str, Any]) -> bool:
+    """Whether this version can read a configuration."""
+    return config["schema"] in (SCHEMA, *ADDED)
+
+
 def check_version(config: dict[str, Any], folder: Path) -> None:
     """Checks that this version can read a run.
 
@@ -76,7 +85,7 @@ def check_version(config: dict[str, Any], folder: Path) -> None:
     versions = config.get("versions")
     version = versions.get("pushforward", "(unknown)") if isinstance(versions, dict) else "(unknown)"
     maker = f"{folder} was made by pushforward {version}"
-    if config["schema"] != SCHEMA:
+    if not readable(config):
         found = f"its configuration has schema {config['schema']}, this version reads schema {SCHEMA}"
         raise OutputError(f"{maker}: {found}; use that version, or train again")
     if config["recipe"] not in RECIPES and "model" not in config["own"]:

@@ -23,7 +23,7 @@ add_verb(
     "Train a recipe on data; the same command again continues a run that was stopped.",
     call=train,
     run=("preset", "out", "seed", "steps", "epochs", "minutes", "on_nonfinite", "pictures"),
-    machine=("device", "threads", "precision", "overwrite"),
+    machine=("device", "threads", "precision", "compile", "overwrite"),
     own={
         "evaluate": (Evaluate, "quick", Parameter(group=GROUPS["Run"])),
         "json": (JsonFlag, False, Parameter()),

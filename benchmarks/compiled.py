@@ -1,0 +1,71 @@
+"""Speed of training with compiled networks relative to training without, for the same networks and data.
+
+    python -m benchmarks.compiled --threads 1 [--device cuda]
+
+Both loops alternate in short rounds of one process, after networks have been compiled. The median and the
+range of the ratio over rounds are printed, and the seconds of the steps in which networks are compiled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+
+import torch
+
+from benchmarks.throughput import general, rows, seconds
+from pushforward.recipes import RECIPES, Setup
+from pushforward.training.compiling import compile_networks, compiled_training
+
+CASES = (("wae-mmd", "mlp"), ("wae-mmd", "conv"), ("wgan-gp", "mlp"))
+
+
+def compare(recipe: str, network: str, rounds: int, device: torch.device, seed: int) -> dict[str, object]:
+    """Seconds of a step of both loops, and their ratio."""
+    data = rows((1, 28, 28))
+
+    def build() -> Setup:
+        torch.manual_seed(seed)
+        return RECIPES[recipe](data.spec, network=network)
+
+    plain, compiled = build(), build()
+    networks = compile_networks(compiled.model)
+    loops = {"plain": general(plain, data, device), "compiled": general(compiled, data, device)}
+    with compiled_training(networks):
+        first = seconds(loops["compiled"], 5)
+        steps = max(3, round(0.5 / (seconds(loops["plain"], 5) / 5)))
+        took: dict[str, list[float]] = {name: [] for name in loops}
+        for i in range(rounds):
+            for name in sorted(loops, reverse=bool(i % 2)):  # alternate which one goes first
+                took[name].append(seconds(loops[name], steps))
+    ratios = sorted(a / b for a, b in zip(took["plain"], took["compiled"], strict=True))
+    return {
+        "recipe": recipe,
+        "network": network,
+        "seed": seed,
+        "first 5 steps, s": round(first, 1),
+        "plain, ms a step": round(1000 * statistics.median(took["plain"]) / steps, 2),
+        "plain / compiled": round(statistics.median(ratios), 3),
+        "range": [round(ratios[0], 3), round(ratios[-1], 3)],
+        "rounds": rounds,
+    }
+
+
+def main() -> None:
+    """Print one JSON object per line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    device = torch.device(arguments.device)
+    for recipe, network in CASES:
+        for seed in range(arguments.seeds):
+            print(json.dumps(compare(recipe, network, arguments.rounds, device, seed)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
