@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from blank import blank_figures
 from registries import registries_restored
 from torch import nn
 
@@ -35,7 +36,7 @@ EXTEND = sorted((ROOT / "docs" / "extend").glob("*.md"))
 def contributed(tmp_path_factory):
     """What each page of docs/extend defines, by name; modules and registrations are removed afterwards."""
     pages, modules = {}, []
-    with pytest.MonkeyPatch.context() as monkeypatch, registries_restored():
+    with pytest.MonkeyPatch.context() as monkeypatch, registries_restored(), blank_figures():
         for page in EXTEND:
             monkeypatch.chdir(tmp_path_factory.mktemp(page.stem))
             module = ModuleType(f"extend_{page.stem.replace('-', '_')}")

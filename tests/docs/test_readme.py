@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from blank import blank_figures
 
 import pushforward as pf
 
@@ -54,8 +55,9 @@ def test_code_runs(folder, capped, command):
 def test_the_table_of_data_runs(folder, capped, command):
     rows = re.findall(r"`pushforward (.*?)`", README.partition("## Your data")[2].partition("\n\n`pushf")[0])
     assert len(rows) == 4
-    for words in map(shlex.split, rows):
-        command(words)
+    with blank_figures():
+        for words in map(shlex.split, rows):
+            command(words)
 
 
 @pytest.mark.slow
