@@ -8,6 +8,7 @@ pushforward.errors.OutputError: /dev/null/no-folder cannot be written: Not a dir
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pushforward._version import __version__ as __version__
@@ -25,10 +26,11 @@ def _exported() -> dict[str, Any]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "sklearn":  # which imports scikit-learn
-        return import_module("pushforward.sklearn")
     if name == "__all__":
         return sorted(_exported())
+    # Modules come first: one that imports another from here must not import all that is exported.
+    if not name.startswith("_") and find_spec(f"{__name__}.{name}"):
+        return import_module(f"{__name__}.{name}")
     if name.startswith("_") or name not in _exported():
         raise AttributeError(f"module 'pushforward' has no attribute {name!r}")
     return _exported()[name]

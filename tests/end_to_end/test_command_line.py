@@ -42,6 +42,11 @@ def test_help_does_not_load_torch(words):
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+def test_a_package_can_be_imported_before_all_others():
+    """Its modules import others from `pushforward`, which must not import all that is exported."""
+    subprocess.run([sys.executable, "-c", "from pushforward.training import Loop"], check=True)
+
+
 @pytest.mark.parametrize("recipe", ["vae", "wae-gan", "gan"])
 def test_options_of_text_are_shown_for_text_alone(recipe, command, tmp_path):
     """They are there for a catalogue name, a file and a folder of text, and one line says so elsewhere."""
