@@ -20,7 +20,7 @@ import time
 import torch
 
 from benchmarks.throughput import rows
-from pushforward import distributed
+from pushforward import process_group
 from pushforward.recipes import RECIPES
 from pushforward.torch_state import plain_torch, torch_seeded
 from pushforward.training import Loop
@@ -70,7 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.measure:
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-        with distributed.joined():
+        with process_group.joined():
             print(seconds_per_step(options.measure))
         return
     for case in CASES:

@@ -11,19 +11,17 @@ rows (MMD, sorting, the statistics of BatchNorm) is computed from the rows of al
 and the mean over processes of the gradients of parameters is then that of one process with the whole batch.
 
 Rows are shared within :func:`sharing` alone, which the training loop enters for each step. Elsewhere
-(evaluation, sampling, diagnostics) every process is by itself, and :func:`all_gather` returns what it is
-given.
+(evaluation, sampling, diagnostics) every process has all rows, and :func:`all_gather` returns what it is
+given. How an evaluation is shared out is in :mod:`~pushforward.parts`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import timedelta
 from enum import Enum
 from typing import Any
 
@@ -32,9 +30,6 @@ import torch.distributed as dist
 from torch import Tensor
 
 from pushforward.errors import ConfigError, ProcessError, reason
-from pushforward.launch import launched_local_rank, launched_size
-
-PATIENCE = timedelta(minutes=10)  # how long a process waits for the others, such as for the first to save
 
 
 class Rows(Enum):
@@ -115,9 +110,12 @@ def _with_others() -> Iterator[None]:
         ) from error
 
 
-def _gather(into: Tensor, x: Tensor) -> None:
-    """Fills a tensor with those of all processes, in their order."""
-    dist.all_gather(list(into.view(size(), *x.shape).unbind()), x)
+def _of_all(x: Tensor) -> Tensor:
+    """A tensor of all processes, in their order, (W, \\*)."""
+    found = x.new_empty(size(), *x.shape)
+    with _with_others():
+        dist.all_gather(list(found.unbind()), x.contiguous())
+    return found
 
 
 def all_gather(x: Tensor) -> Tensor:
@@ -137,10 +135,7 @@ class _AllGather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        gathered = x.new_empty(size() * len(x), *x.shape[1:])
-        with _with_others():
-            _gather(gathered, x.contiguous())
-        return gathered
+        return _of_all(x).flatten(0, 1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
@@ -224,6 +219,28 @@ def from_first(value: Any) -> Any:
     return json.loads(bytes(content.cpu().numpy()))
 
 
+def gather_bytes(content: bytes, kind: int) -> list[bytes]:
+    """Content of any length of all processes, in their order.
+
+    Arguments:
+        content: What this process has, at least one byte.
+        kind: A number of what it is, below 2^63, which must be the same in all processes.
+
+    Raises:
+        ProcessError: If another process is lost, or has come to another place of the program.
+    """
+    lengths, kinds = _of_all(torch.tensor([len(content), kind], device=_device())).T.tolist()
+    if len(set(kinds)) > 1:
+        raise ProcessError(
+            f"all {size()} processes must do the same, but some are elsewhere: do they have the same "
+            "arguments, data and versions?"
+        )
+    padded = torch.zeros(max(lengths), dtype=torch.uint8)
+    padded[: len(content)] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    rows = _of_all(padded.to(_device())).cpu().numpy()
+    return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]
+
+
 def tensors_from_first(tensors: Sequence[Tensor]) -> None:
     """Replaces tensors by those of the first process."""
     if size() > 1:
@@ -247,13 +264,25 @@ def check_same(what: str, tensors: Mapping[str, Tensor]) -> None:
     if size() == 1 or not tensors:
         return
     sums = torch.stack([_checksum(tensor) for tensor in tensors.values()]).to(_device())
-    of_all = torch.empty(size() * len(sums), dtype=torch.int64, device=sums.device)
-    with _with_others():
-        _gather(of_all, sums)
-    differ = (of_all.view(size(), -1) != of_all[: len(sums)]).any(0).tolist()
+    of_all = _of_all(sums)
+    differ = (of_all != of_all[0]).any(0).tolist()
     if any(differ):
         name = next(name for name, differs in zip(tensors, differ, strict=True) if differs)
         raise ProcessError(f"{what} must be the same in all {size()} processes, but {name} is not")
+
+
+def check_agreed(what: str, values: Mapping[str, Any]) -> None:
+    """Checks that all processes were given the same values: anything that JSON can hold, by name.
+
+    Raises:
+        ConfigError: If this process was given another one than the first.
+    """
+    for name, expected in from_first(values).items():
+        if values[name] != expected:
+            raise ConfigError(
+                f"all processes of {what} need the same {name}, process {rank()} has {values[name]!r:.80}, "
+                f"process 0 {expected!r:.80}"
+            )
 
 
 def _checksum(tensor: Tensor) -> Tensor:
@@ -282,81 +311,9 @@ def wait() -> None:
     any_process(False)
 
 
-# ------------------------------------------------------------------------------------------ begin and end
-
-
 def _device() -> str:
     """Where tensors that pass between processes must be: on the GPU with NCCL."""
     return "cuda" if dist.get_backend() == "nccl" else "cpu"
-
-
-def use_own_gpu() -> None:
-    """Makes "cuda" the GPU of this process's LOCAL_RANK, if torchrun has started several processes.
-
-    Runs store "cuda", without a number, so that any number of processes can go on with them.
-    """
-    if torch.cuda.is_available() and launched_size() > 1:
-        torch.cuda.set_device(launched_local_rank() % torch.cuda.device_count())
-
-
-@contextmanager
-def joined() -> Iterator[None]:
-    """Inside, this process trains together with the others that ``torchrun`` has started, if it has.
-
-    A process group that exists already is used as it is. With GPUs each process takes the one of its
-    LOCAL_RANK. It also decorates functions.
-
-    Raises:
-        ConfigError: If the variables of the environment that ``torchrun`` sets are not complete.
-        ProcessError: If the other processes cannot be reached.
-    """
-    if launched_size() == 1 or size() > 1:
-        yield
-        return
-    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
-    if missing:
-        raise ConfigError(
-            f"WORLD_SIZE is {launched_size()}, but {', '.join(missing)} is not set: start all processes "
-            "by torchrun"
-        )
-    from torch.distributed.distributed_c10d import PrefixStore  # which builds without processes have not
-    from torch.distributed.rendezvous import rendezvous
-
-    use_own_gpu()
-    with _with_others():
-        store, own_rank, world = next(rendezvous("env://", timeout=PATIENCE))
-        # torchrun keeps one store through all its restarts: addresses of the processes before would be taken
-        # for those of these, and each could wait forever for the other to connect
-        store = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
-        dist.init_process_group(backend, store=store, rank=own_rank, world_size=world, timeout=PATIENCE)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
-
-
-@contextmanager
-def imitated(world_size: int) -> Iterator[None]:
-    """Inside, this process computes what the first of so many computes, without the others.
-
-    What they would send is taken to be what this one sends. The values are not those of a run, but what is
-    computed, kept and sent is as much.
-
-    >>> with imitated(4):
-    ...     size(), rank(), own_slice(100)
-    (4, 0, slice(0, 25, None))
-    """
-    if world_size == 1:
-        yield
-        return
-    from torch.testing._internal.distributed.fake_pg import FakeStore  # a backend of torch for such trials
-
-    dist.init_process_group("fake", rank=0, world_size=world_size, store=FakeStore())
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
 
 
 # ------------------------------------------------------------------------------------------ random numbers

@@ -23,7 +23,7 @@ import_submodules("pushforward.cli.commands")
 join_help(app)
 
 # What several processes that torchrun has started do together.
-SHARED = ("train", "resume", "sample", "encode", "plan")
+SHARED = ("train", "resume", "evaluate", "doctor", "report", "sample", "encode", "plan")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

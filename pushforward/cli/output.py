@@ -29,18 +29,19 @@ def print_json(result: Any) -> None:
     echo(json.dumps(result, indent=1))
 
 
+def speaks() -> bool:
+    """Whether this process prints: it is by itself, or the first of several that do the same."""
+    return launched_rank() == 0
+
+
 def finish(run: Run, as_json: bool, evaluate: str) -> None:
-    """Says how good a trained run is, and where it is; of several processes the first does.
+    """Says how good a trained run is, which several processes find out together, and where it is.
 
     Arguments:
         run: The run.
         as_json: Whether to print the results as JSON.
         evaluate: "none", "quick" or "full": see :data:`~pushforward.cli.options.Evaluate`.
     """
-    if launched_rank() > 0:
-        return
-    overview = run.path / "overview.png"
-    pictures = {"overview": str(overview)} if overview.exists() else {}
     results: dict[str, Any] = {}
     findings = None
     with resumable(lambda: f"while it evaluated; go on with: {command('resume', run)}"):
@@ -48,8 +49,12 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
             results = run.evaluate(progress=True)
         if evaluate != "none":
             findings = run.doctor(progress=True)
-            if run.path.is_dir():
+            if run.path.is_dir() and speaks():
                 run.overview(findings)
+    if not speaks():
+        return
+    overview = run.path / "overview.png"
+    pictures = {"overview": str(overview)} if overview.exists() else {}
     if as_json:
         said = {} if findings is None else findings_json(findings)
         print_json({"run": str(run.path), "step": run.step} | results | said | pictures)
@@ -190,6 +195,7 @@ __all__ = [
     "print_results",
     "said",
     "said_shards",
+    "speaks",
     "write_pairs",
     "write_rows",
     "write_samples",

@@ -6,8 +6,10 @@ codes, and data without labels never for a classifier.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import wraps
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,16 +18,18 @@ from pushforward.data.dataset import Batch, Dataset, Split
 from pushforward.data.modality import Modality, modality
 from pushforward.distributions import Distribution, Gaussian, Implicit, Prior
 from pushforward.errors import check_int
-from pushforward.features.base import Features, Progress, extract
+from pushforward.features.base import Features, Progress, features_of
 from pushforward.features.open import open_features
 from pushforward.metrics.latent_fit import TEST_SIZES
 from pushforward.metrics.sharpness import has_sharpness, sharpness
 from pushforward.models import Model
+from pushforward.parts import check_same, map_parts
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.utils import lazy
 
 CHUNK = 500
+T = TypeVar("T")
 
 
 def chunks(rows: int) -> Iterator[slice]:
@@ -39,6 +43,30 @@ def chunks(rows: int) -> Iterator[slice]:
         stop = start + -(-(rows - start) // left)
         yield slice(start, stop)
         start = stop
+
+
+def map_rows(
+    function: Callable[[slice], T], rows: int, words: str = "", progress: Progress | None = None
+) -> Iterator[T]:
+    """What a function makes of each of the :func:`chunks` of rows, in order.
+
+    Several processes share them out within :func:`~pushforward.parts.shared_out`.
+
+    Arguments:
+        function: It makes what :func:`~pushforward.parts.map_parts` passes on.
+        rows: How many rows there are.
+        words: Which rows they are.
+        progress: Called with (done, total, words).
+    """
+
+    @wraps(function)
+    def watched(part: slice) -> T:
+        made = function(part)
+        if progress:
+            progress(part.stop, rows, words)
+        return made
+
+    return map_parts(watched, chunks(rows))
 
 
 @dataclass(frozen=True)
@@ -111,7 +139,6 @@ class EvaluationContext:
         self._features = features
         # In random order: files are often sorted, and the discrepancy of a chunk must be that of a fair
         # sample.
-        self._kept: list[Tensor] = []  # samples of text or of a table, in parts
         self.order = self.noise("rows").permutation(len(data.test))[: self.n_samples]
 
     @property
@@ -122,24 +149,31 @@ class EvaluationContext:
     @lazy
     def features(self) -> Features:
         """What samples are compared by."""
-        return open_features(self._features, self.data, self.progress).to(self.device)
+        features = open_features(self._features, self.data, self.progress).to(self.device)
+        check_same("the features", features.state_dict())
+        return features
 
     @lazy
     def given(self) -> FeatureSet:
         """The held-out rows."""
-        return self.show(self.held_out(), "held-out rows")
+        return self.show(lambda part: self.batch(self.data.test, self.order[part]).x, "held-out rows")
 
     @lazy
     def samples(self) -> FeatureSet:
         """As many decoded draws of the prior, or of the distribution that replaces it."""
-        return self.show(self.drawn(), "samples")
+        return self.show(self.make_samples(), "samples")
+
+    def samples_of(self, prior: Prior, words: str) -> FeatureSet:
+        """As many samples that are decoded from another distribution of codes."""
+        return self.show(lambda part: self._drawn(part, prior), words)
 
     @lazy
     def learnt(self) -> FeatureSet:
         """As many training rows, to find what a perfect sampler would score."""
-        count = min(self.n_samples, len(self.data.train))
-        order = self.noise("training rows").permutation(len(self.data.train))[:count]
-        return self.show(self.batches(self.data.train, order), "training rows")
+        train = self.data.train
+        count = min(self.n_samples, len(train))
+        order = self.noise("training rows").permutation(len(train))[:count]
+        return self.show(lambda part: self.batch(train, order[part]).x, "training rows", count)
 
     @property
     def objective(self) -> dict[str, float]:
@@ -154,13 +188,20 @@ class EvaluationContext:
     @lazy
     def watched(self) -> tuple[dict[str, float], dict[str, float]]:
         """Both of them, of one pass over the held-out rows."""
+
+        def values(part: slice) -> list[dict[str, float]]:
+            square = self.square(part)
+            looks = (self.model.formula, self.model.diagnostics)
+            return [{name: value.item() for name, value in look(square).items()} for look in looks]
+
         means: tuple[dict[str, float], dict[str, float]] = ({}, {})
         with torch.inference_mode():
-            for part, square in self.squares():
-                share = (part.stop - part.start) / self.n_samples
-                for mean, look in zip(means, (self.model.formula, self.model.diagnostics), strict=True):
-                    for name, value in look(square).items():
-                        mean[name] = mean.get(name, 0.0) + value.item() * share
+            found = self.map(values)
+        for part, both in zip(chunks(self.n_samples), found, strict=True):
+            share = (part.stop - part.start) / self.n_samples
+            for mean, terms in zip(means, both, strict=True):
+                for name, value in terms.items():
+                    mean[name] = mean.get(name, 0.0) + value * share
         return means
 
     @lazy
@@ -170,28 +211,27 @@ class EvaluationContext:
         Their errors are those of means. Where samples have the noise of a likelihood, reconstructions that
         are compared with data have it, too: means alone vary less than the data.
         """
-        distributions: list[Distribution] = []
-        codes: list[Tensor] = []
-        errors: list[Tensor] = []
-        lines: list[Tensor] = []
-        kind = self.modality
+        noise, kind = self.noise("reconstructions"), self.modality
 
-        def returned() -> Iterator[Tensor]:
-            noise = self.noise("reconstructions")
-            for part, square in self.squares():
-                distributions.append(square.q)
-                codes.append(square.Ex.cpu())
-                made = self.model.generate(square.q.center, square.y)
-                x = self.model.cost.point(made)
-                errors.append(kind.errors(x, square.x).cpu())
-                if not kind.is_continuous:
-                    lines.append(x.cpu())
-                yield self.model.cost.sample(made, noise.rows(part.start))
+        def returned(part: slice) -> tuple[Tensor | None, ...]:
+            square = self.square(part)
+            made = self.model.generate(square.q.center, square.y)
+            x = self.model.cost.point(made)
+            log_var = square.q.log_var if isinstance(square.q, Gaussian) else None
+            shown = self._shown(self.model.cost.sample(made, noise.rows(part.start)))
+            codes = (square.Ex, square.q.center, log_var)
+            tensors = (*codes, kind.errors(x, square.x), None if kind.is_continuous else x, *shown)
+            return tuple(None if tensor is None else tensor.cpu() for tensor in tensors)
 
         with torch.inference_mode():
-            shown = self.show(returned(), "reconstructions")
-            back = torch.cat(lines) if lines else None
-            return EncodedSet(torch.cat(codes), _joined(distributions), torch.cat(errors), shown, back)
+            columns = zip(*self.map(returned, "reconstructions"), strict=True)
+            codes, center, log_var, errors, lines, features, sharp = map(_joined, columns)
+        assert codes is not None
+        assert center is not None
+        assert errors is not None
+        assert features is not None
+        q = Implicit(lambda noise: center, lambda: center) if log_var is None else Gaussian(center, log_var)
+        return EncodedSet(codes, q, errors, FeatureSet(features, sharp), lines)
 
     @property
     def unpaired(self) -> tuple[FeatureSet, FeatureSet]:
@@ -202,94 +242,123 @@ class EvaluationContext:
         half = self.n_samples // 2
         return self.encoded.reconstructions.rows(slice(half)), self.given.rows(slice(half, None))
 
+    def map(self, function: Callable[[slice], T], words: str = "", rows: int | None = None) -> list[T]:
+        """What a function makes of each part of the held-out rows, or of so many rows, in their order.
+
+        Several processes share the parts out: what is made of one must not depend on the others.
+
+        Arguments:
+            function: It makes tensors, numbers, text, None, or tuples, lists and dictionaries of these.
+            words: Which rows they are, if progress is to be shown.
+            rows: How many rows there are.
+        """
+        count = self.n_samples if rows is None else rows
+        return [*map_rows(function, count, words, self.progress if words else None)]
+
     def held_out(self) -> Iterator[Tensor]:
         """The held-out rows, in parts."""
         return self.batches(self.data.test, self.order)
 
     def drawn(self, prior: Prior | None = None) -> Iterator[Tensor]:
-        """As many samples, in parts, or those decoded from another distribution of codes.
+        """As many samples, in parts, or those decoded from another distribution of codes."""
+        if prior is None and not self.modality.is_continuous:
+            yield from map(self.make_samples(), chunks(self.n_samples))
+            return
+        source = self.prior if prior is None else prior
+        for rows in map_rows(lambda part: self._drawn(part, source).cpu(), self.n_samples):
+            yield rows.to(self.device)
 
-        Conditional models take the labels of the held-out rows. Lines of text and rows of tables are kept:
-        they are small, and drawn token by token or column by column.
-        """
-        keeps = prior is None and not self.modality.is_continuous
-        for number, part in enumerate(chunks(self.n_samples)):
-            if number < len(self._kept) and keeps:
-                yield self._kept[number]
-                continue
-            made = self._drawn(part, prior or self.prior)
-            if keeps:
-                self._kept.append(made)
-            yield made
+    def make_samples(self) -> Callable[[slice], Tensor]:
+        """What makes some of the samples, on the device of the model."""
+        if self.modality.is_continuous:
+            return lambda part: self._drawn(part, self.prior)
+        kept = self._kept
+        return lambda part: kept[part].to(self.device)
+
+    @lazy
+    def _kept(self) -> Tensor:
+        """All samples of text or of a table: they are small, and drawn token by token or column by column."""
+        with torch.inference_mode():
+            return torch.cat(self.map(lambda part: self._drawn(part, self.prior).cpu()))
 
     def _drawn(self, part: slice, prior: Prior | None) -> Tensor:
+        """Decoded draws. Conditional models take the labels of the held-out rows."""
         noise = self.noise("samples").rows(part.start)
         y = self.data.test.batch(self.order[part]).y if self.model.n_conditions else None
         return self.model.sample(part.stop - part.start, noise, y, prior)
 
+    def batch(self, split: Split, order: Tensor) -> Batch:
+        """Rows of a split with their labels, on the device of the model."""
+        return split.batch(order).to(self.device)
+
     def batches(self, split: Split, order: Tensor) -> Iterator[Tensor]:
         """Rows of a split, in parts, on the device of the model."""
-        for x, _ in self.labelled(split, order):
-            yield x
-
-    def labelled(self, split: Split, order: Tensor) -> Iterator[Batch]:
-        """Rows of a split with their labels, in parts, on the device of the model."""
         for part in chunks(len(order)):
-            yield split.batch(order[part]).to(self.device)
+            yield self.batch(split, order[part]).x
+
+    def square(self, part: slice) -> Square:
+        """The square of some of the held-out rows."""
+        x, y = self.batch(self.data.test, self.order[part])
+        return Square(self.model, x, self.noise.rows(part.start), y)
 
     def squares(self) -> Iterator[tuple[slice, Square]]:
         """The squares of the held-out rows, in parts."""
-        parts = zip(chunks(self.n_samples), self.labelled(self.data.test, self.order), strict=True)
-        for part, (x, y) in parts:
-            yield part, Square(self.model, x, self.noise.rows(part.start), y)
+        for part in chunks(self.n_samples):
+            yield part, self.square(part)
 
-    def show(self, parts: Iterator[Tensor], words: str) -> FeatureSet:
-        """Features, and for images sharpness, of rows that come in parts; ``words`` says which rows."""
-        return feature_set(self.features, parts, self.images, self.n_samples, words, self.progress)
+    def show(self, make: Callable[[slice], Tensor], words: str, rows: int | None = None) -> FeatureSet:
+        """Features, and for images sharpness, of as many rows as there are held-out ones, or of ``rows``.
+
+        Arguments:
+            make: Makes some of the rows.
+            words: Which rows they are.
+            rows: How many rows there are.
+        """
+        count = self.n_samples if rows is None else rows
+        return feature_set(self.features, make, self.images, count, words, self.progress)
+
+    def _shown(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        return _shown(self.features, x, self.images)
 
 
+@torch.inference_mode()
 def feature_set(
     features: Features,
-    parts: Iterator[Tensor],
+    make: Callable[[slice], Tensor],
     images: bool,
     n_rows: int,
     words: str,
     progress: Progress | None = None,
 ) -> FeatureSet:
-    """Features, and for images sharpness, of ``n_rows`` rows that come in parts.
+    """Features, and for images sharpness, of ``n_rows`` rows, which several processes share out.
 
     Arguments:
         features: The features.
-        parts: The rows, (N, \\*) at a time.
+        make: Makes some of the rows, (N, \\*).
         images: Whether they are images.
-        n_rows: How many there are, for ``progress``.
+        n_rows: How many there are.
         words: Which rows they are.
         progress: Called with (done, total, words).
     """
-    sharp: list[Tensor] = []
-    done = 0
 
-    def watched() -> Iterator[Tensor]:
-        nonlocal done
-        for x in parts:
-            if images:
-                sharp.append(sharpness(x).cpu())
-            yield x
-            done += len(x)
-            if progress:
-                progress(done, n_rows, words)
+    @wraps(make)
+    def shown(part: slice) -> tuple[Tensor, Tensor | None]:
+        return _shown(features, make(part), images)
 
-    found = extract(features, watched())
-    return FeatureSet(found, torch.cat(sharp) if images else None)
+    found, sharp = map(_joined, zip(*map_rows(shown, n_rows, words, progress), strict=True))
+    assert found is not None
+    return FeatureSet(found, sharp)
 
 
-def _joined(distributions: list[Distribution]) -> Distribution:
-    """The distribution of all rows from those of parts; only a Gaussian stays one, and has a density."""
-    center = torch.cat([distribution.center.cpu() for distribution in distributions])
-    gaussian = [distribution for distribution in distributions if isinstance(distribution, Gaussian)]
-    if len(gaussian) == len(distributions):
-        return Gaussian(center, torch.cat([distribution.log_var.cpu() for distribution in gaussian]))
-    return Implicit(lambda noise: center, lambda: center)
+def _shown(features: Features, x: Tensor, images: bool) -> tuple[Tensor, Tensor | None]:
+    """The features of rows and, of images, their sharpness."""
+    return features_of(features, x), sharpness(x).cpu() if images else None
 
 
-__all__ = ["EncodedSet", "EvaluationContext", "FeatureSet", "chunks", "feature_set"]
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """The rows of all parts, or None if a part has none."""
+    known = [part for part in parts if part is not None]
+    return torch.cat(known) if len(known) == len(parts) else None
+
+
+__all__ = ["EncodedSet", "EvaluationContext", "FeatureSet", "chunks", "feature_set", "map_rows"]

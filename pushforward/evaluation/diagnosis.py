@@ -148,12 +148,14 @@ class Diagnosis:
         """The mean squared error of a training row."""
         data = self.context.data
         order = self.noise("training rows").permutation(len(data.train))[: self.context.n_samples]
-        total = 0.0
+
+        def error(part: slice) -> float:
+            x, y = self.context.batch(data.train, order[part])
+            back = self.model.decode(self.model.encode(x, y=y), y)
+            return (self.seen(back) - self.seen(x)).square().sum().item()
+
         with torch.inference_mode():
-            for x, y in self.context.labelled(data.train, order):
-                back = self.model.decode(self.model.encode(x, y=y), y)
-                total += (self.seen(back) - self.seen(x)).square().sum().item()
-        return total / len(order)
+            return sum(self.context.map(error, rows=len(order))) / len(order)
 
     @lazy
     def linear_error(self) -> float:
@@ -170,13 +172,13 @@ class Diagnosis:
         if not self.context.modality.is_continuous:
             return math.inf
         pca = PCA.quick(data, max(min(dimensions, math.prod(data.shape)), 1))
-        total = rows = 0.0
         axes = pca.directions / pca.directions.norm(dim=0)
-        for x in self.context.held_out():
-            flat = x.flatten(1).cpu() - pca.mean
-            total += (flat.square().sum() - (flat @ axes).square().sum()).item()
-            rows += len(x)
-        return total / rows
+
+        def error(part: slice) -> float:
+            flat = data.test.batch(self.context.order[part]).x.flatten(1) - pca.mean
+            return (flat.square().sum() - (flat @ axes).square().sum()).item()
+
+        return sum(self.context.map(error)) / self.context.n_samples
 
     @lazy
     def spread(self) -> float:
@@ -238,7 +240,7 @@ class Diagnosis:
         """
         distances = {
             name: frechet(
-                self.context.show(self.context.drawn(fit()), f"samples of a {name}").features,
+                self.context.samples_of(fit(), f"samples of a {name}").features,
                 self.context.given.features,
             ).value
             for name, fit in self.samplers.items()
@@ -300,19 +302,24 @@ class Diagnosis:
         discrepancy = self.model.discrepancy
         if not isinstance(discrepancy, Discrepancy):
             return None
-        right: dict[str, float] = {}
         as_trained = discrepancy if self.model.has_encoder else self.model  # samples as the critic knows them
+
+        def shares(part: slice) -> dict[str, float]:
+            found = {}
+            pair = self.model.pair(self.context.square(part))
+            for name, (component, q, p) in discrepancy.components(*pair).items():
+                if not isinstance(component, Adversarial) or component.boundary is None:
+                    continue
+                made = component.critic(q) < component.boundary
+                given = component.critic(p) > component.boundary
+                sides = made.double().mean() + given.double().mean()
+                share = (part.stop - part.start) / self.context.n_samples
+                found[name] = sides.item() / 2 * share
+            return found
+
         with torch.inference_mode(), batch_statistics(as_trained):
-            for part, square in self.context.squares():
-                for name, (component, q, p) in discrepancy.components(*self.model.pair(square)).items():
-                    if not isinstance(component, Adversarial) or component.boundary is None:
-                        continue
-                    made = component.critic(q) < component.boundary
-                    given = component.critic(p) > component.boundary
-                    sides = made.double().mean() + given.double().mean()
-                    share = (part.stop - part.start) / self.context.n_samples
-                    right[name] = right.get(name, 0.0) + sides.item() / 2 * share
-        return max(right.values(), default=None)
+            found = self.context.map(shares)
+        return max((sum(right[name] for right in found) for name in found[0]), default=None)
 
     @lazy
     def late_fall(self) -> float:

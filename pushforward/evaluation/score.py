@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
@@ -10,7 +9,7 @@ from torch import Tensor
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.rows import take
 from pushforward.errors import DataError, check_int
-from pushforward.evaluation.context import FeatureSet, chunks, feature_set
+from pushforward.evaluation.context import FeatureSet, feature_set
 from pushforward.evaluation.grades import level_of
 from pushforward.evaluation.quality import Quality
 from pushforward.evaluation.two_samples import FEW, compared
@@ -68,11 +67,10 @@ def score_rows(
     }
 
     def shown(by: Features, words: str) -> FeatureSet:
-        def parts() -> Iterator[Tensor]:
-            for part in chunks(len(chosen[words])):
-                yield kinds[words].batch(chosen[words][part]).x
+        def make(part: slice) -> Tensor:
+            return kinds[words].batch(chosen[words][part]).x
 
-        return feature_set(by, parts(), images, len(chosen[words]), words, progress)
+        return feature_set(by, make, images, len(chosen[words]), words, progress)
 
     by = open_features(features, data, progress)
     given, samples = shown(by, "real rows"), shown(by, "generated rows")

@@ -237,22 +237,29 @@ def extract(features: Features, parts: Iterator[Tensor]) -> Tensor:
     """Features (N, D), float32, of data that come in parts.
 
     Raises:
+        ConfigError: As :func:`features_of`.
+    """
+    return torch.cat([features_of(features, x) for x in parts])
+
+
+@torch.inference_mode()
+def features_of(features: Features, x: Tensor) -> Tensor:
+    """Features (N, D), float32, on the CPU, of data (N, \\*).
+
+    Raises:
         ConfigError: If the module fails on the data, or does not make one row of numbers for each row.
     """
-    rows = []
-    for x in parts:
-        try:
-            with eval_mode(features):
-                made = features(x)
-        except Exception as error:  # a module of the user's own may raise anything
-            words = f"features {features.name!r} fail on rows of shape {tuple(x.shape[1:])}: {reason(error)}"
-            raise ConfigError(words) from error
-        if made.ndim != 2 or len(made) != len(x):
-            raise ConfigError(
-                f"features {features.name!r} must make (N, D) of {len(x)} rows, got {tuple(made.shape)}"
-            )
-        rows.append(made.float().cpu())
-    return torch.cat(rows)
+    try:
+        with eval_mode(features):
+            made = features(x)
+    except Exception as error:  # a module of the user's own may raise anything
+        words = f"features {features.name!r} fail on rows of shape {tuple(x.shape[1:])}: {reason(error)}"
+        raise ConfigError(words) from error
+    if made.ndim != 2 or len(made) != len(x):
+        raise ConfigError(
+            f"features {features.name!r} must make (N, D) of {len(x)} rows, got {tuple(made.shape)}"
+        )
+    return made.float().cpu()
 
 
 class Progress(Protocol):
@@ -262,4 +269,4 @@ class Progress(Protocol):
         """Shows that ``done`` of ``total`` units are done, and which work it is."""
 
 
-__all__ = ["PCA", "Columns", "Features", "Module", "Pixels", "Words", "extract"]
+__all__ = ["PCA", "Columns", "Features", "Module", "Pixels", "Words", "extract", "features_of"]

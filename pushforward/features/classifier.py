@@ -20,6 +20,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from pushforward.data.dataset import Dataset
+from pushforward.distributed import is_first
 from pushforward.errors import CheckpointError, DataError, reason
 from pushforward.features.base import Features, Progress
 from pushforward.files import make_folder, write_atomic, writing
@@ -209,7 +210,8 @@ def classifier_of(data: Dataset, progress: Progress | None = None) -> Classifier
             warnings.warn(f"{error}; training it again", stacklevel=2)
     model = train_classifier(data, progress=progress)
     try:
-        save_classifier(model, folder)
+        if is_first():  # of several processes, each of which has trained it
+            save_classifier(model, folder)
     except OSError as error:
         warnings.warn(f"the classifier could not be kept in {folder}: {reason(error)}", stacklevel=2)
     return model

@@ -29,6 +29,7 @@ from pushforward.metrics.likelihood import (
     parts_of,
     rows_of,
 )
+from pushforward.parts import map_parts
 from pushforward.rng import Noise
 from pushforward.utils import eval_mode
 
@@ -134,20 +135,22 @@ def annealed(
         x = rows_of(model, x).clone()
         u = torch.empty(0) if start is None else _whitened(p.prior, start.to(x), len(x))
         parts = list(parts_of(len(x), max(1, check_int("chunk", chunk, least=1) // max(chains, PILOTS))))
-        result = []
-        for number, rows in enumerate(parts):
 
-            def tick(done: int, before: int = 2 * number * (len(betas) - 1)) -> None:
+        def bound(part: tuple[int, slice]) -> Tensor:
+            number, rows = part
+
+            def tick(done: int) -> None:
                 if progress:
-                    progress(before + done, 2 * len(parts) * (len(betas) - 1))
+                    each = 2 * (len(betas) - 1)
+                    progress(number * each + done, len(parts) * each)
 
             path = Path(p, x[rows], noise.rows(noise.start + rows.start), betas, leapfrog)
             sizes = path.pilot(tick)
             if start is None:
-                result.append(log_mean_exp(path.forward(sizes, chains, tick)))
-            else:
-                result.append(-log_mean_exp(-path.backward(sizes, u[rows], chains, tick)))
-    return torch.cat(result)
+                return log_mean_exp(path.forward(sizes, chains, tick))
+            return -log_mean_exp(-path.backward(sizes, u[rows], chains, tick))
+
+        return torch.cat([*map_parts(bound, enumerate(parts))])
 
 
 @dataclass(frozen=True)

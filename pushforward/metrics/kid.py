@@ -18,6 +18,7 @@ from pushforward.errors import check_int
 from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.two_sample import pair
 from pushforward.metrics.uncertainty import Estimate, jackknife
+from pushforward.parts import map_parts
 from pushforward.rng import Noise
 
 
@@ -50,10 +51,17 @@ def kid(made: Tensor, given: Tensor, kernel: Kernel | None = None, blocks: int =
     made, given = made.double(), given.double()  # cubes of float32 products lose what tells samples apart
     parts = made.tensor_split(min(blocks, len(made) // 2))
     rows = [len(part) for part in parts]
-    across = [kernel.sum(part, given).item() for part in parts]
-    within = {
-        (i, j): kernel.sum(parts[i], parts[j]).item() for i in range(len(parts)) for j in range(i, len(parts))
-    }
+    pairs_of_parts = [(i, j) for i in range(len(parts)) for j in range(i, len(parts))]
+
+    def sum_across(part: Tensor) -> float:
+        return kernel.sum(part, given).item()
+
+    def sum_within(pair: tuple[int, int]) -> float:
+        i, j = pair
+        return kernel.sum(parts[i], parts[j]).item()
+
+    across = [*map_parts(sum_across, parts)]
+    within = dict(zip(pairs_of_parts, map_parts(sum_within, pairs_of_parts), strict=True))
     diagonal = [kernel.diagonal(part).sum(dtype=torch.float64).item() for part in parts]
     home = MMD(kernel).within(given).item()
 

@@ -26,6 +26,7 @@ from pushforward.costs import Cost
 from pushforward.distributions import Dirac, Distribution, Encoder, Gaussian, Prior, moments
 from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.metrics.arrays import takes_arrays
+from pushforward.parts import map_parts
 from pushforward.rng import Noise
 from pushforward.utils import eval_mode
 
@@ -156,29 +157,30 @@ def importance_weighted(
     p = joint(model, observation)
     samples, chunk = check_int("samples", samples, least=1), check_int("chunk", chunk, least=1)
     x = rows_of(model, x)
-    result = []
+
+    def bound(rows: slice) -> Tensor:
+        given = x[rows]
+        q = proposal(model.encoder(given), noise.rows(noise.start + rows.start))
+        weights = []
+        q = Gaussian(q.center.unsqueeze(1), q.log_var.unsqueeze(1))
+        for part in parts_of(samples, chunk):
+            draws = [
+                # A row has a stream of its own, whose rows are its draws.
+                Noise(*noise.key, "row", noise.start + n)
+                .rows(part.start)
+                .normal(part.stop - part.start, q.center.shape[-1])
+                for n in range(rows.start, rows.stop)
+            ]
+            z = q.center + (q.log_var / 2).exp() * torch.stack(draws).to(q.center)
+            repeated = given.repeat_interleave(z.shape[1], 0)
+            likelihood = p.log_likelihood(repeated, z.flatten(0, 1)).view(z.shape[:2])
+            weights.append((likelihood + p.prior.log_prob(z) - q.log_prob(z)).double())
+        if progress:
+            progress(rows.stop, len(x))
+        return log_mean_exp(torch.cat(weights, dim=1))
+
     with eval_mode(model.encoder), eval_mode(p.decoder):
-        for rows in parts_of(len(x), max(1, chunk // samples)):
-            given = x[rows]
-            q = proposal(model.encoder(given), noise.rows(noise.start + rows.start))
-            weights = []
-            q = Gaussian(q.center.unsqueeze(1), q.log_var.unsqueeze(1))
-            for part in parts_of(samples, chunk):
-                draws = [
-                    # A row has a stream of its own, whose rows are its draws.
-                    Noise(*noise.key, "row", noise.start + n)
-                    .rows(part.start)
-                    .normal(part.stop - part.start, q.center.shape[-1])
-                    for n in range(rows.start, rows.stop)
-                ]
-                z = q.center + (q.log_var / 2).exp() * torch.stack(draws).to(q.center)
-                repeated = given.repeat_interleave(z.shape[1], 0)
-                likelihood = p.log_likelihood(repeated, z.flatten(0, 1)).view(z.shape[:2])
-                weights.append((likelihood + p.prior.log_prob(z) - q.log_prob(z)).double())
-            result.append(log_mean_exp(torch.cat(weights, dim=1)))
-            if progress:
-                progress(rows.stop, len(x))
-    return torch.cat(result)
+        return torch.cat([*map_parts(bound, parts_of(len(x), max(1, chunk // samples)))])
 
 
 def proposal(distribution: Distribution, noise: Noise) -> Gaussian:

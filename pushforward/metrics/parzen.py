@@ -27,6 +27,7 @@ from torch import Tensor
 from pushforward.discrepancies.kernel import squared_distances
 from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.metrics.arrays import takes_arrays
+from pushforward.parts import map_parts
 from pushforward.rng import Noise
 
 WIDTHS = tuple(10 ** (i / 9 - 1) for i in range(10))  # those of the first papers, for pixels in [0, 1]
@@ -184,8 +185,9 @@ def log_densities(
     samples, rows = _flat(samples=samples, rows=rows)
     middle = samples.mean(0)  # matrix products are exact to rounding only near 0
     samples = samples - middle
-    result = []
-    for block in rows.split(BLOCK):
+
+    def densities_of(start: int) -> Tensor:
+        block = rows[start : start + BLOCK]
         sums = torch.full((len(widths), len(block)), -math.inf, dtype=torch.float64, device=rows.device)
         for part in samples.split(BLOCK):
             squares = squared_distances(block - middle, part)
@@ -194,10 +196,12 @@ def log_densities(
             for total, width in zip(sums, widths, strict=True):
                 terms = (squares * (-0.5 / width**2)).exp_().sum(1, dtype=torch.float64)
                 torch.logaddexp(total, terms.log() - nearest.double() * (0.5 / width**2), out=total)
-        result.append(sums)
         if progress:
-            progress(sum(part.shape[1] for part in result), len(rows))
-    densities = torch.cat(result, dim=1) - math.log(len(samples))
+            progress(start + len(block), len(rows))
+        return sums
+
+    found = torch.cat([*map_parts(densities_of, range(0, len(rows), BLOCK))], dim=1).to(rows.device)
+    densities = found - math.log(len(samples))
     for density, width in zip(densities, widths, strict=True):
         density -= samples.shape[1] * (math.log(width) + 0.5 * math.log(2 * math.pi))
     return densities

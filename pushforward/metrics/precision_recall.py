@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +26,7 @@ from pushforward.discrepancies.kernel import squared_distances
 from pushforward.errors import DataError, check_int
 from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.two_sample import pair
+from pushforward.parts import map_parts
 from pushforward.rng import Noise
 
 CELLS = 2**22  # numbers of a block of distances: 16 MB of float32
@@ -125,17 +126,21 @@ def prdc(made: Tensor, given: Tensor, k: int = 5, progress: Callable[[int, int],
     precise = torch.zeros(n, dtype=torch.bool, device=made.device)
     recalled = covered = 0
     density = torch.zeros((), dtype=torch.float64, device=made.device)
-    step = max(1, CELLS // n)
-    for start in range(0, m, step):
-        part = slice(start, start + step)
+
+    def block(part: slice) -> tuple[Tensor, Tensor, int, int]:
         squares = squared_distances(given[part], made)
         inside = squares < balls_of_given.squared_radius[part, None]
         counts = inside.sum(1)
-        precise |= inside.any(0)
-        covered += int((counts > 0).sum())
-        density += (counts * (k / balls_of_given.held[part])).sum()
-        recalled += int((squares < balls_of_made.squared_radius).any(1).sum())
-        report(n + m + min(start + step, m), n + 2 * m)
+        recalled = int((squares < balls_of_made.squared_radius).any(1).sum())
+        report(n + m + part.stop, n + 2 * m)
+        balls = (counts * (k / balls_of_given.held[part])).sum()
+        return inside.any(0), balls, int((counts > 0).sum()), recalled
+
+    for near, balls, with_one, within in map_parts(block, _blocks(m, n)):
+        precise |= near.to(precise.device)
+        density += balls.to(density.device)
+        covered += with_one
+        recalled += within
     return Prdc(
         precision=int(precise.sum()) / n,
         recall=recalled / m,
@@ -172,24 +177,30 @@ def _balls(
     """
     # Above 0 also for a row at the origin, so that no ball is empty.
     least = (rounding * x.square().sum(1)).clamp_min(torch.finfo(x.dtype).tiny)
-    radii, held = x.new_empty(len(x)), torch.empty(len(x), dtype=torch.float64, device=x.device)
-    blurred = False
-    step = max(1, CELLS // len(x))
-    for start in range(0, len(x), step):
-        part = slice(start, start + step)
+
+    def block(part: slice) -> tuple[Tensor, Tensor, bool]:
         squares = squared_distances(x[part], x)
-        squares[:, start:].fill_diagonal_(math.inf)  # a row is no neighbour of itself
+        squares[:, part.start :].fill_diagonal_(math.inf)  # a row is no neighbour of itself
         nearest = squares.topk(k, largest=False).values
         last = nearest.amax(1)
-        radii[part] = torch.maximum(last, least[part])
-        held[part] = 1 + (nearest < last[:, None]).sum(1).double()
+        radii = torch.maximum(last, least[part])
+        held = 1 + (nearest < last[:, None]).sum(1).double()
         small = last < least[part]
-        if small.any():  # the ball may hold more than k rows
-            blurred = True
-            near = squares[small] < radii[part][small, None]
-            held[part] = held[part].masked_scatter(small, 1 + near.sum(1).double())
-        report(start + len(x[part]))
-    return _Balls(radii, held), blurred
+        blurred = bool(small.any())
+        if blurred:  # the ball may hold more than k rows
+            near = squares[small] < radii[small, None]
+            held = held.masked_scatter(small, 1 + near.sum(1).double())
+        report(part.stop)
+        return radii, held, blurred
+
+    radii, held, blurred = zip(*map_parts(block, _blocks(len(x), len(x))), strict=True)
+    return _Balls(torch.cat(radii).to(x.device), torch.cat(held).to(x.device)), any(blurred)
+
+
+def _blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Blocks of the rows of a matrix of distances, of some 16 MB each."""
+    step = max(1, CELLS // columns)
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 @dataclass(frozen=True, eq=False)

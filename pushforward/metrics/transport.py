@@ -16,6 +16,7 @@ from pushforward.discrepancies.kernel import squared_distances
 from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.two_sample import pair
+from pushforward.parts import map_parts
 from pushforward.rng import Noise
 
 MOST = 5000  # rows of an exact assignment: 200 MB and of the order of a minute
@@ -111,7 +112,11 @@ def sliced_wasserstein(
     noise = noise or Noise(0, "sliced wasserstein")
     sphere = normalize(noise.normal(directions, q.shape[1]).to(q), dim=1)
     blocks = sphere.split(max(1, CELLS // (len(q) + len(p))))
-    total = torch.stack([_quantile_cost(q @ block.T, p @ block.T, power).sum() for block in blocks]).sum()
+
+    def cost(block: Tensor) -> Tensor:
+        return _quantile_cost(q @ block.T, p @ block.T, power).sum()
+
+    total = torch.stack([*map_parts(cost, blocks)]).sum()
     return (total.item() / directions) ** (1 / power)
 
 

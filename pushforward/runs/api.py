@@ -21,7 +21,7 @@ from pushforward.data.fetch import VARIABLE
 from pushforward.data.formats import Channels, OnBad
 from pushforward.data.sizes import Size
 from pushforward.data.spec import DataSpec
-from pushforward.distributed import from_first, is_first, joined, rank
+from pushforward.distributed import check_agreed, from_first, is_first
 from pushforward.errors import (
     CheckpointError,
     ConfigError,
@@ -33,6 +33,7 @@ from pushforward.errors import (
 from pushforward.interrupts import resumable, stop_on_signals
 from pushforward.limits import tensor_bytes
 from pushforward.models import Model
+from pushforward.process_group import joined
 from pushforward.recipes import RECIPES
 from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import bar
@@ -234,7 +235,8 @@ def train(
     config = json.loads(json.dumps(fresh, default=lambda value: value.item()))  # as it will be read
     directory = directory or RunDirectory(Path("runs") / f"{about['recipe']}-{dataset.name}")
     with directory.locked():
-        _check_same_in_all(config)
+        shared = ("recipe", "resolved", "seed", "budget", "data")
+        check_agreed("a run", {name: config[name] for name in shared})
         there = None
         if is_first() and not overwrite and directory.holds_run():
             there = directory.continued(config)
@@ -359,21 +361,6 @@ def load(
 
 
 # ----------------------------------------------------------------------------------- building the model
-
-
-def _check_same_in_all(config: Mapping[str, Any]) -> None:
-    """Checks that all processes that train together were given the same.
-
-    Raises:
-        ConfigError: If one was not.
-    """
-    first = from_first(config)
-    for part in ("recipe", "resolved", "seed", "budget", "data"):
-        if first[part] != config[part]:
-            raise ConfigError(
-                f"all processes of a run need the same {part}, process {rank()} has {config[part]!r:.80}, "
-                f"process 0 {first[part]!r:.80}"
-            )
 
 
 def _check_on_nonfinite(name: str | None) -> None:

@@ -7,10 +7,10 @@ import warnings
 import torch
 import torch.nn.functional as F
 
-from pushforward.distributed import use_own_gpu
 from pushforward.errors import ConfigError, nearest
 from pushforward.launch import launched_size
 from pushforward.networks.precision import has_bfloat16
+from pushforward.process_group import use_own_gpu
 from pushforward.wording import option_name
 
 

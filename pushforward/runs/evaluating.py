@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from pushforward.data.alike import described
 from pushforward.data.dataset import Dataset, hold_out
+from pushforward.distributed import check_agreed, is_first
 from pushforward.distributions import Prior
 from pushforward.errors import DataError
 from pushforward.evaluation import default_metrics, evaluate
 from pushforward.evaluation.context import EvaluationContext
 from pushforward.features.base import Progress
 from pushforward.features.open import open_features
+from pushforward.parts import check_same, once, shared_out
 from pushforward.report.display import Results
 from pushforward.report.progress import bar, longest
 from pushforward.runs.latent_samplers import PRIOR, SAMPLERS
@@ -66,6 +69,7 @@ class Evaluating(Sampling):
         }
 
     @computes
+    @shared_out()
     def evaluate(
         self,
         n_samples: int = 10_000,
@@ -81,6 +85,9 @@ class Evaluating(Sampling):
         with other data (:func:`pushforward.load`), all rows of these are the held-out rows, and the file is
         ``evaluations/<name of the data>-<sha256>.json``.
 
+        Several processes that ``torchrun`` has started share the work out; all of them have to call it. Each
+        returns the results, whose bits are those of one process; the first writes them.
+
         Arguments:
             n_samples: Number of held-out rows, at most, and of samples.
             seed: Seed of the choice of rows, and of samples and codes.
@@ -95,17 +102,35 @@ class Evaluating(Sampling):
 
         Returns:
             The results by group of metrics, as written to the file: a dict that is shown as a table.
+
+        Raises:
+            ConfigError: If there are no such metrics, features or sampler, or processes have other arguments.
+            ProcessError: If one of several processes fails or is lost.
         """
+        key = evaluation_key(self.step, seed, n_samples, features, sampler, self._about_other)
+        names = [*(default_metrics() if metrics is None else metrics)]
+        self.check_agreed("an evaluation", {**key, "metrics": names})
+        progress = progress and is_first()
         prior = self.sampler(sampler, progress)
         with bar("evaluating", progress) as show, eval_mode(self.model):
             context = self.evaluation_context(n_samples, seed, features, show, prior)
             parts: dict[str, float] = {}
-            results = evaluate(context, metrics, parts.__setitem__)
+            results = evaluate(context, names, parts.__setitem__)
             if sum(parts.values()) > LONG:
                 show.say(f"evaluated in {longest(parts)}")
-        key = evaluation_key(self.step, seed, n_samples, features, sampler, self._about_other)
-        return write_results(self.path, key, metrics or default_metrics(), results)
+        return Results(once(lambda: write_results(self.path, key, names, results)))
 
+    def check_agreed(self, what: str, arguments: dict[str, Any]) -> None:
+        """Checks that all processes that share out work on a run have the same run and the same arguments.
+
+        Raises:
+            ConfigError: If this one has other arguments than the first.
+            ProcessError: If the weights differ.
+        """
+        check_agreed(what, {"run": self.config["id"], **json.loads(json.dumps(arguments, default=str))})
+        check_same("the weights of the run", self.model.state_dict())
+
+    @shared_out()
     def evaluate_once(
         self,
         n_samples: int = 10_000,
@@ -118,7 +143,7 @@ class Evaluating(Sampling):
 
         It is of the run's own data.
         """
-        data, kept = self.data, read_results(self.path)
+        data, kept = self.data, Results(once(lambda: read_results(self.path)))
         names = metrics or default_metrics()
         if holds(kept, evaluation_key(self.step, seed, n_samples, features), names):
             current = open_features(features, data)  # the classifier of a name may have changed

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from pushforward.data.dataset import Split
 from pushforward.distributions import FlowPrior, MixturePrior, Prior
 from pushforward.errors import CheckpointError, ConfigError, DataError, nearest, reason
-from pushforward.evaluation.context import chunks
+from pushforward.evaluation.context import map_rows
 from pushforward.files import make_folder, write_atomic, writing
 from pushforward.models import Model
 from pushforward.reading import read_file, read_json
@@ -61,13 +61,13 @@ def draw_codes(model: Model, rows: Split, noise: Noise) -> Tensor:
     """
     order = noise("rows").permutation(len(rows))[:ROWS]
     device = model.prior.device_buffer.device
-    codes = []
+
+    def drawn(part: slice) -> Tensor:
+        x, y = rows.batch(order[part]).to(device)
+        return Square(model, x, noise.rows(part.start), y).Ex.cpu()
+
     with eval_mode(model), torch.no_grad():
-        for part in chunks(len(order)):
-            x, y = rows.batch(order[part])
-            labels = None if y is None else y.to(device)
-            codes.append(Square(model, x.to(device), noise.rows(part.start), labels).Ex.cpu())
-    found = torch.cat(codes)
+        found = torch.cat([*map_rows(drawn, len(order))])
     if not found.isfinite().all():
         raise DataError("codes must be finite to fit a sampler to them; some are not")
     return found

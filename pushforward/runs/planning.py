@@ -11,10 +11,11 @@ from typing import Any, Literal
 import torch
 
 from pushforward.data import open_dataset
-from pushforward.distributed import exchange_seconds, joined, size
+from pushforward.distributed import exchange_seconds, size
 from pushforward.errors import ConfigError, check_int, nearest
 from pushforward.launch import launched_rank, launched_size
 from pushforward.models import Model
+from pushforward.process_group import joined
 from pushforward.recipes import Setup
 from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import bar

@@ -8,24 +8,25 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from pushforward.distributed import is_first
 from pushforward.errors import OutputError
 from pushforward.evaluation import diagnose
 from pushforward.evaluation.diagnosis import Diagnosis, rows_to_look_at
 from pushforward.evaluation.findings import Findings
 from pushforward.features.base import Progress
 from pushforward.files import write_atomic
+from pushforward.parts import once, shared_out
 from pushforward.recipes import RECIPES
 from pushforward.report.display import PicturePath, fragment, never_fails, picture_of
 from pushforward.report.overview import overview
 from pushforward.report.page import run_page
 from pushforward.report.progress import bar
-from pushforward.rng import Noise
 from pushforward.runs.animation import Animated
 from pushforward.runs.directory import OVERVIEW
 from pushforward.runs.sharded_run import ShardedRun
 from pushforward.runs.text_run import TextRun
 from pushforward.runs.trained_model import computes
-from pushforward.training.loop import BatchSampler
+from pushforward.training.loop import batches_per_epoch
 from pushforward.utils import eval_mode
 
 
@@ -52,8 +53,11 @@ class Run(Animated, ShardedRun, TextRun):
     # ------------------------------------------------------------------------------- the doctor
 
     @computes
+    @shared_out()
     def doctor(self, seed: int = 0, features: Any = "quick", progress: bool = False) -> Findings:
         """How good the run is, and what explains bad samples (:func:`pushforward.evaluation.diagnose`).
+
+        Several processes share the work out, as that of :meth:`evaluate`.
 
         Arguments:
             seed: Seed of the choice of rows, and of samples and codes.
@@ -65,7 +69,9 @@ class Run(Animated, ShardedRun, TextRun):
         Returns:
             The findings, causes first, as a list with the grades; ``print`` shows them as a summary.
         """
-        with bar("examining", progress) as show, eval_mode(self.model):
+        named = features if isinstance(features, str) else type(features).__name__
+        self.check_agreed("an evaluation", {"step": self.step, "seed": seed, "features": named})
+        with bar("examining", progress and is_first()) as show, eval_mode(self.model):
             return diagnose(self.diagnosis(seed, features, show))
 
     def diagnosis(
@@ -76,7 +82,7 @@ class Run(Animated, ShardedRun, TextRun):
         settings, train = self.config["resolved"], self.data.train
         context = self.evaluation_context(rows, seed, features, progress)
         updates = max(player.updates for player in self.model.players())
-        per_epoch = BatchSampler(len(train), settings["batch_size"], Noise(0)).per_epoch / updates
+        per_epoch = batches_per_epoch(len(train), settings["batch_size"]) / updates
         recipe, weight = RECIPES.get(self.config["recipe"]), math.inf
         changed: dict[str, Any] = {}
         if recipe is not None and self.config["preset"] is not None:
@@ -86,7 +92,7 @@ class Run(Animated, ShardedRun, TextRun):
             changed = {name: value for name, value in own.items() if settings.get(name) not in (None, value)}
         return Diagnosis(
             context,
-            self._history_if_there(),
+            once(self._history_if_there),
             self.step,
             settings["batch_size"],
             math.ceil(settings["epochs"] * per_epoch),
@@ -98,22 +104,29 @@ class Run(Animated, ShardedRun, TextRun):
     # ------------------------------------------------------------------------------- reports
 
     @computes
+    @shared_out()
     def report(self, features: Any = "auto", progress: bool = False) -> Path:
         """Writes ``report.html``, one self-contained page of the whole run; returns its path.
 
         If it cannot be written to the run's folder, it is written to one for temporary files, with a warning.
+        Several processes share out the evaluation, as that of :meth:`evaluate`, and the first writes.
         """
+        progress = progress and is_first()
         results = self.evaluate_once(features=features, progress=progress)
         findings = self.doctor(progress=progress)
-        page = run_page(self.plot_data(), self.renderer, results, findings, self.config)
-        place = self.path / "report.html"
-        try:
-            write_atomic(place, page)
-        except OutputError as error:
-            place = Path(tempfile.mkdtemp(prefix="pushforward-")) / place.name
-            write_atomic(place, page)
-            warnings.warn(f"{error}; the report is {place}", stacklevel=2)
-        return place
+
+        def write() -> str:
+            page = run_page(self.plot_data(), self.renderer, results, findings, self.config)
+            place = self.path / "report.html"
+            try:
+                write_atomic(place, page)
+            except OutputError as error:
+                place = Path(tempfile.mkdtemp(prefix="pushforward-")) / place.name
+                write_atomic(place, page)
+                warnings.warn(f"{error}; the report is {place}", stacklevel=2)
+            return str(place)
+
+        return Path(once(write))
 
     @computes
     def overview(self, findings: Findings | bool = True) -> PicturePath:

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.distributed import is_first
 from pushforward.distributions import Prior
 from pushforward.errors import CheckpointError, ConfigError, check_int, reason
 from pushforward.limits import check_memory
 from pushforward.out_of_memory import halving
+from pushforward.parts import once
 from pushforward.report.progress import bar
 from pushforward.rng import Noise
 from pushforward.runs.latent_samplers import (
@@ -176,13 +178,15 @@ class Sampling(TableRun):
         except CheckpointError as error:
             warnings.warn(f"{error}; fitting it again", stacklevel=2)
             kept = None
-        if kept is not None:
+        # Several processes fit it together, and whether they do must not depend on when each of them looks.
+        if once(lambda: kept is not None) and kept is not None:
             return kept
         noise = Noise(seed, "sampler")
         with bar(f"fitting a {name}", progress) as show:
             fitted = SAMPLERS[name](draw_codes(self.model, self._own.train, noise), noise, show)
         try:
-            save_sampler(folder, name, fitted, key)
+            if is_first():
+                save_sampler(folder, name, fitted, key)
         except OSError as error:
             warnings.warn(f"the {name} cannot be written to {folder}: {reason(error)}", stacklevel=2)
         return fitted

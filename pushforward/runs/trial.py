@@ -17,6 +17,7 @@ from pushforward.data import Dataset
 from pushforward.discrepancies.pair_sums import LARGE_TILE, TILE, tiled
 from pushforward.networks.precision import lower_precision
 from pushforward.out_of_memory import memory_errors
+from pushforward.process_group import imitated
 from pushforward.recipes import Setup
 from pushforward.training.checkpoints import Checkpoints
 from pushforward.training.loop import Loop
@@ -73,7 +74,7 @@ class Trial:
         # Labels and pairs are not restricted: what a step costs does not depend on how many there are.
         training = replace(setup.training, batch_size=batch_size, n_labels=None)
         with (
-            nullcontext() if distributed.size() > 1 else distributed.imitated(world_size),
+            nullcontext() if distributed.size() > 1 else imitated(world_size),
             memory_errors(batch_size // world_size, self.dataset.shape, self.device, ["batch_size"]),
         ):
             yield Loop(setup.model.train(), rows, training, 1_000_000, self.seed, self.device)

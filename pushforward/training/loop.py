@@ -66,6 +66,15 @@ class Training:
         return data.keep_pairs(self.paired_fraction, Noise(seed, "pairs")) if paired else data
 
 
+def batches_per_epoch(rows: int, batch: int) -> int:
+    """How many batches there are in one pass over so many rows, without the last, incomplete one.
+
+    >>> batches_per_epoch(250, 100), batches_per_epoch(50, 100)
+    (2, 1)
+    """
+    return max(rows // min(batch, rows), 1)
+
+
 class BatchSampler:
     """Batches of rows in random order, epoch after epoch; the last, incomplete one is left out.
 
@@ -87,7 +96,7 @@ class BatchSampler:
                 + (", since there are no more rows than that" if self.batch_size < batch else "")
             )
         self.own = distributed.own_slice(self.batch_size)
-        self.per_epoch = max(rows // self.batch_size, 1)
+        self.per_epoch = batches_per_epoch(rows, batch)
         self._order = lru_cache(maxsize=1)(lambda epoch: noise(epoch).permutation(rows))
 
     def index(self, draw: int) -> Tensor:

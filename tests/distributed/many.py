@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import pushforward as pf
-from pushforward import distributed
+from pushforward import distributed, process_group
 from pushforward.data.split import Batch
 from pushforward.networks import shared_batch
 from pushforward.recipes import RECIPES
@@ -153,7 +153,7 @@ if __name__ == "__main__":
     if precision == "naive":  # as if a mean over processes were all that is needed
         distributed.is_sharing = shared_batch.is_sharing = lambda: False
         distributed.check_same = lambda *_: None  # statistics of BatchNorm then differ
-    with distributed.joined():
+    with process_group.joined():
         for case in cases:
             tensors = steps_of(case, int(steps), precision != "single")
             if distributed.is_first():

@@ -128,9 +128,9 @@ def test_processes_with_other_options_are_refused(tmp_path):
 
 
 def test_other_commands_are_refused(two):
-    for code, _, errors in in_processes(2, ROOT, ["-m", "pushforward", "evaluate", str(two[0])]):
+    for code, _, errors in in_processes(2, ROOT, ["-m", "pushforward", "reconstruct", str(two[0])]):
         assert code == 78
-        assert "evaluate is done by one process, got 2 (WORLD_SIZE): start it without torchrun" in errors
+        assert "reconstruct is done by one process, got 2 (WORLD_SIZE): start it without torchrun" in errors
 
 
 @pytest.mark.slow
@@ -153,7 +153,7 @@ import io
 import json
 import sys
 import torch
-from pushforward import distributed
+from pushforward import distributed, process_group
 from pushforward.cli.entry import main
 from pushforward.training import block, trainer
 from pushforward.training.loop import Loop
@@ -169,7 +169,7 @@ def struck_descend(state, losses, *arguments):
     factor = torch.nan if bad else 1
     return descend(state, {name: factor * loss for name, loss in losses.items()}, *arguments)
 Loop._take_step, PlayerState.descend = struck_step, struck_descend
-with distributed.joined():
+with process_group.joined():
     for name, steps, words in json.loads(sys.argv[1]):
         block.BLOCKS, block.SECONDS = {"cpu": steps}, 1e6
         said, code = io.StringIO(), 0

@@ -12,7 +12,7 @@ import json
 import sys
 import torch
 from torch import nn
-from pushforward import distributed
+from pushforward import distributed, process_group
 from pushforward.networks.shared_batch import convert_layers
 
 torch.set_num_threads(1)
@@ -31,7 +31,7 @@ def second(net, x):
     return slopes
 
 
-with distributed.joined():
+with process_group.joined():
     rank, size = distributed.rank(), distributed.size()
     own = distributed.own_slice(8)
     for name, body in json.loads(sys.argv[1]).items():

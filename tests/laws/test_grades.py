@@ -79,7 +79,7 @@ def test_half_the_contrast_is_a_quarter_of_the_sharpness():
     context = EvaluationContext(
         pf.AutoEncoder(NormalPrior(64), nn.Identity(), DeterministicEncoder(nn.Flatten())), data
     )
-    given, dim = context.show(iter([images]), ""), context.show(iter([images / 2]), "")
+    given, dim = context.show(images.__getitem__, ""), context.show((images / 2).__getitem__, "")
     assert Quality.of(dim, given, given, 0).sharpness == pytest.approx(0.25)
     assert Quality.of(given, given, given, 0).sharpness == 1
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from pushforward import distributed
+from pushforward import distributed, process_group
 from pushforward.data import Split
 from pushforward.discrepancies import IMQ, MMD, GradientPenalty, Wasserstein
 from pushforward.distributions import DeterministicEncoder, NormalPrior
@@ -77,7 +77,7 @@ def test_a_gradient_penalty_costs_more_operations():
 
 def test_one_of_several_processes_sums_gradients_and_terms_and_gathers_codes():
     alone = measure_step(wae()).work
-    with distributed.imitated(4):
+    with process_group.imitated(4):
         shared = measure_step(wae(4 * BATCH))
     parameters = 2 * (12 * 20 + 20 * 3) + 20 + 3 + 20 + 12
     tensors, terms, codes = 8, 2, 3 * BATCH

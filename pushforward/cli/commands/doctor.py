@@ -5,7 +5,7 @@ from __future__ import annotations
 from pushforward.cli.application import app
 from pushforward.cli.opening import run_with
 from pushforward.cli.options import Features, JsonFlag, RunData, RunFolder
-from pushforward.cli.output import findings_json, print_findings, print_json
+from pushforward.cli.output import findings_json, print_findings, print_json, speaks
 from pushforward.console import echo
 
 
@@ -14,8 +14,13 @@ def doctor(
     run: RunFolder, *, features: Features = "quick", data: RunData = None, json: JsonFlag = False
 ) -> None:
     """Say how good samples are, why they are not better, and the one thing to try next."""
-    loaded = run_with(run, data)
-    findings = loaded.doctor(features=features, progress=True)
+    from pushforward.process_group import joined
+
+    with joined():
+        loaded = run_with(run, data)
+        findings = loaded.doctor(features=features, progress=True)
+    if not speaks():
+        return
     if json:
         print_json({"run": str(run)} | findings_json(findings))
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pushforward.cli.application import app
 from pushforward.cli.options import Features, JsonFlag, RunFolder, Sampler, Words
-from pushforward.cli.output import print_findings, print_results
+from pushforward.cli.output import print_findings, print_results, speaks
 from pushforward.console import echo
 
 
@@ -35,14 +35,17 @@ def evaluate(
             classes, modes, text, transfer; and, only if they are named, likelihood, ais, parzen and
             disentanglement.
     """
+    from pushforward.process_group import joined
     from pushforward.runs.api import load
 
-    loaded = load(run, data)
-    # The summary is of all of a run, of its own prior and of its own data.
-    whole = metrics is None and sampler == "prior" and loaded.other is None
-    findings = loaded.doctor(progress=True) if whole else None
-    if findings is not None and not json:
-        print_findings(findings, loaded)
-        echo("")
-    results = loaded.evaluate(n_samples, seed, features, metrics, True, sampler)
-    print_results(results, json, metrics, findings)
+    with joined():
+        loaded = load(run, data)
+        # The summary is of all of a run, of its own prior and of its own data.
+        whole = metrics is None and sampler == "prior" and loaded.other is None
+        findings = loaded.doctor(progress=True) if whole else None
+        if findings is not None and not json and speaks():
+            print_findings(findings, loaded)
+            echo("")
+        results = loaded.evaluate(n_samples, seed, features, metrics, True, sampler)
+    if speaks():
+        print_results(results, json, metrics, findings)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from pushforward.data.dataset import Split
 from pushforward.distributions import ConditionalEncoder
-from pushforward.evaluation.context import EvaluationContext, chunks
+from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.registry import MetricSpec, metric_group
 from pushforward.metrics.uncertainty import mean_of
 from pushforward.networks.conditional import one_hot
 
 ROWS = 20_000  # training rows that clusters are named after and neighbours are looked for among
 NEIGHBOURS = 5
+T = TypeVar("T")
 
 
 @metric_group(
@@ -124,11 +127,11 @@ def known(context: EvaluationContext) -> dict[str, Any]:
     codes: list[Tensor] = []
     with torch.inference_mode():
         if model.has_encoder:
-            codes = [torch.cat([model.encode(x).cpu() for x in context.batches(*side)]) for side in sides]
+            codes = [torch.cat(_of_rows(context, lambda x: model.encode(x).cpu(), *side)) for side in sides]
             learnt, class_probabilities = (model.prior.class_probabilities(rows) for rows in codes)
         else:
             learnt, class_probabilities = (
-                _joined([model.class_probabilities(x) for x in context.batches(*side)]) for side in sides
+                _joined(_of_rows(context, model.class_probabilities, *side)) for side in sides
             )
     if class_probabilities is not None and learnt is not None:
         chosen = class_probabilities.argmax(1)
@@ -163,22 +166,21 @@ def obeyed(context: EvaluationContext) -> dict[str, Any]:
     asked = torch.arange(context.n_samples) % model.classes
     noise = context.noise("asked")
     with torch.inference_mode():
-        draws = [
-            (
-                asked[part],
-                model.sample(len(asked[part]), noise.rows(part.start), asked[part].to(context.device)),
-            )
-            for part in chunks(context.n_samples)
-        ]
-        found = {"conditional_accuracy": _read(context, draws)}
+
+        def drawn(part: slice) -> tuple[Tensor, Tensor]:
+            y = asked[part]
+            return y, model.sample(len(y), noise.rows(part.start), y.to(context.device))
+
+        def swapped(part: slice) -> tuple[Tensor, Tensor]:
+            s = context.square(part)
+            assert s.y is not None
+            step = 1 + asked[part].to(s.y) % (model.n_conditions - 1)
+            other = (s.y + step) % model.n_conditions
+            return other.cpu(), model.decode(s.q.center, other)
+
+        found = {"conditional_accuracy": _read(context, drawn)}
         if model.n_conditions:
-            swaps = []
-            for part, s in context.squares():
-                assert s.y is not None
-                step = 1 + asked[part].to(s.y) % (model.n_conditions - 1)
-                other = (s.y + step) % model.n_conditions
-                swaps.append((other.cpu(), model.decode(s.q.center, other)))
-            found["label_swap_accuracy"] = _read(context, swaps)
+            found["label_swap_accuracy"] = _read(context, swapped)
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -187,19 +189,30 @@ def error(guessed: Tensor, y: Tensor) -> dict[str, float]:
     return mean_of((guessed != y).double())._asdict()
 
 
+def _of_rows(
+    context: EvaluationContext, function: Callable[[Tensor], T], split: Split, order: Tensor
+) -> list[T]:
+    """What a function makes of rows of a split, in parts."""
+    return context.map(lambda part: function(context.batch(split, order[part]).x), rows=len(order))
+
+
 def _joined(parts: list[Tensor | None]) -> Tensor | None:
     known = [part.cpu() for part in parts if part is not None]
     return torch.cat(known) if known else None
 
 
-def _read(context: EvaluationContext, made: list[tuple[Tensor, Tensor]]) -> dict[str, float] | None:
-    right = []
-    for y, x in made:
+def _read(
+    context: EvaluationContext, make: Callable[[slice], tuple[Tensor, Tensor]]
+) -> dict[str, float] | None:
+    """How often the features' classifier takes rows for the classes that are made with them."""
+
+    def right(part: slice) -> Tensor | None:
+        y, x = make(part)
         probabilities = context.features.probabilities(context.features(x))
-        if probabilities is None:
-            return None
-        right.append((probabilities.argmax(1).cpu() == y).double())
-    return mean_of(torch.cat(right))._asdict()
+        return None if probabilities is None else (probabilities.argmax(1).cpu() == y).double()
+
+    found = _joined(context.map(right))
+    return None if found is None else mean_of(found)._asdict()
 
 
 __all__ = ["classes"]

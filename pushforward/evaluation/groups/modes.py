@@ -58,7 +58,8 @@ def modes(context: EvaluationContext) -> dict[str, Any] | None:
             return {"covered": found.captured, "modes": len(known.points), "kl": found.kl} | quality
         if isinstance(known, Stacked):
             reader = open_features("classifier", known.images).to(context.device)
-            numbers = [stacked_labels(partial(_read, reader), x).cpu() for x in context.drawn()]
+            make = context.make_samples()
+            numbers = context.map(lambda part: stacked_labels(partial(_read, reader), make(part)).cpu())
             total = len(known.images.labels) ** 3
             found = label_modes(torch.cat(numbers), total)
             return {"covered": found.captured, "modes": total, "kl": found.kl}

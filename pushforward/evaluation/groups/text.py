@@ -15,6 +15,7 @@ from pushforward.evaluation.bleu import BLEU_SETTINGS, bleu, distinct, self_bleu
 from pushforward.evaluation.context import CHUNK, EvaluationContext
 from pushforward.evaluation.registry import MetricSpec, metric_group
 from pushforward.metrics.ngram_lm import KneserNey
+from pushforward.parts import map_parts
 from pushforward.text.tokens import lengths
 
 SAMPLES = 10_000  # at most, from which the language model is made
@@ -119,12 +120,14 @@ def text(context: EvaluationContext) -> dict[str, Any] | None:
 
 def drawn(context: EvaluationContext, count: int) -> Tensor:
     """So many samples; of conditional models of each label in turn."""
-    made, model = [], context.model
-    noise = context.noise("lines")
-    for start in range(0, count, CHUNK):
+    model, noise = context.model, context.noise("lines")
+
+    def made(start: int) -> Tensor:
         size = min(CHUNK, count - start)
         y = (torch.arange(size) % model.n_conditions).to(context.device) if model.n_conditions else None
-        made.append(model.sample(size, noise.rows(start), y, context.prior).cpu())
+        rows = model.sample(size, noise.rows(start), y, context.prior).cpu()
         if context.progress:
             context.progress(start + size, count)
-    return torch.cat(made)
+        return rows
+
+    return torch.cat([*map_parts(made, range(0, count, CHUNK))])

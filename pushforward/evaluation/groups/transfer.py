@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pushforward.data.dataset import Dataset
 from pushforward.evaluation.bleu import BLEU_SETTINGS, bleu
-from pushforward.evaluation.context import EvaluationContext, chunks
+from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.registry import MetricSpec, metric_group
 from pushforward.models import decode_as
 
@@ -106,17 +106,21 @@ def transfer(context: EvaluationContext) -> dict[str, Any] | None:
     ):
         return None
     x, y = data.test.x[context.order], data.test.y[context.order]
-    parts: dict[str, list[Tensor]] = {}
+
+    def moved_part(part: slice) -> list[Tensor]:
+        own = y[part].to(context.device)
+        codes = model.encode(x[part].to(context.device), y=own)
+        return [decode_as(model, codes, own, 1 - own, scale).cpu() for scale in GUIDANCE_SCALES]
+
     with torch.inference_mode():
-        for part in chunks(len(x)):
-            own = y[part].to(context.device)
-            codes = model.encode(x[part].to(context.device), y=own)
-            for guidance_scale in GUIDANCE_SCALES:
-                name = "made" if guidance_scale == 1 else f"guidance scale {guidance_scale}"
-                parts.setdefault(name, []).append(decode_as(model, codes, own, 1 - own, guidance_scale).cpu())
+        parts = context.map(moved_part)
+    names = ["made" if scale == 1 else f"guidance scale {scale}" for scale in GUIDANCE_SCALES]
     paired = None if data.test.paired is None else data.test.paired[context.order]
     style_classifier = StyleClassifier(words.lines(train.tensor()), train.y)
-    rewritten = {name: words.lines(torch.cat(lines)) for name, lines in parts.items()}
+    rewritten = {
+        name: words.lines(torch.cat(lines))
+        for name, lines in zip(names, zip(*parts, strict=True), strict=True)
+    }
     return moved(data, style_classifier, x, y, paired, rewritten)
 
 
