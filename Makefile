@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 # Tests are compiled once, not anew by each of the processes that run them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo ci test test-slow soak test-lowest lint docs tutorials ledger constraints clean
+.PHONY: demo test test-slow soak test-lowest lint docs tutorials ledger constraints clean
 
 demo: .venv/installed
 	$(BIN)/pushforward train wae-mmd digits
@@ -23,14 +23,10 @@ demo: .venv/installed
 # order, which leaves small ones for the end; by the number of their tests the longest would come last.
 PYTEST := pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# What CI runs: all checks. Without a test to run, two cores check types and build the site side by side; the
-# slow tests run in one session with the others, with what those have imported and trained.
-ci: .venv/installed-all
-	$(MAKE) --jobs 2 --output-sync lint docs
-	$(BIN)/$(PYTEST) -m "not soak"
-
+# TESTS chooses others than the fast ones: CI gives -m "not soak", so that the slow tests run in one session with
+# the others, with what those have imported and trained.
 test: .venv/installed-test lint
-	$(BIN)/$(PYTEST)
+	$(BIN)/$(PYTEST) $(TESTS)
 
 # What `make test` leaves out because it takes long.
 test-slow: .venv/installed-all
