@@ -31,6 +31,8 @@ from torch import Tensor
 
 from pushforward.errors import ConfigError, ProcessError, reason
 
+PART = 2**20  # bytes of a tensor that a checksum looks at together
+
 
 class Rows(Enum):
     """Whose rows tensors hold."""
@@ -286,10 +288,15 @@ def check_agreed(what: str, values: Mapping[str, Any]) -> None:
 
 
 def _checksum(tensor: Tensor) -> Tensor:
-    """A number of the bits of a tensor and of their places, which differs where one bit does."""
-    numbers = tensor.detach().reshape(-1).contiguous().view(torch.uint8).long() + 1
-    places = torch.arange(1, len(numbers) + 1, device=numbers.device)
-    return (numbers * (places * 2654435761 % 2147483647)).sum()
+    """A number of the bits of a tensor and of their places, which differs where one bit does.
+
+    It is formed part by part, since numbers of 64 bits take eight times the room of their bytes.
+    """
+    total = torch.zeros((), dtype=torch.int64, device=tensor.device)
+    for number, part in enumerate(tensor.detach().reshape(-1).contiguous().view(torch.uint8).split(PART)):
+        places = torch.arange(1, len(part) + 1, device=part.device) + number * PART
+        total += ((part.long() + 1) * (places * 2654435761 % 2147483647)).sum()
+    return total
 
 
 def exchange_seconds(numbers: int, times: int = 20) -> float:
