@@ -1,8 +1,11 @@
 """Runs of several processes, as torchrun starts them: one folder, stops, errors, another number of them."""
 
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -86,24 +89,78 @@ def test_a_loaded_run_does_not_know_of_processes(two):
     assert run.config["resolved"]["batch_size"] == 20
 
 
+# Trains with the words that follow, and has a scheduler's signal after half of the steps.
+STOPPED = f"""
+import os, signal, sys
+from pushforward.cli import main
+from pushforward.training.loop import Loop
+advance = Loop.advance
+def stopped(loop):
+    made = advance(loop)
+    if loop.step == {STEPS // 2}:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return made
+Loop.advance = stopped
+main(sys.argv[1:])
+"""
+# Recipes, and how near float32 comes to the run that nobody stopped. With a critic rounding grows; a gradient
+# that is 0 but for rounding becomes a step of Adam, of the size of the learning rate.
+NEAR = {"wae-gan": ([], 1e-4), "wae-mmd": (["--lr", "1e-4"], 1e-6)}
+
+
 @pytest.fixture(scope="module")
-def half(tmp_path_factory):
-    """Half of a run, by two processes."""
-    out = tmp_path_factory.mktemp("half") / "run"
-    words = [*TRAIN, "--no-pictures", "--steps", str(STEPS // 2), "--out", str(out)]
-    for code, _, errors in in_processes(2, ROOT, words):
-        assert code == 0, errors
-    return out
+def stopped(tmp_path_factory):
+    """For a recipe the run of one process, and that of two which was stopped after half of the steps."""
+    known = {}
+
+    def runs(recipe):
+        if recipe not in known:
+            folder = tmp_path_factory.mktemp(recipe)
+            words = ["train", recipe, "digits", *OPTIONS, *NEAR[recipe][0], "--no-pictures"]
+            words += ["--steps", str(STEPS), "--out"]
+            for size, name, program, wanted in (
+                (1, "one", ["-m", "pushforward"], 0), (2, "two", ["-c", STOPPED], 75),
+            ):  # fmt: skip
+                for code, _, errors in in_processes(size, ROOT, [*program, *words, str(folder / name)]):
+                    assert code == wanted, errors
+            assert state(folder / "two")[0] == STEPS // 2
+            known[recipe] = folder
+        return known[recipe]
+
+    return runs
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 4])
-def test_a_run_goes_on_with_another_number_of_processes(half, tmp_path, size):
-    out = shutil.copytree(half, tmp_path / "run")
-    words = ["-m", "pushforward", "resume", str(out), "--steps", str(STEPS), "--evaluate", "none"]
+@pytest.mark.parametrize("recipe", NEAR)
+def test_a_run_goes_on_with_another_number_of_processes(stopped, tmp_path, recipe, size):
+    """A checkpoint of two processes ends in the weights of one process that was never stopped."""
+    shutil.copytree(stopped(recipe) / "two", tmp_path / "run")
+    words = ["-m", "pushforward", "resume", str(tmp_path / "run"), "--evaluate", "none"]
     for code, _, errors in in_processes(size, ROOT, words):
         assert code == 0, errors
-    assert state(out)[0] == STEPS  # the schedule is that of 40 steps from step 20 on alone
+    check_near(state(tmp_path / "run"), state(stopped(recipe) / "one"), NEAR[recipe][1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["sample", "--n", "1700"], ["encode", "digits"]])
+def test_torchrun_writes_the_shards_that_one_process_writes(one, tmp_path, words):
+    """As the pages say it: without "--" torchrun takes --n for its own --nnodes or --nproc-per-node."""
+    verb, *options = words
+    command = ["pushforward", verb, str(one), *options, "--rows-per-shard", "400", "--device", "cpu"]
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
+    for name, program in (("alone", command), ("shared", [*launcher, *command])):
+        subprocess.run(
+            [sys.executable, "-m", *program, "--out", str(tmp_path / name)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+            check=True,
+            capture_output=True,
+        )
+    alone, shared = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("alone", "shared")
+    )
+    assert len(alone) == 6
+    assert shared == alone
 
 
 @pytest.mark.parametrize(("words", "fault"), [
