@@ -45,8 +45,8 @@ def seconds_per_step(case: str) -> float:
     return (time.perf_counter() - begun) / steps
 
 
-def processes(number: int, threads: int, case: str) -> float:
-    """The seconds of a step that so many processes measure."""
+def started(number: int, threads: int, words: list[str]) -> list[subprocess.Popen[str]]:
+    """Python with some words, as so many processes that train together."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = str(free.getsockname()[1])
@@ -54,12 +54,21 @@ def processes(number: int, threads: int, case: str) -> float:
         **os.environ, "OMP_NUM_THREADS": str(threads), "MASTER_ADDR": "localhost", "MASTER_PORT": port,
         "WORLD_SIZE": str(number),
     }  # fmt: skip
-    command = [sys.executable, "-m", "benchmarks.processes", "--measure", case]
-    started = [
-        subprocess.Popen(command, env=environment | {"RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
+    return [
+        subprocess.Popen(
+            [sys.executable, *words],
+            env=environment | {"RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for rank in range(number)
     ]
-    return max(float(process.communicate()[0]) for process in started)
+
+
+def processes(number: int, threads: int, case: str) -> float:
+    """The seconds of a step that so many processes measure."""
+    words = ["-m", "benchmarks.processes", "--measure", case]
+    return max(float(process.communicate()[0]) for process in started(number, threads, words))
 
 
 def main() -> None:
