@@ -4,8 +4,8 @@
 
 Trains a run on vectors and one on images for a few steps, and lets ``pushforward sample`` and ``pushforward
 encode`` write few and many rows, each as a process of its own; ``encode`` reads a pack, and the .npy file
-that it was made of. One JSON object a line: the largest memory of both, what many rows take more, the rows that a
-second adds, and the bytes of the shards.
+that it was made of. One JSON object a line: the largest memory of both, what many rows take more, the rows
+that a second adds, and the bytes of the shards.
 """
 
 from __future__ import annotations

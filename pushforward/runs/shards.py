@@ -53,7 +53,7 @@ def is_folder(out: str | os.PathLike[str]) -> bool:
     return not path.suffix or path.is_dir()
 
 
-def check_shared(out: str | os.PathLike[str] | None) -> None:
+def need_folder(out: str | os.PathLike[str] | None) -> None:
     """Checks that several processes, if there are several, write to a folder.
 
     Raises:
@@ -221,4 +221,4 @@ class ShardWriter:
         return any(self._note(number).exists() for number in range(len(self.names)))
 
 
-__all__ = ["ShardWriter", "check_shared", "is_folder"]
+__all__ = ["ShardWriter", "is_folder", "need_folder"]

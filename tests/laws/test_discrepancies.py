@@ -22,6 +22,7 @@ from pushforward.discrepancies import (
     DiscrepancyContext,
     EBGANEnergy,
     Energy,
+    ExactPriorMMD,
     FDivergence,
     GradientPenalty,
     Hinge,
@@ -51,9 +52,10 @@ class Member(NamedTuple):
     """A member: how it is made, its value for equal distributions, and what its repr must say.
 
     ``columns``: whether columns have names, so that rows cannot be flattened. ``made``: whether the model
-    descends what it says of the made sample alone; the given one is then its critic's to see. ``within``: how
-    near the value of 200 rows comes to that of the distributions; ``shifts``: where 200
-    rows suffice to estimate it. ``steps``: updates of the critic, after which a missing constraint shows.
+    descends what it says of the made sample alone; the given one is then its critic's to see. ``alone``:
+    whether nothing looks at the given one. ``within``: how near the value of 200 rows comes to that of the
+    distributions; ``shifts``: where 200 rows suffice to estimate it. ``steps``: updates of the critic, after
+    which a missing constraint shows.
     """
 
     make: Callable[[], Discrepancy]
@@ -61,6 +63,7 @@ class Member(NamedTuple):
     says: tuple[str, ...]
     columns: bool = False
     made: bool = False
+    alone: bool = False
     within: float = 0.1
     steps: int = 75
     shifts: tuple[float, float] = (0.5, 1.5)
@@ -121,6 +124,9 @@ FAMILY = {
     "MMD v IMQ readable": Member(lambda: MMD(IMQ(2.0 * D), "v", fast=False), 0, ("'v'", "C=24")),
     "MMD u polynomial": Member(lambda: MMD(Polynomial()), 0, ("'u'", "degree=3")),
     "MMD v polynomial": Member(lambda: MMD(Polynomial(2), "v"), 0, ("'v'", "degree=2")),
+    "MMD from the prior itself": Member(
+        lambda: ExactPriorMMD(IMQ(2.0 * D), NormalPrior(D)), 0, ("'u'", "C=24", "latent_dim=12"), alone=True
+    ),
     "JensenShannon": Member(lambda: JensenShannon(critic()), LOG4, ("non_saturating=True", "n_critic=1")),
     "JensenShannon saturating": Member(
         lambda: JensenShannon(critic(), non_saturating=False, n_critic=3),
@@ -313,13 +319,15 @@ def test_codes_without_bounds(member, side):
 
 @everyone
 def test_gradients_reach_both_sides(member):
-    """Made and given may both come out of a network; each gets its gradient, if only by the critic."""
+    """Made and given may both come out of a network; each that is looked at gets its gradient, if only by
+    the critic."""
     discrepancy = member.make()
     q, p = (sample.requires_grad_() for sample in samples(20, 0.5))
-    if member.made:
+    if member.made or member.alone:
         assert torch.equal(discrepancy(q, p), discrepancy(q, p.detach() + 1))
     for gradient in torch.autograd.grad(
-        discrepancy.critic_objective(q, p) if member.made else discrepancy(q, p), (q, p)
+        discrepancy.critic_objective(q, p) if member.made else discrepancy(q, p),
+        (q,) if member.alone else (q, p),
     ):
         assert gradient.abs().sum() > 0
 

@@ -35,10 +35,10 @@ def encode(
     """
     from pushforward.errors import ConfigError
     from pushforward.runs.api import load
-    from pushforward.runs.shards import check_shared, is_folder
+    from pushforward.runs.shards import is_folder, need_folder
     from pushforward.wording import option_name
 
-    check_shared(out)
+    need_folder(out)
     loaded = load(run, device=device)
     if is_folder(out):
         made = loaded.write_codes(source, out, rows_per_shard=rows_per_shard, progress=True)

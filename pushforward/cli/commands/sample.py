@@ -49,11 +49,11 @@ def sample(
         dtype: Of images in the .npy files of a folder: float32, or uint8, rounded to bytes.
     """
     from pushforward.errors import ConfigError
-    from pushforward.runs.shards import check_shared, is_folder
+    from pushforward.runs.shards import is_folder, need_folder
     from pushforward.tables.given import condition_of
     from pushforward.wording import option_name
 
-    check_shared(out)
+    need_folder(out)
     loaded = run_with(run, data, device)
     given = condition_of(loaded.schema, condition) if condition else None
     if out is not None and is_folder(out):
