@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks.processes import started
-from pushforward import distributed
+from pushforward import distributed, process_group
 from pushforward.data import Dataset, Split, open_dataset
 from pushforward.data.packs import write_pack
 from pushforward.data.rows import ReadRows
@@ -75,7 +75,7 @@ def training(given: argparse.Namespace) -> dict[str, float]:
     """
     reading: list[float] = []
     stepping: list[float] = []
-    with distributed.joined():
+    with process_group.joined():
         loop = loop_on(open_dataset(given.folder), given, given.steps)
         rows = loop.rows
 
@@ -97,7 +97,7 @@ def training(given: argparse.Namespace) -> dict[str, float]:
 
 def write_weights(given: argparse.Namespace) -> None:
     """Takes a few steps in float64, where rounding does not grow, and writes the weights."""
-    with distributed.joined():
+    with process_group.joined():
         loop = loop_on(open_dataset(given.folder), given, given.steps)
         loop.model.double()
         rows = loop.rows

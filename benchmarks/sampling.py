@@ -56,14 +56,16 @@ def write_rows(path: Path, n: int, shape: tuple[int, ...], dtype: str) -> None:
 def case(name: str, few: int, many: int, folder: Path) -> None:
     """Measures a case and prints a line for samples and one for codes."""
     shape, dtype, options = CASES[name]
-    run, arrays, packs = folder / "run", {}, {}
+    run = folder / "run"
+    arrays: dict[int, Path] = {}
+    packs: dict[int, Path] = {}
     for n in (few, many):
         arrays[n], packs[n] = folder / f"rows-{n}.npy", folder / f"pack-{n}"
         write_rows(arrays[n], n, shape, dtype)
         measured("pack", str(arrays[n]), "--out", str(packs[n]))
     budget = ("--steps", "20", "--latent-dim", "8", "--evaluate", "none", "--no-pictures")
     measured("train", "wae-mmd", str(arrays[few]), "--out", str(run), *options, *budget)
-    commands = {
+    commands: dict[str, dict[int, tuple[str, ...]]] = {
         "sample": {n: ("sample", str(run), "--n", str(n)) for n in (few, many)},
         "encode a pack": {n: ("encode", str(run), str(path)) for n, path in packs.items()},
         "encode .npy": {n: ("encode", str(run), str(path)) for n, path in arrays.items()},
