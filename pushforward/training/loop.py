@@ -226,10 +226,11 @@ class Loop:
             DivergedError: As :meth:`advance`, if numbers are checked.
         """
         noise = self.noise("step", self.step)
-        seed, own = noise("modules").integer(), noise("modules", distributed.rank()).integer()
+        seed = noise("modules").integer()
         if distributed.size() > 1:
             distributed.seed_layers(seed, self.device)
-            seed = own  # layers that draw by themselves, unlike ours, must not draw the same for other rows
+            # Layers that draw by themselves, unlike ours, must not draw the same for other rows.
+            seed = noise("modules", distributed.rank()).integer()
         with torch_seeded(seed, self.device), distributed.sharing():
             return self._take_step(noise, updates, look)
 
