@@ -42,6 +42,7 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
         as_json: Whether to print the results as JSON.
         evaluate: "none", "quick" or "full": see :data:`~pushforward.cli.options.Evaluate`.
     """
+    overview = run.path / "overview.png"
     results: dict[str, Any] = {}
     findings = None
     with resumable(lambda: f"while it evaluated; go on with: {command('resume', run)}"):
@@ -49,11 +50,10 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
             results = run.evaluate(progress=True)
         if evaluate != "none":
             findings = run.doctor(progress=True)
-            if run.path.is_dir() and speaks():
+            if overview.exists() and speaks():  # else no pictures were asked for
                 run.overview(findings)
     if not speaks():
         return
-    overview = run.path / "overview.png"
     pictures = {"overview": str(overview)} if overview.exists() else {}
     if as_json:
         said = {} if findings is None else findings_json(findings)

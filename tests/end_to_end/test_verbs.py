@@ -307,3 +307,4 @@ def test_a_run_without_pictures_has_the_same_weights_and_can_draw_them_later(tmp
     assert runs[1].overview().exists()
     code, out, _ = command("train", "ae", "ring", "--out", tmp_path / "c", "--steps", "2", "--no-pictures")
     assert (code, "overview" in out) == (0, False)
+    assert not (tmp_path / "c" / "overview.png").exists()
