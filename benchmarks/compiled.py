@@ -14,7 +14,7 @@ import statistics
 
 import torch
 
-from benchmarks.throughput import general, rows, seconds
+from benchmarks.throughput import alternate, general, ratios, rows, seconds
 from pushforward.recipes import RECIPES, Setup
 from pushforward.training.compiling import compile_networks, compiled_training
 
@@ -35,19 +35,16 @@ def compare(recipe: str, network: str, rounds: int, device: torch.device, seed: 
     with compiled_training(networks):
         first = seconds(loops["compiled"], 5)
         steps = max(3, round(0.5 / (seconds(loops["plain"], 5) / 5)))
-        took: dict[str, list[float]] = {name: [] for name in loops}
-        for i in range(rounds):
-            for name in sorted(loops, reverse=bool(i % 2)):  # alternate which one goes first
-                took[name].append(seconds(loops[name], steps))
-    ratios = sorted(a / b for a, b in zip(took["plain"], took["compiled"], strict=True))
+        took = alternate(loops, steps, rounds)
+    ratio, least, most = (round(value, 3) for value in ratios(took["plain"], took["compiled"]))
     return {
         "recipe": recipe,
         "network": network,
         "seed": seed,
         "first 5 steps, s": round(first, 1),
         "plain, ms a step": round(1000 * statistics.median(took["plain"]) / steps, 2),
-        "plain / compiled": round(statistics.median(ratios), 3),
-        "range": [round(ratios[0], 3), round(ratios[-1], 3)],
+        "plain / compiled": ratio,
+        "range": [least, most],
         "rounds": rounds,
     }
 

@@ -29,19 +29,8 @@ CASES = {
 
 def plan(words: list[str], processes: int) -> dict[str, Any]:
     """The plan of a recipe, made by so many processes."""
-    command = [
-        "-m",
-        "pushforward",
-        "plan",
-        *words,
-        "--threads",
-        "1",
-        "--world-size",
-        "1",
-        "--gpus",
-        "8",
-        "--json",
-    ]
+    options = ["--threads", "1", "--world-size", "1", "--gpus", "8", "--json"]
+    command = ["-m", "pushforward", "plan", *words, *options]
     if processes > 1:
         command = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), *command]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

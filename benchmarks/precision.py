@@ -14,7 +14,7 @@ import statistics
 
 import torch
 
-from benchmarks.throughput import general, rows, seconds
+from benchmarks.throughput import alternate, general, ratios, rows, seconds
 from pushforward.networks.precision import has_bfloat16, lower_precision
 from pushforward.recipes import RECIPES
 
@@ -42,19 +42,16 @@ def compare(
         loops[precision] = general(setup, data, device)
     steps = max(3, round(1 / (seconds(loops["fp32"], 5) / 5)))
     seconds(loops["bf16"], 5)
-    took: dict[str, list[float]] = {name: [] for name in loops}
-    for i in range(rounds):
-        for name in sorted(loops, reverse=bool(i % 2)):  # alternate which one goes first
-            took[name].append(seconds(loops[name], steps))
-    ratios = sorted(a / b for a, b in zip(took["fp32"], took["bf16"], strict=True))
+    took = alternate(loops, steps, rounds)
+    ratio, least, most = (round(value, 2) for value in ratios(took["fp32"], took["bf16"]))
     images = steps * setup.training.batch_size
     return {
         "recipe": recipe,
         "shape": shape,
         "network": network,
         **{f"{name}, images/s": round(images / statistics.median(times)) for name, times in took.items()},
-        "bf16 / fp32": round(statistics.median(ratios), 2),
-        "range": [round(ratios[0], 2), round(ratios[-1], 2)],
+        "bf16 / fp32": ratio,
+        "range": [least, most],
         "rounds": rounds,
     }
 

@@ -15,15 +15,14 @@ import json
 import logging
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import pushforward as pf
-from benchmarks.throughput import rows
+from benchmarks.throughput import Steps, alternate, ratios, rows
 from pushforward.training import Loop, Training
 from pushforward.training.player_state import adam
 
@@ -59,8 +58,8 @@ def convolutions() -> tuple[nn.Module, nn.Module]:
     return encoder, decoder
 
 
-def pythae_loop(data: Tensor, build: Callable[[], tuple[nn.Module, nn.Module]]) -> Callable[[], object]:
-    """One epoch of pythae's trainer."""
+def pythae_loop(data: Tensor, build: Callable[[], tuple[nn.Module, nn.Module]]) -> Steps:
+    """Epochs of pythae's trainer."""
     from pythae.data.datasets import BaseDataset
     from pythae.models import WAE_MMD, WAE_MMD_Config
     from pythae.models.base.base_utils import ModelOutput
@@ -97,11 +96,16 @@ def pythae_loop(data: Tensor, build: Callable[[], tuple[nn.Module, nn.Module]]) 
     data_set = BaseDataset(data.float() / 255, torch.ones(len(data)))
     trainer = BaseTrainer(WAE_MMD(config, Encoder(), Decoder()), data_set, training_config=training)
     trainer.prepare_training()
-    return lambda: trainer.train_step(1)
+
+    def epochs(n: int) -> None:
+        for _ in range(n):
+            trainer.train_step(1)
+
+    return epochs
 
 
-def bare_loop(data: Tensor, build: Callable[[], tuple[nn.Module, nn.Module]]) -> Callable[[], object]:
-    """One epoch of a loop for this model only."""
+def bare_loop(data: Tensor, build: Callable[[], tuple[nn.Module, nn.Module]]) -> Steps:
+    """Epochs of a loop for this model only."""
     encoder, decoder = build()
     mmd = pf.MMD(pf.IMQ(2.0 * LATENT))
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=LR, fused=True)
@@ -117,10 +121,14 @@ def bare_loop(data: Tensor, build: Callable[[], tuple[nn.Module, nn.Module]]) ->
             loss.backward()
             optimizer.step()
 
-    return epoch
+    def epochs(n: int) -> None:
+        for _ in range(n):
+            epoch()
+
+    return epochs
 
 
-def library_loop(data: Any, build: Callable[[], tuple[nn.Module, nn.Module]]) -> Callable[[], object]:
+def library_loop(data: Any, build: Callable[[], tuple[nn.Module, nn.Module]]) -> Steps:
     """As many steps of the library's loop."""
     encoder, decoder = build()
     prior = pf.NormalPrior(LATENT)
@@ -133,11 +141,11 @@ def library_loop(data: Any, build: Callable[[], tuple[nn.Module, nn.Module]]) ->
     )
     loop = Loop(model.train(), data.train, Training(BATCH, {"model": adam(LR)}), 1_000_000)
 
-    def epoch() -> None:
-        for _ in range(ROWS // BATCH):
+    def epochs(n: int) -> None:
+        for _ in range(n * ROWS // BATCH):
             loop.advance()
 
-    return epoch
+    return epochs
 
 
 def compare(build: Callable[[], tuple[nn.Module, nn.Module]], rounds: int) -> dict[str, object]:
@@ -149,23 +157,14 @@ def compare(build: Callable[[], tuple[nn.Module, nn.Module]], rounds: int) -> di
         "bare": bare_loop(data.train.tensor(), build),
         "library": library_loop(data, build),
     }
-    took: dict[str, list[float]] = {name: [] for name in loops}
-    for i in range(rounds + 1):  # the first warms up
-        for name in sorted(loops, reverse=bool(i % 2)):
-            begun = time.perf_counter()
-            loops[name]()
-            took[name].append((time.perf_counter() - begun) / (ROWS // BATCH) * 1e3)
-    took = {name: times[1:] for name, times in took.items()}
-
-    def ratio(other: str) -> Iterator[float]:
-        found = sorted(a / b for a, b in zip(took[other], took["library"], strict=True))
-        yield from (round(value, 3) for value in (statistics.median(found), found[0], found[-1]))
-
+    took = {name: times[1:] for name, times in alternate(loops, 1, rounds + 1).items()}  # the first warms up
+    ratio = {name: [round(value, 3) for value in ratios(took[name], took["library"])] for name in loops}
+    step = 1e3 / (ROWS // BATCH)
     return {
         "networks": build.__name__,
-        **{f"{name}, ms": round(statistics.median(times), 2) for name, times in took.items()},
-        "pythae / library (range)": list(ratio("pythae")),
-        "bare / library (range)": list(ratio("bare")),
+        **{f"{name}, ms": round(step * statistics.median(times), 2) for name, times in took.items()},
+        "pythae / library (range)": ratio["pythae"],
+        "bare / library (range)": ratio["bare"],
     }
 
 

@@ -14,7 +14,7 @@ import json
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import torch
@@ -98,6 +98,21 @@ def seconds(steps: Steps, n: int) -> float:
     return time.perf_counter() - begun
 
 
+def alternate(loops: Mapping[str, Steps], steps: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds of so many steps of each loop, by round; which one goes first alternates."""
+    took: dict[str, list[float]] = {name: [] for name in loops}
+    for i in range(rounds):
+        for name in sorted(loops, reverse=bool(i % 2)):
+            took[name].append(seconds(loops[name], steps))
+    return took
+
+
+def ratios(over: Sequence[float], under: Sequence[float]) -> tuple[float, float, float]:
+    """The median, the least and the largest ratio of two loops over rounds."""
+    found = sorted(a / b for a, b in zip(over, under, strict=True))
+    return statistics.median(found), found[0], found[-1]
+
+
 def compare(
     recipe: str, shape: tuple[int, ...], rounds: int, network: str | None, device: torch.device
 ) -> dict[str, object]:
@@ -117,11 +132,8 @@ def compare(
     nn.Module.train(hand.model)
     steps = max(3, round(0.5 / (seconds(loops["library"], 5) / 5)))
     seconds(loops["by hand"], 5)
-    took: dict[str, list[float]] = {name: [] for name in loops}
-    for i in range(rounds):
-        for name in sorted(loops, reverse=bool(i % 2)):  # alternate which one goes first
-            took[name].append(seconds(loops[name], steps))
-    ratios = sorted(a / b for a, b in zip(took["by hand"], took["library"], strict=True))
+    took = alternate(loops, steps, rounds)
+    ratio, least, most = (round(value, 3) for value in ratios(took["by hand"], took["library"]))
     speed: Callable[[str], float] = lambda name: (  # noqa: E731
         steps * hand.training.batch_size / statistics.median(took[name])
     )
@@ -131,8 +143,8 @@ def compare(
         "network": ours.resolved["network"],
         "by hand, images/s": round(speed("by hand")),
         "library, images/s": round(speed("library")),
-        "library / by hand": round(statistics.median(ratios), 3),
-        "range": [round(ratios[0], 3), round(ratios[-1], 3)],
+        "library / by hand": ratio,
+        "range": [least, most],
         "rounds": rounds,
     }
 

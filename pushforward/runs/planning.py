@@ -27,6 +27,7 @@ from pushforward.runs.trial import Trial
 from pushforward.torch_state import plain_torch
 from pushforward.torch_state import threads as torch_threads
 from pushforward.training.cost_model import GPUS, HOUR, Failures, Link, check_positive, extrapolated
+from pushforward.training.loop import check_divisible
 from pushforward.training.trainer import PATIENCE, SHARE
 from pushforward.wording import option_name
 
@@ -146,16 +147,14 @@ def plan(
         for one in sizes
     )
     made = GPUS[gpu]
-    there = tuple(
-        Projection(
-            count,
-            trial.updates * trial.batch_size,
-            made.seconds(extrapolated(works, count), used),
-            made.link.seconds(extrapolated(works, count), count),
-            made.seconds(extrapolated(parts, count), used) if parts[0][1].kernels else 0.0,
+    rows_per_step = trial.updates * trial.batch_size
+    there = []
+    for count in gpu_counts:
+        work, part = extrapolated(works, count), extrapolated(parts, count)
+        waiting = made.link.seconds(work, count)
+        there.append(
+            Projection(count, rows_per_step, made.seconds(work, used), waiting, made.seconds(part, used))
         )
-        for count in gpu_counts
-    )
     return Plan(
         recipe=type(recipe).__name__ if isinstance(recipe, Model) else recipe,
         data=dataset.name,
@@ -164,7 +163,7 @@ def plan(
         batch_size=trial.batch_size,
         steps=budget.steps or max(1, round((budget.epochs or trial.epochs) * trial.steps_per_epoch)),
         steps_per_epoch=trial.steps_per_epoch,
-        rows_per_step=trial.updates * trial.batch_size,
+        rows_per_step=rows_per_step,
         device=device,
         threads=threads,
         precision=used,
@@ -178,7 +177,7 @@ def plan(
         link_measured=bool(together),
         here=here,
         gpu=made,
-        there=there,
+        there=tuple(there),
         epoch_rows=epoch_rows,
         failures=Failures(mtbf_hours * HOUR, checkpoint[1], max(PATIENCE, SHARE * checkpoint[1])),
     )
@@ -200,11 +199,7 @@ def _sizes(asked: Sequence[int], batch_size: int) -> list[int]:
     usual = asked or [one for one in USUAL if batch_size % one == 0]
     sizes = sorted({1, there, *usual})
     for one in sizes:
-        if batch_size % one:
-            raise ConfigError(
-                f"{option_name('batch_size')} must be a multiple of the number of processes, {one}, got "
-                f"{batch_size}"
-            )
+        check_divisible(batch_size, one)
     return sizes
 
 

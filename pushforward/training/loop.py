@@ -75,6 +75,19 @@ def batches_per_epoch(rows: int, batch: int) -> int:
     return max(rows // min(batch, rows), 1)
 
 
+def check_divisible(batch_size: int, processes: int, why: str = "") -> None:
+    """Checks that so many processes can have equally many rows of a batch.
+
+    Raises:
+        ConfigError: If they cannot; ``why`` is appended to it.
+    """
+    if batch_size % processes:
+        raise ConfigError(
+            f"{option_name('batch_size')} must be a multiple of the number of processes, {processes}, got "
+            f"{batch_size}{why}"
+        )
+
+
 class BatchSampler:
     """Batches of rows in random order, epoch after epoch; the last, incomplete one is left out.
 
@@ -89,12 +102,8 @@ class BatchSampler:
 
     def __init__(self, rows: int, batch: int, noise: Noise) -> None:
         self.batch_size = min(batch, rows)
-        if self.batch_size % distributed.size():
-            raise ConfigError(
-                f"{option_name('batch_size')} must be a multiple of the number of processes, "
-                f"{distributed.size()}, got {self.batch_size}"
-                + (", since there are no more rows than that" if self.batch_size < batch else "")
-            )
+        why = ", since there are no more rows than that" if self.batch_size < batch else ""
+        check_divisible(self.batch_size, distributed.size(), why)
         self.own = distributed.own_slice(self.batch_size)
         self.per_epoch = batches_per_epoch(rows, batch)
         self._order = lru_cache(maxsize=1)(lambda epoch: noise(epoch).permutation(rows))
