@@ -34,13 +34,14 @@ def speaks() -> bool:
     return launched_rank() == 0
 
 
-def finish(run: Run, as_json: bool, evaluate: str) -> None:
+def finish(run: Run, as_json: bool, evaluate: str, pictures: bool = True) -> None:
     """Says how good a trained run is, which several processes find out together, and where it is.
 
     Arguments:
         run: The run.
         as_json: Whether to print the results as JSON.
         evaluate: "none", "quick" or "full": see :data:`~pushforward.cli.options.Evaluate`.
+        pictures: Whether the overview is drawn again, with what was found.
     """
     overview = run.path / "overview.png"
     results: dict[str, Any] = {}
@@ -50,20 +51,20 @@ def finish(run: Run, as_json: bool, evaluate: str) -> None:
             results = run.evaluate(progress=True)
         if evaluate != "none":
             findings = run.doctor(progress=True)
-            if overview.exists() and speaks():  # else no pictures were asked for
+            if pictures and run.path.is_dir() and speaks():
                 run.overview(findings)
     if not speaks():
         return
-    pictures = {"overview": str(overview)} if overview.exists() else {}
+    drawn = {"overview": str(overview)} if overview.exists() else {}
     if as_json:
         said = {} if findings is None else findings_json(findings)
-        print_json({"run": str(run.path), "step": run.step} | results | said | pictures)
+        print_json({"run": str(run.path), "step": run.step} | results | said | drawn)
         return
     if results:
         print_results(results, False)
     if findings is not None:
         print_findings(findings, run)
-    echo(", ".join(f"{name}: {near(place)}" for name, place in ({"run": run.path} | pictures).items()))
+    echo(", ".join(f"{name}: {near(place)}" for name, place in ({"run": run.path} | drawn).items()))
     for words in run.outdated:
         echo(f"{words}; to evaluate it anew: {command('evaluate', run)}")
     if not results:

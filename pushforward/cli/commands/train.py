@@ -15,7 +15,7 @@ def train(recipe: str, data: str, *, evaluate: str = "quick", json: bool = False
     """Trains a recipe, and says how good the run is."""
     from pushforward.runs import api
 
-    finish(api.train(recipe, data, **given), json, evaluate)
+    finish(api.train(recipe, data, **given), json, evaluate, given.get("pictures", True))
 
 
 add_verb(
