@@ -4,8 +4,9 @@
 
 Trains a run on vectors and one on images for a few steps, and lets ``pushforward sample`` and ``pushforward
 encode`` write few and many rows, each as a process of its own; ``encode`` reads a pack, and the .npy file
-that it was made of. One JSON object a line: the largest memory of both, what many rows take more, the rows
-that a second adds, and the bytes of the shards.
+that it was made of. One JSON object a line: the largest memory of both, what many rows take more, the same of
+anonymous memory alone (looked at every 10 ms; without the pages of files, which the system may take back),
+the rows that a second adds, and the bytes of the shards.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,15 +33,27 @@ CASES: dict[str, tuple[tuple[int, ...], str, tuple[str, ...]]] = {
 PART = 10_000  # rows that are made at once
 
 
-def measured(*words: str) -> tuple[float, float]:
-    """The largest memory in MB and the seconds of a command."""
-    begun = time.perf_counter()
+class Taken(NamedTuple):
+    """The largest memory, the largest anonymous memory, both in MB, and the seconds of a command."""
+
+    peak: float
+    anonymous: float
+    seconds: float
+
+
+def measured(*words: str) -> Taken:
+    """What a command takes."""
+    begun, anonymous, ended = time.perf_counter(), 0, 0
     process = subprocess.Popen([sys.executable, "-m", "pushforward", *words], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    while not ended:
+        time.sleep(0.01)
+        with suppress(OSError, StopIteration), Path(f"/proc/{process.pid}/status").open() as lines:
+            anonymous = max(anonymous, next(int(one.split()[1]) for one in lines if "RssAnon" in one))
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"pushforward {' '.join(words)} ended with {process.returncode}")
-    return usage.ru_maxrss / 1000, time.perf_counter() - begun
+    return Taken(usage.ru_maxrss / 1000, anonymous / 1000, time.perf_counter() - begun)
 
 
 def write_rows(path: Path, n: int, shape: tuple[int, ...], dtype: str) -> None:
@@ -71,17 +85,21 @@ def case(name: str, few: int, many: int, folder: Path) -> None:
         "encode .npy": {n: ("encode", str(run), str(path)) for n, path in arrays.items()},
     }
     for command, of_rows in commands.items():
-        found: dict[int, tuple[float, float]] = {}
+        found: dict[int, Taken] = {}
         for n, words in of_rows.items():
             out = folder / "out"
             found[n] = measured(*words, "--out", str(out), "--device", "cpu")
             size = sum(path.stat().st_size for path in out.iterdir())
             shutil.rmtree(out)
-        (least, short), (most, long) = found[few], found[many]
+        least, most = found[few], found[many]
         line: dict[str, Any] = {
-            "command": command, "rows": name, "n": [few, many], "peak_mb": [round(least, 1), round(most, 1)],
-            "more_mb": round(most - least, 1), "seconds": [round(short, 1), round(long, 1)],
-            "rows_per_second": round((many - few) / (long - short)), "shards_mb": round(size / 1e6, 1),
+            "command": command, "rows": name, "n": [few, many],
+            "peak_mb": [round(least.peak, 1), round(most.peak, 1)],
+            "more_mb": round(most.peak - least.peak, 1),
+            "more_anonymous_mb": round(most.anonymous - least.anonymous, 1),
+            "seconds": [round(least.seconds, 1), round(most.seconds, 1)],
+            "rows_per_second": round((many - few) / (most.seconds - least.seconds)),
+            "shards_mb": round(size / 1e6, 1),
         }  # fmt: skip
         print(json.dumps(line), flush=True)
 

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from glob import escape
 from io import FileIO
 from pathlib import Path
 from typing import Protocol
@@ -251,6 +252,17 @@ def remove_temporary(folder: Path, ours: Callable[[str], bool]) -> None:
             remove(path)
 
 
+def remove_stale(path: Path) -> None:
+    """Removes what killed processes have left of a file: its temporary files that are an hour old.
+
+    A large file is written for long, and its temporary file is as large: it must not stay for ever.
+    """
+    for left_over in path.parent.glob(f".{escape(path.name)}.{'[0-9a-f]' * 16}.tmp"):
+        with suppress(OSError):  # it is another user's, or gone
+            if time.time() - left_over.stat().st_mtime > STALE:
+                disk.unlink(left_over)
+
+
 def temporary(path: Path) -> Path:
     """A name beside a file, for what is to be renamed to it; no two calls return the same.
 
@@ -307,6 +319,7 @@ __all__ = [
     "disk",
     "make_folder",
     "remove",
+    "remove_stale",
     "remove_temporary",
     "sync_folder",
     "temporary",

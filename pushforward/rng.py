@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,9 +72,11 @@ class Noise:
         """Uniform numbers in [0, 1), float32, of shape (N, \\*)."""
         return self._draw(np.random.Generator.random, shape)
 
-    def permutation(self, n: int) -> Tensor:
-        """The numbers 0..n-1 in random order, int64."""
-        return torch.from_numpy(self._generator().permutation(n))
+    def permutation(self, n: int, dtype: type[np.signedinteger[Any]] = np.int64) -> Tensor:
+        """The numbers 0..n-1 in random order, the same for each type of integer that holds them."""
+        numbers = np.arange(n, dtype=dtype)
+        self._generator().shuffle(numbers)
+        return torch.from_numpy(numbers)
 
     def integer(self) -> int:
         """One number in 0..2^63-1, to seed what has a generator of its own."""

@@ -2,47 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from pushforward.data.dataset import Dataset, hold_out
+from pushforward.data.dataset import Dataset, hold_out_places
 from pushforward.data.modality import modality
-from pushforward.data.rows import JoinedRows, ReadRows, Rows
+from pushforward.data.rows import JoinedRows, read_by
 from pushforward.data.scaling import Scaling, UnitInterval
 from pushforward.data.spec import DataSpec
 from pushforward.data.split import UNKNOWN, Split
 from pushforward.errors import DataError
 
 
-def whole(data: Dataset) -> Split:
+def whole(data: Dataset, with_labels: bool = True) -> Split:
     """The training and the held-out rows of a data set, in the order of the source if it is known."""
     parts = (data.train, data.test)
-    labels = [part.y for part in parts if part.y is not None]
+    labels = [part.y for part in parts if part.y is not None and with_labels]
     y = torch.cat(labels) if len(labels) == len(parts) else None
     tensors = [part.x for part in parts if isinstance(part.x, Tensor)]
     x = torch.cat(tensors) if len(tensors) == len(parts) else JoinedRows(data.train.x, data.test.x)
     every = Split(x, y, scaling=data.scaling)
     if not data.held_out_at_random:
         return every
-    return every.rows(torch.cat(hold_out(len(every))).argsort())
+    return every.rows(hold_out_places(len(every)))
 
 
-def rows_like(data: Dataset, spec: DataSpec) -> Split:
-    """All rows of data that :func:`opened_like` returned, in the values and classes of ``spec``."""
-    kind, rows = spec.modality, whole(data)
+def rows_like(rows: Split, data: Dataset, spec: DataSpec) -> Split:
+    """Rows of some data in the values and classes of ``spec``."""
+    kind = spec.modality
 
-    def read(x: Tensor) -> Tensor:
+    def read(x: Tensor, numbers: Sequence[int] | None = None) -> Tensor:
         x = x if spec.codec is not None else _in_values_of(x, data.scaling, spec)
         if modality(kind).is_continuous:
             try:
-                spec.scaling.check(x)
+                spec.scaling.check(x, numbers)
             except DataError as error:
                 raise DataError(f"{data.name}: {error}") from None
         return x
 
-    x = read(rows.x) if isinstance(rows.x, Tensor) else _read_by(read, rows.x)
+    x = read(rows.x) if isinstance(rows.x, Tensor) else read_by(read, rows.x)
     return Split(x, _labels(rows.y, data.labels, spec.classes), scaling=spec.scaling)
 
 
@@ -51,13 +51,6 @@ def described(spec: DataSpec, name: str, train: Split, test: Split) -> Dataset:
     train, test = (Split(part.x, part.y, scaling=spec.scaling) for part in (train, test))
     return Dataset(
         name, train, test, spec.in_unit_interval, spec.classes or None, codec=spec.codec, scaling=spec.scaling
-    )
-
-
-def _read_by(read: Callable[[Tensor], Tensor], rows: Rows) -> Rows:
-    """What a function makes of rows when they are read."""
-    return ReadRows(
-        len(rows), lambda index: read(rows[index if isinstance(index, slice) else torch.from_numpy(index)])
     )
 
 

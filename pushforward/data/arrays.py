@@ -39,7 +39,7 @@ def open_array_file(path: Path, options: OpenOptions) -> Dataset:
         DataError: If the file cannot be read or holds Python objects; and as :func:`from_arrays`.
     """
     try:
-        arrays = _load(path, options.grouped)
+        arrays = _load(path, options)
     except Exception as error:  # numpy and zipfile raise a dozen types on a damaged file
         if "allow_pickle" in str(error):
             raise DataError(
@@ -50,16 +50,16 @@ def open_array_file(path: Path, options: OpenOptions) -> Dataset:
     return from_arrays(arrays, path.stem, str(path), options)
 
 
-def _load(path: Path, grouped: str | None) -> dict[str, Readable]:
+def _load(path: Path, options: OpenOptions) -> dict[str, Readable]:
     with open_file(path) as file:  # np.load leaves a damaged file open that it opened itself
         check_declared(file)
-        if path.suffix.lower() == ".npy" and fills_memory(path.stat().st_size):
+        if path.suffix.lower() == ".npy" and (options.later or fills_memory(path.stat().st_size)):
             return {"x": _later(path)}
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {"x": loaded}
         # An archive may hold pickled objects besides its data, as that of dSprites does: they are not read.
-        known = [key for key in loaded.files if key.lower() in (*KEYS, (grouped or "").lower())]
+        known = [key for key in loaded.files if key.lower() in (*KEYS, (options.grouped or "").lower())]
         wanted = known if any(key.lower() in DATA for key in known) else loaded.files
         return {key: loaded[key] for key in wanted}
 
@@ -134,7 +134,7 @@ def from_arrays(
     first, notes = _data_key(named, where)
     keys = [first, "x_test"] if "x_test" in named else [first]
     channels = options.channels
-    lazy = any(is_mapped(named[key]) for key in keys)
+    lazy = any(is_mapped(named[key], options.later) for key in keys)
     parts = {f"{where}: {key}": _rows(named[key], f"{where}: {key}", channels, lazy) for key in keys}
     if len({(part.shape[1:], part.dtype) for part in parts.values()}) > 1:
         found = " and ".join(f"{part.dtype} {part.shape}" for part in parts.values())
@@ -148,7 +148,7 @@ def from_arrays(
 
     rows: Sequence[Rows]
     if lazy:
-        rows, values = map_rows(parts, images, options.standardize, arrange)
+        rows, values = map_rows(parts, images, options.standardize, arrange, options.progress)
     else:
         arranged = {what: arrange(np.asarray(part)) for what, part in parts.items()}
         values = on_one_scale(arranged, images, options.standardize)

@@ -113,10 +113,10 @@ def _with_split(data: Dataset, partition: Partition, options: OpenOptions) -> Da
     data = partition.applied(data, whole)
     source = partition.source
     if source is not None:
-        of_test = None if partition.group is None else Partition(group=partition.group, against=partition)
-        other = opened_like(source, data.spec, data_dir=options.data_dir, every_row=True, partition=of_test)
-        rows = rows_like(other, data.spec)
-        data = data.split_into(data.train, rows).noted(f"held out: all {len(rows)} rows of {other.name}")
+        grouped = Partition(group=partition.group, against=partition, every=True)
+        of_test = None if partition.group is None else grouped
+        name, rows = opened_like(source, data.spec, data_dir=options.data_dir, partition=of_test)
+        data = data.split_into(data.train, rows).noted(f"held out: all {len(rows)} rows of {name}")
         unknown = 0 if rows.y is None else int((rows.y == UNKNOWN).sum())
         if unknown:
             data = data.noted(f"{unknown} held-out rows are of no class of training rows")
@@ -148,13 +148,13 @@ def open_every(
     """
     if isinstance(source, Dataset):
         return source, whole(source)
-    partition = Partition(source=True)  # all rows are training rows
+    partition = Partition(every=True)
     options = OpenOptions(
         data_dir=data_dir, image_size=parse_size(image_size), columns=columns, target=target,
         partition=partition,
     )  # fmt: skip
     data = _read(source, options)
-    return data, whole(data) if partition.order is None else data.train.rows(partition.order)
+    return data, _every(data, partition)
 
 
 def open_like(
@@ -163,7 +163,7 @@ def open_like(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
-    every_row: bool = False,
+    later: bool = False,
 ) -> Split:
     """All rows of a source, in the shape, the values and the classes of other data.
 
@@ -172,10 +172,11 @@ def open_like(
 
     Arguments:
         source: Whatever :func:`~pushforward.data.open_dataset` opens.
-        spec: The description of the data.
+        spec: The description of the data; without classes the rows have no labels.
         data_dir: Where the catalogue's files are kept.
         progress: Called with (done, total) while many files are read.
-        every_row: Whether no row may be left out, as those of a table with unknown categories are.
+        later: Whether rows that can be read as they are needed never lie in memory, however few they are:
+            for who passes over them once.
 
     Raises:
         DataError: If the rows have another shape or modality, or values that rows of ``spec`` cannot have.
@@ -185,8 +186,7 @@ def open_like(
     >>> open_like(100 + torch.arange(20.0).view(10, 2), spec).batch(slice(0, 2)).x[0, 0] > 10
     tensor(True)
     """
-    data = opened_like(source, spec, data_dir=data_dir, progress=progress, every_row=every_row)
-    return rows_like(data, spec)
+    return opened_like(source, spec, data_dir=data_dir, progress=progress, later=later)[1]
 
 
 def opened_like(
@@ -195,16 +195,17 @@ def opened_like(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
-    every_row: bool = False,
+    later: bool = False,
     partition: Partition | None = None,
-) -> Dataset:
-    """A source that :func:`open_like` reads, before its values are those of ``spec``."""
+) -> tuple[str, Split]:
+    """The name of a source, and the rows that :func:`open_like` returns."""
+    partition = partition or Partition(every=True)
     kind = spec.modality
     files = kind == "image" and isinstance(source, (str, os.PathLike))
     size = (spec.shape[1], spec.shape[2]) if files else None
     options = OpenOptions(
         data_dir=data_dir, image_size=size, max_length=spec.shape[0] if kind == "text" else None,
-        codec=spec.codec, standardize=False, partition=partition, progress=progress,
+        codec=spec.codec, standardize=False, partition=partition, later=later, progress=progress,
     )  # fmt: skip
     data = _read(source, options)
     if (data.modality, data.shape) != (kind, spec.shape):
@@ -212,19 +213,22 @@ def opened_like(
             f"{data.name}: expected {kind} data of shape {spec.shape}, as {spec.name} is, "
             f"found {data.modality} data of shape {data.shape}"
         )
-    if every_row and kind == "table" and not data.held_out_at_random:
-        raise DataError(f"{data.name}: some rows have values that no training row of {spec.name} has")
-    return data
+    return data.name, rows_like(_every(data, partition, bool(spec.classes)), data, spec)
+
+
+def _every(data: Dataset, partition: Partition, with_labels: bool = True) -> Split:
+    """All rows of data that were read without a split; of data with one of their own, both parts."""
+    return data.train if partition.used else whole(data, with_labels)
 
 
 def _read(source: object, options: OpenOptions) -> Dataset:
     """A source, and images in the size that was asked for."""
-    return resized(_opened(source, options), options.image_size)
+    return resized(_opened(source, options), options.image_size, options.later)
 
 
 def _opened(source: object, options: OpenOptions) -> Dataset:
     if isinstance(source, Dataset):
-        if options.partition is not None and options.partition.against is None:
+        if options.partition is not None and not options.partition.every:
             raise ConfigError(
                 f"{option_name('test')} and {option_name('group')} are for data that are yet to be read, "
                 f"{source.name} is a Dataset, which has its split"

@@ -41,6 +41,7 @@ class OpenOptions:
         channels: Where the channels of arrays of images are, if there are not 1 or 3 of them.
         on_bad: What becomes of images in a folder that cannot be read.
         partition: The split that was asked for, if not the usual one.
+        later: Whether rows that can be read as they are needed never lie in memory, however few they are.
         progress: Called with (done, total) while many files are read.
     """
 
@@ -54,6 +55,7 @@ class OpenOptions:
     channels: Channels | None = None
     on_bad: OnBad = "error"
     partition: Partition | None = None
+    later: bool = False
     progress: Progress | None = None
 
     @property
@@ -70,7 +72,7 @@ class OpenOptions:
             where: What the data are called in messages.
         """
         if self.partition is None:
-            return usual(n)
+            return Parts(*usual(n))
         return self.partition.of_rows(n, None if self.grouped is None else column(self.grouped), where)
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.formats import OpenOptions, data_format
@@ -76,7 +77,8 @@ def table_dataset(table: Table, name: str, source: str | None, options: OpenOpti
         return found
 
     split = options.parts(len(table), values, table.source)
-    train, test = split.train.numpy(), split.test.numpy()
+    numbers = torch.arange(len(table))
+    train, test = numbers[split.train].numpy(), numbers[split.test].numpy()
     schema = options.codec
     notes = []
     if not isinstance(schema, Schema):
@@ -93,8 +95,7 @@ def table_dataset(table: Table, name: str, source: str | None, options: OpenOpti
     ]
     notes += [split.note] * bool(split.note)
     names = None if classes[0] is None else classes[0][1]
-    usual = options.partition is None or options.partition.against is not None
-    whole = usual and len(train) + len(test) == len(table)
+    whole = options.partition is None and len(train) + len(test) == len(table)
     return Dataset(
         name, splits[0], splits[1], False, names, (*schema.lines(), *notes), source,
         codec=schema, held_out_at_random=whole,

@@ -53,7 +53,7 @@ def open_h5ad(path: Path, options: OpenOptions) -> Dataset:
         if options.grouped is not None and options.grouped in _columns(file):
             arrays[options.grouped] = _obs_column(file, path, x.shape[0], options.grouped)
         data = from_arrays(arrays, path.stem, str(path), options)
-        needed = is_mapped(x)
+        needed = is_mapped(x, options.later)
         return data.noted(*notes)
     except (OSError, KeyError, TypeError, IndexError, RuntimeError) as error:  # what h5py raises on damage
         raise DataError(f"{path} cannot be read: {type(error).__name__} {reason(error)}") from None

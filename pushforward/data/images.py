@@ -247,7 +247,9 @@ def _read_later(
         return np.repeat(found, channels, 1) if found.shape[1] < channels else found
 
     x = LazyArray((len(paths), channels, *size), np.dtype(np.uint16 if headers.deep else np.uint8), read)
-    (rows,), values = map_rows({"images": x}, True, options.standardize, lambda found: found)
+    (rows,), values = map_rows(
+        {"images": x}, True, options.standardize, lambda found: found, options.progress
+    )
     advice = "they are decoded each time they are needed; a pack of them is faster: pushforward pack"
     return rows, values, [*headers.notes(len(paths)), advice]
 

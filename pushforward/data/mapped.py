@@ -12,20 +12,21 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward.data.rows import PART, ReadRows, Rows, mapped
-from pushforward.data.scaling import FAR, Standardized
-from pushforward.data.values import Array, Nonfinite, Values, on_one_scale
+from pushforward.data.rows import PART, ReadRows, Rows, mapped, row_bytes
+from pushforward.data.scaling import Standardized
+from pushforward.data.values import Array, Nonfinite, Values, check_scaled, check_square, on_one_scale
 from pushforward.errors import DataError
 from pushforward.limits import free_memory
 from pushforward.reading import MIB, size_in_words
 from pushforward.rng import Noise
-from pushforward.wording import option_name
 
 SHARE = 0.2  # of the free memory, beyond which a file is mapped: reading it takes several times its bytes
 SAMPLE = 128 * MIB  # bytes of the rows from which columns are scaled
+FEW = 100  # of these rows, at least
 
 
 class LazyArray:
@@ -52,7 +53,8 @@ class LazyArray:
         return self.shape[0]
 
     def __getitem__(self, index: NDArray[np.int64] | slice, /) -> Array:
-        return self._read(np.arange(len(self))[index] if isinstance(index, slice) else index)
+        numbers = np.arange(*index.indices(len(self))) if isinstance(index, slice) else index
+        return self._read(numbers)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         out = np.empty(self.shape, self.dtype)
@@ -127,13 +129,17 @@ def fills_memory(count: int) -> bool:
     return count > SHARE * free_memory()
 
 
-def is_mapped(value: Any) -> bool:
-    """Whether a value is an array that need not be in memory, and is too large for it."""
-    return isinstance(value, (np.memmap, LazyArray)) and fills_memory(value.nbytes)
+def is_mapped(value: Any, later: bool) -> bool:
+    """Whether a value is an array that need not be in memory, and is too large for it or not wanted there."""
+    return isinstance(value, (np.memmap, LazyArray)) and (later or fills_memory(value.nbytes))
 
 
 def map_rows(
-    arrays: Mapping[str, Readable], images: bool, standardize: bool, arrange: Callable[[Array], Array]
+    arrays: Mapping[str, Readable],
+    images: bool,
+    standardize: bool,
+    arrange: Callable[[Array], Array],
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Rows], Values]:
     """Rows of mapped arrays, and what their values mean: see :func:`~pushforward.data.values.on_one_scale`.
 
@@ -144,6 +150,7 @@ def map_rows(
         images: Whether the rows are images.
         standardize: Whether real numbers are standardised.
         arrange: Puts the axes of some rows in order.
+        progress: Called with (done, total) rows while they are looked at.
 
     Raises:
         DataError: If a value is not finite, or too large.
@@ -152,14 +159,16 @@ def map_rows(
     def native(x: Array) -> Array:
         return arrange(x.astype(x.dtype.newbyteorder("="), copy=False))
 
-    telling = {what: array[_telling(array, what)] for what, array in arrays.items()}
+    telling = {what: array[_telling(array, what, standardize, progress)] for what, array in arrays.items()}
     values = on_one_scale({what: native(x) for what, x in telling.items()}, images, standardize)
     found: list[Rows] = [_rows(array, lambda x: values.read(native(x))) for array in arrays.values()]
     size = size_in_words(sum(array.nbytes for array in arrays.values()))
     values.notes.append(f"{size} are read as they are needed")
     if isinstance(values.scaling, Standardized):
         for rows, what in zip(found, arrays, strict=True):
-            _check_scaled(rows, values.scaling, what)
+            step = max(PART // max(row_bytes(rows), 1), 1)
+            for start in range(0, len(rows), step):
+                check_scaled(rows[slice(start, start + step)], values.scaling, what, start)
         count = len(next(iter(telling.values())))
         values.notes.append(f"centres and scales are those of {count} rows at random")
     return found, values
@@ -171,8 +180,13 @@ def _rows(array: Readable, read: Callable[[Array], Tensor]) -> Rows:
     return mapped(array, read)
 
 
-def _telling(array: Readable, what: str) -> Array:
-    """The numbers of rows that tell what values mean: some at random, and those with the extreme values."""
+def _telling(
+    array: Readable, what: str, standardize: bool, progress: Callable[[int, int], None] | None
+) -> Array:
+    """The numbers of rows that tell what values mean: some at random, and those with the extreme values.
+
+    Where nothing is standardised the extreme values tell it; of the other rows a few are enough, for notes.
+    """
     lowest, highest = (np.inf, 0), (-np.inf, 0)
     between: list[int] = []
     found = Nonfinite()
@@ -185,10 +199,17 @@ def _telling(array: Readable, what: str) -> Array:
         highest = max(highest, (float(high.max()), start + int(high.argmax())))
         if not between:
             between = [start + int(row) for row in ((flat != 0) & (flat != 1)).any(1).nonzero()[0][:1]]
+        if progress:
+            progress(start + len(part), len(array))
     found.check()
-    size = max(array.nbytes // max(len(array), 1), 1)
-    random = Noise("mapped").permutation(len(array))[: max(SAMPLE // size, 100)].numpy()
-    return np.unique(np.concatenate([random, [lowest[1], highest[1], *between]]).astype(np.int64))
+    if standardize:
+        size = max(array.nbytes // max(len(array), 1), 1)
+        some = Noise("mapped").permutation(len(array))[: max(SAMPLE // size, FEW)].numpy()
+    else:
+        for _, row in (lowest, highest):
+            check_square(torch.from_numpy(array[np.array([row])].astype(np.float64)), what, row)
+        some = np.linspace(0, len(array) - 1, FEW, dtype=np.int64)
+    return np.unique(np.concatenate([some, [lowest[1], highest[1], *between]]).astype(np.int64))
 
 
 def _shown(x: Array, row: int, column: int) -> str:
@@ -199,21 +220,6 @@ def _parts(array: Readable) -> Iterator[tuple[int, Array]]:
     step = max(PART * len(array) // max(array.nbytes, 1), 1)
     for start in range(0, len(array), step):
         yield start, array[start : start + step]
-
-
-def _check_scaled(rows: Rows, scaling: Standardized, what: str) -> None:
-    step = max(PART // max(rows[slice(0, 1)].nbytes, 1), 1)
-    for start in range(0, len(rows), step):
-        x = rows[slice(start, start + step)]
-        far = (scaling.apply(x).abs() > FAR).flatten(1)
-        if far.any():
-            row, column = far.nonzero()[0].tolist()
-            found = x.flatten(1)[row, column].item()
-            raise DataError(
-                f"{what}: found {found:g} in row {start + row}, column {column}, which is more than {FAR:g} "
-                "deviations from the centre of its column; check it, or pass "
-                f"{option_name('standardize', False)}"
-            )
 
 
 __all__ = ["LazyArray", "Readable", "fills_memory", "is_mapped", "map_rows", "raw_rows"]

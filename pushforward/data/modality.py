@@ -94,6 +94,7 @@ class Modality(ABC):
             scaling.check(x)
         except DataError as error:
             raise DataError(f"rows: {error}") from None
+        scaling.warn(x)
         return scaling.apply(x).float()
 
     def arranged(self, x: Tensor, shape: Shape, channels: str | None) -> Tensor:

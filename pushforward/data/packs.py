@@ -55,7 +55,7 @@ def open_pack(folder: Path, options: OpenOptions) -> Dataset:
     labels = None if y is None else torch.from_numpy(np.array(y))
     cut, total = header["n_train"], len(rows)
     train, test = (
-        Split(SelectedRows(rows, torch.arange(*ends)), None if labels is None else labels[slice(*ends)])
+        Split(SelectedRows(rows, range(*ends)), None if labels is None else labels[slice(*ends)])
         for ends in ((0, cut), (cut, total))
     )
     data = Dataset(
@@ -185,10 +185,10 @@ def _fingerprint(stage: Path, data: Dataset) -> str:
     """The fingerprint of the data, of the rows as they were written."""
     shape = (len(data.train) + len(data.test), *data.shape)
     rows = _tensors(_raw(stage / ROWS, DTYPES[_about(data)["dtype"]], shape))
-    cut = torch.arange(len(rows)).split([len(data.train), len(data.test)])
+    cut = len(data.train)
     train, test = (
-        replace(split, x=SelectedRows(rows, index))
-        for split, index in zip((data.train, data.test), cut, strict=True)
+        replace(split, x=SelectedRows(rows, numbers))
+        for split, numbers in ((data.train, range(cut)), (data.test, range(cut, len(rows))))
     )
     return replace(data, train=train, test=test).fingerprint
 

@@ -24,17 +24,17 @@ SAME = "the same in every run"  # ends the note on a split
 
 
 class Parts(NamedTuple):
-    """Numbers of training rows and of held-out rows, in random order, and a note on them."""
+    """Training rows and held-out rows, their numbers in random order or slices, and a note on them."""
 
-    train: Tensor
-    test: Tensor
+    train: Tensor | slice
+    test: Tensor | slice
     note: str
 
 
-def usual(n: int, what: str = "rows") -> Parts:
-    """The split of n rows that have none of their own."""
+def usual(n: int, what: str = "rows") -> tuple[Tensor, Tensor, str]:
+    """The split of n rows that have none of their own, as :class:`Parts`."""
     train, test = hold_out(n)
-    return Parts(train, test, f"{len(test)} of {n} {what} are held out, {SAME}")
+    return train, test, f"{len(test)} of {n} {what} are held out, {SAME}"
 
 
 @dataclass
@@ -46,13 +46,19 @@ class Partition:
         source: A source of its own of the held-out rows: all rows of the data are training rows.
         group: The name of a column, or one value a row: rows with the same value are on the same side.
         against: The split of which these are the held-out rows: no group may be among its rows.
+        every: Whether there is no split: all rows are training rows, in the order of the source.
+
+    Attributes:
+        used: Whether a reader has split its rows so.
     """
 
     test: Array | None = None
     source: Any = None
     group: str | Array | None = None
     against: Partition | None = None
-    _used: Parts | None = field(default=None, init=False)
+    every: bool = False
+    used: bool = field(default=False, init=False)
+    _held_out: NDArray[np.bool_] | None = field(default=None, init=False)
     _groups: Array | None = field(default=None, init=False)
 
     @classmethod
@@ -100,9 +106,13 @@ class Partition:
                 are too few groups.
         """
         values = self._values(n, column, where)
+        self.used = True
         if self.against is not None and values is not None:
             self.against.check_apart(values, where)
-            return usual(n)
+        if self.every and n < LEAST:
+            raise DataError(f"{where}: expected at least {LEAST} rows, found {n}")
+        if self.every:
+            return Parts(slice(None), slice(LEAST), "")
         numbers = None if values is None else _numbered(values, where)
         order = Noise("hold-out").permutation(n)
         if self.source is not None:
@@ -111,9 +121,9 @@ class Partition:
             held_out = _by_group(numbers, where) if self.test is None else _mask(self.test, n, where)
             if numbers is not None:
                 _check_apart(held_out, numbers, values, where)
+            self._held_out = held_out
             chosen = torch.from_numpy(held_out)[order]
             used = Parts(order[~chosen], order[chosen], self._note(held_out, numbers))
-        self._used = used
         if values is not None:
             self._groups = np.unique(values)
         return used
@@ -133,7 +143,7 @@ class Partition:
                 f"{self._name} is not for text, and {data.name} is text: a folder of train.txt and test.txt "
                 "is split so"
             )
-        if self._used is not None:
+        if self.used:
             return data
         if not data.held_out_at_random:
             raise ConfigError(
@@ -148,11 +158,6 @@ class Partition:
     @property
     def _name(self) -> str:
         return option_name("test" if self.group is None else "group")
-
-    @property
-    def order(self) -> Tensor | None:
-        """Where the rows of the source are among the training rows, if a reader made these all rows."""
-        return None if self._used is None else self._used.train.argsort()
 
     def check_apart(self, values: Array, where: str) -> None:
         """Checks that no group of these rows is one of other rows.
@@ -177,11 +182,9 @@ class Partition:
             return {"test": _absolute(self.source) if path else {"sha256": sha256()}, "group": named}
         if self.test is None and named is not None:
             return {"test": None, "group": named}
-        assert self._used is not None
-        mask = np.zeros(len(self._used.train) + len(self._used.test), bool)
-        mask[self._used.test.numpy()] = True
-        packed = base64.b64encode(np.packbits(mask).tobytes()).decode()
-        return {"test": {"n": len(mask), "rows": packed}, "group": named}
+        assert self._held_out is not None
+        packed = base64.b64encode(np.packbits(self._held_out).tobytes()).decode()
+        return {"test": {"n": len(self._held_out), "rows": packed}, "group": named}
 
     def _values(self, n: int, column: Any, where: str) -> Array | None:
         if self.group is None:

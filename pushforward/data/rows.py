@@ -20,7 +20,7 @@ from pushforward.errors import DataError
 from pushforward.limits import check_memory
 from pushforward.reading import MIB
 
-PART = 32 * MIB  # bytes that are read at once where all rows are passed over
+PART = 4 * MIB  # bytes that are read at once where all rows are passed over
 TOUCHED = 256 * MIB  # pages of a mapped file that a process keeps, about
 AROUND = MIB  # what the system maps around a row that is read, at most
 
@@ -77,6 +77,21 @@ class ReadRows:
         return self._read(index if isinstance(index, slice) else index.numpy())
 
 
+def read_by(make: Callable[[Tensor, Sequence[int]], Tensor], rows: Rows) -> Rows:
+    """What a function makes of rows and their numbers when they are read.
+
+    >>> read_by(lambda rows, numbers: 2 * rows, torch.tensor([[5], [6]]))[slice(1, 2)]
+    tensor([[12]])
+    """
+
+    def numbered(index: NDArray[np.int64] | slice) -> Tensor:
+        if isinstance(index, slice):
+            return make(rows[index], range(len(rows))[index])
+        return make(rows[torch.from_numpy(index)], index.tolist())
+
+    return ReadRows(len(rows), numbered)
+
+
 class JoinedRows:
     """Rows of one source, and after them those of another.
 
@@ -102,7 +117,7 @@ class JoinedRows:
         return self._first.dtype
 
     def __getitem__(self, index: Tensor | slice, /) -> Tensor:
-        numbers = torch.arange(len(self))[index]
+        numbers = torch.arange(*index.indices(len(self))) if isinstance(index, slice) else index.long()
         out = torch.empty((len(numbers), *self.shape[1:]), dtype=self.dtype)
         ours = numbers < len(self._first)
         out[ours] = self._first[numbers[ours]]
@@ -113,12 +128,18 @@ class JoinedRows:
 class SelectedRows:
     """Some of other rows, in an order of their own; none is read before it is asked for.
 
+    Arguments:
+        rows: The other rows.
+        index: The numbers of these; a range of them takes no memory.
+
     >>> rows = SelectedRows(torch.tensor([[5], [6], [7]]), torch.tensor([2, 0]))
     >>> rows[torch.tensor([1])], rows.shape
     (tensor([[5]]), (2, 1))
+    >>> SelectedRows(torch.tensor([[5], [6], [7]]), range(1, 3))[torch.tensor([1, 0])].tolist()
+    [[7], [6]]
     """
 
-    def __init__(self, rows: Rows, index: Tensor) -> None:
+    def __init__(self, rows: Rows, index: Tensor | range) -> None:
         self._rows, self._index = rows, index
 
     def __len__(self) -> int:
@@ -135,7 +156,17 @@ class SelectedRows:
         return self._rows.dtype
 
     def __getitem__(self, index: Tensor | slice, /) -> Tensor:
-        return self._rows[self._index[index]]
+        return self._rows[_chosen(self._index, index)]
+
+
+def _chosen(numbers: Tensor | range, index: Tensor | slice) -> Tensor | slice:
+    """The numbers at ``index``."""
+    if isinstance(numbers, Tensor):
+        return numbers[index].long()
+    if isinstance(index, Tensor):
+        return numbers.start + numbers.step * index
+    found = numbers[index]
+    return slice(found.start, found.stop, found.step)
 
 
 def mapped(array: NDArray[Any], read: Callable[[NDArray[Any]], Tensor]) -> ReadRows:
@@ -175,9 +206,11 @@ class _Forgetting:
             self._touched = 0
 
 
-def select(rows: Rows, index: Tensor) -> Rows:
-    """The rows at ``index``: of a tensor a copy, of others as they will be read."""
-    return rows[index] if isinstance(rows, Tensor) else SelectedRows(rows, index)
+def select(rows: Rows, index: Tensor | slice) -> Rows:
+    """The rows at ``index``: of a tensor a copy or, of a slice, a view; of others as they will be read."""
+    if isinstance(rows, Tensor):
+        return rows[index]
+    return SelectedRows(rows, range(len(rows))[index] if isinstance(index, slice) else index)
 
 
 def take(rows: Rows, index: Tensor | slice) -> Tensor:
@@ -223,5 +256,5 @@ def whole(rows: Rows, what: str) -> Tensor:
     return out
 
 
-__all__ = ["JoinedRows", "ReadRows", "Rows", "SelectedRows", "mapped", "parts", "row_bytes", "select", "take",
-           "whole"]  # fmt: skip
+__all__ = ["JoinedRows", "ReadRows", "Rows", "SelectedRows", "mapped", "parts", "read_by", "row_bytes",
+           "select", "take", "whole"]  # fmt: skip

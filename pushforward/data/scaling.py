@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -46,8 +46,12 @@ class Scaling(ABC):
     def invert(self, x: Tensor) -> Tensor:
         """Rows (N, \\*) that a model makes, in the values of the data."""
 
-    def check(self, x: Tensor) -> None:
+    def check(self, x: Tensor, numbers: Sequence[int] | None = None) -> None:
         """Refuses rows (N, \\*) whose values cannot be those of the data.
+
+        Arguments:
+            x: The rows.
+            numbers: What they are called in messages; by default 0, 1, ...
 
         Raises:
             DataError: If a value is not finite or out of range.
@@ -55,6 +59,10 @@ class Scaling(ABC):
         if x.is_floating_point() and not bool(torch.isfinite(x).all()):
             bad = (~torch.isfinite(x)).flatten(1).any(1)
             raise DataError(f"expected finite numbers, found {int(bad.sum())} rows with others")
+
+    def warn(self, x: Tensor) -> None:
+        """Warns of rows (N, \\*) whose values may be meant in another way."""
+        return
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, from which :func:`scaling_from_json` makes the same scaling."""
@@ -113,9 +121,9 @@ class UnitInterval(Scaling):
         """The numbers times what stands for 1 among floating-point numbers."""
         return x if self.floats == 1 else x * self.floats
 
-    def check(self, x: Tensor) -> None:
+    def check(self, x: Tensor, numbers: Sequence[int] | None = None) -> None:
         """Refuses values outside the range, and integers where it is not known what they stand for."""
-        super().check(x)
+        super().check(x, numbers)
         if not x.numel():
             return
         if self.integers is None and not x.is_floating_point() and x.dtype != torch.bool:
@@ -128,10 +136,16 @@ class UnitInterval(Scaling):
             raise DataError(
                 f"expected {kind} from 0 to {divisor}, as in training, found {lowest:g} to {highest:g}"
             )
-        if x.is_floating_point() and divisor > 1 and 0 < highest <= 1:
+
+    def warn(self, x: Tensor) -> None:
+        """Warns of floating-point numbers in [0, 1] where a larger one stands for 1."""
+        if not x.numel() or not x.is_floating_point() or self.floats == 1:
+            return
+        highest = x.max().item()
+        if 0 < highest <= 1:
             warnings.warn(
-                f"no value is above {highest:g}, where {divisor} stands for 1 as in training; if the rows "
-                f"are scaled to [0, 1], multiply them by {divisor}",
+                f"no value is above {highest:g}, where {self.floats} stands for 1 as in training; if the "
+                f"rows are scaled to [0, 1], multiply them by {self.floats}",
                 stacklevel=4,
             )
 
@@ -170,14 +184,15 @@ class Standardized(Scaling):
         centres, scales = self._tensors(x)
         return x.double() * scales + centres
 
-    def check(self, x: Tensor) -> None:
+    def check(self, x: Tensor, numbers: Sequence[int] | None = None) -> None:
         """Refuses values that no row of the data could have."""
-        super().check(x)
+        super().check(x, numbers)
         far = (self.apply(x).abs() > FAR).flatten(1).nonzero()
         if len(far):
             row, column = far[0].tolist()
+            number = row if numbers is None else int(numbers[row])
             raise DataError(
-                f"found {x.flatten(1)[row, column].item():g} in row {row}, column {column}, more than "
+                f"found {x.flatten(1)[row, column].item():g} in row {number}, column {column}, more than "
                 f"{FAR:g} deviations of the training data from their centre"
             )
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pushforward.data.dataset import Dataset, Stacked
-from pushforward.data.rows import Rows
+from pushforward.data.rows import Rows, read_by
 from pushforward.errors import ConfigError
 from pushforward.wording import option_name
 
@@ -69,8 +69,13 @@ def common_size(sizes: Counter[Size]) -> Size:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def resized(data: Dataset, size: int | Size | None) -> Dataset:
+def resized(data: Dataset, size: int | Size | None, later: bool = False) -> Dataset:
     """A data set whose images are cropped at the centre to the aspect ratio of ``size`` and resized to it.
+
+    Arguments:
+        data: The data set.
+        size: Height and width, or one number for both; None to leave images as they are.
+        later: Whether images that are read as they are needed are resized then; else they all are at once.
 
     Raises:
         ConfigError: If ``size`` is out of range, or the rows are not images.
@@ -95,20 +100,26 @@ def resized(data: Dataset, size: int | Size | None) -> Dataset:
     return replace(
         data,
         modes=modes,
-        train=replace(data.train, x=_resize(data.train.x, wanted)),
-        test=replace(data.test, x=_resize(data.test.x, wanted)),
+        train=replace(data.train, x=_resize(data.train.x, wanted, later)),
+        test=replace(data.test, x=_resize(data.test.x, wanted, later)),
     ).noted(f"every image was resized from {before} to {format_size(wanted)}")
 
 
-def _resize(x: Rows, size: Size) -> Tensor:
+def _resize(x: Rows, size: Size, later: bool) -> Rows:
+    if later and not isinstance(x, Tensor):
+        return read_by(lambda rows, _: _fitted(rows, size), x)
+    out = torch.empty(*x.shape[:2], *size, dtype=x.dtype)
+    for start in range(0, len(x), CHUNK):
+        out[start : start + CHUNK] = _fitted(x[slice(start, start + CHUNK)], size)
+    return out
+
+
+def _fitted(x: Tensor, size: Size) -> Tensor:
     height, width = x.shape[2:]
     scale = min(height / size[0], width / size[1])
     inner = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
     top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-    out = torch.empty(*x.shape[:2], *size, dtype=x.dtype)
-    for start in range(0, len(x), CHUNK):
-        # Bilinear, because bicubic leaves the range of its input.
-        inside = x[slice(start, start + CHUNK)][:, :, top : top + inner[0], left : left + inner[1]]
-        rows = F.interpolate(inside.float(), size, mode="bilinear", antialias=True)
-        out[start : start + CHUNK] = rows.round() if x.dtype == torch.uint8 else rows
-    return out
+    inside = x[:, :, top : top + inner[0], left : left + inner[1]]
+    # Bilinear, because bicubic leaves the range of its input.
+    rows = F.interpolate(inside.float(), size, mode="bilinear", antialias=True)
+    return (rows.round() if x.dtype == torch.uint8 else rows).to(x.dtype)

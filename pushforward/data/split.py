@@ -61,7 +61,7 @@ class Split:
         labels = "" if self.y is None else ", with labels"
         return f"Split({len(self)} rows {tuple(self.x.shape[1:])}, {self.x.dtype}{labels})"
 
-    def rows(self, index: Tensor) -> Split:
+    def rows(self, index: Tensor | slice) -> Split:
         """The rows at ``index``, as a split."""
         y, factors, paired = (
             None if part is None else part[index] for part in (self.y, self.factors, self.paired)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pushforward.data.scaling import FAR, Scaling, Standardized, UnitInterval, Unscaled
 from pushforward.errors import DataError, NonfiniteError, reason
+from pushforward.wording import option_name
 
 Array = NDArray[Any]
 
@@ -201,13 +202,14 @@ def _from_numbers(parts: dict[str, Array], images: bool, standardize: bool) -> V
         span = f"images with values from {lowest:g} to {highest:g}"
         notes.append(f"{span}: read as real numbers, not as [0, 1] or bytes")
     if not standardize:
-        _check_size(tensors, parts, lambda x: x.abs() > LARGEST, "too large to be squared in 32 bits")
+        for x, what in zip(tensors, parts, strict=True):
+            check_square(x, what)
         if any(_merges(x) for x in tensors):
             notes.append("32 bits do not tell all values of a column apart: its offset is too large")
         return _as_floats(tensors, Unscaled(), notes)
     scaling = Standardized.of(tensors[0], columns=not images)
-    far = f"more than {FAR:g} deviations from the centre of its column; check it, or pass standardize=False"
-    _check_size(tensors, parts, lambda x: scaling.apply(x).abs() > FAR, far)
+    for x, what in zip(tensors, parts, strict=True):
+        check_scaled(x, scaling, what)
     what = "all values are" if images else "every column is"
     notes.append(f"real numbers: {what} centred and scaled for the model; samples are in the data's values")
     return Values(tensors, scaling, notes, _reading(NUMBERS[tensors[0].dtype]))
@@ -237,15 +239,32 @@ def _merges(x: Tensor) -> bool:
     return bool((moved > 1e-3 * x.double().std(0, correction=0)).any())
 
 
-def _check_size(
-    tensors: list[Tensor], parts: dict[str, Array], wrong: Callable[[Tensor], Tensor], why: str
-) -> None:
-    for x, what in zip(tensors, parts, strict=True):
-        bad = wrong(x).flatten(1)
-        if bad.any():
-            row, column = bad.nonzero()[0].tolist()
-            found = x.flatten(1)[row, column].item()
-            raise DataError(f"{what}: found {found:g} in row {row}, column {column}, which is {why}")
+def check_square(x: Tensor, what: str, start: int = 0) -> None:
+    """Refuses rows (N, \\*) with numbers whose squares are no finite float32.
+
+    Arguments:
+        x: The rows.
+        what: What they are, for messages.
+        start: The number of the first of them.
+
+    Raises:
+        DataError: With the first of the numbers.
+    """
+    _check_size(x, x.abs() > LARGEST, what, start, "too large to be squared in 32 bits")
+
+
+def check_scaled(x: Tensor, scaling: Standardized, what: str, start: int = 0) -> None:
+    """The same of numbers that are far from the centre of their column."""
+    far = f"more than {FAR:g} deviations from the centre of its column; check it, or pass "
+    bad = scaling.apply(x).abs() > FAR
+    _check_size(x, bad, what, start, far + option_name("standardize", False))
+
+
+def _check_size(x: Tensor, bad: Tensor, what: str, start: int, why: str) -> None:
+    if bad.any():
+        row, column = bad.flatten(1).nonzero()[0].tolist()
+        found = x.flatten(1)[row, column].item()
+        raise DataError(f"{what}: found {found:g} in row {start + row}, column {column}, which is {why}")
 
 
 def _tensor(x: Array, dtype: type[np.generic]) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pushforward.codec import Codec
 from pushforward.errors import ConfigError, OutputError
-from pushforward.files import Writer, write_atomic
+from pushforward.files import Writer, remove_stale, write_atomic
 from pushforward.reading import size_in_words
 from pushforward.report.axes import NamedSamples
 from pushforward.report.panels import Panel
@@ -247,8 +247,13 @@ class Renderer(ABC):
 RENDERERS: dict[str, type[Renderer]] = {}
 
 
-def check_room(path: Path, size: int) -> None:
+def check_room(path: Path, size: int, option: str = "n") -> None:
     """Checks that there is room for a file, or for files in a folder, of so many bytes.
+
+    Arguments:
+        path: The file.
+        size: The bytes.
+        option: The option that is to be changed if there is not: "n" or "out".
 
     Raises:
         OutputError: If there is not.
@@ -256,19 +261,27 @@ def check_room(path: Path, size: int) -> None:
     place = next((parent for parent in path.absolute().parents if parent.is_dir()), None)
     free = size if place is None else shutil.disk_usage(place).free
     if size > free:
-        sizes = f"it takes {size_in_words(size)}, {size_in_words(free)} are free; lower {option_name('n')}"
-        raise OutputError(f"{path} cannot be written: {sizes}")
+        sizes = f"it takes {size_in_words(size)}, {size_in_words(free)} are free"
+        advice = f"lower {option_name('n')}" if option == "n" else f"choose another {option_name(option)}"
+        raise OutputError(f"{path} cannot be written: {sizes}; {advice}")
 
 
-def write_array(path: Path, parts: Iterable[Tensor], n: int) -> None:
-    """Writes n rows that come in parts as a ``.npy`` file.
+def write_array(path: Path, parts: Iterable[Tensor], n: int, option: str = "n") -> None:
+    """Writes n rows that come in parts as a ``.npy`` file; what killed processes left of it is removed.
+
+    Arguments:
+        path: The file.
+        parts: The rows.
+        n: Their number.
+        option: See :func:`check_room`.
 
     Raises:
         OutputError: If it cannot be written, or there is no room for it on the disk.
     """
     rest = iter(parts)
     first = next(rest)
-    check_room(path, n * first[0].numel() * first.element_size())
+    remove_stale(path)
+    check_room(path, n * first[0].numel() * first.element_size(), option)
     write_atomic(path, lambda file: array_content(file, chain((first,), rest), n))
 
 

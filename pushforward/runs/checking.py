@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pushforward.data import CATALOGUE, open_dataset
@@ -204,7 +205,7 @@ def _placed(
         if not layout.at_random:
             raise ConfigError(f"{option_name('test')} is for data without a split of their own")
         split = partition.of_rows(len(paths), None, "the folder")
-        chosen = {paths[int(row)] for row in split.test}
+        chosen = {paths[row] for row in torch.arange(len(paths))[split.test].tolist()}
         parts_of = {row: "test" if path in chosen else "train" for row, path in enumerate(good)}
         note = split.note
     placed = {

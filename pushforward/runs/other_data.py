@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pushforward.data.alike import rows_like
 from pushforward.data.catalogue import opened_like
 from pushforward.data.dataset import Dataset
 from pushforward.data.spec import DataSpec
@@ -39,8 +38,7 @@ def own_or_other(
         return found, None
     # What was read with the run's own held-out rows holds these, too.
     fits = found is not None and found.shape == spec.shape and config["data"]["test"] is None
-    data = opened_like(found if fits else source, spec, data_dir=config["data"]["data_dir"], every_row=True)
-    return None, (data.name, rows_like(data, spec))
+    return None, opened_like(found if fits else source, spec, data_dir=config["data"]["data_dir"])
 
 
 def check_labels(rows: Split, model: Model, path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from pushforward.data.modality import modality
 from pushforward.data.split import Batch, Split
 from pushforward.errors import ConfigError, DataError
 from pushforward.features.base import Progress
-from pushforward.files import Writer, write_atomic
+from pushforward.files import Writer, remove_stale, write_atomic
 from pushforward.report.progress import bar
 from pushforward.report.rendering import write_array
 from pushforward.runs.other_data import check_labels
@@ -84,9 +86,9 @@ class RowFiles(TrainedModel):
     def score_file(self, source: Any, out: str | os.PathLike[str], progress: bool = False) -> int:
         """Writes the scores (:meth:`score_rows`) of all rows of a source as a ``.csv`` table; returns N."""
         self.need_encoder()
-        path = _ending(out, ".csv")
+        path = _target(source, out, ".csv")
+        rows = self._rows_of(source, progress)
         with bar("scoring", progress) as show:
-            rows = self._rows_of(source, show)
 
             def table(file: Writer) -> None:
                 for place, part in enumerate(self._parts(rows, show)):
@@ -96,26 +98,33 @@ class RowFiles(TrainedModel):
                     lines = zip(*(column.tolist() for column in scores.values()), strict=True)
                     file.write("".join(",".join(f"{v:.9g}" for v in line) + "\n" for line in lines).encode())
 
+            remove_stale(path)
             write_atomic(path, table)
         return len(rows)
 
     def _write(self, source: Any, out: str | os.PathLike[str], what: str, progress: bool, make: Any) -> int:
-        path = _ending(out, ".npy")
+        path = _target(source, out, ".npy")
+        rows = self._rows_of(source, progress)
         with bar(what, progress) as show:
-            rows = self._rows_of(source, show)
-            write_array(path, (make(part) for part in self._parts(rows, show)), len(rows))
+            write_array(path, (make(part) for part in self._parts(rows, show)), len(rows), "out")
         return len(rows)
 
-    def _rows_of(self, source: Any, progress: Progress) -> Split:
+    def _rows_of(self, source: Any, progress: bool) -> Split:
         """All rows of a source, as the model sees them once they are scaled."""
+        with bar("reading", progress) as show:
+            return self._opened(source, show)
+
+    def _opened(self, source: Any, progress: Progress) -> Split:
         if self.vocabulary is not None and isinstance(source, (str, os.PathLike)):
             lines = read_lines(Path(source)).lines
             found = tokenise(self.vocabulary, lines, self.shape[0], f"of {source}")
             if len(found.rows) != len(lines):
                 raise DataError(f"{source}: a row is written for each line, but {found.note}")
             return Split(found.x, scaling=self.spec.scaling)
+        # Labels that the model does not look at would take more memory than the numbers of rows.
+        spec = self.spec if self.model.n_conditions else replace(self.spec, classes=())
         rows = open_like(
-            source, self.spec, data_dir=self.config["data"]["data_dir"], progress=progress, every_row=True
+            source, spec, data_dir=self.config["data"]["data_dir"], progress=progress, later=True
         )
         check_labels(rows, self.model, self.path)
         return rows
@@ -127,10 +136,14 @@ class RowFiles(TrainedModel):
             progress(part.stop, len(rows))
 
 
-def _ending(out: str | os.PathLike[str], suffix: str) -> Path:
+def _target(source: Any, out: str | os.PathLike[str], ending: str) -> Path:
+    """The file that is to be written, which must not be the source."""
     path = Path(out).expanduser()
-    if path.suffix != suffix:
-        raise ConfigError(f"{option_name('out')} must end in {suffix}, got {path}")
+    if path.suffix != ending:
+        raise ConfigError(f"{option_name('out')} must end in {ending}, got {path}")
+    with suppress(OSError, TypeError):  # one of them is not there, or no path
+        if path.samefile(Path(source).expanduser()):
+            raise ConfigError(f"{option_name('out')} must be another file than the source, got {path}")
     return path
 
 

@@ -92,9 +92,9 @@ def score(
         else:
             # Values are those of the training rows, so that features and scaling are what a run would have.
             learnt, rows = open_every(train, **reading)
-            held_out = open_like(real, learnt.spec, data_dir=data_dir)
+            held_out = open_like(real, learnt.spec, data_dir=data_dir, later=True)
             data = described(learnt.spec, learnt.name, rows, held_out)
-        made = open_like(generated, data.spec, data_dir=data_dir)
+        made = open_like(generated, data.spec, data_dir=data_dir, later=True)
         found = score_rows(data, made, train is not None, features, n_samples, seed, show)
     return Results(finite({"real": _named(real), "generated": _named(generated), **found}))
 

@@ -19,7 +19,6 @@ from pushforward.data.shards import Shards
 from pushforward.errors import ConfigError, check_int, nearest
 from pushforward.files import Writer
 from pushforward.reading import MIB
-from pushforward.report.progress import bar
 from pushforward.report.renderers import renderer_for
 from pushforward.report.rendering import array_content
 from pushforward.runs.latent_samplers import PRIOR
@@ -139,8 +138,7 @@ class ShardedRun(Sampling):
             OutputError: As :meth:`write_samples`.
         """
         self.need_encoder()
-        with bar("reading", progress) as show:
-            rows = self._rows_of(source, show)
+        rows = self._rows_of(source, progress)
 
         def parts(start: int, stop: int) -> Iterator[Tensor]:
             for part in self._slices(start, stop):
@@ -159,7 +157,7 @@ class ShardedRun(Sampling):
         }
         row_bytes = 4 * self.model.prior.latent_dim
         writer = self._writer(out, request, len(rows), rows_per_shard, row_bytes, "npy")
-        return writer.write("encoding", row_bytes, make, progress)
+        return writer.write("encoding", row_bytes, make, progress, "out")
 
     def _identity(self, holds: str) -> dict[str, Any]:
         """What tells which model made the rows of a folder."""

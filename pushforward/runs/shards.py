@@ -94,7 +94,9 @@ class ShardWriter:
             raise ConfigError(f"expected RANK below WORLD_SIZE {self.world}, found {self.rank}")
         self._check()
 
-    def write(self, what: str, row_bytes: float, make: Make, progress: bool = False) -> Shards:
+    def write(
+        self, what: str, row_bytes: float, make: Make, progress: bool = False, option: str = "n"
+    ) -> Shards:
         """Writes the shards that are missing and are those of this process.
 
         Arguments:
@@ -102,6 +104,7 @@ class ShardWriter:
             row_bytes: Bytes of a row in a file, at least about.
             make: Writes the rows from one number to another to a file; it tells how many of them are done.
             progress: Whether the first process shows progress on standard error.
+            option: The option that is to be changed if there is no room: "n" or "out".
 
         Returns:
             The shards that there are, of all processes.
@@ -111,7 +114,7 @@ class ShardWriter:
             OutputError: If the folder cannot be written, or there is no room on the disk.
         """
         missing = [number for number, found in enumerate(self._found()) if found is None]
-        check_room(self.folder / MANIFEST, math.ceil(row_bytes * sum(map(self._rows, missing))))
+        check_room(self.folder / MANIFEST, math.ceil(row_bytes * sum(map(self._rows, missing))), option)
         own = [number for number in missing if number % self.world == self.rank]
         with writing(self.folder):
             make_folder(self.folder)

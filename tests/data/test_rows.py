@@ -6,7 +6,9 @@ import torch
 
 import pushforward as pf
 from pushforward.data import Split, mapped, open_dataset
-from pushforward.data.rows import ReadRows, SelectedRows, parts, whole
+from pushforward.data.catalogue import open_like
+from pushforward.data.dataset import hold_out, hold_out_places
+from pushforward.data.rows import JoinedRows, ReadRows, SelectedRows, parts, select, whole
 from pushforward.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -49,6 +51,22 @@ def test_a_mapped_file_holds_what_it_holds_in_memory(name, standardize, tmp_path
     assert any("read as they are needed" in note for note in outside.notes)
 
 
+@pytest.mark.parametrize("name", ARRAYS)
+def test_rows_that_are_passed_over_once_are_those_in_memory(name, tmp_path):
+    """To the last bit, in the order of the source, though none was kept and no column was looked at alone."""
+    np.save(tmp_path / "x.npy", ARRAYS[name])
+    spec = open_dataset(tmp_path / "x.npy").spec
+    inside, later = (open_like(tmp_path / "x.npy", spec, later=later) for later in (False, True))
+    assert isinstance(inside.x, torch.Tensor)
+    assert not isinstance(later.x, torch.Tensor)
+    assert later.x.dtype == inside.x.dtype
+    assert torch.equal(later.tensor(), inside.x)
+    for index in (slice(3, 9), torch.tensor([5, 0, 5])):
+        assert torch.equal(later.batch(index).x, inside.batch(index).x)
+    sums, wanted = inside.tensor().double().flatten(1).sum(1).numpy(), ARRAYS[name].reshape(60, -1).sum(1)
+    assert np.allclose(sums / sums.max(), wanted / float(wanted.max()), rtol=1e-3)
+
+
 @pytest.mark.usefixtures("everything_mapped")
 def test_arrays_that_are_mapped_stay_so(tmp_path):
     np.save(tmp_path / "x.npy", ARRAYS["bytes"])
@@ -69,6 +87,12 @@ def test_bad_values_are_found_in_mapped_files(tmp_path):
         open_dataset(tmp_path / "bad.npy")
     with pytest.raises(DataError, match=r"found 1e\+17 in row 17, column 3"):
         open_dataset(tmp_path / "far.npy")
+    far[17, 3] = 1e19
+    np.save(tmp_path / "far.npy", far)
+    with pytest.raises(
+        DataError, match=r"found 1e\+19 in row 17, column 3, which is too large to be squared"
+    ):
+        open_dataset(tmp_path / "far.npy", standardize=False)
 
 
 @pytest.mark.usefixtures("everything_mapped")
@@ -117,6 +141,22 @@ def test_rows_are_read_when_they_are_asked_for():
     assert some.batch(torch.tensor([0])).x.tolist() == [[6.0]]
     assert asked[1:] == [[6]]
     assert whole(some.x, "two rows").tolist() == [[6.0], [8.0]]
+
+
+@pytest.mark.parametrize("n", [4, 100, 70_000, 150_000])
+def test_the_order_of_the_source_is_found_again(n):
+    assert torch.equal(torch.cat(hold_out(n))[hold_out_places(n)], torch.arange(n))
+
+
+def test_a_range_of_rows_takes_no_numbers():
+    asked = []
+    rows = ReadRows(10, lambda index: asked.append(index) or torch.arange(10.0)[index, None])
+    some = select(select(rows, slice(2, 9)), slice(1, 5))
+    joined = JoinedRows(some, select(rows, slice(0, 2)))
+    assert joined[slice(2, 6)].flatten().tolist() == [5, 6, 0, 1]
+    assert joined[torch.tensor([5, 0, 3])].flatten().tolist() == [1, 3, 6]
+    assert some[slice(1, 3)].flatten().tolist() == [4, 5]
+    assert asked[-1] == slice(4, 6, 1)
 
 
 def test_all_rows_are_passed_over_in_parts(monkeypatch):

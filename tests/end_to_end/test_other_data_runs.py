@@ -70,7 +70,7 @@ BAD = {
     "values": (lambda: torch.randn(30, 1, 8, 8), "expected numbers from 0 to 1, as in training"),
     "a table": (lambda: pd.DataFrame({"a": [1, 2, 3] * 10, "b": range(30)}), "found table data"),
     "nothing": (lambda: "no-such.npy", "does not exist"),
-    "too few": (lambda: torch.rand(3, 1, 8, 8), "at least 2 training and 2 held-out"),
+    "too few": (lambda: torch.rand(1, 1, 8, 8), "expected at least 2 rows, found 1"),
     "no data": (lambda: 3, "expected data, found int"),
 }  # fmt: skip
 

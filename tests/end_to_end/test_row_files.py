@@ -1,6 +1,7 @@
 """Rows of a file through a run, from the command line: in their order, part by part, whatever the door."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from PIL import Image
 import pushforward as pf
 from pushforward.cli import main
 from pushforward.data import mapped
-from pushforward.errors import ConfigError, DataError
+from pushforward.errors import ConfigError, DataError, OutputError
+from pushforward.report import rendering
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (40, 8, 8), dtype=np.uint8)
@@ -91,6 +93,72 @@ def test_what_cannot_be_encoded(run, tmp_path):
     assert not (tmp_path / "codes.npy").exists()
 
 
+def test_the_source_is_not_replaced(run, tmp_path):
+    source = SOURCES["npy"](tmp_path)
+    for method, ending in (
+        (run.encode_file, ".npy"),
+        (run.reconstruct_file, ".npy"),
+        (run.score_file, ".csv"),
+    ):
+        out = source.rename(source.with_suffix(ending))
+        with pytest.raises(ConfigError, match=r"out must be another file than the source, got .*x\."):
+            method(out, tmp_path / "." / out.name)
+        source = out.rename(tmp_path / "x.npy")
+    assert np.array_equal(np.load(source), IMAGES)
+
+
+def test_what_is_left_of_killed_commands_is_removed(run, tmp_path):
+    """A temporary file may be as large as the disk; one that is still written, or another's, stays."""
+    left, young, others = (tmp_path / name for name in (
+        ".codes.npy.0123456789abcdef.tmp", ".codes.npy.fedcba9876543210.tmp", ".codes.npy.mine.tmp",
+    ))  # fmt: skip
+    for path in (left, young, others):
+        path.write_bytes(b"x")
+    for path in (left, others):
+        os.utime(path, (0, 0))
+    run.encode_file(IMAGES, tmp_path / "codes.npy")
+    assert sorted(tmp_path.iterdir()) == sorted([young, others, tmp_path / "codes.npy"])
+
+
+def test_a_disk_that_is_too_small_is_known_before(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(rendering.shutil, "disk_usage", lambda place: type("usage", (), {"free": 100}))
+    for write in (run.encode_file, run.write_codes):
+        with pytest.raises(OutputError, match="it takes 320 bytes, 100 bytes are free; choose another out"):
+            write(IMAGES, tmp_path / ("codes.npy" if write == run.encode_file else "codes"))
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_file_of_two_rows(run, tmp_path):
+    assert run.encode_file(IMAGES[:2], tmp_path / "codes.npy") == 2
+    assert np.allclose(np.load(tmp_path / "codes.npy"), run.encode(IMAGES[:2]).numpy(), atol=1e-5)
+
+
+def test_images_of_another_size_are_resized_as_they_are_read(run, tmp_path):
+    large = IMAGES.repeat(2, 1).repeat(3, 2)
+    np.save(tmp_path / "x.npy", large)
+    run.encode_file(tmp_path / "x.npy", tmp_path / "codes.npy")
+    resized = pf.open_dataset(tmp_path / "x.npy", image_size=8, test=np.arange(40) < 2)
+    found = dict(
+        zip(map(tuple, run.encode(resized.train.x).round(decimals=4).tolist()), resized.train.x, strict=True)
+    )
+    codes = np.load(tmp_path / "codes.npy")
+    assert len(codes) == 40
+    assert {tuple(code) for code in torch.from_numpy(codes[2:]).round(decimals=4).tolist()} == {*found}
+
+
+@pytest.mark.parametrize("kind", [".npy", "pack"])
+def test_a_row_that_does_not_fit_is_named_by_its_number(kind, tmp_path):
+    x = RNG.normal(size=(600, 3))
+    run = pf.train("wae-mmd", x, out=tmp_path / "run", steps=2, latent_dim=2, progress=False, pictures=False)
+    x[555, 1] = 1e12
+    np.save(tmp_path / "x.npy", x)
+    if kind == "pack":
+        pf.pack(tmp_path / "x.npy", tmp_path / "x", standardize=False, progress=False)
+    with pytest.raises(DataError, match=r"found 1e\+12 in row 555, column 1, more than 1e\+06 deviations"):
+        run.encode_file(tmp_path / ("x" if kind == "pack" else "x.npy"), tmp_path / "codes.npy")
+    assert not (tmp_path / "codes.npy").exists()
+
+
 def test_labels_of_conditional_models_come_from_the_file(tmp_path):
     y = ["cat" if number % 3 else "dog" for number in range(40)]
     run = pf.train("vae", (IMAGES, y), out=tmp_path / "run", steps=2, conditional=True, progress=False)
@@ -129,3 +197,6 @@ def test_rows_of_a_table_are_encoded_in_their_order(tmp_path):
     assert np.allclose(codes[0], codes[14], atol=1e-5)  # the same cells
     assert np.allclose(codes[:14], codes[14:28], atol=1e-5)
     assert not np.allclose(codes[0], codes[1], atol=1e-5)
+    (tmp_path / "odd.csv").write_text("\n".join(["a,b", *rows[:30], "3,w", *rows[31:]]) + "\n")
+    with pytest.raises(DataError, match="line 32, column 'b': expected a value of the training rows"):
+        run.encode_file(tmp_path / "odd.csv", tmp_path / "odd.npy")
