@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward.data.rows import PART, ReadRows, Rows, mapped, row_bytes
+from pushforward.data.rows import PART, Forgetting, ReadRows, Rows, mapped, row_bytes
 from pushforward.data.scaling import Standardized
 from pushforward.data.values import Array, Nonfinite, Values, check_scaled, check_square, on_one_scale
 from pushforward.errors import DataError
@@ -218,8 +218,12 @@ def _shown(x: Array, row: int, column: int) -> str:
 
 def _parts(array: Readable) -> Iterator[tuple[int, Array]]:
     step = max(PART * len(array) // max(array.nbytes, 1), 1)
+    forget = Forgetting(array, 4 * PART) if isinstance(array, np.ndarray) else None
     for start in range(0, len(array), step):
-        yield start, array[start : start + step]
+        part = array[start : start + step]
+        yield start, part
+        if forget:
+            forget(part.nbytes)
 
 
 __all__ = ["LazyArray", "Readable", "fills_memory", "is_mapped", "map_rows", "raw_rows"]

@@ -176,7 +176,7 @@ def mapped(array: NDArray[Any], read: Callable[[NDArray[Any]], Tensor]) -> ReadR
         array: The array (N, \\*).
         read: Makes a tensor of some of its rows, which must be a copy.
     """
-    forget = _Forgetting(array)
+    forget = Forgetting(array)
 
     def rows(index: NDArray[np.int64] | slice) -> Tensor:
         found = array[index]
@@ -187,10 +187,16 @@ def mapped(array: NDArray[Any], read: Callable[[NDArray[Any]], Tensor]) -> ReadR
     return ReadRows(len(array), rows)
 
 
-class _Forgetting:
-    """Lets the system take back the pages of a mapped array, each time so many bytes of it were read."""
+class Forgetting:
+    """Lets the system take back the pages of a mapped array, each time so many bytes of it were read.
 
-    def __init__(self, array: NDArray[Any]) -> None:
+    Arguments:
+        array: The array.
+        most: The bytes.
+    """
+
+    def __init__(self, array: NDArray[Any], most: int | None = None) -> None:
+        self._most = TOUCHED if most is None else most
         base: Any = array
         # A private copy of pages that were changed would be lost.
         readable = not array.flags.writeable
@@ -200,8 +206,9 @@ class _Forgetting:
         self._touched = 0
 
     def __call__(self, count: int) -> None:
+        """Notes that so many bytes were read."""
         self._touched += count
-        if self._touched >= TOUCHED and self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+        if self._touched >= self._most and self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
             self._touched = 0
 
@@ -256,5 +263,5 @@ def whole(rows: Rows, what: str) -> Tensor:
     return out
 
 
-__all__ = ["JoinedRows", "ReadRows", "Rows", "SelectedRows", "mapped", "parts", "read_by", "row_bytes",
-           "select", "take", "whole"]  # fmt: skip
+__all__ = ["Forgetting", "JoinedRows", "ReadRows", "Rows", "SelectedRows", "mapped", "parts", "read_by",
+           "row_bytes", "select", "take", "whole"]  # fmt: skip

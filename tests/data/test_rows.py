@@ -8,7 +8,7 @@ import pushforward as pf
 from pushforward.data import Split, mapped, open_dataset
 from pushforward.data.catalogue import open_like
 from pushforward.data.dataset import hold_out, hold_out_places
-from pushforward.data.rows import JoinedRows, ReadRows, SelectedRows, parts, select, whole
+from pushforward.data.rows import Forgetting, JoinedRows, ReadRows, SelectedRows, parts, select, whole
 from pushforward.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -180,16 +180,32 @@ def test_pages_of_a_mapped_file_are_given_back(tmp_path, monkeypatch):
     x = np.load(tmp_path / "x.npy", mmap_mode="r")
     from pushforward.data import rows
 
-    class Map(rows._Forgetting):
+    class Map(rows.Forgetting):
         def __call__(self, count):
             super().__call__(count)
             given_back.append(self._touched == 0)
 
-    monkeypatch.setattr(rows, "_Forgetting", Map)
+    monkeypatch.setattr(rows, "Forgetting", Map)
     found = rows.mapped(x, lambda part: torch.from_numpy(part.copy()))
     assert torch.equal(found[slice(0, 20)], torch.from_numpy(ARRAYS["bytes"][:20]))
     assert torch.equal(found[slice(0, 2)], torch.from_numpy(ARRAYS["bytes"][:2]))
     assert given_back == [False, True, False]
+
+
+def test_pages_are_given_back_while_a_mapped_file_is_looked_at(tmp_path, monkeypatch):
+    given_back = []
+    np.save(tmp_path / "x.npy", ARRAYS["bytes"])
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+
+    class Map(Forgetting):
+        def __call__(self, count):
+            super().__call__(count)
+            given_back.append(self._touched == 0)
+
+    monkeypatch.setattr(mapped, "Forgetting", Map)
+    monkeypatch.setattr(mapped, "PART", 70)  # two rows
+    open_like(x, open_dataset(ARRAYS["bytes"]).spec, later=True)
+    assert given_back == 7 * [False, False, False, True] + 2 * [False]
 
 
 @pytest.mark.parametrize("with_preadv", [True, False])
