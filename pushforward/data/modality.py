@@ -64,6 +64,7 @@ class Modality(ABC):
         scaling: Scaling,
         codec: Codec | None = None,
         channels: str | None = None,
+        first: int = 0,
     ) -> Tensor:
         """Rows (N, \\*) as a model sees them, from what a user passes to a run.
 
@@ -75,6 +76,7 @@ class Modality(ABC):
             scaling: How values of the data become those that a model sees.
             codec: The vocabulary, of text.
             channels: Where the channels of images are, if that was said when the training data were read.
+            first: The number of the first row, for messages.
 
         Raises:
             DataError: If the rows have another shape, values that cannot be those of the data, or a line has
@@ -91,7 +93,7 @@ class Modality(ABC):
             found = f"{tuple(given.shape[1:])}" if given.ndim > 1 else f"a row of shape {tuple(given.shape)}"
             raise DataError(f"rows must have shape {shape}, got {found}")
         try:
-            scaling.check(x)
+            scaling.check(x, range(first, first + len(x)))
         except DataError as error:
             raise DataError(f"rows: {error}") from None
         scaling.warn(x)
@@ -192,6 +194,7 @@ class TextModality(Modality):
         scaling: Scaling,
         codec: Codec | None = None,
         channels: str | None = None,
+        first: int = 0,
     ) -> Tensor:
         """Rows (N, T) of tokens, from lines of text or from tokens."""
         assert isinstance(codec, Vocabulary)
@@ -268,6 +271,7 @@ class TableModality(Modality):
         scaling: Scaling,
         codec: Codec | None = None,
         channels: str | None = None,
+        first: int = 0,
     ) -> Tensor:
         """Rows (N, C) of cells, from a frame, a dict of columns, or rows of cells."""
         assert isinstance(codec, Schema)

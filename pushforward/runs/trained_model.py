@@ -10,6 +10,7 @@ from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,19 +36,12 @@ from pushforward.wording import Placeholder, option_name
 P = ParamSpec("P")
 S = TypeVar("S", bound="TrainedModel")
 T = TypeVar("T")
-READING = (
-    "data_dir",
-    "image_size",
-    "max_length",
-    "standardize",
-    "channels",
-    "on_bad",
-    "columns",
-    "target",
-    "test",
+READING = (  # how a source was read
+    "data_dir", "image_size", "max_length", "standardize", "channels", "on_bad", "columns", "target", "test",
     "group",
-)  # how a source was read
+)  # fmt: skip
 CHUNK = 512  # rows that pass through the model at once, at most
+PARTS = 4  # times as many rows of a user are scaled at once, at most
 NUMBERS = 128 * 3 * 64 * 64  # in these rows, at most: with more, convolutions become slower
 
 
@@ -181,7 +175,7 @@ class TrainedModel:
             ConfigError: If the model has no encoder.
         """
         self.need_encoder()
-        return self._encode(self.rows(x), self._numbers(y))
+        return self._map_given(self._encode, x, y)
 
     def _encode(self, rows: Tensor, y: Tensor | None) -> Tensor:
         """The codes of rows as the model sees them, with the numbers of their classes."""
@@ -235,21 +229,37 @@ class TrainedModel:
         Raises:
             ConfigError: If the model infers no class.
         """
-        found = self._map(self._most_probable, self.rows(x))
+        found = self._map_given(lambda rows, y: self._map(self._most_probable, rows), x, None)
         return label_values(found, self.spec.classes) if self.model.classes_are_labels else found
 
-    def rows(self, x: Any) -> Tensor:
+    def rows(self, x: Any, first: int = 0) -> Tensor:
         """Rows as the model sees them: scaled as in training, with channels first; lines as tokens.
 
         What a value stands for was decided when the training data were read, and does not depend on the
-        other rows.
+        other rows. ``first`` is the number of the first one, for messages.
 
         Raises:
             DataError: If they have another shape, values that the training data could not have, or a line is
                 too long.
         """
         channels = self.config["data"]["channels"]
-        return modality(self.modality).rows(x, self.shape, self.spec.scaling, self.codec, channels)
+        return modality(self.modality).rows(x, self.shape, self.spec.scaling, self.codec, channels, first)
+
+    def _map_given(self, make: Callable[[Tensor, Tensor | None], Tensor], x: Any, y: Any) -> Tensor:
+        """What is made of rows and labels of a user: in parts, since scaled rows take much more memory."""
+        labels, step, shape = self._numbers(y), PARTS * self.chunk, tuple(getattr(x, "shape", ()))
+        several = len(shape) == len(self.shape) + 1 or self.shape == (1, *shape[1:])
+        if not (isinstance(x, (Tensor, np.ndarray)) and several and len(x) > step):  # one row, lines, a frame
+            return make(self.rows(x), labels)
+        _check_count(labels, len(x))
+        out = torch.empty(0)
+        for start in range(0, len(x), step):
+            part = slice(start, start + step)
+            made = make(self.rows(x[part], start), None if labels is None else labels[part])
+            if start == 0:  # a list of parts would leave holes in memory, which the next rows do not fit into
+                out = torch.empty((len(x), *made.shape[1:]), dtype=made.dtype)
+            out[part] = made
+        return out
 
     def scaled(self, rows: Tensor) -> Tensor:
         """Rows that :meth:`decode` returned, as the model makes them: images in [0, 1], for pictures."""
@@ -309,10 +319,7 @@ class TrainedModel:
     ) -> Tensor:
         """The function of all rows and the numbers of their classes, in parts, on the model's device."""
         device = self.model.prior.device_buffer.device
-        if labels is not None and labels.shape != rows.shape[:1]:
-            raise DataError(
-                f"y must have one label for each of the {len(rows)} rows, got shape {tuple(labels.shape)}"
-            )
+        _check_count(labels, len(rows))
 
         def make(start: int, stop: int) -> Tensor:
             y = None if labels is None else labels[start:stop].to(device)
@@ -325,6 +332,11 @@ class TrainedModel:
         """The rows from one number to another, so many at a time as pass through the model at once."""
         for place in range(start, stop, self.chunk):
             yield slice(place, min(place + self.chunk, stop))
+
+
+def _check_count(labels: Tensor | None, n: int) -> None:
+    if labels is not None and labels.shape != (n,):
+        raise DataError(f"y must have one label for each of the {n} rows, got shape {tuple(labels.shape)}")
 
 
 def reopened(folder: Path, config: dict[str, Any], codec: Codec | None, source: Any = None) -> Dataset:

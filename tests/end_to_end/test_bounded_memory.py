@@ -15,18 +15,21 @@ RNG = np.random.default_rng(0)
 FEW, MANY, WIDTH = 20_000, 400_000, 16
 CHILD = """
 import json, sys
+import numpy as np
 import pushforward as pf
 
 def peak():
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1000
 
-run = pf.load(sys.argv[1])
-getattr(run, sys.argv[2])(sys.argv[3], sys.argv[5])
+run, few, many = pf.load(sys.argv[1]), sys.argv[3::2], sys.argv[4::2]
+if sys.argv[2] == "encode":
+    few, many = [np.load(few[0])], [np.load(many[0])]
+getattr(run, sys.argv[2])(*few)
 with open("/proc/self/clear_refs", "w") as file:
     file.write("5")  # the peak is what is in memory now
 before = peak()
-getattr(run, sys.argv[2])(sys.argv[4], sys.argv[6])
+getattr(run, sys.argv[2])(*many)
 print(json.dumps(peak() - before))
 """
 
@@ -56,7 +59,7 @@ def sources(tmp_path_factory):
 
 
 def more(run, method, few, many, folder):
-    """The MB that many rows take in memory beyond what is there after few have been written."""
+    """The MB that many rows take in memory beyond what is there after few, and arrays that are given."""
     words = [run.path, method, few, many, folder / "few.npy", folder / "many.npy"]
     done = subprocess.run(
         [sys.executable, "-c", CHILD, *map(str, words)], capture_output=True, text=True, check=True,
@@ -71,3 +74,9 @@ def test_codes_take_no_memory_for_each_row(kind, bound, run, sources, tmp_path):
     few, many = (sources[name][kind] for name in ("few", "many"))
     assert more(run, "encode_file", few, many, tmp_path) < bound
     assert np.load(tmp_path / "many.npy", mmap_mode="r").shape == (MANY, 2)
+
+
+def test_codes_of_an_array_take_their_own_memory_alone(run, sources, tmp_path):
+    """8 bytes a row; scaled at once, rows took 380 beside those that were given."""
+    few, many = (sources[name][".npy"] for name in ("few", "many"))
+    assert more(run, "encode", few, many, tmp_path) < 12

@@ -200,3 +200,28 @@ def test_rows_of_a_table_are_encoded_in_their_order(tmp_path):
     (tmp_path / "odd.csv").write_text("\n".join(["a,b", *rows[:30], "3,w", *rows[31:]]) + "\n")
     with pytest.raises(DataError, match="line 32, column 'b': expected a value of the training rows"):
         run.encode_file(tmp_path / "odd.csv", tmp_path / "odd.npy")
+
+
+@pytest.mark.parametrize("n", [7, 8, 9, 40])
+def test_many_rows_in_memory_are_scaled_in_parts(n, run, monkeypatch):
+    """The codes are those of all rows at once; rows and labels keep their numbers, and one row is one row."""
+    whole, one = run.encode(IMAGES[:n]), run.encode(IMAGES[0])
+    monkeypatch.setattr("pushforward.runs.trained_model.CHUNK", 2)  # eight rows in a part
+    for x in (IMAGES[:n], torch.from_numpy(IMAGES[:n]), IMAGES[:n, None]):
+        assert torch.allclose(run.encode(x), whole, atol=1e-5)
+    assert torch.allclose(run.encode(IMAGES[0]), one, atol=1e-5)
+    assert run.encode(IMAGES[:0]).shape == (0, 2)
+
+
+def test_errors_of_rows_in_parts_name_their_numbers(tmp_path, monkeypatch):
+    x, y = RNG.normal(size=(40, 3)), np.arange(40) % 2
+    options = {"steps": 2, "latent_dim": 2, "conditional": True, "progress": False, "pictures": False}
+    run = pf.train("wae-mmd", (x, y), out=tmp_path / "run", **options)
+    codes = run.encode(x, y)
+    monkeypatch.setattr("pushforward.runs.trained_model.CHUNK", 2)
+    assert torch.allclose(run.encode(x, y), codes, atol=1e-5)
+    with pytest.raises(DataError, match=r"y must have one label for each of the 40 rows, got shape \(39,\)"):
+        run.encode(x, y[:39])
+    x[33, 1] = 1e12
+    with pytest.raises(DataError, match=r"found 1e\+12 in row 33, column 1"):
+        run.encode(x, y)
