@@ -1,9 +1,9 @@
-"""Speed of training with compiled networks relative to training without, for the same networks and data.
+"""Speed of training with compiled losses relative to training without, for the same networks and data.
 
     python -m benchmarks.compiled --threads 1 [--device cuda]
 
-Both loops alternate in short rounds of one process, after networks have been compiled. The median and the
-range of the ratio over rounds are printed, and the seconds of the steps in which networks are compiled.
+Both loops alternate in short rounds of one process, after losses have been compiled. The median and the
+range of the ratio over rounds are printed, and the seconds of the steps in which losses are compiled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.throughput import alternate, general, ratios, rows, seconds
 from pushforward.recipes import RECIPES, Setup
-from pushforward.training.compiling import compile_networks, compiled_training
+from pushforward.training.compiling import compiled_training
 
 CASES = (("wae-mmd", "mlp"), ("wae-mmd", "conv"), ("wgan-gp", "mlp"))
 
@@ -30,9 +30,8 @@ def compare(recipe: str, network: str, rounds: int, device: torch.device, seed: 
         return RECIPES[recipe](data.spec, network=network)
 
     plain, compiled = build(), build()
-    networks = compile_networks(compiled.model)
-    loops = {"plain": general(plain, data, device), "compiled": general(compiled, data, device)}
-    with compiled_training(networks):
+    loops = {"plain": general(plain, data, device), "compiled": general(compiled, data, device, compile=True)}
+    with compiled_training():
         first = seconds(loops["compiled"], 5)
         steps = max(3, round(0.5 / (seconds(loops["plain"], 5) / 5)))
         took = alternate(loops, steps, rounds)

@@ -4,8 +4,8 @@
 
 Needs pythae (0.1.2). The networks are pythae's: 784-512-8 and its mirror, or convolutions of 32, 64 and 128
 channels; batches of 100 images of 28x28, latent_dim 8, seven scales, Adam at 1e-3. pythae iterates over its
-own loader of tensors in memory, as by default. The bare loop has the library's MMD and fused Adam. The three
-alternate in short rounds of one process.
+own loader of tensors in memory, as by default. The bare loop has the library's MMD and fused Adam. The
+library's loop runs as by default and with ``compile=True``. All alternate in short rounds of one process.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 import pushforward as pf
 from benchmarks.throughput import Steps, alternate, ratios, rows
 from pushforward.training import Loop, Training
+from pushforward.training.compiling import compile_losses
 from pushforward.training.player_state import adam
 
 BATCH, LATENT, ROWS, LR, WEIGHT = 100, 8, 5_000, 1e-3, 10.0
@@ -128,7 +129,7 @@ def bare_loop(data: Tensor, build: Callable[[], tuple[nn.Module, nn.Module]]) ->
     return epochs
 
 
-def library_loop(data: Any, build: Callable[[], tuple[nn.Module, nn.Module]]) -> Steps:
+def library_loop(data: Any, build: Callable[[], tuple[nn.Module, nn.Module]], compile: bool = False) -> Steps:
     """As many steps of the library's loop."""
     encoder, decoder = build()
     prior = pf.NormalPrior(LATENT)
@@ -140,6 +141,8 @@ def library_loop(data: Any, build: Callable[[], tuple[nn.Module, nn.Module]]) ->
         weight=WEIGHT,
     )
     loop = Loop(model.train(), data.train, Training(BATCH, {"model": adam(LR)}), 1_000_000)
+    if compile:
+        compile_losses(loop)
 
     def epochs(n: int) -> None:
         for _ in range(n * ROWS // BATCH):
@@ -156,15 +159,22 @@ def compare(build: Callable[[], tuple[nn.Module, nn.Module]], rounds: int) -> di
         "pythae": pythae_loop(data.train.tensor(), build),
         "bare": bare_loop(data.train.tensor(), build),
         "library": library_loop(data, build),
+        "compiled": library_loop(data, build, compile=True),
     }
     took = {name: times[1:] for name, times in alternate(loops, 1, rounds + 1).items()}  # the first warms up
-    ratio = {name: [round(value, 3) for value in ratios(took[name], took["library"])] for name in loops}
+
+    def ratio(name: str, other: str) -> list[float]:
+        return [round(value, 3) for value in ratios(took[name], took[other])]
+
     step = 1e3 / (ROWS // BATCH)
     return {
         "networks": build.__name__,
         **{f"{name}, ms": round(step * statistics.median(times), 2) for name, times in took.items()},
-        "pythae / library (range)": ratio["pythae"],
-        "bare / library (range)": ratio["bare"],
+        **{
+            f"{name} / {other} (range)": ratio(name, other)
+            for other in ("library", "compiled")
+            for name in ("pythae", "bare")
+        },
     }
 
 

@@ -26,6 +26,7 @@ from pushforward.discrepancies import Discrepancy
 from pushforward.recipes import RECIPES, Setup
 from pushforward.training import Loop
 from pushforward.training.block import Blocks
+from pushforward.training.compiling import compile_losses
 
 
 def rows(shape: tuple[int, ...], n: int = 10_000) -> Dataset:
@@ -77,9 +78,12 @@ def by_hand(setup: Setup, data: Tensor, recipe: str, device: torch.device) -> It
 Steps = Callable[[int], object]  # takes so many steps
 
 
-def general(setup: Setup, data: Dataset, device: torch.device) -> Steps:
+def general(setup: Setup, data: Dataset, device: torch.device, compile: bool = False) -> Steps:
     """The library's loop, in blocks as in training."""
-    blocks = Blocks(Loop(setup.model, data.train, setup.training, total=1_000_000, device=device))
+    loop = Loop(setup.model, data.train, setup.training, total=1_000_000, device=device)
+    if compile:
+        compile_losses(loop)
+    blocks = Blocks(loop)
 
     def take(n: int) -> None:
         while n:

@@ -21,6 +21,7 @@ from pushforward.torch_state import widest
 
 SEVEN = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 TILE = 512  # rows of a block of the kernel matrix
+FUSED = 8192  # rows of a whole matrix: a compiler would write out a loop over blocks
 
 
 class Kernel(nn.Module, ABC):
@@ -36,8 +37,13 @@ class Kernel(nn.Module, ABC):
 
     def sum(self, x: Tensor, y: Tensor) -> Tensor:
         """The sum over all pairs, shape (), tile by tile, in the widest dtype of the device."""
-        of_x = x.split(TILE)
-        of_y = of_x if x is y else y.split(TILE)
+        tile = TILE
+        if torch.compiler.is_compiling():
+            tile = FUSED
+            if max(len(x), len(y)) > FUSED:
+                torch._dynamo.graph_break()  # which ends the attempt to compile
+        of_x = x.split(tile)
+        of_y = of_x if x is y else y.split(tile)
         wide = widest(x.device)
         zero = torch.zeros((), dtype=wide, device=x.device)
         return sum((self.gram(a, b).sum(dtype=wide) for a in of_x for b in of_y), zero)
@@ -106,7 +112,7 @@ class Radial(Kernel):
         self, x: Tensor, y: Tensor, weights: Weights, fast: bool = True, dtype: torch.dtype | None = None
     ) -> Tensor:
         """The sum over pairs within x, from x to y and within y, with a weight each, shape ()."""
-        if fast:
+        if fast and not torch.compiler.is_compiling():  # a compiler makes one pass of the readable form
             return PairSum.apply(x, y, self, weights, dtype or x.dtype)  # type: ignore[no-untyped-call]
         middle = torch.cat([x, y]).detach().mean(0)  # products are exact to rounding only near 0
         return super().weighted_sum(x - middle, y - middle, weights, fast, dtype)

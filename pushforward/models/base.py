@@ -90,9 +90,11 @@ class Comparison:
         components = self.components(s)
         if not components:
             return {self.name: s.model.prior.device_buffer.new_zeros(())}
-        weight = float(self.weight)
         with self._rows():
-            return {f"{self.name}{part}": weight * D(q, p) for part, (D, q, p) in components.items()}
+            return {f"{self.name}{part}": self._weighted(D(q, p)) for part, (D, q, p) in components.items()}
+
+    def _weighted(self, term: Tensor) -> Tensor:
+        return self.weight.times(term) if isinstance(self.weight, Weight) else self.weight * term
 
     def _rows(self) -> AbstractContextManager[None]:
         """Inside, the rows of the pair count as what they are: a slice of the batch, or all of it."""

@@ -37,6 +37,7 @@ class Weight(OnCPU):
             raise ConfigError(f"{option_name('weight')} must be a number of at least 0, got {value}")
         self.log_value: Tensor
         self.register_buffer("log_value", torch.tensor(value, dtype=torch.float64).log())
+        self.as_tensor: Tensor | None = None  # its value on the device, where no number may be read
 
     def extra_repr(self) -> str:
         """The settings that ``repr`` shows."""
@@ -44,6 +45,10 @@ class Weight(OnCPU):
 
     def __float__(self) -> float:
         return math.exp(self.log_value.item())
+
+    def times(self, term: Tensor) -> Tensor:
+        """The weight times a term of any shape, in the term's dtype."""
+        return term * (float(self) if self.as_tensor is None else self.as_tensor.to(term.dtype))
 
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:
         """Does nothing: the weight is fixed."""

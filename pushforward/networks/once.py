@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 
@@ -26,6 +27,8 @@ def once(net: nn.Module) -> Iterator[None]:
         ...     net(x) is longer(x), net(x) is net(x.clone())
         (True, False)
     """
+    if torch.compiler.is_compiling():
+        torch._dynamo.graph_break()  # a compiler does not see that layers are replaced
     layers = list(net.children()) if isinstance(net, nn.Sequential) else [net]
     before = [vars(layer).get("forward") for layer in layers]  # whoever else stood in for a layer
     for layer in layers:

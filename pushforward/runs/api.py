@@ -130,8 +130,8 @@ def train(
         threads: Number of threads on a CPU.
         precision: "fp32"; "bf16", in which networks, but neither costs nor discrepancies, compute in bfloat16
             while they are trained; or "auto", bf16 on devices that have units for it.
-        compile: Whether networks are compiled by ``torch.compile`` while they are trained: a compiler is
-            needed, the first steps take longer, and last bits differ.
+        compile: Whether losses, with the networks in them, are compiled by ``torch.compile`` for training: a
+            compiler is needed, the first steps take longer, and last bits differ.
         overwrite: Whether training starts over and replaces the run in the folder, finished or not, even if
             it is this very one; it stays whole until the new run has begun.
         pictures: Whether to write samples during training, and overview.png at its end.

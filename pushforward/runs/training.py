@@ -23,7 +23,7 @@ from pushforward.runs.budget import Budget, Extension
 from pushforward.runs.directory import CLEARING, OVERVIEW, RunDirectory, copies
 from pushforward.runs.run import Run
 from pushforward.torch_state import threads
-from pushforward.training.compiling import compile_networks, compiled_training
+from pushforward.training.compiling import compile_losses, compiled_training
 from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
 from pushforward.training.trainer import Trainer, steps_in
@@ -65,7 +65,6 @@ def run_to_end(
     model, training = setup.model, setup.training
     if config["precision"] == "bf16":
         lower_precision(model)
-    compiled = compile_networks(model) if config["compile"] else []
     with _memory(setup, dataset, device):
         loop = Loop(model, dataset.train, training, 1, config["seed"], device)
     begun = config["total_steps"] is not None
@@ -88,13 +87,14 @@ def run_to_end(
         bar(f"{config['recipe']} on {dataset.name}", progress) as show,
         threads.held(config["threads"]),
         closing(loop),
-        compiled_training(compiled),
+        compiled_training(config["compile"]),
         _memory(setup, dataset, device),
     ):
         for line in (*dataset.notes, _summary(setup, dataset), setup.description):
             show.say(line)
         if config["compile"]:
-            show.say(f"{len(compiled)} networks are compiled: the first steps take longer")
+            compile_losses(loop, show.say)
+            show.say("losses are compiled: the first steps take longer")
         run = Run(directory.path, config, model, dataset)  # which puts the model in evaluation mode
         model.train()
         checkpoints = directory.checkpoints(config)

@@ -1,100 +1,248 @@
-"""Networks that are compiled while they are trained, by ``torch.compile``; everything else stays as it is.
+"""Losses that are compiled while a model is trained, by ``torch.compile``; everything else stays as it is.
 
-Costs, discrepancies and optimizers are not compiled, nor is a network in evaluation mode: samples, metrics
-and loaded runs do not know of it. Not compiled either are
+What a player descends is one function of tensors: the rows of its batch and the random numbers that were
+derived for them. Compiled as a whole, with networks, costs and discrepancies, it becomes one program, whose
+elementwise operations are fused, and on a GPU one CUDA graph forward and one back. Optimizers are not
+compiled, nor is a model in evaluation mode: samples, metrics and loaded runs do not know of it.
 
-* critics with a penalty, a gradient of a gradient, for compiled networks have first derivatives only;
-* networks of text and of tables, whose outputs are distributions;
-* a network in whose place another one is evaluated, such as the layers that InfoGAN's critic and Q share.
+Some losses are no such program: critics with a gradient penalty, networks of text, whose lengths are those of
+the lines at hand, and losses that choose rows by their labels. They are computed as they would be otherwise.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from copy import copy
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pushforward import distributed
-from pushforward.discrepancies.base import CriticDiscrepancy, Discrepancy
-from pushforward.discrepancies.constraints import Constraint
+from pushforward.distributions import Distribution
 from pushforward.errors import ConfigError, reason
-from pushforward.models.base import Model
-from pushforward.networks.precision import networks_of
+from pushforward.models.base import Player, Terms
+from pushforward.models.weight import Weight
+from pushforward.rng import Noise
+from pushforward.square import Square
+from pushforward.torch_state import to_device, torch_seeded
+from pushforward.training.loop import Loop
 from pushforward.wording import option_name
 
-VARIANTS = 64  # of all networks: each is compiled again where its parameters or its BatchNorms are frozen
+VARIANTS = 64  # of all losses
 # Numbers that layers draw are those of torch's own generator.
-OPTIONS: dict[str, Any] = {"fallback_random": True}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "cpu": {"fallback_random": True},
+    "cuda": {"fallback_random": True, "triton.cudagraphs": True},
+}
 
 
-class Compiled(nn.Module):
-    """A network that is compiled in training, when it is first called."""
+class Draw(NamedTuple):
+    """Random numbers of one step: the method of :class:`Noise`, the place, and the shape."""
 
-    def forward(self, *inputs: Any) -> Any:
-        """What the network makes of its inputs."""
-        if not self.training or any("forward" in vars(layer) for layer in self.children()):
-            return super().forward(*inputs)
-        if "_compiled" not in vars(self):
-            # Not ``Module.compile``, which leaves an ``nn.Sequential`` as it is. Of each shape of rows there
-            # is one program, so that it does not depend on which shapes came before.
-            vars(self)["_compiled"] = torch.compile(super().forward, dynamic=False, options=OPTIONS)
-        from torch._dynamo.exc import TorchDynamoException  # it takes a second, and few runs need it
+    method: str
+    place: tuple[object, ...]
+    shape: tuple[int, ...]
 
+    def of(self, noise: Noise, device: torch.device) -> Tensor:
+        """The numbers themselves, on a device."""
+        return to_device(getattr(noise(*self.place), self.method)(*self.shape), device)
+
+
+class Recording(Noise):
+    """Random numbers of a place, which keep a list of what was drawn.
+
+    >>> noise = Recording(Noise(0)("step", 7), [])
+    >>> _ = noise("prior").normal(4, 2)
+    >>> noise.draws
+    [Draw(method='normal', place=('prior',), shape=(4, 2))]
+    """
+
+    def __init__(self, noise: Noise, draws: list[Draw], place: tuple[object, ...] = ()) -> None:
+        super().__init__(*noise.key, start=noise.start)
+        self.draws = draws
+        self.place = place
+
+    def __call__(self, *place: object) -> Recording:
+        """The numbers of a place inside this one."""
+        return Recording(super().__call__(*place), self.draws, (*self.place, *place))
+
+    def rows(self, start: int) -> Recording:
+        """The same numbers, beginning at row ``start``."""
+        return Recording(super().rows(start), self.draws, self.place)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers, noted."""
+        self.draws.append(Draw("normal", self.place, shape))
+        return super().normal(*shape)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform numbers, noted."""
+        self.draws.append(Draw("uniform", self.place, shape))
+        return super().uniform(*shape)
+
+
+class Drawn(Noise):
+    """Random numbers that were drawn before they are asked for: a program takes tensors."""
+
+    def __init__(self, values: dict[Draw, Tensor], place: tuple[object, ...] = ()) -> None:
+        self.values = values
+        self.place = place
+        self.start = 0
+
+    def __call__(self, *place: object) -> Drawn:
+        """The numbers of a place inside this one."""
+        return Drawn(self.values, (*self.place, *place))
+
+    def rows(self, start: int) -> Drawn:
+        """The same numbers: there is one process."""
+        return self
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers."""
+        return self.values[Draw("normal", self.place, shape)]
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform numbers."""
+        return self.values[Draw("uniform", self.place, shape)]
+
+
+class CompiledLoss:
+    """What a player descends, compiled; from a :class:`Square` to terms.
+
+    A loss that depends on its batch in ways that no program of fixed shapes can, or that takes a gradient, is
+    left as it is.
+
+    Arguments:
+        player: The player.
+        weights: The weights of its terms: numbers that change, and would be constants of the program.
+        device: Where it is computed.
+        say: Takes a line that says why the loss is not compiled.
+    """
+
+    def __init__(
+        self, player: Player, weights: Sequence[Weight], device: torch.device, say: Callable[[str], object]
+    ) -> None:
+        self.player = player
+        self.weights = weights
+        self.device = device
+        self.say = say
+        self.draws: dict[tuple[object, ...], list[Draw]] = {}
+        self.program: Callable[[Square], Terms] | None = program_of(player.loss, device)
+
+    def __call__(self, square: Square) -> Terms:
+        """The terms of a square.
+
+        Raises:
+            ConfigError: If the loss cannot be compiled for rows of this shape, but was for others.
+        """
+        if self.program is None:
+            return self.player.loss(square)
+        shapes = tuple(None if rows is None else rows.shape for rows in (square.x, square.y, square.paired))
+        begun = bool(self.draws)
+        if shapes not in self.draws:
+            self.draws[shapes] = self._draws_of(square)
+        noise = square.noise
+        square.noise = Drawn({draw: draw.of(noise, self.device) for draw in self.draws[shapes]})
+        for weight in self.weights:
+            weight.as_tensor = torch.full((), float(weight), dtype=torch.float64, device=self.device)
         try:
-            return vars(self)["_compiled"](*inputs)
-        except TorchDynamoException as error:
-            raise ConfigError(
-                f"a network cannot be compiled; train without {option_name('compile', True)}: "
-                f"{reason(error):.300}"
-            ) from error
+            if self.device.type == "cuda":
+                return self._of_graph(square)
+            return self.program(square)
+        except failures() as error:
+            why = str(error).partition("\n")[0]  # an explanation and advice follow
+            if begun:
+                raise ConfigError(
+                    f"the loss of the {self.player.name} cannot be compiled for rows of another shape "
+                    f"({why}); train without {option_name('compile', True)}"
+                ) from error
+            self.say(f"the loss of the {self.player.name} is not compiled ({why})")
+            self.program = None
+        finally:
+            square.noise = noise
+            for weight in self.weights:
+                weight.as_tensor = None
+        return self.player.loss(square)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy is made of: it is compiled anew."""
-        return {name: value for name, value in vars(self).items() if name != "_compiled"}
+    def _of_graph(self, square: Square) -> Terms:
+        """The terms, and copies of what the square holds: the next replay of the graph overwrites it."""
+        assert self.program is not None
+        torch.compiler.cudagraph_mark_step_begin()
+        given = set(vars(square))
+        terms = self.program(square)
+        for name in vars(square).keys() - given:
+            setattr(square, name, copied(vars(square)[name]))
+        return terms
+
+    def _draws_of(self, square: Square) -> list[Draw]:
+        """The random numbers that the loss takes: it is computed once, and leaves no trace."""
+        draws: list[Draw] = []
+        trial = Square(square.model, square.x, Recording(square.noise, draws), square.y, square.paired)
+        kept = [(buffer, buffer.clone()) for buffer in square.model.buffers()]  # type: ignore[attr-defined]
+        with torch_seeded(0, self.device):
+            self.player.loss(trial)
+        for buffer, before in kept:
+            buffer.copy_(before)
+        return draws
 
 
-def compile_networks(model: Model) -> list[nn.Module]:
-    """Lets the networks of a model be compiled while they are trained, in place; returns them."""
-    twice = {
-        id(part)
-        for found in model.modules()
-        if isinstance(found, Discrepancy) and differentiated_twice(found)
-        for part in found.modules()
-    }
-    networks = [net for net in networks_of(model) if id(net) not in twice]
+def program_of(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+    """A function that becomes one program when it is called, or fails.
+
+    Of each shape of rows there is one, so that it does not depend on which shapes came before.
+    """
+    options = OPTIONS[device.type]
+    return torch.compile(function, fullgraph=True, dynamic=False, options=options)
+
+
+def copied(value: Any) -> Any:
+    """A tensor, or a distribution of tensors, in memory of its own; anything else as it is."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, Distribution):
+        twin = copy(value)
+        vars(twin).update({name: copied(part) for name, part in vars(value).items()})
+        return twin
+    return value
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """The errors of a compiler that cannot make a program; importing them takes a second."""
+    from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
+    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+
+    return TorchDynamoException, FailOnRecompileLimitHit, GuardOnDataDependentSymNode
+
+
+def compile_losses(loop: Loop, say: Callable[[str], object] = print) -> None:
+    """Lets the losses of a loop's players be compiled.
+
+    Arguments:
+        loop: The loop.
+        say: Takes a line of each loss that cannot be.
+    """
     torch.compiler.reset()  # what other runs have compiled counts towards the limit
-    for net in networks:
-        kind = type(net)
-        net.__class__ = type(kind.__name__, (Compiled, kind), {"__module__": kind.__module__})
-    return networks
-
-
-def differentiated_twice(discrepancy: Discrepancy) -> bool:
-    """Whether a penalty takes gradients of gradients of a discrepancy's critic."""
-    if type(discrepancy).penalties not in (Discrepancy.penalties, CriticDiscrepancy.penalties):
-        return True
-    constraint = getattr(discrepancy, "constraint", None)
-    return constraint is not None and type(constraint).penalties is not Constraint.penalties
+    weights = [one.weight for one in loop.model.comparisons() if isinstance(one.weight, Weight)]
+    for state in loop.player_states:
+        loss = CompiledLoss(state.player, weights, loop.device, say)
+        state.player = replace(state.player, loss=loss)
 
 
 @contextmanager
-def compiled_training(networks: Sequence[nn.Module]) -> Iterator[None]:
-    """Inside, a network that needs more variants than there may be is an error, and not left uncompiled.
+def compiled_training(wanted: bool = True) -> Iterator[None]:
+    """Inside, losses may need several programs each, and torch does not warn of its own modules.
 
     Arguments:
-        networks: Those that are compiled; if there is none, nothing changes.
+        wanted: Whether losses are compiled; if not, nothing changes.
     """
-    if not networks:
+    if not wanted:
         yield
         return
-    with (
-        torch._dynamo.config.patch(recompile_limit=VARIANTS, fail_on_recompile_limit_hit=True),
-        warnings.catch_warnings(),
-    ):
+    with torch._dynamo.config.patch(recompile_limit=VARIANTS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"torch\b")  # about torch's own modules, while it compiles
         yield
 
@@ -105,13 +253,17 @@ def check_compiler(device: torch.device | str) -> None:
     Raises:
         ConfigError: If that fails, as without a compiler, or if several processes train together.
     """
-    # BatchNorm and dropout of several processes exchange numbers in the middle of a network.
+    # Discrepancies, BatchNorm and dropout of several processes exchange numbers in the middle of a loss.
     if distributed.size() > 1:
         raise ConfigError(f"{option_name('compile', True)} is for one process, got {distributed.size()}")
+    if torch.device(device).type not in OPTIONS:
+        raise ConfigError(
+            f"{option_name('compile', True)} is for the devices {' and '.join(OPTIONS)}, got {device}"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about its own modules
-            torch.compile(nn.functional.gelu, dynamic=False, options=OPTIONS)(torch.zeros(2, device=device))
+            program_of(nn.functional.gelu, torch.device(device))(torch.zeros(2, device=device))
     except Exception as error:  # whatever a compiler, or the lack of one, comes to
         raise ConfigError(
             f"{option_name('compile', True)} needs a compiler for {device}, such as g++ for a CPU or Triton "
@@ -119,4 +271,4 @@ def check_compiler(device: torch.device | str) -> None:
         ) from error
 
 
-__all__ = ["check_compiler", "compile_networks", "compiled_training"]
+__all__ = ["check_compiler", "compile_losses", "compiled_training"]

@@ -52,7 +52,7 @@ class Update:
     @property
     def finite(self) -> bool:
         """Whether the loss and the norm are finite."""
-        *terms, norm = self.values
+        *terms, norm = self.values.tolist()
         return math.isfinite(sum(terms)) and math.isfinite(norm)
 
 
@@ -134,7 +134,8 @@ class PlayerState:
         loss = torch.stack(list(losses.values())).sum()
         if not loss.requires_grad:
             raise ConfigError(f"the {self.player.name}'s loss depends on none of its parameters")
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:  # an optimizer's zero_grad would also report to the profiler
+            parameter.grad = None
         loss.backward()
         losses = {name: value.detach() for name, value in losses.items()}
         if distributed.size() > 1:  # first, so that all processes find the same
