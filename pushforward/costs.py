@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.distributed import all_gather
+from pushforward.distributed import gather_replicated
 from pushforward.distributions import Distribution, Gaussian
 from pushforward.errors import ConfigError
 from pushforward.rng import Noise
@@ -276,7 +276,8 @@ class KL(nn.Module):
     def forward(self, q: Distribution, p: Distribution) -> Tensor:
         """The mean divergence over the batch in nats, shape (), with free nats if there are any."""
         if self.free:
-            return all_gather(self.dimensions(q, p)).mean(0).clamp_min(self.free).sum()
+            (nats,) = gather_replicated(self.dimensions(q, p))
+            return nats.mean(0).clamp_min(self.free).sum()
         return self.rows(q, p).mean()
 
 

@@ -3,12 +3,15 @@ r"""Several processes that train one model on one batch: which rows are whose, a
 Every process holds the whole model and computes with its slice of the batch. The value of a term is the mean
 over processes of what each of them computes, so that means over rows need nothing else. What is no mean over
 rows (MMD, sorting, the statistics of BatchNorm) is computed from the rows of all processes, which
-:func:`all_gather` returns. Its gradient is the sum of what all processes do with a row:
+:func:`all_gather` and :func:`gather_replicated` return. Its gradient is the sum of what all processes do with
+a row:
 
 .. math:: L = \frac1W \sum_r L_r(g(x_1, \dots, x_W)), \qquad
     \frac{\partial L}{\partial x_s} = \frac1W \sum_r \frac{\partial L_r}{\partial x_s}
 
 and the mean over processes of the gradients of parameters is then that of one process with the whole batch.
+Where all processes compute the same from the gathered rows, all summands are the same: nothing has to pass
+between processes for the gradient.
 
 Rows are shared within :func:`sharing` alone, which the training loop enters for each step. Elsewhere
 (evaluation, sampling, diagnostics) every process has all rows, and :func:`all_gather` returns what it is
@@ -18,8 +21,6 @@ given. How an evaluation is shared out is in :mod:`~pushforward.parts`.
 from __future__ import annotations
 
 import json
-import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
@@ -58,6 +59,11 @@ def rank() -> int:
 def is_first() -> bool:
     """Whether this is the process that writes: number 0, or one by itself."""
     return rank() == 0
+
+
+def in_step() -> bool:
+    """Whether processes now take a step together: they can share the work of what they have in common."""
+    return size() > 1 and _rows is not Rows.ALONE
 
 
 def is_sharing() -> bool:
@@ -132,6 +138,16 @@ def all_gather(x: Tensor) -> Tensor:
     return _AllGather.apply(x) if is_sharing() else x  # type: ignore[no-untyped-call]
 
 
+def gather_replicated(*samples: Tensor) -> tuple[Tensor, ...]:
+    """The rows of each sample (N, \\*) of all processes in their order, for what all of them compute alike.
+
+    They pass in one exchange, and their derivatives in none: each process takes those of its own rows, times
+    the number of processes. What a process computes with other rows of its own, such as a layer that
+    normalises them, needs :func:`all_gather`.
+    """
+    return _Replicated.apply(*samples) if is_sharing() else samples  # type: ignore[no-untyped-call]
+
+
 class _AllGather(torch.autograd.Function):
     """Gathers rows; the gradient of a row is the sum of the gradients that all processes have for it."""
 
@@ -149,35 +165,47 @@ class _OwnSum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        total = x.contiguous().clone()
-        with _with_others():
-            dist.all_reduce(total)
-        return total[own_slice(len(x))].clone()
+        return size() * average(x)[0][own_slice(len(x))]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return _AllGather.apply(gradient)  # type: ignore[no-untyped-call]
 
 
-def process_mean(value: Tensor) -> Tensor:
-    """The mean over processes of a tensor that each of them has, such as a term, with all derivatives.
+class _Replicated(torch.autograd.Function):
+    """Gathers rows of samples of any types, from which all processes compute the same."""
 
-    What is no linear function of a term, such as its root, is computed of this. Outside of :func:`sharing` it
-    is the tensor itself.
-    """
-    return all_gather(value.unsqueeze(0)).mean(0)
+    @staticmethod
+    def forward(ctx: Any, *samples: Tensor) -> tuple[Tensor, ...]:
+        parts = [x.contiguous().view(-1).view(torch.uint8) for x in samples]
+        of_all = _of_all(torch.cat(parts)).split([len(part) for part in parts], dim=1)
+        rows = zip(of_all, samples, strict=True)
+        return tuple(part.contiguous().view(x.dtype).view(-1, *x.shape[1:]) for part, x in rows)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return _OwnRows.apply(*gradients)  # type: ignore[no-untyped-call]
 
 
-def average(tensors: Sequence[Tensor]) -> None:
-    """Replaces tensors by their means over all processes, in one exchange for each type of number."""
-    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
-        same = [tensor for tensor in tensors if tensor.dtype == dtype]
-        flat = torch.cat([tensor.detach().reshape(-1) for tensor in same])
-        with _with_others():
-            dist.all_reduce(flat)
-        flat /= size()
-        for tensor, part in zip(same, flat.split([tensor.numel() for tensor in same]), strict=True):
-            tensor.detach().copy_(part.view_as(tensor))
+class _OwnRows(torch.autograd.Function):
+    """W times this process's rows of gradients that are the same in all W processes: their sum."""
+
+    @staticmethod
+    def forward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        return tuple(size() * gradient[own_slice(len(gradient))] for gradient in gradients)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return _Replicated.apply(*gradients)  # type: ignore[no-untyped-call]
+
+
+def average(*tensors: Tensor) -> list[Tensor]:
+    """The means of tensors over all processes, in one exchange; if their types differ, in the widest."""
+    flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+    with _with_others():
+        dist.all_reduce(flat)
+    parts = flat.div_(size()).split([tensor.numel() for tensor in tensors])
+    return [part.view(tensor.shape).to(tensor.dtype) for part, tensor in zip(parts, tensors, strict=True)]
 
 
 def average_gradients(
@@ -186,25 +214,31 @@ def average_gradients(
     """Replaces gradients by their means over all processes; returns the means of losses, by name.
 
     A parameter that has a gradient in some processes only, since no row of the others needed it, has one in
-    all afterwards; one that has none anywhere has none.
+    all afterwards; one that has none anywhere has none. To know, only a process that lacks one waits for its
+    GPU.
     """
-    has = parameters[0].new_tensor([p.grad is not None for p in parameters])
-    values = torch.stack([value.detach() for value in losses.values()]).to(has)
+    lacking = [place for place, parameter in enumerate(parameters) if parameter.grad is None]
+    has = parameters[0].new_ones(len(parameters))
+    for place in lacking:
+        has[place] = 0
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    average([*gradients, has, values])
-    for parameter, gradient, share in zip(parameters, gradients, has.tolist(), strict=True):
-        parameter.grad = gradient if share else None
+    *means, has, values = average(*gradients, has, torch.stack([v.detach() for v in losses.values()]).to(has))
+    for parameter, mean in zip(parameters, means, strict=True):
+        parameter.grad = mean
+    for place in lacking:
+        if not has[place]:
+            parameters[place].grad = None
     return {name: value.to(losses[name].dtype) for name, value in zip(losses, values, strict=True)}
 
 
-def any_process(flag: bool) -> bool:
-    """Whether any process has raised a flag."""
+def any_process(*flags: bool) -> tuple[bool, ...]:
+    """Of each flag, whether any process has raised it; in one exchange."""
     if size() == 1:
-        return flag
-    raised = torch.tensor(flag, dtype=torch.uint8, device=_device())
+        return flags
+    raised = torch.tensor(flags, dtype=torch.uint8, device=_device())
     with _with_others():
         dist.all_reduce(raised, dist.ReduceOp.MAX)
-    return bool(raised)
+    return tuple(bool(flag) for flag in raised.tolist())
 
 
 def from_first(value: Any) -> Any:
@@ -297,20 +331,6 @@ def _checksum(tensor: Tensor) -> Tensor:
         places = torch.arange(1, len(part) + 1, device=part.device) + number * PART
         total += ((part.long() + 1) * (places * 2654435761 % 2147483647)).sum()
     return total
-
-
-def exchange_seconds(numbers: int, times: int = 20) -> float:
-    """Seconds in which processes add up so many float32 numbers: the median of several times."""
-    x, took = torch.zeros(numbers, device=_device()), []
-    for _ in range(3 + times):  # the first ones connect
-        wait()
-        begun = time.perf_counter()
-        with _with_others():
-            dist.all_reduce(x)
-        if x.is_cuda:
-            torch.cuda.synchronize()
-        took.append(time.perf_counter() - begun)
-    return statistics.median(took[3:])
 
 
 def wait() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,7 +14,7 @@ from pushforward.discrepancies.base import CriticDiscrepancy, Discrepancy
 from pushforward.discrepancies.constraints import Constraint
 from pushforward.discrepancies.kernel import Kernel
 from pushforward.discrepancies.mmd import MMD
-from pushforward.distributed import all_gather, process_mean
+from pushforward.distributed import all_gather, gather_replicated, gathered
 from pushforward.errors import ConfigError
 
 
@@ -41,7 +42,9 @@ class SquareRoot(Discrepancy):
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
         """The square root of the inner discrepancy."""
-        return (process_mean(self.square(q, p)).relu() + self.eps).sqrt() - self.eps**0.5
+        q, p = gather_replicated(q, p)
+        with gathered():  # a mean over processes of squares would have another root
+            return (self.square(q, p).relu() + self.eps).sqrt() - self.eps**0.5
 
 
 class DeepKernelMMD(CriticDiscrepancy):
@@ -111,10 +114,10 @@ class DeepKernelMMD(CriticDiscrepancy):
 
     def compare(self, fq: Tensor, fp: Tensor) -> Tensor:
         """The discrepancy of the features, shape ()."""
-        disorder = fq.new_zeros(())
-        if self.order:
-            disorder = F.relu(all_gather(fq).mean(0) - all_gather(fp).mean(0)).mean()
-        return self.distance(fq, fp) - self.order * disorder
+        fq, fp = gather_replicated(fq, fp)
+        disorder = F.relu(fq.mean(0) - fp.mean(0)).mean() if self.order else fq.new_zeros(())
+        with gathered():
+            return self.distance(fq, fp) - self.order * disorder
 
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
         """The MMD of two samples in the network's features, a scalar."""
@@ -133,7 +136,8 @@ class DeepKernelMMD(CriticDiscrepancy):
         """The function whose means differ most between the two samples, of the kernel as it is."""
 
         def gap(t: Tensor) -> Tensor:
-            ft, fq, fp = self.critic(t), all_gather(self.critic(q)), all_gather(self.critic(p))
+            fq, fp = all_gather(torch.cat([self.critic(q), self.critic(p)], 1)).chunk(2, 1)
+            ft = self.critic(t)
             return self.kernel.gram(ft, fp).mean(1) - self.kernel.gram(ft, fq).mean(1)
 
         return gap

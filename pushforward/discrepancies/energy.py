@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pushforward.costs import Cost
 from pushforward.discrepancies.base import CriticDiscrepancy
-from pushforward.distributed import all_gather
+from pushforward.distributed import gather_replicated
 from pushforward.errors import ConfigError
 from pushforward.wording import option_name
 
@@ -59,7 +59,8 @@ def pulling_away(codes: Tensor) -> Tensor:
         >>> pulling_away(torch.eye(3)), pulling_away(torch.tensor([[1.0, 2.0], [-1.0, -2.0]]))
         (tensor(0.), tensor(1.0000))
     """
-    rows = F.normalize(all_gather(codes.flatten(1)), dim=1)
+    (rows,) = gather_replicated(codes.flatten(1))
+    rows = F.normalize(rows, dim=1)
     n = len(rows)
     if n < 2:
         raise ConfigError(f"pulling away needs at least 2 rows, got {n}")
@@ -207,7 +208,7 @@ class BEGANEnergy(EnergyDiscrepancy):
     @torch.no_grad()
     def update_state(self, q: Tensor, p: Tensor) -> None:
         """Moves k towards the balance of the two energies."""
-        made, given = (all_gather(self.critic(sample)).mean() for sample in (q, p))
+        made, given = (energy.mean() for energy in gather_replicated(self.critic(q), self.critic(p)))
         surplus = self.gamma * given - made
         self.k.add_(self.k_lr * surplus).clamp_(0, 1)
 

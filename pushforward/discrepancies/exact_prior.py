@@ -18,7 +18,7 @@ from pushforward.discrepancies.base import Discrepancy
 from pushforward.discrepancies.kernel import Radial, constants
 from pushforward.discrepancies.mmd import MMD, kernel_of
 from pushforward.discrepancies.registry import DiscrepancyContext, register_discrepancy
-from pushforward.distributed import all_gather
+from pushforward.distributed import gather_replicated
 from pushforward.distributions import NormalPrior, Prior
 from pushforward.errors import ConfigError
 from pushforward.torch_state import widest
@@ -84,7 +84,7 @@ class ExactPriorMMD(Discrepancy):
                 of dimensions than the prior.
         """
         with torch.autocast(q.device.type, enabled=False):
-            q = all_gather(q.flatten(1))
+            (q,) = gather_replicated(q.flatten(1))
             q = q if q.dtype == torch.float64 else q.float()
             if q.shape[1] != self.latent_dim:
                 raise ConfigError(f"the prior has {self.latent_dim} dimensions, got rows of {q.shape[1]}")

@@ -22,7 +22,7 @@ from pushforward.discrepancies.base import Discrepancy
 from pushforward.discrepancies.kernel import IMQ, GaussianKernel, Kernel, Radial
 from pushforward.discrepancies.pair_sums import Weights
 from pushforward.discrepancies.registry import DiscrepancyContext, register_discrepancy
-from pushforward.distributed import all_gather
+from pushforward.distributed import gather_replicated
 from pushforward.errors import ConfigError, nearest
 from pushforward.wording import option_name
 
@@ -71,7 +71,7 @@ class MMD(Discrepancy):
             ConfigError: If a U-statistic is asked for and a sample has a single row.
         """
         with torch.autocast(q.device.type, enabled=False):  # bfloat16 distances are wrong by 100 %
-            q, p = (all_gather(sample.flatten(1)) for sample in (q, p))
+            q, p = gather_replicated(q.flatten(1), p.flatten(1))
             q, p = (sample if sample.dtype == torch.float64 else sample.float() for sample in (q, p))
             return self.kernel.weighted_sum(q, p, self.weights(len(q), len(p)), self.fast)
 

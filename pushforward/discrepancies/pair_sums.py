@@ -5,9 +5,9 @@ r"""Weighted sums of a radial kernel over pairs of rows, with their gradient in 
 The kernel matrix of the pooled rows is formed block by block and never kept: memory is that of the rows and
 of one block. A block above the diagonal of a sample with itself stands for the one below, and where no
 gradient is asked for only values are formed. Several processes that have gathered all rows of a batch share
-the blocks out: the sum is the mean over processes of what each of them returns. With weights :math:`w_{ij}`
-of pairs and :math:`W_{ij} = w_{ij}\, k'(D_{ij})`, the gradient is :math:`4 (W 1 \odot r - W r)` for the
-pooled rows r.
+the blocks out and add up what they have found; a single block is computed by each of them. With weights
+:math:`w_{ij}` of pairs and :math:`W_{ij} = w_{ij}\, k'(D_{ij})`, the gradient is
+:math:`4 (W 1 \odot r - W r)` for the pooled rows r.
 """
 
 from __future__ import annotations
@@ -121,8 +121,11 @@ class PairSum(torch.autograd.Function):
         sums = torch.zeros_like(right[:-1])  # W r and, below it, W 1
         total = torch.zeros((), dtype=widest(x.device), device=x.device)
         memory = Memory(rows)
-        processes = distributed.size() if distributed.is_sharing() else 1
-        for first, second, weight in _blocks(x, y, weights)[distributed.rank() % processes :: processes]:
+        blocks = _blocks(x, y, weights)
+        shared = distributed.in_step() and len(blocks) > 1
+        if shared:
+            blocks = blocks[distributed.rank() :: distributed.size()]
+        for first, second, weight in blocks:
             own = first == second
             shape = first.stop - first.start, second.stop - second.start
             squares = torch.mm(left[first], right[:, second], out=memory("squares", *shape)).clamp_min_(0)
@@ -142,7 +145,8 @@ class PairSum(torch.autograd.Function):
                 sums[:, first].addmm_(right[:-1, second], slope.T, alpha=factor * (4 if own else 2))
             if to_second and not own:
                 sums[:, second].addmm_(right[:-1, first], slope, alpha=2 * factor)
-        total, sums = total * processes, sums * processes
+        if shared:
+            total, sums = (distributed.size() * mean for mean in distributed.average(total, sums))
         if not weights.own_pairs:
             total -= kernel.peak * (n * weights.within_x + len(y) * weights.within_y)
         if of_x or of_y:

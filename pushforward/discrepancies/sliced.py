@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pushforward.discrepancies.base import Discrepancy
 from pushforward.discrepancies.registry import DiscrepancyContext, register_discrepancy
-from pushforward.distributed import all_gather
+from pushforward.distributed import gather_replicated
 from pushforward.errors import check_int
 from pushforward.rng import Noise
 from pushforward.torch_state import OnCPU, to_device, to_like
@@ -53,7 +53,7 @@ class SlicedWasserstein(OnCPU, Discrepancy):
     def forward(self, q: Tensor, p: Tensor) -> Tensor:
         """The sliced Wasserstein distance of two samples, a scalar."""
         with torch.autocast(q.device.type, enabled=False):
-            q, p = (all_gather(sample.flatten(1)) for sample in (q, p))
+            q, p = gather_replicated(q.flatten(1), p.flatten(1))
             q, p = (sample if sample.dtype == torch.float64 else sample.float() for sample in (q, p))
             noise = Noise("sliced", int(self.step)).normal(self.directions, q.shape[1])
             directions = F.normalize(to_like(noise, q), dim=1)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pushforward.costs import Cost
 from pushforward.discrepancies import Discrepancy
-from pushforward.distributed import all_gather, gathered
+from pushforward.distributed import gather_replicated, gathered
 from pushforward.distributions import Encoder, Prior
 from pushforward.errors import ConfigError, DataError
 from pushforward.models.autoencoder import WAE, Augment
@@ -73,7 +73,7 @@ class TransferAE(WAE):
         """Codes of label 1 and codes of label 0, or None if the batch has fewer than two of either."""
         if s.y is None:
             raise DataError("rows must have labels for their codes to be compared between labels")
-        codes, labels = all_gather(s.Ex), all_gather(s.y)
+        codes, labels = gather_replicated(s.Ex, s.y)
         q, p = codes[labels == 1], codes[labels == 0]
         return (q, p) if min(len(q), len(p)) > 1 else None
 
@@ -81,7 +81,7 @@ class TransferAE(WAE):
         """The cost of decoding rows to their known counterparts; a mean over all rows of the batch."""
         if s.paired is None or s.y is None:
             return {}
-        codes, labels, paired = (all_gather(rows) for rows in (s.Ex, s.y, s.paired))
+        codes, labels, paired = gather_replicated(s.Ex, s.y, s.paired)
         known = (paired.flatten(1)[:, 0] >= 0).nonzero().flatten()
         if not len(known):
             return {"pairs": codes.new_zeros(())}

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from pushforward.discrepancies import IMQ, MMD
-from pushforward.distributed import process_mean
 from pushforward.distributions import Prior
 from pushforward.errors import ConfigError, check_int
 from pushforward.rng import Noise
@@ -143,7 +142,7 @@ class AutoWeight(Weight):
         """Every ``every`` steps, changes log λ by the formula, from codes and prior draws of the batch."""
         if step % self.every:
             return
-        gap = process_mean(self.gauge(s.eval_codes, s.fresh_prior)).cpu().double() / self.deviation
+        gap = self.gauge(s.eval_codes, s.fresh_prior).cpu().double() / self.deviation
         self.average = _follow(self.average, gap, self.memory / self.every)
         self.longer = _follow(self.longer, gap, 4 * self.memory / self.every)
         excess = (self.average - (0.25 + 2 * lr_factor**2)).clamp(-1, 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
+import statistics
+import time
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, Literal
@@ -11,7 +13,7 @@ from typing import Any, Literal
 import torch
 
 from pushforward.data import open_dataset
-from pushforward.distributed import exchange_seconds, size
+from pushforward.distributed import average, size, wait
 from pushforward.errors import ConfigError, check_int, nearest
 from pushforward.launch import launched_rank, launched_size
 from pushforward.models import Model
@@ -205,9 +207,22 @@ def _sizes(asked: Sequence[int], batch_size: int) -> list[int]:
 
 def _measured_link() -> Link:
     """What passes between the processes that are there, from a smallest and a large sum."""
-    least, large = exchange_seconds(1), exchange_seconds(LARGE)
+    least, large = _exchange_seconds(1), _exchange_seconds(LARGE)
     latency = least / math.ceil(math.log2(size()))
     return Link(latency, 2 * (size() - 1) / size() * 4 * LARGE / max(large - least, 1e-9))
+
+
+def _exchange_seconds(numbers: int, times: int = 20) -> float:
+    """Seconds in which processes average so many float32 numbers: the median of several times."""
+    x, took = torch.zeros(numbers, device="cuda" if torch.cuda.is_available() else "cpu"), []
+    for _ in range(3 + times):  # the first ones connect
+        wait()
+        begun = time.perf_counter()
+        average(x)
+        if x.is_cuda:
+            torch.cuda.synchronize()
+        took.append(time.perf_counter() - begun)
+    return statistics.median(took[3:])
 
 
 __all__ = ["plan"]

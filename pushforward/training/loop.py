@@ -342,11 +342,10 @@ def whole(square: Square) -> Square:
     if not distributed.is_sharing():
         return square
     with torch.no_grad():
-        gathered = {
-            name: distributed.all_gather(value)
-            for name, value in vars(square).items()
-            if isinstance(value, Tensor)
-        }
+        names, own = zip(
+            *((name, x) for name, x in vars(square).items() if isinstance(x, Tensor)), strict=True
+        )
+        gathered = dict(zip(names, distributed.gather_replicated(*own), strict=True))
     start = distributed.rank() * len(square.x)
     found = Square(square.model, gathered["x"], square.noise.rows(square.noise.start - start))
     vars(found).update(gathered)

@@ -209,7 +209,8 @@ class Trainer:
         blocks = Blocks(loop, self.clock)
         first, estimated = loop.step, False
         words, explained = "", False
-        while not (halted := distributed.any_process(stopped())) and loop.step < loop.total:
+        (halted,) = distributed.any_process(stopped())
+        while not halted and loop.step < loop.total:
             taken, square = blocks.advance(min(line_every - loop.step % line_every, loop.total - loop.step))
             last = loop.step == loop.total
             look = loop.step % line_every == 0 or last
@@ -258,13 +259,15 @@ class Trainer:
                 if distributed.is_first():
                     self.draw(loop.step)
             late = distributed.is_first() and now - saved > max(PATIENCE, SHARE * cost)
-            if planned or distributed.any_process(late):
+            halted, late = distributed.any_process(stopped(), late)
+            if planned or late:
                 begun_to_save = self.clock()
                 self.save()
                 saved = self.clock()
                 cost = saved - begun_to_save
         if loop.step:
             self.save()  # where a stop was requested
+        (halted,) = distributed.any_process(halted or stopped())  # of a stop since then, too
         if halted and not stopped():
             raise StopRequested(signal.SIGTERM)  # of another process
 

@@ -42,18 +42,28 @@ with process_group.joined():
 GATHER = """
 weights = torch.arange(8, dtype=torch.float64)
 leaf = x[own].flatten(1).requires_grad_()
-with distributed.sharing():
-    whole = distributed.all_gather(leaf)
-    (gradient,) = torch.autograd.grad((weights * (whole.sum(1) ** 3)).sum(), leaf, create_graph=True)
-    (curvature,) = torch.autograd.grad((distributed.all_gather(gradient) ** 2).sum(), leaf)
 one = x.flatten(1).requires_grad_()
 (expected,) = torch.autograd.grad((weights * (one.sum(1) ** 3)).sum(), one, create_graph=True)
 (bent,) = torch.autograd.grad(((size * expected) ** 2).sum(), one)
-assert torch.equal(whole, x.flatten(1))
-# the mean over processes divides by their number
-torch.testing.assert_close(gradient, size * expected[own])
+for gather in (distributed.all_gather, lambda rows: distributed.gather_replicated(rows)[0]):
+    with distributed.sharing():
+        whole = gather(leaf)
+        (gradient,) = torch.autograd.grad((weights * (whole.sum(1) ** 3)).sum(), leaf, create_graph=True)
+        (curvature,) = torch.autograd.grad((gather(gradient) ** 2).sum(), leaf)
+    assert torch.equal(whole, x.flatten(1))
+    # the mean over processes divides by their number
+    torch.testing.assert_close(gradient, size * expected[own])
+    torch.testing.assert_close(curvature, size * bent[own])
+    assert gather(leaf) is leaf  # no step is being taken
+# a penalty on this process's own slopes
+with distributed.sharing():
+    whole, numbers = distributed.gather_replicated(leaf, torch.arange(8)[own])
+    (gradient,) = torch.autograd.grad((whole ** 3).sum(1).dot(weights), leaf, create_graph=True)
+    (curvature,) = torch.autograd.grad((gradient ** 2).mean(), leaf)
+assert torch.equal(numbers, torch.arange(8))
+(expected,) = torch.autograd.grad((one ** 3).sum(1).dot(weights), one, create_graph=True)
+(bent,) = torch.autograd.grad(((size * expected) ** 2).mean(), one)
 torch.testing.assert_close(curvature, size * bent[own])
-assert distributed.all_gather(leaf) is leaf  # no step is being taken
 """
 NORM = """
 net, one = convert_layers(norm()), norm()
@@ -61,7 +71,7 @@ with distributed.sharing():
     made, slopes = net(x[own]), second(net, x[own])
     (slopes ** 2).sum().backward()
 for parameter in net.parameters():
-    distributed.average([parameter.grad])
+    (parameter.grad,) = distributed.average(parameter.grad)
 expected = one(x)
 (second(one, x) ** 2).sum().backward()
 torch.testing.assert_close(made, expected[own])
@@ -98,13 +108,11 @@ for discrepancy in (MMD(kernel), SquareRoot(MMD(kernel, "v"))):
         value = discrepancy(leaf, p[own])
         value.backward()
     assert blocks == 36 and len(computed) == 36 // size  # above the diagonal: 10 + 16 + 10
-    distributed.average([value])
     torch.testing.assert_close(value, expected)
     torch.testing.assert_close(leaf.grad, size * one.grad[own])
 """
 AGREE = """
-assert distributed.any_process(rank == 1) is True
-assert distributed.any_process(False) is False
+assert distributed.any_process(False, rank == 1) == (False, True)
 assert distributed.from_first({"of": rank, "words": ["a", None]}) == {"of": 0, "words": ["a", None]}
 distributed.check_same("x", {"x": x})
 distributed.tensors_from_first([x])
