@@ -32,7 +32,6 @@ from pushforward.torch_state import to_device, torch_seeded
 from pushforward.training.loop import Loop
 from pushforward.wording import option_name
 
-VARIANTS = 64  # of all losses
 # Numbers that layers draw are those of torch's own generator.
 OPTIONS: dict[str, dict[str, Any]] = {
     "cpu": {"fallback_random": True},
@@ -234,7 +233,7 @@ def compile_losses(loop: Loop, say: Callable[[str], object] = print) -> None:
 
 @contextmanager
 def compiled_training(wanted: bool = True) -> Iterator[None]:
-    """Inside, losses may need several programs each, and torch does not warn of its own modules.
+    """Inside, torch does not warn of its own modules while it compiles.
 
     Arguments:
         wanted: Whether losses are compiled; if not, nothing changes.
@@ -242,8 +241,8 @@ def compiled_training(wanted: bool = True) -> Iterator[None]:
     if not wanted:
         yield
         return
-    with torch._dynamo.config.patch(recompile_limit=VARIANTS), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"torch\b")  # about torch's own modules, while it compiles
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"torch\b")
         yield
 
 
