@@ -120,6 +120,9 @@ class CompiledLoss:
         weights: The weights of its terms: numbers that change, and would be constants of the program.
         device: Where it is computed.
         say: Takes a line that says why the loss is not compiled.
+
+    Attributes:
+        replayed: Whether the program is a CUDA graph, which writes its results to the same memory each time.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class CompiledLoss:
         self.weights = weights
         self.device = device
         self.say = say
+        self.replayed = device.type == "cuda"
         self.draws: dict[tuple[object, ...], list[Draw]] = {}
         self.program: Callable[[Square], Terms] | None = program_of(player.loss, device)
 
@@ -149,9 +153,7 @@ class CompiledLoss:
         for weight in self.weights:
             weight.as_tensor = torch.full((), float(weight), dtype=torch.float64, device=self.device)
         try:
-            if self.device.type == "cuda":
-                return self._of_graph(square)
-            return self.program(square)
+            return self._replay(square) if self.replayed else self.program(square)
         except failures() as error:
             why = str(error).partition("\n")[0]  # an explanation and advice follow
             if begun:
@@ -167,8 +169,8 @@ class CompiledLoss:
                 weight.as_tensor = None
         return self.player.loss(square)
 
-    def _of_graph(self, square: Square) -> Terms:
-        """The terms, and copies of what the square holds: the next replay of the graph overwrites it."""
+    def _replay(self, square: Square) -> Terms:
+        """The terms, with copies of what the square holds: the next replay overwrites it."""
         assert self.program is not None
         torch.compiler.cudagraph_mark_step_begin()
         given = set(vars(square))
