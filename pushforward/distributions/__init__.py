@@ -6,6 +6,7 @@ without asking which kind of encoder it has. All noise comes in from outside
 """
 
 from pushforward.distributions.base import Dirac, Distribution, Gaussian, Implicit, Uniform, moments
+from pushforward.distributions.class_priors import MixturePrior, OneHotPrior, SwissRollPrior, petals
 from pushforward.distributions.encoders import (
     ConditionalEncoder,
     DeterministicEncoder,
@@ -17,17 +18,7 @@ from pushforward.distributions.encoders import (
 )
 from pushforward.distributions.flow import FlowPrior
 from pushforward.distributions.generator_prior import GeneratorPrior
-from pushforward.distributions.priors import (
-    MixturePrior,
-    NormalPrior,
-    OneHotPrior,
-    Prior,
-    ProductPrior,
-    SpherePrior,
-    SwissRollPrior,
-    UniformPrior,
-    petals,
-)
+from pushforward.distributions.priors import NormalPrior, Prior, ProductPrior, SpherePrior, UniformPrior
 
 __all__ = [
     "ConditionalEncoder",

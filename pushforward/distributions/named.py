@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from pushforward.distributions.class_priors import SwissRollPrior, petals
 from pushforward.distributions.encoders import (
     DeterministicEncoder,
     Encoder,
@@ -13,14 +14,7 @@ from pushforward.distributions.encoders import (
     ImplicitEncoder,
     UniformEncoder,
 )
-from pushforward.distributions.priors import (
-    NormalPrior,
-    Prior,
-    SpherePrior,
-    SwissRollPrior,
-    UniformPrior,
-    petals,
-)
+from pushforward.distributions.priors import NormalPrior, Prior, SpherePrior, UniformPrior
 from pushforward.errors import ConfigError
 from pushforward.networks import MixingHead, mlp
 from pushforward.wording import option_name
