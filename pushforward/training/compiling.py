@@ -11,13 +11,15 @@ the lines at hand, and losses that choose rows by their labels. They are compute
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -147,7 +149,10 @@ class CompiledLoss:
         shapes = tuple(None if rows is None else rows.shape for rows in (square.x, square.y, square.paired))
         begun = bool(self.draws)
         if shapes not in self.draws:
-            self.draws[shapes] = self._draws_of(square)
+            try:
+                self.draws[shapes] = self._draws_of(square)
+            except (TypeError, RuntimeError) as error:  # of a copy
+                return self._uncompiled(square, begun, f"a copy of the model fails: {reason(error):.100}")
         noise = square.noise
         square.noise = Drawn({draw: draw.of(noise, self.device) for draw in self.draws[shapes]})
         for weight in self.weights:
@@ -155,18 +160,25 @@ class CompiledLoss:
         try:
             return self._replay(square) if self.replayed else self.program(square)
         except failures() as error:
-            why = str(error).partition("\n")[0]  # an explanation and advice follow
-            if begun:
-                raise ConfigError(
-                    f"the loss of the {self.player.name} cannot be compiled for rows of another shape "
-                    f"({why}); train without {option_name('compile', True)}"
-                ) from error
-            self.say(f"the loss of the {self.player.name} is not compiled ({why})")
-            self.program = None
+            found = error
         finally:
             square.noise = noise
             for weight in self.weights:
                 weight.as_tensor = None
+        return self._uncompiled(
+            square, begun, str(found).partition("\n")[0]
+        )  # an explanation and advice follow
+
+    def _uncompiled(self, square: Square, begun: bool, why: str) -> Terms:
+        """The terms as without a compiler, from the first step on or not at all."""
+        if begun:
+            raise ConfigError(
+                f"the loss of the {self.player.name} cannot be compiled for a later step ({why}): its rows "
+                "have another shape, or plain Python numbers of a network have changed at each step; train "
+                f"without {option_name('compile', True)}"
+            )
+        self.say(f"the loss of the {self.player.name} is not compiled ({why})")
+        self.program = None
         return self.player.loss(square)
 
     def _replay(self, square: Square) -> Terms:
@@ -180,14 +192,17 @@ class CompiledLoss:
         return terms
 
     def _draws_of(self, square: Square) -> list[Draw]:
-        """The random numbers that the loss takes: it is computed once, and leaves no trace."""
+        """The random numbers that the loss takes: a copy of it is computed once, and leaves no trace."""
         draws: list[Draw] = []
-        trial = Square(square.model, square.x, Recording(square.noise, draws), square.y, square.paired)
-        kept = [(buffer, buffer.clone()) for buffer in square.model.buffers()]  # type: ignore[attr-defined]
-        with torch_seeded(0, self.device):
-            self.player.loss(trial)
-        for buffer, before in kept:
-            buffer.copy_(before)
+        loss, model = deepcopy((self.player.loss, square.model))
+        trial = Square(model, square.x, Recording(square.noise, draws), square.y, square.paired)
+        python, numpy = random.getstate(), np.random.get_state()
+        try:
+            with torch_seeded(0, self.device):
+                loss(trial)
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
         return draws
 
 

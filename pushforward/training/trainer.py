@@ -207,7 +207,8 @@ class Trainer:
         begun = saved = self.clock()
         cost = 0.0
         blocks = Blocks(loop, self.clock)
-        first, estimated = loop.step, False
+        started = first = loop.step
+        estimated = False
         words, explained = "", False
         (halted,) = distributed.any_process(stopped())
         while not halted and loop.step < loop.total:
@@ -249,6 +250,8 @@ class Trainer:
                     self.show.say(f"warning, step {loop.step}: {warning()}")
             self.show(loop.step, loop.total, words)
             now = self.clock()
+            if loop.step - len(taken) == started:  # which may have been compiled
+                begun, first = now, loop.step
             if not estimated and now - begun > 1 and loop.step - first >= 2:
                 estimated = True
                 left = (now - begun) / (loop.step - first) * (loop.total - loop.step)
