@@ -268,6 +268,7 @@ class Trainer:
                 self.save()
                 saved = self.clock()
                 cost = saved - begun_to_save
+                (halted,) = distributed.any_process(halted or stopped())  # of a stop meanwhile
         if loop.step:
             self.save()  # where a stop was requested
         (halted,) = distributed.any_process(halted or stopped())  # of a stop since then, too

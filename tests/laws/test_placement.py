@@ -125,15 +125,21 @@ def batch_number(n):
 
 
 def test_the_batch_that_follows_is_read_before_it_is_asked_for():
-    wanted = threading.Event()
-    split, reads = counted(
-        lambda index: wanted.set() if not isinstance(index, slice) and 8 in index else None
-    )
+    wanted, last = threading.Event(), threading.Event()
+
+    def read(index):
+        if not isinstance(index, slice):
+            for row, seen in ((8, wanted), (24, last)):
+                if row in index:
+                    seen.set()
+
+    split, reads = counted(read)
     source = Prefetched(split, CPU)
     source.take(batch_number(0), lambda: batch_number(1))
     assert wanted.wait(60)
     for n in (0, 1, 1, 2):  # players share a batch
         source.take(batch_number(n), lambda n=n: batch_number(n + 1))
+    assert last.wait(60)  # what has not begun is not read once the source is closed
     source.close()
     assert [int(index[0]) for index in reads] == [0, 8, 16, 24]
 
