@@ -74,7 +74,29 @@ class Prior(nn.Module, ABC):
         return list(range(self.latent_dim))
 
 
-class NormalPrior(Prior):
+class ScaledPrior(Prior):
+    """A prior that is some distribution times a number.
+
+    Arguments:
+        latent_dim: Number of dimensions L.
+        std: The number.
+
+    Raises:
+        ConfigError: If ``latent_dim`` is below 1, or ``std`` not above 0.
+    """
+
+    def __init__(self, latent_dim: int, std: float = 1.0) -> None:
+        super().__init__(latent_dim)
+        if not std > 0:
+            raise ConfigError(f"std must be above 0, got {std}")
+        self.std = std
+
+    def extra_repr(self) -> str:
+        """The settings that ``repr`` shows."""
+        return f"latent_dim={self.latent_dim}, std={self.std:g}"
+
+
+class NormalPrior(ScaledPrior):
     r""":math:`N(0, \sigma^2 I)`.
 
     Example:
@@ -84,15 +106,8 @@ class NormalPrior(Prior):
     """
 
     def __init__(self, latent_dim: int, std: float = 1.0) -> None:
-        super().__init__(latent_dim)
-        if not std > 0:
-            raise ConfigError(f"std must be above 0, got {std}")
-        self.std = std
+        super().__init__(latent_dim, std)
         self.path = "spherical" if latent_dim >= 8 else "linear"  # few dimensions have no shell
-
-    def extra_repr(self) -> str:
-        """The settings that ``repr`` shows."""
-        return f"latent_dim={self.latent_dim}, std={self.std:g}"
 
     @property
     def expected_sq_distance(self) -> float:
@@ -109,7 +124,7 @@ class NormalPrior(Prior):
         return Gaussian(center, torch.full_like(center, 2 * math.log(self.std)))
 
 
-class UniformPrior(Prior):
+class UniformPrior(ScaledPrior):
     """Uniform on the box [-std, std]^L; codes reach it through tanh.
 
     Arguments:
@@ -119,16 +134,6 @@ class UniformPrior(Prior):
     Raises:
         ConfigError: If ``latent_dim`` is below 1, or ``std`` not above 0.
     """
-
-    def __init__(self, latent_dim: int, std: float = 1.0) -> None:
-        super().__init__(latent_dim)
-        if not std > 0:
-            raise ConfigError(f"std must be above 0, got {std}")
-        self.std = std
-
-    def extra_repr(self) -> str:
-        """The settings that ``repr`` shows."""
-        return f"latent_dim={self.latent_dim}, std={self.std:g}"
 
     @property
     def expected_sq_distance(self) -> float:
@@ -144,7 +149,7 @@ class UniformPrior(Prior):
         return self.std * codes.tanh()
 
 
-class SpherePrior(Prior):
+class SpherePrior(ScaledPrior):
     """Uniform on the sphere of radius ``std`` in R^L; codes are normalised to it.
 
     Arguments:
@@ -158,16 +163,9 @@ class SpherePrior(Prior):
     path = "spherical"
 
     def __init__(self, latent_dim: int, std: float = 1.0) -> None:
-        super().__init__(latent_dim)
+        super().__init__(latent_dim, std)
         if latent_dim < 2:
             raise ConfigError(f"a sphere needs {option_name('latent_dim')} of at least 2, got {latent_dim}")
-        if not std > 0:
-            raise ConfigError(f"std must be above 0, got {std}")
-        self.std = std
-
-    def extra_repr(self) -> str:
-        """The settings that ``repr`` shows."""
-        return f"latent_dim={self.latent_dim}, std={self.std:g}"
 
     @property
     def expected_sq_distance(self) -> float:
