@@ -16,6 +16,7 @@ import torch.distributed as dist
 from pushforward.distributed import size
 from pushforward.errors import ConfigError, ProcessError, reason
 from pushforward.launch import launched_local_rank, launched_rank, launched_size
+from pushforward.reading import read_file
 
 PATIENCE = timedelta(minutes=10)  # how long a process waits for the others, such as for the first to save
 
@@ -94,7 +95,7 @@ def _let_workers_finish() -> None:
         return
     for thread in Path("/proc/self/task").iterdir():
         try:
-            if (thread / "comm").read_bytes() == b"gloo_tcp_loop\n":
+            if read_file(thread / "comm") == b"gloo_tcp_loop\n":
                 os.sched_setscheduler(int(thread.name), os.SCHED_BATCH, os.sched_param(0))
         except OSError:  # it has ended, or the system does not allow it
             continue
