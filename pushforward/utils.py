@@ -36,8 +36,7 @@ class lazy(Generic[T]):  # noqa: N801
     def __get__(self, owner: object | None, kind: type) -> lazy[T] | T:
         if owner is None:
             return self
-        value = self.function(owner)
-        setattr(owner, self.function.__name__, value)
+        value = owner.__dict__[self.function.__name__] = self.function(owner)
         return value
 
 

@@ -37,11 +37,9 @@ class Kernel(nn.Module, ABC):
 
     def sum(self, x: Tensor, y: Tensor) -> Tensor:
         """The sum over all pairs, shape (), tile by tile, in the widest dtype of the device."""
-        tile = TILE
-        if torch.compiler.is_compiling():
-            tile = FUSED
-            if max(len(x), len(y)) > FUSED:
-                torch._dynamo.graph_break()  # which ends the attempt to compile
+        tile = FUSED if torch.compiler.is_compiling() else TILE
+        if torch.compiler.is_compiling() and max(len(x), len(y)) > tile:
+            torch._dynamo.graph_break()  # which ends the attempt to compile
         of_x = x.split(tile)
         of_y = of_x if x is y else y.split(tile)
         wide = widest(x.device)

@@ -1,6 +1,6 @@
 """Losses that are compiled while a model is trained, by ``torch.compile``; everything else stays as it is.
 
-What a player descends is one function of tensors: the rows of its batch and the random numbers that were
+The loss of a player is one function of tensors: the rows of its batch and the random numbers that were
 derived for them. Compiled as a whole, with networks, costs and discrepancies, it becomes one program, whose
 elementwise operations are fused, and on a GPU one CUDA graph forward and one back. Optimizers are not
 compiled, nor is a model in evaluation mode: samples, metrics and loaded runs do not know of it.
@@ -41,16 +41,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class Draw(NamedTuple):
-    """Random numbers of one step: the method of :class:`Noise`, the place, and the shape."""
+Method = Callable[..., np.ndarray]
 
-    method: str
+
+class Draw(NamedTuple):
+    """Random numbers of one step: numpy's method, the place, and the shape."""
+
+    method: Method
     place: tuple[object, ...]
     shape: tuple[int, ...]
 
     def of(self, noise: Noise, device: torch.device) -> Tensor:
         """The numbers themselves, on a device."""
-        return to_device(getattr(noise(*self.place), self.method)(*self.shape), device)
+        return to_device(noise(*self.place)._draw(self.method, self.shape), device)
 
 
 class Recording(Noise):
@@ -58,8 +61,8 @@ class Recording(Noise):
 
     >>> noise = Recording(Noise(0)("step", 7), [])
     >>> _ = noise("prior").normal(4, 2)
-    >>> noise.draws
-    [Draw(method='normal', place=('prior',), shape=(4, 2))]
+    >>> [(draw.place, draw.shape) for draw in noise.draws]
+    [(('prior',), (4, 2))]
     """
 
     def __init__(self, noise: Noise, draws: list[Draw], place: tuple[object, ...] = ()) -> None:
@@ -75,15 +78,9 @@ class Recording(Noise):
         """The same numbers, beginning at row ``start``."""
         return Recording(super().rows(start), self.draws, self.place)
 
-    def normal(self, *shape: int) -> Tensor:
-        """Standard normal numbers, noted."""
-        self.draws.append(Draw("normal", self.place, shape))
-        return super().normal(*shape)
-
-    def uniform(self, *shape: int) -> Tensor:
-        """Uniform numbers, noted."""
-        self.draws.append(Draw("uniform", self.place, shape))
-        return super().uniform(*shape)
+    def _draw(self, method: Method, shape: tuple[int, ...]) -> Tensor:
+        self.draws.append(Draw(method, self.place, shape))
+        return super()._draw(method, shape)
 
 
 class Drawn(Noise):
@@ -102,17 +99,12 @@ class Drawn(Noise):
         """The same numbers: there is one process."""
         return self
 
-    def normal(self, *shape: int) -> Tensor:
-        """Standard normal numbers."""
-        return self.values[Draw("normal", self.place, shape)]
-
-    def uniform(self, *shape: int) -> Tensor:
-        """Uniform numbers."""
-        return self.values[Draw("uniform", self.place, shape)]
+    def _draw(self, method: Method, shape: tuple[int, ...]) -> Tensor:
+        return self.values[Draw(method, self.place, shape)]
 
 
 class CompiledLoss:
-    """What a player descends, compiled; from a :class:`Square` to terms.
+    """The loss of a player, compiled: from a :class:`Square` to terms.
 
     A loss that depends on its batch in ways that no program of fixed shapes can, or that takes a gradient, is
     left as it is.
@@ -142,7 +134,7 @@ class CompiledLoss:
         """The terms of a square.
 
         Raises:
-            ConfigError: If the loss cannot be compiled for rows of this shape, but was for others.
+            ConfigError: If the loss cannot be compiled, but was at an earlier step.
         """
         if self.program is None:
             return self.player.loss(square)
@@ -150,27 +142,35 @@ class CompiledLoss:
         begun = bool(self.draws)
         if shapes not in self.draws:
             try:
-                self.draws[shapes] = self._draws_of(square)
-            except (TypeError, RuntimeError) as error:  # of a copy
-                return self._uncompiled(square, begun, f"a copy of the model fails: {reason(error):.100}")
+                loss, model = deepcopy((self.player.loss, square.model))
+            except (TypeError, RuntimeError) as error:
+                return self._uncompiled(square, begun, f"the model cannot be copied: {reason(error):.100}")
+            self.draws[shapes] = draws_of(
+                loss, Square(model, square.x, square.noise, square.y, square.paired)
+            )
+        try:
+            with self._tensors_only(square, self.draws[shapes]):
+                return self._replay(square) if self.replayed else self.program(square)
+        except failures() as error:
+            what = str(error).partition("\n")[0]  # an explanation and advice follow
+            return self._uncompiled(square, begun, what)
+
+    @contextmanager
+    def _tensors_only(self, square: Square, draws: Sequence[Draw]) -> Iterator[None]:
+        """Inside, random numbers and weights are tensors: numbers would be constants of a program."""
         noise = square.noise
-        square.noise = Drawn({draw: draw.of(noise, self.device) for draw in self.draws[shapes]})
+        square.noise = Drawn({draw: draw.of(noise, self.device) for draw in draws})
         for weight in self.weights:
             weight.as_tensor = torch.full((), float(weight), dtype=torch.float64, device=self.device)
         try:
-            return self._replay(square) if self.replayed else self.program(square)
-        except failures() as error:
-            found = error
+            yield
         finally:
             square.noise = noise
             for weight in self.weights:
                 weight.as_tensor = None
-        return self._uncompiled(
-            square, begun, str(found).partition("\n")[0]
-        )  # an explanation and advice follow
 
     def _uncompiled(self, square: Square, begun: bool, why: str) -> Terms:
-        """The terms as without a compiler, from the first step on or not at all."""
+        """The terms as they are without ``--compile``, from the first step on or not at all."""
         if begun:
             raise ConfigError(
                 f"the loss of the {self.player.name} cannot be compiled for a later step ({why}): its rows "
@@ -191,19 +191,19 @@ class CompiledLoss:
             setattr(square, name, copied(vars(square)[name]))
         return terms
 
-    def _draws_of(self, square: Square) -> list[Draw]:
-        """The random numbers that the loss takes: a copy of it is computed once, and leaves no trace."""
-        draws: list[Draw] = []
-        loss, model = deepcopy((self.player.loss, square.model))
-        trial = Square(model, square.x, Recording(square.noise, draws), square.y, square.paired)
-        python, numpy = random.getstate(), np.random.get_state()
-        try:
-            with torch_seeded(0, self.device):
-                loss(trial)
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
-        return draws
+
+def draws_of(loss: Callable[[Square], Terms], square: Square) -> list[Draw]:
+    """The random numbers that a loss takes; it is computed once, and generators are as they were."""
+    draws: list[Draw] = []
+    square.noise = Recording(square.noise, draws)
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch_seeded(0, square.x.device):
+            loss(square)
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+    return draws
 
 
 def program_of(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:

@@ -342,10 +342,8 @@ def whole(square: Square) -> Square:
     if not distributed.is_sharing():
         return square
     with torch.no_grad():
-        names, own = zip(
-            *((name, x) for name, x in vars(square).items() if isinstance(x, Tensor)), strict=True
-        )
-        gathered = dict(zip(names, distributed.gather_replicated(*own), strict=True))
+        own = {name: value for name, value in vars(square).items() if isinstance(value, Tensor)}
+        gathered = dict(zip(own, distributed.gather_replicated(*own.values()), strict=True))
     start = distributed.rank() * len(square.x)
     found = Square(square.model, gathered["x"], square.noise.rows(square.noise.start - start))
     vars(found).update(gathered)

@@ -204,11 +204,9 @@ class Trainer:
         loop = self.loop
         line_every = steps_per_line(loop.total)
         picture_every = line_every * max(1, loop.total // (PICTURES * line_every))
-        begun = saved = self.clock()
-        cost = 0.0
+        saved, cost = self.clock(), 0.0
         blocks = Blocks(loop, self.clock)
-        started = first = loop.step
-        estimated = False
+        first, estimated = -1, False
         words, explained = "", False
         (halted,) = distributed.any_process(stopped())
         while not halted and loop.step < loop.total:
@@ -250,7 +248,7 @@ class Trainer:
                     self.show.say(f"warning, step {loop.step}: {warning()}")
             self.show(loop.step, loop.total, words)
             now = self.clock()
-            if loop.step - len(taken) == started:  # which may have been compiled
+            if first < 0:  # a first step may have been compiled
                 begun, first = now, loop.step
             if not estimated and now - begun > 1 and loop.step - first >= 2:
                 estimated = True
