@@ -85,9 +85,8 @@ def _number(name: str, value: object) -> Any:
     try:
         return int(value) if name == "steps" else float(value)
     except ValueError:
-        raise ConfigError(
-            f"{option_name(name)} must be a number such as 100 or +100, got {value!r}"
-        ) from None
+        kind = "a whole number" if name == "steps" else "a number"
+        raise ConfigError(f"{option_name(name)} must be {kind} such as 100 or +100, got {value!r}") from None
 
 
 __all__ = ["Budget", "Extension"]

@@ -6,12 +6,15 @@ import subprocess
 import sys
 
 import pytest
+from cyclopts import CoercionError
 
 import pushforward as pf
 from pushforward.cli import app
 from pushforward.cli.defaults import BY_DATA, shown_defaults, written
 from pushforward.cli.describe import describe
 from pushforward.cli.described import FILE
+from pushforward.cli.messages import message
+from pushforward.cli.recipe_commands import VERBS, prepare
 from pushforward.options import choices_of
 from pushforward.recipes import RECIPES
 from pushforward.report.images import mosaic
@@ -175,6 +178,10 @@ def test_names_in_angle_brackets_are_not_lost(command):
             "--kernel must be imq or gaussian, got imk: did you mean imq?",
         ),
         ("train wae-mmd digits --steps many", "--steps must be a whole number, got many"),
+        ("train wae-mmd digits --steps none", "--steps must be a whole number, got none"),
+        ("sample run --n 1e3", "--n must be a whole number, got 1e3"),
+        ("compare vae --data digits --seeds 0 1.5", "--seeds must be a whole number, got 1.5"),
+        ("train began digits --energy-power 1.5", "--energy-power must be 1 or 2, got 1.5"),
         ("transfer run", "transfer needs --to: number or name of the label"),
         ("transfer run --to", "transfer: --to needs a value: number or name of the label"),
         ("train vae", "train vae needs DATA: a name of the catalogue (pushforward list), a folder of images"),
@@ -187,3 +194,32 @@ def test_words_that_are_not_understood_are_named_in_the_terms_of_the_help(words,
     assert err.startswith(f"error: {said}")
     assert err.count("\n") == 1
     assert not re.search(r"Literal|None|\bfloat\b|\bint\b|\bstr\b|\[|\]", err)
+
+
+def whole_numbers():
+    """The options that are whole numbers, by command and name, with the words of a command without them."""
+    for verb in VERBS:
+        prepare([verb])
+    found = {}
+    for words in [*([name] for name in app), *([verb, name] for verb in VERBS for name in RECIPES)]:
+        one = app[words[0]] if len(words) == 1 else app[words[0]][words[1]]
+        if not getattr(one.default_command, "__module__", "").startswith("pushforward."):
+            continue
+        options = list(one.assemble_argument_collection())
+        needed = [
+            [argument.name] * (argument.index is None) + ["x"] for argument in options if argument.required
+        ]
+        for argument in options:
+            if re.search(r"\bint\b|Literal\[\d", str(argument.hint)):
+                found[words[0], argument.name] = [*words, *(word for pair in needed for word in pair)]
+    return found
+
+
+def test_no_option_that_is_a_whole_number_takes_a_fraction():
+    """Cyclopts rounds it: `--steps 1.5` trained 2 steps."""
+    found = whole_numbers()
+    assert found.keys() >= {("sample", "--n"), ("check", "--image-size"), ("train", "--energy-power")}
+    for (_, name), words in found.items():
+        with pytest.raises(CoercionError) as raised:
+            app.parse_args([*words, name, "1.5"], exit_on_error=False, print_error=False)
+        assert message(raised.value).startswith(f"{name} must be "), words

@@ -180,7 +180,7 @@ def test_what_becomes_of_the_schedule_is_said(tmp_path, capsys):
         ({"steps": 3}, "a run can only be trained longer: it has 4 steps, got 3"),
         ({"steps": "+0"}, "steps must be at least 1, got 0"),
         ({"steps": "-3"}, "steps must be at least 1, got -3"),
-        ({"steps": "many"}, r"steps must be a number such as 100 or \+100, got 'many'"),
+        ({"steps": "many"}, r"steps must be a whole number such as 100 or \+100, got 'many'"),
         ({"minutes": 3}, r"minutes must be added to a run, with a plus sign, as in \+5; got 3"),
         ({"steps": "+3", "epochs": "+3"}, "expected one budget, got steps and epochs"),
         ({"epochs": "+nan"}, "epochs must be above 0, got nan"),
