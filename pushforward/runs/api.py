@@ -160,8 +160,6 @@ def train(
     _check_on_nonfinite(on_nonfinite)
     threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
     automatic, device = device == "auto", find_device(device)
-    if compile:
-        check_compiler(device)
     if isinstance(recipe, str):
         if training is not None:
             raise ConfigError(
@@ -234,6 +232,8 @@ def train(
     }
     config = json.loads(json.dumps(fresh, default=lambda value: value.item()))  # as it will be read
     directory = directory or RunDirectory(Path("runs") / f"{about['recipe']}-{dataset.name}")
+    if compile and not directory.holds_run():
+        check_compiler(device)  # before a folder is made; what is left of a run is checked when it goes on
     with directory.locked():
         shared = ("recipe", "resolved", "seed", "budget", "data")
         check_agreed("a run", {name: config[name] for name in shared})
@@ -264,6 +264,7 @@ def resume(
     steps: int | str | None = None,
     epochs: float | str | None = None,
     minutes: str | None = None,
+    compile: bool | None = None,
     **own: Any,
 ) -> Run:
     """Continues a run that was stopped, bit for bit as if it had not been, or trains a finished one longer.
@@ -282,6 +283,8 @@ def resume(
             many more. After a stop, ``resume`` without it goes on to the same end.
         epochs: The same in passes over the data.
         minutes: How much longer to train in time, with a plus sign, such as "+5".
+        compile: Whether losses are compiled from now on, see :func:`train`; by default as the run began. A
+            change changes the last bits.
         own: The parts of your own that the run was trained with, under the same names; a model of your own is
             ``model=``, how it is trained ``training=``.
 
@@ -300,8 +303,7 @@ def resume(
         config = from_first(directory.config())
         config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
         device = device_of_run(device, config["device"])
-        if config["compile"]:
-            check_compiler(device)
+        config["compile"] = config["compile"] if compile is None else compile
         dataset = reopened(directory.path, config, directory.codec(config), data)
         setup = stored_setup(directory.path, config, dataset.spec, own)
         budget = Budget(**config["budget"])

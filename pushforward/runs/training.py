@@ -23,7 +23,7 @@ from pushforward.runs.budget import Budget, Extension
 from pushforward.runs.directory import CLEARING, OVERVIEW, RunDirectory, copies
 from pushforward.runs.run import Run
 from pushforward.torch_state import threads
-from pushforward.training.compiling import compile_losses, compiled_training
+from pushforward.training.compiling import check_compiler, compile_losses, compiled_training
 from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
 from pushforward.training.trainer import Trainer, steps_in
@@ -92,14 +92,16 @@ def run_to_end(
     ):
         for line in (*dataset.notes, _summary(setup, dataset), setup.description):
             show.say(line)
-        if config["compile"]:
-            compile_losses(loop, show.say)
-            show.say("losses are compiled: the first steps take longer")
         run = Run(directory.path, config, model, dataset)  # which puts the model in evaluation mode
         model.train()
         checkpoints = directory.checkpoints(config)
         newest = from_first(max(checkpoints.steps(), default=0))
         resumed = begun and newest > 0
+        finished = newest == config["total_steps"] and extension is None
+        if config["compile"] and not finished:
+            check_compiler(device)
+            show.say("compiling the losses: the first steps take longer")
+            compile_losses(loop, show.say)
         if resumed:
             loop.total = config["total_steps"]
         else:

@@ -5,8 +5,8 @@ derived for them. Compiled as a whole, with networks, costs and discrepancies, i
 elementwise operations are fused, and on a GPU one CUDA graph forward and one back. Optimizers are not
 compiled, nor is a model in evaluation mode: samples, metrics and loaded runs do not know of it.
 
-Some losses are no such program: critics with a gradient penalty, networks of text, whose lengths are those of
-the lines at hand, and losses that choose rows by their labels. They are computed as they would be otherwise.
+Some losses are no such program: those of networks of text, whose lengths are those of the lines at hand, and
+losses that choose rows by their labels. They are computed as they would be otherwise.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from pushforward import distributed
 from pushforward.distributions import Distribution
-from pushforward.errors import ConfigError, reason
+from pushforward.errors import ConfigError, listed, reason
 from pushforward.models.base import Player, Terms
 from pushforward.models.weight import Weight
 from pushforward.rng import Noise
@@ -106,8 +106,7 @@ class Drawn(Noise):
 class CompiledLoss:
     """The loss of a player, compiled: from a :class:`Square` to terms.
 
-    A loss that depends on its batch in ways that no program of fixed shapes can, or that takes a gradient, is
-    left as it is.
+    A loss that depends on its batch in ways that no program of fixed shapes can is left as it is.
 
     Arguments:
         player: The player.
@@ -140,20 +139,25 @@ class CompiledLoss:
             return self.player.loss(square)
         shapes = tuple(None if rows is None else rows.shape for rows in (square.x, square.y, square.paired))
         begun = bool(self.draws)
+        model: Any
         if shapes not in self.draws:
             try:
                 loss, model = deepcopy((self.player.loss, square.model))
             except (TypeError, RuntimeError) as error:
                 return self._uncompiled(square, begun, f"the model cannot be copied: {reason(error):.100}")
+            numbers = numbers_of(model)
             self.draws[shapes] = draws_of(
                 loss, Square(model, square.x, square.noise, square.y, square.paired)
             )
+            if changed := [name for name, number in numbers_of(model).items() if numbers.get(name) != number]:
+                what = f"{listed(changed, 3)} changes at each step and is no tensor"
+                return self._uncompiled(square, begun, what)
         try:
             with self._tensors_only(square, self.draws[shapes]):
                 return self._replay(square) if self.replayed else self.program(square)
         except failures() as error:
             what = str(error).partition("\n")[0]  # an explanation and advice follow
-            return self._uncompiled(square, begun, what)
+            return self._uncompiled(square, begun, f"torch.compile: {what}")
 
     @contextmanager
     def _tensors_only(self, square: Square, draws: Sequence[Draw]) -> Iterator[None]:
@@ -174,8 +178,7 @@ class CompiledLoss:
         if begun:
             raise ConfigError(
                 f"the loss of the {self.player.name} cannot be compiled for a later step ({why}): its rows "
-                "have another shape, or plain Python numbers of a network have changed at each step; train "
-                f"without {option_name('compile', True)}"
+                f"have another shape, or a network has changed; train with {option_name('compile', False)}"
             )
         self.say(f"the loss of the {self.player.name} is not compiled ({why})")
         self.program = None
@@ -206,13 +209,32 @@ def draws_of(loss: Callable[[Square], Terms], square: Square) -> list[Draw]:
     return draws
 
 
+def numbers_of(model: nn.Module) -> dict[str, object]:
+    """The plain numbers that the modules of a model hold: a program takes them for constants.
+
+    >>> numbers_of(nn.Dropout(0.2))
+    {'training': True, 'p': 0.2, 'inplace': False}
+    """
+    return {
+        f"{place}.{name}" if place else name: value
+        for place, module in model.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, int | float)
+    }
+
+
 def program_of(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
     """A function that becomes one program when it is called, or fails.
 
     Of each shape of rows there is one, so that it does not depend on which shapes came before.
     """
-    options = OPTIONS[device.type]
-    return torch.compile(function, fullgraph=True, dynamic=False, options=options)
+
+    def own(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    # Torch counts the programs of a piece of code, up to a limit: those of other runs shall not count.
+    own.__code__ = own.__code__.replace()
+    return torch.compile(own, fullgraph=True, dynamic=False, options=OPTIONS[device.type])
 
 
 def copied(value: Any) -> Any:
@@ -241,7 +263,6 @@ def compile_losses(loop: Loop, say: Callable[[str], object] = print) -> None:
         loop: The loop.
         say: Takes a line of each loss that cannot be.
     """
-    torch.compiler.reset()  # what other runs have compiled counts towards the limit
     weights = [one.weight for one in loop.model.comparisons() if isinstance(one.weight, Weight)]
     for state in loop.player_states:
         loss = CompiledLoss(state.player, weights, loop.device, say)
@@ -271,7 +292,10 @@ def check_compiler(device: torch.device | str) -> None:
     """
     # Discrepancies, BatchNorm and dropout of several processes exchange numbers in the middle of a loss.
     if distributed.size() > 1:
-        raise ConfigError(f"{option_name('compile', True)} is for one process, got {distributed.size()}")
+        raise ConfigError(
+            f"{option_name('compile', True)} is for one process, got {distributed.size()}: use "
+            f"{option_name('compile', False)}"
+        )
     if torch.device(device).type not in OPTIONS:
         raise ConfigError(
             f"{option_name('compile', True)} is for the devices {' and '.join(OPTIONS)}, got {device}"

@@ -18,6 +18,7 @@ def resume(
     minutes: str | None = None,
     device: str | None = None,
     on_nonfinite: Literal["stop", "rollback"] | None = None,
+    compile: bool | None = None,
     data: RunData = None,
     evaluate: Evaluate = "quick",
     json: JsonFlag = False,
@@ -32,8 +33,11 @@ def resume(
         device: Device to continue on, if not the one of before.
         on_nonfinite: What happens from now on at a number that is not finite, if not what the run began
             with: stop, or rollback to an earlier step and go on with other random numbers.
+        compile: Whether losses are compiled from now on, if not as the run began; last bits differ.
     """
     from pushforward.runs.api import resume
 
-    trained = resume(run, data, device, on_nonfinite, steps=steps, epochs=epochs, minutes=minutes)
+    trained = resume(
+        run, data, device, on_nonfinite, steps=steps, epochs=epochs, minutes=minutes, compile=compile
+    )
     finish(trained, json, evaluate)
