@@ -105,7 +105,9 @@ def open_dataset(
         progress=progress,
     )
     data = _read(source, options)
-    return data if partition is None else _with_split(data, partition, options)
+    data = data if partition is None else _with_split(data, partition, options)
+    data.need_rows()
+    return data
 
 
 def _with_split(data: Dataset, partition: Partition, options: OpenOptions) -> Dataset:

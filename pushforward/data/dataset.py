@@ -84,7 +84,7 @@ class Dataset:
             given.
 
     Raises:
-        DataError: If a split has fewer than 2 rows, or the factors do not fit their names.
+        DataError: If a split has no rows, or the factors do not fit their names.
 
     Example:
         >>> rows = torch.rand(10, 3)
@@ -123,13 +123,24 @@ class Dataset:
         object.__setattr__(self, "scaling", scaling)
         for name in ("train", "test"):
             object.__setattr__(self, name, replace(getattr(self, name), scaling=scaling))
-        if min(len(self.train), len(self.test)) < LEAST:
-            found = f"{len(self.train)} and {len(self.test)}"
-            raise DataError(
-                f"{self.name}: expected at least {LEAST} training and {LEAST} held-out rows, found {found}"
-            )
+        self._need(1)
         for split in (self.train, self.test):
             _check_factors(self.name, split, self.factors)
+
+    def need_rows(self) -> None:
+        """Checks that there are rows enough to train on and to evaluate.
+
+        Raises:
+            DataError: If a split has fewer than 2 rows.
+        """
+        self._need(LEAST)
+
+    def _need(self, least: int) -> None:
+        if min(len(self.train), len(self.test)) < least:
+            found = f"{len(self.train)} and {len(self.test)}"
+            raise DataError(
+                f"{self.name}: expected at least {least} training and {least} held-out rows, found {found}"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pushforward.codec import Codec
-from pushforward.data.dataset import Dataset
+from pushforward.data.dataset import LEAST, Dataset
 from pushforward.data.fetch import data_folder
 from pushforward.data.partition import Partition, Parts, usual
 from pushforward.data.sizes import Size
@@ -63,16 +63,22 @@ class OpenOptions:
         """The folder of the catalogue's files."""
         return data_folder(self.data_dir)
 
-    def parts(self, n: int, column: Callable[[str], Any], where: str) -> Parts:
+    def parts(self, n: int, column: Callable[[str], Any], where: str, what: str = "rows") -> Parts:
         """Training and held-out rows of n.
 
         Arguments:
             n: Number of rows.
             column: Returns the values of a column by its name, None if there is none.
             where: What the data are called in messages.
+            what: What rows are called.
+
+        Raises:
+            DataError: If there are too few rows to hold some out.
         """
         if self.partition is None:
-            return Parts(*usual(n))
+            if n < 2 * LEAST:
+                raise DataError(f"{where}: expected at least {2 * LEAST} {what}, found {n}")
+            return usual(n, what)
         return self.partition.of_rows(n, None if self.grouped is None else column(self.grouped), where)
 
     @property

@@ -11,7 +11,6 @@ import torch
 
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.formats import OpenOptions, data_format
-from pushforward.errors import DataError
 from pushforward.tables.csv import read_csv
 from pushforward.tables.files import ARROW, CSV
 from pushforward.tables.frames import is_frame, read_arrow, table_of
@@ -19,7 +18,6 @@ from pushforward.tables.schema import Schema
 from pushforward.tables.table import Table
 
 NAMED_BY = 6  # digits of the fingerprint in the name of a frame
-LEAST_ROWS = 4
 
 
 @data_format("a .csv or .tsv file", suffixes=CSV, modality="table")
@@ -63,8 +61,6 @@ def table_dataset(table: Table, name: str, source: str | None, options: OpenOpti
         ConfigError: If ``columns`` or ``label`` name columns or kinds that there are not.
         DataError: If there are too few rows.
     """
-    if len(table) < LEAST_ROWS:
-        raise DataError(f"{table.source}: expected at least {LEAST_ROWS} rows, found {len(table)}")
     grouped = options.grouped
     own = {} if grouped is None else {grouped: "identifier"}  # a group is no property of its rows
 

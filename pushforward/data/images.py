@@ -21,7 +21,7 @@ from pushforward.data import pixels
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.formats import OpenOptions, Progress, data_format
 from pushforward.data.mapped import LazyArray, fills_memory, map_rows
-from pushforward.data.partition import usual
+from pushforward.data.partition import Parts, usual
 from pushforward.data.rows import Rows
 from pushforward.data.scaling import UnitInterval
 from pushforward.data.sizes import Size, common_size, format_size
@@ -80,7 +80,7 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
         array, notes = read_images(paths, options)
         values = _values_of(array)
         x = values.parts[0]
-    layout = layout_of(paths)
+    layout = layout_of(paths, lambda n: options.parts(n, lambda name: None, str(folder), "images"))
     whole = Split(x, layout.y)
     return Dataset(
         folder.name or "images",
@@ -88,30 +88,35 @@ def open_image_folder(folder: Path, options: OpenOptions) -> Dataset:
         whole.rows(layout.test),
         in_unit_interval=True,
         classes=layout.classes,
-        notes=(*left_out, *notes, *values.notes, layout.note),
+        notes=(*left_out, *notes, *values.notes, *[layout.note] * bool(layout.note)),
         source=str(folder),
         scaling=values.scaling,
-        held_out_at_random=layout.at_random,
+        held_out_at_random=layout.at_random and options.partition is None,
     )
 
 
 class Layout(NamedTuple):
     """Which images are training rows and which are held out, their labels, the classes, and a note."""
 
-    train: Tensor
-    test: Tensor
+    train: Tensor | slice
+    test: Tensor | slice
     y: Tensor | None
     classes: tuple[str, ...] | None
     note: str
     at_random: bool
 
 
-def layout_of(paths: Sequence[Path]) -> Layout:
-    """What the folders of images say: splits and labels."""
+def layout_of(paths: Sequence[Path], divide: Callable[[int], Parts] | None = None) -> Layout:
+    """What the folders of images say: splits and labels.
+
+    Arguments:
+        paths: The images.
+        divide: Splits so many images, if no folders do; by default a tenth is held out.
+    """
     # A lone wrapping folder, as archives like to have, is neither label nor split.
     base = os.path.commonpath([path.parent for path in paths])
     parts = [path.relative_to(base).parts for path in paths]
-    train, test, note = _splits(parts)
+    train, test, note = _splits(parts, divide or (lambda n: usual(n, "images")))
     own = _is_split(parts)
     y, classes = _labels([part[1:] for part in parts] if own else parts)
     return Layout(train, test, y, classes, note, not own)
@@ -344,10 +349,10 @@ def _is_split(parts: Sequence[tuple[str, ...]]) -> bool:
     return TRAIN in tops and len(tops) > 1 and tops <= {TRAIN, *HELD_OUT}
 
 
-def _splits(parts: Sequence[tuple[str, ...]]) -> tuple[Tensor, Tensor, str]:
+def _splits(parts: Sequence[tuple[str, ...]], divide: Callable[[int], Parts]) -> Parts:
     total = len(parts)
     if not _is_split(parts):
-        return usual(total, "images")
+        return divide(total)
     tops = [part[0].lower() for part in parts]
     other = next(name for name in HELD_OUT if name in tops)
     folders = {part[0].lower(): part[0] for part in parts}
@@ -356,7 +361,7 @@ def _splits(parts: Sequence[tuple[str, ...]]) -> tuple[Tensor, Tensor, str]:
     )
     unused = total - len(train) - len(test)
     rest = f"; {unused} images in other folders are not used" if unused else ""
-    return train, test, f"trained on: {folders[TRAIN]}/, held out: {folders[other]}/{rest}"
+    return Parts(train, test, f"trained on: {folders[TRAIN]}/, held out: {folders[other]}/{rest}")
 
 
 def _labels(parts: Sequence[tuple[str, ...]]) -> tuple[Tensor | None, tuple[str, ...] | None]:

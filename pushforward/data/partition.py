@@ -31,10 +31,10 @@ class Parts(NamedTuple):
     note: str
 
 
-def usual(n: int, what: str = "rows") -> tuple[Tensor, Tensor, str]:
-    """The split of n rows that have none of their own, as :class:`Parts`."""
+def usual(n: int, what: str = "rows") -> Parts:
+    """The split of n rows that have none of their own."""
     train, test = hold_out(n)
-    return train, test, f"{len(test)} of {n} {what} are held out, {SAME}"
+    return Parts(train, test, f"{len(test)} of {n} {what} are held out, {SAME}")
 
 
 @dataclass
@@ -109,8 +109,6 @@ class Partition:
         self.used = True
         if self.against is not None and values is not None:
             self.against.check_apart(values, where)
-        if self.every and n < LEAST:
-            raise DataError(f"{where}: expected at least {LEAST} rows, found {n}")
         if self.every:
             return Parts(slice(None), slice(LEAST), "")
         numbers = None if values is None else _numbered(values, where)

@@ -152,7 +152,7 @@ def open_shards(folder: Path, options: OpenOptions) -> Dataset:
         rows = _joined(paths, [one.rows for one in shards.files])
         return from_arrays({"x": rows}, folder.name, source, options)
     if suffix == ".txt":
-        lines = [line for path in paths for line in read_lines(path).lines]
+        lines = all_lines(folder)
         train, test = split_lines({"": TextFile(lines, source)})
         return text_dataset(folder.name, train, test, options=options, source=source)
     first, *more = paths
@@ -162,6 +162,16 @@ def open_shards(folder: Path, options: OpenOptions) -> Dataset:
         known = options.codec.kinds if isinstance(options.codec, Schema) else {}
         table = read_csv(first, options.columns or known, more)
     return table_dataset(table, folder.name, source, options)
+
+
+def all_lines(path: Path) -> list[str]:
+    """The lines of a text file, or of a folder of shards of text, in their order.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    paths = read_shards(path).paths if is_shards(path) else (path,)
+    return [line for one in paths for line in read_lines(one).lines]
 
 
 def _joined(paths: Sequence[Path], counts: Sequence[int]) -> LazyArray:
@@ -197,4 +207,13 @@ def _joined(paths: Sequence[Path], counts: Sequence[int]) -> LazyArray:
     return LazyArray((int(ends[-1]), *first.shape[1:]), first.dtype, read)
 
 
-__all__ = ["MANIFEST", "Shard", "Shards", "check_shards", "is_shards", "open_shards", "read_shards"]
+__all__ = [
+    "MANIFEST",
+    "Shard",
+    "Shards",
+    "all_lines",
+    "check_shards",
+    "is_shards",
+    "open_shards",
+    "read_shards",
+]

@@ -199,7 +199,12 @@ def _placed(
                 found[path] = part, (numbers[at] if at >= 0 else UNKNOWN) if names else None
         return found, names or (), f"held out: all images of {held_out.name}"
     layout = layout_of(good)
-    parts_of = {int(row): "train" for row in layout.train} | {int(row): "test" for row in layout.test}
+    rows = torch.arange(len(good))
+    parts_of = {
+        row: part
+        for part, index in (("train", layout.train), ("test", layout.test))
+        for row in rows[index].tolist()
+    }
     note = layout.note
     if partition is not None:
         if not layout.at_random:

@@ -44,8 +44,9 @@ class Evaluating(Sampling):
         own = self._own_if_there
         if own is not None:
             return described(self.spec, name, own.train, rows)
-        train, test = (rows.rows(index) for index in hold_out(len(rows), share=0.5))
-        return described(self.spec, name, train, test)
+        data = described(self.spec, name, *map(rows.rows, hold_out(len(rows), share=0.5)))
+        data.need_rows()
+        return data
 
     @cached_property
     def _own_if_there(self) -> Dataset | None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.data.catalogue import opened_like
-from pushforward.data.dataset import Dataset
+from pushforward.data.dataset import LEAST, Dataset
 from pushforward.data.spec import DataSpec
 from pushforward.data.split import Split
-from pushforward.errors import ConfigError, PushforwardError
+from pushforward.errors import ConfigError, DataError, PushforwardError
 from pushforward.models import Model
 from pushforward.runs.trained_model import differs, read_as
 from pushforward.wording import option_name
@@ -38,7 +38,10 @@ def own_or_other(
         return found, None
     # What was read with the run's own held-out rows holds these, too.
     fits = found is not None and found.shape == spec.shape and config["data"]["test"] is None
-    return None, opened_like(found if fits else source, spec, data_dir=config["data"]["data_dir"])
+    name, rows = opened_like(found if fits else source, spec, data_dir=config["data"]["data_dir"])
+    if len(rows) < LEAST:
+        raise DataError(f"{name}: expected at least {LEAST} rows, found {len(rows)}")
+    return None, (name, rows)
 
 
 def check_labels(rows: Split, model: Model, path: Path) -> None:

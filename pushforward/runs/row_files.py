@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from pushforward.data.catalogue import open_like
-from pushforward.data.lines import read_lines, tokenise
+from pushforward.data.lines import tokenise
 from pushforward.data.modality import modality
+from pushforward.data.shards import all_lines
 from pushforward.data.split import Batch, Split
 from pushforward.errors import ConfigError, DataError
 from pushforward.features.base import Progress
@@ -116,7 +117,7 @@ class RowFiles(TrainedModel):
 
     def _opened(self, source: Any, progress: Progress) -> Split:
         if self.vocabulary is not None and isinstance(source, (str, os.PathLike)):
-            lines = read_lines(Path(source)).lines
+            lines = all_lines(Path(source).expanduser())
             found = tokenise(self.vocabulary, lines, self.shape[0], f"of {source}")
             if len(found.rows) != len(lines):
                 raise DataError(f"{source}: a row is written for each line, but {found.note}")

@@ -282,7 +282,7 @@ def spoilt(value, rows):
         (np.zeros(3, [("a", float)]), ["expected numbers", "records"]),
         (np.zeros((0, 4)), ["(0, 4)", "no rows"]),
         (np.zeros((4, 0)), ["(4, 0)", "no values in a row"]),
-        (np.zeros((3, 4)), ["expected at least 2 training", "found 1 and 2"]),
+        (np.zeros((3, 4)), ["expected at least 4 rows", "found 3"]),
         (np.zeros(9), ["(N, D)", "(9,)", "x.reshape(-1, 1)"]),
         (np.zeros((9, 3, 3, 3, 3)), ["(N, C, H, W)", "(9, 3, 3, 3, 3)"]),
         (np.float64(3), ["found ()"]),

@@ -491,7 +491,7 @@ def test_folders_without_images(tmp_path, refused):
 
 def test_three_images_are_too_few(tmp_path, refused):
     fill(tmp_path, 3)
-    with refused("expected at least 2 training", "found 1"):
+    with refused("expected at least 4 images, found 3"):
         open_dataset(tmp_path)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -55,6 +56,49 @@ def test_rows_of_a_file_are_encoded_in_their_order(door, lazy, run, tmp_path, mo
     codes = np.load(out)
     assert codes.shape == (40, 2)
     assert np.allclose(codes, run.encode(IMAGES).numpy(), atol=1e-5)
+
+
+FEW = {
+    "npy": lambda folder, rows: np.save(folder / "x.npy", rows) or folder / "x.npy",
+    "npz": lambda folder, rows: np.savez(folder / "x.npz", x=rows) or folder / "x.npz",
+    "folder": lambda folder, rows: (
+        [Image.fromarray(image).save(folder / f"{number}.png") for number, image in enumerate(rows)]
+        and folder
+    ),
+    "images of Pillow": lambda folder, rows: [Image.fromarray(image) for image in rows],
+}
+
+
+@pytest.mark.parametrize("door", FEW)
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_source_may_have_one_row(door, n, run, tmp_path):
+    """What is encoded is not split, so that no count of rows is too small."""
+    source, out = FEW[door](tmp_path, IMAGES[:n]), tmp_path / "codes.npy"
+    assert run.encode_file(source, out) == n
+    assert np.allclose(np.load(out), run.encode(IMAGES).numpy()[:n], atol=1e-5)
+    assert run.write_codes(source, tmp_path / "codes").rows == n
+    assert run.reconstruct_file(source, out) == n
+    assert run.score_file(source, tmp_path / "scores.csv") == n
+    with pytest.raises(DataError, match="expected at least 4"):  # to train on, and to hold out
+        pf.open_dataset(source)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_table_and_a_text_may_have_one_row(n, tmp_path):
+    rows = pd.DataFrame({"a": RNG.normal(size=30), "b": ["x", "y", "z"] * 10})
+    of_table = pf.train("vae", rows, out=tmp_path / "table", steps=2, progress=False)
+    rows[:n].to_csv(tmp_path / "rows.csv", index=False)
+    for source in (rows[:n], tmp_path / "rows.csv"):
+        assert of_table.encode_file(source, tmp_path / "codes.npy") == n
+        assert np.allclose(np.load(tmp_path / "codes.npy"), of_table.encode(rows)[:n], atol=1e-4)
+    assert of_table.impute_file(tmp_path / "rows.csv", tmp_path / "whole.csv") == n
+
+    (tmp_path / "lines.txt").write_text("".join(f"the {a} {b}\n" for a in "pqrs" for b in "tuvw"))
+    of_text = pf.train("vae", tmp_path / "lines.txt", out=tmp_path / "text", steps=2, progress=False)
+    (tmp_path / "few.txt").write_text("the p u\n" * n)
+    assert of_text.encode_file(tmp_path / "few.txt", tmp_path / "codes.npy") == n
+    of_text.write_samples(tmp_path / "samples", n)
+    assert of_text.encode_file(tmp_path / "samples", tmp_path / "codes.npy") == n
 
 
 def test_rows_of_a_file_are_reconstructed(run, tmp_path, capsys):
