@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -97,7 +98,11 @@ def test_a_table_and_a_text_may_have_one_row(n, tmp_path):
     of_text = pf.train("vae", tmp_path / "lines.txt", out=tmp_path / "text", steps=2, progress=False)
     (tmp_path / "few.txt").write_text("the p u\n" * n)
     assert of_text.encode_file(tmp_path / "few.txt", tmp_path / "codes.npy") == n
-    of_text.write_samples(tmp_path / "samples", n)
+    made = of_text.write_samples(tmp_path / "samples", n)
+    part = replace(made.files[0], bytes=8 * n)
+    (tmp_path / "samples" / part.name).write_text("the q t\n" * n)
+    manifest = replace(made, files=(part,)).as_json()
+    (tmp_path / "samples" / "shards.json").write_text(json.dumps(manifest))
     assert of_text.encode_file(tmp_path / "samples", tmp_path / "codes.npy") == n
 
 
