@@ -18,7 +18,7 @@ from benchmarks.throughput import alternate, general, ratios, rows, seconds
 from pushforward.recipes import RECIPES, Setup
 from pushforward.training.compiling import compiled_training
 
-CASES = (("wae-mmd", "mlp"), ("wae-mmd", "conv"), ("wgan-gp", "mlp"))
+CASES = (("wae-mmd", "mlp"), ("wae-mmd", "conv"), ("wgan-gp", "mlp"), ("mmd-gan", "mlp"))
 
 
 def compare(recipe: str, network: str, rounds: int, device: torch.device, seed: int) -> dict[str, object]:
