@@ -207,6 +207,27 @@ def make_folder(folder: Path) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
 
 
+def make_place(path: Path, folder: bool = False) -> None:
+    """Makes the folder that a file or a folder is to be in, if there is none: before the work for it is done.
+
+    Arguments:
+        path: The file, or the folder.
+        folder: Whether it is a folder.
+
+    Raises:
+        OutputError: If nothing can be written there, or the path is a folder where a file is to be, or the
+            other way round.
+    """
+    with writing(path):
+        make_folder(path.parent)
+        there = path if path.is_dir() else path.parent
+        number = 0 if os.access(there, os.W_OK) else errno.EACCES
+        if path.exists() and path.is_dir() is not folder:
+            number = errno.ENOTDIR if folder else errno.EISDIR
+        if number:
+            raise OSError(number, os.strerror(number))
+
+
 def remove(path: Path) -> None:
     """Removes a file, or a folder with all that is in it, if it exists.
 
@@ -318,6 +339,7 @@ __all__ = [
     "cannot_write",
     "disk",
     "make_folder",
+    "make_place",
     "remove",
     "remove_stale",
     "remove_temporary",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushforward.console import echo
+from pushforward.files import make_place
 from pushforward.interrupts import resumable
 from pushforward.launch import launched_rank
 from pushforward.wording import near, typed
@@ -98,6 +99,20 @@ def command(verb: str, run: Run, *more: str) -> str:
     return typed(verb, run.path, *more, in_memory=run.config["data"]["source"] is None)
 
 
+def file_of(run: Run, name: str, out: Path | None) -> Path:
+    """The file that rows are to be written to, after a check that it can be.
+
+    Arguments:
+        run: The run that makes the rows.
+        name: Name of the file in the run's folder if ``out`` is not given.
+        out: The file.
+    """
+    path = (out or run.path / f"{name}{run.renderer.suffix}").expanduser()
+    run.renderer.check_suffix(path)
+    make_place(path)
+    return path
+
+
 def write_rows(
     run: Run, name: str, out: Path | None, rows: Tensor, as_json: bool, columns: int | None = None
 ) -> None:
@@ -111,7 +126,7 @@ def write_rows(
         as_json: Whether to print the result as JSON.
         columns: Rows to a line of the picture, or to a block of lines.
     """
-    out = (out or run.path / f"{name}{run.renderer.suffix}").expanduser()
+    out = file_of(run, name, out)
     run.renderer.save(rows if out.suffix == ".npy" else run.scaled(rows), out, columns)
     if as_json:
         print_json({"run": str(run.path), "file": str(out), "shape": list(rows.shape)})
@@ -121,19 +136,14 @@ def write_rows(
         echo(run.renderer.text(rows[:SHOWN], columns), end="")
 
 
-def write_samples(
-    run: Run, name: str, out: Path | None, n: int, parts: Iterator[Tensor], as_json: bool
-) -> None:
-    """Writes n samples that come in parts, as :func:`write_rows` does; not all of them are in memory."""
-    out = out or run.path / f"{name}{run.renderer.suffix}"
-    shown = parts if out.suffix == ".npy" else map(run.scaled, parts)
-    first = run.renderer.save_parts(shown, n, out)
+def said_samples(run: Run, name: str, out: Path, n: int, first: Tensor, as_json: bool) -> None:
+    """Says that n samples were written, and shows the first of them if they are lines or a table."""
     if as_json:
         print_json({"run": str(run.path), "file": str(out), "shape": [n, *first.shape[1:]]})
         return
     echo(f"{name} of {run.path}: {(n, *first.shape[1:])} in {out}")
     if out.suffix == run.renderer.suffix:
-        echo(run.renderer.text(first[:SHOWN]), end="")
+        echo(run.renderer.text(run.scaled(first[:SHOWN])), end="")
 
 
 def write_pairs(run: Run, name: str, out: Path | None, first: Tensor, second: Tensor, as_json: bool) -> None:
@@ -189,15 +199,16 @@ def print_results(
 
 
 __all__ = [
+    "file_of",
     "findings_json",
     "finish",
     "print_findings",
     "print_json",
     "print_results",
     "said",
+    "said_samples",
     "said_shards",
     "speaks",
     "write_pairs",
     "write_rows",
-    "write_samples",
 ]

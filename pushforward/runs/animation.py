@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pushforward.errors import ConfigError, nearest
+from pushforward.files import make_place
 from pushforward.report.display import AnimationPath
 from pushforward.report.images import write_gif
 from pushforward.runs.plots import Plotting
@@ -58,6 +59,7 @@ class Animated(Plotting):
         path = AnimationPath(out or self.path / f"{what}.gif")
         if path.suffix.lower() != ".gif":
             raise ConfigError(f"{option_name('out')} must end in .gif, got {path}")
+        make_place(path)
         frames = self._training_frames() if what == "training" else self._interpolation_frames(steps)
         write_gif(path, frames, seconds)
         return path

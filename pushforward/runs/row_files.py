@@ -19,7 +19,7 @@ from pushforward.data.shards import all_lines
 from pushforward.data.split import Batch, Split
 from pushforward.errors import ConfigError, DataError
 from pushforward.features.base import Progress
-from pushforward.files import Writer, remove_stale, write_atomic
+from pushforward.files import Writer, make_place, remove_stale, write_atomic
 from pushforward.report.progress import bar
 from pushforward.report.rendering import write_array
 from pushforward.runs.other_data import check_labels
@@ -138,13 +138,14 @@ class RowFiles(TrainedModel):
 
 
 def _target(source: Any, out: str | os.PathLike[str], ending: str) -> Path:
-    """The file that is to be written, which must not be the source."""
+    """The file that is to be written, which must not be the source, after a check that it can be."""
     path = Path(out).expanduser()
     if path.suffix != ending:
         raise ConfigError(f"{option_name('out')} must end in {ending}, got {path}")
     with suppress(OSError, TypeError):  # one of them is not there, or no path
         if path.samefile(Path(source).expanduser()):
             raise ConfigError(f"{option_name('out')} must be another file than the source, got {path}")
+    make_place(path)
     return path
 
 

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,13 +18,13 @@ from torch import Tensor, nn
 from pushforward.data.scaling import UnitInterval
 from pushforward.data.shards import Shards
 from pushforward.errors import ConfigError, check_int, nearest
-from pushforward.files import Writer
+from pushforward.files import Writer, make_place
 from pushforward.reading import MIB
 from pushforward.report.renderers import renderer_for
 from pushforward.report.rendering import array_content
 from pushforward.runs.latent_samplers import PRIOR
 from pushforward.runs.sampling import Sampling
-from pushforward.runs.shards import ShardWriter
+from pushforward.runs.shards import ShardWriter, folder_of
 from pushforward.runs.table_run import CANDIDATES
 from pushforward.runs.trained_model import CHUNK, computes
 from pushforward.wording import option_name
@@ -38,7 +39,49 @@ TRIAL = CHUNK  # rows whose size as lines is measured
 
 
 class ShardedRun(Sampling):
-    """A trained model whose samples and codes are written to folders of shards."""
+    """A trained model whose samples and codes are written to folders of shards, or samples to one file."""
+
+    @computes
+    def sample_file(
+        self,
+        out: str | os.PathLike[str],
+        n: int = 64,
+        seed: int = 0,
+        label: int | str | None = None,
+        sampler: str = PRIOR,
+        condition: Mapping[str, Any] | None = None,
+        candidates: int = CANDIDATES,
+        *,
+        progress: bool = False,
+    ) -> Tensor:
+        """Writes n samples to one file; those of arrays and text are not all in memory.
+
+        Arguments:
+            out: The file: ``.npy``; of images ``.png``; of tables ``.csv`` or ``.parquet``; of text ``.txt``.
+            n: As in :meth:`sample`, and so are all others.
+            seed: Seed of the draws.
+            label: Class of the samples.
+            sampler: Distribution of the codes.
+            condition: Of tables, values of some columns.
+            candidates: Of each row under a condition: see :meth:`sample_given`.
+            progress: Whether to show progress on standard error.
+
+        Returns:
+            The first samples, at most 512, as :meth:`sample_parts` returns them.
+
+        Raises:
+            ConfigError: If the file has another ending, or a picture would be too large; and as
+                :meth:`sample`.
+            OutputError: If the file cannot be written, or there is no room for it on the disk.
+        """
+        path, renderer = Path(out).expanduser(), renderer_for(self.modality, self.codec)
+        renderer.check_suffix(path)
+        make_place(path)
+        parts = self.sample_parts(n, seed, label, sampler, progress, condition, candidates)
+        first = next(parts)
+        shown = chain((first,), parts)
+        renderer.save_parts(shown if path.suffix == ".npy" else map(self.scaled, shown), n, path)
+        return first
 
     @computes
     def write_samples(
@@ -64,7 +107,7 @@ class ShardedRun(Sampling):
         read it.
 
         Arguments:
-            out: The folder.
+            out: The folder; a name with an ending is that of a file, which :meth:`sample_file` writes.
             n: Number of samples.
             seed: Seed of the draws.
             label: As in :meth:`sample`.
@@ -85,6 +128,7 @@ class ShardedRun(Sampling):
             OutputError: If the folder holds something else or cannot be written, or if there is no room for
                 it on the disk.
         """
+        folder = folder_of(out, "sample_file")
         n, seed = check_int("n", n, least=1), check_int("seed", seed, least=0)
         kind, as_bytes = self._format(format), self._as_bytes(dtype)
         renderer, name = renderer_for(self.modality, self.codec), Path(f"part.{kind}")
@@ -110,7 +154,7 @@ class ShardedRun(Sampling):
                 "condition": None if condition is None else {**condition},
                 "candidates": None if condition is None else candidates, "format": kind, "dtype": dtype,
             }  # fmt: skip
-            writer = self._writer(out, request, n, rows_per_shard, row_bytes, kind)
+            writer = self._writer(folder, request, n, rows_per_shard, row_bytes, kind)
             return writer.write("sampling", row_bytes, make, progress)
 
     @computes
@@ -128,7 +172,7 @@ class ShardedRun(Sampling):
 
         Arguments:
             source: A file, a folder or any other data like those of the run.
-            out: The folder.
+            out: The folder; a name with an ending is that of a file, which :meth:`encode_file` writes.
             rows_per_shard: Rows in a file; by default those of some 64 MiB.
             progress: Whether to show progress on standard error.
 
@@ -138,6 +182,7 @@ class ShardedRun(Sampling):
             OutputError: As :meth:`write_samples`.
         """
         self.need_encoder()
+        folder = folder_of(out, "encode_file")
         rows = self._rows_of(source, progress)
 
         def parts(start: int, stop: int) -> Iterator[Tensor]:
@@ -156,7 +201,7 @@ class ShardedRun(Sampling):
             "some_rows": hashlib.sha256(few.x.numpy().tobytes()).hexdigest(),
         }
         row_bytes = 4 * self.model.prior.latent_dim
-        writer = self._writer(out, request, len(rows), rows_per_shard, row_bytes, "npy")
+        writer = self._writer(folder, request, len(rows), rows_per_shard, row_bytes, "npy")
         return writer.write("encoding", row_bytes, make, progress, "out")
 
     def _identity(self, holds: str) -> dict[str, Any]:
@@ -167,7 +212,7 @@ class ShardedRun(Sampling):
 
     def _writer(
         self,
-        out: str | os.PathLike[str],
+        folder: Path,
         request: dict[str, Any],
         n: int,
         rows_per_shard: int | None,
@@ -179,7 +224,6 @@ class ShardedRun(Sampling):
             fit = max(int(SIZE / row_bytes) // self.chunk, 1) * self.chunk
             rows_per_shard = min(fit, MOST_ROWS) if format == "npy" else MOST_LINES
         size = check_int("rows_per_shard", rows_per_shard, least=1)
-        folder = Path(os.path.abspath(os.path.expanduser(out)))
         return ShardWriter(folder, request | {"rows_per_shard": size}, n, size, f".{format}")
 
     def _format(self, format: str | None) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from pushforward.data.shards import MANIFEST, Shard, Shards, is_shards, read_shards
 from pushforward.errors import ConfigError, DataError, OutputError
-from pushforward.files import Writer, disk, make_folder, remove_temporary, write_atomic, writing
+from pushforward.files import Writer, disk, make_folder, make_place, remove_temporary, write_atomic, writing
 from pushforward.interrupts import resumable
 from pushforward.launch import launched_rank, launched_size
 from pushforward.reading import read_json
@@ -51,6 +51,27 @@ def is_folder(out: str | os.PathLike[str]) -> bool:
     """
     path = Path(out).expanduser()
     return not path.suffix or path.is_dir()
+
+
+def folder_of(out: str | os.PathLike[str], method: str) -> Path:
+    """The folder that a path stands for, after a check that it can be written.
+
+    Arguments:
+        out: The path.
+        method: The method of a run that writes one file, for messages.
+
+    Raises:
+        ConfigError: If it stands for one file.
+        OutputError: If there can be no such folder.
+    """
+    if not is_folder(out):
+        raise ConfigError(
+            f"{option_name('out')} must name a folder, without an ending, got {out}: run.{method} writes one "
+            "file"
+        )
+    folder = Path(os.path.abspath(os.path.expanduser(out)))
+    make_place(folder, folder=True)
+    return folder
 
 
 def need_folder(out: str | os.PathLike[str] | None) -> None:
@@ -224,4 +245,4 @@ class ShardWriter:
         return any(self._note(number).exists() for number in range(len(self.names)))
 
 
-__all__ = ["ShardWriter", "is_folder", "need_folder"]
+__all__ = ["ShardWriter", "folder_of", "is_folder", "need_folder"]

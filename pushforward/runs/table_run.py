@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pushforward.distributions import Gaussian, NormalPrior
 from pushforward.errors import ConfigError, check_int
-from pushforward.files import write_atomic
+from pushforward.files import make_place, write_atomic
 from pushforward.rng import Noise
 from pushforward.runs.row_files import RowFiles
 from pushforward.runs.trained_model import computes
@@ -137,6 +137,7 @@ class TableRun(RowFiles):
         """
         schema, path = self.schema, Path(out).expanduser()
         check_written(path)
+        make_place(path)
         table = self._imputed(read_table(Path(source).expanduser(), schema.kinds), seed, candidates)
         write_atomic(path, table_bytes(table, path))
         return len(table)

@@ -365,6 +365,56 @@ def test_the_command_writes_what_python_does(run, tmp_path, capsys):
     assert "seed was 0, is 1; choose another --out" in capsys.readouterr().err
 
 
+def test_a_name_with_an_ending_is_one_file_in_python_as_well(run, tmp_path, capsys):
+    """`run.write_codes("codes.npy")` made a folder of that name, `encode --out codes.npy` a file."""
+    for name in ("codes.npy", "samples.png"):
+        message = rf"out must name a folder, without an ending, got .*{name}: run.%s writes one file"
+        with pytest.raises(ConfigError, match=message % "encode_file"):
+            run.write_codes(IMAGES, tmp_path / name)
+        with pytest.raises(ConfigError, match=message % "sample_file"):
+            run.write_samples(tmp_path / name, 10)
+    assert not [*tmp_path.iterdir()]
+    first = run.sample_file(tmp_path / "python.npy", 20, seed=1)
+    assert command("sample", run.path, "--n", 20, "--seed", 1, "--out", tmp_path / "command.npy") == 0
+    assert (tmp_path / "command.npy").read_bytes() == (tmp_path / "python.npy").read_bytes()
+    assert np.allclose(np.load(tmp_path / "python.npy"), run.sample(20, seed=1), atol=1e-6)
+    assert torch.equal(first, torch.from_numpy(np.load(tmp_path / "python.npy"))[: len(first)])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda run, out: run.encode_file("x.npy", out / "x.npy"),
+        lambda run, out: run.reconstruct_file("x.npy", out / "x.npy"),
+        lambda run, out: run.score_file("x.npy", out / "x.csv"),
+        lambda run, out: run.write_codes("x.npy", out / "x"),
+        lambda run, out: run.write_samples(out / "x", 10),
+        lambda run, out: run.sample_file(out / "x.npy", 10),
+    ],
+)
+def test_the_place_of_output_is_made_before_rows_are_read(write, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("no folder")
+
+    def too_early(*_):
+        raise AssertionError("rows were read, or made, before the place of output was looked at")
+
+    monkeypatch.setattr(type(run), "_opened", too_early)
+    monkeypatch.setattr(type(run), "_samples", too_early)
+    with pytest.raises(OutputError, match=r"file/x.* cannot be written: Not a directory"):
+        write(run, tmp_path / "file")
+    for name in ("x.npy", "x.csv"):
+        (tmp_path / "taken" / name).mkdir(parents=True)
+    (tmp_path / "taken" / "x").write_text("no folder")
+    with pytest.raises(OutputError, match=r"taken/x.* cannot be written: (Not|Is) a directory"):
+        write(run, tmp_path / "taken")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", IMAGES)
+    write(run, tmp_path / "new" / "folder")
+    assert [*(tmp_path / "new" / "folder").iterdir()]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 from pushforward.cli.application import app
 from pushforward.cli.opening import run_with
 from pushforward.cli.options import JsonFlag, RunData, RunFolder
-from pushforward.cli.output import write_rows
+from pushforward.cli.output import file_of, write_rows
 
 
 @app.command
@@ -33,6 +33,7 @@ def interpolate(
 
     loaded = run_with(run, data)
     check_int("n", n, least=1)
+    out = file_of(loaded, "interpolations", out)
     if loaded.model.has_encoder:
         x, y = loaded.held_out(slice(0, 2 * n))
         half = len(x) // 2

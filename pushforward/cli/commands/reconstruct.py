@@ -7,7 +7,7 @@ from pathlib import Path
 from pushforward.cli.application import app
 from pushforward.cli.opening import run_with
 from pushforward.cli.options import JsonFlag, RunData, RunFolder
-from pushforward.cli.output import said, write_pairs
+from pushforward.cli.output import file_of, said, write_pairs
 
 
 @app.command
@@ -35,5 +35,7 @@ def reconstruct(
         path = out or loaded.path / "reconstructions.npy"
         said(run, path, "reconstructions", loaded.reconstruct_file(source, path, progress=True), json)
         return
-    x, y = loaded.held_out(slice(0, check_int("n", n, least=1)))
+    check_int("n", n, least=1)
+    out = file_of(loaded, "reconstructions", out)
+    x, y = loaded.held_out(slice(0, n))
     write_pairs(loaded, "reconstructions", out, x, loaded.reconstruct(x, y), json)

@@ -8,7 +8,7 @@ from typing import Literal
 from pushforward.cli.application import app
 from pushforward.cli.opening import run_with
 from pushforward.cli.options import Device, JsonFlag, RowsPerShard, RunData, RunFolder, Sampler, Words
-from pushforward.cli.output import said_shards, write_samples
+from pushforward.cli.output import file_of, said_samples, said_shards
 
 
 @app.command
@@ -68,5 +68,6 @@ def sample(
         if value is not None:
             raise ConfigError(f"{option_name(option, value)} is for folders; {option_name('out')} is a file")
     name = "samples" if sampler == "prior" else f"samples-{sampler}"
-    parts = loaded.sample_parts(n, seed, label, sampler, given is None, given, candidates)
-    write_samples(loaded, name, out, n, parts, json)
+    path = file_of(loaded, name, out)
+    first = loaded.sample_file(path, n, seed, label, sampler, given, candidates, progress=given is None)
+    said_samples(loaded, name, path, n, first, json)

@@ -7,7 +7,7 @@ from pathlib import Path
 from pushforward.cli.application import app
 from pushforward.cli.opening import run_with
 from pushforward.cli.options import JsonFlag, RunData, RunFolder
-from pushforward.cli.output import write_pairs
+from pushforward.cli.output import file_of, write_pairs
 from pushforward.console import echo
 
 
@@ -36,6 +36,7 @@ def transfer(
 
     loaded = run_with(run, data)
     loaded.need_labels()
+    out = file_of(loaded, "transfer", out)
     if lines is None:
         x, y = loaded.held_out_except(to, check_int("n", n, least=1))
     else:
