@@ -16,7 +16,6 @@ import torch
 
 from benchmarks.throughput import alternate, general, ratios, rows, seconds
 from pushforward.recipes import RECIPES, Setup
-from pushforward.training.compiling import compiled_training
 
 CASES = (("wae-mmd", "mlp"), ("wae-mmd", "conv"), ("wgan-gp", "mlp"), ("mmd-gan", "mlp"))
 
@@ -31,10 +30,9 @@ def compare(recipe: str, network: str, rounds: int, device: torch.device, seed: 
 
     plain, compiled = build(), build()
     loops = {"plain": general(plain, data, device), "compiled": general(compiled, data, device, compile=True)}
-    with compiled_training():
-        first = seconds(loops["compiled"], 5)
-        steps = max(3, round(0.5 / (seconds(loops["plain"], 5) / 5)))
-        took = alternate(loops, steps, rounds)
+    first = seconds(loops["compiled"], 5)
+    steps = max(3, round(0.5 / (seconds(loops["plain"], 5) / 5)))
+    took = alternate(loops, steps, rounds)
     ratio, least, most = (round(value, 3) for value in ratios(took["plain"], took["compiled"]))
     return {
         "recipe": recipe,

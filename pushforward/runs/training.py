@@ -23,7 +23,7 @@ from pushforward.runs.budget import Budget, Extension
 from pushforward.runs.directory import CLEARING, OVERVIEW, RunDirectory, copies
 from pushforward.runs.run import Run
 from pushforward.torch_state import threads
-from pushforward.training.compiling import check_compiler, compile_losses, compiled_training
+from pushforward.training.compiling import check_compiler, compile_losses
 from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
 from pushforward.training.trainer import Trainer, steps_in
@@ -87,7 +87,6 @@ def run_to_end(
         bar(f"{config['recipe']} on {dataset.name}", progress) as show,
         threads.held(config["threads"]),
         closing(loop),
-        compiled_training(config["compile"]),
         _memory(setup, dataset, device),
     ):
         for line in (*dataset.notes, _summary(setup, dataset), setup.description):

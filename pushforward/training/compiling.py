@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -138,9 +138,9 @@ class CompiledLoss:
         if self.program is None:
             return self.player.loss(square)
         shapes = tuple(None if rows is None else rows.shape for rows in (square.x, square.y, square.paired))
-        begun = bool(self.draws)
+        begun, new = bool(self.draws), shapes not in self.draws
         model: Any
-        if shapes not in self.draws:
+        if new:
             try:
                 loss, model = deepcopy((self.player.loss, square.model))
             except (TypeError, RuntimeError) as error:
@@ -153,7 +153,7 @@ class CompiledLoss:
                 what = f"{listed(changed, 3)} changes at each step and is no tensor"
                 return self._uncompiled(square, begun, what)
         try:
-            with self._tensors_only(square, self.draws[shapes]):
+            with compiling() if new else nullcontext(), self._tensors_only(square, self.draws[shapes]):
                 return self._replay(square) if self.replayed else self.program(square)
         except failures() as error:
             what = str(error).partition("\n")[0]  # an explanation and advice follow
@@ -270,15 +270,8 @@ def compile_losses(loop: Loop, say: Callable[[str], object] = print) -> None:
 
 
 @contextmanager
-def compiled_training(wanted: bool = True) -> Iterator[None]:
-    """Inside, torch does not warn of its own modules while it compiles.
-
-    Arguments:
-        wanted: Whether losses are compiled; if not, nothing changes.
-    """
-    if not wanted:
-        yield
-        return
+def compiling() -> Iterator[None]:
+    """Inside, torch does not warn of its own modules."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"torch\b")
         yield
@@ -301,8 +294,7 @@ def check_compiler(device: torch.device | str) -> None:
             f"{option_name('compile', True)} is for the devices {' and '.join(OPTIONS)}, got {device}"
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about its own modules
+        with compiling():
             program_of(nn.functional.gelu, torch.device(device))(torch.zeros(2, device=device))
     except Exception as error:  # whatever a compiler, or the lack of one, comes to
         raise ConfigError(
@@ -311,4 +303,4 @@ def check_compiler(device: torch.device | str) -> None:
         ) from error
 
 
-__all__ = ["check_compiler", "compile_losses", "compiled_training"]
+__all__ = ["check_compiler", "compile_losses"]

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from pushforward.torch_state import torch_seeded
 from pushforward.training import Loop
 from pushforward.training.block import advance_block
 from pushforward.training.checkpoints import Checkpoints
-from pushforward.training.compiling import check_compiler, compile_losses, compiled_training, copied
+from pushforward.training.compiling import check_compiler, compile_losses, copied
 
 X = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 DATA = pf.open_dataset((X, torch.arange(40) % 4))
@@ -115,9 +116,8 @@ def both(build, steps=3, tolerance=1e-5):
     plain, other = loop_of(build()), loop_of(build())
     lines = []
     compile_losses(other, lines.append)
-    with compiled_training():
-        for _ in range(steps):
-            terms, compiled = plain.advance()[0], other.advance()[0]
+    for _ in range(steps):
+        terms, compiled = plain.advance()[0], other.advance()[0]
     for name, value in terms.items():
         assert compiled[name] == pytest.approx(float(value), rel=tolerance, abs=tolerance), name
     return plain, other, lines
@@ -160,6 +160,24 @@ def test_what_cannot_be_compiled_is_said_and_computed(monkeypatch):
         f"the loss of the {name} is not compiled (torch.compile: Data-dependent branching)"
         for name in ("model", "critic")
     ]
+
+
+def test_torch_does_not_warn_of_itself_while_it_compiles(monkeypatch, recwarn):
+    """It says what is for those who change torch; what a network says is printed as always."""
+
+    def compile(function, **options):
+        def program(square):
+            for module in ("torch._inductor.compile_fx", "mine"):
+                warnings.warn_explicit("such as on TensorFloat32", UserWarning, "file.py", 1, module)
+            return function(square)
+
+        return program
+
+    monkeypatch.setattr(torch, "compile", compile)
+    loop = loop_of(setup_of("ae"))
+    compile_losses(loop)
+    loop.advance()
+    assert len(recwarn) == 1
 
 
 class Keeping(torch.nn.Module):
