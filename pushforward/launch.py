@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
+from hashlib import sha256
 
 from pushforward.errors import ConfigError
+
+ANSWER = timedelta(seconds=10)  # within which the store of torchrun answers
 
 
 def launched_size() -> int:
@@ -34,6 +38,26 @@ def launched_local_rank() -> int:
     return _number("LOCAL_RANK", "0", least=0) if launched_size() > 1 else 0
 
 
+def first_to_say(words: str) -> bool:
+    """Whether no other process that ``torchrun`` has started has said the same, such as an error of all.
+
+    The processes ask the store that torchrun keeps; where there is none, or no answer, each may speak.
+
+    Arguments:
+        words: What is to be said.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return True
+    from torch.distributed.rendezvous import rendezvous
+
+    key = f"said {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)} {sha256(words.encode()).hexdigest()}"
+    try:
+        store = next(rendezvous("env://", launched_rank(), launched_size(), timeout=ANSWER))[0]
+        return int(store.add(key, 1)) == 1
+    except (ConfigError, RuntimeError, ValueError):
+        return True
+
+
 def _number(name: str, default: str, least: int) -> int:
     words = os.environ.get(name, default)
     if not words.isdecimal() or int(words) < least:
@@ -41,4 +65,4 @@ def _number(name: str, default: str, least: int) -> int:
     return int(words)
 
 
-__all__ = ["launched_local_rank", "launched_rank", "launched_size"]
+__all__ = ["first_to_say", "launched_local_rank", "launched_rank", "launched_size"]

@@ -15,7 +15,7 @@ from pushforward.cli.recipe_commands import prepare
 from pushforward.console import echo, lenient
 from pushforward.errors import ConfigError, PushforwardError
 from pushforward.interrupts import StopRequested, resumable, stop_on_signals
-from pushforward.launch import launched_size
+from pushforward.launch import first_to_say, launched_size
 from pushforward.utils import import_submodules
 from pushforward.wording import on_command_line, spelling
 
@@ -81,8 +81,9 @@ def one_line_warnings() -> Iterator[None]:
 
 
 def fail(message: str, code: int) -> None:
-    """Prints one line on standard error and exits with a code."""
-    echo(f"error: {message}".replace("\n", "\\n"), err=True)
+    """Prints one line on standard error and exits with a code; of several processes the first prints it."""
+    if first_to_say(message):
+        echo(f"error: {message}".replace("\n", "\\n"), err=True)
     raise SystemExit(code)
 
 

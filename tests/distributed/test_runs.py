@@ -176,6 +176,30 @@ def test_bad_options_are_refused_by_all_before_anything_is_written(words, fault,
     assert not (tmp_path / "run" / "config.json").exists()
 
 
+FAILING = """
+import os, sys, time
+from pushforward.cli.entry import fail
+
+if os.environ["RANK"] not in sys.argv[1:]:
+    time.sleep(60)  # until torchrun ends it
+fail("of " + " and ".join(sys.argv[1:]), 2)
+"""
+
+
+@pytest.mark.parametrize("ranks", [["0", "1"], ["0"], ["1"]])
+def test_under_torchrun_an_error_is_said_once(ranks, tmp_path):
+    """One of all by the first that has it; one that a process has alone by that one, whatever its number."""
+    (tmp_path / "failing.py").write_text(FAILING)
+    ended = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         str(tmp_path / "failing.py"), *ranks],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = [line for line in ended.stderr.splitlines() if line.startswith("error:")]
+    assert said == [f"error: of {' and '.join(ranks)}"]
+
+
 def test_processes_with_other_options_are_refused(tmp_path):
     """Such as a scheduler's script that gives each another seed."""
     words = [*TRAIN, "--steps", str(STEPS), "--out", str(tmp_path / "run"), "--seed"]
