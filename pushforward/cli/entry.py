@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:  # such as a full disk
         fail(" ".join(str(error).split()), 74)
     except StopRequested as stop:
-        fail(f"stopped by {stop}", 128 + stop.number)
+        # Files are written whole or not at all: there is nothing to go on with, and nothing to clear away.
+        words = "before its output was written; the same command begins again"
+        fail(f"stopped by {stop} {words}", 128 + stop.number)
 
 
 def check_shared(tokens: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ from pushforward.data.rows import PART, ReadRows, Rows, SelectedRows, row_bytes
 from pushforward.data.scaling import scaling_from_json
 from pushforward.data.split import Split
 from pushforward.errors import ConfigError, DataError, OutputError, reason
-from pushforward.files import Log, disk, make_folder, remove, sync_folder, write_atomic, writing
+from pushforward.files import Log, disk, make_folder, make_place, remove, sync_folder, write_atomic, writing
 from pushforward.reading import MIB, open_file, read_json, size_in_words
 
 HEADER, ROWS, LABELS = "pack.json", "rows.bin", "labels.bin"
@@ -72,6 +72,17 @@ def open_pack(folder: Path, options: OpenOptions) -> Dataset:
     return replace(data, stated=Stated.of(data.train, data.test, header["fingerprint"]))
 
 
+def need_new(out: Path) -> None:
+    """Checks that a pack can be written as a folder.
+
+    Raises:
+        OutputError: If there is one, or it cannot be made.
+    """
+    if out.exists():
+        raise OutputError(f"{out} exists: remove it, or choose another folder")
+    make_place(out, folder=True)
+
+
 def write_pack(data: Dataset, out: Path, progress: Progress | None = None) -> None:
     """Writes a pack; one that was stopped goes on where it was, with the same call.
 
@@ -88,8 +99,7 @@ def write_pack(data: Dataset, out: Path, progress: Progress | None = None) -> No
     """
     if data.codec is not None or data.factors is not None or data.train.paired is not None:
         raise ConfigError(f"{data.name}: a pack holds images or vectors, found {data.modality} data")
-    if out.exists():
-        raise OutputError(f"{out} exists: remove it, or choose another folder")
+    need_new(out)
     stage = out.with_name(out.name + PARTIAL)
     about = _about(data)
     with writing(stage):
@@ -242,4 +252,4 @@ def _header(folder: Path) -> dict[str, Any]:
     return dict(header)
 
 
-__all__ = ["check_pack", "is_pack", "open_pack", "write_pack"]
+__all__ = ["check_pack", "is_pack", "need_new", "open_pack", "write_pack"]

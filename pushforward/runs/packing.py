@@ -9,8 +9,9 @@ from typing import Any
 
 from pushforward.data import Dataset, open_dataset
 from pushforward.data.formats import Channels
-from pushforward.data.packs import write_pack
+from pushforward.data.packs import need_new, write_pack
 from pushforward.data.sizes import Size
+from pushforward.interrupts import resumable
 from pushforward.report.progress import bar
 
 
@@ -58,13 +59,14 @@ def pack(
         >>> len(data.train), data.shape, data.fingerprint == open_dataset("digits").fingerprint
         (1438, (1, 8, 8), True)
     """
+    folder = Path(os.path.abspath(os.path.expanduser(out)))
+    need_new(folder)
     with bar("reading", progress) as show:
         data = open_dataset(
             source, data_dir=data_dir, image_size=image_size, columns=columns, target=target,
             standardize=standardize, channels=channels, test=test, group=group, progress=show,
         )  # fmt: skip
-    folder = Path(os.path.abspath(os.path.expanduser(out)))
-    with bar("packing", progress) as show:
+    with bar("packing", progress) as show, resumable(lambda: "with a part packed; the same command goes on"):
         write_pack(data, folder, show)
     return open_dataset(folder)
 

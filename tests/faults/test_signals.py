@@ -4,9 +4,10 @@ import signal
 from contextlib import contextmanager, suppress
 from functools import partial
 
+import numpy as np
 import pytest
 from faulty_disk import FaultyDisk
-from tiny import TinyRun, fingerprint, left_over
+from tiny import ROWS, TinyRun, fingerprint, left_over
 
 import pushforward as pf
 from pushforward import interrupts
@@ -151,8 +152,41 @@ def test_other_commands_end_with_the_number_of_the_signal(number, whole, tmp_pat
     with asked_at(monkeypatch, Run, "sample_parts", number), pytest.raises(SystemExit) as stop:
         main(["sample", str(folder)])
     assert stop.value.code == 128 + number
-    assert capsys.readouterr().err == f"error: stopped by {number.name}\n"
+    advice = "before its output was written; the same command begins again"
+    assert capsys.readouterr().err == f"error: stopped by {number.name} {advice}\n"
     assert left_over(folder) == []
+
+
+def test_a_command_that_writes_a_file_leaves_nothing_and_begins_again(whole, tmp_path, monkeypatch, capsys):
+    """Whenever the signal comes: the file appears by its rename."""
+    tiny, _ = whole
+    with FaultyDisk():
+        folder = tiny.train(tmp_path / "run").path
+    np.save(tmp_path / "x.npy", ROWS.numpy())
+    words = ["encode", str(folder), str(tmp_path / "x.npy"), "--out", str(tmp_path / "out" / "codes.npy")]
+    capsys.readouterr()
+    for place, name in ((Run, "_opened"), (Run, "_encode"), (pf.files.disk, "replace")):
+        with asked_at(monkeypatch, place, name, signal.SIGTERM), pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 143
+        printed = capsys.readouterr().err.splitlines()[-1]
+        assert printed.endswith("SIGTERM before its output was written; the same command begins again")
+        assert not [*(tmp_path / "out").iterdir()]
+    with pytest.raises(SystemExit, match="0"):
+        main(words)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["codes.npy"]
+
+
+def test_a_pack_that_is_stopped_goes_on(tmp_path, monkeypatch, capsys):
+    words = ["pack", "digits", str(tmp_path / "pack")]
+    with asked_at(monkeypatch, pf.files.disk, "sync", signal.SIGTERM), pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 75
+    said = "error: stopped by SIGTERM with a part packed; the same command goes on"
+    assert capsys.readouterr().err.splitlines()[-1] == said
+    with pytest.raises(SystemExit, match="0"):
+        main(words)
+    assert pf.open_dataset(tmp_path / "pack").fingerprint == pf.open_dataset("digits").fingerprint
 
 
 def test_what_the_process_ignores_is_still_ignored(whole, tmp_path, monkeypatch):
