@@ -156,8 +156,7 @@ class CompiledLoss:
             with compiling() if new else nullcontext(), self._tensors_only(square, self.draws[shapes]):
                 return self._replay(square) if self.replayed else self.program(square)
         except failures() as error:
-            what = str(error).partition("\n")[0]  # an explanation and advice follow
-            return self._uncompiled(square, begun, f"torch.compile: {what}")
+            return self._uncompiled(square, begun, f"torch.compile: {cause(error)}")
 
     @contextmanager
     def _tensors_only(self, square: Square, draws: Sequence[Draw]) -> Iterator[None]:
@@ -256,6 +255,11 @@ def failures() -> tuple[type[Exception], ...]:
     return TorchDynamoException, FailOnRecompileLimitHit, GuardOnDataDependentSymNode
 
 
+def cause(error: Exception) -> str:
+    """What a compiler says of its failure, without the explanation and the advice that follow."""
+    return str(getattr(error, "inner_exception", error)).partition("\n")[0] or type(error).__name__
+
+
 def compile_losses(loop: Loop, say: Callable[[str], object] = print) -> None:
     """Lets the losses of a loop's players be compiled.
 
@@ -299,7 +303,7 @@ def check_compiler(device: torch.device | str) -> None:
     except Exception as error:  # whatever a compiler, or the lack of one, comes to
         raise ConfigError(
             f"{option_name('compile', True)} needs a compiler for {device}, such as g++ for a CPU or Triton "
-            f"for a GPU: {reason(error):.200}"
+            f"for a GPU: {cause(error):.200}"
         ) from error
 
 

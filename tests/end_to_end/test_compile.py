@@ -314,7 +314,7 @@ def test_a_compiled_run_says_so_and_is_no_other(tmp_path, calls, capsys):
 def test_without_a_compiler_nothing_begins(tmp_path, monkeypatch):
     without_a_compiler(monkeypatch)
     with pytest.raises(
-        ConfigError, match=r"compile=True needs a compiler for cpu, .* No working C\+\+ compiler"
+        ConfigError, match=r"compile=True needs a compiler for cpu, .* No working C\+\+ compiler found$"
     ):
         train(tmp_path / "run", compile=True)
     assert not (tmp_path / "run").exists()
@@ -322,7 +322,12 @@ def test_without_a_compiler_nothing_begins(tmp_path, monkeypatch):
 
 def without_a_compiler(monkeypatch):
     def fail(*_, **__):
-        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found")
+        inner = RuntimeError("No working C++ compiler found")
+        error = RuntimeError(
+            "backend='inductor' raised:\nRuntimeError: ...\n\nSet TORCHDYNAMO_VERBOSE=1 for more"
+        )
+        error.inner_exception = inner
+        raise error
 
     monkeypatch.setattr(torch, "compile", fail)
 
