@@ -73,6 +73,15 @@ def option_name(name: str, *values: object) -> str:
     return _SPELLING.get()(name, values)
 
 
+def plural(count: float, noun: str) -> str:
+    """A noun as it stands behind a number.
+
+    >>> plural(1, "shard"), plural(0, "row"), plural(2, "process")
+    ('shard', 'rows', 'processes')
+    """
+    return noun if count == 1 else f"{noun}{'es' if noun.endswith('s') else 's'}"
+
+
 def near(path: str | os.PathLike[str]) -> str:
     """A path as one would type it: from the working directory, if it lies there.
 
@@ -99,5 +108,6 @@ def typed(verb: str, run: str | os.PathLike[str], *more: str, in_memory: bool = 
 
 
 __all__ = [
-    "Placeholder", "Spelling", "in_python", "near", "on_command_line", "option_name", "spelling", "typed",
+    "Placeholder", "Spelling", "in_python", "near", "on_command_line", "option_name", "plural", "spelling",
+    "typed",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from pushforward.console import echo
 from pushforward.files import make_place
 from pushforward.interrupts import resumable
 from pushforward.launch import launched_rank
-from pushforward.wording import near, typed
+from pushforward.wording import near, plural, typed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -158,7 +158,7 @@ def said(run: Path, out: Path, what: str, count: int, as_json: bool) -> None:
     if as_json:
         print_json({"run": str(run), "file": str(out), "n": count})
         return
-    echo(f"{what} of {count:,} rows: {out}")
+    echo(f"{what} of {count:,} {plural(count, 'row')}: {out}")
 
 
 def said_shards(run: Path, shards: Shards, what: str, as_json: bool) -> None:
@@ -168,7 +168,8 @@ def said_shards(run: Path, shards: Shards, what: str, as_json: bool) -> None:
         print_json({"run": str(run), **folder, "complete": shards.complete})
         return
     words = "" if shards.complete else "; other processes are still writing"
-    echo(f"{what} of {shards.rows:,} rows in {len(shards.files)} shards: {near(shards.folder)}{words}")
+    rows, files = plural(shards.rows, "row"), plural(len(shards.files), "shard")
+    echo(f"{what} of {shards.rows:,} {rows} in {len(shards.files)} {files}: {near(shards.folder)}{words}")
 
 
 def print_results(

@@ -23,7 +23,7 @@ from pushforward.data.spec import DataSpec
 from pushforward.data.split import UNKNOWN, Split
 from pushforward.errors import ConfigError, DataError, check_int, nearest, reason
 from pushforward.utils import import_submodules
-from pushforward.wording import option_name
+from pushforward.wording import option_name, plural
 
 import_submodules("pushforward.data")
 
@@ -121,7 +121,7 @@ def _with_split(data: Dataset, partition: Partition, options: OpenOptions) -> Da
         data = data.split_into(data.train, rows).noted(f"held out: all {len(rows)} rows of {name}")
         unknown = 0 if rows.y is None else int((rows.y == UNKNOWN).sum())
         if unknown:
-            data = data.noted(f"{unknown} held-out rows are of no class of training rows")
+            data = data.noted(f"{unknown} held-out {plural(unknown, 'row')} of no class of training rows")
         if not isinstance(source, (str, os.PathLike)):
             data = replace(data, source=None)  # a run cannot open it again
 

@@ -16,6 +16,7 @@ from pushforward.tables.files import ARROW, CSV
 from pushforward.tables.frames import is_frame, read_arrow, table_of
 from pushforward.tables.schema import Schema
 from pushforward.tables.table import Table
+from pushforward.wording import plural
 
 NAMED_BY = 6  # digits of the fingerprint in the name of a frame
 
@@ -80,7 +81,9 @@ def table_dataset(table: Table, name: str, source: str | None, options: OpenOpti
     if not isinstance(schema, Schema):
         schema = Schema.of(table.rows(train), {**own, **(options.columns or {})} or None, options.target)
         test, left_out = _known(schema, table, test)
-        notes += [f"left out {left_out} held-out rows with values that no training row has"] * bool(left_out)
+        notes += [
+            f"left out {left_out} held-out {plural(left_out, 'row')} with values that no training row has"
+        ] * bool(left_out)
     else:
         test, _ = _known(schema, table, test)
     parts = [table.rows(index) for index in (train, test)]

@@ -29,6 +29,7 @@ from pushforward.data.split import UNKNOWN
 from pushforward.data.values import Array, Values, from_depth
 from pushforward.errors import DataError, reason
 from pushforward.files import write_atomic
+from pushforward.wording import plural
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -360,7 +361,7 @@ def _splits(parts: Sequence[tuple[str, ...]], divide: Callable[[int], Parts]) ->
         torch.tensor([at for at, top in enumerate(tops) if top == name]) for name in (TRAIN, other)
     )
     unused = total - len(train) - len(test)
-    rest = f"; {unused} images in other folders are not used" if unused else ""
+    rest = f"; not used: {unused} {plural(unused, 'image')} in other folders" if unused else ""
     return Parts(train, test, f"trained on: {folders[TRAIN]}/, held out: {folders[other]}/{rest}")
 
 

@@ -17,6 +17,7 @@ from pushforward.errors import DataError, reason
 from pushforward.reading import MOST_TEXT, open_file, read_up_to, size_in_words, unpacked
 from pushforward.text.tokens import padded
 from pushforward.text.vocabulary import DEFAULT_VOCAB_SIZE, Vocabulary
+from pushforward.wording import plural
 
 MAX_LENGTH = 32  # default number of tokens of a line, its end included
 MAX_CHARACTERS = 1_000_000  # of one line
@@ -244,7 +245,8 @@ def tokenise(vocabulary: Vocabulary, lines: Sequence[str], max_length: int, what
     empty = sum(len(tokens) == 1 for tokens in encoded)
     long = len(encoded) - empty - len(kept)
     counts = [f"{empty} empty"] * bool(empty) + [f"{long} of more than {max_length - 1} tokens"] * bool(long)
-    note = f"left out {' and '.join(counts)} of {len(encoded)} lines {what}" if counts else ""
+    total = f"{len(encoded)} {plural(len(encoded), 'line')}"
+    note = f"left out {' and '.join(counts)} of {total} {what}" if counts else ""
     return Tokenised(padded([encoded[row] for row in kept], max_length), kept, note)
 
 

@@ -23,6 +23,7 @@ from pushforward.tables.schema import Schema
 from pushforward.tables.table import Table
 from pushforward.text.tokens import END, PAD
 from pushforward.text.vocabulary import Vocabulary
+from pushforward.wording import plural
 
 Shape = tuple[int, ...]
 
@@ -83,7 +84,7 @@ class Modality(ABC):
                 too many tokens.
         """
         if isinstance(x, (str, list, tuple)) and all(isinstance(line, str) for line in x):
-            found = "a line" if isinstance(x, str) else f"{len(x)} lines"
+            found = "a line" if isinstance(x, str) else f"{len(x)} {plural(len(x), 'line')}"
             raise DataError(f"rows must have shape {shape}, got {found} of text")
         given = as_tensor(x, "rows")
         x = self.arranged(given, shape, channels)
@@ -297,7 +298,8 @@ class TableModality(Modality):
     def range(self, in_unit_interval: bool, codec: Codec | None) -> str:
         """The number of cells."""
         assert isinstance(codec, Schema)
-        return f"{sum(codec.sizes)} cells of {len(codec.sizes)} columns"
+        columns = plural(len(codec.sizes), "column")
+        return f"{sum(codec.sizes)} {plural(sum(codec.sizes), 'cell')} of {len(codec.sizes)} {columns}"
 
     def variance(self, x: Tensor) -> float:
         """The mean negative log-likelihood, in nats, of rows (N, C) whose columns are drawn independently."""

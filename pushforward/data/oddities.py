@@ -18,6 +18,7 @@ from pushforward.data.scaling import Standardized
 from pushforward.data.split import UNKNOWN
 from pushforward.errors import listed
 from pushforward.tables.schema import Schema
+from pushforward.wording import plural
 
 SHOWN = 3  # names in a line
 TINY = 10  # rows of a class, below which it is tiny
@@ -126,7 +127,7 @@ class Scan:
     def _of_classes(self) -> Iterator[Oddity]:
         counts = sum(self._labels.values(), Counter())
         if unknown := counts.pop(UNKNOWN, 0):
-            words = f"{unknown} rows without a label"
+            words = f"{unknown} {plural(unknown, 'row')} without a label"
             yield Oddity("unknown label", (), words, "kept; only models that use labels leave them out")
         if not counts:
             return

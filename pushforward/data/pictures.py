@@ -10,6 +10,7 @@ from pushforward.data.formats import OpenOptions
 from pushforward.data.images import read_images
 from pushforward.data.pixels import is_image
 from pushforward.errors import DataError
+from pushforward.wording import plural
 
 
 def with_pictures(named: Mapping[str, Any], options: OpenOptions) -> tuple[dict[str, Any], list[str]]:
@@ -32,7 +33,7 @@ def with_pictures(named: Mapping[str, Any], options: OpenOptions) -> tuple[dict[
     for key, images in lists.items():
         found[key] = x[start : start + len(images)]
         start += len(images)
-    return found, notes or [f"{len(x)} images of Pillow"]
+    return found, notes or [f"{len(x)} {plural(len(x), 'image')} of Pillow"]
 
 
 def _begins_with_image(value: Any) -> bool:

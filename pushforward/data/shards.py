@@ -29,6 +29,7 @@ from pushforward.reading import MIB, open_file, read_json
 from pushforward.tables.csv import read_csv
 from pushforward.tables.frames import read_arrow
 from pushforward.tables.schema import Schema
+from pushforward.wording import plural
 
 MANIFEST = "shards.json"
 VERSION = 1
@@ -85,7 +86,8 @@ class Shards:
         return sum(one.bytes for one in self.files)
 
     def __repr__(self) -> str:
-        return f"{self.rows:,} rows in {len(self.files)} shards: {self.folder}"
+        rows, files = plural(self.rows, "row"), plural(len(self.files), "shard")
+        return f"{self.rows:,} {rows} in {len(self.files)} {files}: {self.folder}"
 
     def as_json(self) -> dict[str, Any]:
         """The manifest."""

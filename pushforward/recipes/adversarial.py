@@ -27,7 +27,7 @@ from pushforward.recipes.recipe import ADVERSARIAL as FAMILY
 from pushforward.recipes.recipe import OwnParts, Setup, recipe
 from pushforward.recipes.settings import AdversarialSettings
 from pushforward.training.player_state import Optimizing
-from pushforward.wording import option_name
+from pushforward.wording import option_name, plural
 
 
 def quick(spec: DataSpec, **changes: Any) -> Values:
@@ -112,7 +112,10 @@ def check_classes(spec: DataSpec, settings: AdversarialSettings, name: str) -> i
 
 def labels_used(settings: AdversarialSettings) -> str:
     """How many labels are used, in words."""
-    return "all labels are used" if settings.n_labels is None else f"{settings.n_labels} labels are used"
+    n = settings.n_labels
+    if n is None:
+        return "all labels are used"
+    return f"{n} {plural(n, 'label')} {'is' if n == 1 else 'are'} used"
 
 
 def finish_aae(model: AAE, spec: DataSpec, settings: AdversarialSettings, words: str) -> Setup:

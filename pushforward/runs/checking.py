@@ -24,7 +24,7 @@ from pushforward.data.sizes import Size, common_size, format_size, parse_size
 from pushforward.data.split import UNKNOWN
 from pushforward.errors import ConfigError, DataError, NonfiniteError
 from pushforward.report.progress import bar
-from pushforward.wording import option_name
+from pushforward.wording import option_name, plural
 
 LEAST = 4  # images that can be split
 
@@ -157,12 +157,12 @@ def _check_folder(
         oddities.append(Oddity("unreadable", names, words, consequence, stops=True))
     if len(good) < LEAST:
         oddities.append(_refused(f"expected at least {LEAST} images, found {len(good)} that can be read"))
-        return DataCheck(folder.name, (f"{len(paths)} images",), tuple(oddities))
+        return DataCheck(folder.name, (f"{len(paths)} {plural(len(paths), 'image')}",), tuple(oddities))
     sizes = Counter(seen.size for seen in good.values())
     target = size or common_size(sizes)
     other = tuple(short(path) for path, seen in good.items() if seen.size != target)
     if other:
-        words = f"{len(other)} images of another size than {format_size(target)}"
+        words = f"{len(other)} {plural(len(other), 'image')} of another size than {format_size(target)}"
         oddities.append(Oddity("size", other, words, "centre-cropped and resized"))
     oddities += _converted({short(path): seen for path, seen in good.items()})
     placed, classes, note = _placed(list(good), paths, held_out, partition)
@@ -228,12 +228,14 @@ def _converted(good: dict[str, _Seen]) -> list[Oddity]:
         for done in seen.done:
             names[done].append(name)
     found = [
-        Oddity("converted", tuple(some), f"{len(some)} images {done}", "so they are read")
+        Oddity(
+            "converted", tuple(some), f"{len(some)} {plural(len(some), 'image')} {done}", "so they are read"
+        )
         for done, some in sorted(names.items())
     ]
     grey = tuple(name for name, seen in good.items() if seen.grey)
     if 0 < len(grey) < len(good):
-        words = f"{len(grey)} images are grey, others are not"
+        words = f"{len(grey)} grey {plural(len(grey), 'image')} among others that are not"
         found.append(Oddity("converted", grey, words, "kept in three equal channels"))
     return found
 

@@ -32,7 +32,7 @@ from pushforward.runs.plots import SHOWN
 from pushforward.runs.run import Run
 from pushforward.runs.tables import ComparedRun, Table, table
 from pushforward.runs.trained_model import READING
-from pushforward.wording import option_name
+from pushforward.wording import option_name, plural
 
 
 class RunComparison:
@@ -49,12 +49,16 @@ class RunComparison:
 
     def __repr__(self) -> str:
         tables = "".join(f"\n{name}\n{table!r}" for name, table in self.tables.items())
-        return f"RunComparison({str(self.path)!r}: {len(self.runs)} runs){tables}"
+        return f"RunComparison({str(self.path)!r}: {self._count}){tables}"
 
     @never_fails
     def _repr_html_(self) -> str:
         tables = [{"title": name, "table": table} for name, table in self.tables.items()]
-        return fragment(f"comparison of {len(self.runs)} runs", str(self.path / "report.html"), tables=tables)
+        return fragment(f"comparison of {self._count}", str(self.path / "report.html"), tables=tables)
+
+    @property
+    def _count(self) -> str:
+        return f"{len(self.runs)} {plural(len(self.runs), 'run')}"
 
     @property
     def tables(self) -> dict[str, Table]:
@@ -107,11 +111,13 @@ class RunComparison:
             )
         shown = {name for found in self.tables.values() for name in found.head}
         steps = sorted({one.run.step for one in self.runs})
-        budget = f"{steps[0]} steps each" if len(steps) == 1 else f"{steps[0]} to {steps[-1]} steps"
+        budget = f"{steps[0]} {plural(steps[0], 'step')} each"
+        if len(steps) > 1:
+            budget = f"{steps[0]} to {steps[-1]} steps"
         return render(
             "comparison.html",
             title="Comparison of " + ", ".join(dict.fromkeys(one.case for one in self.runs)),
-            description=f"{len(self.runs)} runs, {budget}. In bold: the best mean of each column, and means "
+            description=f"{self._count}, {budget}. In bold: the best mean of each column, and means "
             "that do not differ from it significantly.",
             groups=groups,
             words=[(metric.name, metric.explanation) for metric in columns() if metric.name in shown],
@@ -269,7 +275,7 @@ def _train(case: Case, dataset: Dataset, folder: Path, options: Mapping[str, Any
 
 def _label(run: Run) -> str:
     """A run by its recipe, what differs from its defaults, and how long it was trained."""
-    return f"{Case(run.config['recipe'], run.config['arguments'])}, {run.step} steps"
+    return f"{Case(run.config['recipe'], run.config['arguments'])}, {run.step} {plural(run.step, 'step')}"
 
 
 def _samples_panel(one: ComparedRun) -> Panel:

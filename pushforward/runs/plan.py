@@ -9,6 +9,7 @@ from typing import Any
 from pushforward.reading import size_in_words
 from pushforward.training.cost_model import GPU, HOUR, Failures, Link
 from pushforward.training.step_cost import StepMemory
+from pushforward.wording import plural
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Plan:
         )
         yield ""
         players = ", ".join(f"{name} {count:,}" for name, count in self.parameters.items())
-        memory = self.memory[1]
+        memory, epochs = self.memory[1], self.steps / self.steps_per_epoch
         parts = ", ".join(f"{name} {size_in_words(count)}" for name, count in asdict(memory).items())
         for name, words in {
             "parameters": players,
@@ -144,7 +145,7 @@ class Plan:
             "memory": f"{size_in_words(memory.total)}: {parts}",
             "discrepancy": f"{100 * self.discrepancy_share:.0f} % of a step",
             "checkpoint": f"{size_in_words(self.checkpoint_bytes)}, in {_time(self.checkpoint_seconds)}",
-            "budget": f"{self.steps:,} steps, {self.steps / self.steps_per_epoch:.3g} epochs",
+            "budget": f"{self.steps:,} {plural(self.steps, 'step')}, {epochs:.3g} {plural(epochs, 'epoch')}",
         }.items():
             yield f"{name:<13} {words}"
         yield ""

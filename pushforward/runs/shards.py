@@ -25,7 +25,7 @@ from pushforward.launch import launched_rank, launched_size
 from pushforward.reading import read_json
 from pushforward.report.progress import bar
 from pushforward.report.rendering import check_room
-from pushforward.wording import option_name
+from pushforward.wording import option_name, plural
 
 REQUEST = ".request.json"
 Make = Callable[[Writer, int, int, Callable[[int], None]], None]
@@ -149,7 +149,8 @@ class ShardWriter:
 
         def where() -> str:
             there = sum(found is not None for found in self._found())
-            return f"with {there} of {len(self.names)} shards written; the same command goes on"
+            total = len(self.names)
+            return f"with {there} of {total} {plural(total, 'shard')} written; the same command goes on"
 
         with bar(what, progress and self.rank == 0) as show, resumable(where):
             for number in own:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pushforward.files import Log, write_atomic
 from pushforward.reading import MOST_TEXT, parse_json, read_file
+from pushforward.wording import plural
 
 NAME = "history.jsonl"
 
@@ -136,7 +137,10 @@ def read_history(path: Path, kept: bytes = b"") -> list[dict[str, Any]]:
         found, damaged = parse(content)
         if damaged:
             numbers = ", ".join(map(str, damaged[:10])) + (", …" if len(damaged) > 10 else "")
-            warnings.warn(f"{path}: {len(damaged)} damaged lines are left out: {numbers}", stacklevel=3)
+            warnings.warn(
+                f"{path}: left out {len(damaged)} damaged {plural(len(damaged), 'line')}: {numbers}",
+                stacklevel=3,
+            )
         return found
     lines, _ = parse(kept)
     last = lines[-1]["step"] if lines else 0

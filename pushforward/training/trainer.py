@@ -27,7 +27,7 @@ from pushforward.training.legend import legend as describe
 from pushforward.training.loop import Loop
 from pushforward.training.monitor import Monitor, Persistence, watch
 from pushforward.utils import eval_mode
-from pushforward.wording import in_python, spelling, typed
+from pushforward.wording import in_python, plural, spelling, typed
 
 LINES = 200  # of history in a long run
 PICTURES = 10  # grids of samples, and planned checkpoints, in a run
@@ -253,7 +253,8 @@ class Trainer:
             if not estimated and now - begun > 1 and loop.step - first >= 2:
                 estimated = True
                 left = (now - begun) / (loop.step - first) * (loop.total - loop.step)
-                self.show.say(f"{loop.total} steps, {loop.total / loop.per_epoch:.3g} epochs: {_about(left)}")
+                epochs = f"{loop.total / loop.per_epoch:.3g} {plural(loop.total / loop.per_epoch, 'epoch')}"
+                self.show.say(f"{loop.total} steps, {epochs}: {_about(left)}")
             if planned:
                 check_finite(loop.model, square, loop.step, loop.seed)
                 self.anchor = loop.step
@@ -351,4 +352,4 @@ def _about(seconds: float) -> str:
         return f"about {seconds / 3600:.0f} hours at this speed"
     if seconds >= 90:
         return f"about {seconds / 60:.0f} minutes at this speed"
-    return f"about {seconds:.0f} seconds at this speed"
+    return f"about {seconds:.0f} {plural(round(seconds), 'second')} at this speed"

@@ -365,7 +365,7 @@ def test_a_third_split_is_not_used(tmp_path):
         fill(tmp_path / split, 3)
     data = open_dataset(tmp_path)
     assert (len(data.train), len(data.test), data.classes) == (3, 3, None)
-    assert noted(data, "3 images in other folders are not used")
+    assert noted(data, "not used: 3 images in other folders")
 
 
 def test_what_file_managers_leave_is_passed_over(tmp_path):

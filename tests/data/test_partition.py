@@ -81,7 +81,7 @@ def test_held_out_rows_may_be_data_of_their_own(tmp_path):
     assert torch.equal(data.test.x, torch.from_numpy(X[:10] + 5))
     assert data.test.y.tolist() == [0] * 8 + [-1, 1]
     assert data.spec.scaling == open_dataset((X, y)).spec.scaling
-    assert {"1 held-out rows are of no class of training rows"} <= {*data.notes}
+    assert {"1 held-out row of no class of training rows"} <= {*data.notes}
     (tmp_path / "train").mkdir()
     (tmp_path / "other").mkdir()
     images(tmp_path / "train")

@@ -299,4 +299,4 @@ def test_a_category_that_is_held_out_alone_is_left_out(tmp_path):
     held_out.loc[first, "b"] = "once"
     data = open_dataset(held_out)
     assert len(data.test) == len(test) - 1
-    assert "left out 1 held-out rows with values that no training row has" in data.notes
+    assert "left out 1 held-out row with values that no training row has" in data.notes

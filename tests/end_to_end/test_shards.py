@@ -358,6 +358,8 @@ def test_the_command_writes_what_python_does(run, tmp_path, capsys):
     )
     assert command(*words) == 0
     assert f"samples of 30 rows in 2 shards: {tmp_path / 'out'}" in capsys.readouterr().out
+    assert command("sample", run.path, "--n", 1, "--out", tmp_path / "one") == 0
+    assert f"samples of 1 row in 1 shard: {tmp_path / 'one'}" in capsys.readouterr().out
     assert command(*words, "--json") == 0
     assert json.loads(capsys.readouterr().out)["complete"] is True
     assert contents(tmp_path / "out") == contents(tmp_path / "python")

@@ -167,7 +167,7 @@ def test_bad_lines_of_a_history_without_a_copy_are_counted(run):
         b'{"step": 3, "terms": {"a": "high"}}\n' + b"[" * 100_000 + b'\n{"step": 4, "terms": {"a": 2.0}}\n'
     )
     shutil.rmtree(run / "checkpoints")
-    with pytest.warns(UserWarning, match=r"history.jsonl: 5 damaged lines are left out: 2, 3, 4, 5, 6"):
+    with pytest.warns(UserWarning, match=r"history.jsonl: left out 5 damaged lines: 2, 3, 4, 5, 6"):
         assert [line["step"] for line in RunDirectory(run).history()] == [1, 4]
 
 
