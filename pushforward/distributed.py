@@ -31,6 +31,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from pushforward.errors import ConfigError, ProcessError, reason
+from pushforward.torch_state import in_layout_of
 
 PART = 2**20  # bytes of a tensor that a checksum looks at together
 
@@ -224,7 +225,7 @@ def average_gradients(
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     *means, has, values = average(*gradients, has, torch.stack([v.detach() for v in losses.values()]).to(has))
     for parameter, mean in zip(parameters, means, strict=True):
-        parameter.grad = mean
+        parameter.grad = in_layout_of(parameter, mean)
     for place in lacking:
         if not has[place]:
             parameters[place].grad = None

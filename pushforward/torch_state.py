@@ -163,6 +163,21 @@ def to_like(x: Tensor, like: Tensor) -> Tensor:
     return to_device(x, like.device).to(like.dtype)
 
 
+def in_layout_of(like: Tensor, x: Tensor) -> Tensor:
+    """The values of ``x`` in the order of memory of another tensor of its shape.
+
+    Fused optimizers walk through the memory of weights, gradients and moments together: on a CPU they do not
+    check that all have one order, on a GPU they refuse others. "channels last" is another one than usual.
+
+    >>> weight = torch.ones(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    >>> in_layout_of(weight, torch.zeros(2, 3, 4, 4)).stride() == weight.stride()
+    True
+    """
+    if x.stride() == like.stride():
+        return x
+    return torch.empty_like(like, dtype=x.dtype, device=x.device).copy_(x)
+
+
 class OnCPU(nn.Module):
     """A module whose own buffers are numbers that Python reads: they stay on the CPU, with their dtype.
 
@@ -192,5 +207,5 @@ def widest(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type in WITHOUT_DOUBLE else torch.float64
 
 
-__all__ = ["OnCPU", "Shared", "in_double", "plain_torch", "threads", "to_device", "to_like", "torch_seeded",
-           "widest"]  # fmt: skip
+__all__ = ["OnCPU", "Shared", "in_double", "in_layout_of", "plain_torch", "threads", "to_device", "to_like",
+           "torch_seeded", "widest"]  # fmt: skip

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pushforward import distributed
 from pushforward.errors import ConfigError, DivergedError
 from pushforward.models.base import Player, Terms
+from pushforward.torch_state import in_layout_of
 from pushforward.training.finite import gradient_fault
 from pushforward.utils import lazy
 
@@ -99,12 +100,15 @@ class PlayerState:
                     f"the optimizer of the player {self.player.name} keeps {kept} of each of its "
                     f"{len(self.parameters)} parameters, found {', '.join(sorted(found))} of number {place}"
                 )
+            parameter = self.parameters[place]
             for name, value in found.items():
-                if value.ndim and value.shape != self.parameters[place].shape:
-                    wanted = tuple(self.parameters[place].shape)
+                if value.ndim and value.shape != parameter.shape:
+                    wanted = tuple(parameter.shape)
                     raise ValueError(
                         f"{place}.{name} must have the shape {wanted}, found {tuple(value.shape)}"
                     )
+                if value.ndim:
+                    found[name] = in_layout_of(parameter, value)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 

@@ -7,12 +7,16 @@ import torch
 from torch import nn
 
 import pushforward as pf
+from pushforward import distributed
 from pushforward.data.split import Split
 from pushforward.errors import ConfigError, OutputError
+from pushforward.models import Player
 from pushforward.networks.precision import LowPrecision, lower_precision
+from pushforward.process_group import imitated
 from pushforward.recipes import RECIPES
 from pushforward.torch_state import torch_seeded
 from pushforward.training import Loop
+from pushforward.training.player_state import PlayerState, adam
 
 ROWS = torch.rand(24, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(24) % 4
@@ -90,6 +94,51 @@ def test_a_run_in_bfloat16_is_a_function_of_its_seed_and_stays_in_it(tmp_path):
     assert any(isinstance(module, LowPrecision) for module in longer.model.modules())
     with pytest.raises(OutputError, match='its precision: "bf16", now: "fp32"'):
         pf.train("wae-gan", (ROWS, LABELS), out=second.path, **quick)
+
+
+CHANNELS_LAST = nn.Conv2d(3, 4, 2).to(memory_format=torch.channels_last)
+
+
+def test_moments_of_a_file_have_the_layout_of_their_weights():
+    """Files hold rows one after the other; a fused optimizer walks through the memory of all together."""
+    states = [
+        PlayerState(Player("model", lambda s: {}, tuple(CHANNELS_LAST.parameters())), adam(1e-3), {})
+        for _ in range(2)
+    ]
+    for parameter in CHANNELS_LAST.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    states[0].optimizer.step()
+    kept = states[0].moments()
+    states[1].restore({name: value.contiguous() for name, value in kept.items()})
+    weight = CHANNELS_LAST.weight
+    assert not weight.is_contiguous()
+    for name, value in states[1].optimizer.state[weight].items():
+        assert torch.equal(value, kept[f"0.{name}"])
+        assert not value.ndim or value.stride() == weight.stride()
+
+
+def test_gradients_of_several_processes_have_the_layout_of_their_weights():
+    parameters = [*CHANNELS_LAST.parameters()]
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    given = [parameter.grad.clone() for parameter in parameters]
+    with imitated(2):  # whose sum is what this process has
+        distributed.average_gradients(parameters, {"loss": torch.ones(())})
+    for parameter, gradient in zip(parameters, given, strict=True):
+        assert torch.equal(parameter.grad, gradient / 2)
+        assert parameter.grad.stride() == parameter.stride()
+
+
+def test_a_stopped_run_of_convolutions_in_bfloat16_ends_in_the_weights_of_one_that_was_not(tmp_path):
+    rows = (torch.rand(24, 1, 16, 16, generator=torch.Generator().manual_seed(0)), LABELS)
+    alike = dict(network="conv", schedule="constant", precision="bf16", batch_size=8, latent_dim=2)
+    quick = dict(alike, progress=False, pictures=False)
+    whole = pf.train("ae", rows, out=tmp_path / "whole", steps=8, **quick)
+    stopped = pf.train("ae", rows, out=tmp_path / "stopped", steps=4, **quick)
+    weights = whole.model.state_dict()
+    assert any(not value.is_contiguous() for value in stopped.model.state_dict().values())
+    found = pf.resume(stopped.path, rows, steps=8, progress=False).model.state_dict()
+    assert [name for name in weights if not torch.equal(found[name], weights[name])] == []
 
 
 def test_an_unknown_precision_is_refused(tmp_path):
