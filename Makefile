@@ -40,7 +40,7 @@ soak: .venv/installed-test
 # What `make test` runs, with the lowest versions that pyproject.toml promises (torch comes with its CUDA
 # libraries, 3 GB to fetch). Old releases may warn of what newer ones of others have deprecated.
 test-lowest: .venv-lowest/installed
-	.venv-lowest/bin/$(PYTEST) -W ignore::DeprecationWarning
+	.venv-lowest/bin/$(PYTEST) -W ignore::DeprecationWarning $(TESTS)
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -255,10 +255,8 @@ def _of_arrow(found: Any, name: str) -> Table:
                 else str(array.dtype).replace("i", "I", 1).replace("u", "U", 1)
             )
         elif types.is_timestamp(values.type) or types.is_date(values.type):
-            array, dtype = (
-                values.cast(pyarrow.timestamp("us")).to_numpy(zero_copy_only=False),
-                "datetime64[us]",
-            )
+            array = values.cast(pyarrow.timestamp("us")).to_numpy(zero_copy_only=False)
+            dtype = f"datetime64[{values.type.unit if types.is_timestamp(values.type) else 'us'}]"
         elif types.is_string(values.type) or types.is_large_string(values.type) or types.is_null(values.type):
             array, dtype = np.array(values.to_pylist(), dtype=object), "str"
         else:

@@ -126,7 +126,19 @@ def test_files_are_read_as_frames_are(tmp_path, suffix):
     types = people.dtypes.to_dict() | {"answer": back["answer"].dtype}
     if written:
         types |= {"size": people["town"].dtype, "ratio": np.dtype("float64")}
+        types |= dict.fromkeys(("born", "seen"), np.dtype("datetime64[us]"))  # whatever pandas' own unit is
     assert back.dtypes.to_dict() == types
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_dates_of_a_file_keep_their_unit(tmp_path, unit):
+    """As they do in a frame, which older releases of pandas hold in nanoseconds and newer ones do not."""
+    days = pd.Series(pd.date_range("2020-01-01", periods=40).astype(f"datetime64[{unit}]"))
+    people = pd.DataFrame({"born": days, "age": np.arange(40) % 7})
+    people.to_feather(tmp_path / "people.feather")
+    for source in (people, tmp_path / "people.feather"):
+        data = open_dataset(source)
+        assert frame_of(data.codec.decode(data.train.x))["born"].dtype == days.dtype
 
 
 def test_the_schema_is_printed_and_kept():

@@ -42,10 +42,6 @@ with_a_compiler = [
     pytest.mark.slow,  # each program takes seconds
     pytest.mark.timeout(1500),
     pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ on a CPU"),
-    pytest.mark.skipif(
-        tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13),
-        reason="older releases follow fewer losses",
-    ),
 ]
 
 
