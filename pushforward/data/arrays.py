@@ -13,14 +13,14 @@ from pushforward.data.classes import LABELS, class_labels
 from pushforward.data.dataset import Dataset, Split
 from pushforward.data.declared import check_declared
 from pushforward.data.formats import Channels, OpenOptions, data_format
-from pushforward.data.mapped import LazyArray, Readable, fills_memory, is_mapped, map_rows, raw_rows
+from pushforward.data.mapped import LazyArray, Readable, in_parts, is_mapped, map_rows, raw_rows
 from pushforward.data.pictures import with_pictures
 from pushforward.data.rows import Rows
 from pushforward.data.scaling import UnitInterval
 from pushforward.data.sparse import dense_rows, is_sparse
-from pushforward.data.values import Array, as_numbers, on_one_scale
+from pushforward.data.values import Array, as_array, as_numbers, on_one_scale
 from pushforward.errors import DataError, reason
-from pushforward.reading import open_file
+from pushforward.reading import open_file, size_in_words
 from pushforward.tables.frames import is_frame
 from pushforward.wording import option_name
 
@@ -53,7 +53,7 @@ def open_array_file(path: Path, options: OpenOptions) -> Dataset:
 def _load(path: Path, options: OpenOptions) -> dict[str, Readable]:
     with open_file(path) as file:  # np.load leaves a damaged file open that it opened itself
         check_declared(file)
-        if path.suffix.lower() == ".npy" and (options.later or fills_memory(path.stat().st_size)):
+        if path.suffix.lower() == ".npy" and (options.later or in_parts(path.stat().st_size)):
             return {"x": _later(path)}
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
@@ -135,8 +135,8 @@ def from_arrays(
     keys = [first, "x_test"] if "x_test" in named else [first]
     channels = options.channels
     lazy = any(is_mapped(named[key], options.later) for key in keys)
-    parts = {f"{where}: {key}": _rows(named[key], f"{where}: {key}", channels, lazy) for key in keys}
-    if len({(part.shape[1:], part.dtype) for part in parts.values()}) > 1:
+    parts = {f"{where}: {key}": _rows(named[key], f"{where}: {key}", channels) for key in keys}
+    if len({(part.shape[1:], part.dtype.newbyteorder("=")) for part in parts.values()}) > 1:
         found = " and ".join(f"{part.dtype} {part.shape}" for part in parts.values())
         raise DataError(f"{where}: expected rows of one shape and type in x and x_test, found {found}")
     shape = parts[f"{where}: {first}"].shape
@@ -147,13 +147,18 @@ def from_arrays(
         return _channels_first(x, channels)
 
     rows: Sequence[Rows]
-    if lazy:
-        rows, values = map_rows(parts, images, options.standardize, arrange, options.progress)
+    if lazy or any(in_parts(part.nbytes) for part in parts.values()):
+        rows, values = map_rows(
+            parts, images, options.standardize, arrange, options.progress, options.scaling
+        )
     else:
-        arranged = {what: arrange(np.asarray(part)) for what, part in parts.items()}
-        values = on_one_scale(arranged, images, options.standardize)
+        arranged = {what: arrange(as_array(np.asarray(part), what)) for what, part in parts.items()}
+        values = on_one_scale(arranged, images, options.standardize, options.scaling)
         rows = values.parts
     labels, classes = class_labels(named, [len(part) for part in parts.values()], where)
+    if lazy and not options.later:
+        size = size_in_words(sum(part.nbytes for part in parts.values()))
+        notes.append(f"{size} are read as they are needed")
     notes += pictures + values.notes + ([] if pictures else _layout_notes(shape, channels))
     train, *held_out = (Split(x, y) for x, y in zip(rows, labels, strict=True))
     if held_out:
@@ -163,6 +168,8 @@ def from_arrays(
         parts_of = options.parts(len(whole), lambda name: groups, where)
         train, test = whole.rows(parts_of.train), whole.rows(parts_of.test)
         notes += [parts_of.note] * bool(parts_of.note)
+    if not lazy:  # only now, so that of many rows nothing but these is in memory
+        train, test = (replace(part, x=part.tensor()) for part in (train, test))
     unit = isinstance(values.scaling, UnitInterval)
     return Dataset(
         name, train, test, unit, classes, tuple(notes), source,
@@ -181,8 +188,10 @@ def _data_key(named: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
     return key, [f"not used: {unused}"] if unused else []
 
 
-def _rows(value: Any, what: str, channels: Channels | None, lazy: bool) -> Readable:
-    x: Readable = value if isinstance(value, LazyArray) and lazy else as_numbers(value, what, copy=not lazy)
+def _rows(value: Any, what: str, channels: Channels | None) -> Readable:
+    later = isinstance(value, LazyArray)
+    numbers = as_numbers(np.empty(0, value.dtype) if later else value, what, copy=False)
+    x: Readable = value if later else numbers
     if not 2 <= x.ndim <= 4:
         hint = "; for one number a row give x.reshape(-1, 1)" if x.ndim == 1 else ""
         raise DataError(f"{what}: expected shape {SHAPES}, found {x.shape}{hint}")

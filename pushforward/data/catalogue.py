@@ -18,6 +18,7 @@ from pushforward.data.alike import described, rows_like, whole
 from pushforward.data.dataset import Dataset
 from pushforward.data.formats import CATALOGUE, FORMATS, Channels, Entry, Format, OnBad, OpenOptions, Progress
 from pushforward.data.partition import Partition
+from pushforward.data.scaling import Scaling
 from pushforward.data.sizes import Size, parse_size, resized
 from pushforward.data.spec import DataSpec
 from pushforward.data.split import UNKNOWN, Split
@@ -86,26 +87,61 @@ def open_dataset(
     >>> open_dataset(torch.rand(20, 3)).range
     '[0, 1]'
     """
+    return open_for(
+        source, data_dir=data_dir, image_size=image_size, max_length=max_length, codec=codec, columns=columns,
+        target=target, standardize=standardize, channels=channels, on_bad=on_bad, test=test, group=group,
+        progress=progress,
+    )  # fmt: skip
+
+
+def open_for(
+    source: object,
+    *,
+    image_size: int | Size | None = None,
+    max_length: int | None = None,
+    standardize: bool = True,
+    channels: Channels | None = None,
+    on_bad: OnBad = "error",
+    test: object = None,
+    group: object = None,
+    scaling: Scaling | None = None,
+    later: bool = False,
+    **options: Any,
+) -> Dataset:
+    """The same as :func:`open_dataset`, for who knows more of the rows or of what is done with them.
+
+    Arguments:
+        source: Whatever :func:`open_dataset` opens.
+        image_size: As there, like all options but these two.
+        max_length: Maximum number of tokens of a line of text.
+        standardize: Whether columns of real numbers are centred and scaled.
+        channels: Where the channels of an array of images are.
+        on_bad: What becomes of images that cannot be read.
+        test: The held-out rows.
+        group: What keeps rows on one side of the split.
+        scaling: How the same values were scaled before: then no columns are looked at for it.
+        later: Whether rows that can be read as they are needed never lie in memory, as in :func:`open_like`:
+            for who looks at a few of them, or passes over them once.
+        options: Other options of :func:`open_dataset`.
+    """
     if channels not in (None, "first", "last"):
         raise ConfigError(f"{option_name('channels')} must be 'first' or 'last', got {channels!r}")
     if on_bad not in get_args(OnBad):
         raise ConfigError(f"unknown {option_name('on_bad')} {on_bad!r}: {nearest(on_bad, get_args(OnBad))}")
     partition = Partition.of(test, group)
-    options = OpenOptions(
-        data_dir=data_dir,
+    asked = OpenOptions(
         image_size=parse_size(image_size),
         max_length=None if max_length is None else check_int("max_length", max_length, least=LEAST_TOKENS),
-        codec=codec,
-        columns=columns,
-        target=target,
         standardize=bool(standardize),
+        scaling=scaling,
         channels=channels,
         on_bad=on_bad,
         partition=partition,
-        progress=progress,
+        later=later,
+        **options,
     )
-    data = _read(source, options)
-    data = data if partition is None else _with_split(data, partition, options)
+    data = _read(source, asked)
+    data = data if partition is None else _with_split(data, partition, asked)
     data.need_rows()
     return data
 
@@ -117,7 +153,9 @@ def _with_split(data: Dataset, partition: Partition, options: OpenOptions) -> Da
     if source is not None:
         grouped = Partition(group=partition.group, against=partition, every=True)
         of_test = None if partition.group is None else grouped
-        name, rows = opened_like(source, data.spec, data_dir=options.data_dir, partition=of_test)
+        name, rows = opened_like(
+            source, data.spec, data_dir=options.data_dir, later=options.later, partition=of_test
+        )
         data = data.split_into(data.train, rows).noted(f"held out: all {len(rows)} rows of {name}")
         unknown = 0 if rows.y is None else int((rows.y == UNKNOWN).sum())
         if unknown:
@@ -138,6 +176,7 @@ def open_every(
     image_size: int | Size | None = None,
     columns: Mapping[str, str] | None = None,
     target: str | None = None,
+    later: bool = False,
 ) -> tuple[Dataset, Split]:
     """A data set that is described by all of its rows, and all rows in the order of the source.
 
@@ -147,13 +186,14 @@ def open_every(
         image_size: Height and width to which images are resized.
         columns: Kinds of columns of a table by their names.
         target: Name of the column of a table whose values are the labels.
+        later: As in :func:`open_like`.
     """
     if isinstance(source, Dataset):
         return source, whole(source)
     partition = Partition(every=True)
     options = OpenOptions(
         data_dir=data_dir, image_size=parse_size(image_size), columns=columns, target=target,
-        partition=partition,
+        partition=partition, later=later,
     )  # fmt: skip
     data = _read(source, options)
     return data, _every(data, partition)
@@ -306,5 +346,14 @@ def _unknown(source: object) -> str:
     return f"{source}: expected a {suffixes} file or a folder; {_sources()}"
 
 
-__all__ = ["CATALOGUE", "Entry", "Format", "OpenOptions", "open_dataset", "open_every", "open_like",
-           "opened_like"]  # fmt: skip
+__all__ = [
+    "CATALOGUE",
+    "Entry",
+    "Format",
+    "OpenOptions",
+    "open_dataset",
+    "open_every",
+    "open_for",
+    "open_like",
+    "opened_like",
+]  # fmt: skip

@@ -17,6 +17,7 @@ from pushforward.codec import Codec
 from pushforward.data.dataset import LEAST, Dataset
 from pushforward.data.fetch import data_folder
 from pushforward.data.partition import Partition, Parts, usual
+from pushforward.data.scaling import Scaling
 from pushforward.data.sizes import Size
 from pushforward.errors import ConfigError, DataError
 from pushforward.wording import option_name
@@ -38,6 +39,7 @@ class OpenOptions:
         columns: Kinds of the columns of a table, in the place of those that are inferred.
         target: The column of a table whose values are the labels.
         standardize: Whether real numbers are centred and scaled for the model.
+        scaling: How values are scaled, if it is known; None to learn it from them.
         channels: Where the channels of arrays of images are, if there are not 1 or 3 of them.
         on_bad: What becomes of images in a folder that cannot be read.
         partition: The split that was asked for, if not the usual one.
@@ -52,6 +54,7 @@ class OpenOptions:
     columns: Mapping[str, str] | None = None
     target: str | None = None
     standardize: bool = True
+    scaling: Scaling | None = None
     channels: Channels | None = None
     on_bad: OnBad = "error"
     partition: Partition | None = None

@@ -29,6 +29,7 @@ from pushforward.data.split import UNKNOWN
 from pushforward.data.values import Array, Values, from_depth
 from pushforward.errors import DataError, reason
 from pushforward.files import write_atomic
+from pushforward.reading import size_in_words
 from pushforward.wording import plural
 
 if TYPE_CHECKING:
@@ -256,8 +257,8 @@ def _read_later(
     (rows,), values = map_rows(
         {"images": x}, True, options.standardize, lambda found: found, options.progress
     )
-    advice = "they are decoded each time they are needed; a pack of them is faster: pushforward pack"
-    return rows, values, [*headers.notes(len(paths)), advice]
+    later = f"{size_in_words(x.nbytes)} are decoded each time they are needed"
+    return rows, values, [*headers.notes(len(paths)), f"{later}; a pack of them is faster: pushforward pack"]
 
 
 def decode_all(

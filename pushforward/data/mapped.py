@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.rows import PART, Forgetting, ReadRows, Rows, mapped, row_bytes
-from pushforward.data.scaling import Standardized
+from pushforward.data.scaling import Scaling, Standardized
 from pushforward.data.values import Array, Nonfinite, Values, check_scaled, check_square, on_one_scale
 from pushforward.errors import DataError
 from pushforward.limits import free_memory
-from pushforward.reading import MIB, size_in_words
+from pushforward.reading import MIB
 from pushforward.rng import Noise
 
 SHARE = 0.2  # of the free memory, beyond which a file is mapped: reading it takes several times its bytes
-SAMPLE = 128 * MIB  # bytes of the rows from which columns are scaled
+SAMPLE = 128 * MIB  # bytes of the rows from which columns are scaled; with more, some at random tell it
 FEW = 100  # of these rows, at least
 
 
@@ -129,6 +129,15 @@ def fills_memory(count: int) -> bool:
     return count > SHARE * free_memory()
 
 
+def in_parts(count: int) -> bool:
+    """Whether so many bytes are read part by part, whether or not their rows are kept in memory then.
+
+    What columns are scaled by depends on the number of bytes alone, not on the memory that is free: where
+    there are fewer, the rows from which they are scaled are all rows.
+    """
+    return count > SAMPLE or fills_memory(count)
+
+
 def is_mapped(value: Any, later: bool) -> bool:
     """Whether a value is an array that need not be in memory, and is too large for it or not wanted there."""
     return isinstance(value, (np.memmap, LazyArray)) and (later or fills_memory(value.nbytes))
@@ -140,6 +149,7 @@ def map_rows(
     standardize: bool,
     arrange: Callable[[Array], Array],
     progress: Callable[[int, int], None] | None = None,
+    known: Scaling | None = None,
 ) -> tuple[list[Rows], Values]:
     """Rows of mapped arrays, and what their values mean: see :func:`~pushforward.data.values.on_one_scale`.
 
@@ -151,6 +161,7 @@ def map_rows(
         standardize: Whether real numbers are standardised.
         arrange: Puts the axes of some rows in order.
         progress: Called with (done, total) rows while they are looked at.
+        known: The scaling of the rows when they were read before: then no columns need to be scaled.
 
     Raises:
         DataError: If a value is not finite, or too large.
@@ -159,18 +170,21 @@ def map_rows(
     def native(x: Array) -> Array:
         return arrange(x.astype(x.dtype.newbyteorder("="), copy=False))
 
-    telling = {what: array[_telling(array, what, standardize, progress)] for what, array in arrays.items()}
-    values = on_one_scale({what: native(x) for what, x in telling.items()}, images, standardize)
+    kinds = {array.dtype for array in arrays.values()}
+    learn = standardize and known is None and not kinds <= {np.dtype(bool), np.dtype(np.uint8)}
+    telling = {
+        what: array[_telling(array, what, standardize, learn, progress)] for what, array in arrays.items()
+    }
+    values = on_one_scale({what: native(x) for what, x in telling.items()}, images, standardize, known)
     found: list[Rows] = [_rows(array, lambda x: values.read(native(x))) for array in arrays.values()]
-    size = size_in_words(sum(array.nbytes for array in arrays.values()))
-    values.notes.append(f"{size} are read as they are needed")
     if isinstance(values.scaling, Standardized):
         for rows, what in zip(found, arrays, strict=True):
             step = max(PART // max(row_bytes(rows), 1), 1)
             for start in range(0, len(rows), step):
                 check_scaled(rows[slice(start, start + step)], values.scaling, what, start)
-        count = len(next(iter(telling.values())))
-        values.notes.append(f"centres and scales are those of {count} rows at random")
+        if learn:
+            count = len(next(iter(telling.values())))
+            values.notes.append(f"centres and scales are those of {count} rows at random")
     return found, values
 
 
@@ -181,11 +195,11 @@ def _rows(array: Readable, read: Callable[[Array], Tensor]) -> Rows:
 
 
 def _telling(
-    array: Readable, what: str, standardize: bool, progress: Callable[[int, int], None] | None
+    array: Readable, what: str, standardize: bool, learn: bool, progress: Callable[[int, int], None] | None
 ) -> Array:
     """The numbers of rows that tell what values mean: some at random, and those with the extreme values.
 
-    Where nothing is standardised the extreme values tell it; of the other rows a few are enough, for notes.
+    Where no scale is learnt the extreme values tell it; of the other rows a few are enough, for notes.
     """
     lowest, highest = (np.inf, 0), (-np.inf, 0)
     between: list[int] = []
@@ -202,12 +216,13 @@ def _telling(
         if progress:
             progress(start + len(part), len(array))
     found.check()
-    if standardize:
+    if not standardize:
+        for _, row in (lowest, highest):
+            check_square(torch.from_numpy(array[np.array([row])].astype(np.float64)), what, row)
+    if learn:
         size = max(array.nbytes // max(len(array), 1), 1)
         some = Noise("mapped").permutation(len(array))[: max(SAMPLE // size, FEW)].numpy()
     else:
-        for _, row in (lowest, highest):
-            check_square(torch.from_numpy(array[np.array([row])].astype(np.float64)), what, row)
         some = np.linspace(0, len(array) - 1, FEW, dtype=np.int64)
     return np.unique(np.concatenate([some, [lowest[1], highest[1], *between]]).astype(np.int64))
 
@@ -226,4 +241,4 @@ def _parts(array: Readable) -> Iterator[tuple[int, Array]]:
             forget(part.nbytes)
 
 
-__all__ = ["LazyArray", "Readable", "fills_memory", "is_mapped", "map_rows", "raw_rows"]
+__all__ = ["LazyArray", "Readable", "fills_memory", "in_parts", "is_mapped", "map_rows", "raw_rows"]

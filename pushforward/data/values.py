@@ -110,7 +110,9 @@ def as_tensor(value: object, what: str) -> Tensor:
     return _tensor(x, np.int64 if x.dtype.kind in "iu" else np.float64)
 
 
-def on_one_scale(parts: dict[str, Array], images: bool, standardize: bool = True) -> Values:
+def on_one_scale(
+    parts: dict[str, Array], images: bool, standardize: bool = True, known: Scaling | None = None
+) -> Values:
     """Decides how the values of a data set (all rows, or train and test) become those that a model sees.
 
     =====================================================  ==================================
@@ -131,6 +133,8 @@ def on_one_scale(parts: dict[str, Array], images: bool, standardize: bool = True
             messages.
         images: Whether the rows are images.
         standardize: Whether real numbers are standardised; if not they stay as they are.
+        known: The scaling of the same rows when they were read before, which all of them may have decided
+            where these are some.
 
     Raises:
         DataError: If a value is not finite, or too large.
@@ -145,7 +149,7 @@ def on_one_scale(parts: dict[str, Array], images: bool, standardize: bool = True
         return _from_bytes(parts, images)
     if images and kind == np.dtype(np.uint16) and max(int(x.max()) for x in parts.values()) > 255:
         return from_depth(list(parts.values()))
-    return _from_numbers(parts, images, standardize)
+    return _from_numbers(parts, images, standardize, known)
 
 
 def from_depth(parts: list[Array]) -> Values:
@@ -183,12 +187,13 @@ def _from_bytes(parts: dict[str, Array], images: bool) -> Values:
     return Values(tensors, UnitInterval(), notes, read)
 
 
-def _from_numbers(parts: dict[str, Array], images: bool, standardize: bool) -> Values:
+def _from_numbers(parts: dict[str, Array], images: bool, standardize: bool, known: Scaling | None) -> Values:
     whole = all(x.dtype.kind in "iu" for x in parts.values())
     tensors = _finite(parts)
     lowest = min(float(x.min()) for x in tensors)
     highest = max(float(x.max()) for x in tensors)
-    if lowest >= 0 and highest <= 1 and (images or _fills_interval(tensors[0]) or not standardize):
+    inside = lowest >= 0 and highest <= 1
+    if inside and (images or not standardize or _are_grey_values(tensors[0], known)):
         binary = all(bool(((x == 0) | (x == 1)).all()) for x in tensors)
         notes = [] if images or binary else ["values in [0, 1]: kept as they are"]
         return _as_floats(tensors, UnitInterval(1 if binary else None), notes)
@@ -207,7 +212,11 @@ def _from_numbers(parts: dict[str, Array], images: bool, standardize: bool) -> V
         if any(_merges(x) for x in tensors):
             notes.append("32 bits do not tell all values of a column apart: its offset is too large")
         return _as_floats(tensors, Unscaled(), notes)
-    scaling = Standardized.of(tensors[0], columns=not images)
+    columns = 1 if images else tensors[0][0].numel()
+    if isinstance(known, Standardized) and len(known.centres) == columns:
+        scaling = known
+    else:
+        scaling = Standardized.of(tensors[0], columns=not images)
     for x, what in zip(tensors, parts, strict=True):
         check_scaled(x, scaling, what)
     what = "all values are" if images else "every column is"
@@ -224,8 +233,10 @@ def _reading(kind: type[np.generic]) -> Callable[[Array], Tensor]:
     return lambda x: _tensor(x, kind)
 
 
-def _fills_interval(x: Tensor) -> bool:
+def _are_grey_values(x: Tensor, known: Scaling | None) -> bool:
     """Whether vectors in [0, 1] are grey values, and not small numbers that need scales of their own."""
+    if known is not None:
+        return isinstance(known, UnitInterval)
     columns = x.flatten(1)
     highest, lowest = columns.amax(0), columns.amin(0)
     varies = highest > lowest

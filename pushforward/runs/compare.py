@@ -28,10 +28,10 @@ from pushforward.rng import Noise
 from pushforward.runs.api import load, train
 from pushforward.runs.cases import Case
 from pushforward.runs.directory import RunDirectory, absolute
+from pushforward.runs.other_data import READING
 from pushforward.runs.plots import SHOWN
 from pushforward.runs.run import Run
 from pushforward.runs.tables import ComparedRun, Table, table
-from pushforward.runs.trained_model import READING
 from pushforward.wording import option_name, plural
 
 

@@ -1,18 +1,26 @@
-"""Other data than those that a run was trained on."""
+"""The data that a run was trained on, read again, and other data."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from pushforward.data.catalogue import opened_like
+from pushforward.codec import Codec
+from pushforward.data.catalogue import open_for, opened_like
 from pushforward.data.dataset import LEAST, Dataset
+from pushforward.data.scaling import scaling_from_json
 from pushforward.data.spec import DataSpec
 from pushforward.data.split import Split
 from pushforward.errors import ConfigError, DataError, PushforwardError
 from pushforward.models import Model
-from pushforward.runs.trained_model import differs, read_as
+from pushforward.runs.config import DATA
 from pushforward.wording import option_name
+
+READING = (  # how a source was read
+    "data_dir", "image_size", "max_length", "standardize", "channels", "on_bad", "columns", "target", "test",
+    "group",
+)  # fmt: skip
 
 
 def own_or_other(
@@ -31,14 +39,15 @@ def own_or_other(
     if source is None:
         return None, None
     try:
-        found = read_as(config, spec.codec, source)
+        found = read_as(config, spec.codec, source, later=True)
     except PushforwardError:
         found = None  # not read as the data of the run were, it is of other data
-    if found is not None and differs(config, found) is None:
+    if found is not None and len(found.train) == spec.n_train and differs(config, found) is None:
         return found, None
     # What was read with the run's own held-out rows holds these, too.
     fits = found is not None and found.shape == spec.shape and config["data"]["test"] is None
-    name, rows = opened_like(found if fits else source, spec, data_dir=config["data"]["data_dir"])
+    again = found if fits else source
+    name, rows = opened_like(again, spec, data_dir=config["data"]["data_dir"], later=True)
     if len(rows) < LEAST:
         raise DataError(f"{name}: expected at least {LEAST} rows, found {len(rows)}")
     return None, (name, rows)
@@ -57,4 +66,28 @@ def check_labels(rows: Split, model: Model, path: Path) -> None:
         )
 
 
-__all__ = ["check_labels", "own_or_other"]
+def read_as(config: dict[str, Any], codec: Codec | None, source: Any, later: bool = False) -> Dataset:
+    """Data that are read as those of a run were, and their values on its scale.
+
+    Raises:
+        ConfigError: If they cannot be read so.
+        DataError: If they cannot be read.
+    """
+    how = {name: config["data"][name] for name in READING}
+    if isinstance(source, Dataset):  # it has its split
+        how |= {"test": None, "group": None}
+    scaling = scaling_from_json(config["data"]["scaling"])
+    return open_for(source, codec=codec, scaling=scaling, later=later, **how)
+
+
+def differs(config: dict[str, Any], data: Dataset) -> str | None:
+    """What of data is not as a run was trained on it, in words; None if they are the same."""
+    about, found = config["data"], {**data.spec.as_json(), "sha256": data.fingerprint}
+    for part in DATA:
+        if json.dumps(found[part]) != json.dumps(about[part]):
+            wanted, got = (f"{one[part]!s:.60}" for one in (about, found))
+            return f"{part} should be {wanted}, is {got}"
+    return None
+
+
+__all__ = ["READING", "check_labels", "differs", "own_or_other", "read_as"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.data import Dataset, open_dataset
+from pushforward.data.catalogue import open_for
 from pushforward.data.formats import Channels
 from pushforward.data.packs import need_new, write_pack
 from pushforward.data.sizes import Size
@@ -62,9 +63,9 @@ def pack(
     folder = Path(os.path.abspath(os.path.expanduser(out)))
     need_new(folder)
     with bar("reading", progress) as show:
-        data = open_dataset(
+        data = open_for(
             source, data_dir=data_dir, image_size=image_size, columns=columns, target=target,
-            standardize=standardize, channels=channels, test=test, group=group, progress=show,
+            standardize=standardize, channels=channels, test=test, group=group, later=True, progress=show,
         )  # fmt: skip
     with bar("packing", progress) as show, resumable(lambda: "with a part packed; the same command goes on"):
         write_pack(data, folder, show)

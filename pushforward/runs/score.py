@@ -87,11 +87,11 @@ def score(
         if any(known):
             return _of_statistics(real, generated, known, features, data_dir, image_size)
         if train is None:
-            opened, rows = open_every(real, **reading)
+            opened, rows = open_every(real, later=True, **reading)
             data = described(opened.spec, opened.name, rows, rows)
         else:
             # Values are those of the training rows, so that features and scaling are what a run would have.
-            learnt, rows = open_every(train, **reading)
+            learnt, rows = open_every(train, later=True, **reading)
             held_out = open_like(real, learnt.spec, data_dir=data_dir, later=True)
             data = described(learnt.spec, learnt.name, rows, held_out)
         made = open_like(generated, data.spec, data_dir=data_dir, later=True)
@@ -163,7 +163,7 @@ def _of_statistics(
             "Inception weights), got 'auto'"
         )
     else:
-        data, every = open_every(rows, data_dir=data_dir, image_size=image_size)
+        data, every = open_every(rows, data_dir=data_dir, image_size=image_size, later=True)
         by = open_features(features, data)
         made = extract(by, (every.batch(part).x for part in chunks(len(every))))
         known = [Moments.of(made) if found is None else found for found in known]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pushforward.codec import Codec
-from pushforward.data import CATALOGUE, open_dataset
+from pushforward.data import CATALOGUE
 from pushforward.data.dataset import Dataset
 from pushforward.data.modality import modality, modality_of
 from pushforward.data.spec import DataSpec
@@ -25,9 +24,9 @@ from pushforward.errors import ConfigError, DataError, DivergedError, OutputErro
 from pushforward.models import Model
 from pushforward.out_of_memory import halving, memory_errors
 from pushforward.recipes import RECIPES
-from pushforward.runs.config import DATA
 from pushforward.runs.directory import RunDirectory, absolute
 from pushforward.runs.labels import class_number, label_numbers, label_values
+from pushforward.runs.other_data import differs, read_as
 from pushforward.text.vocabulary import Vocabulary
 from pushforward.torch_state import plain_torch
 from pushforward.training.finite import NAMES, nonfinite_weights
@@ -36,10 +35,6 @@ from pushforward.wording import Placeholder, option_name
 P = ParamSpec("P")
 S = TypeVar("S", bound="TrainedModel")
 T = TypeVar("T")
-READING = (  # how a source was read
-    "data_dir", "image_size", "max_length", "standardize", "channels", "on_bad", "columns", "target", "test",
-    "group",
-)  # fmt: skip
 CHUNK = 512  # rows that pass through the model at once, at most
 PARTS = 4  # times as many rows of a user are scaled at once, at most
 NUMBERS = 128 * 3 * 64 * 64  # in these rows, at most: with more, convolutions become slower
@@ -161,7 +156,7 @@ class TrainedModel:
         """The data that the run was trained on."""
         if self._data is not None:
             return self._data
-        return reopened(self.path, self.config, self.codec)
+        return reopened(self.path, self.config, self.codec, later=True)
 
     @computes
     def encode(self, x: Any, y: Any = None) -> Tensor:
@@ -339,7 +334,9 @@ def _check_count(labels: Tensor | None, n: int) -> None:
         raise DataError(f"y must have one label for each of the {n} rows, got shape {tuple(labels.shape)}")
 
 
-def reopened(folder: Path, config: dict[str, Any], codec: Codec | None, source: Any = None) -> Dataset:
+def reopened(
+    folder: Path, config: dict[str, Any], codec: Codec | None, source: Any = None, later: bool = False
+) -> Dataset:
     """The data that a run was trained on, with the codec of the run.
 
     Arguments:
@@ -347,6 +344,7 @@ def reopened(folder: Path, config: dict[str, Any], codec: Codec | None, source: 
         config: Its configuration.
         codec: Its codec.
         source: The data or where they are; by default where they were in training.
+        later: Whether rows of large files stay there until they are needed: for who looks at a few of them.
 
     Raises:
         DataError: If the data were given in memory and are not given again, cannot be read, or are others.
@@ -364,33 +362,10 @@ def reopened(folder: Path, config: dict[str, Any], codec: Codec | None, source: 
                 f"{folder} was trained on {source}, which is no longer there; name its new place: "
                 f"{option_name('data', Placeholder('FILE'))}"
             )
-    data = read_as(config, codec, source)
+    data = read_as(config, codec, source, later)
     if changed := differs(config, data):
         raise DataError(f"{data.name} is not what the run was trained on: {changed}")
     return data
 
 
-def read_as(config: dict[str, Any], codec: Codec | None, source: Any) -> Dataset:
-    """Data that are read as those of a run were.
-
-    Raises:
-        ConfigError: If they cannot be read so.
-        DataError: If they cannot be read.
-    """
-    how = {name: config["data"][name] for name in READING}
-    if isinstance(source, Dataset):  # it has its split
-        how |= {"test": None, "group": None}
-    return open_dataset(source, codec=codec, **how)
-
-
-def differs(config: dict[str, Any], data: Dataset) -> str | None:
-    """What of data is not as a run was trained on it, in words; None if they are the same."""
-    about, found = config["data"], {**data.spec.as_json(), "sha256": data.fingerprint}
-    for part in DATA:
-        if json.dumps(found[part]) != json.dumps(about[part]):
-            wanted, got = (f"{one[part]!s:.60}" for one in (about, found))
-            return f"{part} should be {wanted}, is {got}"
-    return None
-
-
-__all__ = ["TrainedModel", "computes", "differs", "read_as", "reopened"]
+__all__ = ["TrainedModel", "computes", "reopened"]

@@ -103,6 +103,25 @@ def test_columns_are_scaled_by_some_rows(tmp_path, monkeypatch):
     data = open_dataset(tmp_path / "x.npy")
     assert "centres and scales are those of 10" in data.notes[-2]
     assert np.allclose(data.scaling.scales, [1, 10, 100], rtol=0.3)
+    monkeypatch.setattr(mapped, "SHARE", 1.0)
+    for source in (tmp_path / "x.npy", x, {"x": x.tolist()}):  # how much memory is free changes nothing
+        inside = open_dataset(source)
+        assert isinstance(inside.train.x, torch.Tensor)
+        assert inside.fingerprint == data.fingerprint
+
+
+def test_a_run_is_evaluated_on_the_scale_that_it_has(tmp_path, monkeypatch):
+    """Also one of before, when all rows decided it; and rows that are only looked at stay where they are."""
+    np.save(tmp_path / "x.npy", RNG.normal(size=(5000, 3)) * [1, 10, 100])
+    options = {"steps": 2, "progress": False, "pictures": False, "latent_dim": 2}
+    run = pf.train("wae-mmd", tmp_path / "x.npy", out=tmp_path / "run", **options)
+    monkeypatch.setattr(mapped, "SAMPLE", 0)
+    assert open_dataset(tmp_path / "x.npy").scaling != run.data.scaling
+    again = pf.load(tmp_path / "run").data
+    assert isinstance(again.train.x, SelectedRows)
+    assert again.scaling == run.data.scaling
+    assert again.fingerprint == run.data.fingerprint
+    assert torch.equal(again.train.tensor(), run.data.train.x)
 
 
 def test_a_run_on_mapped_rows_is_the_run_on_tensors(tmp_path, monkeypatch):
