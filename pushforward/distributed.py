@@ -300,7 +300,8 @@ def check_same(what: str, tensors: Mapping[str, Tensor]) -> None:
     """
     if size() == 1 or not tensors:
         return
-    sums = torch.stack([_checksum(tensor) for tensor in tensors.values()]).to(_device())
+    # Some numbers of a model that is on a GPU are on the CPU, such as a weight.
+    sums = torch.stack([_checksum(tensor).to(_device()) for tensor in tensors.values()])
     of_all = _of_all(sums)
     differ = (of_all != of_all[0]).any(0).tolist()
     if any(differ):
@@ -340,21 +341,21 @@ def wait() -> None:
 
 
 def _device() -> str:
-    """Where tensors that pass between processes must be: on the GPU with NCCL."""
-    return "cuda" if dist.get_backend() == "nccl" else "cpu"
+    """Where numbers of Python must be to pass between processes: on the GPU if they have NCCL alone."""
+    return "cpu" if "cpu:" in dist.get_backend_config() else "cuda"
 
 
 # ------------------------------------------------------------------------------------------ random numbers
 
-_generators: dict[torch.device, torch.Generator] = {}
+_generators: dict[str, torch.Generator] = {}  # by the type of the device: a process has one GPU
 
 
 def seed_layers(seed: int, device: torch.device | str) -> None:
     """Seeds the numbers that :func:`layer_numbers` draws, alike in all processes."""
     device = torch.device(device)
-    if device not in _generators:
-        _generators[device] = torch.Generator(device)
-    _generators[device].manual_seed(seed)
+    if device.type not in _generators:
+        _generators[device.type] = torch.Generator(device)
+    _generators[device.type].manual_seed(seed)
 
 
 def layer_numbers(
@@ -374,5 +375,5 @@ def layer_numbers(
     if size() == 1 or _rows is Rows.ALONE:
         return draw(*shape, device=device, dtype=dtype)
     rows = size() * shape[0] if is_sharing() else shape[0]
-    drawn = draw(rows, *shape[1:], device=device, dtype=dtype, generator=_generators[device])
+    drawn = draw(rows, *shape[1:], device=device, dtype=dtype, generator=_generators[device.type])
     return drawn[own_slice(rows)] if is_sharing() else drawn

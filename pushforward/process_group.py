@@ -69,7 +69,8 @@ def joined() -> Iterator[None]:
             _store = next(rendezvous("env://", number, count, timeout=PATIENCE))[0]
         restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)
         store = PrefixStore(f"start {restart}, meeting {_meetings}", _store)
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        # Tensors of GPUs pass by NCCL. What processes agree on is on the CPU, and waits for no GPU.
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise ProcessError(
@@ -79,8 +80,23 @@ def joined() -> Iterator[None]:
     _let_workers_finish()
     try:
         yield
+    except BaseException:
+        _abandon()
+        raise
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _abandon() -> None:
+    """Gives up what is being exchanged between GPUs: to leave in good order would be to wait for its end.
+
+    Other processes may never come to it, since only this one has failed, or because one of them was killed.
+    """
+    if torch.cuda.is_available():
+        from torch.distributed.distributed_c10d import _abort_process_group
+
+        _abort_process_group()
 
 
 def _let_workers_finish() -> None:

@@ -122,7 +122,8 @@ class CompiledLoss:
         self, player: Player, weights: Sequence[Weight], device: torch.device, say: Callable[[str], object]
     ) -> None:
         self.player = player
-        self.weights = weights
+        # A CUDA graph reads a tensor that a module holds where it lies: at another place it is recorded anew.
+        self.weights = [(weight, torch.empty((), dtype=torch.float64, device=device)) for weight in weights]
         self.device = device
         self.say = say
         self.replayed = device.type == "cuda"
@@ -163,13 +164,13 @@ class CompiledLoss:
         """Inside, random numbers and weights are tensors: numbers would be constants of a program."""
         noise = square.noise
         square.noise = Drawn({draw: draw.of(noise, self.device) for draw in draws})
-        for weight in self.weights:
-            weight.as_tensor = torch.full((), float(weight), dtype=torch.float64, device=self.device)
+        for weight, number in self.weights:
+            weight.as_tensor = number.fill_(float(weight))
         try:
             yield
         finally:
             square.noise = noise
-            for weight in self.weights:
+            for weight, _ in self.weights:
                 weight.as_tensor = None
 
     def _uncompiled(self, square: Square, begun: bool, why: str) -> Terms:

@@ -21,7 +21,7 @@ from pushforward.models.weight import Weight
 from pushforward.networks.precision import lower_precision
 from pushforward.recipes import RECIPES
 from pushforward.runs.config import encode
-from pushforward.torch_state import torch_seeded
+from pushforward.torch_state import OnCPU, torch_seeded
 from pushforward.training import Loop
 from pushforward.training.block import advance_block
 from pushforward.training.checkpoints import Checkpoints
@@ -285,6 +285,31 @@ def test_nothing_is_read_that_the_next_replay_of_a_graph_overwrites(recipe, monk
     terms, replayed = advance(loops)
     assert terms == replayed
     assert same(*loops)
+
+
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name not in EAGER])
+def test_what_modules_hold_lies_where_it_lay(recipe, monkeypatch):
+    """A CUDA graph reads it there: torch takes every tensor of a module for one that stays."""
+    held, calls = {}, []
+
+    def compile(function, **options):
+        def program(square):
+            calls.append(True)
+            for place, module in square.model.named_modules():
+                numbers = {} if isinstance(module, OnCPU) else module._buffers
+                for name, tensor in (vars(module) | numbers | module._parameters).items():
+                    if isinstance(tensor, torch.Tensor):
+                        assert held.setdefault((place, name), tensor) is tensor, (place, name)
+            return function(square)
+
+        return program
+
+    monkeypatch.setattr(torch, "compile", compile)
+    loop = loop_of(setup_of(recipe))
+    loop.player_states = loop.player_states[:1]  # each program has weights of its own
+    compile_losses(loop)
+    advance_block(loop, 5)
+    assert len(calls) == 5
 
 
 def test_a_copy_is_in_memory_of_its_own():

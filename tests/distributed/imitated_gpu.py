@@ -1,0 +1,151 @@
+"""Steps of recipes on a device that computes nothing: ``imitated_gpu.py PROCESSES CASE ...``.
+
+Its tensors have a shape, a type and a place, and no numbers (torch's FakeTensorMode). What would fail on a
+GPU, since tensors of two places meet, fails here, and what would wait for the GPU, since it takes a number
+from there, is noted. Prints what went wrong, and the places that wait, of each case.
+"""
+
+import json
+import sys
+import traceback
+from dataclasses import replace
+
+import many
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter, tree_map_only
+from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
+
+from pushforward import distributed, torch_state
+from pushforward.networks.shared_batch import convert_layers
+from pushforward.process_group import imitated
+from pushforward.recipes import RECIPES
+from pushforward.torch_state import torch_seeded
+from pushforward.training import Loop, placement
+
+GPU = "gpu"
+TOGETHER = (torch.ops.aten.cat, torch.ops.aten.stack)
+
+
+class Module(_DummyBackendModule):
+    """What torch asks of a device with autocast."""
+
+    def get_amp_supported_dtype(self):
+        return [torch.bfloat16]
+
+
+class Generator(torch.Generator):
+    """A generator of the CPU, whatever device is asked for."""
+
+    def __new__(cls, device="cpu"):
+        return super().__new__(cls)
+
+
+class OnGPU(TorchDispatchMode):
+    """Computes what is on the device without numbers, and everything else as ever."""
+
+    def __init__(self):
+        super().__init__()
+        self.fake = FakeTensorMode(allow_non_fake_inputs=True)
+        self.waits = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        there = [x for x in tree_iter((args, kwargs)) if isinstance(x, FakeTensor)]
+        device = str(kwargs.get("device"))
+        if func is torch.ops.aten._local_scalar_dense.default and there:
+            if args[0].device.type == GPU:
+                self.wait()
+            return 1.0 if args[0].is_floating_point() else 0
+        if func.overloadpacket in TOGETHER:
+            places = {x.device.type for x in args[0]}
+            assert len(places) == 1, f"{func} of tensors on {places}"  # torch allows single numbers here
+        if func.namespace == "c10d" and not there:
+            self.wait()
+        if not there and not device.startswith(GPU):
+            return func(*args, **kwargs)
+        if func is torch.ops.aten._to_copy.default and device == "cpu" and args[0].device.type == GPU:
+            self.wait()
+        with self.fake:
+            args, kwargs = tree_map_only(torch.Tensor, self.imitation, (args, kwargs))
+            return func(*args, **kwargs)
+
+    def imitation(self, x):
+        """A tensor without its numbers."""
+        return x if isinstance(x, FakeTensor) else self.fake.from_tensor(x)
+
+    def wait(self):
+        """Notes where in the package the device is waited for."""
+        frames = [one for one in traceback.extract_stack() if "/pushforward/" in one.filename]
+        self.waits.add(f"{frames[-1].filename.partition('/pushforward/')[2]} {frames[-1].name}")
+
+
+def prepare():
+    """Makes the device known, and what is asked of it besides tensors."""
+    _setup_privateuseone_for_python_backend(GPU, backend_module=Module())
+    known = {}
+
+    def moved(module, fn, recurse=True):
+        """As ``nn.Module._apply``, which refuses tensors without numbers."""
+        for child in module.children():
+            child._apply(fn)
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                if parameter not in known:
+                    known[parameter] = nn.Parameter(fn(parameter.detach()), parameter.requires_grad)
+                module._parameters[name] = known[parameter]
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = fn(buffer)
+        return module
+
+    tensor = torch.tensor
+
+    def tensor_of(values, device=None, **more):
+        return tensor(values, **more) if device is None else tensor(values, **more).to(device)
+
+    torch.tensor = tensor_of
+    torch.Generator = Generator
+    nn.Module._apply = moved
+    torch.Tensor.pin_memory = lambda x: x
+    torch_state.WITH_PINNED = placement.WITH_PINNED = (GPU,)
+    placement.fits = lambda rows, device: True
+
+
+def steps_of(case, processes):
+    """Takes two steps of a case; the places that wait for the device, or for processes, in the second."""
+    recipe, options, kind = many.CASES[case]
+    data = many.rows_of(kind)
+    with torch_seeded(0):
+        setup = RECIPES[recipe](data.spec, **options)
+    with OnGPU() as mode, imitated(processes):
+        training = replace(setup.training, batch_size=many.BATCH)
+        loop = Loop(setup.model.train(), data.train, training, 100, seed=3, device=GPU)
+        loop.take_step([], look=False)  # what is copied once is kept
+        mode.waits.clear()
+        loop.take_step([], look=False)
+        waits = sorted(mode.waits)
+        loop.check_same()
+    return waits
+
+
+def layer(processes):
+    """Drops values by a layer of a user's own network, within a step; the places that wait for the device."""
+    with OnGPU() as mode, imitated(processes), distributed.sharing():
+        distributed.seed_layers(0, GPU)
+        convert_layers(nn.Sequential(nn.Dropout())).train()(torch.ones(2, 3).to(GPU))
+        return sorted(mode.waits)
+
+
+if __name__ == "__main__":
+    processes, *cases = sys.argv[1:]
+    prepare()
+    for case in cases:
+        try:
+            found = steps_of(case, int(processes)) if case in many.CASES else layer(int(processes))
+        except Exception as error:
+            traceback.print_exc()
+            found = f"{type(error).__name__}: {error}"
+        sys.stdout.write(json.dumps(found) + "\n")
