@@ -14,7 +14,7 @@ import statistics
 
 import torch
 
-from benchmarks.throughput import alternate, general, ratios, rows, seconds
+from benchmarks.throughput import alternate, general, ratios, rows, seconds, steps_of
 from pushforward.recipes import RECIPES, Setup
 
 CASES = (("wae-mmd", "mlp"), ("wae-mmd", "conv"), ("wgan-gp", "mlp"), ("mmd-gan", "mlp"))
@@ -31,7 +31,7 @@ def compare(recipe: str, network: str, rounds: int, device: torch.device, seed: 
     plain, compiled = build(), build()
     loops = {"plain": general(plain, data, device), "compiled": general(compiled, data, device, compile=True)}
     first = seconds(loops["compiled"], 5)
-    steps = max(3, round(0.5 / (seconds(loops["plain"], 5) / 5)))
+    steps = steps_of(loops["plain"], 0.5)
     took = alternate(loops, steps, rounds)
     ratio, least, most = (round(value, 3) for value in ratios(took["plain"], took["compiled"]))
     return {

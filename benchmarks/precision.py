@@ -14,7 +14,7 @@ import statistics
 
 import torch
 
-from benchmarks.throughput import alternate, general, ratios, rows, seconds
+from benchmarks.throughput import alternate, general, ratios, rows, seconds, steps_of
 from pushforward.networks.precision import has_bfloat16, lower_precision
 from pushforward.recipes import RECIPES
 
@@ -40,8 +40,8 @@ def compare(
         if precision == "bf16":
             lower_precision(setup.model)
         loops[precision] = general(setup, data, device)
-    steps = max(3, round(1 / (seconds(loops["fp32"], 5) / 5)))
-    seconds(loops["bf16"], 5)
+    seconds(loops["bf16"], 10)
+    steps = steps_of(loops["fp32"], 1.0)
     took = alternate(loops, steps, rounds)
     ratio, least, most = (round(value, 2) for value in ratios(took["fp32"], took["bf16"]))
     images = steps * setup.training.batch_size

@@ -102,6 +102,12 @@ def seconds(steps: Steps, n: int) -> float:
     return time.perf_counter() - begun
 
 
+def steps_of(steps: Steps, duration: float) -> int:
+    """How many steps take so many seconds: of steps after the first ones, in which a GPU loads libraries."""
+    seconds(steps, 10)
+    return max(3, round(duration / (seconds(steps, 10) / 10)))
+
+
 def alternate(loops: Mapping[str, Steps], steps: int, rounds: int) -> dict[str, list[float]]:
     """Seconds of so many steps of each loop, by round; which one goes first alternates."""
     took: dict[str, list[float]] = {name: [] for name in loops}
@@ -134,8 +140,8 @@ def compare(
         "library": general(ours, data, device),
     }
     nn.Module.train(hand.model)
-    steps = max(3, round(0.5 / (seconds(loops["library"], 5) / 5)))
-    seconds(loops["by hand"], 5)
+    seconds(loops["by hand"], 10)
+    steps = steps_of(loops["library"], 0.5)
     took = alternate(loops, steps, rounds)
     ratio, least, most = (round(value, 3) for value in ratios(took["by hand"], took["library"]))
     speed: Callable[[str], float] = lambda name: (  # noqa: E731

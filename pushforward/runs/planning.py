@@ -141,7 +141,7 @@ def plan(
         link, together = Link(latency, bandwidth), {}
         with joined():
             if size() > 1:
-                link, together = _measured_link(), {size(): trial.seconds(size())}
+                link, together = _measured_link(device), {size(): trial.seconds(size())}
     here = tuple(
         Prediction(
             one, trial.batch_size // one, compute[one], link.seconds(costs[one].work, one), together.get(one)
@@ -205,22 +205,22 @@ def _sizes(asked: Sequence[int], batch_size: int) -> list[int]:
     return sizes
 
 
-def _measured_link() -> Link:
+def _measured_link(device: str) -> Link:
     """What passes between the processes that are there, from a smallest and a large sum."""
-    least, large = _exchange_seconds(1), _exchange_seconds(LARGE)
+    least, large = _exchange_seconds(1, device), _exchange_seconds(LARGE, device)
     latency = least / math.ceil(math.log2(size()))
     return Link(latency, 2 * (size() - 1) / size() * 4 * LARGE / max(large - least, 1e-9))
 
 
-def _exchange_seconds(numbers: int, times: int = 20) -> float:
+def _exchange_seconds(numbers: int, device: str, times: int = 20) -> float:
     """Seconds in which processes average so many float32 numbers: the median of several times."""
-    x, took = torch.zeros(numbers, device="cuda" if torch.cuda.is_available() else "cpu"), []
+    x, took = torch.zeros(numbers, device=device), []
     for _ in range(3 + times):  # the first ones connect
         wait()
         begun = time.perf_counter()
         average(x)
         if x.is_cuda:
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(x.device)
         took.append(time.perf_counter() - begun)
     return statistics.median(took[3:])
 

@@ -121,7 +121,7 @@ class Trial:
                 begun = time.perf_counter()
                 compute()
                 if self.device.startswith("cuda"):
-                    torch.cuda.synchronize()
+                    torch.cuda.synchronize(self.device)
                 took.append(time.perf_counter() - begun)
         return statistics.median(took[2:])
 
