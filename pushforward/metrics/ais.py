@@ -31,6 +31,7 @@ from pushforward.metrics.likelihood import (
 )
 from pushforward.parts import map_parts
 from pushforward.rng import Noise
+from pushforward.torch_state import widest
 from pushforward.utils import eval_mode
 
 TARGET = 0.65  # the best acceptance of Hamiltonian proposals in many dimensions (Neal, 2011, section 5.4.4)
@@ -203,26 +204,26 @@ class Path:
         return sizes
 
     def forward(self, sizes: list[Tensor], chains: int, tick: Callable[[int], None]) -> Tensor:
-        """log w of every chain from the prior to the posterior, (N, C), float64."""
+        """log w of every chain from the prior to the posterior, (N, C), in double."""
         noise = self.noise("forward")
         state = self._prior(noise, chains)
-        total = torch.zeros_like(state.value, dtype=torch.float64)
+        total = torch.zeros_like(state.value, dtype=widest(state.value.device))
         for t in range(1, len(self.betas)):
-            total += (self.betas[t] - self.betas[t - 1]) * state.value.double()
+            total += (self.betas[t] - self.betas[t - 1]) * state.value.to(total.dtype)
             if t < len(sizes):  # no weight sees what a last transition would do
                 state, _ = self._move(state, self.betas[t], sizes[t - 1], noise(t))
             tick(len(sizes) + t)
         return total
 
     def backward(self, sizes: list[Tensor], u: Tensor, chains: int, tick: Callable[[int], None]) -> Tensor:
-        """log w of every chain from draws u (N, L) of the posterior to the prior, (N, C), float64."""
+        """log w of every chain from draws u (N, L) of the posterior to the prior, (N, C), in double."""
         noise = self.noise("backward")
         state = self._state(u.unsqueeze(1).repeat(1, chains, 1))
-        total = torch.zeros_like(state.value, dtype=torch.float64)
+        total = torch.zeros_like(state.value, dtype=widest(state.value.device))
         for t in range(len(sizes), 0, -1):
             # The transition of β = 1 comes first: it parts the chains, which begin at one place.
             state, _ = self._move(state, self.betas[t], sizes[t - 1], noise(t))
-            total += (self.betas[t] - self.betas[t - 1]) * state.value.double()
+            total += (self.betas[t] - self.betas[t - 1]) * state.value.to(total.dtype)
             tick(2 * len(sizes) + 1 - t)
         return total
 
@@ -251,7 +252,8 @@ class Path:
 
         def energy(at: State, momentum: Tensor) -> Tensor:
             squares = (at.u.square() + momentum.square()).sum(-1)
-            return 0.5 * squares.double() - beta * at.value.double()
+            wide = widest(squares.device)
+            return 0.5 * squares.to(wide) - beta * at.value.to(wide)
 
         before, proposal = energy(state, momentum), state
         momentum = momentum + 0.5 * step * force(proposal)

@@ -28,6 +28,7 @@ from pushforward.errors import ConfigError, DataError, check_int
 from pushforward.metrics.arrays import takes_arrays
 from pushforward.parts import map_parts
 from pushforward.rng import Noise
+from pushforward.torch_state import in_double
 from pushforward.utils import eval_mode
 
 CHUNK = 1024  # codes that are decoded together
@@ -174,7 +175,7 @@ def importance_weighted(
             z = q.center + (q.log_var / 2).exp() * torch.stack(draws).to(q.center)
             repeated = given.repeat_interleave(z.shape[1], 0)
             likelihood = p.log_likelihood(repeated, z.flatten(0, 1)).view(z.shape[:2])
-            weights.append((likelihood + p.prior.log_prob(z) - q.log_prob(z)).double())
+            weights.append(in_double(likelihood + p.prior.log_prob(z) - q.log_prob(z)))
         if progress:
             progress(rows.stop, len(x))
         return log_mean_exp(torch.cat(weights, dim=1))

@@ -1,15 +1,22 @@
 """What lives on the device of a model is there in 32 bits, since some devices have no float64."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 from pushforward import AutoWeight
+from pushforward.costs import GaussianLikelihood
 from pushforward.data import open_dataset
-from pushforward.distributions import NormalPrior
+from pushforward.distributions import Gaussian, NormalPrior
 from pushforward.errors import ConfigError
+from pushforward.metrics import likelihood
+from pushforward.metrics.ais import annealed
 from pushforward.models import Weight
 from pushforward.recipes import RECIPES
+from pushforward.rng import Noise
 from pushforward.runs import devices
 from pushforward.tables.distribution import draw
 from pushforward.torch_state import in_double
@@ -52,6 +59,21 @@ def test_cells_are_drawn_on_a_device_without_float64(monkeypatch):
     there = draw(logits, u)
     monkeypatch.setattr("pushforward.torch_state.WITHOUT_DOUBLE", ("cpu",))
     assert torch.equal(draw(logits, u), there)
+
+
+def test_likelihoods_are_computed_on_a_device_without_float64(monkeypatch):
+    """No tensor there becomes one of float64: its results have the type of the networks."""
+    model = SimpleNamespace(
+        prior=NormalPrior(2), decoder=nn.Linear(2, 5), encoder=lambda x: Gaussian(x[:, :2], 0 * x[:, :2])
+    )
+    monkeypatch.setattr(likelihood, "eval_mode", nullcontext)
+    monkeypatch.setattr("pushforward.torch_state.WITHOUT_DOUBLE", ("cpu",))
+    monkeypatch.setattr(likelihood, "in_double", lambda x: x)  # which takes numbers to the CPU
+    observation = GaussianLikelihood(1.0)
+    found = likelihood.importance_weighted(model, torch.rand(3, 5), 2, Noise(0), observation=observation)
+    assert found.dtype == torch.float32
+    found = annealed(model, torch.rand(3, 5), Noise(0), 3, 2, 2, observation=observation)
+    assert found.dtype == torch.float32
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pushforward.evaluation.context import EvaluationContext
 from pushforward.evaluation.registry import MetricSpec, metric_group
 from pushforward.metrics.ais import annealed
 from pushforward.metrics.uncertainty import mean_of
+from pushforward.torch_state import in_double
 
 ROWS = 100
 TEMPERATURES = 300
@@ -41,7 +42,7 @@ def ais(context: EvaluationContext) -> dict[str, Any] | None:
         return None
     cost = model.cost if model.cost.likelihood else GaussianLikelihood(OBSERVATION_STD)
     x = torch.cat(list(context.batches(context.data.test, context.order[:ROWS])))
-    bound = annealed(
+    found = annealed(
         model,
         x,
         context.noise("annealing"),
@@ -49,7 +50,8 @@ def ais(context: EvaluationContext) -> dict[str, Any] | None:
         chains=CHAINS,
         observation=cost,
         progress=context.progress,
-    ).double()
+    )
+    bound = in_double(found)
     return {
         "log_likelihood": mean_of(bound)._asdict(),
         "n_samples": len(x),
