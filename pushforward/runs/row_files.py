@@ -24,6 +24,7 @@ from pushforward.report.progress import bar
 from pushforward.report.rendering import write_array
 from pushforward.runs.other_data import check_labels
 from pushforward.runs.trained_model import TrainedModel, computes
+from pushforward.tables.csv import csv_lines
 from pushforward.wording import option_name
 
 
@@ -85,7 +86,10 @@ class RowFiles(TrainedModel):
 
     @computes
     def score_file(self, source: Any, out: str | os.PathLike[str], progress: bool = False) -> int:
-        """Writes the scores (:meth:`score_rows`) of all rows of a source as a ``.csv`` table; returns N."""
+        """Writes the scores (:meth:`score_rows`) of all rows of a source as a ``.csv`` table; returns N.
+
+        The columns are the scores under their names.
+        """
         self.need_encoder()
         path = _target(source, out, ".csv")
         rows = self._rows_of(source, progress)
@@ -93,15 +97,20 @@ class RowFiles(TrainedModel):
 
             def table(file: Writer) -> None:
                 for place, part in enumerate(self._parts(rows, show)):
-                    scores = self._scores(part.x, part.y)
-                    if place == 0:
-                        file.write((",".join(scores) + "\n").encode())
-                    lines = zip(*(column.tolist() for column in scores.values()), strict=True)
-                    file.write("".join(",".join(f"{v:.9g}" for v in line) + "\n" for line in lines).encode())
+                    scores = self._written_scores(part.x, part.y)
+                    head = [[*scores]] if place == 0 else []
+                    file.write(csv_lines([*head, *zip(*scores.values(), strict=True)]).encode())
 
             remove_stale(path)
             write_atomic(path, table)
         return len(rows)
+
+    def _written_scores(self, rows: Tensor, y: Tensor | None) -> dict[str, list[str]]:
+        """The scores of rows by their names, as they are written."""
+        return {
+            name: [f"{value:.9g}" for value in values.tolist()]
+            for name, values in self._scores(rows, y).items()
+        }
 
     def _write(self, source: Any, out: str | os.PathLike[str], what: str, progress: bool, make: Any) -> int:
         path = _target(source, out, ".npy")

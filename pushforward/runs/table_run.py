@@ -187,15 +187,22 @@ class TableRun(RowFiles):
         self.need_encoder()
         rows, labels = self.rows(x), self._numbers(y)
         found = self._scores(rows, labels)
-        worst = self._column_terms(rows, labels).argmin(1).tolist()
         columns = {name: value.double().numpy() for name, value in found.items()}
-        table = table_of({**columns, "surprise": [self.codec.names[place] for place in worst]})
+        table = table_of({**columns, "surprise": self._surprise(rows, labels)})
         names = {"polars": ("Float64", "String")}.get(self.codec.library, ("float64", "str"))
         typed = {
             name: Column(name, column.values, column.missing, names[column.type == "text"])
             for name, column in table.columns.items()
         }
         return frame_of(Table(typed, self.codec.library))
+
+    def _surprise(self, rows: Tensor, y: Tensor | None) -> list[str]:
+        """The name of the column of each row that is least probable."""
+        return [self.schema.names[place] for place in self._column_terms(rows, y).argmin(1).tolist()]
+
+    def _written_scores(self, rows: Tensor, y: Tensor | None) -> dict[str, list[str]]:
+        found = super()._written_scores(rows, y)
+        return found | {"surprise": self._surprise(rows, y)} if isinstance(self.codec, Schema) else found
 
     def _scores(self, rows: Tensor, y: Tensor | None) -> dict[str, Tensor]:
         found = super()._scores(rows, y)

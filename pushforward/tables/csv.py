@@ -188,7 +188,16 @@ def table_lines(table: Table) -> list[str]:
 
 def csv_text(table: Table) -> str:
     """The table as comma-separated values with a header, which :func:`read_csv` reads."""
-    buffer, cells = io.StringIO(), table_cells(table)
+    return csv_lines(table_cells(table))
+
+
+def csv_lines(cells: Sequence[Sequence[str]]) -> str:
+    """Rows of texts as lines of comma-separated values, in quotes where they have to be.
+
+    >>> csv_lines([["a", "b,c"], ["1", "2"]])
+    'a,"b,c"\\n1,2\\n'
+    """
+    buffer = io.StringIO()
     # the writer does not quote carriage returns by itself
     is_plain = not any("\r" in value for row in cells for value in row)
     quoting: Literal[0, 1] = csv.QUOTE_MINIMAL if is_plain else csv.QUOTE_ALL
@@ -214,4 +223,4 @@ def _written(column: Column) -> list[str]:
     ]
 
 
-__all__ = ["csv_text", "parsed", "read_csv", "table_cells", "table_lines"]
+__all__ = ["csv_lines", "csv_text", "parsed", "read_csv", "table_cells", "table_lines"]

@@ -267,6 +267,25 @@ def test_scores_say_which_rows_are_unusual(run):
     assert np.isfinite(scores[["reconstruction", "latent", "likelihood"]]).all().all()
 
 
+def test_scores_in_a_file_are_those_of_the_frame(run, tmp_path, command):
+    rows = people().head(30)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    code, _, err = command("score-rows", run.path, tmp_path / "rows.csv", "--out", tmp_path / "scores.csv")
+    assert code == 0, err
+    written, scores = pd.read_csv(tmp_path / "scores.csv"), run.score_rows(rows)
+    assert list(written.columns) == ["reconstruction", "latent", "likelihood", "surprise"]
+    pd.testing.assert_frame_equal(written, scores, check_dtype=False, rtol=1e-4)
+    _, printed, _ = command("score-rows", "--help")
+    assert all(name in printed for name in scores.columns)
+
+
+def test_a_name_of_a_column_in_a_file_of_scores_may_have_a_comma(tmp_path):
+    rows = pd.DataFrame({"a,b": np.arange(40) % 3, 'c"d': list("xy") * 20})
+    run = pf.train("vae", rows, out=tmp_path / "run", steps=1, **QUICK)
+    run.score_file(rows, tmp_path / "scores.csv")
+    assert set(pd.read_csv(tmp_path / "scores.csv")["surprise"]) <= {*rows.columns}
+
+
 @pytest.fixture(scope="module")
 def linked(tmp_path_factory):
     """A model of two columns of numbers, the second of which nearly follows from the first."""

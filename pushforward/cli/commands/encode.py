@@ -55,8 +55,10 @@ def encode(
 def score_rows(run: RunFolder, source: Source, *, out: Path, json: JsonFlag = False) -> None:
     """Write how unusual each row of a file or of other data is, in their order: the larger, the more.
 
-    The columns are the error of the row's reconstruction, and the negative log-density of its code under the
-    prior, where that has one.
+    The columns are reconstruction, the error of the row's reconstruction (of tables its negative
+    log-likelihood given its code); latent, the negative log-density of its code under the prior, where that
+    has one; and of tables likelihood, the negative log-likelihood of the row, of models with Gaussian codes
+    and a normal prior, and surprise, the name of the column that is least probable.
 
     Arguments:
         out: The .csv file.
