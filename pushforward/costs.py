@@ -135,7 +135,9 @@ class GaussianLikelihood(Cost):
         if not std > 0 or not least > 0 or (learnt and not std > least):
             raise ConfigError(f"std must be above 0 (learnt: above least = {least}), got {std}")
         self.least = least
-        excess = torch.tensor(math.log(math.expm1(std - least)) if learnt else std)
+        # The inverse of softplus; log(expm1(y)) would overflow from y = 710 on.
+        above = std - least
+        excess = torch.tensor(above + math.log(-math.expm1(-above)) if learnt else std)
         self.excess: Tensor
         self.learnt = learnt
         if learnt:

@@ -32,8 +32,8 @@ print(f"accuracy on {len(y)} held-out images: {(classes == y).float().mean():.1%
 from sklearn.neighbors import KNeighborsClassifier
 
 train = run.data.train.batch(slice(0, 100))
-neighbours = KNeighborsClassifier(1).fit(train.x.flatten(1), train.y)
-print(f"nearest neighbour: {neighbours.score(x.flatten(1), y):.1%}")
+neighbours = KNeighborsClassifier(1).fit(train.x.flatten(1).numpy(), train.y.numpy())
+print(f"nearest neighbour: {neighbours.score(x.flatten(1).numpy(), y.numpy()):.1%}")
 
 # %% [markdown]
 # ## Samples of each class

@@ -22,6 +22,7 @@ from pushforward.errors import DataError
 TOLERANCE = 1e-4  # by which values may leave [0, 1]: that of rounding and of networks
 FAR = 1e6  # scales from the centre of a column, beyond which a value is taken for an error
 FEW = 19  # rows, beyond which the smallest and the largest value of a column do not set its scale
+ROUNDING = 1e-12  # of its largest value, up to which the deviation of a column is that of a constant
 TAIL = 0.01  # share of the values at each end that a column's centre and scale ignore
 
 
@@ -177,7 +178,9 @@ class Standardized(Scaling):
     def apply(self, x: Tensor) -> Tensor:
         """Numbers of the order of 1."""
         centres, scales = self._tensors(x)
-        return ((x.double() - centres) / scales.where(scales > 0, torch.ones_like(scales))).float()
+        # Of a constant, what is left after rounding grows with it.
+        unit = (ROUNDING * centres.abs()).clamp(min=1)
+        return ((x.double() - centres) / scales.where(scales > 0, unit)).float()
 
     def invert(self, x: Tensor) -> Tensor:
         """Numbers in the units of the data, float64."""
@@ -227,7 +230,7 @@ class Standardized(Scaling):
         centres, scales = clipped.mean(0), clipped.std(0, correction=0)
         whole = flat.std(0, correction=0)
         # What is left of a constant after rounding is no deviation.
-        least = 1e-12 * clipped.abs().amax(0)
+        least = ROUNDING * clipped.abs().amax(0)
         scales = torch.where(scales > least, scales, whole)
         varies = scales > least
         centres = torch.where(varies, centres, ordered[0])

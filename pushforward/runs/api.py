@@ -21,7 +21,7 @@ from pushforward.data.fetch import VARIABLE
 from pushforward.data.formats import Channels, OnBad
 from pushforward.data.sizes import Size
 from pushforward.data.spec import DataSpec
-from pushforward.distributed import check_agreed, from_first, is_first
+from pushforward.distributed import check_agreed, from_first, is_first, size
 from pushforward.errors import (
     CheckpointError,
     ConfigError,
@@ -50,6 +50,7 @@ from pushforward.torch_state import plain_torch
 from pushforward.torch_state import threads as torch_threads
 from pushforward.training import Training
 from pushforward.training.compiling import check_compiler
+from pushforward.training.loop import check_divisible
 from pushforward.training.trainer import OnNonfinite
 from pushforward.wording import option_name, typed
 
@@ -197,7 +198,9 @@ def train(
         own = {"model": recipe, **({} if training is None else {"training": training})}
         setup = setup_of_model(recipe, dataset.spec, training)
         about = {"recipe": type(recipe).__name__, "preset": None, "arguments": {}}
-    setup.training.restrict(dataset.train, seed)  # too few labels are refused before a folder is made
+    # What is refused before a folder is made: too few labels, rows that cannot be shared out evenly.
+    rows = len(setup.training.restrict(dataset.train, seed))
+    check_divisible(min(setup.training.batch_size, rows), size())
     fresh = {
         "schema": SCHEMA,
         "id": uuid.uuid4().hex,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
 from dataclasses import replace
@@ -178,7 +178,7 @@ class CompiledLoss:
         if begun:
             raise ConfigError(
                 f"the loss of the {self.player.name} cannot be compiled for a later step ({why}): its rows "
-                f"have another shape, or a network has changed; train with {option_name('compile', False)}"
+                f"have another shape, or a network has changed; resume with {option_name('compile', False)}"
             )
         self.say(f"the loss of the {self.player.name} is not compiled ({why})")
         self.program = None
@@ -210,17 +210,31 @@ def draws_of(loss: Callable[[Square], Terms], square: Square) -> list[Draw]:
 
 
 def numbers_of(model: nn.Module) -> dict[str, object]:
-    """The plain numbers that the modules of a model hold: a program takes them for constants.
+    """What the modules of a model hold besides tensors and modules: a program takes it for constants.
 
-    >>> numbers_of(nn.Dropout(0.2))
-    {'training': True, 'p': 0.2, 'inplace': False}
+    >>> numbers_of(nn.Dropout(0.2))["p"]
+    0.2
     """
     return {
-        f"{place}.{name}" if place else name: value
+        f"{place}.{name}" if place else name: plain(value)
         for place, module in model.named_modules()
         for name, value in vars(module).items()
-        if isinstance(value, int | float)
     }
+
+
+def plain(value: object, depth: int = 3) -> object:
+    """A value without its tensors and other objects, which can be compared.
+
+    >>> plain({"calls": [1, torch.ones(3)]})
+    {'calls': [1, <class 'torch.Tensor'>]}
+    """
+    if value is None or isinstance(value, int | float | str):
+        return value
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [plain(part, depth - 1) for part in value]
+    if depth and isinstance(value, Mapping):
+        return {str(key): plain(part, depth - 1) for key, part in value.items()}
+    return type(value)
 
 
 def program_of(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:

@@ -135,6 +135,16 @@ def test_any_finite_table_is_kept(x):
     assert np.array_equal(whole(data).numpy(), x.astype(np.float32) if unit else x)
 
 
+def test_a_constant_that_is_rounded_is_a_constant_whatever_its_size():
+    """2e-13 of 1e30 is 2e17: no outlier, but what rounding leaves."""
+    for value in (1.0, 1e6, 1e30):
+        x = np.full((6, 2), value)
+        x[2] *= 1 + 2e-13
+        x[:, 1] = range(6)
+        data = open_dataset(x)
+        assert data.train.batch(slice(None)).x[:, 0].abs().max() < 1
+
+
 def test_the_data_are_a_copy():
     x = UNIT.astype(np.float32)
     data = open_dataset({"x_train": x, "x_test": x})

@@ -173,7 +173,7 @@ def test_bad_options_are_refused_by_all_before_anything_is_written(words, fault,
         assert code == 78
         assert fault in errors
         assert "Traceback" not in errors
-    assert not (tmp_path / "run" / "config.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 FAILING = """

@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import warnings
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -218,29 +219,39 @@ def test_rows_of_another_shape_that_cannot_be_compiled_are_an_error(monkeypatch)
     compile_losses(loop)
     for _ in range(2):
         loop.advance()
-    with pytest.raises(ConfigError, match=r"the model cannot be compiled for a later step .* compile=False"):
+    with pytest.raises(
+        ConfigError, match=r"the model cannot be compiled for a later step .* resume with compile=False"
+    ):
         loop.advance()
 
 
 class Counting(torch.nn.Module):
-    """Counts its calls in a plain number, on which what it returns depends."""
+    """Counts its calls, on which what it returns depends."""
 
-    def __init__(self):
+    def __init__(self, calls):
         super().__init__()
         self.net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8))
-        self.calls = 0
+        self.calls = calls
 
     def forward(self, x):
-        self.calls += 1
-        return self.net(x) / self.calls
+        if isinstance(self.calls, list):
+            self.calls.append(x)
+        elif isinstance(self.calls, dict):
+            self.calls["n"] = self.calls.get("n", 0) + 1
+        else:
+            self.calls += 1
+        return self.net(x) / (len(self.calls) if isinstance(self.calls, list) else 1)
 
 
-def test_a_network_that_changes_plain_numbers_is_not_compiled(calls):
+@pytest.mark.parametrize("start", [0, [], {}])
+def test_a_network_that_changes_plain_numbers_is_not_compiled(start, calls):
     """They would be constants of a program, and another program would be needed at each step."""
 
     def build():
         with torch_seeded(0):
-            return RECIPES["wae-mmd"](DATA.spec, batch_size=8, latent_dim=8, encoder=Counting())
+            return RECIPES["wae-mmd"](
+                DATA.spec, batch_size=8, latent_dim=8, encoder=Counting(deepcopy(start))
+            )
 
     *_, lines = both(build)
     assert lines == [

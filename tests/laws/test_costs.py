@@ -197,3 +197,9 @@ def test_what_would_leave_the_range_of_data_is_refused():
         ):
             decode_as(model, made, y, 1 - y, 2.0)
         assert decode_as(model, made, y, 1 - y).shape == (7, 3)
+
+
+@pytest.mark.parametrize("std", [0.0101, 0.5, 2.0, 710.0, 1e30])
+def test_a_learnt_deviation_begins_where_it_was_set(std):
+    """Its softplus is inverted, for which e^std is not needed."""
+    assert GaussianLikelihood(std, learnt=True).std.item() == pytest.approx(std)
