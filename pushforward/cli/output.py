@@ -131,7 +131,7 @@ def write_rows(
     if as_json:
         print_json({"run": str(run.path), "file": str(out), "shape": list(rows.shape)})
         return
-    echo(f"{name} of {run.path}: {tuple(rows.shape)} in {out}")
+    echo(f"{name} of {run.path}: {tuple(rows.shape)} in {out}{run.renderer.note(out)}")
     if out.suffix == run.renderer.suffix:
         echo(run.renderer.text(rows[:SHOWN], columns), end="")
 
@@ -141,7 +141,7 @@ def said_samples(run: Run, name: str, out: Path, n: int, first: Tensor, as_json:
     if as_json:
         print_json({"run": str(run.path), "file": str(out), "shape": [n, *first.shape[1:]]})
         return
-    echo(f"{name} of {run.path}: {(n, *first.shape[1:])} in {out}")
+    echo(f"{name} of {run.path}: {(n, *first.shape[1:])} in {out}{run.renderer.note(out)}")
     if out.suffix == run.renderer.suffix:
         echo(run.renderer.text(run.scaled(first[:SHOWN])), end="")
 
@@ -153,12 +153,12 @@ def write_pairs(run: Run, name: str, out: Path | None, first: Tensor, second: Te
     write_rows(run, name, out, interleave(first, second), as_json, run.renderer.pair_columns)
 
 
-def said(run: Path, out: Path, what: str, count: int, as_json: bool) -> None:
-    """Says what was written."""
+def said(run: Path, out: Path, what: str, count: int, as_json: bool, note: str = "") -> None:
+    """Says what was written; ``note`` comes behind the name of the file."""
     if as_json:
         print_json({"run": str(run), "file": str(out), "n": count})
         return
-    echo(f"{what} of {count:,} {plural(count, 'row')}: {out}")
+    echo(f"{what} of {count:,} {plural(count, 'row')}: {out}{note}")
 
 
 def said_shards(run: Path, shards: Shards, what: str, as_json: bool) -> None:

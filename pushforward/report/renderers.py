@@ -36,14 +36,14 @@ class ImageRenderer(Renderer):
     suffix = ".png"
     shows_grids = True
 
-    def check_count(self, n: int, rows: Tensor) -> None:
+    def check_count(self, n: int, rows: Tensor, option: str = "n") -> None:
         """Checks the size of a picture of n images: it can be read back only up to 64 megapixels."""
         pixels = n * mosaic(rows[:1]).size // 3
         if pixels > MOST_PIXELS:
+            fewer = f"lower {option_name('n')}, or " if option == "n" else ""
             raise ConfigError(
                 f"a picture of {n:,} images would have {pixels / 1e6:,.0f} megapixels, at most "
-                f"{MOST_PIXELS // 10**6} are written; lower {option_name('n')}, or write them to a file "
-                "that ends in .npy"
+                f"{MOST_PIXELS // 10**6} are written; {fewer}write them to a file that ends in .npy"
             )
 
     def draw_samples(self, figure: Any, plots: PlotData, n: int) -> None:
@@ -230,6 +230,8 @@ class TextRenderer(Renderer):
     modality = "text"
     rows_are = "lines of text"
     suffix = ".txt"
+    formats = ("txt", "npy")
+    array_holds = "tokens, their numbers in the vocabulary; a .txt file holds lines"
     pair_columns = 2
     in_parts = True
     n_samples, n_pairs = 22, 12

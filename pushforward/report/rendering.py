@@ -46,6 +46,8 @@ class Renderer(ABC):
         n_paths: Paths of an animation that leads from some rows to others.
         pair_columns: Rows to a line of a file that holds pairs of rows.
         in_parts: Whether the content of a file is that of its parts, one after the other.
+        formats: Endings, without the dot, of files of however many rows; the first one is the default.
+        array_holds: What the numbers of a ``.npy`` file are, if they are not the values of the data.
     """
 
     modality: ClassVar[str]
@@ -59,6 +61,8 @@ class Renderer(ABC):
     n_paths: ClassVar[int] = 8
     pair_columns: ClassVar[int] = 8
     in_parts: ClassVar[bool] = False
+    formats: ClassVar[tuple[str, ...]] = ("npy",)
+    array_holds: ClassVar[str] = ""
 
     def __init__(self, codec: Codec | None = None) -> None:
         self.codec = codec
@@ -201,8 +205,14 @@ class Renderer(ABC):
         else:
             write_atomic(path, self._content(rows, columns))
 
-    def save_parts(self, parts: Iterator[Tensor], n: int, path: Path) -> Tensor:
+    def note(self, path: Path) -> str:
+        """What is said behind the name of a file of rows: what the numbers of an array are, or nothing."""
+        return f" ({self.array_holds})" if self.array_holds and path.suffix == ".npy" else ""
+
+    def save_parts(self, parts: Iterator[Tensor], n: int, path: Path, option: str = "n") -> Tensor:
         """Writes n rows that come in parts, of which only pictures are held in memory together.
+
+        ``option`` is what the user is to change if they do not fit: see :func:`check_room`.
 
         Returns:
             The first part.
@@ -215,10 +225,10 @@ class Renderer(ABC):
         first = next(parts)
         rest = chain((first,), parts)
         if path.suffix == ".npy":
-            write_array(path, rest, n)
+            write_array(path, rest, n, option)
         else:
             if not self.in_parts:
-                self.check_count(n, first)
+                self.check_count(n, first, option)
             write_atomic(path, lambda file: self.write_parts(file, rest, n, path))
         return first
 
@@ -232,7 +242,7 @@ class Renderer(ABC):
         else:
             file.write(self._content(torch.cat(list(parts)), None))
 
-    def check_count(self, n: int, rows: Tensor) -> None:  # noqa: B027
+    def check_count(self, n: int, rows: Tensor, option: str = "n") -> None:  # noqa: B027
         """Checks that n rows such as these fit into one file of the modality's own kind.
 
         Raises:

@@ -26,6 +26,8 @@ class TableRenderer(Renderer):
     rows_are = "rows of a table"
     samples_over_data = True
     suffix = ".csv"
+    formats = ("csv", "parquet", "npy")
+    array_holds = "numbers of cells, not values; a .csv or .parquet file holds values"
     pair_columns = 2
     shown: ClassVar[int] = 16  # rows in a panel
 
@@ -107,10 +109,10 @@ class TableRenderer(Renderer):
         else:
             write_atomic(path, table_bytes(self.schema.decode(rows), path))
 
-    def save_parts(self, parts: Iterator[Tensor], n: int, path: Path) -> Tensor:
+    def save_parts(self, parts: Iterator[Tensor], n: int, path: Path, option: str = "n") -> Tensor:
         """See :meth:`Renderer.save_parts`."""
         if path.suffix == ".npy":
-            return super().save_parts(parts, n, path)
+            return super().save_parts(parts, n, path, option)
         first = next(parts)
         self.save(torch.cat([first, *parts]), path)
         return first

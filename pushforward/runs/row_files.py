@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pushforward.errors import ConfigError, DataError
 from pushforward.features.base import Progress
 from pushforward.files import Writer, make_place, remove_stale, write_atomic
 from pushforward.report.progress import bar
+from pushforward.report.renderers import renderer_for
 from pushforward.report.rendering import write_array
 from pushforward.runs.other_data import check_labels
 from pushforward.runs.trained_model import TrainedModel, computes
@@ -72,17 +74,40 @@ class RowFiles(TrainedModel):
             DataError: If the source cannot be read, or has other rows than the run.
         """
         self.need_encoder()
-        return self._write(source, out, "encoding", progress, lambda part: self._encode(part.x, part.y))
+        path = _target(source, out, partial(_ends_in, ending=".npy"))
+        rows = self._rows_of(source, progress)
+        with bar("encoding", progress) as show:
+            codes = (self._encode(part.x, part.y) for part in self._parts(rows, show))
+            write_array(path, codes, len(rows), "out")
+        return len(rows)
 
     @computes
     def reconstruct_file(self, source: Any, out: str | os.PathLike[str], progress: bool = False) -> int:
-        """Writes the reconstructions of all rows of a source as a ``.npy`` array (N, \\*), and returns N."""
+        """Writes the reconstructions of all rows of a source to a file, as samples are; returns N.
+
+        Arguments:
+            source: A file, a folder or any other data like those of the run.
+            out: The file, with an ending as in :meth:`~pushforward.runs.sharded_run.ShardedRun.sample_file`.
+            progress: Whether to show progress on standard error.
+
+        Raises:
+            ConfigError: If the file has another ending, a picture would be too large, the model has no
+                encoder, or it needs labels that the source does not have.
+            DataError: If the source cannot be read, or has other rows than the run.
+        """
         self.need_encoder()
+        path = _target(source, out, renderer_for(self.modality, self.codec).check_suffix)
+        rows = self._rows_of(source, progress)
+        with bar("reconstructing", progress) as show:
+            parts = self._parts(rows, show)
+            made = (self._decode(self._encode(part.x, part.y), part.y) for part in parts)
+            self._save(made, len(rows), path, "out")
+        return len(rows)
 
-        def reconstructed(part: Batch) -> Tensor:
-            return self._decode(self._encode(part.x, part.y), part.y)
-
-        return self._write(source, out, "reconstructing", progress, reconstructed)
+    def _save(self, parts: Iterator[Tensor], n: int, path: Path, option: str = "n") -> None:
+        """Writes n rows in the values of the data, in parts, as what the ending of the file says."""
+        shown = parts if path.suffix == ".npy" else map(self.scaled, parts)
+        renderer_for(self.modality, self.codec).save_parts(shown, n, path, option)
 
     @computes
     def score_file(self, source: Any, out: str | os.PathLike[str], progress: bool = False) -> int:
@@ -91,7 +116,7 @@ class RowFiles(TrainedModel):
         The columns are the scores under their names.
         """
         self.need_encoder()
-        path = _target(source, out, ".csv")
+        path = _target(source, out, partial(_ends_in, ending=".csv"))
         rows = self._rows_of(source, progress)
         with bar("scoring", progress) as show:
 
@@ -111,13 +136,6 @@ class RowFiles(TrainedModel):
             name: [f"{value:.9g}" for value in values.tolist()]
             for name, values in self._scores(rows, y).items()
         }
-
-    def _write(self, source: Any, out: str | os.PathLike[str], what: str, progress: bool, make: Any) -> int:
-        path = _target(source, out, ".npy")
-        rows = self._rows_of(source, progress)
-        with bar(what, progress) as show:
-            write_array(path, (make(part) for part in self._parts(rows, show)), len(rows), "out")
-        return len(rows)
 
     def _rows_of(self, source: Any, progress: bool) -> Split:
         """All rows of a source, as the model sees them once they are scaled."""
@@ -146,11 +164,15 @@ class RowFiles(TrainedModel):
             progress(part.stop, len(rows))
 
 
-def _target(source: Any, out: str | os.PathLike[str], ending: str) -> Path:
-    """The file that is to be written, which must not be the source, after a check that it can be."""
-    path = Path(out).expanduser()
+def _ends_in(path: Path, ending: str) -> None:
     if path.suffix != ending:
         raise ConfigError(f"{option_name('out')} must end in {ending}, got {path}")
+
+
+def _target(source: Any, out: str | os.PathLike[str], check_suffix: Callable[[Path], None]) -> Path:
+    """The file that is to be written, which must not be the source, after a check that it can be."""
+    path = Path(out).expanduser()
+    check_suffix(path)
     with suppress(OSError, TypeError):  # one of them is not there, or no path
         if path.samefile(Path(source).expanduser()):
             raise ConfigError(f"{option_name('out')} must be another file than the source, got {path}")

@@ -31,7 +31,6 @@ from pushforward.wording import option_name
 
 ShardFormat = Literal["npy", "csv", "parquet", "txt"]
 PixelType = Literal["float32", "uint8"]
-FORMATS: Mapping[str, tuple[ShardFormat, ...]] = {"table": ("csv", "parquet", "npy"), "text": ("txt", "npy")}
 SIZE = 64 * MIB  # of a shard of arrays, about
 MOST_ROWS = 512 * CHUNK  # in a shard of arrays
 MOST_LINES = 128 * CHUNK  # in a shard of tables or text
@@ -57,7 +56,9 @@ class ShardedRun(Sampling):
         """Writes n samples to one file; those of arrays and text are not all in memory.
 
         Arguments:
-            out: The file: ``.npy``; of images ``.png``; of tables ``.csv`` or ``.parquet``; of text ``.txt``.
+            out: The file: ``.npy`` (of tables the numbers of cells, which :meth:`frame` takes, and of text
+                tokens, which :meth:`lines` takes); of images ``.png``; of tables ``.csv`` or ``.parquet``; of
+                text ``.txt``.
             n: As in :meth:`sample`, and so are all others.
             seed: Seed of the draws.
             label: Class of the samples.
@@ -74,13 +75,12 @@ class ShardedRun(Sampling):
                 :meth:`sample`.
             OutputError: If the file cannot be written, or there is no room for it on the disk.
         """
-        path, renderer = Path(out).expanduser(), renderer_for(self.modality, self.codec)
-        renderer.check_suffix(path)
+        path = Path(out).expanduser()
+        renderer_for(self.modality, self.codec).check_suffix(path)
         make_place(path)
         parts = self.sample_parts(n, seed, label, sampler, progress, condition, candidates)
         first = next(parts)
-        shown = chain((first,), parts)
-        renderer.save_parts(shown if path.suffix == ".npy" else map(self.scaled, shown), n, path)
+        self._save(chain((first,), parts), n, path)
         return first
 
     @computes
@@ -227,7 +227,7 @@ class ShardedRun(Sampling):
         return ShardWriter(folder, request | {"rows_per_shard": size}, n, size, f".{format}")
 
     def _format(self, format: str | None) -> str:
-        known = FORMATS.get(self.modality, ("npy",))
+        known = renderer_for(self.modality, self.codec).formats
         if format is not None and format not in known:
             raise ConfigError(
                 f"unknown {option_name('format')} {format!r} of {self.modality} data: "

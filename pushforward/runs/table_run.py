@@ -47,6 +47,20 @@ class TableRun(RowFiles):
         return frame_of(self.schema.decode(rows))
 
     @computes
+    def reconstruct(self, x: Any, y: Any = None) -> Any:
+        """The reconstructions of rows (N, \\*), encoded, then decoded; of tables a frame, as of samples.
+
+        Arguments:
+            x: Rows, as :meth:`encode` takes them.
+            y: Labels (N,), for conditional models.
+
+        Raises:
+            ConfigError: If the model has no encoder.
+        """
+        rows = super().reconstruct(x, y)
+        return self.frame(rows) if isinstance(self.codec, Schema) else rows
+
+    @computes
     def sample_given(
         self, condition: Mapping[str, Any], n: int = 64, seed: int = 0, candidates: int = CANDIDATES
     ) -> Any:

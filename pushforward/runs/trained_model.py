@@ -213,7 +213,7 @@ class TrainedModel:
         return self.spec.scaling.invert(self._map(self.model.decode, z, y))
 
     @computes
-    def reconstruct(self, x: Any, y: Any = None) -> Tensor:
+    def reconstruct(self, x: Any, y: Any = None) -> Any:
         """The reconstructions of rows (N, \\*): encoded, then decoded."""
         return self.decode(self.encode(x, y), y)
 

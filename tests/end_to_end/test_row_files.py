@@ -114,6 +114,23 @@ def test_rows_of_a_file_are_reconstructed(run, tmp_path, capsys):
     assert np.allclose(np.load(tmp_path / "back.npy"), run.reconstruct(IMAGES).numpy(), atol=1e-5)
 
 
+def test_images_of_a_file_are_reconstructed_as_a_picture(run, tmp_path):
+    assert run.reconstruct_file(IMAGES, tmp_path / "back.png") == 40
+    run.renderer.save(run.scaled(run.reconstruct(IMAGES)), tmp_path / "expected.png")
+    back, expected = (np.asarray(Image.open(tmp_path / name), int) for name in ("back.png", "expected.png"))
+    assert back.shape == expected.shape
+    assert abs(back - expected).max() <= 1  # of the 256 levels: rounding
+
+
+def test_advice_on_reconstructions_that_do_not_fit_names_what_can_be_changed(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("pushforward.report.renderers.MOST_PIXELS", 10)
+    with pytest.raises(ConfigError, match=r"0 are written; write them to a file that ends in \.npy"):
+        run.reconstruct_file(IMAGES, tmp_path / "back.png")
+    monkeypatch.setattr(rendering.shutil, "disk_usage", lambda place: type("usage", (), {"free": 100}))
+    with pytest.raises(OutputError, match="100 bytes are free; choose another out"):
+        run.reconstruct_file(IMAGES, tmp_path / "back.npy")
+
+
 def test_rows_of_a_file_are_scored(run, tmp_path, capsys):
     odd = IMAGES.copy()
     odd[11] = 255 * (np.indices((8, 8)).sum(0) % 2)
@@ -236,6 +253,21 @@ def test_lines_of_a_file(tmp_path):
     (tmp_path / "lines.txt").write_text("\n".join([*lines, ""]) + "\n\n")
     with pytest.raises(DataError, match="a row is written for each line, but left out"):
         run.encode_file(tmp_path / "lines.txt", tmp_path / "codes.npy")
+
+
+def test_lines_of_a_file_are_reconstructed_as_lines(tmp_path, capsys):
+    run = pf.train("vae", "phrases", out=tmp_path / "run", steps=1, progress=False)
+    lines = run.lines(run.data.test.tensor()[:9])
+    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    capsys.readouterr()
+    command("reconstruct", run.path, tmp_path / "lines.txt")
+    place = run.path / "reconstructions.txt"
+    assert capsys.readouterr().out == f"reconstructions of 9 rows: {place}\n"
+    assert place.read_text() == "".join(f"{line}\n" for line in run.lines(run.reconstruct(lines)))
+    command("reconstruct", run.path, tmp_path / "lines.txt", "--out", tmp_path / "back.npy")
+    note = "(tokens, their numbers in the vocabulary; a .txt file holds lines)"
+    assert capsys.readouterr().out.endswith(f"back.npy {note}\n")
+    assert np.array_equal(np.load(tmp_path / "back.npy"), run.reconstruct(lines))
 
 
 def test_rows_of_a_table_are_encoded_in_their_order(tmp_path):

@@ -65,8 +65,9 @@ def test_frames_are_encoded_and_reconstructed(run):
     assert codes.shape == (7, 2)
     assert torch.equal(codes, run.encode(rows[["rich", "pay", "town", "age"]]))
     assert torch.allclose(codes, run.encode(run.rows(rows)), atol=1e-6)
-    back = run.frame(run.reconstruct(rows))
+    back = run.reconstruct(rows)
     assert back.dtypes.to_dict() == rows.dtypes.to_dict()
+    assert back.equals(run.frame(run.decode(codes)))
     with pytest.raises(DataError, match="rows: expected a column 'pay'"):
         run.encode(rows.drop(columns="pay"))
     with pytest.raises(DataError, match="row 0, column 'town': expected a value of the training rows"):
@@ -75,6 +76,38 @@ def test_frames_are_encoded_and_reconstructed(run):
         run.encode(torch.zeros(2, 3))
     with pytest.raises(DataError, match="cells must be from 0"):
         run.encode(torch.full((2, 4), 1e6))
+
+
+@pytest.mark.parametrize(("suffix", "read"), [(".csv", pd.read_csv), (".parquet", pd.read_parquet)])
+def test_reconstructions_of_a_file_are_a_table_in_its_own_values(suffix, read, run, tmp_path, command):
+    rows = people().head(30)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    code, printed, err = command(
+        "reconstruct", run.path, tmp_path / "rows.csv", "--out", tmp_path / f"b{suffix}"
+    )
+    assert code == 0, err
+    assert printed.endswith(f"b{suffix}\n")
+    back = read(tmp_path / f"b{suffix}")
+    expected = run.reconstruct(rows)
+    assert list(back.columns) == list(expected.columns)
+    pd.testing.assert_frame_equal(back.drop(columns="id"), expected.drop(columns="id"), check_dtype=False)
+    assert back["age"].between(17, 59).all()
+    assert set(back["town"]) <= {"Rome", "Oslo"}
+
+
+def test_arrays_of_a_table_are_said_to_be_cells(run, tmp_path, command):
+    people().head(5).to_csv(tmp_path / "rows.csv", index=False)
+    for words in (["sample"], ["reconstruct", tmp_path / "rows.csv"]):
+        out = tmp_path / f"{words[0]}.npy"
+        code, printed, err = command(words[0], run.path, *words[1:], "--out", out)
+        assert code == 0, err
+        assert printed.endswith(
+            f"{out} (numbers of cells, not values; a .csv or .parquet file holds values)\n"
+        )
+    assert run.frame(torch.from_numpy(np.load(out))).equals(run.reconstruct(people().head(5)))
+    code, _, err = command("reconstruct", run.path, tmp_path / "rows.csv", "--out", tmp_path / "b.png")
+    assert code != 0
+    assert "out must end in .csv, .npy or .parquet" in err
 
 
 def test_a_run_is_opened_again_with_its_schema(run):

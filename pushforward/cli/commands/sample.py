@@ -30,7 +30,7 @@ def sample(
     json: JsonFlag = False,
 ) -> None:
     """Write decoded draws of the prior as a picture (.png), lines (.txt), a table (.csv, .parquet) or an
-    array (.npy); or, however many, to a folder of such files.
+    array (.npy; of tables and text numbers of cells or tokens); or, however many, to a folder of such files.
 
     A folder has the files part-00000.npy and so on, and shards.json. The same command goes on with those that
     are missing; under torchrun each process writes its share. Other commands read the folder as data.
