@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -73,13 +73,16 @@ def option_name(name: str, *values: object) -> str:
     return _SPELLING.get()(name, values)
 
 
-def plural(count: float, noun: str) -> str:
-    """A noun as it stands behind a number.
+VERBS = {"is": "are", "has": "have"}
 
-    >>> plural(1, "shard"), plural(0, "row"), plural(2, "process")
-    ('shard', 'rows', 'processes')
+
+def plural(count: float, word: str) -> str:
+    """A noun, or a verb, as it stands behind a number.
+
+    >>> plural(1, "shard"), plural(0, "row"), plural(2, "process"), plural(1, "is"), plural(2, "is")
+    ('shard', 'rows', 'processes', 'is', 'are')
     """
-    return noun if count == 1 else f"{noun}{'es' if noun.endswith('s') else 's'}"
+    return word if count == 1 else VERBS.get(word) or f"{word}{'es' if word.endswith('s') else 's'}"
 
 
 def near(path: str | os.PathLike[str]) -> str:
@@ -92,19 +95,34 @@ def near(path: str | os.PathLike[str]) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def typed(verb: str, run: str | os.PathLike[str], *more: str, in_memory: bool = False) -> str:
-    """A command on a run, as it can be pasted into a shell.
+def typed(
+    verb: str,
+    run: str | os.PathLike[str],
+    in_memory: bool = False,
+    own: Sequence[str] = (),
+    **options: object,
+) -> str:
+    """A command on a run, as it can be pasted into a shell; or the call in Python, if only that can do it.
 
     Arguments:
         verb: The command, such as "resume".
         run: The run's folder.
-        more: Options behind it.
-        in_memory: Whether the run was trained on data in memory, so that a file of them has to be named.
+        in_memory: Whether the run was trained on data in memory, which have to be given again.
+        own: Names of the parts of the user's own, which are given again in Python.
+        options: Options and their values; those that are None are left out.
 
-    >>> typed("resume", "my runs/vae", "--steps +1000", in_memory=True)
+    >>> typed("resume", "my runs/vae", in_memory=True, steps="+1000")
     "pushforward resume 'my runs/vae' --steps +1000 --data FILE"
+    >>> typed("resume", "runs/vae", in_memory=True, own=["encoder"], steps=1000)
+    "pushforward.resume('runs/vae', data, steps=1000, encoder=...)"
     """
-    return " ".join(["pushforward", verb, shlex.quote(near(run)), *more, *["--data FILE"] * in_memory])
+    options = {name: value for name, value in options.items() if value is not None}
+    if own:
+        given = options | dict.fromkeys(own, Placeholder())
+        named = [in_python(name, (value,)) for name, value in given.items()]
+        return f"pushforward.{verb}({', '.join([repr(near(run)), *['data'] * in_memory, *named])})"
+    words = [on_command_line(name, (value,)) for name, value in options.items()]
+    return " ".join(["pushforward", verb, shlex.quote(near(run)), *words, *["--data FILE"] * in_memory])
 
 
 __all__ = [

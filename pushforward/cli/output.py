@@ -13,7 +13,7 @@ from pushforward.console import echo
 from pushforward.files import make_place
 from pushforward.interrupts import resumable
 from pushforward.launch import launched_rank
-from pushforward.wording import near, plural, typed
+from pushforward.wording import near, plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +47,11 @@ def finish(run: Run, as_json: bool, evaluate: str, pictures: bool = True) -> Non
     overview = run.path / "overview.png"
     results: dict[str, Any] = {}
     findings = None
-    with resumable(lambda: f"while it evaluated; go on with: {command('resume', run)}"):
+
+    def again() -> str:
+        return command("resume", run, pictures=None if pictures else False)
+
+    with resumable(lambda: f"while it evaluated; go on with: {again()}"):
         if evaluate == "full":
             results = run.evaluate(progress=True)
         if evaluate != "none":
@@ -85,18 +89,20 @@ def print_findings(findings: Findings, run: Run) -> None:
     change = dict(findings[0].change) if findings else {}
     follow = ""
     if change.keys() == {"sampler"}:
-        follow = command("sample", run, f"--sampler {change['sampler']}")
+        follow = command("sample", run, sampler=change["sampler"])
     elif change.keys() == {"steps"}:
-        follow = command("resume", run, f"--steps {change['steps']}")
+        follow = command("resume", run, steps=change["steps"])
     elif not findings:
         follow = f"{command('sample', run)}, or another recipe on the same data and pushforward compare"
     for line in repr(findings).splitlines():
         echo(re.sub("^(try next +).*", lambda found: found[1] + follow, line) if follow else line)
 
 
-def command(verb: str, run: Run, *more: str) -> str:
+def command(verb: str, run: Run, **options: object) -> str:
     """A command on a run, as it can be typed."""
-    return typed(verb, run.path, *more, in_memory=run.config["data"]["source"] is None)
+    from pushforward.runs import config
+
+    return config.command(verb, run.path, run.config, **options)
 
 
 def file_of(run: Run, name: str, out: Path | None) -> Path:

@@ -38,7 +38,7 @@ from pushforward.recipes import RECIPES
 from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import bar
 from pushforward.runs.budget import Budget, Extension
-from pushforward.runs.config import SCHEMA
+from pushforward.runs.config import SCHEMA, command
 from pushforward.runs.devices import device_of_run, find_device, find_precision
 from pushforward.runs.directory import RunDirectory
 from pushforward.runs.other_data import check_labels, own_or_other
@@ -52,7 +52,7 @@ from pushforward.training import Training
 from pushforward.training.compiling import check_compiler
 from pushforward.training.loop import check_divisible
 from pushforward.training.trainer import OnNonfinite
-from pushforward.wording import option_name, typed
+from pushforward.wording import option_name
 
 
 @stop_on_signals()
@@ -188,6 +188,12 @@ def train(
     if isinstance(recipe, str):
         own: dict[str, Any] = {**RECIPES[recipe].split(arguments)[1].named}
         setup = new_setup(recipe, dataset.spec, preset, seed, arguments)
+        asked, taken = arguments.get("batch_size") or 0, setup.training.batch_size
+        if asked > taken:
+            rows = len(dataset.train)
+            dataset = dataset.noted(
+                f"{option_name('batch_size', asked)} is more than the {rows} training rows: {taken} are taken"
+            )
         given = [name for name, value in arguments.items() if value is not None and name not in own]
         about: dict[str, Any] = {
             "recipe": recipe,
@@ -264,6 +270,7 @@ def resume(
     on_nonfinite: OnNonfinite | None = None,
     progress: bool = True,
     *,
+    pictures: bool = True,
     steps: int | str | None = None,
     epochs: float | str | None = None,
     minutes: str | None = None,
@@ -282,6 +289,8 @@ def resume(
         on_nonfinite: What happens from now on at a number that is not finite, see :func:`train`; by default
             what the run began with.
         progress: Whether to show progress on standard error.
+        pictures: Whether to write samples and overview.png from now on, see :func:`train`, also if the run
+            began without.
         steps: The number of steps that the run is to have in all; or, with a plus sign, such as "+2000", how
             many more. After a stop, ``resume`` without it goes on to the same end.
         epochs: The same in passes over the data.
@@ -310,7 +319,7 @@ def resume(
         dataset = reopened(directory.path, config, directory.codec(config), data)
         setup = stored_setup(directory.path, config, dataset.spec, own)
         budget = Budget(**config["budget"])
-        return run_to_end(directory, config, setup, dataset, budget, device, progress, extension)
+        return run_to_end(directory, config, setup, dataset, budget, device, progress, extension, pictures)
 
 
 @plain_torch()
@@ -341,14 +350,14 @@ def load(
         file = CODECS[config["data"]["modality"]].file
         raise OutputError(
             f"{directory.path} has no {file} that can be read; to write it again: "
-            + typed("resume", directory.path)
+            + command("resume", directory.path, config)
         )
     spec = DataSpec.from_json(config["data"], codec)
     dataset, other = own_or_other(config, spec, data)
     try:
         found, faults = directory.checkpoints(config).newest()
     except CheckpointError as error:
-        raise directory.without_checkpoint(error) from error
+        raise directory.without_checkpoint(error, config) from error
     weights = tensor_bytes(found.tensors.get("model", {}))
     setup = stored_setup(directory.path, config, spec, own, to_train=False, weights=weights)
     for fault in faults:

@@ -112,12 +112,24 @@ def check_same(folder: Path, there: dict[str, Any], config: dict[str, Any]) -> N
     earlier = [one["budget"] for one in there["earlier_budgets"]]
     if config["budget"] not in [there["budget"], *earlier]:
         was, now = (Budget(**one["budget"]) for one in (there, config))
-        longer = typed("resume", folder, "--steps +1000", in_memory=there["data"]["source"] is None)
+        longer = command("resume", folder, there, steps="+1000")
         raise OutputError(
             f"{folder} holds this run with another budget ({was.words}, now: {now.words}); to train it "
             f"longer, for example: {longer}; to begin again: "
             f"{option_name('overwrite', True)}"
         )
+
+
+def command(verb: str, folder: Path, config: dict[str, Any], **options: object) -> str:
+    """What does something with a stored run: see :func:`~pushforward.wording.typed`.
+
+    Arguments:
+        verb: The command, such as "resume".
+        folder: The run's folder.
+        config: Its configuration.
+        options: Options and their values.
+    """
+    return typed(verb, folder, config["data"]["source"] is None, config["own"], **options)
 
 
 def _sum(config: dict[str, Any]) -> str:
@@ -129,4 +141,4 @@ def _short(value: Any) -> str:
     return text if len(text) < 80 else text[:60] + "…"
 
 
-__all__ = ["SCHEMA", "check_same", "check_version", "decode", "encode", "parse"]
+__all__ = ["SCHEMA", "check_same", "check_version", "command", "decode", "encode", "parse"]

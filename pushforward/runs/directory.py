@@ -16,11 +16,11 @@ from pushforward.errors import CheckpointError, ConfigError, DataError, OutputEr
 from pushforward.files import disk, make_folder, remove, remove_temporary, temporary, write_atomic, writing
 from pushforward.locks import locked
 from pushforward.reading import MOST_JSON, read_file
-from pushforward.runs.config import check_same, check_version, decode, encode, parse
+from pushforward.runs.config import check_same, check_version, command, decode, encode, parse
 from pushforward.training.checkpoints import Checkpoints
 from pushforward.training.history import NAME as HISTORY
 from pushforward.training.history import read_history
-from pushforward.wording import option_name, typed
+from pushforward.wording import option_name
 
 # Written first of all: a folder that holds it was begun as a run's.
 LOCK = ".pushforward.lock"
@@ -209,11 +209,11 @@ class RunDirectory:
         """The checkpoints of the run with this configuration."""
         return Checkpoints(self.path / CHECKPOINTS, config["id"])
 
-    def without_checkpoint(self, error: CheckpointError) -> CheckpointError:
+    def without_checkpoint(self, error: CheckpointError, config: dict[str, Any]) -> CheckpointError:
         """An error that says what can still be done with a run none of whose checkpoints can be read."""
         if not Checkpoints(self.path / CHECKPOINTS).steps():
             return CheckpointError(
-                f"{self.path} has no checkpoint yet; go on with: {typed('resume', self.path)}"
+                f"{self.path} has no checkpoint yet; go on with: {command('resume', self.path, config)}"
             )
         return CheckpointError(
             f"{error}. There is no other checkpoint: the weights are lost. {CONFIG} and {HISTORY} can still "

@@ -20,6 +20,7 @@ from pushforward.recipes import Setup
 from pushforward.report.images import is_whole_png
 from pushforward.report.progress import Bar, bar
 from pushforward.runs.budget import Budget, Extension
+from pushforward.runs.config import command
 from pushforward.runs.directory import CLEARING, OVERVIEW, RunDirectory, copies
 from pushforward.runs.run import Run
 from pushforward.torch_state import threads
@@ -28,7 +29,7 @@ from pushforward.training.loop import Loop
 from pushforward.training.pretrain import match_moments
 from pushforward.training.trainer import Trainer, steps_in
 from pushforward.utils import eval_mode
-from pushforward.wording import option_name, typed
+from pushforward.wording import option_name, plural
 
 SMALL_BUDGET = 0.2  # of the steps that a recipe takes by itself
 LARGE_SIDE = 64  # of images; a step takes longer with the number of pixels
@@ -72,8 +73,8 @@ def run_to_end(
         directory.begin(config, dataset.codec)
     trainer: Trainer | None = None
 
-    def again(*more: str) -> str:
-        return typed("resume", directory.path, *more, in_memory=config["data"]["source"] is None)
+    def again(**options: object) -> str:
+        return command("resume", directory.path, config, pictures=None if pictures else False, **options)
 
     def where() -> str:
         if config["total_steps"] is None:
@@ -117,9 +118,9 @@ def run_to_end(
         usual = _total_steps(Budget(), loop, training.epochs, show)
         if setup.settings is not None and not begun and loop.total < SMALL_BUDGET * usual:
             show.say(
-                f"{loop.total} steps are a small budget, this recipe takes {usual} by itself: samples will "
-                f"be those of an unfinished model; to go on afterwards: "
-                f"{again(f'--steps {usual}')}"
+                f"{loop.total} {plural(loop.total, 'step')} {plural(loop.total, 'is')} a small budget, this "
+                f"recipe takes {usual} by itself: samples will be those of an unfinished model; to go on "
+                f"afterwards: {again(steps=usual)}"
             )
         extended = extension is not None and _extend(extension, config, newest, loop, training.epochs, show)
         if begun:
@@ -135,6 +136,7 @@ def run_to_end(
             lambda step: _save_samples(run, step) if pictures else None,
             checkpoints,
             copied,
+            again,
             config["on_nonfinite"],
             [earlier["total_steps"] for earlier in config["earlier_budgets"]],
         )
@@ -142,7 +144,7 @@ def run_to_end(
             try:
                 trainer.resume()
             except CheckpointError as error:
-                raise directory.without_checkpoint(error) from error
+                raise directory.without_checkpoint(error, config) from error
             if loop.step < loop.total:
                 show.say(f"continuing from step {loop.step}")
             if extended:

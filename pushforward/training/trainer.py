@@ -27,7 +27,7 @@ from pushforward.training.legend import legend as describe
 from pushforward.training.loop import Loop
 from pushforward.training.monitor import Monitor, Persistence, watch
 from pushforward.utils import eval_mode
-from pushforward.wording import in_python, plural, spelling, typed
+from pushforward.wording import in_python, plural, spelling
 
 LINES = 200  # of history in a long run
 PICTURES = 10  # grids of samples, and planned checkpoints, in a run
@@ -59,6 +59,7 @@ class Trainer:
         draw: Called with the step when samples are to be written.
         checkpoints: Where checkpoints are kept.
         copies: Contents of other files of the run, by name, which every checkpoint holds.
+        again: What continues the run with other options, in words.
         on_nonfinite: What happens when a term, a gradient, weights, samples or codes are not finite: "stop"
             the run, or "rollback" to the newest checkpoint that was planned, with other random numbers from
             there on, at most :data:`ROLLBACKS` times.
@@ -75,6 +76,7 @@ class Trainer:
         draw: Callable[[int], None],
         checkpoints: Checkpoints,
         copies: Mapping[str, bytes],
+        again: Callable[..., str],
         on_nonfinite: OnNonfinite = "stop",
         earlier_totals: Sequence[int] = (),
         clock: Callable[[], float] = time.monotonic,
@@ -84,6 +86,7 @@ class Trainer:
         self.draw = draw
         self.checkpoints = checkpoints
         self.copies = copies
+        self.again = again
         self.on_nonfinite = on_nonfinite
         self.earlier_totals = tuple(earlier_totals)
         self.clock = clock
@@ -147,8 +150,7 @@ class Trainer:
             DivergedError: If the run is to stop, has gone back often enough, or cannot go back.
         """
         if self.on_nonfinite == "stop":
-            folder = self.checkpoints.folder.parent
-            again = typed("resume", folder, "--on-nonfinite rollback")
+            again = self.again(on_nonfinite="rollback")
             raise DivergedError(f"{error}; to go back and on with other noise: {again}") from error
         if len(self.rolled_back) == ROLLBACKS:
             raise DivergedError(f"{error}; {ROLLBACKS} rollbacks have not helped") from error

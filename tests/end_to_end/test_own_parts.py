@@ -1,6 +1,9 @@
 """Parts and models of one's own are trained, resumed, evaluated and loaded like those of the library."""
 
+import ast
 import json
+import re
+from functools import partial
 
 import pytest
 import torch
@@ -106,6 +109,26 @@ TAKE_A_DISCREPANCY = [
     ("wae-random", "digits"), ("info-vae", "digits"), ("aae", "digits"), ("gan", "ring"), ("gmmn", "ring"),
     ("arae", "digits"), ("gmmn-ae", "digits"),
 ]  # fmt: skip
+
+
+def test_runs_with_parts_of_one_s_own_are_continued_by_a_call_in_python(tmp_path, monkeypatch, capsys):
+    """The command cannot pass parts; so each message gives a call that Python can read."""
+    rows, folder = torch.rand(100, 4, generator=torch.Generator().manual_seed(0)), tmp_path / "run"
+    train = partial(pf.train, "wae", rows, out=folder, discrepancy=Energy(), cost=Cubed())
+    interrupted_at(2, monkeypatch, partial(train, steps=4))
+    again = [re.search("to go on afterwards: (.*)$", line) for line in capsys.readouterr().err.splitlines()]
+    calls = [found[1] for found in again if found]
+    with pytest.raises(OutputError, match="to train it longer") as error:
+        train(steps=3)
+    calls.append(re.search("for example: (.*); to begin", str(error.value))[1])
+    assert len(calls) == 2
+    for call, steps in zip(calls, (int, str), strict=True):
+        made = ast.parse(call, mode="eval").body
+        assert ast.unparse(made.func) == "pushforward.resume"
+        assert [ast.literal_eval(made.args[0]), made.args[1].id] == [str(folder), "data"]
+        given = {one.arg: one.value.value for one in made.keywords}
+        assert isinstance(given.pop("steps"), steps)
+        assert given == {"discrepancy": ..., "cost": ...}
 
 
 @pytest.mark.parametrize(

@@ -308,3 +308,22 @@ def test_a_run_without_pictures_has_the_same_weights_and_can_draw_them_later(tmp
     code, out, _ = command("train", "ae", "ring", "--out", tmp_path / "c", "--steps", "2", "--no-pictures")
     assert (code, "overview" in out) == (0, False)
     assert not (tmp_path / "c" / "overview.png").exists()
+    pf.resume(tmp_path / "False", steps=4, pictures=False, progress=False)
+    assert not (tmp_path / "False" / "samples").exists()
+    code, out, err = command("resume", tmp_path / "c", "--steps", "+1", "--no-pictures")
+    assert (code, "overview" in out) == (0, False), err
+    assert not (tmp_path / "c" / "overview.png").exists()
+    assert not (tmp_path / "c" / "samples").exists()
+
+
+def test_fewer_rows_in_a_batch_than_were_asked_for_are_said(tmp_path, command):
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).random((100, 4)))
+
+    def said(size):
+        words = ("--steps", 1, "--batch-size", size, "--evaluate", "none", "--no-pictures", "--overwrite")
+        return command("train", "ae", tmp_path / "rows.npy", "--out", tmp_path / "run", *words)[2]
+
+    assert "--batch-size 91 is more than the 90 training rows: 90 are taken\n" in said(91)
+    err = said(90)
+    assert "are taken" not in err
+    assert "1 step is a small budget" in err

@@ -19,6 +19,7 @@ def resume(
     device: str | None = None,
     on_nonfinite: Literal["stop", "rollback"] | None = None,
     compile: bool | None = None,
+    pictures: bool = True,
     data: RunData = None,
     evaluate: Evaluate = "quick",
     json: JsonFlag = False,
@@ -34,10 +35,19 @@ def resume(
         on_nonfinite: What happens from now on at a number that is not finite, if not what the run began
             with: stop, or rollback to an earlier step and go on with other random numbers.
         compile: Whether losses are compiled from now on, if not as the run began; last bits differ.
+        pictures: Whether to write samples during training, and overview.png at its end, from now on.
     """
     from pushforward.runs.api import resume
 
     trained = resume(
-        run, data, device, on_nonfinite, steps=steps, epochs=epochs, minutes=minutes, compile=compile
+        run,
+        data,
+        device,
+        on_nonfinite,
+        pictures=pictures,
+        steps=steps,
+        epochs=epochs,
+        minutes=minutes,
+        compile=compile,
     )
-    finish(trained, json, evaluate)
+    finish(trained, json, evaluate, pictures)
