@@ -145,9 +145,8 @@ def test_rollbacks_end(tmp_path, strike):
 
 def test_a_run_that_stopped_can_be_resumed_with_rollbacks(tmp_path, strike):
     strike(infinite={(13, 0)})
-    said = (
-        rf"not finite.*; to go back and on with other noise: pushforward resume {tmp_path / 'run'} --on-nonf"
-    )
+    again = rf"pushforward.resume\('{tmp_path / 'run'}', data, on_nonfinite='rollback', encoder=\.\.\."
+    said = rf"not finite.*; to go back and on with other noise: {again}"
     with pytest.raises(DivergedError, match=said):
         train(tmp_path / "run")
     with pytest.raises(DivergedError, match="step 13: the critic's loss"):
