@@ -134,22 +134,19 @@ def write_rows(
     """
     out = file_of(run, name, out)
     run.renderer.save(rows if out.suffix == ".npy" else run.scaled(rows), out, columns)
-    if as_json:
-        print_json({"run": str(run.path), "file": str(out), "shape": list(rows.shape)})
-        return
-    echo(f"{name} of {run.path}: {tuple(rows.shape)} in {out}{run.renderer.note(out)}")
-    if out.suffix == run.renderer.suffix:
-        echo(run.renderer.text(rows[:SHOWN], columns), end="")
+    said_rows(run, name, out, len(rows), rows, as_json, columns)
 
 
-def said_samples(run: Run, name: str, out: Path, n: int, first: Tensor, as_json: bool) -> None:
-    """Says that n samples were written, and shows the first of them if they are lines or a table."""
+def said_rows(
+    run: Run, name: str, out: Path, n: int, first: Tensor, as_json: bool, columns: int | None = None
+) -> None:
+    """Says that n rows were written, and shows the first of them if they are lines or a table."""
     if as_json:
         print_json({"run": str(run.path), "file": str(out), "shape": [n, *first.shape[1:]]})
         return
     echo(f"{name} of {run.path}: {(n, *first.shape[1:])} in {out}{run.renderer.note(out)}")
     if out.suffix == run.renderer.suffix:
-        echo(run.renderer.text(run.scaled(first[:SHOWN])), end="")
+        echo(run.renderer.text(first[:SHOWN], columns), end="")
 
 
 def write_pairs(run: Run, name: str, out: Path | None, first: Tensor, second: Tensor, as_json: bool) -> None:
@@ -213,7 +210,7 @@ __all__ = [
     "print_json",
     "print_results",
     "said",
-    "said_samples",
+    "said_rows",
     "said_shards",
     "speaks",
     "write_pairs",

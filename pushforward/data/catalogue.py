@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pushforward.codec import Codec
 from pushforward.data.alike import described, rows_like, whole
 from pushforward.data.dataset import Dataset
 from pushforward.data.formats import CATALOGUE, FORMATS, Channels, Entry, Format, OnBad, OpenOptions, Progress
 from pushforward.data.partition import Partition
-from pushforward.data.scaling import Scaling
 from pushforward.data.sizes import Size, parse_size, resized
 from pushforward.data.spec import DataSpec
 from pushforward.data.split import UNKNOWN, Split
@@ -99,45 +98,25 @@ def open_for(
     *,
     image_size: int | Size | None = None,
     max_length: int | None = None,
-    standardize: bool = True,
-    channels: Channels | None = None,
-    on_bad: OnBad = "error",
     test: object = None,
     group: object = None,
-    scaling: Scaling | None = None,
-    later: bool = False,
     **options: Any,
 ) -> Dataset:
-    """The same as :func:`open_dataset`, for who knows more of the rows or of what is done with them.
+    """Opens a data set of which more is known than :func:`open_dataset` asks: how it was scaled, or its use.
 
     Arguments:
         source: Whatever :func:`open_dataset` opens.
-        image_size: As there, like all options but these two.
-        max_length: Maximum number of tokens of a line of text.
-        standardize: Whether columns of real numbers are centred and scaled.
-        channels: Where the channels of an array of images are.
-        on_bad: What becomes of images that cannot be read.
-        test: The held-out rows.
-        group: What keeps rows on one side of the split.
-        scaling: How the same values were scaled before: then no columns are looked at for it.
-        later: Whether rows that can be read as they are needed never lie in memory, as in :func:`open_like`:
-            for who looks at a few of them, or passes over them once.
-        options: Other options of :func:`open_dataset`.
+        image_size: As there.
+        max_length: As there.
+        test: As there.
+        group: As there.
+        options: Other attributes of :class:`OpenOptions`, among them ``scaling`` and ``later``.
     """
-    if channels not in (None, "first", "last"):
-        raise ConfigError(f"{option_name('channels')} must be 'first' or 'last', got {channels!r}")
-    if on_bad not in get_args(OnBad):
-        raise ConfigError(f"unknown {option_name('on_bad')} {on_bad!r}: {nearest(on_bad, get_args(OnBad))}")
     partition = Partition.of(test, group)
     asked = OpenOptions(
         image_size=parse_size(image_size),
         max_length=None if max_length is None else check_int("max_length", max_length, least=LEAST_TOKENS),
-        standardize=bool(standardize),
-        scaling=scaling,
-        channels=channels,
-        on_bad=on_bad,
         partition=partition,
-        later=later,
         **options,
     )
     data = _read(source, asked)
@@ -347,13 +326,6 @@ def _unknown(source: object) -> str:
 
 
 __all__ = [
-    "CATALOGUE",
-    "Entry",
-    "Format",
-    "OpenOptions",
-    "open_dataset",
-    "open_every",
-    "open_for",
-    "open_like",
+    "CATALOGUE", "Entry", "Format", "OpenOptions", "open_dataset", "open_every", "open_for", "open_like",
     "opened_like",
 ]  # fmt: skip

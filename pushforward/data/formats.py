@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pushforward.codec import Codec
 from pushforward.data.dataset import LEAST, Dataset
@@ -19,7 +19,7 @@ from pushforward.data.fetch import data_folder
 from pushforward.data.partition import Partition, Parts, usual
 from pushforward.data.scaling import Scaling
 from pushforward.data.sizes import Size
-from pushforward.errors import ConfigError, DataError
+from pushforward.errors import ConfigError, DataError, nearest
 from pushforward.wording import option_name
 
 Progress = Callable[[int, int], None]
@@ -43,8 +43,12 @@ class OpenOptions:
         channels: Where the channels of arrays of images are, if there are not 1 or 3 of them.
         on_bad: What becomes of images in a folder that cannot be read.
         partition: The split that was asked for, if not the usual one.
-        later: Whether rows that can be read as they are needed never lie in memory, however few they are.
+        later: Whether rows that can be read as they are needed never lie in memory, however few they are:
+            for who looks at some of them, or passes over them once.
         progress: Called with (done, total) while many files are read.
+
+    Raises:
+        ConfigError: If ``channels`` or ``on_bad`` is none of its choices.
     """
 
     data_dir: str | os.PathLike[str] | None = None
@@ -60,6 +64,15 @@ class OpenOptions:
     partition: Partition | None = None
     later: bool = False
     progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        if self.channels not in (None, "first", "last"):
+            raise ConfigError(f"{option_name('channels')} must be 'first' or 'last', got {self.channels!r}")
+        known = get_args(OnBad)
+        if self.on_bad not in known:
+            raise ConfigError(
+                f"unknown {option_name('on_bad')} {self.on_bad!r}: {nearest(self.on_bad, known)}"
+            )
 
     @property
     def folder(self) -> Path:

@@ -115,7 +115,7 @@ def labels_used(settings: AdversarialSettings) -> str:
     n = settings.n_labels
     if n is None:
         return "all labels are used"
-    return f"{n} {plural(n, 'label')} {'is' if n == 1 else 'are'} used"
+    return f"{n} {plural(n, 'label')} {plural(n, 'is')} used"
 
 
 def finish_aae(model: AAE, spec: DataSpec, settings: AdversarialSettings, words: str) -> Setup:

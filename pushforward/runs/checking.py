@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from pushforward.data import CATALOGUE, open_dataset
+from pushforward.data.dataset import LEAST
 from pushforward.data.formats import Channels, Progress
 from pushforward.data.images import examine, has_images, image_paths, layout_of
 from pushforward.data.oddities import DataCheck, Oddity, Scan, scan_rows
@@ -25,8 +26,6 @@ from pushforward.data.split import UNKNOWN
 from pushforward.errors import ConfigError, DataError, NonfiniteError
 from pushforward.report.progress import bar
 from pushforward.wording import option_name, plural
-
-LEAST = 4  # images that can be split
 
 
 def check(
@@ -155,8 +154,8 @@ def _check_folder(
             f"{option_name('on_bad', 'quarantine')} also lists them in a file"
         )
         oddities.append(Oddity("unreadable", names, words, consequence, stops=True))
-    if len(good) < LEAST:
-        oddities.append(_refused(f"expected at least {LEAST} images, found {len(good)} that can be read"))
+    if len(good) < 2 * LEAST:
+        oddities.append(_refused(f"expected at least {2 * LEAST} images, found {len(good)} that can be read"))
         return DataCheck(folder.name, (f"{len(paths)} {plural(len(paths), 'image')}",), tuple(oddities))
     sizes = Counter(seen.size for seen in good.values())
     target = size or common_size(sizes)

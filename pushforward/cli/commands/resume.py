@@ -40,14 +40,7 @@ def resume(
     from pushforward.runs.api import resume
 
     trained = resume(
-        run,
-        data,
-        device,
-        on_nonfinite,
-        pictures=pictures,
-        steps=steps,
-        epochs=epochs,
-        minutes=minutes,
-        compile=compile,
-    )
+        run, data, device, on_nonfinite,
+        pictures=pictures, steps=steps, epochs=epochs, minutes=minutes, compile=compile,
+    )  # fmt: skip
     finish(trained, json, evaluate, pictures)

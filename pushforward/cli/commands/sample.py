@@ -8,7 +8,7 @@ from typing import Literal
 from pushforward.cli.application import app
 from pushforward.cli.opening import run_with
 from pushforward.cli.options import Device, JsonFlag, RowsPerShard, RunData, RunFolder, Sampler, Words
-from pushforward.cli.output import file_of, said_samples, said_shards
+from pushforward.cli.output import file_of, said_rows, said_shards
 
 
 @app.command
@@ -70,4 +70,4 @@ def sample(
     name = "samples" if sampler == "prior" else f"samples-{sampler}"
     path = file_of(loaded, name, out)
     first = loaded.sample_file(path, n, seed, label, sampler, given, candidates, progress=given is None)
-    said_samples(loaded, name, path, n, first, json)
+    said_rows(loaded, name, path, n, first, json)
