@@ -135,7 +135,9 @@ def _with_split(data: Dataset, partition: Partition, options: OpenOptions) -> Da
         name, rows = opened_like(
             source, data.spec, data_dir=options.data_dir, later=options.later, partition=of_test
         )
-        data = data.split_into(data.train, rows).noted(f"held out: all {len(rows)} rows of {name}")
+        data = data.split_into(data.train, rows).noted(
+            f"held out: all {len(rows)} {plural(len(rows), 'row')} of {name}"
+        )
         unknown = 0 if rows.y is None else int((rows.y == UNKNOWN).sum())
         if unknown:
             data = data.noted(f"{unknown} held-out {plural(unknown, 'row')} of no class of training rows")

@@ -172,7 +172,7 @@ def _without_bad(folder: Path, paths: Sequence[Path], options: OpenOptions) -> t
     bad = [(path, why) for path, why in found if why is not None]
     if not bad:
         return list(paths), []
-    note = f"{len(bad)} of {len(paths)} images cannot be read and are left out"
+    note = f"{len(bad)} of {len(paths)} images cannot be read and {plural(len(bad), 'is')} left out"
     if options.on_bad == "quarantine":
         lines = "".join(f"{path}\t{why}\n" for path, why in bad)
         write_atomic(bad_list(folder), lines.encode(errors="surrogateescape"))
@@ -308,7 +308,7 @@ def decode_all(
     notes = [f"{count} of {len(paths)} images {what}" for what, count in sorted(counts.items())]
     grey = sum(bool((row == row[:1]).all()) for row in out)
     if 0 < grey < len(paths):
-        notes.append(f"{grey} of {len(paths)} images are grey: kept in three equal channels")
+        notes.append(f"{grey} of {len(paths)} images {plural(grey, 'is')} grey: kept in three equal channels")
     return (out[:, :1].copy() if grey == len(paths) else out), notes
 
 

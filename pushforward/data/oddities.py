@@ -116,12 +116,12 @@ class Scan:
     def oddities(self) -> Iterator[Oddity]:
         """What was odd about the rows so far."""
         if self._leaks:
-            yield _many("leak", self._leaks, "held-out rows that are training rows",
+            yield many("leak", self._leaks, "held-out row", "also among the training rows",
                         "kept: scores on held-out rows are too good; leave them out of one")  # fmt: skip
         if self._copies:
-            yield _many("duplicate", self._copies, "rows that are copies of another of their split", "kept")
+            yield many("duplicate", self._copies, "row", "equal to another of the same split", "kept")
         if self._flat:
-            yield _many("constant row", self._flat, "rows of a single value", "kept")
+            yield many("constant row", self._flat, "row", "of a single value", "kept")
         yield from self._of_classes()
 
     def _of_classes(self) -> Iterator[Oddity]:
@@ -134,8 +134,8 @@ class Scan:
         names = self.classes or [str(number) for number in range(max(counts) + 1)]
         tiny = [f"{names[number]}: {count}" for number, count in sorted(counts.items()) if count < TINY]
         if tiny:
-            yield _many(
-                "tiny class", tiny, f"classes of fewer than {TINY} rows", "kept: too few to learn from"
+            yield many(
+                "tiny class", tiny, "class", f"of fewer than {TINY} rows", "kept: too few to learn from"
             )
         largest, smallest = max(counts.values()), min(counts.values())
         if largest >= UNEVEN * smallest:
@@ -146,12 +146,19 @@ class Scan:
             missing = sorted(set(counts) - set(found))
             if missing and len(self._labels) > 1:
                 where = "training" if part == "train" else "held-out"
-                yield _many("tiny class", [names[number] for number in missing],
-                            f"classes without {where} rows", "kept")  # fmt: skip
+                yield many("tiny class", [names[number] for number in missing],
+                            "class", f"without {where} rows", "kept")  # fmt: skip
 
 
-def _many(kind: str, names: Sequence[str], words: str, consequence: str) -> Oddity:
-    return Oddity(kind, tuple(names), f"{len(names)} {words}", consequence)
+def many(
+    kind: str, names: Sequence[str], what: str, words: str, consequence: str, stops: bool = False
+) -> Oddity:
+    """An oddity of so many of what a noun in the singular names.
+
+    >>> print(many("constant row", ["row 7"], "row", "of a single value", "kept"))
+    1 row of a single value (row 7): kept
+    """
+    return Oddity(kind, tuple(names), f"{len(names)} {plural(len(names), what)} {words}", consequence, stops)
 
 
 def scan_rows(data: Dataset, progress: Progress | None = None) -> list[Oddity]:
@@ -194,11 +201,13 @@ def scan_rows(data: Dataset, progress: Progress | None = None) -> list[Oddity]:
     if lowest is not None and highest is not None:
         columns = [str(column) for column in np.flatnonzero((lowest == highest).numpy())]
         if columns:
-            found.append(_many("constant column", columns, "columns of a single value",
+            found.append(many("constant column", columns, "column", "of a single value",
                                "kept: a model sees 0, samples have the value"))  # fmt: skip
     if far:
-        words = f"rows with a value more than {FAR:g} scales from the centre of its column"
-        found.append(_many("outlier", far, words, "kept: scales are those of the middle 98 % of a column"))
+        words = f"with a value more than {FAR:g} scales from the centre of its column"
+        found.append(
+            many("outlier", far, "row", words, "kept: scales are those of the middle 98 % of a column")
+        )
     return found
 
 
@@ -210,7 +219,7 @@ def _missing_cells(data: Dataset, schema: Schema) -> Iterator[Oddity]:
         if column.missing and missing:
             names.append(f"{column.name}: {missing}")
     if names:
-        yield _many("missing", names, "columns with missing values", "kept: missing is a value of its own")
+        yield many("missing", names, "column", "with missing values", "kept: missing is a value of its own")
 
 
-__all__ = ["DataCheck", "Oddity", "Scan", "scan_rows"]
+__all__ = ["DataCheck", "Oddity", "Scan", "many", "scan_rows"]

@@ -17,7 +17,7 @@ from pushforward.data.dataset import LEAST, Dataset, held_out_count, hold_out
 from pushforward.data.split import Split
 from pushforward.errors import ConfigError, DataError
 from pushforward.rng import Noise
-from pushforward.wording import option_name
+from pushforward.wording import option_name, plural
 
 Array = NDArray[Any]
 SAME = "the same in every run"  # ends the note on a split
@@ -34,7 +34,7 @@ class Parts(NamedTuple):
 def usual(n: int, what: str = "rows") -> Parts:
     """The split of n rows that have none of their own."""
     train, test = hold_out(n)
-    return Parts(train, test, f"{len(test)} of {n} {what} are held out, {SAME}")
+    return Parts(train, test, f"{len(test)} of {n} {what} {plural(len(test), 'is')} held out, {SAME}")
 
 
 @dataclass
@@ -203,11 +203,12 @@ class Partition:
         return values
 
     def _note(self, held_out: Array, numbers: Array | None) -> str:
-        count = f"{int(held_out.sum())} of {len(held_out)} rows"
+        n = int(held_out.sum())
+        count = f"{n} of {len(held_out)} rows {plural(n, 'is')} held out"
         if numbers is None:
-            return f"{count} are held out, as asked"
+            return f"{count}, as asked"
         groups, total = len(np.unique(numbers[held_out])), int(numbers.max()) + 1
-        return f"{count} are held out, those of {groups} of {total} groups, {SAME}"
+        return f"{count}, those of {groups} of {total} groups, {SAME}"
 
 
 def _absolute(source: str | os.PathLike[str]) -> str:

@@ -129,14 +129,14 @@ def _planes(opened: Image, fit: Fit, deep: bool) -> tuple[NDArray[np.uint8 | np.
 
     done = []
     if getattr(opened, "is_animated", False):
-        done.append("hold several pictures: the first was taken")
+        done.append("with several pictures: the first was taken")
         opened.seek(0)
     if opened.mode not in DEEP and any(";16" in str(tile) for tile in getattr(opened, "tile", ())):
-        done.append("have 16 bits a channel, of which 8 are read; give them as a .npy to keep all")
+        done.append("with 16 bits a channel, of which 8 are read; give them as a .npy to keep all")
     opened.load()
     image: Image = opened
     if image.getexif().get(ORIENTATION, 1) != 1:
-        done.append("were turned upright (EXIF)")
+        done.append("turned upright (EXIF)")
         image = ImageOps.exif_transpose(image)
     if image.mode in DEEP:
         return _deep_planes(image, fit), done
@@ -179,11 +179,11 @@ def _plain(image: Image) -> tuple[Image, str]:
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Pillow.new("RGBA", layer.size, "white")
-        return Pillow.alpha_composite(white, layer).convert("RGB"), "with transparency were laid over white"
+        return Pillow.alpha_composite(white, layer).convert("RGB"), "with transparency, laid over white"
     if image.mode in ("L", "RGB"):
         return image, ""
     mode = "L" if image.mode == "1" else "RGB"
-    return image.convert(mode), f"were converted from {image.mode} to {mode}"
+    return image.convert(mode), f"converted from {image.mode} to {mode}"
 
 
 def _deep_planes(image: Image, fit: Fit) -> NDArray[np.uint16]:

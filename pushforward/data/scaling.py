@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import DataError
+from pushforward.wording import plural
 
 TOLERANCE = 1e-4  # by which values may leave [0, 1]: that of rounding and of networks
 FAR = 1e6  # scales from the centre of a column, beyond which a value is taken for an error
@@ -59,7 +60,8 @@ class Scaling(ABC):
         """
         if x.is_floating_point() and not bool(torch.isfinite(x).all()):
             bad = (~torch.isfinite(x)).flatten(1).any(1)
-            raise DataError(f"expected finite numbers, found {int(bad.sum())} rows with others")
+            n = int(bad.sum())
+            raise DataError(f"expected finite numbers, found others in {n} {plural(n, 'row')}")
 
     def warn(self, x: Tensor) -> None:
         """Warns of rows (N, \\*) whose values may be meant in another way."""

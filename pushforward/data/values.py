@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pushforward.data.scaling import FAR, Scaling, Standardized, UnitInterval, Unscaled
 from pushforward.errors import DataError, NonfiniteError, reason
-from pushforward.wording import option_name
+from pushforward.wording import option_name, plural
 
 Array = NDArray[Any]
 
@@ -320,7 +320,9 @@ class Nonfinite:
             NonfiniteError: With all their rows and columns.
         """
         if self._rows:
-            words = f"{self._first} ({len(self._rows)} of {self._total} rows are bad)"
+            words = (
+                f"{self._first} ({len(self._rows)} of {self._total} rows {plural(len(self._rows), 'is')} bad)"
+            )
             raise NonfiniteError(words, self._rows, self._columns)
 
 

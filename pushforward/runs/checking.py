@@ -17,7 +17,7 @@ from pushforward.data import CATALOGUE, open_dataset
 from pushforward.data.dataset import LEAST
 from pushforward.data.formats import Channels, Progress
 from pushforward.data.images import examine, has_images, image_paths, layout_of
-from pushforward.data.oddities import DataCheck, Oddity, Scan, scan_rows
+from pushforward.data.oddities import DataCheck, Oddity, Scan, many, scan_rows
 from pushforward.data.packs import check_pack, is_pack
 from pushforward.data.partition import Partition
 from pushforward.data.shards import check_shards, is_shards
@@ -82,10 +82,10 @@ def check(
     except NonfiniteError as error:
         refused = "training is refused: leave them out or fill them; tables may have missing values"
         found = [
-            Oddity("missing", names, f"{len(names)} {what} with missing or infinite values", refused, True)
+            many("missing", names, what, "with missing or infinite values", refused, stops=True)
             for what, names in (
-                ("rows", error.rows),
-                ("columns", tuple(f"{name}: {count}" for name, count in error.columns.items())),
+                ("row", error.rows),
+                ("column", tuple(f"{name}: {count}" for name, count in error.columns.items())),
             )
         ]
         return DataCheck(str(source) if named else type(source).__name__, (str(error),), tuple(found))
@@ -161,14 +161,14 @@ def _check_folder(
     target = size or common_size(sizes)
     other = tuple(short(path) for path, seen in good.items() if seen.size != target)
     if other:
-        words = f"{len(other)} {plural(len(other), 'image')} of another size than {format_size(target)}"
-        oddities.append(Oddity("size", other, words, "centre-cropped and resized"))
+        words = f"of another size than {format_size(target)}"
+        oddities.append(many("size", other, "image", words, "centre-cropped and resized"))
     oddities += _converted({short(path): seen for path, seen in good.items()})
     placed, classes, note = _placed(list(good), paths, held_out, partition)
     scan = Scan(classes)
     for path, (part, label) in placed.items():
         scan.add(short(path), part, good[path].digest, good[path].constant, label)
-    facts = (f"{len(good)} images that can be read, as {format_size(target)}", note)
+    facts = (f"{len(good)} {plural(len(good), 'image')} that can be read, as {format_size(target)}", note)
     return DataCheck(folder.name, facts, (*oddities, *scan.oddities()))
 
 
@@ -227,15 +227,12 @@ def _converted(good: dict[str, _Seen]) -> list[Oddity]:
         for done in seen.done:
             names[done].append(name)
     found = [
-        Oddity(
-            "converted", tuple(some), f"{len(some)} {plural(len(some), 'image')} {done}", "so they are read"
-        )
-        for done, some in sorted(names.items())
+        many("converted", some, "image", done, "so they are read") for done, some in sorted(names.items())
     ]
     grey = tuple(name for name, seen in good.items() if seen.grey)
     if 0 < len(grey) < len(good):
-        words = f"{len(grey)} grey {plural(len(grey), 'image')} among others that are not"
-        found.append(Oddity("converted", grey, words, "kept in three equal channels"))
+        words = "among others that are not"
+        found.append(many("converted", grey, "grey image", words, "kept in three equal channels"))
     return found
 
 

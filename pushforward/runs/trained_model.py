@@ -331,7 +331,7 @@ class TrainedModel:
 
 def _check_count(labels: Tensor | None, n: int) -> None:
     if labels is not None and labels.shape != (n,):
-        raise DataError(f"y must have one label for each of the {n} rows, got shape {tuple(labels.shape)}")
+        raise DataError(f"y must have shape ({n},), one label a row, got {tuple(labels.shape)}")
 
 
 def reopened(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -123,7 +124,7 @@ def test_leaks_between_splits_and_classes(tmp_path):
         "train/dog/0.png = test/cat/copy.bmp"
     }
     assert found.names("tiny class") == {"rare: 1", "rare"}
-    assert "classes without held-out rows (rare): kept" in repr(found)
+    assert "- 1 class without held-out rows (rare): kept" in repr(found)
     assert "the largest class has 29 times the rows" in repr(found)
     assert found.usable
 
@@ -147,9 +148,30 @@ def test_data_that_are_refused():
     x[3, 1] = np.nan
     found = checked(x)
     assert not found.usable
-    assert "found nan in row 3 (1 of 20 rows are bad)" in repr(found)
-    assert "1 rows with missing or infinite values (array: x row 3): training is refused" in repr(found)
+    assert "found nan in row 3 (1 of 20 rows is bad)" in repr(found)
+    assert "- 1 row with missing or infinite values (array: x row 3): training is refused" in repr(found)
     assert "is no file or folder" in repr(checked("absent"))
+
+
+def test_one_is_not_called_several(tmp_path):
+    x = RNG.normal(size=(60, 4))
+    x[:, 2] = 7
+    x[10] = x[3]
+    x[20, 1] = 1000
+    vectors = checked({"x_train": x, "x_test": np.concatenate([x[30:31], RNG.normal(size=(3, 4))]),
+                       "y": [0] * 55 + [1] * 4 + [-1], "y_test": [0] * 4})  # fmt: skip
+    for number in range(8):
+        photo(*((9, 8) if number == 1 else (8, 8))).save(tmp_path / f"{number}.png")
+    Image.new("P", (8, 8)).save(tmp_path / "2.png")
+    table = {"a": [*range(1, 30), None], "b": RNG.normal(size=30)}
+    bad = np.array([[np.nan, 1.0], *RNG.normal(size=(20, 2))])
+    said = [str(one) for found in (vectors, checked(tmp_path), checked(table), checked(bad))
+            for one in found.oddities]  # fmt: skip
+    ones = [words for words in said if re.match("1 ", words)]
+    assert len({words.split("(")[0] for words in ones}) >= 10, said
+    one = re.compile(r"1 (held-out |grey )?(row|column|image|class)\b")
+    assert [words for words in ones if not one.match(words)] == []
+    assert "1 row equal to another of the same split (train row 10 = train row 3): kept" in said
 
 
 def test_nothing_odd():

@@ -115,7 +115,7 @@ def test_sixteen_bits_of_colour_are_cut_with_a_note(tmp_path):
         (tmp_path / f"{name}.png").write_bytes(
             b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
         )
-    assert noted(open_dataset(tmp_path), "4 of 4 images have 16 bits a channel, of which 8 are read")
+    assert noted(open_dataset(tmp_path), "4 of 4 images with 16 bits a channel, of which 8 are read")
 
 
 def test_eight_bits_beside_sixteen_are_on_one_scale(tmp_path):
@@ -166,7 +166,7 @@ def test_palettes_and_bits(tmp_path):
     colours = photo().quantize(4)
     data = only(tmp_path, colours)
     assert np.array_equal(rows(data)[0], np.asarray(colours.convert("RGB")).transpose(2, 0, 1))
-    assert noted(data, "4 of 4 images were converted from P to RGB")
+    assert noted(data, "4 of 4 images converted from P to RGB")
     (tmp_path / "bits").mkdir()
     bits = grey().convert("1")
     assert np.array_equal(rows(only(tmp_path / "bits", bits))[0, 0], np.asarray(bits) * np.uint8(255))
@@ -190,7 +190,7 @@ def test_exif_orientation(tmp_path, format_):
     x = rows(data)[0, 0].astype(int)
     assert x[:8].mean() > 250
     assert x[8:].mean() < 5
-    assert noted(data, "4 of 4 images were turned upright")
+    assert noted(data, "4 of 4 images turned upright")
     assert not noted(data, "resized")
 
 
@@ -198,7 +198,7 @@ def test_the_first_picture_of_several(tmp_path):
     frames = [Image.new("L", (4, 4), shade) for shade in (10, 200)]
     data = only(tmp_path, frames[0], format="gif", save_all=True, append_images=frames[1:])
     assert (rows(data) == 10).all()
-    assert noted(data, "4 of 4 images hold several pictures")
+    assert noted(data, "4 of 4 images with several pictures")
 
 
 @pytest.mark.parametrize("suffix", pixels.SUFFIXES)

@@ -133,7 +133,7 @@ def test_images_of_other_sizes_and_modes_in_a_data_set():
     data = open_dataset(Items(mixed))
     assert data.shape == (3, 8, 8)
     assert any("2 of 12 images had another size than 8x8" in note for note in data.notes)
-    assert any("2 of 12 images were converted from P to RGB" in note for note in data.notes)
+    assert any("2 of 12 images converted from P to RGB" in note for note in data.notes)
 
 
 def test_streams_are_refused(refused):

@@ -227,7 +227,7 @@ def test_on_the_command_line(tmp_path, capsys):
     held_out = pf.load(tmp_path / "run4").data.test
     assert len(held_out) == 20
     code, out, _ = command(capsys, "check", tmp_path / "x.csv", "--test", tmp_path / "x.csv")
-    assert "held-out rows that are training rows" in out
+    assert "also among the training rows" in out
     code, _, err = command(capsys, "check", tmp_path / "x.csv", "--group", "whom")
     assert code != 0
     assert "--group must name a column, and" in err

@@ -103,7 +103,7 @@ def test_a_dark_image_alone_is_no_mask():
         (BYTES / 255, BYTES, "floating-point numbers in .0, 1., as in training, found integers"),
         (TABLE, np.full((1, 3), 1e30), r"found 1e\+30 in row 0, column 0, more than 1e\+06 deviations"),
         (BYTES / 255, BYTES / 255 - 0.5, "numbers from 0 to 1, as in training, found -0.5"),
-        (TABLE, np.full((1, 3), np.nan), "finite numbers, found 1 rows"),
+        (TABLE, np.full((1, 3), np.nan), "finite numbers, found others in 1 row"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(x, later, found):

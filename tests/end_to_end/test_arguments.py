@@ -111,7 +111,7 @@ def test_labels_are_numbers_or_names(named):
         ([0.5], "labels must be whole numbers, or names of classes, got [0.5]"),
         ([float("nan")], "labels must be whole numbers, or names of classes, got [nan]"),
         ([None], "labels must be whole numbers, or names of classes, got [None]"),
-        ([0, 1], "y must have one label for each of the 1 rows, got shape (2,)"),
+        ([0, 1], "y must have shape (1,), one label a row, got (2,)"),
     ],
 )
 def test_labels_that_there_are_not(named, y, message):

@@ -76,7 +76,7 @@ def test_conditional_runs(recipe, few, tmp_path):
     for call in (lambda: run.decode(z), lambda: run.encode(x), lambda: run.reconstruct(x)):
         with pytest.raises(DataError, match="a conditional model needs labels: 20 "):
             call()
-    with pytest.raises(DataError, match=r"y must have one label for each of the 20 rows, got shape \(19,\)"):
+    with pytest.raises(DataError, match=r"y must have shape \(20,\), one label a row, got \(19,\)"):
         run.decode(z, y[:19])
     assert run.interpolate(x[:2], x[2:4], 3, y=y[:2]).shape == (2, 3, 1, 8, 8)
     assert run.by_class(4).shape == (10, 4, 1, 8, 8)
@@ -98,7 +98,7 @@ def test_one_row_takes_one_label(vae):
         assert torch.equal(vae.traverse(x[0], 2, 3, label)[0], vae.traverse(x, 2, 3, y)[0])
         assert torch.equal(vae.traverse(code=z[0], dimensions=2, steps=3, y=label)[0],
                            vae.traverse(code=z, dimensions=2, steps=3, y=y)[0])  # fmt: skip
-    with pytest.raises(DataError, match=r"y must have one label for each of the 2 rows, got shape \(1,\)"):
+    with pytest.raises(DataError, match=r"y must have shape \(2,\), one label a row, got \(1,\)"):
         vae.encode(held_out(vae, 2)[0], 3)
     with pytest.raises(DataError, match=r"codes must have shape \(N, \d+\), got \(1,\)"):
         vae.decode([1.0], 3)

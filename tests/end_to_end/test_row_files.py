@@ -302,7 +302,7 @@ def test_errors_of_rows_in_parts_name_their_numbers(tmp_path, monkeypatch):
     codes = run.encode(x, y)
     monkeypatch.setattr("pushforward.runs.trained_model.CHUNK", 2)
     assert torch.allclose(run.encode(x, y), codes, atol=1e-5)
-    with pytest.raises(DataError, match=r"y must have one label for each of the 40 rows, got shape \(39,\)"):
+    with pytest.raises(DataError, match=r"y must have shape \(40,\), one label a row, got \(39,\)"):
         run.encode(x, y[:39])
     x[33, 1] = 1e12
     with pytest.raises(DataError, match=r"found 1e\+12 in row 33, column 1"):
