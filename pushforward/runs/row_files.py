@@ -50,7 +50,8 @@ class RowFiles(TrainedModel):
         self.need_encoder()
         return self._scores(self.rows(x), self._numbers(y))
 
-    def _scores(self, rows: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+    def _scores(self, rows: Tensor, y: Tensor | None, first: int = 0) -> dict[str, Tensor]:
+        """The scores of rows of a source, of which ``first`` is the number of the first one."""
         codes = self._encode(rows, y)
         back = self._map(self.model.decode, codes, y)
         found = {"reconstruction": modality(self.modality).errors(back, rows)}
@@ -121,20 +122,22 @@ class RowFiles(TrainedModel):
         with bar("scoring", progress) as show:
 
             def table(file: Writer) -> None:
-                for place, part in enumerate(self._parts(rows, show)):
-                    scores = self._written_scores(part.x, part.y)
-                    head = [[*scores]] if place == 0 else []
+                done = 0
+                for part in self._parts(rows, show):
+                    scores = self._written_scores(part.x, part.y, done)
+                    head = [] if done else [[*scores]]
                     file.write(csv_lines([*head, *zip(*scores.values(), strict=True)]).encode())
+                    done += len(part.x)
 
             remove_stale(path)
             write_atomic(path, table)
         return len(rows)
 
-    def _written_scores(self, rows: Tensor, y: Tensor | None) -> dict[str, list[str]]:
-        """The scores of rows by their names, as they are written."""
+    def _written_scores(self, rows: Tensor, y: Tensor | None, first: int) -> dict[str, list[str]]:
+        """The scores of rows by their names, as they are written: see :meth:`_scores`."""
         return {
             name: [f"{value:.9g}" for value in values.tolist()]
-            for name, values in self._scores(rows, y).items()
+            for name, values in self._scores(rows, y, first).items()
         }
 
     def _rows_of(self, source: Any, progress: bool) -> Split:

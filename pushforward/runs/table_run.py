@@ -214,17 +214,17 @@ class TableRun(RowFiles):
         """The name of the column of each row that is least probable."""
         return [self.schema.names[place] for place in self._column_terms(rows, y).argmin(1).tolist()]
 
-    def _written_scores(self, rows: Tensor, y: Tensor | None) -> dict[str, list[str]]:
-        found = super()._written_scores(rows, y)
+    def _written_scores(self, rows: Tensor, y: Tensor | None, first: int) -> dict[str, list[str]]:
+        found = super()._written_scores(rows, y, first)
         return found | {"surprise": self._surprise(rows, y)} if isinstance(self.codec, Schema) else found
 
-    def _scores(self, rows: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        found = super()._scores(rows, y)
+    def _scores(self, rows: Tensor, y: Tensor | None, first: int = 0) -> dict[str, Tensor]:
+        found = super()._scores(rows, y, first)
         if not isinstance(self.codec, Schema):
             return found
         found["reconstruction"] = -self._column_terms(rows, y).sum(1)
         if self._has_densities(rows[:1], None if y is None else y[:1]):
-            noise, numbers = Noise(0, "score"), torch.arange(len(rows))
+            noise, numbers = Noise(0, "score").rows(first), torch.arange(len(rows))
             found["likelihood"] = -self._map(lambda x, n: self._log_likelihood(x, n, y, noise), rows, numbers)
         return found
 
@@ -260,7 +260,7 @@ class TableRun(RowFiles):
         q, p = self.model.encoder(x, y), self.model.prior(len(x))
         weights = []
         for number in range(DRAWS):
-            z = q.rsample(noise(number).rows(int(rows[0])))
+            z = q.rsample(noise(number).rows(noise.start + int(rows[0])))
             weights.append(self._generated(z, rows, labels).log_prob(x) + p.log_prob(z) - q.log_prob(z))
         return torch.stack(weights).logsumexp(0) - math.log(DRAWS)
 

@@ -1,5 +1,6 @@
 """Tables from a frame or the command line to samples that are a frame again."""
 
+import math
 from importlib import import_module
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 import pushforward as pf
 from pushforward.conformance import check_recipe
 from pushforward.errors import ConfigError, DataError, InterruptedRunError
+from pushforward.runs.trained_model import CHUNK
 from pushforward.tables.schema import Schema
 from pushforward.training.loop import Loop
 
@@ -300,8 +302,9 @@ def test_scores_say_which_rows_are_unusual(run):
     assert np.isfinite(scores[["reconstruction", "latent", "likelihood"]]).all().all()
 
 
-def test_scores_in_a_file_are_those_of_the_frame(run, tmp_path, command):
-    rows = people().head(30)
+@pytest.mark.parametrize("n", [30, 2 * CHUNK + 30])
+def test_scores_in_a_file_are_those_of_the_frame(run, tmp_path, command, n):
+    rows = pd.concat([people()] * math.ceil(n / 240), ignore_index=True).head(n)
     rows.to_csv(tmp_path / "rows.csv", index=False)
     code, _, err = command("score-rows", run.path, tmp_path / "rows.csv", "--out", tmp_path / "scores.csv")
     assert code == 0, err
