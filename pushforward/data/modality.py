@@ -40,6 +40,7 @@ class Modality(ABC):
         hidden: The options that hide parts of a row in training, from the encoder and from the decoder, where
             there are such.
         features: Name of the only features for such rows; None where images and vectors have a choice.
+        given_as: What a user passes as rows, for messages.
     """
 
     name: ClassVar[str]
@@ -49,6 +50,7 @@ class Modality(ABC):
     variance_name: ClassVar[str] = "total variance of the data"
     features: ClassVar[str | None] = None
     hidden: ClassVar[tuple[str, str] | None] = None
+    given_as: ClassVar[str] = "an array or a tensor"
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -83,9 +85,6 @@ class Modality(ABC):
             DataError: If the rows have another shape, values that cannot be those of the data, or a line has
                 too many tokens.
         """
-        if isinstance(x, (str, list, tuple)) and all(isinstance(line, str) for line in x):
-            found = "a line" if isinstance(x, str) else f"{len(x)} {plural(len(x), 'line')}"
-            raise DataError(f"rows must have shape {shape}, got {found} of text")
         given = as_tensor(x, "rows")
         x = self.arranged(given, shape, channels)
         if tuple(x.shape[1:]) != shape:
@@ -183,6 +182,7 @@ class TextModality(Modality):
     variance_name = "nats of a line of independent tokens"
     features = "words"
     hidden = ("encoder_word_dropout", "word_dropout")
+    given_as = "lines of text, or an array of tokens"
 
     def matches(self, shape: Shape, codec: Codec | None) -> bool:
         """Whether there is a vocabulary."""
@@ -260,6 +260,7 @@ class TableModality(Modality):
     variance_name = "nats of a row of independent columns"
     features = "columns"
     hidden = ("encoder_column_dropout", "column_dropout")
+    given_as = "a frame or a dict of columns"
 
     def matches(self, shape: Shape, codec: Codec | None) -> bool:
         """Whether there is a schema."""

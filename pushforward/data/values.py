@@ -89,7 +89,8 @@ def as_numbers(value: object, what: str, copy: bool = True) -> Array:
     """
     x = as_array(value, what, copy)
     if x.dtype.kind not in "buif":
-        raise DataError(f"{what}: expected numbers, found {FOUND.get(x.dtype.kind, str(x.dtype))}")
+        found = FOUND.get(x.dtype.kind, str(x.dtype)) if x.ndim else type(x.item()).__name__
+        raise DataError(f"{what}: expected numbers, found {found}")
     return x
 
 

@@ -128,7 +128,7 @@ class TableRun(RowFiles):
         Raises:
             DataError: If a value that is there is none of the training data.
         """
-        return frame_of(self._imputed(table_of(frame, "rows"), seed, candidates))
+        return frame_of(self._imputed(table_of(self._in_memory(frame), "rows"), seed, candidates))
 
     @computes
     def impute_file(
@@ -319,15 +319,18 @@ def merged(table: Table, filled: Table, schema: Schema) -> Table:
     """A table with the values of another one where it has none; columns that it lacks come last."""
     columns = {}
     for name, column in table.columns.items():
-        if name not in schema.names or not column.missing.any():
+        if name not in schema.names:
             columns[name] = column
             continue
         given = filled.columns[name]
+        known = restore(column, given.type, table)
+        if not known.missing.any():
+            columns[name] = column
+            continue
         values = given.values.copy()
-        known = restore(column, given.type, table).values[~column.missing]
-        values[~column.missing] = known.astype(values.dtype)
+        values[~known.missing] = known.known.astype(values.dtype)
         columns[name] = Column(
-            name, values, given.missing & column.missing, given.dtype, given.categories, given.ordered
+            name, values, given.missing & known.missing, given.dtype, given.categories, given.ordered
         )
     absent = {name: filled.columns[name] for name in schema.names if name not in columns}
     return Table(columns | absent, table.library)

@@ -36,6 +36,7 @@ P = ParamSpec("P")
 S = TypeVar("S", bound="TrainedModel")
 T = TypeVar("T")
 CHUNK = 512  # rows that pass through the model at once, at most
+READERS = "run.encode_file, run.reconstruct_file, run.score_file and, of tables, run.impute_file"
 PARTS = 4  # times as many rows of a user are scaled at once, at most
 NUMBERS = 128 * 3 * 64 * 64  # in these rows, at most: with more, convolutions become slower
 
@@ -234,11 +235,29 @@ class TrainedModel:
         other rows. ``first`` is the number of the first one, for messages.
 
         Raises:
-            DataError: If they have another shape, values that the training data could not have, or a line is
-                too long.
+            DataError: If they are not in memory, have another shape, values that the training data could not
+                have, or a line is too long.
         """
-        channels = self.config["data"]["channels"]
+        x, channels = self._in_memory(x), self.config["data"]["channels"]
         return modality(self.modality).rows(x, self.shape, self.spec.scaling, self.codec, channels, first)
+
+    def _in_memory(self, x: Any) -> Any:
+        """What a user passes as rows, after a check that it is neither a path nor a data set.
+
+        Of runs on text any text is a line, whatever file is called so.
+
+        Raises:
+            DataError: If it is.
+        """
+        paths = os.PathLike if self.vocabulary is not None else (str, os.PathLike)
+        several = [x] if not isinstance(x, (list, tuple)) else x
+        found = next((repr(os.fspath(one)) for one in several if isinstance(one, paths)), None)
+        if found or isinstance(x, (Dataset, Split)):
+            raise DataError(
+                f"rows must be given as {modality(self.modality).given_as}, got {found or type(x).__name__}; "
+                f"rows of files and data sets are read by {READERS}"
+            )
+        return x
 
     def _map_given(self, make: Callable[[Tensor, Tensor | None], Tensor], x: Any, y: Any) -> Tensor:
         """What is made of rows and labels of a user: in parts, since scaled rows take much more memory."""

@@ -52,7 +52,24 @@ def read_csv(path: Path, kinds: Mapping[str, str] | None = None, more: Sequence[
         name for name, kind in (kinds or {}).items() if kind in ("categorical", "identifier", "ordinal")
     }
     columns = {name: parsed(name, column, table, name in as_text) for name, column in texts.items()}
+    for name, column in columns.items():
+        if name not in as_text:
+            _check_no_mistake(column, table)
     return Table(columns, "pandas", str(path), 2, "line", lines)
+
+
+def _check_no_mistake(column: Column, table: Table) -> None:
+    """Refuses a column of text that nearly always is a number."""
+    if column.type != "text":
+        return
+    numbers = [NUMBER.fullmatch(value) is not None for value in column.known.tolist()]
+    if len(numbers) >= 20 and NEARLY_ALL * len(numbers) <= sum(numbers) < len(numbers):
+        row = int(np.flatnonzero(~column.missing)[numbers.index(False)])
+        raise DataError(
+            f"{table.place(row, column.name)}: expected a number as in the other rows, found "
+            f"{column.values[row]!r:.60}; if the column is text, call it categorical with "
+            f"{option_name('columns')}"
+        )
 
 
 def _rows(path: Path) -> tuple[tuple[str, ...], list[list[str]], list[int]]:
@@ -118,7 +135,7 @@ def parsed(name: str, texts: Sequence[str], table: Table, as_text: bool = False)
     """A column of texts as numbers, truth values or dates, if all are such; else as text.
 
     Raises:
-        DataError: If nearly all values are numbers and one is none, or a number is not finite.
+        DataError: If a number is not finite.
     """
     stripped = [value.strip() for value in texts]
     missing = np.array([value in MISSING_WORDS for value in stripped], dtype=bool)
@@ -140,15 +157,6 @@ def parsed(name: str, texts: Sequence[str], table: Table, as_text: bool = False)
             whole, array = False, np.array([float(value) for value in filled])
         dtype = "float64" if not whole else "Int64" if missing.any() else "int64"
         return checked(Column(name, array, missing, dtype), table)
-    if len(known) >= 20 and NEARLY_ALL * len(known) <= sum(numbers) < len(known):
-        row = next(
-            row for row, value in enumerate(stripped) if not missing[row] and not NUMBER.fullmatch(value)
-        )
-        raise DataError(
-            f"{table.place(row, name)}: expected a number as in the other rows, found "
-            f"{stripped[row]!r:.60}; if the "
-            f"column is text, call it categorical with {option_name('columns')}"
-        )
     if all(DATE.fullmatch(value) for value in known):
         return _dates(name, stripped, missing, table)
     return Column(name, np.array(stripped, dtype=object), missing, "str")

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pushforward.errors import ConfigError, DataError
+from pushforward.errors import ConfigError, DataError, plain
 from pushforward.tables.cells import CategoryCells, Cells, DateCells, NumberCells
-from pushforward.tables.table import Column, Table
+from pushforward.tables.csv import parsed
+from pushforward.tables.table import MISSING_WORDS, Column, Table
 from pushforward.wording import option_name
 
 KINDS = ("numeric", "integer", "categorical", "ordinal", "boolean", "date", "constant", "identifier")
@@ -79,7 +80,7 @@ def cells_of(column: Column, kind: str, table: Table) -> Cells:
 
 
 def restore(column: Column, kind: str, table: Table) -> Column:
-    """A column with values of the type of training rows.
+    """A column with values of the type of training rows; text is read as in a file, such as dates in a frame.
 
     Raises:
         DataError: If it has others.
@@ -103,9 +104,18 @@ def restore(column: Column, kind: str, table: Table) -> Column:
             raise DataError(f"{table.place(row, column.name)}: expected an integer, found {values[row]}")
         return Column(column.name, values, column.missing, column.dtype)
     row = int((~column.missing).argmax())
+    if found == "text":
+        texts = np.where(column.missing, "", values).tolist()
+        read = parsed(column.name, texts, table)
+        if read.type != "text":
+            return restore(read, kind, table)
+        there = (at for at, text in enumerate(texts) if text.strip() not in MISSING_WORDS)
+        row = next((at for at in there if parsed(column.name, [texts[at]], table).type == "text"), row)
+    written = {"date": ", or write them as 2024-01-31"}.get(kind, "")
+    hint = f"; convert the column to {_plural(kind)}{written}" if "date" in (kind, found) else ""
     raise DataError(
         f"{table.place(row, column.name)}: expected {_plural(kind)} as in training, found "
-        f"{_plural(found)} such as {values[row]!r:.60}"
+        f"{_plural(found)} such as {plain(values[row])!r:.60}{hint}"
     )
 
 

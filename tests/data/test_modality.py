@@ -75,7 +75,7 @@ def test_what_is_no_unicode_is_refused():
 def test_other_rows_are_refused(name):
     with pytest.raises(DataError, match=r"rows must have shape \(1, 8, 8\), got \(3,\)"):
         modality(name).rows(torch.zeros(2, 3), (1, 8, 8), Unscaled())
-    with pytest.raises(DataError, match="got 2 lines of text"):
+    with pytest.raises(DataError, match="rows: expected numbers, found text"):
         modality(name).rows(["a", "b"], (1, 8, 8), Unscaled())
 
 
