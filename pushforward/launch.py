@@ -38,6 +38,15 @@ def launched_local_rank() -> int:
     return _number("LOCAL_RANK", "0", least=0) if launched_size() > 1 else 0
 
 
+def launched_here() -> int:
+    """How many processes were started on this machine (LOCAL_WORLD_SIZE), as far as the environment says so.
+
+    Raises:
+        ConfigError: If it is no number.
+    """
+    return max(_number("LOCAL_WORLD_SIZE", "1", least=1), launched_local_rank() + 1)
+
+
 def first_to_say(words: str) -> bool:
     """Whether no other process that ``torchrun`` has started has said the same, such as an error of all.
 
@@ -65,4 +74,4 @@ def _number(name: str, default: str, least: int) -> int:
     return int(words)
 
 
-__all__ = ["first_to_say", "launched_local_rank", "launched_rank", "launched_size"]
+__all__ = ["first_to_say", "launched_here", "launched_local_rank", "launched_rank", "launched_size"]

@@ -30,7 +30,7 @@ def torch_seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None
 
     Arguments:
         seed: The seed.
-        device: The device whose generators are seeded as well as the CPU's.
+        device: The device whose generator is seeded as well as the CPU's.
 
     Example:
         >>> with torch_seeded(7):
@@ -39,25 +39,28 @@ def torch_seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None
         ...     bool((torch.rand(2) == first).all())
         True
     """
-    kind = torch.device(device).type
     with _GENERATORS:
         # Not torch.random.fork_rng and torch.manual_seed: at every step they would be felt.
-        before = torch.default_generator.get_state()
-        on_gpus = torch.cuda.get_rng_state_all() if kind == "cuda" else []
-        on_mps = torch.mps.get_rng_state() if kind == "mps" else None
-        torch.default_generator.manual_seed(seed)
-        if kind == "cuda":
-            torch.cuda.manual_seed_all(seed)
-        elif kind == "mps":
-            torch.mps.manual_seed(seed)
+        generators = [torch.default_generator, *_generators_of(torch.device(device))]
+        before = [generator.get_state() for generator in generators]
+        for generator in generators:
+            generator.manual_seed(seed)
         try:
             yield
         finally:
-            torch.default_generator.set_state(before)
-            if on_gpus:
-                torch.cuda.set_rng_state_all(on_gpus)
-            if on_mps is not None:
-                torch.mps.set_rng_state(on_mps)
+            for generator, state in zip(generators, before, strict=True):
+                generator.set_state(state)
+
+
+def _generators_of(device: torch.device) -> list[torch.Generator]:
+    """Torch's own generator of a device, if that has one of its own: not those of all GPUs of the machine."""
+    if device.type == "cuda":
+        torch.cuda.init()
+        number = torch.cuda.current_device() if device.index is None else device.index
+        return [torch.cuda.default_generators[number]]
+    if device.type == "mps":
+        return [torch.mps._get_default_mps_generator()]
+    return []
 
 
 class Shared(Generic[T]):
@@ -193,8 +196,17 @@ class OnCPU(nn.Module):
         return self
 
 
+def with_double(device: torch.device) -> torch.device:
+    """A device, or the CPU if it has no float64, as MPS.
+
+    >>> with_double(torch.device("mps", 0))
+    device(type='cpu')
+    """
+    return torch.device("cpu") if device.type in WITHOUT_DOUBLE else device
+
+
 def in_double(x: Tensor) -> Tensor:
-    """A tensor in float64: where it is, or on the CPU if its device has no float64, as MPS.
+    """A tensor in float64: where it is, or on the CPU if its device has no float64.
 
     >>> in_double(torch.ones(1)).dtype
     torch.float64
@@ -208,4 +220,4 @@ def widest(device: torch.device) -> torch.dtype:
 
 
 __all__ = ["OnCPU", "Shared", "in_double", "in_layout_of", "plain_torch", "threads", "to_device", "to_like",
-           "torch_seeded", "widest"]  # fmt: skip
+           "torch_seeded", "widest", "with_double"]  # fmt: skip

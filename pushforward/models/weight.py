@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from pushforward.distributions import Prior
 from pushforward.errors import ConfigError, check_int
 from pushforward.rng import Noise
 from pushforward.square import Square
-from pushforward.torch_state import OnCPU
+from pushforward.torch_state import OnCPU, in_double, to_device, with_double
 from pushforward.wording import option_name
 
 BOUND = math.log(1e6)  # of an automatic weight, which must not drown the cost when no weight helps
@@ -45,9 +47,14 @@ class Weight(OnCPU):
     def __float__(self) -> float:
         return math.exp(self.log_value.item())
 
+    def number(self) -> float | Tensor:
+        """Its value, which is a tensor () where Python would wait for a device to read it."""
+        return float(self) if self.log_value.device.type == "cpu" else self.log_value.exp()
+
     def times(self, term: Tensor) -> Tensor:
         """The weight times a term of any shape, in the term's dtype."""
-        return term * (float(self) if self.as_tensor is None else self.as_tensor.to(term.dtype))
+        number = self.number() if self.as_tensor is None else self.as_tensor
+        return term * (number.to(term.dtype) if isinstance(number, Tensor) else number)
 
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:
         """Does nothing: the weight is fixed."""
@@ -100,6 +107,9 @@ class AutoWeight(Weight):
     in the memory of its longer average, the weight does not rise. It stays within a million and a
     millionth: where the constraint cannot be met, no weight helps.
 
+    Its numbers go to the device of the model, since no step may wait for codes that are there; they keep
+    float64, and stay on the CPU if the device has none.
+
     Arguments:
         prior: The prior that codes are to follow.
         batch_size: Rows in a batch.
@@ -137,23 +147,29 @@ class AutoWeight(Weight):
         """The settings that ``repr`` shows."""
         return f"auto, now {float(self):g}"
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        device = with_double(fn(torch.empty(0, device=self.log_value.device)).device)
+        self._buffers = {name: x if x is None else to_device(x, device) for name, x in self._buffers.items()}
+        return self
+
     @torch.no_grad()
     def update_state(self, s: Square, step: int, lr_factor: float) -> None:
         """Every ``every`` steps, changes log λ by the formula, from codes and prior draws of the batch."""
         if step % self.every:
             return
-        gap = self.gauge(s.eval_codes, s.fresh_prior).cpu().double() / self.deviation
+        gap = in_double(self.gauge(s.eval_codes, s.fresh_prior)) / self.deviation
         self.average = _follow(self.average, gap, self.memory / self.every)
         self.longer = _follow(self.longer, gap, 4 * self.memory / self.every)
         excess = (self.average - (0.25 + 2 * lr_factor**2)).clamp(-1, 1)
-        falling = self.average < self.longer / 2
-        move = self.down * excess if excess < 0 else self.up * excess * ~falling
+        rising = self.average >= self.longer / 2
+        move = torch.where(excess < 0, self.down * excess, self.up * excess * rising)
         self.log_value = (self.log_value + self.every * lr_factor**0.5 * move).clamp(-BOUND, BOUND)
 
 
 def _follow(average: Tensor, value: Tensor, memory: float) -> Tensor:
     """A moving average that begins with its first value."""
-    return value if average.isnan() else average + (value - average) / memory
+    return torch.where(average.isnan(), value, average + (value - average) / memory)
 
 
 @torch.no_grad()

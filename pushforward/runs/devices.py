@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from pushforward.errors import ConfigError, nearest
-from pushforward.launch import launched_size
+from pushforward.launch import launched_here, launched_size
 from pushforward.networks.precision import has_bfloat16
 from pushforward.process_group import use_own_gpu
-from pushforward.wording import option_name
+from pushforward.wording import option_name, plural
 
 
 def find_device(device: str | torch.device) -> str:
@@ -22,11 +22,13 @@ def find_device(device: str | torch.device) -> str:
             several processes each takes as "cuda" the GPU of its LOCAL_RANK.
 
     Raises:
-        ConfigError: If there is none, it cannot be used, or several processes would share one GPU.
+        ConfigError: If there is none, it cannot be used, or this machine has more processes than GPUs.
     """
     use_own_gpu()
     if device == "auto":
-        return best_device()
+        device = best_device()
+        _check_own_gpu(device)
+        return device
     if not isinstance(device, (str, torch.device)):
         raise ConfigError(
             f"{option_name('device')} must be a name such as 'cpu' or a torch.device, got {device!r}"
@@ -36,11 +38,24 @@ def find_device(device: str | torch.device) -> str:
             f"{option_name('device')} of several processes must be cuda, of which each takes the GPU of its "
             f"LOCAL_RANK, got {device}"
         )
+    _check_own_gpu(str(device))
     try:
         torch.zeros(1).to(device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
     return str(device)
+
+
+def _check_own_gpu(device: str) -> None:
+    """Refuses more processes than there are GPUs, of which two would have the same one."""
+    if device != "cuda" or launched_size() == 1 or not torch.cuda.is_available():
+        return
+    here, gpus = launched_here(), torch.cuda.device_count()
+    if here > gpus:
+        raise ConfigError(
+            f"each process needs a GPU of its own, but there are {here} processes on this machine and {gpus} "
+            f"{plural(gpus, 'GPU')}: start at most {gpus} here, or give {option_name('device', 'cpu')}"
+        )
 
 
 def best_device() -> str:
@@ -82,14 +97,14 @@ def device_of_run(asked: str | torch.device | None, begun: str) -> str:
     If that is not there, it is the best that is, with a warning.
 
     Raises:
-        ConfigError: If the one that was asked for cannot be used.
+        ConfigError: If the one that was asked for cannot be used, or there are more processes than GPUs.
     """
     if asked is not None:
         return find_device(asked)
     try:
         return find_device(begun)
     except ConfigError as error:
-        device = best_device()
+        device = find_device("auto")
         warnings.warn(f"the run began on another device: {error}; it goes on on {device}", stacklevel=4)
         return device
 

@@ -165,7 +165,7 @@ class CompiledLoss:
         noise = square.noise
         square.noise = Drawn({draw: draw.of(noise, self.device) for draw in draws})
         for weight, number in self.weights:
-            weight.as_tensor = number.fill_(float(weight))
+            weight.as_tensor = number.fill_(weight.number())
         try:
             yield
         finally:

@@ -1,8 +1,10 @@
 """Steps of recipes on a device that computes nothing: ``imitated_gpu.py PROCESSES CASE ...``.
 
 Its tensors have a shape, a type and a place, and no numbers (torch's FakeTensorMode). What would fail on a
-GPU, since tensors of two places meet, fails here, and what would wait for the GPU, since it takes a number
-from there, is noted. Prints what went wrong, and the places that wait, of each case.
+GPU, since tensors of two places meet, fails here, and so does what takes its shape from numbers of the GPU
+(masks, nonzero). What would wait for the GPU otherwise is noted: numbers that are taken from there, and
+tensors that are sent there from memory that is not pinned. Prints what went wrong, and the places that wait,
+of each case.
 """
 
 import json
@@ -26,7 +28,9 @@ from pushforward.torch_state import torch_seeded
 from pushforward.training import Loop, placement
 
 GPU = "gpu"
+AGAIN = (4, 99)  # steps after the first: some state changes in every fourth, or in the hundredth
 TOGETHER = (torch.ops.aten.cat, torch.ops.aten.stack)
+INDEXING = (torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_)
 
 
 class Module(_DummyBackendModule):
@@ -66,11 +70,23 @@ class OnGPU(TorchDispatchMode):
             self.wait()
         if not there and not device.startswith(GPU):
             return func(*args, **kwargs)
-        if func is torch.ops.aten._to_copy.default and device == "cpu" and args[0].device.type == GPU:
+        if self.passes(func, args, kwargs):
             self.wait()
         with self.fake:
             args, kwargs = tree_map_only(torch.Tensor, self.imitation, (args, kwargs))
             return func(*args, **kwargs)
+
+    def passes(self, func, args, kwargs):
+        """Whether numbers pass between the CPU and the device while the program stands still."""
+        if func is torch.ops.aten._to_copy.default:
+            source, target, free = args[0], kwargs.get("device") or args[0].device, kwargs.get("non_blocking")
+        elif func is torch.ops.aten.copy_.default:
+            target, source, free = args[0].device, args[1], len(args) > 2 and args[2]
+        else:
+            on_gpu = func.overloadpacket in INDEXING and args[0].device.type == GPU
+            return on_gpu and any(one.device.type != GPU for one in args[1] if one is not None)
+        places = source.device.type, torch.device(target).type
+        return places == (GPU, "cpu") or (places == ("cpu", GPU) and not (free and hasattr(source, "pinned")))
 
     def imitation(self, x):
         """A tensor without its numbers."""
@@ -109,13 +125,20 @@ def prepare():
     torch.tensor = tensor_of
     torch.Generator = Generator
     nn.Module._apply = moved
-    torch.Tensor.pin_memory = lambda x: x
+    torch.Tensor.pin_memory = pinned
     torch_state.WITH_PINNED = placement.WITH_PINNED = (GPU,)
     placement.fits = lambda rows, device: True
 
 
+def pinned(x):
+    """The same numbers, which are sent to the device without waiting."""
+    x = x.view_as(x)
+    x.pinned = True
+    return x
+
+
 def steps_of(case, processes):
-    """Takes two steps of a case; the places that wait for the device, or for processes, in the second."""
+    """Takes steps of a case; the places that wait for the device, or for processes, in all but the first."""
     recipe, options, kind = many.CASES[case]
     data = many.rows_of(kind)
     with torch_seeded(0):
@@ -125,7 +148,8 @@ def steps_of(case, processes):
         loop = Loop(setup.model.train(), data.train, training, 100, seed=3, device=GPU)
         loop.take_step([], look=False)  # what is copied once is kept
         mode.waits.clear()
-        loop.take_step([], look=False)
+        for loop.step in AGAIN:
+            loop.take_step([], look=False)
         waits = sorted(mode.waits)
         loop.check_same()
     return waits
@@ -135,7 +159,7 @@ def layer(processes):
     """Drops values by a layer of a user's own network, within a step; the places that wait for the device."""
     with OnGPU() as mode, imitated(processes), distributed.sharing():
         distributed.seed_layers(0, GPU)
-        convert_layers(nn.Sequential(nn.Dropout())).train()(torch.ones(2, 3).to(GPU))
+        convert_layers(nn.Sequential(nn.Dropout())).train()(torch.ones(2, 3, device=GPU))
         return sorted(mode.waits)
 
 

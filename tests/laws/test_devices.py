@@ -19,7 +19,7 @@ from pushforward.recipes import RECIPES
 from pushforward.rng import Noise
 from pushforward.runs import devices
 from pushforward.tables.distribution import draw
-from pushforward.torch_state import in_double
+from pushforward.torch_state import in_double, torch_seeded
 
 
 def on_meta(model):
@@ -36,12 +36,13 @@ def test_no_recipe_puts_float64_on_the_device(recipe):
     assert [name for name, x in moved if x.dtype == torch.float64] == []
 
 
-def test_an_automatic_weight_moves_its_kernel_and_not_its_numbers():
+@pytest.mark.parametrize(("without", "place"), [((), "meta"), (("meta",), "cpu")])
+def test_an_automatic_weight_keeps_float64_where_its_model_is_or_on_the_cpu(without, place, monkeypatch):
+    monkeypatch.setattr("pushforward.torch_state.WITHOUT_DOUBLE", without)
     weight = AutoWeight(NormalPrior(2), 16, start=3.0)
-    holder = nn.Sequential(weight).to("meta").half()
+    holder = nn.Sequential(weight).half().to("meta")
     assert {x.dtype for x in weight._buffers.values()} == {torch.float64}
-    assert {x.device.type for x in weight._buffers.values()} == {"cpu"}
-    assert float(weight) == pytest.approx(3.0)
+    assert {x.device.type for x in weight._buffers.values()} == {place}
     assert holder.state_dict().keys() >= {"0.log_value", "0.average", "0.longer"}
 
 
@@ -117,6 +118,20 @@ def test_several_processes_do_not_share_the_gpu_that_a_run_began_on(third_of_fou
         assert devices.device_of_run(None, "cuda:0") == "cuda"
 
 
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+@pytest.mark.parametrize("known", [{"LOCAL_WORLD_SIZE": "8"}, {"LOCAL_RANK": "7"}])  # torchrun, and others
+def test_more_processes_than_gpus_are_refused(device, known, third_of_four, monkeypatch):
+    """Else two would take one GPU, and NCCL fails later, with other words."""
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
+    message = "there are 8 processes on this machine and 4 GPUs: start at most 4 here, or give device='cpu'"
+    with pytest.raises(ConfigError, match=message):
+        devices.find_device(device)
+    with pytest.raises(ConfigError, match=message):  # and not: the run goes on on another device
+        devices.device_of_run(None, "cuda")
+    assert devices.find_device("cpu") == "cpu"
+
+
 def test_a_process_by_itself_takes_the_first_gpu(third_of_four, monkeypatch):
     monkeypatch.delenv("WORLD_SIZE")
     assert devices.find_device("auto") == "cuda"
@@ -134,3 +149,22 @@ def test_a_device_that_fails_is_named():
         assert not devices.works("meta")
     with pytest.raises(ConfigError, match="device 'meta' cannot be used"):
         devices.find_device("meta")
+
+
+@pytest.mark.parametrize(("device", "own"), [("cuda", 1), ("cuda:2", 2)])
+def test_generators_of_other_gpus_are_left_alone(device, own, monkeypatch):
+    """Their states would be copied at each step, and other programs may draw from them."""
+    generators = tuple(torch.Generator().manual_seed(number) for number in range(3))
+    before = [generator.get_state() for generator in generators]
+    monkeypatch.setattr(torch.cuda, "default_generators", generators)
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    with torch_seeded(7, device):
+        assert generators[own].initial_seed() == 7
+        drawn = torch.rand(3, generator=generators[own])
+        assert torch.rand(3).equal(drawn)  # the CPU's is seeded as well
+        others = set(range(3)) - {own}
+        assert all(generators[other].get_state().equal(before[other]) for other in others)
+    assert all(
+        generator.get_state().equal(state) for generator, state in zip(generators, before, strict=True)
+    )

@@ -23,7 +23,6 @@ PACKED = "lines are packed by their lengths, which Python reads"
 WAITS = {
     "arae": PACKED,
     "transfer-ae": PACKED,
-    "wae-mmd, automatic weight": "each fourth step reads the discrepancy, for Python computes the weight",
 }
 CASES = {name: (name, {}, 8) for name in RECIPES} | {
     "wae-mmd, automatic weight": ("wae-mmd", {"weight": "auto"}, 8),
