@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import uuid
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 
-from pushforward._version import __version__
 from pushforward.codec import CODECS
 from pushforward.data import open_dataset
 from pushforward.data.fetch import VARIABLE
@@ -34,16 +29,14 @@ from pushforward.interrupts import resumable, stop_on_signals
 from pushforward.limits import tensor_bytes
 from pushforward.models import Model
 from pushforward.process_group import joined
-from pushforward.recipes import RECIPES
-from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import bar
 from pushforward.runs.budget import Budget, Extension
-from pushforward.runs.config import SCHEMA, command
+from pushforward.runs.config import command, new_config
 from pushforward.runs.devices import device_of_run, find_device, find_precision
 from pushforward.runs.directory import RunDirectory
 from pushforward.runs.other_data import check_labels, own_or_other
 from pushforward.runs.run import Run
-from pushforward.runs.setups import check_names, new_setup, stored_setup
+from pushforward.runs.setups import ModelSource, stored_setup
 from pushforward.runs.trained_model import reopened
 from pushforward.runs.training import run_to_end
 from pushforward.torch_state import plain_torch
@@ -161,17 +154,7 @@ def train(
     _check_on_nonfinite(on_nonfinite)
     threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
     automatic, device = device == "auto", find_device(device)
-    if isinstance(recipe, str):
-        if training is not None:
-            raise ConfigError(
-                f"training is for models of your own; {recipe} has options such as "
-                f"{option_name('batch_size')} and {option_name('lr')}"
-            )
-        check_names(recipe, arguments)
-    elif not isinstance(recipe, Model):
-        raise ConfigError(f"recipe must be a name or a Model, got {type(recipe).__name__}")
-    elif arguments:
-        raise ConfigError(f"a model of your own has no options, got {', '.join(arguments)}")
+    model = ModelSource(recipe, preset, arguments, training)
     data_dir = data_dir or os.environ.get(VARIABLE)
     reading: dict[str, Any] = {
         "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
@@ -185,62 +168,19 @@ def train(
     }
     with bar("reading", progress) as show:
         dataset = open_dataset(data, progress=show, test=test, group=group, **reading)
-    if isinstance(recipe, str):
-        own: dict[str, Any] = {**RECIPES[recipe].split(arguments)[1].named}
-        setup = new_setup(recipe, dataset.spec, preset, seed, arguments)
-        asked, taken = arguments.get("batch_size") or 0, setup.training.batch_size
-        if asked > taken:
-            rows = len(dataset.train)
-            dataset = dataset.noted(
-                f"{option_name('batch_size', asked)} is more than the {rows} training rows: {taken} are taken"
-            )
-        given = [name for name, value in arguments.items() if value is not None and name not in own]
-        about: dict[str, Any] = {
-            "recipe": recipe,
-            "preset": preset,
-            "arguments": {name: setup.resolved[name] for name in sorted(given)},
-        }
-    else:
-        own = {"model": recipe, **({} if training is None else {"training": training})}
-        setup = setup_of_model(recipe, dataset.spec, training)
-        about = {"recipe": type(recipe).__name__, "preset": None, "arguments": {}}
+    setup = model.setup(dataset.spec, seed)
+    asked, taken = arguments.get("batch_size") or 0, setup.training.batch_size
+    if asked > taken:
+        rows = f"the {len(dataset.train)} training rows"
+        dataset = dataset.noted(f"{option_name('batch_size', asked)} is more than {rows}: {taken} are taken")
     # What is refused before a folder is made: too few labels, rows that cannot be shared out evenly.
-    rows = len(setup.training.restrict(dataset.train, seed))
-    check_divisible(min(setup.training.batch_size, rows), size())
-    fresh = {
-        "schema": SCHEMA,
-        "id": uuid.uuid4().hex,
-        **about,
-        "own": list(own),
-        "resolved": {name: value for name, value in setup.resolved.items() if name not in own},
-        "description": setup.description,
-        "seed": seed,
-        "budget": asdict(budget),
-        "on_nonfinite": on_nonfinite or "stop",
-        "total_steps": None,
-        "earlier_budgets": [],
-        "codec": None if dataset.codec is None else dataset.codec.sha256,
-        "data": {
-            **dataset.spec.as_json(),
-            **reading,
-            "test": None,
-            "group": None,
-            **(dataset.own_split or {}),
-            "source": dataset.source,
-            "sha256": dataset.fingerprint,
-        },
-        "device": device,
-        "threads": threads,
-        "precision": find_precision(precision, device),
-        "compile": bool(compile),
-        "versions": {
-            "pushforward": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
-    config = json.loads(json.dumps(fresh, default=lambda value: value.item()))  # as it will be read
-    directory = directory or RunDirectory(Path("runs") / f"{about['recipe']}-{dataset.name}")
+    restricted = setup.training.restrict(dataset.train, seed)
+    check_divisible(min(setup.training.batch_size, len(restricted)), size())
+    config = fresh = new_config(
+        model.as_json(setup), dataset, reading, budget, seed=seed, on_nonfinite=on_nonfinite or "stop",
+        device=device, threads=threads, precision=find_precision(precision, device), compile=bool(compile),
+    )  # fmt: skip
+    directory = directory or RunDirectory(Path("runs") / f"{model.name}-{dataset.name}")
     if compile and not directory.holds_run():
         check_compiler(device)  # before a folder is made; what is left of a run is checked when it goes on
     with directory.locked():
@@ -251,10 +191,10 @@ def train(
             there = directory.continued(config)
         there, config = from_first([there, config])
         if there is not None:
-            fresh, config = config, there
+            config = there
             config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
             if config["resolved"] != fresh["resolved"]:  # this version has other defaults
-                setup = stored_setup(directory.path, config, dataset.spec, own)
+                setup = stored_setup(directory.path, config, dataset.spec, model.own)
             device = device_of_run(None if automatic else device, config["device"])
         return run_to_end(directory, config, setup, dataset, budget, device, progress, pictures=pictures)
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import UnionType
 from typing import Any
 
+import torch
+
+from pushforward._version import __version__
+from pushforward.data.dataset import Dataset
 from pushforward.errors import OutputError
 from pushforward.reading import parse_json
 from pushforward.recipes import RECIPES
@@ -30,6 +38,46 @@ PARTS: dict[str, type | UnionType] = {
     "data": dict, "device": str, "threads": int, "precision": str, "compile": bool,
     "versions": dict,
 }  # fmt: skip
+
+
+def new_config(
+    about: Mapping[str, Any], dataset: Dataset, reading: Mapping[str, Any], budget: Budget, **how: Any
+) -> dict[str, Any]:
+    """The configuration of a run that has not begun.
+
+    Arguments:
+        about: What is said of its model: :meth:`~pushforward.runs.setups.ModelSource.as_json`.
+        dataset: Its data.
+        reading: The options that the data were read with.
+        budget: How long it is to be trained.
+        how: How it is to be trained: ``seed``, ``on_nonfinite``, ``device``, ``threads``, ``precision`` and
+            ``compile``.
+    """
+    config = {
+        "schema": SCHEMA,
+        "id": uuid.uuid4().hex,
+        **about,
+        **how,
+        "budget": asdict(budget),
+        "total_steps": None,
+        "earlier_budgets": [],
+        "codec": None if dataset.codec is None else dataset.codec.sha256,
+        "data": {
+            **dataset.spec.as_json(),
+            **reading,
+            "test": None,
+            "group": None,
+            **(dataset.own_split or {}),
+            "source": dataset.source,
+            "sha256": dataset.fingerprint,
+        },
+        "versions": {
+            "pushforward": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    return dict(json.loads(json.dumps(config, default=lambda value: value.item())))  # as it will be read
 
 
 def encode(config: dict[str, Any]) -> bytes:
@@ -141,4 +189,4 @@ def _short(value: Any) -> str:
     return text if len(text) < 80 else text[:60] + "…"
 
 
-__all__ = ["SCHEMA", "check_same", "check_version", "command", "decode", "encode", "parse"]
+__all__ = ["SCHEMA", "check_same", "check_version", "command", "decode", "encode", "new_config", "parse"]

@@ -18,13 +18,11 @@ from pushforward.errors import ConfigError, check_int, nearest
 from pushforward.launch import launched_rank, launched_size
 from pushforward.models import Model
 from pushforward.process_group import joined
-from pushforward.recipes import Setup
-from pushforward.recipes.build import setup_of_model
 from pushforward.report.progress import bar
 from pushforward.runs.budget import Budget
 from pushforward.runs.devices import find_device, find_precision
 from pushforward.runs.plan import Plan, Prediction, Projection
-from pushforward.runs.setups import check_names, new_setup
+from pushforward.runs.setups import ModelSource
 from pushforward.runs.trial import Trial
 from pushforward.torch_state import plain_torch
 from pushforward.torch_state import threads as torch_threads
@@ -113,20 +111,11 @@ def plan(
     device = find_device(device)
     used = find_precision(precision, device)
     reading = {name: options.pop(name) for name in READING & options.keys()}
-    if not isinstance(recipe, Model):
-        check_names(recipe, options)
-    elif options:
-        raise ConfigError(f"a model of your own has no options, got {', '.join(options)}")
+    model = ModelSource(recipe, preset, options)
     progress = progress and launched_rank() == 0
     with bar("reading", progress) as show:
         dataset = open_dataset(data, progress=show, **reading)
-
-    def build() -> Setup:
-        if isinstance(recipe, Model):
-            return setup_of_model(deepcopy(recipe), dataset.spec, None)
-        return new_setup(recipe, dataset.spec, preset, seed, options)
-
-    trial = Trial(build, dataset, seed, device, used)
+    trial = Trial(lambda: deepcopy(model).setup(dataset.spec, seed), dataset, seed, device, used)
     sizes = _sizes(sizes_asked, trial.batch_size)
     with torch_threads.held(threads), bar("measuring", progress) as show:
         compute = {}
@@ -158,7 +147,7 @@ def plan(
             Projection(count, rows_per_step, made.seconds(work, used), waiting, made.seconds(part, used))
         )
     return Plan(
-        recipe=type(recipe).__name__ if isinstance(recipe, Model) else recipe,
+        recipe=model.name,
         data=dataset.name,
         shape=dataset.shape,
         n_train=len(dataset.train),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pushforward.recipes import RECIPES, Setup
 from pushforward.recipes.build import setup_of_model
 from pushforward.rng import Noise
 from pushforward.torch_state import torch_seeded
+from pushforward.training import Training
 from pushforward.wording import option_name
 
 
@@ -24,27 +26,79 @@ def seeded(seed: int, build: Callable[[], Setup], bounded: BoundedNetworks) -> S
         return build()
 
 
-def check_names(recipe: str, arguments: Mapping[str, Any]) -> None:
-    """Checks the name of a recipe, and those of its options.
+@dataclass(frozen=True)
+class ModelSource:
+    """Where the model of a new run comes from: a recipe and its options, or the user.
+
+    Attributes:
+        recipe: The name of a recipe, or a model of the user's own.
+        preset: The settings of options that are not given.
+        options: Options of the recipe, and parts of the user's own, such as an encoder.
+        training: How a model of the user's own is trained.
 
     Raises:
-        ConfigError: If one is not known.
+        ConfigError: If there is no such recipe or option, or a model of the user's own is given options.
     """
-    if recipe not in RECIPES:
-        raise ConfigError(f"unknown recipe {recipe!r}: {nearest(recipe, RECIPES)}")
-    RECIPES[recipe].split(arguments)
 
+    recipe: str | Model
+    preset: str
+    options: Mapping[str, Any]
+    training: Training | None = None
 
-def new_setup(recipe: str, spec: DataSpec, preset: str, seed: int, arguments: Mapping[str, Any]) -> Setup:
-    """The setup of a recipe on data, with first weights from the seed.
+    def __post_init__(self) -> None:
+        if isinstance(self.recipe, Model):
+            if self.options:
+                raise ConfigError(f"a model of your own has no options, got {', '.join(self.options)}")
+            return
+        if not isinstance(self.recipe, str):
+            raise ConfigError(f"recipe must be a name or a Model, got {type(self.recipe).__name__}")
+        if self.recipe not in RECIPES:
+            raise ConfigError(f"unknown recipe {self.recipe!r}: {nearest(self.recipe, RECIPES)}")
+        if self.training is not None:
+            raise ConfigError(
+                f"training is for models of your own; {self.recipe} has options such as "
+                f"{option_name('batch_size')} and {option_name('lr')}"
+            )
+        RECIPES[self.recipe].split(self.options)
 
-    Raises:
-        ConfigError: If an option is not allowed, or the networks do not fit into memory.
-    """
-    bounded = BoundedNetworks(
-        f"lower {option_name('latent_dim')}, or take a smaller network or {option_name('image_size')}"
-    )
-    return seeded(seed, lambda: RECIPES[recipe](spec, preset, **arguments), bounded)
+    @property
+    def name(self) -> str:
+        """The name of the recipe, or of the class of the model."""
+        return self.recipe if isinstance(self.recipe, str) else type(self.recipe).__name__
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The parts of the user's own, by the names under which a stored run needs them again."""
+        if isinstance(self.recipe, str):
+            return {**RECIPES[self.recipe].split(self.options)[1].named}
+        return {"model": self.recipe} | ({} if self.training is None else {"training": self.training})
+
+    def setup(self, spec: DataSpec, seed: int) -> Setup:
+        """The model for data, with first weights from the seed, and how it is trained.
+
+        Raises:
+            ConfigError: If an option is not allowed, or the networks do not fit into memory.
+        """
+        if isinstance(self.recipe, Model):
+            return setup_of_model(self.recipe, spec, self.training)
+        smaller = (
+            f"lower {option_name('latent_dim')}, or take a smaller network or {option_name('image_size')}"
+        )
+        recipe, bounded = RECIPES[self.recipe], BoundedNetworks(smaller)
+        return seeded(seed, lambda: recipe(spec, self.preset, **self.options), bounded)
+
+    def as_json(self, setup: Setup) -> dict[str, Any]:
+        """What a configuration says of it, next to the setup that was made from it."""
+        own, resolved = self.own, setup.resolved
+        given = [name for name, value in self.options.items() if value is not None and name not in own]
+        return {
+            "recipe": self.name,
+            "preset": self.preset if isinstance(self.recipe, str) else None,
+            "arguments": {name: resolved[name] for name in sorted(given)},
+            "own": [*own],
+            "resolved": {name: value for name, value in resolved.items() if name not in own},
+            "description": setup.description,
+        }
 
 
 def stored_setup(
@@ -95,4 +149,4 @@ def stored_setup(
     return setup
 
 
-__all__ = ["check_names", "new_setup", "seeded", "stored_setup"]
+__all__ = ["ModelSource", "seeded", "stored_setup"]
