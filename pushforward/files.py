@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,9 +19,10 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
-from pushforward.errors import OutputError
+from pushforward.errors import ConfigError, OutputError, reason
 
 STALE = 3600.0  # seconds since its last change after which a temporary file belongs to no living process
+FILE, FOLDER = "a file", "a folder"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # What systems answer that cannot sync a folder: Windows does not open one, some network disks do not sync it.
 UNSYNCED = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS)
@@ -114,6 +116,8 @@ def write_atomic(path: Path, content: str | bytes | Callable[[Writer], None]) ->
     Raises:
         OutputError: If the file cannot be written; it is as before then, and nothing is left beside it.
     """
+    with writing(path):
+        _check_kind(path, FILE)
     stage = temporary(path)
     whole = None
     try:
@@ -207,25 +211,65 @@ def make_folder(folder: Path) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
 
 
-def make_place(path: Path, folder: bool = False) -> None:
-    """Makes the folder that a file or a folder is to be in, if there is none: before the work for it is done.
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with ``~`` as the user's folder.
+
+    Raises:
+        ConfigError: If it cannot be a path.
+
+    >>> expanded("runs/one")
+    PosixPath('runs/one')
+    """
+    text = os.fspath(path)
+    if not text or "\0" in text:
+        raise ConfigError(f"a path must have characters, and none of them NUL, got {text!r}")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # such as ~ of an unknown user
+        raise ConfigError(f"{text} is not a path: {reason(error)}") from error
+
+
+def check_place(path: Path, folder: bool = False) -> None:
+    """Checks that a file or a folder can be written at a path, before the work for it is done.
 
     Arguments:
         path: The file, or the folder.
         folder: Whether it is a folder.
 
     Raises:
-        OutputError: If nothing can be written there, or the path is a folder where a file is to be, or the
-            other way round.
+        OutputError: If what is there is of another kind, such as a device, what it would lie in is no folder,
+            or nothing may be written there.
     """
     with writing(path):
+        _check_kind(path, FOLDER if folder else FILE)
+        inside = path.absolute() if folder else path.absolute().parent
+        there = next(one for one in (inside, *inside.parents) if one.exists())
+        if not there.is_dir():
+            raise OutputError(
+                f"{path} cannot be written: expected {there} to be {FOLDER}, found {_kind(there)}"
+            )
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, f"{os.strerror(errno.EACCES)} in {there}")
+
+
+def make_place(path: Path, folder: bool = False) -> None:
+    """Makes the folder that a file or a folder is to be in, if there is none; see :func:`check_place`."""
+    check_place(path, folder)
+    with writing(path):
         make_folder(path.parent)
-        there = path if path.is_dir() else path.parent
-        number = 0 if os.access(there, os.W_OK) else errno.EACCES
-        if path.exists() and path.is_dir() is not folder:
-            number = errno.ENOTDIR if folder else errno.EISDIR
-        if number:
-            raise OSError(number, os.strerror(number))
+
+
+def _kind(path: Path) -> str:
+    """What there is at a path, in words."""
+    mode = path.stat().st_mode
+    known = {stat.S_IFREG: FILE, stat.S_IFDIR: FOLDER, stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return known.get(stat.S_IFMT(mode), "a device")
+
+
+def _check_kind(path: Path, wanted: str) -> None:
+    """Refuses a path at which there is anything else, which a rename would replace."""
+    if path.exists() and (found := _kind(path)) != wanted:
+        raise OutputError(f"{path} cannot be written: expected {wanted} or a new name, found {found}")
 
 
 def remove(path: Path) -> None:
@@ -337,7 +381,9 @@ __all__ = [
     "Log",
     "Writer",
     "cannot_write",
+    "check_place",
     "disk",
+    "expanded",
     "make_folder",
     "make_place",
     "remove",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushforward.console import echo
-from pushforward.files import make_place
+from pushforward.files import expanded, make_place
 from pushforward.interrupts import resumable
 from pushforward.launch import launched_rank
 from pushforward.wording import near, plural
@@ -113,7 +113,7 @@ def file_of(run: Run, name: str, out: Path | None) -> Path:
         name: Name of the file in the run's folder if ``out`` is not given.
         out: The file.
     """
-    path = (out or run.path / f"{name}{run.renderer.suffix}").expanduser()
+    path = expanded(out or run.path / f"{name}{run.renderer.suffix}")
     run.renderer.check_suffix(path)
     make_place(path)
     return path

@@ -32,6 +32,7 @@ from pushforward.reading import MIB, open_file, read_json, size_in_words
 HEADER, ROWS, LABELS = "pack.json", "rows.bin", "labels.bin"
 VERSION = 1
 DTYPES = {"uint8": np.uint8, "float32": np.float32, "float64": np.float64}
+ABOUT = "about.json"  # the header of a pack that is not finished
 PARTIAL = ".part"  # how the folder of a pack ends that is not finished
 
 
@@ -78,9 +79,18 @@ def need_new(out: Path) -> None:
     Raises:
         OutputError: If there is one, or it cannot be made.
     """
+    make_place(out, folder=True)
+    stage = out.with_name(out.name + PARTIAL)
+    if (
+        stage.is_dir()
+        and any(stage.iterdir())
+        and not any((stage / name).exists() for name in (ABOUT, HEADER))
+    ):
+        raise OutputError(
+            f"{stage}, where the pack would be begun, holds something else: choose another folder"
+        )
     if out.exists():
         raise OutputError(f"{out} exists: remove it, or choose another folder")
-    make_place(out, folder=True)
 
 
 def write_pack(data: Dataset, out: Path, progress: Progress | None = None) -> None:
@@ -107,14 +117,14 @@ def write_pack(data: Dataset, out: Path, progress: Progress | None = None) -> No
         if not _goes_on(stage, data, about):
             remove(stage)
             make_folder(stage)
-            write_atomic(stage / "about.json", json.dumps(about))
+            write_atomic(stage / ABOUT, json.dumps(about))
         _append_rows(stage / ROWS, data, progress)
         labels = [part.y for part in (data.train, data.test) if part.y is not None]
         if labels:
             write_atomic(stage / LABELS, torch.cat(labels).numpy().astype("<i8").tobytes())
         digests = {"sha256": _sha256(stage / ROWS), "fingerprint": _fingerprint(stage, data)}
         write_atomic(stage / HEADER, json.dumps({**about, **digests}, indent=1) + "\n")
-        remove(stage / "about.json")
+        remove(stage / ABOUT)
         sync_folder(stage)
         disk.replace(stage, out)
         sync_folder(out.parent)
@@ -149,7 +159,7 @@ def _about(data: Dataset) -> dict[str, Any]:
 def _goes_on(stage: Path, data: Dataset, about: dict[str, Any]) -> bool:
     """Whether what is there is the beginning of this pack, as its description and its last row tell."""
     try:
-        if read_json(stage / "about.json") != about:
+        if read_json(stage / ABOUT) != about:
             return False
     except (OSError, ValueError):
         return False

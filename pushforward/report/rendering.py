@@ -257,21 +257,22 @@ class Renderer(ABC):
 RENDERERS: dict[str, type[Renderer]] = {}
 
 
-def check_room(path: Path, size: int, option: str = "n") -> None:
+def check_room(path: Path, size: int, option: str = "n", shared: str = "") -> None:
     """Checks that there is room for a file, or for files in a folder, of so many bytes.
 
     Arguments:
-        path: The file.
+        path: The file, or the folder.
         size: The bytes.
         option: The option that is to be changed if there is not: "n" or "out".
+        shared: How many files share the bytes, in words: " in 3 shards".
 
     Raises:
         OutputError: If there is not.
     """
-    place = next((parent for parent in path.absolute().parents if parent.is_dir()), None)
+    place = next((one for one in (path, *path.absolute().parents) if one.is_dir()), None)
     free = size if place is None else shutil.disk_usage(place).free
     if size > free:
-        sizes = f"it takes {size_in_words(size)}, {size_in_words(free)} are free"
+        sizes = f"it takes {size_in_words(size)}{shared}, {size_in_words(free)} are free"
         advice = f"lower {option_name('n')}" if option == "n" else f"choose another {option_name(option)}"
         raise OutputError(f"{path} cannot be written: {sizes}; {advice}")
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pushforward.errors import ConfigError, nearest
-from pushforward.files import make_place
+from pushforward.files import expanded, make_place
 from pushforward.report.display import AnimationPath
 from pushforward.report.images import write_gif
 from pushforward.runs.plots import Plotting
@@ -56,7 +56,7 @@ class Animated(Plotting):
             raise ConfigError(f"unknown animation {what!r}: {nearest(what, ANIMATIONS)}")
         if not 0 < seconds < 60:
             raise ConfigError(f"{option_name('seconds')} must be above 0 and below 60, got {seconds}")
-        path = AnimationPath(out or self.path / f"{what}.gif")
+        path = AnimationPath(expanded(out or self.path / f"{what}.gif"))
         if path.suffix.lower() != ".gif":
             raise ConfigError(f"{option_name('out')} must end in .gif, got {path}")
         make_place(path)

@@ -148,6 +148,8 @@ def train(
         (torch.Size([3, 1, 8, 8]), torch.Size([5, 2]))
     """
     directory = None if out is None else RunDirectory(out)
+    if directory is not None:
+        directory.check_place()
     progress = progress and is_first()
     budget = Budget(steps, epochs, minutes)
     seed = check_int("seed", seed, least=0)

@@ -18,7 +18,7 @@ from pushforward.errors import ConfigError, InterruptedRunError, check_int
 from pushforward.evaluation import check_metrics
 from pushforward.evaluation.table import columns
 from pushforward.features.open import open_features
-from pushforward.files import make_folder, write_atomic, writing
+from pushforward.files import check_place, make_folder, write_atomic, writing
 from pushforward.interrupts import resumable, stop_on_signals
 from pushforward.report.display import fragment, never_fails
 from pushforward.report.page import render
@@ -177,6 +177,7 @@ def compare(
         ['wae-mmd', 'ae', 'train reference']
     """
     folder = absolute(out)
+    check_place(folder, folder=True)
     what = [what] if isinstance(what, (str, os.PathLike, Run)) else what
     check_metrics(metrics or ())
     jobs = _jobs(what, data)

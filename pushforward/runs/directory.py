@@ -12,8 +12,18 @@ from typing import Any
 
 from pushforward.codec import CODECS, Codec
 from pushforward.distributed import is_first
-from pushforward.errors import CheckpointError, ConfigError, DataError, OutputError, listed, reason
-from pushforward.files import disk, make_folder, remove, remove_temporary, temporary, write_atomic, writing
+from pushforward.errors import CheckpointError, DataError, OutputError, listed, reason
+from pushforward.files import (
+    check_place,
+    disk,
+    expanded,
+    make_folder,
+    remove,
+    remove_temporary,
+    temporary,
+    write_atomic,
+    writing,
+)  # fmt: skip
 from pushforward.locks import locked
 from pushforward.reading import MOST_JSON, read_file
 from pushforward.runs.config import check_same, check_version, command, decode, encode, parse
@@ -68,6 +78,20 @@ class RunDirectory:
         self.path = absolute(path)
 
     # ------------------------------------------------------------------------------- writing
+
+    def check_place(self) -> None:
+        """Checks that a run may be trained in the folder, before anything is read or made.
+
+        Of several processes the first does.
+
+        Raises:
+            OutputError: If it holds something else than a run, or cannot be written.
+        """
+        if not is_first():
+            return
+        check_place(self.path, folder=True)
+        with writing(self.path):
+            self._check_ours()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -289,13 +313,7 @@ def absolute(path: str | os.PathLike[str]) -> Path:
     >>> absolute("/runs/one")
     PosixPath('/runs/one')
     """
-    text = os.fspath(path)
-    if not text or "\0" in text:
-        raise ConfigError(f"the path of a folder must have characters, and none of them NUL, got {text!r}")
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError as error:  # such as ~ of an unknown user
-        raise ConfigError(f"{text} is not a path: {reason(error)}") from error
+    return expanded(path).absolute()
 
 
 __all__ = ["CLEARING", "LOCK", "OURS", "OVERVIEW", "RunDirectory", "absolute", "copies"]

@@ -12,6 +12,7 @@ from pushforward.data.catalogue import open_for
 from pushforward.data.formats import Channels
 from pushforward.data.packs import need_new, write_pack
 from pushforward.data.sizes import Size
+from pushforward.files import expanded
 from pushforward.interrupts import resumable
 from pushforward.report.progress import bar
 
@@ -60,7 +61,7 @@ def pack(
         >>> len(data.train), data.shape, data.fingerprint == open_dataset("digits").fingerprint
         (1438, (1, 8, 8), True)
     """
-    folder = Path(os.path.abspath(os.path.expanduser(out)))
+    folder = Path(os.path.abspath(expanded(out)))
     need_new(folder)
     with bar("reading", progress) as show:
         data = open_for(

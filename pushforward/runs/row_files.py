@@ -20,7 +20,7 @@ from pushforward.data.shards import all_lines
 from pushforward.data.split import Batch, Split
 from pushforward.errors import ConfigError, DataError
 from pushforward.features.base import Progress
-from pushforward.files import Writer, make_place, remove_stale, write_atomic
+from pushforward.files import Writer, expanded, make_place, remove_stale, write_atomic
 from pushforward.report.progress import bar
 from pushforward.report.renderers import renderer_for
 from pushforward.report.rendering import write_array
@@ -147,7 +147,7 @@ class RowFiles(TrainedModel):
 
     def _opened(self, source: Any, progress: Progress) -> Split:
         if self.vocabulary is not None and isinstance(source, (str, os.PathLike)):
-            lines = all_lines(Path(source).expanduser())
+            lines = all_lines(expanded(source))
             found = tokenise(self.vocabulary, lines, self.shape[0], f"of {source}")
             if len(found.rows) != len(lines):
                 raise DataError(f"{source}: a row is written for each line, but {found.note}")
@@ -174,7 +174,7 @@ def _ends_in(path: Path, ending: str) -> None:
 
 def _target(source: Any, out: str | os.PathLike[str], check_suffix: Callable[[Path], None]) -> Path:
     """The file that is to be written, which must not be the source, after a check that it can be."""
-    path = Path(out).expanduser()
+    path = expanded(out)
     check_suffix(path)
     with suppress(OSError, TypeError):  # one of them is not there, or no path
         if path.samefile(Path(source).expanduser()):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pushforward.data.scaling import UnitInterval
 from pushforward.data.shards import Shards
 from pushforward.errors import ConfigError, check_int, nearest
-from pushforward.files import Writer, make_place
+from pushforward.files import Writer, expanded, make_place
 from pushforward.reading import MIB
 from pushforward.report.renderers import renderer_for
 from pushforward.report.rendering import array_content
@@ -75,7 +75,7 @@ class ShardedRun(Sampling):
                 :meth:`sample`.
             OutputError: If the file cannot be written, or there is no room for it on the disk.
         """
-        path = Path(out).expanduser()
+        path = expanded(out)
         renderer_for(self.modality, self.codec).check_suffix(path)
         make_place(path)
         parts = self.sample_parts(n, seed, label, sampler, progress, condition, candidates)
@@ -128,9 +128,14 @@ class ShardedRun(Sampling):
             OutputError: If the folder holds something else or cannot be written, or if there is no room for
                 it on the disk.
         """
-        folder = folder_of(out, "sample_file")
         n, seed = check_int("n", n, least=1), check_int("seed", seed, least=0)
         kind, as_bytes = self._format(format), self._as_bytes(dtype)
+        request = {
+            **self._identity("samples"), "n": n, "seed": seed, "label": label, "sampler": sampler,
+            "condition": None if condition is None else {**condition},
+            "candidates": None if condition is None else candidates, "format": kind, "dtype": dtype,
+        }  # fmt: skip
+        folder = folder_of(out, "sample_file", request)
         renderer, name = renderer_for(self.modality, self.codec), Path(f"part.{kind}")
 
         def parts(first: int, count: int) -> Iterator[Tensor]:
@@ -149,11 +154,6 @@ class ShardedRun(Sampling):
                 trial, count = io.BytesIO(), min(n, TRIAL)
                 make(trial, 0, count, lambda rows: None)
                 row_bytes = trial.tell() / count
-            request = {
-                **self._identity("samples"), "n": n, "seed": seed, "label": label, "sampler": sampler,
-                "condition": None if condition is None else {**condition},
-                "candidates": None if condition is None else candidates, "format": kind, "dtype": dtype,
-            }  # fmt: skip
             writer = self._writer(folder, request, n, rows_per_shard, row_bytes, kind)
             return writer.write("sampling", row_bytes, make, progress)
 
@@ -182,7 +182,11 @@ class ShardedRun(Sampling):
             OutputError: As :meth:`write_samples`.
         """
         self.need_encoder()
-        folder = folder_of(out, "encode_file")
+        request: dict[str, Any] = {
+            **self._identity("codes"),
+            "source": os.path.abspath(source) if isinstance(source, (str, os.PathLike)) else None,
+        }
+        folder = folder_of(out, "encode_file", request)
         rows = self._rows_of(source, progress)
 
         def parts(start: int, stop: int) -> Iterator[Tensor]:
@@ -194,12 +198,7 @@ class ShardedRun(Sampling):
             array_content(file, counted(parts(start, stop), show), stop - start)
 
         few = rows.batch(torch.tensor([0, len(rows) // 2, len(rows) - 1]))
-        request = {
-            **self._identity("codes"),
-            "source": os.path.abspath(source) if isinstance(source, (str, os.PathLike)) else None,
-            "n": len(rows),
-            "some_rows": hashlib.sha256(few.x.numpy().tobytes()).hexdigest(),
-        }
+        request |= {"n": len(rows), "some_rows": hashlib.sha256(few.x.numpy().tobytes()).hexdigest()}
         row_bytes = 4 * self.model.prior.latent_dim
         writer = self._writer(folder, request, len(rows), rows_per_shard, row_bytes, "npy")
         return writer.write("encoding", row_bytes, make, progress, "out")

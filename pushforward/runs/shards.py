@@ -19,7 +19,16 @@ from typing import Any
 
 from pushforward.data.shards import MANIFEST, Shard, Shards, is_shards, read_shards
 from pushforward.errors import ConfigError, DataError, OutputError
-from pushforward.files import Writer, disk, make_folder, make_place, remove_temporary, write_atomic, writing
+from pushforward.files import (
+    Writer,
+    disk,
+    expanded,
+    make_folder,
+    make_place,
+    remove_temporary,
+    write_atomic,
+    writing,
+)  # fmt: skip
 from pushforward.interrupts import resumable
 from pushforward.launch import launched_rank, launched_size
 from pushforward.reading import read_json
@@ -49,29 +58,62 @@ def is_folder(out: str | os.PathLike[str]) -> bool:
     >>> is_folder("samples"), is_folder("samples.npy")
     (True, False)
     """
-    path = Path(out).expanduser()
+    path = expanded(out)
     return not path.suffix or path.is_dir()
 
 
-def folder_of(out: str | os.PathLike[str], method: str) -> Path:
-    """The folder that a path stands for, after a check that it can be written.
+def folder_of(out: str | os.PathLike[str], method: str, request: Mapping[str, Any]) -> Path:
+    """The folder that a path stands for, after a check that it can be written, before any row is made.
 
     Arguments:
         out: The path.
         method: The method of a run that writes one file, for messages.
+        request: What is known so far of what is asked for.
 
     Raises:
         ConfigError: If it stands for one file.
-        OutputError: If there can be no such folder.
+        OutputError: If there can be no such folder, or it holds something else.
     """
     if not is_folder(out):
         raise ConfigError(
             f"{option_name('out')} must name a folder, without an ending, got {out}: run.{method} writes one "
             "file"
         )
-    folder = Path(os.path.abspath(os.path.expanduser(out)))
+    folder = Path(os.path.abspath(expanded(out)))
     make_place(folder, folder=True)
+    with writing(folder):
+        check_request(folder, request)
     return folder
+
+
+def check_request(folder: Path, request: Mapping[str, Any]) -> None:
+    """Refuses a folder of something else, or of shards of another request.
+
+    Arguments:
+        folder: The folder.
+        request: What is asked for, or a part of it: only what it names is compared.
+
+    Raises:
+        OutputError: If it is one.
+    """
+    there: Any = None
+    with suppress(OSError, ValueError):
+        there = read_json(folder / REQUEST)
+    if is_shards(folder):
+        with suppress(DataError):  # damaged: as if it were not written yet
+            there = dict(read_shards(folder).request)
+    if there is None and folder.is_dir():
+        other = next((one.name for one in sorted(folder.iterdir()) if one.name[0] != "."), None)
+        if other not in (None, MANIFEST):
+            raise OutputError(
+                f"{folder} holds {other}, and is no folder of shards; choose another {option_name('out')}"
+            )
+    for name, asked in json.loads(json.dumps(request)).items():
+        if isinstance(there, dict) and there.get(name) != asked:
+            raise OutputError(
+                f"{folder} holds what another command made: {name} was {there.get(name)!r}, is {asked!r}; "
+                f"choose another {option_name('out')}"
+            )
 
 
 def need_folder(out: str | os.PathLike[str] | None) -> None:
@@ -113,7 +155,7 @@ class ShardWriter:
         self.rank, self.world = launched_rank(), launched_size()
         if self.rank >= self.world:
             raise ConfigError(f"expected RANK below WORLD_SIZE {self.world}, found {self.rank}")
-        self._check()
+        check_request(folder, self.request)
 
     def write(
         self, what: str, row_bytes: float, make: Make, progress: bool = False, option: str = "n"
@@ -135,7 +177,8 @@ class ShardWriter:
             OutputError: If the folder cannot be written, or there is no room on the disk.
         """
         missing = [number for number, found in enumerate(self._found()) if found is None]
-        check_room(self.folder / MANIFEST, math.ceil(row_bytes * sum(map(self._rows, missing))), option)
+        size, shards = math.ceil(row_bytes * sum(map(self._rows, missing))), plural(len(missing), "shard")
+        check_room(self.folder, size, option, f" in {len(missing)} {shards}")
         own = [number for number in missing if number % self.world == self.rank]
         with writing(self.folder):
             make_folder(self.folder)
@@ -157,28 +200,6 @@ class ShardWriter:
                 self._write(number, make, shown)
                 done += self._rows(number)
         return self._finish()
-
-    def _check(self) -> None:
-        """Refuses a folder of something else."""
-        there: Any = None
-        with suppress(OSError, ValueError):
-            there = read_json(self.folder / REQUEST)
-        if is_shards(self.folder):
-            with suppress(DataError):  # damaged: as if it were not written yet
-                there = dict(read_shards(self.folder).request)
-        if there is None and self.folder.is_dir():
-            other = next((one.name for one in sorted(self.folder.iterdir()) if one.name[0] != "."), None)
-            if other not in (None, MANIFEST):
-                raise OutputError(
-                    f"{self.folder} holds {other}, and is no folder of shards; choose another "
-                    f"{option_name('out')}"
-                )
-        if isinstance(there, dict) and there != self.request:
-            names = [name for name in {**there, **self.request} if there.get(name) != self.request.get(name)]
-            raise OutputError(
-                f"{self.folder} holds what another command made: {names[0]} was {there.get(names[0])!r}, is "
-                f"{self.request.get(names[0])!r}; choose another {option_name('out')}"
-            )
 
     def _rows(self, number: int) -> int:
         return min(self.rows_per_shard, self.n - number * self.rows_per_shard)

@@ -6,7 +6,6 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from pushforward.distributions import Gaussian, NormalPrior
 from pushforward.errors import ConfigError, check_int
-from pushforward.files import make_place, write_atomic
+from pushforward.files import expanded, make_place, write_atomic
 from pushforward.rng import Noise
 from pushforward.runs.row_files import RowFiles
 from pushforward.runs.trained_model import computes
@@ -149,10 +148,10 @@ class TableRun(RowFiles):
         Raises:
             DataError: If the file cannot be read, or has values that are none of the training data.
         """
-        schema, path = self.schema, Path(out).expanduser()
+        schema, path = self.schema, expanded(out)
         check_written(path)
         make_place(path)
-        table = self._imputed(read_table(Path(source).expanduser(), schema.kinds), seed, candidates)
+        table = self._imputed(read_table(expanded(source), schema.kinds), seed, candidates)
         write_atomic(path, table_bytes(table, path))
         return len(table)
 

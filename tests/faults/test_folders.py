@@ -68,7 +68,7 @@ def test_a_tilde_is_the_user_s_folder(tiny, tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", ["", "a\0b"])
 def test_what_is_no_path_is_refused(tiny, path):
     for call in (tiny.train, pf.load):
-        with pytest.raises(ConfigError, match="the path of a folder must have characters, and none"):
+        with pytest.raises(ConfigError, match="a path must have characters, and none"):
             call(path)
 
 

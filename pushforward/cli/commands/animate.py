@@ -32,7 +32,7 @@ def animate(
         seconds: How long a frame is shown.
         steps: Frames of an interpolation.
     """
-    path = run_with(run, data).animate(what, out and out.expanduser(), seconds, steps)
+    path = run_with(run, data).animate(what, out, seconds, steps)
     if json:
         print_json({"run": str(run), "file": str(path)})
     else:
