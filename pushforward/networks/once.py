@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+SHARED_LAYERS = "networks share layers"  # says a compiler of them
+
 
 @contextmanager
 def once(net: nn.Module) -> Iterator[None]:
@@ -28,7 +30,7 @@ def once(net: nn.Module) -> Iterator[None]:
         (True, False)
     """
     if torch.compiler.is_compiling():
-        torch._dynamo.graph_break()  # a compiler does not see that layers are replaced
+        torch._dynamo.graph_break(msg=SHARED_LAYERS)  # a compiler does not see that layers are replaced
     layers = list(net.children()) if isinstance(net, nn.Sequential) else [net]
     before = [vars(layer).get("forward") for layer in layers]  # whoever else stood in for a layer
     for layer in layers:

@@ -183,8 +183,8 @@ def train(
         device=device, threads=threads, precision=find_precision(precision, device), compile=bool(compile),
     )  # fmt: skip
     directory = directory or RunDirectory(Path("runs") / f"{model.name}-{dataset.name}")
-    if compile and not directory.holds_run():
-        check_compiler(device)  # before a folder is made; what is left of a run is checked when it goes on
+    if compile and (overwrite or not directory.holds_run()):
+        check_compiler(device)  # before a folder is made; a run that goes on does so if it has steps left
     with directory.locked():
         shared = ("recipe", "resolved", "seed", "budget", "data")
         check_agreed("a run", {name: config[name] for name in shared})

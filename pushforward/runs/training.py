@@ -99,7 +99,8 @@ def run_to_end(
         resumed = begun and newest > 0
         finished = newest == config["total_steps"] and extension is None
         if config["compile"] and not finished:
-            check_compiler(device)
+            if begun:
+                check_compiler(device)  # that of a new run was tried before there was a folder
             show.say("compiling the losses: the first steps take longer")
             compile_losses(loop, show.say)
         if resumed:

@@ -5,18 +5,21 @@ derived for them. Compiled as a whole, with networks, costs and discrepancies, i
 elementwise operations are fused, and on a GPU one CUDA graph forward and one back. Optimizers are not
 compiled, nor is a model in evaluation mode: samples, metrics and loaded runs do not know of it.
 
-Some losses are no such program: those of networks of text, whose lengths are those of the lines at hand, and
-losses that choose rows by their labels. They are computed as they would be otherwise.
+Some losses are no such program: those of networks of text, whose lengths are those of the lines at hand,
+losses that choose rows by their labels, and networks that change numbers of Python at each step. A trial
+before the first step finds them, and they are computed as they would be otherwise.
 """
 
 from __future__ import annotations
 
 import random
+import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,11 +28,12 @@ from torch import Tensor, nn
 
 from pushforward import distributed
 from pushforward.distributions import Distribution
-from pushforward.errors import ConfigError, listed, reason
+from pushforward.errors import ConfigError, reason
 from pushforward.models.base import Player, Terms
 from pushforward.models.weight import Weight
+from pushforward.networks.once import SHARED_LAYERS
 from pushforward.rng import Noise
-from pushforward.square import Square
+from pushforward.square import Networks, Square
 from pushforward.torch_state import to_device, torch_seeded
 from pushforward.training.loop import Loop
 from pushforward.wording import option_name
@@ -42,6 +46,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 Method = Callable[..., np.ndarray]
+Loss = Callable[[Square], Terms]
+# With the tensor that stands for each in a program.
+Weights = list[tuple[Weight, Tensor]]
 
 
 class Draw(NamedTuple):
@@ -124,11 +131,10 @@ class CompiledLoss:
         self.player = player
         # A CUDA graph reads a tensor that a module holds where it lies: at another place it is recorded anew.
         self.weights = [(weight, torch.empty((), dtype=torch.float64, device=device)) for weight in weights]
-        self.device = device
         self.say = say
         self.replayed = device.type == "cuda"
         self.draws: dict[tuple[object, ...], list[Draw]] = {}
-        self.program: Callable[[Square], Terms] | None = program_of(player.loss, device)
+        self.program: Loss | None = program_of(player.loss, options=OPTIONS[device.type])
 
     def __call__(self, square: Square) -> Terms:
         """The terms of a square.
@@ -140,38 +146,21 @@ class CompiledLoss:
             return self.player.loss(square)
         shapes = tuple(None if rows is None else rows.shape for rows in (square.x, square.y, square.paired))
         begun, new = bool(self.draws), shapes not in self.draws
-        model: Any
         if new:
             try:
-                loss, model = deepcopy((self.player.loss, square.model))
+                copies = deepcopy((self.player.loss, square.model, self.weights))
             except (TypeError, RuntimeError) as error:
                 return self._uncompiled(square, begun, f"the model cannot be copied: {reason(error):.100}")
-            numbers = numbers_of(model)
-            self.draws[shapes] = draws_of(
-                loss, Square(model, square.x, square.noise, square.y, square.paired)
-            )
-            if changed := [name for name, number in numbers_of(model).items() if numbers.get(name) != number]:
-                what = f"{listed(changed, 3)} changes at each step and is no tensor"
-                return self._uncompiled(square, begun, what)
         try:
-            with compiling() if new else nullcontext(), self._tensors_only(square, self.draws[shapes]):
+            if new:
+                self.draws[shapes] = try_out(*copies, square)
+            with (
+                compiling() if new else nullcontext(),
+                tensors_only(square, self.draws[shapes], self.weights),
+            ):
                 return self._replay(square) if self.replayed else self.program(square)
         except failures() as error:
-            return self._uncompiled(square, begun, f"torch.compile: {cause(error)}")
-
-    @contextmanager
-    def _tensors_only(self, square: Square, draws: Sequence[Draw]) -> Iterator[None]:
-        """Inside, random numbers and weights are tensors: numbers would be constants of a program."""
-        noise = square.noise
-        square.noise = Drawn({draw: draw.of(noise, self.device) for draw in draws})
-        for weight, number in self.weights:
-            weight.as_tensor = number.fill_(weight.number())
-        try:
-            yield
-        finally:
-            square.noise = noise
-            for weight, _ in self.weights:
-                weight.as_tensor = None
+            return self._uncompiled(square, begun, why(error))
 
     def _uncompiled(self, square: Square, begun: bool, why: str) -> Terms:
         """The terms as they are without ``--compile``, from the first step on or not at all."""
@@ -180,7 +169,7 @@ class CompiledLoss:
                 f"the loss of the {self.player.name} cannot be compiled for a later step ({why}): its rows "
                 f"have another shape, or a network has changed; resume with {option_name('compile', False)}"
             )
-        self.say(f"the loss of the {self.player.name} is not compiled ({why})")
+        self.say(f"the loss of the {self.player.name} is not compiled: {why}")
         self.program = None
         return self.player.loss(square)
 
@@ -195,52 +184,62 @@ class CompiledLoss:
         return terms
 
 
-def draws_of(loss: Callable[[Square], Terms], square: Square) -> list[Draw]:
-    """The random numbers that a loss takes; it is computed once, and generators are as they were."""
+@contextmanager
+def tensors_only(square: Square, draws: Sequence[Draw], weights: Weights) -> Iterator[None]:
+    """Inside, random numbers and weights are tensors: numbers would be constants of a program."""
+    noise = square.noise
+    square.noise = Drawn({draw: draw.of(noise, square.x.device) for draw in draws})
+    for weight, number in weights:
+        weight.as_tensor = number.fill_(weight.number())
+    try:
+        yield
+    finally:
+        square.noise = noise
+        for weight, _ in weights:
+            weight.as_tensor = None
+
+
+def try_out(loss: Loss, model: Networks, weights: Weights, square: Square) -> list[Draw]:
+    """The random numbers that a loss takes; it is computed a few times, and generators are as they were.
+
+    The compiler follows it without translating it. What changes in between and is no tensor, wherever it is,
+    would be a constant of a program: then the second program would be another one than the first.
+
+    Arguments:
+        loss: A copy of the loss.
+        model: The copy of the model that it is the loss of.
+        weights: The weights of this copy.
+        square: The rows, and the random numbers, of a step.
+
+    Raises:
+        TorchDynamoException: If the loss is no program, or is not the same one each time.
+    """
+    from torch._dynamo import config
+
     draws: list[Draw] = []
-    square.noise = Recording(square.noise, draws)
+    program = program_of(loss, backend="eager")
     python, numpy = random.getstate(), np.random.get_state()
     try:
-        with torch_seeded(0, square.x.device):
-            loss(square)
+        with torch_seeded(0, square.x.device), compiling():
+            loss(Square(model, square.x, Recording(square.noise, draws), square.y, square.paired))
+            for _ in range(2):
+                again = Square(model, square.x, square.noise, square.y, square.paired)
+                with config.patch(error_on_recompile=True), tensors_only(again, draws, weights):
+                    program(again)
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
     return draws
 
 
-def numbers_of(model: nn.Module) -> dict[str, object]:
-    """What the modules of a model hold besides tensors and modules: a program takes it for constants.
-
-    >>> numbers_of(nn.Dropout(0.2))["p"]
-    0.2
-    """
-    return {
-        f"{place}.{name}" if place else name: plain(value)
-        for place, module in model.named_modules()
-        for name, value in vars(module).items()
-    }
-
-
-def plain(value: object, depth: int = 3) -> object:
-    """A value without its tensors and other objects, which can be compared.
-
-    >>> plain({"calls": [1, torch.ones(3)]})
-    {'calls': [1, <class 'torch.Tensor'>]}
-    """
-    if value is None or isinstance(value, int | float | str):
-        return value
-    if depth and isinstance(value, list | tuple | set | frozenset):
-        return [plain(part, depth - 1) for part in value]
-    if depth and isinstance(value, Mapping):
-        return {str(key): plain(part, depth - 1) for key, part in value.items()}
-    return type(value)
-
-
-def program_of(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+def program_of(function: Callable[..., Any], **how: Any) -> Callable[..., Any]:
     """A function that becomes one program when it is called, or fails.
 
     Of each shape of rows there is one, so that it does not depend on which shapes came before.
+
+    Arguments:
+        function: The function.
+        how: How it is translated, as ``torch.compile`` takes it.
     """
 
     def own(*arguments: Any) -> Any:
@@ -248,7 +247,7 @@ def program_of(function: Callable[..., Any], device: torch.device) -> Callable[.
 
     # Torch counts the programs of a piece of code, up to a limit: those of other runs shall not count.
     own.__code__ = own.__code__.replace()
-    return torch.compile(own, fullgraph=True, dynamic=False, options=OPTIONS[device.type])
+    return torch.compile(own, fullgraph=True, dynamic=False, **how)
 
 
 def copied(value: Any) -> Any:
@@ -270,9 +269,32 @@ def failures() -> tuple[type[Exception], ...]:
     return TorchDynamoException, FailOnRecompileLimitHit, GuardOnDataDependentSymNode
 
 
+# What no single program can be made of, by words of torch about it.
+REASONS = {
+    "data-dependent": "what it computes depends on the values of the batch",
+    "RNN, GRU, or LSTM": "it has a recurrent network",
+    SHARED_LAYERS: "two networks share layers, which are computed once for both",
+    "guard failure": "something that is no tensor changes at each step",
+}
+
+
+def why(error: Exception) -> str:
+    """Why a loss is no program, and where, in plain words; then in those of torch."""
+    said = str(error).lower()
+    known = (reason for words, reason in REASONS.items() if words.lower() in said)
+    plain = next(known, "it does something that the compiler does not know")
+    place = (getattr(error, "real_stack", None) or [None])[-1]
+    where = f", in {place.name} ({Path(place.filename).name}, line {place.lineno})" if place else ""
+    return f"{plain}{where}; torch.compile: {cause(error)}"
+
+
 def cause(error: Exception) -> str:
     """What a compiler says of its failure, without the explanation and the advice that follow."""
-    return str(getattr(error, "inner_exception", error)).partition("\n")[0] or type(error).__name__
+    lines = str(getattr(error, "inner_exception", error)).splitlines() or [type(error).__name__]
+    # Of a program that does not fit any more it says first which one, and then why.
+    number = next((number for number, line in enumerate(lines[:-1], 1) if "guard failure" in line), 0)
+    words = " ".join(lines[number].partition("(HINT")[0].split())
+    return re.sub(r"^- \d+/\d+: ", "", words)
 
 
 def compile_losses(loop: Loop, say: Callable[[str], object] = print) -> None:
@@ -314,7 +336,8 @@ def check_compiler(device: torch.device | str) -> None:
         )
     try:
         with compiling():
-            program_of(nn.functional.gelu, torch.device(device))(torch.zeros(2, device=device))
+            options = OPTIONS[torch.device(device).type]
+            program_of(nn.functional.gelu, options=options)(torch.zeros(2, device=device))
     except Exception as error:  # whatever a compiler, or the lack of one, comes to
         raise ConfigError(
             f"{option_name('compile', True)} needs a compiler for {device}, such as g++ for a CPU or Triton "
