@@ -93,13 +93,7 @@ def gathered() -> AbstractContextManager[None]:
 
 
 def own_slice(rows: int) -> slice:
-    """Which of the rows of a batch this process computes with.
-
-    Raises:
-        ConfigError: If they cannot be shared out evenly. A mean over processes would then be none over rows.
-    """
-    if rows % size():
-        raise ConfigError(f"a batch must be shared out evenly, got {rows} rows and {size()} processes")
+    """Which of the rows of a batch, a multiple of the number of processes, this process computes with."""
     share = rows // size()
     return slice(rank() * share, (rank() + 1) * share)
 

@@ -27,7 +27,7 @@ from pushforward.runs.trial import Trial
 from pushforward.torch_state import plain_torch
 from pushforward.torch_state import threads as torch_threads
 from pushforward.training.cost_model import GPUS, HOUR, Failures, Link, check_positive, extrapolated
-from pushforward.training.loop import check_divisible
+from pushforward.training.loop import shared_batch
 from pushforward.training.trainer import PATIENCE, SHARE
 from pushforward.wording import option_name
 
@@ -190,7 +190,7 @@ def _sizes(asked: Sequence[int], batch_size: int) -> list[int]:
     usual = asked or [one for one in USUAL if batch_size % one == 0]
     sizes = sorted({1, there, *usual})
     for one in sizes:
-        check_divisible(batch_size, one)
+        shared_batch(batch_size, one)
     return sizes
 
 

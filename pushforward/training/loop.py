@@ -75,17 +75,25 @@ def batches_per_epoch(rows: int, batch: int) -> int:
     return max(rows // min(batch, rows), 1)
 
 
-def check_divisible(batch_size: int, processes: int, why: str = "") -> None:
-    """Checks that so many processes can have equally many rows of a batch.
+def shared_batch(asked: int, processes: int, rows: int | None = None) -> int:
+    """Rows in a batch that processes share out evenly: as many as are asked for, at most all that there are.
+
+    A mean over processes of means over unequally many rows would be none over rows.
 
     Raises:
-        ConfigError: If they cannot; ``why`` is appended to it.
+        ConfigError: If so many processes cannot have equally many of them.
+
+    >>> shared_batch(100, 2), shared_batch(100, 2, rows=80)
+    (100, 80)
     """
-    if batch_size % processes:
+    batch = asked if rows is None else min(asked, rows)
+    if batch % processes:
+        why = f", since it is drawn from {rows} rows" if batch < asked else ""
         raise ConfigError(
             f"{option_name('batch_size')} must be a multiple of the number of processes, {processes}, got "
-            f"{batch_size}{why}"
+            f"{batch}{why}"
         )
+    return batch
 
 
 class BatchSampler:
@@ -101,9 +109,7 @@ class BatchSampler:
     """
 
     def __init__(self, rows: int, batch: int, noise: Noise) -> None:
-        self.batch_size = min(batch, rows)
-        why = ", since there are no more rows than that" if self.batch_size < batch else ""
-        check_divisible(self.batch_size, distributed.size(), why)
+        self.batch_size = shared_batch(batch, distributed.size(), rows)
         self.own = distributed.own_slice(self.batch_size)
         self.per_epoch = batches_per_epoch(rows, batch)
         self._order = lru_cache(maxsize=1)(lambda epoch: noise(epoch).permutation(rows))
@@ -147,7 +153,7 @@ class Loop:
         if distributed.size() > 1:
             convert_layers(model)
         self.data = data = training.restrict(data, seed)
-        self.batch_size = min(training.batch_size, len(data))
+        self.batch_size = shared_batch(training.batch_size, distributed.size(), len(data))
         self.total = total
         self.seed = seed
         self.device = torch.device(device)

@@ -15,6 +15,10 @@ from many import in_processes, largest_difference, started
 from safetensors.torch import load_file
 
 import pushforward as pf
+from pushforward import process_group
+from pushforward.errors import ConfigError
+from pushforward.recipes import RECIPES
+from pushforward.training import Loop
 
 ROOT = Path(pf.__file__).parents[1]
 STEPS = 40
@@ -174,6 +178,15 @@ def test_bad_options_are_refused_by_all_before_anything_is_written(words, fault,
         assert fault in errors
         assert "Traceback" not in errors
     assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_of_all_labelled_rows_has_to_be_shared_out_evenly():
+    """It is smaller than the one that was asked for, so the message says where the number comes from."""
+    data = pf.open_dataset("digits")
+    setup = RECIPES["aae-semi-supervised"](data.spec, n_labels=10)
+    fault = "a multiple of the number of processes, 4, got 10, since it is drawn from 10 rows"
+    with process_group.imitated(4), pytest.raises(ConfigError, match=fault):
+        Loop(setup.model, data.train, setup.training, 1)
 
 
 FAILING = """
