@@ -33,8 +33,7 @@ from pushforward.evaluation.bleu import sentence_bleu
 from pushforward.evaluation.groups.transfer import StyleClassifier, moved
 from pushforward.files import write_atomic
 from pushforward.rng import Noise
-from pushforward.text.networks import packed
-from pushforward.text.recurrent import GRU
+from pushforward.text.recurrent import GRU, packed
 from pushforward.text.tokens import BEGIN, END, PAD, lengths, shift_right
 from pushforward.text.vocabulary import Vocabulary
 

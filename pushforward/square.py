@@ -13,11 +13,13 @@ data (:meth:`~pushforward.costs.Cost.point`).
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from pushforward.distributed import gather_replicated
 from pushforward.distributions import Distribution, Gaussian, moments
 from pushforward.rng import Noise
 from pushforward.utils import eval_mode, lazy
@@ -34,6 +36,18 @@ class Networks(Protocol):
         """Decodes codes (N, L), given labels (N,) where the decoder is conditional."""
 
 
+class Known(NamedTuple):
+    """What is known of the rows of all processes' batch on the CPU, where they are chosen by it.
+
+    Attributes:
+        y: Their labels, (N,), or None.
+        paired: Their counterparts, (N, \\*), or None.
+    """
+
+    y: Tensor | None
+    paired: Tensor | None
+
+
 class Square:
     """One batch and what a model computes from it, each once.
 
@@ -44,16 +58,36 @@ class Square:
         y: Labels, shape (N,), or None; -1 is "unknown".
         paired: Counterparts of the rows under the other of two labels, (N, \\*), or None; -1 where none is
             known.
+        known: Reads labels and counterparts on the CPU; if None, they are copied from the device.
     """
 
     def __init__(
-        self, model: Networks, x: Tensor, noise: Noise, y: Tensor | None = None, paired: Tensor | None = None
+        self,
+        model: Networks,
+        x: Tensor,
+        noise: Noise,
+        y: Tensor | None = None,
+        paired: Tensor | None = None,
+        known: Callable[[], Known] | None = None,
     ) -> None:
         self.model = model
         self.x = x
         self.y = y
         self.paired = paired
         self.noise = noise
+        self._known = known
+
+    @lazy
+    def known(self) -> Known:
+        """Labels and counterparts of the rows of all processes, on the CPU: shapes may depend on them.
+
+        In a step the loop knows them, and no device is waited for.
+        """
+        if self._known is not None:
+            return self._known()
+        return Known(
+            *(None if rows is None else gather_replicated(rows)[0].cpu() for rows in (self.y, self.paired))
+        )
 
     @lazy
     def p(self) -> Distribution:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 T = TypeVar("T")
 WITHOUT_DOUBLE = ("mps",)  # kinds of devices that have no float64
 WITH_PINNED = ("cuda",)  # kinds of devices that copy from pinned memory by themselves
+AT_HAND = ("cpu",)  # kinds of devices whose numbers Python reads without waiting
 _GENERATORS = threading.RLock()  # held while someone draws from torch's own generators
 
 
@@ -144,6 +145,15 @@ def _on_cpu() -> Iterator[None]:
             yield
 
 
+def at_hand(x: Tensor) -> bool:
+    """Whether Python can read a tensor's numbers, to decide on shapes, without waiting for a device.
+
+    >>> at_hand(torch.ones(1)), at_hand(torch.ones(1, device="meta"))
+    (True, False)
+    """
+    return x.device.type in AT_HAND
+
+
 def to_device(x: Tensor, device: torch.device | str) -> Tensor:
     """A tensor of the CPU on a device, without waiting for what the device has still to do.
 
@@ -219,5 +229,5 @@ def widest(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type in WITHOUT_DOUBLE else torch.float64
 
 
-__all__ = ["OnCPU", "Shared", "in_double", "in_layout_of", "plain_torch", "threads", "to_device", "to_like",
-           "torch_seeded", "widest", "with_double"]  # fmt: skip
+__all__ = ["OnCPU", "Shared", "at_hand", "in_double", "in_layout_of", "plain_torch", "threads", "to_device",
+           "to_like", "torch_seeded", "widest", "with_double"]  # fmt: skip

@@ -21,6 +21,7 @@ from pushforward.models.autoencoder import WAE, Augment
 from pushforward.models.base import Comparison, Model, Terms
 from pushforward.models.weight import Weight
 from pushforward.square import Square
+from pushforward.torch_state import to_device
 from pushforward.wording import option_name
 
 
@@ -71,23 +72,27 @@ class TransferAE(WAE):
 
     def style_pair(self, s: Square) -> tuple[Tensor, Tensor] | None:
         """Codes of label 1 and codes of label 0, or None if the batch has fewer than two of either."""
-        if s.y is None:
+        labels = s.known.y
+        if labels is None:
             raise DataError("rows must have labels for their codes to be compared between labels")
-        codes, labels = gather_replicated(s.Ex, s.y)
-        q, p = codes[labels == 1], codes[labels == 0]
+        (codes,) = gather_replicated(s.Ex)
+        q, p = (codes[to_device((labels == label).nonzero().flatten(), codes.device)] for label in (1, 0))
         return (q, p) if min(len(q), len(p)) > 1 else None
 
     def regularisers(self, s: Square) -> Terms:
         """The cost of decoding rows to their known counterparts; a mean over all rows of the batch."""
-        if s.paired is None or s.y is None:
+        labels, paired = s.known
+        if paired is None or labels is None:
             return {}
-        codes, labels, paired = gather_replicated(s.Ex, s.y, s.paired)
+        (codes,) = gather_replicated(s.Ex)
         known = (paired.flatten(1)[:, 0] >= 0).nonzero().flatten()
         if not len(known):
             return {"pairs": codes.new_zeros(())}
+        rows, others, paired = (
+            to_device(one, codes.device) for one in (known, 1 - labels[known], paired[known])
+        )
         with gathered():  # processes have unequally many known counterparts, so each decodes those of all
-            made = self.generate(codes[known], 1 - labels[known])
-            return {"pairs": self.cost.rows(made, paired[known]).sum() / len(codes)}
+            return {"pairs": self.cost.rows(self.generate(codes[rows], others), paired).sum() / len(codes)}
 
 
 def transfer(model: Model, x: Tensor, y: Tensor | None, to: Tensor, guidance_scale: float = 1.0) -> Tensor:

@@ -12,9 +12,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pushforward.text.tokens import BEGIN, END, PAD, UNKNOWN, drop_tokens, lengths, shift_right
+from pushforward.text.tokens import (
+    BEGIN,
+    END,
+    PAD,
+    UNKNOWN,
+    drop_tokens,
+    lengths,
+    shift_right,
+    without_padding,
+)
+from pushforward.torch_state import at_hand
 
 EXCLUDED = [PAD, UNKNOWN, BEGIN]  # tokens that are never generated
+IGNORED = -100  # in the place of a token whose cross-entropy is 0
 
 
 class TokenPredictor(Protocol):
@@ -58,9 +69,9 @@ class TokenDistribution:
     def __len__(self) -> int:
         return len(self.z)
 
-    def logits(self, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
-        """Logits (M, V) at the M places ``kept`` (N, T), given the tokens ``before`` each place (N, T)."""
-        return self.decoder.logits(self.decoder.states(self.z, before, sizes)[kept])
+    def logits(self, before: Tensor, sizes: Tensor, places: Tensor) -> Tensor:
+        """Logits (M, V) at M of the N T places, given the tokens ``before`` each place (N, T)."""
+        return self.decoder.logits(self.decoder.states(self.z, before, sizes).flatten(0, 1)[places])
 
     def begin(self) -> Any:
         """The state before the first token."""
@@ -78,7 +89,8 @@ class TokenDistribution:
     def log_probs(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities in nats of all tokens of lines (N, T) by teacher forcing, and the row of each.
 
-        Both have shape (M,), where M counts the tokens without padding.
+        Both have shape (M,), where M counts the tokens without padding. On a GPU, which would be waited for,
+        padding is counted, too, with log-probability 0.
         """
         net = self.decoder
         x = x.long()
@@ -86,11 +98,17 @@ class TokenDistribution:
         before = shift_right(x)
         if net.training and net.word_dropout:
             before = drop_tokens(before, net.word_dropout)
-        longest = int(sizes.max())  # only now: which tokens are dropped must not depend on other lines
-        x, before = x[:, :longest], before[:, :longest]
-        kept = torch.arange(x.shape[1], device=x.device) < sizes.unsqueeze(1)
-        logits = self.logits(before, sizes, kept)
-        return -F.cross_entropy(logits, x[kept], reduction="none"), kept.nonzero()[:, 0]
+        # Only now: which tokens are dropped must not depend on other lines.
+        x, before = without_padding(x, sizes), without_padding(before, sizes)
+        longest = x.shape[1]
+        kept = torch.arange(longest, device=x.device) < sizes.unsqueeze(1)
+        wanted = x.masked_fill(~kept, IGNORED).flatten()
+        places = (
+            kept.flatten().nonzero().flatten() if at_hand(x) else torch.arange(x.numel(), device=x.device)
+        )
+        logits = self.logits(before, sizes, places)
+        terms = -F.cross_entropy(logits, wanted[places], reduction="none", ignore_index=IGNORED)
+        return terms, places // longest
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log-probability in nats of each line (N, T), shape (N,)."""
@@ -158,10 +176,10 @@ class Guided(TokenDistribution):
         plausible = own >= most_probable + math.log(self.PLAUSIBLE)
         return mixed.masked_fill(~plausible, -torch.inf)
 
-    def logits(self, before: Tensor, sizes: Tensor, kept: Tensor) -> Tensor:
-        """Logits (M, V) of this distribution at the M places ``kept`` (N, T)."""
+    def logits(self, before: Tensor, sizes: Tensor, places: Tensor) -> Tensor:
+        """Logits (M, V) of this distribution at M of the N T places."""
         return self.mixed(
-            *(distribution.logits(before, sizes, kept) for distribution in (self.distribution, self.away))
+            *(distribution.logits(before, sizes, places) for distribution in (self.distribution, self.away))
         )
 
     def begin(self) -> tuple[Any, Any]:

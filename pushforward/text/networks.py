@@ -22,21 +22,16 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from pushforward.networks.architectures import NETWORKS, EncoderDecoder
 from pushforward.text.distribution import TokenDistribution
 from pushforward.text.recurrent import GRU
-from pushforward.text.tokens import drop_tokens, lengths
+from pushforward.text.tokens import drop_tokens, lengths, without_padding
+from pushforward.torch_state import at_hand
 
 WIDTH = 256  # of hidden states
 EMBEDDING = 128
 LAYERS = 2  # of transformers
-
-
-def packed(rows: Tensor, sizes: Tensor) -> PackedSequence:
-    r"""The first ``sizes`` (N,) elements of rows (N, T, \*), packed."""
-    return pack_padded_sequence(rows, sizes.cpu(), batch_first=True, enforce_sorted=False)
 
 
 class TextEncoder(nn.Module, ABC):
@@ -59,7 +54,7 @@ class TextEncoder(nn.Module, ABC):
         sizes = lengths(x)
         if self.training and self.word_dropout:
             x = drop_tokens(x, self.word_dropout)
-        x = x[:, : int(sizes.max())]  # only now: which tokens are dropped must not depend on other lines
+        x = without_padding(x, sizes)  # only now: which tokens are dropped must not depend on other lines
         return self.read(self.embedding(x), sizes)
 
     @abstractmethod
@@ -99,8 +94,7 @@ class GRUEncoder(TextEncoder):
 
     def read(self, rows: Tensor, sizes: Tensor) -> Tensor:
         """Numbers from the last state of each direction."""
-        _, last = self.gru(packed(rows, sizes))
-        return self.head(torch.cat([last[0], last[1]], dim=1))
+        return self.head(self.gru.ends(rows, sizes))
 
 
 class TransformerEncoder(TextEncoder):
@@ -224,9 +218,7 @@ class GRUDecoder(TextDecoder):
     def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
         """States (N, T, H) after each input token (N, T)."""
         inputs = torch.cat([self.embedding(before), z.unsqueeze(1).expand(-1, before.shape[1], -1)], dim=-1)
-        states, _ = self.gru(packed(inputs, sizes), self.begin(z))
-        padded: Tensor = pad_packed_sequence(states, batch_first=True, total_length=before.shape[1])[0]
-        return padded
+        return self.gru.states(inputs, sizes, self.begin(z))
 
     def begin(self, z: Tensor) -> Tensor:
         """The first hidden state (1, N, H)."""
@@ -320,16 +312,31 @@ class DecoderPerClass(TextDecoder):
         for decoder in decoders:
             decoder.embedding, decoder.project, decoder.bias = self.embedding, self.project, self.bias
 
+    def each(self) -> list[TextDecoder]:
+        """The decoders, in the order of the classes."""
+        return [decoder for decoder in self.decoders if isinstance(decoder, TextDecoder)]
+
+    def split(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes (N, L) and labels (N,)."""
+        return z[:, : -len(self.decoders)], z[:, -len(self.decoders) :].argmax(1)
+
     def by_class(self, z: Tensor) -> list[tuple[TextDecoder, Tensor, Tensor]]:
         """Each decoder that has rows, with the indices (M,) of its rows and their codes (M, L)."""
-        labels = z[:, -len(self.decoders) :].argmax(1)
+        codes, labels = self.split(z)
         rows = [(labels == label).nonzero().flatten() for label in range(len(self.decoders))]
-        codes = z[:, : -len(self.decoders)]
-        decoders = (decoder for decoder in self.decoders if isinstance(decoder, TextDecoder))
-        return [(decoder, own, codes[own]) for decoder, own in zip(decoders, rows, strict=True) if len(own)]
+        return [
+            (decoder, own, codes[own]) for decoder, own in zip(self.each(), rows, strict=True) if len(own)
+        ]
 
     def states(self, z: Tensor, before: Tensor, sizes: Tensor) -> Tensor:
-        """States (N, T, H) after each input token (N, T), of each row's own decoder."""
+        """States (N, T, H) after each input token (N, T), of each row's own decoder.
+
+        On a GPU, which would be waited for to know which rows are whose, each decoder computes all rows.
+        """
+        if not at_hand(z):
+            codes, labels = self.split(z)
+            every = torch.stack([decoder.states(codes, before, sizes) for decoder in self.each()])
+            return every[labels, torch.arange(len(z), device=z.device)]
         states = z.new_zeros(*before.shape, self.project.in_features)
         for decoder, own, codes in self.by_class(z):
             states[own] = decoder.states(codes, before[own], sizes[own.to(sizes.device)])

@@ -23,7 +23,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.utils.rnn import PackedSequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from pushforward.torch_state import at_hand
+
+
+def packed(rows: Tensor, sizes: Tensor) -> PackedSequence:
+    r"""The first ``sizes`` (N,) elements of rows (N, T, \*), packed."""
+    return pack_padded_sequence(rows, sizes.cpu(), batch_first=True, enforce_sorted=False)
 
 
 class GRU(nn.GRU):
@@ -69,6 +76,34 @@ class GRU(nn.GRU):
         ends = torch.stack(last)
         ends = ends if inverse is None else ends[:, inverse]
         return PackedSequence(torch.cat(states, dim=1), sizes, order, inverse), ends
+
+    def states(self, rows: Tensor, sizes: Tensor, first: Tensor | None = None) -> Tensor:
+        r"""States (N, T, H) of rows (N, T, \*), read forwards; undefined after the ``sizes`` (N,) of rows.
+
+        To pack rows, Python reads their sizes. A GPU would be waited for: there padding is read, too.
+        """
+        if not at_hand(rows):
+            return super().forward(rows, first)[0]
+        states, _ = self(packed(rows, sizes), first)
+        padded: Tensor = pad_packed_sequence(states, batch_first=True, total_length=rows.shape[1])[0]
+        return padded
+
+    def ends(self, rows: Tensor, sizes: Tensor) -> Tensor:
+        r"""The last states (N, 2 H) of rows (N, T, \*) of so many elements, read forwards and backwards.
+
+        Where rows are not packed, those that are read backwards are moved to the end, and their padding to
+        the front: it is read last. Both are one batch.
+        """
+        if at_hand(rows):
+            forwards, backwards = self(packed(rows, sizes))[1]
+            return torch.cat([forwards, backwards], dim=1)
+        count, longest = rows.shape[:2]
+        row = torch.arange(count, device=rows.device)
+        moved = (torch.arange(longest, device=rows.device) + sizes.unsqueeze(1)) % longest
+        states, _ = super().forward(torch.cat([rows, rows[row.unsqueeze(1), moved]]))
+        forwards = states[row, sizes - 1, : self.hidden_size]
+        backwards = states[count + row, longest - sizes, self.hidden_size :]
+        return torch.cat([forwards, backwards], dim=1)
 
     def _direction(
         self, data: Tensor, sizes: Sequence[int], first: Tensor, way: int
@@ -146,4 +181,4 @@ class _Steps(torch.autograd.Function):
         return d_inputs, d_product.t() @ before, d_product.sum(0), d_state, None, None
 
 
-__all__ = ["GRU"]
+__all__ = ["GRU", "packed"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.distributed import all_gather, layer_numbers
 from pushforward.rng import Noise
-from pushforward.torch_state import to_device
+from pushforward.torch_state import at_hand, to_device
 
 PAD, END, UNKNOWN, BEGIN = range(4)
 SPECIAL = ("<pad>", "<end>", "<unknown>", "<begin>")
@@ -24,6 +24,18 @@ def lengths(x: Tensor) -> Tensor:
     """
     ends = (x == END).int()
     return torch.where(ends.any(1), ends.argmax(1) + 1, x.shape[1])
+
+
+def without_padding(x: Tensor, sizes: Tensor) -> Tensor:
+    """Rows (N, T) of lengths ``sizes`` (N,) without the last places, which are padding in all of them.
+
+    On a GPU, which would be waited for, these places stay.
+
+    >>> without_padding(torch.tensor([[7, END, PAD, PAD], [7, 8, END, PAD]]), torch.tensor([2, 3]))
+    tensor([[7, 1, 0],
+            [7, 8, 1]])
+    """
+    return x[:, : int(sizes.max())] if at_hand(sizes) else x
 
 
 def shift_right(x: Tensor) -> Tensor:
@@ -74,10 +86,13 @@ def replace_tokens(x: Tensor, noise: Noise, rate: float) -> Tensor:
     replaceable = x > BEGIN
     rows = to_device(noise("rows").uniform(len(x), 1), x.device) < 0.5
     places = to_device(noise("places").uniform(*x.shape), x.device) < rate
-    of_batch = all_gather(x)
-    tokens = of_batch[of_batch > BEGIN]
-    drawn = (to_device(noise("words").uniform(*x.shape), x.device) * len(tokens)).long()
-    return torch.where(rows & places & replaceable, tokens[drawn], x) if len(tokens) else x
+    of_batch = all_gather(x).flatten()
+    counted = (of_batch > BEGIN).cumsum(0)
+    # The tokens in front, by their number among them, and all else behind: how many there are is not read.
+    order = torch.where(of_batch > BEGIN, counted - 1, len(of_batch))
+    tokens = of_batch.new_zeros(len(of_batch) + 1).scatter_(0, order, of_batch)
+    drawn = (to_device(noise("words").uniform(*x.shape), x.device) * counted[-1]).long()
+    return torch.where(rows & places & replaceable, tokens[drawn], x)
 
 
 __all__ = [
@@ -91,4 +106,5 @@ __all__ = [
     "padded",
     "replace_tokens",
     "shift_right",
+    "without_padding",
 ]

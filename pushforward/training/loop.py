@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from pushforward.errors import ConfigError, DivergedError
 from pushforward.models.base import Model
 from pushforward.networks.shared_batch import convert_layers
 from pushforward.rng import Noise
-from pushforward.square import Square
+from pushforward.square import Known, Square
 from pushforward.torch_state import torch_seeded
 from pushforward.training.finite import batch_rows
 from pushforward.training.placement import source_of
@@ -213,6 +213,13 @@ class Loop:
         """The counterparts of this process's rows of the batch number ``draw``, if any row has one."""
         return self.sources[False].paired_rows(self.sampler.own_index(draw))
 
+    def known(self, draw: int, labelled: bool = False) -> Known:
+        """What is known on the CPU of the batch number ``draw``, over all processes that share it."""
+        numbers = self.row_numbers(draw, labelled)
+        numbers = numbers if distributed.is_sharing() else numbers[distributed.own_slice(len(numbers))]
+        y = None if self.data.y is None else self.data.y[numbers]
+        return Known(y, None if labelled else self.data.paired_rows(numbers))
+
     def close(self) -> None:
         """Ends threads that read rows; another step starts them again."""
         for source in self.sources.values():
@@ -260,7 +267,8 @@ class Loop:
                 labelled = player_state.player.labelled
                 x, y = self.rows(draw, labelled)
                 paired = None if labelled else self.paired_rows(draw)
-                square = Square(self.model, x, noise(update).rows(distributed.rank() * len(x)), y, paired)
+                own = noise(update).rows(distributed.rank() * len(x))
+                square = Square(self.model, x, own, y, paired, partial(self.known, draw, labelled))
                 with self.updating(player_state):
                     losses = player_state.player.loss(square)
                     try:

@@ -33,6 +33,30 @@ TOGETHER = (torch.ops.aten.cat, torch.ops.aten.stack)
 INDEXING = (torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_)
 
 
+def gru_cell(inputs, hidden, state, *biases):
+    """The shapes of a fused step of a GRU: its state, and what is kept for the way back."""
+    return torch.empty_like(state), state.new_empty(len(state), 5 * state.shape[1])
+
+
+def gru_cell_back(gradient, kept, has_bias):
+    """The shapes of its gradients: of both products, of the state, and of both biases."""
+    three = gradient.new_empty(len(gradient), 3 * gradient.shape[1])
+    return (
+        three,
+        three.clone(),
+        gradient.clone(),
+        three.new_empty(three.shape[1]),
+        three.new_empty(three.shape[1]),
+    )
+
+
+# Operations that torch does not imitate.
+UNKNOWN = {
+    torch.ops.aten._thnn_fused_gru_cell.default: gru_cell,
+    torch.ops.aten._thnn_fused_gru_cell_backward.default: gru_cell_back,
+}
+
+
 class Module(_DummyBackendModule):
     """What torch asks of a device with autocast."""
 
@@ -74,7 +98,7 @@ class OnGPU(TorchDispatchMode):
             self.wait()
         with self.fake:
             args, kwargs = tree_map_only(torch.Tensor, self.imitation, (args, kwargs))
-            return func(*args, **kwargs)
+            return UNKNOWN.get(func, func)(*args, **kwargs)
 
     def passes(self, func, args, kwargs):
         """Whether numbers pass between the CPU and the device while the program stands still."""

@@ -49,7 +49,7 @@ NO_CRITIC = [
 def rows_of(kind):
     """Few rows, with labels."""
     if kind == TEXT:
-        data = pf.open_dataset("phrases")
+        data = pf.open_dataset("phrases", max_length=12)
         return replace(data, train=data.train.rows(torch.arange(40)), test=data.test.rows(torch.arange(20)))
     side = 8 if kind == IMAGES else 16
     x = torch.rand(40, 1, side, side, generator=torch.Generator().manual_seed(0))

@@ -9,10 +9,11 @@ import pytest
 import torch.utils.backend_registration
 
 PROGRAM = Path(__file__).with_name("imitated_gpu.py")
-# A kernel, a critic, layers that draw numbers, BatchNorm, labels, a state beside the weights, projections.
+# A kernel, a critic, layers that draw, BatchNorm, labels, a state beside the weights, projections, lines.
 CASES = [
     "wae, sliced", "wae-mmd, automatic weight", "wae-gan", "ebgan, pulling away", "infogan",
-    "aae-semi-supervised", "began", "wgan-gp", "mmd-gan", "dropout",
+    "aae-semi-supervised", "began", "wgan-gp", "mmd-gan", "dropout", "arae", "transfer-ae, pairs",
+    "vae of text",
 ]  # fmt: skip
 pytestmark = pytest.mark.skipif(
     not hasattr(torch.utils.backend_registration, "_setup_privateuseone_for_python_backend"),

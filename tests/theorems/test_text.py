@@ -117,6 +117,22 @@ def test_rows_do_not_see_each_other(encoder, decoder):
     assert torch.allclose(alone, decoder(z).log_prob(x), rtol=1e-10)
 
 
+def test_where_lengths_are_not_read_numbers_and_gradients_are_the_same(encoder, decoder, monkeypatch):
+    """On a GPU rows are not packed, places of padding are computed, and each decoder has all rows."""
+    x = lines().roll(3, 0)  # the longest line is not the last
+    found = []
+    for kinds in (("cpu",), ()):
+        monkeypatch.setattr("pushforward.torch_state.AT_HAND", kinds)
+        encoder.zero_grad(), decoder.zero_grad()
+        z = encoder(x)
+        likelihood = decoder(z).log_prob(x)
+        (likelihood * torch.arange(12)).sum().backward()
+        slopes = [parameter.grad for net in (encoder, decoder) for parameter in net.parameters()]
+        found.append([z, likelihood, *slopes])
+    for here, there in zip(*found, strict=True):
+        torch.testing.assert_close(here, there, rtol=1e-12, atol=1e-12)
+
+
 def test_greedy_equals_batched_greedy_and_is_the_best_step(decoder):
     z = codes(30)
     together = decoder(z).greedy()
@@ -139,7 +155,8 @@ def test_a_guided_distribution_is_the_normalised_product_of_powers(decoder, guid
     guided = Guided(distribution, away, guidance_scale)
     kept = torch.arange(x.shape[1]) < lengths(x).unsqueeze(1)
     before = F.pad(x[:, :-1], (1, 0), value=BEGIN)
-    own, theirs = (one.logits(before, lengths(x), kept).softmax(-1) for one in (distribution, away))
+    places = kept.flatten().nonzero().flatten()
+    own, theirs = (one.logits(before, lengths(x), places).softmax(-1) for one in (distribution, away))
     product = own**guidance_scale * theirs ** (1 - guidance_scale)
     by_hand = (product / product.sum(-1, keepdim=True)).log()[torch.arange(len(own)), x[kept]]
     torch.testing.assert_close(guided.log_probs(x)[0], by_hand, rtol=1e-9, atol=1e-9)
