@@ -16,6 +16,7 @@ import torch
 
 from benchmarks.throughput import alternate, general, ratios, rows, seconds, steps_of
 from pushforward.recipes import RECIPES, Setup
+from pushforward.torch_state import plain_torch
 
 CASES = (("wae-mmd", "mlp"), ("wae-mmd", "conv"), ("wgan-gp", "mlp"), ("mmd-gan", "mlp"))
 
@@ -46,6 +47,7 @@ def compare(recipe: str, network: str, rounds: int, device: torch.device, seed: 
     }
 
 
+@plain_torch()
 def main() -> None:
     """Print one JSON object per line."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -22,6 +22,7 @@ from benchmarks.throughput import general, rows, seconds, steps_of
 from pushforward.metrics.frechet import frechet_distance, moments
 from pushforward.networks.precision import lower_precision
 from pushforward.recipes import RECIPES, Setup
+from pushforward.torch_state import plain_torch
 from pushforward.training import Loop
 from pushforward.training.cost_model import GPUS
 from pushforward.training.step_cost import measure_step
@@ -83,6 +84,7 @@ def frechet(n: int, features: int, device: torch.device) -> dict[str, object]:
     return {**found, "value": value}
 
 
+@plain_torch()
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(

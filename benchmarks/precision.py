@@ -17,6 +17,7 @@ import torch
 from benchmarks.throughput import alternate, general, ratios, rows, seconds, steps_of
 from pushforward.networks.precision import has_bfloat16, lower_precision
 from pushforward.recipes import RECIPES
+from pushforward.torch_state import plain_torch
 
 CASES: list[tuple[str, tuple[int, ...], str]] = [
     ("wae-mmd", (1, 28, 28), "mlp"),
@@ -56,6 +57,7 @@ def compare(
     }
 
 
+@plain_torch()
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from pushforward.data.dataset import Dataset, Split
 from pushforward.discrepancies import Discrepancy
 from pushforward.recipes import RECIPES, Setup
+from pushforward.torch_state import plain_torch
 from pushforward.training import Loop
 from pushforward.training.block import Blocks
 from pushforward.training.compiling import compile_losses
@@ -159,6 +160,7 @@ def compare(
     }
 
 
+@plain_torch()
 def main() -> None:
     """Print one JSON object per line."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Generic, Self, TypeVar
 
 import torch
@@ -109,9 +110,41 @@ threads: Shared[int] = Shared(torch.get_num_threads, torch.set_num_threads, per_
 _dtype: Shared[torch.dtype] = Shared(torch.get_default_dtype, torch.set_default_dtype)
 
 
+# Since 2.9 torch has a setting for each kind of product of float32 numbers.
+_OWN_SETTINGS = hasattr(torch.backends.cudnn, "conv")
+_PRODUCTS = ("cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn")
+
+
+def float32_products() -> tuple[str, ...]:
+    """How torch multiplies float32 numbers, by kind of product: as they are ("ieee"), or rounded before."""
+    if _OWN_SETTINGS:
+        return tuple(str(attrgetter(kind)(torch.backends).fp32_precision) for kind in _PRODUCTS)
+    return torch.get_float32_matmul_precision(), "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"
+
+
+def set_float32_products(kinds: tuple[str, ...]) -> None:
+    """Sets what :func:`float32_products` returns."""
+    matmul, convolution, on_cpu = kinds[0], kinds[1], kinds[3:4]
+    if (
+        _OWN_SETTINGS
+    ):  # torch refuses to read the older ones, as it does here and there, where they say otherwise
+        matmul = "highest" if matmul != "tf32" else "medium" if on_cpu == ("bf16",) else "high"
+    torch.set_float32_matmul_precision(matmul)
+    torch.backends.cudnn.allow_tf32 = convolution == "tf32"
+    for kind, value in zip(_PRODUCTS, kinds, strict=True) if _OWN_SETTINGS else ():
+        attrgetter(kind)(torch.backends).fp32_precision = value
+
+
+EXACT = ("ieee",) * len(_PRODUCTS) if _OWN_SETTINGS else ("highest", "ieee")
+_products: Shared[tuple[str, ...]] = Shared(float32_products, set_float32_products)
+
+
 @contextmanager
 def plain_torch() -> Iterator[None]:
     """Inside, torch computes as runs expect: in float32, on the CPU by default, with gradients.
+
+    Products of float32 numbers are those of float32: on GPUs torch rounds the factors of convolutions to
+    TensorFloat-32, of 10 bits, by default.
 
     Whatever surrounds the call (``torch.no_grad``, ``inference_mode``, ``autocast``, another default type or
     device) has no influence on it. It also decorates functions.
@@ -126,6 +159,7 @@ def plain_torch() -> Iterator[None]:
     """
     with (
         _dtype.held(torch.float32),
+        _products.held(EXACT),
         _on_cpu(),
         torch.inference_mode(False),
         torch.enable_grad(),

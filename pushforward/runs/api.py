@@ -122,8 +122,9 @@ def train(
             of the split. Or, in Python, one value a row.
         device: "auto", "cpu", "cuda", ...
         threads: Number of threads on a CPU.
-        precision: "fp32"; "bf16", in which networks, but neither costs nor discrepancies, compute in bfloat16
-            while they are trained; or "auto", bf16 on devices that have units for it.
+        precision: "fp32", which is float32 on a GPU, too, and not TensorFloat-32; "bf16", in which networks,
+            but neither costs nor discrepancies, compute in bfloat16 while they are trained; or "auto", bf16
+            on devices that have units for it.
         compile: Whether losses, with the networks in them, are compiled by ``torch.compile`` for training: a
             compiler is needed, the first steps take longer, and last bits differ.
         overwrite: Whether training starts over and replaces the run in the folder, finished or not, even if

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pushforward import AutoWeight
+from pushforward import AutoWeight, torch_state
 from pushforward.costs import GaussianLikelihood
 from pushforward.data import open_dataset
 from pushforward.distributions import Gaussian, NormalPrior
@@ -19,7 +19,7 @@ from pushforward.recipes import RECIPES
 from pushforward.rng import Noise
 from pushforward.runs import devices
 from pushforward.tables.distribution import draw
-from pushforward.torch_state import in_double, torch_seeded
+from pushforward.torch_state import float32_products, in_double, plain_torch, torch_seeded
 
 
 def on_meta(model):
@@ -168,3 +168,48 @@ def test_generators_of_other_gpus_are_left_alone(device, own, monkeypatch):
     assert all(
         generator.get_state().equal(state) for generator, state in zip(generators, before, strict=True)
     )
+
+
+def older():
+    """What the settings that torch had before 2.9 say; reading them fails if newer ones say otherwise."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    return matmul.allow_tf32, cudnn.allow_tf32, torch.get_float32_matmul_precision()
+
+
+@pytest.mark.parametrize("precision", ["highest", "high", "medium"])
+@pytest.mark.parametrize("own_settings", [True, False])
+def test_products_of_float32_are_float32s_whatever_torch_is_set_to(precision, own_settings, monkeypatch):
+    """By default convolutions on a GPU round their factors to 10 bits."""
+    if not own_settings:  # as in torch before 2.9
+        monkeypatch.setattr(torch_state, "_OWN_SETTINGS", False)
+        monkeypatch.setattr(torch_state, "EXACT", ("highest", "ieee"))
+    elif not torch_state._OWN_SETTINGS:
+        pytest.skip("this torch has no setting for each kind of product")
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision(precision)
+        outside, said = float32_products(), older()
+        with plain_torch(), plain_torch():
+            assert float32_products() == torch_state.EXACT
+            assert older() == (False, False, "highest")
+        assert (float32_products(), older()) == (outside, said)
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.skipif(
+    not torch_state._OWN_SETTINGS, reason="this torch has no setting for each kind of product"
+)
+def test_products_are_float32s_where_torchs_older_and_newer_settings_differ(monkeypatch):
+    before = float32_products()
+    try:
+        torch.backends.cuda.matmul.fp32_precision = "tf32"
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
+        outside = float32_products()
+        with pytest.raises(RuntimeError, match="mix"):
+            older()
+        with plain_torch():
+            assert older() == (False, False, "highest")
+        assert float32_products() == outside
+    finally:
+        torch_state.set_float32_products(before)
