@@ -120,5 +120,8 @@ def in_range(name: str, number: Any, value: Any, metadata: Mapping[str, Any]) ->
     elif ge is not None:
         expected = f"at least {ge:g}"
     else:
-        expected = "finite" if gt is None else f"above {gt:g}"
+        most = f"below {lt:g}" if lt is not None else "finite" if le is None else f"at most {le:g}"
+        expected = most if gt is None else f"above {gt:g}"
+        if gt is not None and (lt is not None or le is not None):
+            expected += f" and {most}"
     raise ConfigError(f"{option_name(name)} must be {expected}, got {value}")

@@ -32,7 +32,7 @@ from pushforward.process_group import joined
 from pushforward.report.progress import bar
 from pushforward.runs.budget import Budget, Extension
 from pushforward.runs.config import command, new_config
-from pushforward.runs.devices import device_of_run, find_device, find_precision
+from pushforward.runs.devices import device_of_run, find_device, find_precision, find_threads
 from pushforward.runs.directory import RunDirectory
 from pushforward.runs.other_data import check_labels, own_or_other
 from pushforward.runs.run import Run
@@ -40,7 +40,6 @@ from pushforward.runs.setups import ModelSource, stored_setup
 from pushforward.runs.trained_model import reopened
 from pushforward.runs.training import run_to_end
 from pushforward.torch_state import plain_torch
-from pushforward.torch_state import threads as torch_threads
 from pushforward.training import Training
 from pushforward.training.compiling import check_compiler
 from pushforward.training.loop import shared_batch
@@ -155,7 +154,7 @@ def train(
     budget = Budget(steps, epochs, minutes)
     seed = check_int("seed", seed, least=0)
     _check_on_nonfinite(on_nonfinite)
-    threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
+    threads = find_threads(threads)
     automatic, device = device == "auto", find_device(device)
     model = ModelSource(recipe, preset, arguments, training)
     data_dir = data_dir or os.environ.get(VARIABLE)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pushforward.errors import ConfigError, check_int, plain
+from pushforward.errors import ConfigError, plain
+from pushforward.options import checked
 from pushforward.wording import option_name
+
+MOST = 1e9  # epochs or minutes
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Budget:
     """How long to train: one of steps, epochs and minutes; none means the recipe's own.
 
     Raises:
-        ConfigError: If more than one is given, or one is not above 0.
+        ConfigError: If more than one is given, or one is out of range.
     """
 
     steps: int | None = None
@@ -26,13 +28,11 @@ class Budget:
         given = {name: plain(value) for name, value in asdict(self).items() if value is not None}
         if len(given) > 1:
             raise ConfigError(f"expected one budget, got {' and '.join(map(option_name, given))}")
-        if self.steps is not None:
-            check_int("steps", self.steps, least=1)
         for name, value in given.items():
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise ConfigError(f"{option_name(name)} must be a number, got {value!r}")
-            if not (math.isfinite(value) and value > 0):
-                raise ConfigError(f"{option_name(name)} must be above 0, got {value}")
+            if name == "steps":
+                checked(name, value, int, {"ge": 1})
+            else:
+                checked(name, value, float, {"gt": 0, "le": MOST})
             object.__setattr__(self, name, value)
 
     @property

@@ -10,8 +10,22 @@ import torch.nn.functional as F
 from pushforward.errors import ConfigError, nearest
 from pushforward.launch import launched_here, launched_size
 from pushforward.networks.precision import has_bfloat16
+from pushforward.options import checked
 from pushforward.process_group import use_own_gpu
+from pushforward.torch_state import threads as torch_threads
 from pushforward.wording import option_name, plural
+
+MOST_THREADS = 4096  # with some more, the system ends the process
+
+
+def find_threads(threads: int | None) -> int:
+    """The number of threads on a CPU; by default that of torch.
+
+    Raises:
+        ConfigError: If it is not a whole number from 1 to 4096.
+    """
+    asked = torch_threads.outside() if threads is None else threads
+    return int(checked("threads", asked, int, {"ge": 1, "le": MOST_THREADS}))
 
 
 def find_device(device: str | torch.device) -> str:

@@ -191,7 +191,7 @@ class Plan:
                     f"{100 * one.waiting / one.step:.0f} %", f"{100 * one.discrepancy / one.step:.0f} %",
                     f"{one.world_size * one.rows / one.step:,.0f}", _time(one.epoch(self.epoch_rows)),
                     f"{one.world_size * one.epoch(self.epoch_rows) / HOUR:,.0f}",
-                    f"{100 * self.failures.lost(one.world_size):.2g} %",
+                    _share(self.failures.lost(one.world_size)),
                     _time(self.failures.best_interval(one.world_size)),
                 )
                 for one in self.there
@@ -221,6 +221,15 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for row in (heads, *rows):
         yield "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+
+
+def _share(value: float) -> str:
+    """A share of the whole, which is all of it at most.
+
+    >>> _share(0.0123), _share(3.5)
+    ('1.2 %', 'all')
+    """
+    return f"{100 * value:.2g} %" if value < 1 else "all"
 
 
 def _si(value: float) -> str:

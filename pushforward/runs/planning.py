@@ -17,16 +17,17 @@ from pushforward.distributed import average, size, wait
 from pushforward.errors import ConfigError, check_int, nearest
 from pushforward.launch import launched_rank, launched_size
 from pushforward.models import Model
+from pushforward.options import checked
 from pushforward.process_group import joined
 from pushforward.report.progress import bar
 from pushforward.runs.budget import Budget
-from pushforward.runs.devices import find_device, find_precision
+from pushforward.runs.devices import find_device, find_precision, find_threads
 from pushforward.runs.plan import Plan, Prediction, Projection
 from pushforward.runs.setups import ModelSource
 from pushforward.runs.trial import Trial
 from pushforward.torch_state import plain_torch
 from pushforward.torch_state import threads as torch_threads
-from pushforward.training.cost_model import GPUS, HOUR, Failures, Link, check_positive, extrapolated
+from pushforward.training.cost_model import GPUS, HOUR, Failures, Link, extrapolated
 from pushforward.training.loop import shared_batch
 from pushforward.training.trainer import PATIENCE, SHARE
 from pushforward.wording import option_name
@@ -35,6 +36,14 @@ READING = {
     name for name, one in inspect.signature(open_dataset).parameters.items() if one.kind is one.KEYWORD_ONLY
 } - {"progress", "codec"}
 USUAL = (1, 2, 4, 8)  # processes
+RANGES: dict[str, dict[str, float]] = {  # where what is said of machines means something
+    "latency": {"ge": 1e-9, "le": 3600},  # seconds
+    "bandwidth": {"ge": 1, "le": 1e15},  # bytes a second
+    "world_size": {"ge": 1},  # divides the batch
+    "gpus": {"ge": 1, "le": 10**6},
+    "epoch_rows": {"ge": 1, "le": 1e18},
+    "mtbf_hours": {"ge": 1, "le": 1e12},
+}
 LARGE = 2**20  # numbers of the exchange that shows the bandwidth
 
 
@@ -102,12 +111,16 @@ def plan(
         ([100, 50], True)
     """
     budget = Budget(steps, epochs)
-    check_positive(latency=latency, bandwidth=bandwidth, epoch_rows=epoch_rows, mtbf_hours=mtbf_hours)
+    asked = {"latency": latency, "bandwidth": bandwidth, "epoch_rows": epoch_rows, "mtbf_hours": mtbf_hours}
+    for name, value in asked.items():
+        checked(name, value, float, RANGES[name])
+    if epoch_rows != round(epoch_rows):
+        raise ConfigError(f"{option_name('epoch_rows')} must be a whole number, got {epoch_rows}")
     if gpu not in GPUS:
         raise ConfigError(f"unknown {option_name('gpu')} {gpu!r}: {nearest(gpu, GPUS)}")
     sizes_asked, gpu_counts = _counts("world_size", world_size), _counts("gpus", gpus)
     seed = check_int("seed", seed, least=0)
-    threads = check_int("threads", torch_threads.outside() if threads is None else threads, least=1)
+    threads = find_threads(threads)
     device = find_device(device)
     used = find_precision(precision, device)
     reading = {name: options.pop(name) for name in READING & options.keys()}
@@ -176,8 +189,8 @@ def plan(
 
 def _counts(name: str, asked: int | Sequence[int] | None) -> list[int]:
     """One or several numbers of processes, checked; none of None."""
-    several = [] if asked is None else [asked] if isinstance(asked, int) else asked
-    return [check_int(name, count, least=1) for count in several]
+    several = [] if asked is None else asked if isinstance(asked, Sequence) else [asked]
+    return [checked(name, count, int, RANGES[name]) for count in several]
 
 
 def _sizes(asked: Sequence[int], batch_size: int) -> list[int]:

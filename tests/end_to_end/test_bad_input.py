@@ -56,7 +56,7 @@ def test_unknown_option(bad):
         (["--steps", 0], "--steps must be at least 1, got 0"),
         (["--steps", 5, "--epochs", 1], "expected one budget, got --steps and --epochs"),
         (["--seed", -1], "--seed must be at least 0, got -1"),
-        (["--threads", 0], "--threads must be at least 1, got 0"),
+        (["--threads", 0], "--threads must be in [1, 4096], got 0"),
         (["--posterior", "gaussian", "--prior", "sphere"], "--posterior gaussian needs --prior normal"),
         (["--latent-dim", 1, "--prior", "sphere"], "a sphere needs --latent-dim of at least 2, got 1"),
         (["--device", "gpu"], "device"),

@@ -1,6 +1,8 @@
 """Plans: what they say, that nothing is left of the steps they measure, and what is refused."""
 
+import inspect
 import json
+import re
 
 import pytest
 import torch
@@ -80,9 +82,11 @@ def test_a_model_of_ones_own_has_a_plan_and_stays_as_it_is():
         ({"world_size": [0]}, "world_size must be at least 1, got 0"),
         ({"gpus": [2.5]}, "gpus must be a whole number"),
         ({"gpu": "h10"}, "unknown gpu 'h10': did you mean 'h100'"),
-        ({"latency": 0.0}, "latency must be a positive number, got 0"),
-        ({"epoch_rows": float("inf")}, "epoch_rows must be a positive number, got inf"),
-        ({"mtbf_hours": -1.0}, "mtbf_hours must be a positive number, got -1"),
+        ({"latency": 0.0}, r"latency must be in \[1e-09, 3600\], got 0"),
+        ({"latency": "fast"}, "latency must be a number, got 'fast'"),
+        ({"epoch_rows": 1.5}, "epoch_rows must be a whole number, got 1.5"),
+        ({"gpus": 2.5}, "gpus must be a whole number, got 2.5"),
+        ({"mtbf_hours": 1e-300}, r"mtbf_hours must be in \[1, 1e\+12\], got 1e-300"),
         ({"steps": 5, "epochs": 1.0}, "expected one budget"),
         ({"lattent_dim": 4}, "lattent_dim"),
         ({"recipe": "wae-mdm"}, "unknown recipe 'wae-mdm': did you mean 'wae-mmd'"),
@@ -91,6 +95,36 @@ def test_a_model_of_ones_own_has_a_plan_and_stays_as_it_is():
 def test_what_makes_no_sense_is_refused(options, words):
     with pytest.raises(ConfigError, match=words):
         pf.plan(**{"recipe": "wae-mmd", "data": "digits", **PLAN, **options})
+
+
+NUMBERS = [
+    name
+    for name, one in inspect.signature(pf.plan).parameters.items()
+    if re.search(r"\b(int|float)\b", one.annotation)
+]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 1e300, 1e-300, 10**400, True], ids=str)
+def test_a_number_beyond_all_sense_is_refused(name, value, monkeypatch):
+    if name == "seed" and value == 10**400:
+        return  # any whole number is a seed
+    if name == "epochs" and value == 1e-300:
+        return  # which is one step
+
+    def too_early(*_, **__):
+        raise AssertionError("data were read")
+
+    monkeypatch.setattr("pushforward.runs.planning.open_dataset", too_early)
+    with pytest.raises(ConfigError, match=f"^{name} must be"):
+        pf.plan("vae", "digits", **{**PLAN, name: value})
+
+
+def test_the_numbers_of_plan_are_found():
+    assert {*NUMBERS} == {
+        "seed", "steps", "epochs", "world_size", "latency", "bandwidth", "gpus", "epoch_rows", "mtbf_hours",
+        "threads",
+    }  # fmt: skip
 
 
 def test_the_command_prints_the_plan_and_gives_it_to_programs(command):
