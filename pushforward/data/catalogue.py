@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
@@ -318,13 +319,31 @@ def _unknown(source: object) -> str:
         return f"expected data, found {type(source).__name__}; {_sources()}"
     if source.is_dir():
         contents = " or ".join(known.contents for known in FORMATS if known.contents)
-        return f"{source}: expected {contents}, found none"
+        return f"{source}: expected {contents}, found {_files_in(source)}"
     if not source.is_file():
         return f"{source}: expected a regular file or a folder, found neither; {_sources()}"
     if source.suffix.lower() in ARCHIVES:
         return f"{source}: expected a folder of images, found an archive: unzip it and give the folder"
     suffixes = ", ".join(suffix for known in FORMATS for suffix in known.suffixes)
     return f"{source}: expected a {suffixes} file or a folder; {_sources()}"
+
+
+def _files_in(folder: Path) -> str:
+    """The files in a folder that are data by themselves, and what to do with several of them.
+
+    Whether each is one row or holds many cannot be seen, so that they are not joined here.
+    """
+    single = {suffix for known in FORMATS for suffix in known.suffixes}
+    endings = (os.path.splitext(path)[1].lower() for path in islice(folder.rglob("*"), MOST_NAMES))
+    counts = Counter(ending for ending in endings if ending in single).most_common()
+    if not counts:
+        return "none"
+    listed = ", ".join(f"{count} {ending} {plural(count, 'file')}" for ending, count in counts)
+    return (
+        f"{listed}; such a file is data by itself: give one, or join several in one, as by numpy.concatenate "
+        "(numpy.stack, if each is one row) or pandas.concat, or give a Dataset of PyTorch that reads them "
+        "one by one"
+    )
 
 
 __all__ = [

@@ -234,5 +234,30 @@ def test_the_table_has_every_door():
     assert [one.split(" | ")[0].removeprefix("| ") for one in table] == list(DOORS)
 
 
+def test_a_folder_of_files_that_are_data_by_themselves_is_refused_with_ways_that_work(tmp_path):
+    """A row in each, and ten rows in each: it cannot be seen which, so that the user has to say it."""
+    single, parts = tmp_path / "single", tmp_path / "parts"
+    for folder, files in ((single, NUMBERS), (parts, np.split(NUMBERS, 4))):
+        (folder / "cat").mkdir(parents=True)
+        for number, x in enumerate(files):
+            np.save(folder / "cat" / f"{number:02}.npy", x)
+        said = (
+            rf"found {len(files)} .npy files; such a file is data by itself: give one, or join several in one"
+        )
+        with pytest.raises(DataError, match=said):
+            open_dataset(folder)
+    paths = sorted(single.rglob("*.npy"))
+    np.save(tmp_path / "stacked.npy", np.stack([np.load(path) for path in paths]))
+    np.save(tmp_path / "joined.npy", np.concatenate([np.load(path) for path in sorted(parts.rglob("*.npy"))]))
+
+    class Files(Items):
+        def __getitem__(self, number):
+            return np.load(self.items[number])
+
+    wanted = open_dataset(NUMBERS).fingerprint
+    for way in (tmp_path / "stacked.npy", tmp_path / "joined.npy", Files(paths)):
+        assert open_dataset(way).fingerprint == wanted
+
+
 if __name__ == "__main__":
     sys.stdout.write("\n".join(map(line, DOORS)) + "\n")

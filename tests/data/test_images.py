@@ -482,7 +482,7 @@ def test_folders_without_images(tmp_path, refused):
     with refused(tmp_path, "expected images", ".png .jpg", ".pgm", "found none"):
         open_dataset(tmp_path)
     (tmp_path / "readme.txt").write_text("hello")
-    with refused(tmp_path, "expected images", "found none"):
+    with refused(tmp_path, "expected images", "found 1 .txt file;"):
         open_dataset(tmp_path)
     (tmp_path / "poem.txt").write_text("hello")
     with refused(tmp_path / "poem.txt", "at least 4 lines with words are needed, found 1"):
