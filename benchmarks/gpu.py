@@ -1,7 +1,7 @@
 """Speed of the official CelebA networks on a GPU, as a share of its bfloat16 peak, and of Fréchet distances.
 
     python -m benchmarks.gpu --device cuda
-    python -m benchmarks.gpu --device cpu --batch-size 8 --rounds 2 --rows 2000 --features 64  # a try
+    python -m benchmarks.gpu --device cpu --quick  # a trial of the script: one step, few rows
 
 Operations of a step are those of its matrix products and convolutions, forward and backward, of all players,
 counted as ``pushforward plan`` does. The peak is that of the vendor's tables, without sparsity. One JSON
@@ -35,10 +35,10 @@ def peak(device: torch.device) -> float | None:
 
 
 def training(
-    recipe: str, batch_size: int, compile: bool, rounds: int, device: torch.device
+    recipe: str, batch_size: int, compile: bool, rounds: int, device: torch.device, quick: bool
 ) -> dict[str, object]:
-    """Images and operations a second of the official networks in bfloat16, at 64x64."""
-    data = rows((3, 64, 64), max(2_000, batch_size))
+    """Images and operations a second of the official networks in bfloat16, at 64x64; of one step if quick."""
+    data = rows((3, 64, 64), 2 * batch_size if quick else max(2_000, batch_size))
 
     def build() -> Setup:
         torch.manual_seed(0)
@@ -51,7 +51,7 @@ def training(
     flops = measure_step(loop).work.flops
     loop.close()
     steps = general(build(), data, device, compile)
-    count = steps_of(steps, 1.0)
+    count = 1 if quick else steps_of(steps, 1.0)
     took = sorted(seconds(steps, count) / count for _ in range(rounds))
     step, most = statistics.median(took), peak(device)
     return {
@@ -95,13 +95,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--features", type=int, default=2048)
+    parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
+    if options.quick:
+        options.batch_size, options.rounds, options.rows, options.features = [2], 1, 500, 32
     device = torch.device(options.device)
     print(json.dumps(frechet(options.rows, options.features, device)), flush=True)
     for compile in [False, True] if device.type == "cuda" else [False]:
         for recipe in ("wae-mmd", "wae-gan", "vae"):
             for batch_size in options.batch_size:
-                print(json.dumps(training(recipe, batch_size, compile, options.rounds, device)), flush=True)
+                found = training(recipe, batch_size, compile, options.rounds, device, options.quick)
+                print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

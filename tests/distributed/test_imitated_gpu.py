@@ -12,7 +12,7 @@ PROGRAM = Path(__file__).with_name("imitated_gpu.py")
 # A kernel, a critic, layers that draw, BatchNorm, labels, a state beside the weights, projections, lines.
 CASES = [
     "wae, sliced", "wae-mmd, automatic weight", "wae-gan", "ebgan, pulling away", "infogan",
-    "aae-semi-supervised", "began", "wgan-gp", "mmd-gan", "dropout", "arae", "transfer-ae, pairs",
+    "aae-semi-supervised", "began", "wgan-gp", "mmd-gan", "dropout", "transfer-ae, pairs",
     "vae of text",
 ]  # fmt: skip
 pytestmark = pytest.mark.skipif(

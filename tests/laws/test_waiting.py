@@ -74,6 +74,18 @@ def data_of(side):
     return pf.open_dataset((x, torch.arange(40) % 4))
 
 
+def loop_of(case, device, optimizing=None):
+    """The loop of a case, before its first step."""
+    recipe, options, side = CASES[case]
+    data = data_of(side)
+    with torch_seeded(0):
+        setup = RECIPES[recipe](data.spec, **options)
+    training = replace(setup.training, batch_size=8)
+    if optimizing is not None:
+        training = replace(training, optimizers=dict.fromkeys(training.optimizers, optimizing))
+    return Loop(setup.model.train(), data.train, training, 100, seed=3, device=device)
+
+
 @pytest.fixture
 def on_meta(monkeypatch):
     """Takes steps of a case there."""
@@ -83,13 +95,7 @@ def on_meta(monkeypatch):
         return torch.optim.Adam(parameters, foreach=True)
 
     def steps(case, count=2):
-        recipe, options, side = CASES[case]
-        data = data_of(side)
-        with torch_seeded(0):
-            setup = RECIPES[recipe](data.spec, **options)
-        optimizers = dict.fromkeys(setup.training.optimizers, plain_adam)
-        training = replace(setup.training, batch_size=8, optimizers=optimizers)
-        loop = Loop(setup.model.train(), data.train, training, 100, seed=3, device="meta")
+        loop = loop_of(case, "meta", plain_adam)
         updates = []
         with Copies() as copies:
             for _ in range(count):
@@ -108,3 +114,21 @@ def test_a_step_waits_for_nothing_on_its_device(case, on_meta):
 def test_a_copy_that_waits_is_found(on_meta, monkeypatch):
     monkeypatch.setattr("pushforward.distributions.base.to_like", lambda x, like: x.to(like))
     assert any("Gaussian.rsample" in found for found in on_meta("vae"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_no_step_waits_for_a_gpu_that_is_there():
+    """Torch itself then says what waits, also within operations that the device "meta" does not have."""
+    waiting = []
+    for case in CASES:
+        loop = loop_of(case, "cuda")
+        loop.take_step([], look=False)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for loop.step in (4, 99):  # some state changes in every fourth step, or in the hundredth
+                loop.take_step([], look=False)
+        except RuntimeError as error:
+            waiting.append(f"{case}: {error}")
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert waiting == []
