@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +14,7 @@ import numpy as np
 
 from pushforward.data.classes import LABELS, class_labels
 from pushforward.data.dataset import Dataset, Split
-from pushforward.data.declared import check_declared
+from pushforward.data.declared import check_declared, read_header
 from pushforward.data.formats import Channels, OpenOptions, data_format
 from pushforward.data.mapped import LazyArray, Readable, in_parts, is_mapped, map_rows, raw_rows
 from pushforward.data.pictures import with_pictures
@@ -28,6 +31,7 @@ DATA = ("x_train", "x", "images", "imgs", "data")  # the first that exists holds
 KEYS = (*DATA, "x_test", *LABELS, "y_test")
 IMAGES = "(N, H, W), (N, H, W, C) or (N, C, H, W)"
 SHAPES = f"(N, D), {IMAGES}"
+LENGTHS = 26  # where the header of a member of an archive tells how long its name and what follows are
 NAMED_BY = 6  # digits of the fingerprint in the name of arrays in memory
 
 
@@ -61,7 +65,22 @@ def _load(path: Path, options: OpenOptions) -> dict[str, Readable]:
         # An archive may hold pickled objects besides its data, as that of dSprites does: they are not read.
         known = [key for key in loaded.files if key.lower() in (*KEYS, (options.grouped or "").lower())]
         wanted = known if any(key.lower() in DATA for key in known) else loaded.files
-        return {key: loaded[key] for key in wanted}
+        return {key: _member(loaded, key, path, options.later) for key in wanted}
+
+
+def _member(archive: Any, key: str, path: Path, later: bool) -> Readable:
+    """An array of an archive; if it is not compressed, and large or wanted later, its rows are read then."""
+    member = archive.zip.NameToInfo.get(f"{key}.npy")
+    stored = member is not None and member.compress_type == zipfile.ZIP_STORED
+    if not (stored and (later or in_parts(member.file_size))):
+        return archive[key]
+    with open_file(path) as file:
+        file.seek(member.header_offset + LENGTHS)
+        file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+        shape, by_columns, kind = read_header(file)
+        if by_columns or kind.hasobject or len(shape) < 2:
+            return archive[key]
+        return raw_rows(path, kind, shape, file.tell())
 
 
 def _later(path: Path) -> Readable:

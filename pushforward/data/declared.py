@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -48,10 +48,20 @@ def check_declared(file: IO[bytes]) -> None:
     file.seek(0)
 
 
-def _check_header(file: IO[bytes], size: int, what: str) -> None:
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order (whether that of Fortran) and type of the array that begins here; then its values follow.
+
+    Raises:
+        ValueError: If none does.
+        KeyError: If it is of a version for types that are no numbers.
+    """
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    return readers[np.lib.format.read_magic(file)](file)
+
+
+def _check_header(file: IO[bytes], size: int, what: str) -> None:
     try:
-        shape, _, kind = readers[np.lib.format.read_magic(file)](file)
+        shape, _, kind = read_header(file)
     except (ValueError, KeyError):
         return  # it is no such file, and numpy's reader will say so
     declared, found = math.prod(shape) * kind.itemsize, size - file.tell()
@@ -62,4 +72,4 @@ def _check_header(file: IO[bytes], size: int, what: str) -> None:
         )
 
 
-__all__ = ["check_declared"]
+__all__ = ["check_declared", "read_header"]

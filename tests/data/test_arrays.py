@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pushforward.data import open_dataset
+from pushforward.data.catalogue import open_for
 from pushforward.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -324,6 +325,22 @@ def test_nan_in_the_held_out_rows_is_found(refused):
 
 
 # Files
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize(
+    "x", [BYTES, UNIT, UNIT.astype(">f4"), np.asfortranarray(UNIT), UNIT[:, ::2], UNIT[:, :1]],
+    ids=["bytes", "floats", "big-endian", "Fortran", "strided", "one column"],
+)  # fmt: skip
+def test_rows_of_an_archive_that_are_read_later_are_those_that_it_holds(write, x, tmp_path):
+    for arrays in ({"x": x, "y": np.arange(10) % 2}, {"x_train": x, "x_test": x[:3], "foreign": np.eye(2)}):
+        write(tmp_path / "a.npz", **arrays)
+        later, whole = open_for(tmp_path / "a.npz", later=True), open_dataset({**arrays})
+        assert later.fingerprint == whole.fingerprint
+        for found, wanted in ((later.train, whole.train), (later.test, whole.test)):
+            assert torch.equal(found.tensor(), wanted.tensor())
+        if write is np.savez and x.flags.c_contiguous:
+            assert not isinstance(later.train.x, torch.Tensor)
 
 
 class Bomb:

@@ -49,13 +49,14 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
-    """Few and many rows, which take 64 bytes each on the disk, as .npy files and as packs."""
+    """Few and many rows, which take 64 bytes each on the disk, as .npy and .npz files and as packs."""
     folder, found = tmp_path_factory.mktemp("sources"), {}
     for name, n in (("few", FEW), ("many", MANY)):
         path = folder / f"{name}.npy"
         np.lib.format.open_memmap(path, "w+", np.float32, (n, WIDTH))[:1000] = RNG.normal(size=(1000, WIDTH))
         pf.pack(path, folder / name, standardize=False, progress=False)
-        found[name] = {".npy": path, "pack": folder / name}
+        np.savez(folder / f"{name}.npz", x=np.load(path, mmap_mode="r"))
+        found[name] = {".npy": path, ".npz": folder / f"{name}.npz", "pack": folder / name}
     return found
 
 
@@ -91,7 +92,7 @@ def more(work, few, many, folder, before="prepared = str"):
 
 
 # Rows that are held take 64 bytes as they are, and took 270 with their copies; their numbers, 50.
-@pytest.mark.parametrize(("kind", "bound"), [(".npy", 18), ("pack", 12)])
+@pytest.mark.parametrize(("kind", "bound"), [(".npy", 18), (".npz", 18), ("pack", 12)])
 def test_codes_take_no_memory_for_each_row(kind, bound, run, sources, tmp_path):
     few, many = (sources[name][kind] for name in ("few", "many"))
     work = f"lambda rows, name: pf.load({str(run.path)!r}).encode_file(rows, name + '.npy')"
@@ -111,7 +112,7 @@ ONCE = "mapped.SAMPLE = 2**20; prepared = str"
 EVALUATE = ".evaluate(500, features='pixels', metrics=['samples', 'reconstruction'])"
 
 
-@pytest.mark.parametrize("kind", [".npy", "pack"])
+@pytest.mark.parametrize("kind", [".npy", ".npz", "pack"])
 def test_an_evaluation_takes_no_memory_for_each_row_of_its_data(kind, run, sources, runs, tmp_path):
     """But for the order of rows, 8 bytes and at times 16: of other data, and of those of the run."""
     few, many = (sources[name][kind] for name in ("few", "many"))
@@ -121,7 +122,7 @@ def test_an_evaluation_takes_no_memory_for_each_row_of_its_data(kind, run, sourc
     assert max(own, other) < 10
 
 
-@pytest.mark.parametrize("kind", [".npy", "pack"])
+@pytest.mark.parametrize("kind", [".npy", ".npz", "pack"])
 def test_scores_take_no_memory_for_each_real_row(kind, sources, tmp_path):
     few, many = (sources[name][kind] for name in ("few", "many"))
     work = f"lambda rows, name: pf.score(rows, {str(few)!r}, features='pixels', n_samples=500)"
@@ -133,7 +134,8 @@ TRAIN = f"lambda rows, name: pf.train('wae-mmd', rows, out=name, **{OPTIONS})"
 
 # Rows that are kept in memory take 20 MB more, and took 65 while they were read.
 @pytest.mark.parametrize(
-    ("kind", "how", "bound"), [(".npy", LATER, 8), ("pack", LATER, 8), (".npy", ONCE, 28)]
+    ("kind", "how", "bound"),
+    [(".npy", LATER, 8), (".npz", LATER, 8), ("pack", LATER, 8), (".npy", ONCE, 28)],
 )
 def test_training_holds_rows_once_or_not_at_all(kind, how, bound, sources, tmp_path):
     few, many = (sources[name][kind] for name in ("few", "many"))
