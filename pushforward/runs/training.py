@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -106,37 +106,23 @@ def run_to_end(
         if resumed:
             loop.total = config["total_steps"]
         else:
-            if training.pretrain:
-                gap = match_moments(
-                    model,
-                    loop.data,
-                    training.optimizers["model"],
-                    config["seed"],
-                    batch_size=training.pretrain,
-                )
-                show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
+            _fit_moments(setup, loop, show)
             loop.total = config["total_steps"] or _total_steps(budget, loop, training.epochs, show)
-        usual = _total_steps(Budget(), loop, training.epochs, show)
-        if setup.settings is not None and not begun and loop.total < SMALL_BUDGET * usual:
-            show.say(
-                f"{loop.total} {plural(loop.total, 'step')} {plural(loop.total, 'is')} a small budget, this "
-                f"recipe takes {usual} by itself: samples will be those of an unfinished model; to go on "
-                f"afterwards: {again(steps=usual)}"
-            )
+        if setup.settings is not None and not begun:
+            _say_if_small(loop, training.epochs, again, show)
         extended = extension is not None and _extend(extension, config, newest, loop, training.epochs, show)
         if begun:
             directory.repair(config, dataset.codec)
         else:
             directory.begin(config | {"total_steps": loop.total}, dataset.codec)
             config["total_steps"] = loop.total
-        copied = copies(config, dataset.codec)
         trainer = Trainer(
             directory.path,
             loop,
             show,
             lambda step: _save_samples(run, step) if pictures else None,
             checkpoints,
-            copied,
+            copies(config, dataset.codec),
             again,
             config["on_nonfinite"],
             [earlier["total_steps"] for earlier in config["earlier_budgets"]],
@@ -149,9 +135,8 @@ def run_to_end(
             if loop.step < loop.total:
                 show.say(f"continuing from step {loop.step}")
             if extended:
-                show.say(
-                    _schedule_words(training.schedule, loop, config["earlier_budgets"][-1]["total_steps"])
-                )
+                before = config["earlier_budgets"][-1]["total_steps"]
+                show.say(_schedule_words(training.schedule, loop, before))
                 trainer.save(again=True)  # its copy of the configuration is of before
         unfinished = loop.step < loop.total
         trainer.run()
@@ -188,6 +173,27 @@ def _total_steps(budget: Budget, loop: Loop, epochs: float, show: Bar) -> int:
         show.say(f"{budget.minutes:g} minutes at {speed:.3g} steps per second: {steps} steps")
         return steps
     return max(1, math.ceil((budget.epochs or epochs) * loop.per_epoch))
+
+
+def _fit_moments(setup: Setup, loop: Loop, show: Bar) -> None:
+    """Fits the moments of the encoder's codes to those of the prior, if the recipe begins so."""
+    training = setup.training
+    if training.pretrain:
+        gap = match_moments(
+            setup.model, loop.data, training.optimizers["model"], loop.seed, batch_size=training.pretrain
+        )
+        show.say(f"the encoder's moments were fitted to the prior's: gap {gap:.3g}")
+
+
+def _say_if_small(loop: Loop, epochs: float, again: Callable[..., str], show: Bar) -> None:
+    """Warns of a budget in which the recipe cannot learn much, and says how to go on."""
+    usual, steps = _total_steps(Budget(), loop, epochs, show), loop.total
+    if steps < SMALL_BUDGET * usual:
+        show.say(
+            f"{steps} {plural(steps, 'step')} {plural(steps, 'is')} a small budget, this recipe takes "
+            f"{usual} by itself: samples will be those of an unfinished model; to go on afterwards: "
+            f"{again(steps=usual)}"
+        )
 
 
 def _extend(
