@@ -110,32 +110,28 @@ threads: Shared[int] = Shared(torch.get_num_threads, torch.set_num_threads, per_
 _dtype: Shared[torch.dtype] = Shared(torch.get_default_dtype, torch.set_default_dtype)
 
 
-# Since 2.9 torch has a setting for each kind of product of float32 numbers.
-_OWN_SETTINGS = hasattr(torch.backends.cudnn, "conv")
+# The kinds of products for which torch has a setting.
 _PRODUCTS = ("cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn")
+EXACT = ("ieee",) * len(_PRODUCTS)
 
 
 def float32_products() -> tuple[str, ...]:
     """How torch multiplies float32 numbers, by kind of product: as they are ("ieee"), or rounded before."""
-    if _OWN_SETTINGS:
-        return tuple(str(attrgetter(kind)(torch.backends).fp32_precision) for kind in _PRODUCTS)
-    return torch.get_float32_matmul_precision(), "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"
+    return tuple(str(attrgetter(kind)(torch.backends).fp32_precision) for kind in _PRODUCTS)
 
 
-def set_float32_products(kinds: tuple[str, ...]) -> None:
+def set_float32_products(settings: tuple[str, ...]) -> None:
     """Sets what :func:`float32_products` returns."""
-    matmul, convolution, on_cpu = kinds[0], kinds[1], kinds[3:4]
-    if (
-        _OWN_SETTINGS
-    ):  # torch refuses to read the older ones, as it does here and there, where they say otherwise
-        matmul = "highest" if matmul != "tf32" else "medium" if on_cpu == ("bf16",) else "high"
-    torch.set_float32_matmul_precision(matmul)
+    matmul, convolution, _, on_cpu, *_ = settings
+    # Torch refuses to read its older settings, as it does here and there, where they say otherwise.
     torch.backends.cudnn.allow_tf32 = convolution == "tf32"
-    for kind, value in zip(_PRODUCTS, kinds, strict=True) if _OWN_SETTINGS else ():
+    torch.set_float32_matmul_precision(
+        "highest" if matmul != "tf32" else "medium" if on_cpu == "bf16" else "high"
+    )
+    for kind, value in zip(_PRODUCTS, settings, strict=True):
         attrgetter(kind)(torch.backends).fp32_precision = value
 
 
-EXACT = ("ieee",) * len(_PRODUCTS) if _OWN_SETTINGS else ("highest", "ieee")
 _products: Shared[tuple[str, ...]] = Shared(float32_products, set_float32_products)
 
 

@@ -131,7 +131,7 @@ class TokenDistribution:
             before = logits.argmax(-1) if place < max_length - 1 else torch.full_like(before, END)
             x[:, place] = torch.where(unfinished, before, PAD)
             unfinished = unfinished & (before != END)
-            if not unfinished.any():
+            if not unfinished.any():  # a GPU is waited for: no step of training decodes lines
                 break
         return x
 

@@ -171,20 +171,14 @@ def test_generators_of_other_gpus_are_left_alone(device, own, monkeypatch):
 
 
 def older():
-    """What the settings that torch had before 2.9 say; reading them fails if newer ones say otherwise."""
+    """What the older settings of torch say; reading them fails if the newer ones say otherwise."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     return matmul.allow_tf32, cudnn.allow_tf32, torch.get_float32_matmul_precision()
 
 
 @pytest.mark.parametrize("precision", ["highest", "high", "medium"])
-@pytest.mark.parametrize("own_settings", [True, False])
-def test_products_of_float32_are_float32s_whatever_torch_is_set_to(precision, own_settings, monkeypatch):
+def test_products_of_float32_are_float32s_whatever_torch_is_set_to(precision):
     """By default convolutions on a GPU round their factors to 10 bits."""
-    if not own_settings:  # as in torch before 2.9
-        monkeypatch.setattr(torch_state, "_OWN_SETTINGS", False)
-        monkeypatch.setattr(torch_state, "EXACT", ("highest", "ieee"))
-    elif not torch_state._OWN_SETTINGS:
-        pytest.skip("this torch has no setting for each kind of product")
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision(precision)
@@ -197,10 +191,7 @@ def test_products_of_float32_are_float32s_whatever_torch_is_set_to(precision, ow
         torch.set_float32_matmul_precision(before)
 
 
-@pytest.mark.skipif(
-    not torch_state._OWN_SETTINGS, reason="this torch has no setting for each kind of product"
-)
-def test_products_are_float32s_where_torchs_older_and_newer_settings_differ(monkeypatch):
+def test_products_are_float32s_where_torchs_older_and_newer_settings_differ():
     before = float32_products()
     try:
         torch.backends.cuda.matmul.fp32_precision = "tf32"
