@@ -11,6 +11,9 @@ of the parts, by every process: its bits are those of one process.
 
 Parts are shared out within :func:`shared_out` alone, which the evaluation of a run enters. Elsewhere, and in
 a single process, :func:`map_parts` is a loop, as it is within a part.
+
+What is computed once and kept must not be computed within a part: where there are fewer parts than processes,
+some would have it and the others not. It is a :class:`together`.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 from typing import Any, TypeVar
 
 import torch
@@ -29,11 +33,21 @@ from pushforward.distributed import check_same as check_same_in_all
 from pushforward.distributed import gather_bytes, rank, size
 from pushforward.errors import ProcessError, PushforwardError, reason
 from pushforward.process_group import joined
+from pushforward.utils import lazy
 
 S = TypeVar("S")
 T = TypeVar("T")
 
-_is_shared = False
+
+class Work(Enum):
+    """Who does the work at hand."""
+
+    ALONE = "this process, all of it"
+    SHARED = "all processes, each its parts"
+    PART = "this process, while others do other parts or none"
+
+
+_work = Work.ALONE
 
 
 @contextmanager
@@ -46,18 +60,33 @@ def shared_out() -> Iterator[None]:
         ConfigError: As :func:`~pushforward.process_group.joined`.
         ProcessError: As :func:`~pushforward.process_group.joined`.
     """
-    with joined(), _shared(True):
+    with joined(), _doing(Work.SHARED):
         yield
 
 
 @contextmanager
-def _shared(value: bool) -> Iterator[None]:
-    global _is_shared
-    before, _is_shared = _is_shared, value
+def _doing(work: Work) -> Iterator[None]:
+    global _work
+    before, _work = _work, work
     try:
         yield
     finally:
-        _is_shared = before
+        _work = before
+
+
+class together(lazy[T]):  # noqa: N801
+    """A lazy attribute that processes share out, or compare: it is first asked for outside of any part.
+
+    Raises:
+        AssertionError: If it is not, also in a single process.
+    """
+
+    def __get__(self, owner: object | None, kind: type) -> Any:
+        name = self.function.__name__
+        assert owner is None or _work is not Work.PART, (
+            f"{name} is first asked for in a part, which others lack"
+        )
+        return super().__get__(owner, kind)
 
 
 def map_parts(function: Callable[[S], T], parts: Iterable[S]) -> Iterator[T]:
@@ -75,12 +104,18 @@ def map_parts(function: Callable[[S], T], parts: Iterable[S]) -> Iterator[T]:
     >>> [*map_parts(lambda part: part**2, range(4))]
     [0, 1, 4, 9]
     """
-    if not _is_shared or size() == 1:
-        yield from map(function, parts)
+
+    def made_of(part: S) -> T:
+        with _doing(Work.PART):
+            return function(part)
+
+    if _work is not Work.SHARED or size() == 1:
+        yield from map(made_of, parts)
         return
     given = [*parts]
+    place = f"{function.__module__}.{getattr(function, '__qualname__', '')} {len(given)}"
     for start in range(0, len(given), size()):
-        yield from _round(function, given[start : start + size()], len(given))
+        yield from _round(made_of, given[start : start + size()], place)
 
 
 def once(function: Callable[[], T]) -> T:
@@ -98,23 +133,21 @@ def check_same(what: str, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         ProcessError: If one has not; in every process.
     """
-    if _is_shared:
+    if _work is Work.SHARED:
         check_same_in_all(what, tensors)
 
 
-def _round(function: Callable[[S], T], parts: list[S], count: int) -> list[T]:
-    """What a function makes of at most one part for each process."""
+def _round(function: Callable[[S], T], parts: list[S], place: str) -> list[T]:
+    """What a function makes of at most one part for each process, all of which are at the same place."""
     failed: Exception | None = None
     content = packed({})
     try:
         if rank() < len(parts):
-            with _shared(False):
-                content = packed({"made": function(parts[rank()])})
+            content = packed({"made": function(parts[rank()])})
     except Exception as error:  # every process has to hear of it
         failed = error
         typed = type(error).__name__ if isinstance(error, PushforwardError) else ""
         content = packed({"type": typed, "words": reason(error)})
-    place = f"{function.__module__}.{getattr(function, '__qualname__', '')} {count}"
     found = [unpacked(one) for one in gather_bytes(content, zlib.crc32(place.encode()))[: len(parts)]]
     for number, one in enumerate(found):
         if "words" in one:
@@ -183,4 +216,4 @@ def unpacked(content: bytes) -> Any:
     return value_of(json.loads(content[8:place]))
 
 
-__all__ = ["check_same", "map_parts", "once", "packed", "shared_out", "unpacked"]
+__all__ = ["check_same", "map_parts", "once", "packed", "shared_out", "together", "unpacked"]

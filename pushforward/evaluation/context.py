@@ -23,10 +23,9 @@ from pushforward.features.open import open_features
 from pushforward.metrics.latent_fit import TEST_SIZES
 from pushforward.metrics.sharpness import has_sharpness, sharpness
 from pushforward.models import Model
-from pushforward.parts import check_same, map_parts
+from pushforward.parts import check_same, map_parts, together
 from pushforward.rng import Noise
 from pushforward.square import Square
-from pushforward.utils import lazy
 
 CHUNK = 500
 T = TypeVar("T")
@@ -146,19 +145,19 @@ class EvaluationContext:
         """The modality of the data."""
         return modality(self.data.modality)
 
-    @lazy
+    @together
     def features(self) -> Features:
         """What samples are compared by."""
         features = open_features(self._features, self.data, self.progress).to(self.device)
         check_same("the features", features.state_dict())
         return features
 
-    @lazy
+    @together
     def given(self) -> FeatureSet:
         """The held-out rows."""
         return self.show(lambda part: self.batch(self.data.test, self.order[part]).x, "held-out rows")
 
-    @lazy
+    @together
     def samples(self) -> FeatureSet:
         """As many decoded draws of the prior, or of the distribution that replaces it."""
         return self.show(self.make_samples(), "samples")
@@ -167,7 +166,7 @@ class EvaluationContext:
         """As many samples that are decoded from another distribution of codes."""
         return self.show(lambda part: self._drawn(part, prior), words)
 
-    @lazy
+    @together
     def learnt(self) -> FeatureSet:
         """As many training rows, to find what a perfect sampler would score."""
         train = self.data.train
@@ -185,7 +184,7 @@ class EvaluationContext:
         """The diagnostics next to the terms (:meth:`Model.diagnostics`), a mean over chunks."""
         return self.watched[1]
 
-    @lazy
+    @together
     def watched(self) -> tuple[dict[str, float], dict[str, float]]:
         """Both of them, of one pass over the held-out rows."""
 
@@ -204,34 +203,34 @@ class EvaluationContext:
                     mean[name] = mean.get(name, 0.0) + value * share
         return means
 
-    @lazy
+    @together
     def encoded(self) -> EncodedSet:
         """The held-out rows through encoder and decoder; only of models that encode.
 
         Their errors are those of means. Where samples have the noise of a likelihood, reconstructions that
         are compared with data have it, too: means alone vary less than the data.
         """
-        noise, kind = self.noise("reconstructions"), self.modality
+        noise, kind, features = self.noise("reconstructions"), self.modality, self.features
 
         def returned(part: slice) -> tuple[Tensor | None, ...]:
             square = self.square(part)
             made = self.model.generate(square.q.center, square.y)
             x = self.model.cost.point(made)
             log_var = square.q.log_var if isinstance(square.q, Gaussian) else None
-            shown = self._shown(self.model.cost.sample(made, noise.rows(part.start)))
+            shown = _shown(features, self.model.cost.sample(made, noise.rows(part.start)), self.images)
             codes = (square.Ex, square.q.center, log_var)
             tensors = (*codes, kind.errors(x, square.x), None if kind.is_continuous else x, *shown)
             return tuple(None if tensor is None else tensor.cpu() for tensor in tensors)
 
         with torch.inference_mode():
             columns = zip(*self.map(returned, "reconstructions"), strict=True)
-            codes, center, log_var, errors, lines, features, sharp = map(_joined, columns)
+            codes, center, log_var, errors, lines, shown, sharp = map(_joined, columns)
         assert codes is not None
         assert center is not None
         assert errors is not None
-        assert features is not None
+        assert shown is not None
         q = Implicit(lambda noise: center, lambda: center) if log_var is None else Gaussian(center, log_var)
-        return EncodedSet(codes, q, errors, FeatureSet(features, sharp), lines)
+        return EncodedSet(codes, q, errors, FeatureSet(shown, sharp), lines)
 
     @property
     def unpaired(self) -> tuple[FeatureSet, FeatureSet]:
@@ -275,7 +274,7 @@ class EvaluationContext:
         kept = self._kept
         return lambda part: kept[part].to(self.device)
 
-    @lazy
+    @together
     def _kept(self) -> Tensor:
         """All samples of text or of a table: they are small, and drawn token by token or column by column."""
         with torch.inference_mode():
@@ -316,9 +315,6 @@ class EvaluationContext:
         """
         count = self.n_samples if rows is None else rows
         return feature_set(self.features, make, self.images, count, words, self.progress)
-
-    def _shown(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        return _shown(self.features, x, self.images)
 
 
 @torch.inference_mode()

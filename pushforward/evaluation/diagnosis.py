@@ -22,9 +22,9 @@ from pushforward.metrics.frechet import frechet
 from pushforward.metrics.latent_fit import LatentFit, latent_fit
 from pushforward.metrics.modes import Modes, point_modes
 from pushforward.models.weight import null_deviation
+from pushforward.parts import together
 from pushforward.rng import Noise
 from pushforward.training.loop import batch_statistics
-from pushforward.utils import lazy
 
 ROWS = 2000  # that a checkup looks at, at most: enough for every threshold
 VALUES = 4_000_000  # that these rows have in all, at most, so that large images are not a matter of minutes
@@ -99,7 +99,7 @@ class Diagnosis:
         self.samplers, self.changed = samplers or {}, changed or {}
         self.noise = Noise(context.seed, "checkup")
 
-    @lazy
+    @together
     def fit(self) -> LatentFit | None:
         """How far the codes are from the prior; None of a model without an encoder."""
         if not self.model.has_encoder:
@@ -107,7 +107,7 @@ class Diagnosis:
         encoded = self.context.encoded
         return latent_fit(encoded.codes, self.model.prior, self.context.seed, (), encoded.distributions)
 
-    @lazy
+    @together
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of every value that varies, over training rows, (D,) each."""
         x = self.seen(self.context.data.train.subsample(10_000, self.noise("values")).x).double()
@@ -126,15 +126,21 @@ class Diagnosis:
         """The standard deviation of every value that varies, (D,)."""
         return self.moments[1]
 
-    def seen(self, x: Tensor) -> Tensor:
-        """Rows as numbers (N, D) that errors are measured in: their values, and of text its features."""
+    @together
+    def seen(self) -> Callable[[Tensor], Tensor]:
+        """Makes of rows numbers (N, D) that errors are measured in: their values, of text its features."""
         if self.context.modality.is_continuous:
-            return x.flatten(1)
-        with torch.inference_mode():
-            made: Tensor = self.context.features(x.to(self.context.device))
-        return made.cpu()
+            return lambda x: x.flatten(1)
+        features = self.context.features
 
-    @lazy
+        def seen(x: Tensor) -> Tensor:
+            with torch.inference_mode():
+                made: Tensor = features(x.to(self.context.device))
+            return made.cpu()
+
+        return seen
+
+    @together
     def error(self) -> float:
         """The mean squared error of a held-out row."""
         back = self.context.encoded.lines
@@ -143,21 +149,21 @@ class Diagnosis:
         given = self.context.data.test.x[self.context.order]
         return (self.seen(back) - self.seen(given)).square().sum(1).mean().item()
 
-    @lazy
+    @together
     def training_error(self) -> float:
         """The mean squared error of a training row."""
-        data = self.context.data
+        data, seen = self.context.data, self.seen
         order = self.noise("training rows").permutation(len(data.train))[: self.context.n_samples]
 
         def error(part: slice) -> float:
             x, y = self.context.batch(data.train, order[part])
             back = self.model.decode(self.model.encode(x, y=y), y)
-            return (self.seen(back) - self.seen(x)).square().sum().item()
+            return (seen(back) - seen(x)).square().sum().item()
 
         with torch.inference_mode():
             return sum(self.context.map(error, rows=len(order))) / len(order)
 
-    @lazy
+    @together
     def linear_error(self) -> float:
         """The squared error of held-out rows of the best linear code with a dimension for each active unit.
 
@@ -180,12 +186,12 @@ class Diagnosis:
 
         return sum(self.context.map(error)) / self.context.n_samples
 
-    @lazy
+    @together
     def spread(self) -> float:
         """The squared error of the mean row, that of a decoder without information."""
         return float(self.values.square().sum())
 
-    @lazy
+    @together
     def samples(self) -> Quality | None:
         """The quality of samples; None of so few held-out rows that nothing can be said."""
         c = self.context
@@ -193,7 +199,7 @@ class Diagnosis:
             return None
         return Quality.of(c.samples, c.learnt, c.given, c.seed)
 
-    @lazy
+    @together
     def reconstructions(self) -> Quality | None:
         """The quality of reconstructions, against other rows (:attr:`EvaluationContext.unpaired`).
 
@@ -205,7 +211,7 @@ class Diagnosis:
         made, given = c.unpaired
         return Quality.of(made, c.learnt.rows(slice(half)), given, c.seed)
 
-    @lazy
+    @together
     def modes(self) -> Modes | None:
         """Which of the known modes samples have; None of data whose modes are not points."""
         known = self.context.data.modes
@@ -213,17 +219,17 @@ class Diagnosis:
             return None
         return point_modes(torch.cat([x.cpu() for x in self.context.drawn()]), known.points, known.std)
 
-    @lazy
+    @together
     def fluency(self) -> Fluency | None:
         """How samples of text read; None of other data."""
         return Fluency.of(self.context)
 
-    @lazy
+    @together
     def columns(self) -> ColumnFit | None:
         """How close columns of samples come to those of the data; None of data that are no table."""
         return ColumnFit.of(self.context)
 
-    @lazy
+    @together
     def decoded_share(self) -> float | None:
         """How much of the distance of samples from data is there already in reconstructions, in [0, 1].
 
@@ -233,7 +239,7 @@ class Diagnosis:
             return None
         return min(self.reconstructions.excess / max(self.samples.excess, 1e-30), 1.0)
 
-    @lazy
+    @together
     def fitted(self) -> tuple[str, float] | None:
         """The density fitted to the codes from which samples are nearest to the data, and their Fréchet
         distance.
@@ -247,7 +253,7 @@ class Diagnosis:
         }
         return min(distances.items(), key=lambda item: item[1]) if distances else None
 
-    @lazy
+    @together
     def wider_error(self) -> float:
         """The squared error of the best linear code with twice as many dimensions, over that with as many."""
         if not math.isfinite(self.linear_error):
@@ -255,7 +261,7 @@ class Diagnosis:
         assert self.fit is not None
         return self._linear_error(2 * self.fit.active_units) / max(self.linear_error, 1e-30)
 
-    @lazy
+    @together
     def variety(self) -> float:
         """The total variance of samples' features over that of held-out rows."""
         made, given = (
@@ -263,21 +269,21 @@ class Diagnosis:
         )
         return (made / given.clamp_min(1e-30)).item()
 
-    @lazy
+    @together
     def gauge(self) -> float:
         """The codes' seven-scale MMD² in a batch's null deviations."""
         assert self.fit is not None
         mmd = MMD(IMQ(self.model.prior.expected_sq_distance))
         return self.fit.mmd / null_deviation(mmd, self.model.prior, min(self.batch_size, 500))
 
-    @lazy
+    @together
     def moments_agree(self) -> bool:
         """Whether the codes have the prior's mean and covariance."""
         assert self.fit is not None
         variance = self.model.prior.variance
         return self.fit.mean < AGREE * variance**0.5 and self.fit.covariance < AGREE * variance
 
-    @lazy
+    @together
     def kernel(self) -> tuple[float, float] | None:
         """The value of an MMD for codes half as wide as the prior, in null deviations of a batch; and the
         mean value of its kernel between codes and draws, over that between draws.
@@ -293,7 +299,7 @@ class Diagnosis:
         across, within = (discrepancy.kernel.sum(rows, draws).item() / len(rows) for rows in (codes, wide))
         return seen / max(deviation, 1e-12), across / max(within, 1e-30)
 
-    @lazy
+    @together
     def critic(self) -> float | None:
         """Accuracy of the critic on the two held-out samples that the model compares; 0.5 is chance.
 
@@ -321,7 +327,7 @@ class Diagnosis:
             found = self.context.map(shares)
         return max((sum(right[name] for right in found) for name in found[0]), default=None)
 
-    @lazy
+    @together
     def late_fall(self) -> float:
         """The share of the fall of the reconstruction term that fell in the last quarter of the run."""
         name = "reconstruction"

@@ -185,8 +185,8 @@ def train(
     if compile and (overwrite or not directory.holds_run()):
         check_compiler(device)  # before a folder is made; a run that goes on does so if it has steps left
     with directory.locked():
-        shared = ("recipe", "resolved", "seed", "budget", "data")
-        check_agreed("a run", {name: config[name] for name in shared})
+        shared = ("recipe", "resolved", "seed", "budget", "data", "precision")
+        check_agreed("a run", {"out": str(directory.path), **{name: config[name] for name in shared}})
         there = None
         if is_first() and not overwrite and directory.holds_run():
             there = directory.continued(config)
@@ -253,6 +253,8 @@ def resume(
     directory = RunDirectory(path)
     directory.config()  # a folder that holds no run is left as it is
     with directory.locked():
+        asked = {"path": str(directory.path), "steps": steps, "epochs": epochs, "minutes": minutes}
+        check_agreed("a run", asked)
         config = from_first(directory.config())
         config["on_nonfinite"] = on_nonfinite or config["on_nonfinite"]
         device = device_of_run(device, config["device"])

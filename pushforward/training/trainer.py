@@ -322,7 +322,8 @@ def diagnose(loop: Loop, monitor: Monitor, square: Square) -> dict[str, float]:
 def steps_in(loop: Loop, seconds: float) -> tuple[int, float]:
     """How many steps with their looks at diagnostics take so many seconds, and the steps a second.
 
-    Both are measured on steps that are undone afterwards, for a 25th of the time but at most 3 seconds.
+    Both are measured on steps that are undone afterwards, for a 25th of the time but at most 3 seconds. Of
+    several processes the first one's clock counts.
     """
     tensors, numbers = loop.state()
     total, loop.total = loop.total, max(loop.total, 1_000_000)
@@ -346,7 +347,8 @@ def steps_in(loop: Loop, seconds: float) -> tuple[int, float]:
     loop.restore(tensors, numbers)
     loop.total = total
     left = seconds - (time.monotonic() - begun_to_measure)
-    return affordable(left, step, look), 1 / step
+    steps, speed = distributed.from_first([affordable(left, step, look), 1 / step])
+    return steps, speed
 
 
 def _about(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """Evaluations of several processes: the bits of one, one file, and an error in all where one fails."""
 
+import contextlib
 import json
 import shutil
 from dataclasses import asdict
@@ -12,7 +13,10 @@ from many import in_processes
 
 import pushforward as pf
 from pushforward.evaluation import context
+from pushforward.evaluation.diagnosis import Diagnosis
 from pushforward.metrics import precision_recall
+from pushforward.parts import together
+from pushforward.utils import eval_mode
 
 HERE = Path(__file__).parent
 ROOT = Path(pf.__file__).parents[1]
@@ -53,6 +57,46 @@ def test_every_number_has_the_bits_of_one_process(runs, one, size):
         assert code == 0, errors
         assert json.loads(printed) == json.loads(one[0])
     assert files(runs) == one[1]
+
+
+KEPT = [
+    (owner, name)
+    for owner in (context.EvaluationContext, Diagnosis)
+    for name, value in vars(owner).items()
+    if isinstance(value, together)
+]
+
+
+@pytest.mark.parametrize("kind", evaluations.CASES)
+def test_what_is_kept_is_never_first_computed_within_a_part(runs, kind):
+    """A process without a part would not have it, and wait alone for the others later."""
+    run = pf.load(runs / kind, evaluations.data_of(kind))
+    for owner, name in KEPT:
+        diagnosis = run.diagnosis()
+        with contextlib.suppress(NotImplementedError), eval_mode(run.model):
+            getattr(diagnosis.context if owner is context.EvaluationContext else diagnosis, name)
+
+
+CODES_FIRST = """
+import sys
+import pushforward as pf
+from pushforward.parts import shared_out
+with shared_out():
+    context = pf.load(sys.argv[1]).evaluation_context()
+    print(context.encoded.errors.sum().item(), context.samples.features.sum().item())
+"""
+
+
+def test_a_part_for_one_process_alone(tmp_path):
+    """359 rows are one part, whose reconstructions are the first to have features."""
+    pf.train("wae-mmd", "digits", out=tmp_path / "run", steps=5, progress=False, pictures=False)
+    program = tmp_path / "program.py"
+    program.write_text(CODES_FIRST)
+    ((code, expected, _),) = in_processes(1, ROOT, [program, tmp_path / "run"])
+    assert code == 0
+    for code, printed, errors in in_processes(2, ROOT, [program, tmp_path / "run"]):
+        assert code == 0, errors
+        assert printed == expected
 
 
 PROGRAM = """
