@@ -96,7 +96,8 @@ def need_new(out: Path) -> None:
 def write_pack(data: Dataset, out: Path, progress: Progress | None = None) -> None:
     """Writes a pack; one that was stopped goes on where it was, with the same call.
 
-    Until it is finished the folder's name ends in ``.part``.
+    The rows that were written are then read from the source again and compared: if one has changed, the pack
+    begins anew. Until it is finished the folder's name ends in ``.part``.
 
     Arguments:
         data: Images or vectors.
@@ -114,7 +115,7 @@ def write_pack(data: Dataset, out: Path, progress: Progress | None = None) -> No
     about = _about(data)
     with writing(stage):
         make_folder(stage)
-        if not _goes_on(stage, data, about):
+        if not _goes_on(stage, data, about, progress):
             remove(stage)
             make_folder(stage)
             write_atomic(stage / ABOUT, json.dumps(about))
@@ -156,21 +157,38 @@ def _about(data: Dataset) -> dict[str, Any]:
     }
 
 
-def _goes_on(stage: Path, data: Dataset, about: dict[str, Any]) -> bool:
-    """Whether what is there is the beginning of this pack, as its description and its last row tell."""
+def _goes_on(stage: Path, data: Dataset, about: dict[str, Any], progress: Progress | None) -> bool:
+    """Whether what is there is the beginning of this pack: its description is the same, and so are all rows.
+
+    The rows are read from the source again, for nothing else shows that none of them has changed.
+    """
     try:
         if read_json(stage / ABOUT) != about:
             return False
     except (OSError, ValueError):
         return False
-    size, width = _size(stage / ROWS), row_bytes(data.train.x)
-    done = size // width
-    if done == 0:
-        return True
-    last = next(_rows_from(data, done - 1, done))
-    with open_file(stage / ROWS) as file:
-        file.seek((done - 1) * width)
-        return file.read(width) == last.numpy().tobytes()
+    size, width, total = _size(stage / ROWS), row_bytes(data.train.x), _count(data)
+    if size == 0 or size > total * width:
+        return size == 0
+    done = 0
+    with open_file(stage / ROWS, most=2**62) as file:
+        for rows in _rows_from(data, 0, math.ceil(size / width)):
+            wanted = _bytes(rows)
+            found = file.read(len(wanted))  # of the last row there may be a part
+            if not wanted.startswith(found):
+                return False
+            done += len(rows)
+            if progress:
+                progress(done, total)
+    return True
+
+
+def _count(data: Dataset) -> int:
+    return len(data.train) + len(data.test)
+
+
+def _bytes(rows: Tensor) -> bytes:
+    return rows.contiguous().numpy().tobytes()
 
 
 def _size(path: Path) -> int:
@@ -178,11 +196,11 @@ def _size(path: Path) -> int:
 
 
 def _append_rows(path: Path, data: Dataset, progress: Progress | None) -> None:
-    width, total = row_bytes(data.train.x), len(data.train) + len(data.test)
+    width, total = row_bytes(data.train.x), _count(data)
     done, rest = divmod(_size(path), width)  # the last row may have been written in part
     with Log(path) as log:
         for rows in _rows_from(data, done, total):
-            log.append(rows.contiguous().numpy().tobytes()[rest:])
+            log.append(_bytes(rows)[rest:])
             rest, done = 0, done + len(rows)
             if progress:
                 progress(done, total)
@@ -203,7 +221,7 @@ def _rows_from(data: Dataset, start: int, stop: int) -> Iterator[Tensor]:
 
 def _fingerprint(stage: Path, data: Dataset) -> str:
     """The fingerprint of the data, of the rows as they were written."""
-    shape = (len(data.train) + len(data.test), *data.shape)
+    shape = (_count(data), *data.shape)
     rows = _tensors(_raw(stage / ROWS, DTYPES[_about(data)["dtype"]], shape))
     cut = len(data.train)
     train, test = (

@@ -46,12 +46,24 @@ class Shard:
         rows: Number of rows.
         bytes: Its size.
         sha256: Of its content.
+        made_of: The sha256 of the rows of a source that its rows were made of; None if there is no source.
     """
 
     name: str
     rows: int
     bytes: int
     sha256: str
+    made_of: str | None = None
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Shard:
+        """The file that a manifest describes."""
+        made_of = None if found.get("made_of") is None else str(found["made_of"])
+        return cls(str(found["name"]), int(found["rows"]), int(found["bytes"]), str(found["sha256"]), made_of)
+
+    def as_json(self) -> dict[str, Any]:
+        """What a manifest says of it."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,7 @@ class Shards:
 
     def as_json(self) -> dict[str, Any]:
         """The manifest."""
-        files = [vars(one) for one in self.files]
+        files = [one.as_json() for one in self.files]
         return {"shards": VERSION, "rows": self.rows, "request": dict(self.request), "files": files}
 
 
@@ -109,10 +121,7 @@ def read_shards(folder: Path) -> Shards:
     path = folder / MANIFEST
     try:
         found = read_json(path)
-        files = tuple(
-            Shard(str(one["name"]), int(one["rows"]), int(one["bytes"]), str(one["sha256"]))
-            for one in found["files"]
-        )
+        files = tuple(Shard.from_json(one) for one in found["files"])
         if found["shards"] != VERSION or not files or not isinstance(found["request"], dict):
             raise ValueError(f"no manifest of shards of version {VERSION}")
         if any(Path(one.name).name != one.name for one in files):

@@ -33,7 +33,9 @@ def pack(
 ) -> Dataset:
     """Decodes data once into a pack: a folder from which rows are read without filling the memory.
 
-    A call that was stopped goes on where it was. A run on the pack is the run on the data themselves.
+    A call that was stopped goes on where it was. It first reads the rows that were written again, to compare
+    them: if one has changed in the source, it begins anew. A run on the pack is the run on the data
+    themselves.
 
     Arguments:
         source: Whatever :func:`~pushforward.data.open_dataset` opens, but text.

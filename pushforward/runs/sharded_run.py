@@ -15,8 +15,10 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from pushforward.data.rows import take
 from pushforward.data.scaling import UnitInterval
 from pushforward.data.shards import Shards
+from pushforward.data.split import Batch, Split
 from pushforward.errors import ConfigError, check_int, nearest
 from pushforward.files import Writer, expanded, make_place
 from pushforward.reading import MIB
@@ -24,7 +26,7 @@ from pushforward.report.renderers import renderer_for
 from pushforward.report.rendering import array_content
 from pushforward.runs.latent_samplers import PRIOR
 from pushforward.runs.sampling import Sampling
-from pushforward.runs.shards import ShardWriter, folder_of
+from pushforward.runs.shards import ShardWriter, Show, folder_of
 from pushforward.runs.table_run import CANDIDATES
 from pushforward.runs.trained_model import CHUNK, computes
 from pushforward.wording import option_name
@@ -145,7 +147,7 @@ class ShardedRun(Sampling):
             for rows in made:
                 yield self.scaled(rows).clamp(0, 1).mul(255).round().byte() if as_bytes else rows
 
-        def make(file: Writer, start: int, stop: int, show: Callable[[int], None]) -> None:
+        def make(file: Writer, start: int, stop: int, show: Show) -> None:
             renderer.write_parts(file, counted(parts(start, stop - start), show), stop - start, name)
 
         with channels_last(self.model.decoder):
@@ -168,7 +170,9 @@ class ShardedRun(Sampling):
     ) -> Shards:
         """Writes the codes of all rows of a source to a folder of shards; few are in memory at once.
 
-        It goes on after a stop, and is shared by the processes of torchrun, as :meth:`write_samples`.
+        It goes on after a stop, and is shared by the processes of torchrun, as :meth:`write_samples`. Of
+        each shard the sha256 of the rows that it was made of is kept, and a call that goes on, or is
+        repeated, reads these rows again to compare: it takes as long as reading them, without encoding.
 
         Arguments:
             source: A file, a folder or any other data like those of the run.
@@ -179,7 +183,8 @@ class ShardedRun(Sampling):
         Raises:
             ConfigError: If the model has no encoder, or needs labels that the source does not have.
             DataError: If the source cannot be read, or has other rows than the run.
-            OutputError: As :meth:`write_samples`.
+            OutputError: As :meth:`write_samples`, or if the folder holds codes of rows that have changed in
+                the source since.
         """
         self.need_encoder()
         request: dict[str, Any] = {
@@ -189,18 +194,30 @@ class ShardedRun(Sampling):
         folder = folder_of(out, "encode_file", request)
         rows = self._rows_of(source, progress)
 
-        def parts(start: int, stop: int) -> Iterator[Tensor]:
+        def batches(start: int, stop: int, digest: hashlib._Hash) -> Iterator[Batch]:
             for part in self._slices(start, stop):
-                x, y = rows.batch(part)
-                yield self._encode(x, y if self.model.n_conditions else None)
+                y = rows.y[part] if self.model.n_conditions and rows.y is not None else None
+                x = take(rows.x, part)
+                for values in (x, y):
+                    if values is not None:
+                        digest.update(values.contiguous().numpy().data)
+                yield Split(x, y, scaling=rows.scaling).batch(slice(None))
 
-        def make(file: Writer, start: int, stop: int, show: Callable[[int], None]) -> None:
-            array_content(file, counted(parts(start, stop), show), stop - start)
+        def make(file: Writer, start: int, stop: int, show: Show) -> str:
+            digest = hashlib.sha256()
+            codes = (self._encode(*batch) for batch in batches(start, stop, digest))
+            array_content(file, counted(codes, show), stop - start)
+            return digest.hexdigest()
 
-        few = rows.batch(torch.tensor([0, len(rows) // 2, len(rows) - 1]))
-        request |= {"n": len(rows), "some_rows": hashlib.sha256(few.x.numpy().tobytes()).hexdigest()}
-        row_bytes = 4 * self.model.prior.latent_dim
+        def made_of(start: int, stop: int, show: Show) -> str:
+            digest = hashlib.sha256()
+            for _ in counted((batch.x for batch in batches(start, stop, digest)), show):
+                pass
+            return digest.hexdigest()
+
+        request["n"], row_bytes = len(rows), 4 * self.model.prior.latent_dim
         writer = self._writer(folder, request, len(rows), rows_per_shard, row_bytes, "npy")
+        writer.check_source(made_of, progress)
         return writer.write("encoding", row_bytes, make, progress, "out")
 
     def _identity(self, holds: str) -> dict[str, Any]:

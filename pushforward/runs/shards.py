@@ -37,7 +37,8 @@ from pushforward.report.rendering import check_room
 from pushforward.wording import option_name, plural
 
 REQUEST = ".request.json"
-Make = Callable[[Writer, int, int, Callable[[int], None]], None]
+Show = Callable[[int], None]
+Make = Callable[[Writer, int, int, Show], str | None]
 
 
 class _Digest:
@@ -157,6 +158,36 @@ class ShardWriter:
             raise ConfigError(f"expected RANK below WORLD_SIZE {self.world}, found {self.rank}")
         check_request(folder, self.request)
 
+    def check_source(self, read: Callable[[int, int, Show], str], progress: bool = False) -> None:
+        """Checks that the shards that there are were made of the rows that the source has now.
+
+        Their rows are read again, and no others: nothing where none is written yet.
+
+        Arguments:
+            read: Returns the sha256 of the source's rows from one number to another, and tells how many of
+                them are done.
+            progress: Whether the first process shows progress on standard error.
+
+        Raises:
+            OutputError: If they were made of others.
+        """
+        there = [(number, one) for number, one in enumerate(self._found()) if one is not None]
+        done, total = 0, sum(one.rows for _, one in there)
+
+        def shown(rows: int) -> None:
+            show(done + rows, total)
+
+        with bar("comparing", progress and self.rank == 0 and total > 0) as show:
+            for number, one in there:
+                start = number * self.rows_per_shard
+                if read(start, start + one.rows, shown) != one.made_of:
+                    raise OutputError(
+                        f"{self.folder} holds what was made of other rows: those of {one.name}, "
+                        f"{start:,} to {start + one.rows - 1:,} of the source, have changed since; choose "
+                        f"another {option_name('out')}, or remove the folder"
+                    )
+                done += one.rows
+
     def write(
         self, what: str, row_bytes: float, make: Make, progress: bool = False, option: str = "n"
     ) -> Shards:
@@ -166,6 +197,7 @@ class ShardWriter:
             what: What is done, for the display of progress.
             row_bytes: Bytes of a row in a file, at least about.
             make: Writes the rows from one number to another to a file; it tells how many of them are done.
+                Of rows that are made of those of a source it returns the sha256 of these.
             progress: Whether the first process shows progress on standard error.
             option: The option that is to be changed if there is no room: "n" or "out".
 
@@ -225,7 +257,7 @@ class ShardWriter:
             with suppress(OSError, ValueError, KeyError, TypeError):
                 note = read_json(self._note(number))
                 if note["request"] == self.key:
-                    known[name] = Shard(name, int(note["rows"]), int(note["bytes"]), str(note["sha256"]))
+                    known[name] = Shard.from_json(note)
             one = known.get(name)
             with suppress(OSError):
                 if one is not None and (self.folder / name).stat().st_size == one.bytes:
@@ -234,19 +266,17 @@ class ShardWriter:
             found.append(None)
         return found
 
-    def _write(self, number: int, make: Make, show: Callable[[int], None]) -> None:
-        start, digests = number * self.rows_per_shard, []
+    def _write(self, number: int, make: Make, show: Show) -> None:
+        name, start, count = self.names[number], number * self.rows_per_shard, self._rows(number)
+        made: list[Shard] = []
 
         def content(file: Writer) -> None:
-            digests.append(_Digest(file))
-            make(digests[-1], start, start + self._rows(number), show)
+            digest = _Digest(file)
+            made_of = make(digest, start, start + count, show)
+            made.append(Shard(name, count, digest.size, digest.sha256.hexdigest(), made_of))
 
-        write_atomic(self.folder / self.names[number], content)
-        note = {
-            "request": self.key, "rows": self._rows(number), "bytes": digests[-1].size,
-            "sha256": digests[-1].sha256.hexdigest(),
-        }  # fmt: skip
-        write_atomic(self._note(number), json.dumps(note))
+        write_atomic(self.folder / name, content)
+        write_atomic(self._note(number), json.dumps({"request": self.key, **made[-1].as_json()}))
 
     def _finish(self) -> Shards:
         """Writes the manifest if no shard is missing, and removes what only served to go on."""

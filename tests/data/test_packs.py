@@ -9,6 +9,7 @@ from PIL import Image
 
 import pushforward as pf
 from pushforward.data import mapped, open_dataset, packs
+from pushforward.data.dataset import hold_out
 from pushforward.errors import ConfigError, DataError, OutputError
 
 RNG = np.random.default_rng(0)
@@ -113,6 +114,31 @@ def test_what_is_left_of_other_data_is_not_gone_on_with(tmp_path, monkeypatch):
     monkeypatch.undo()
     data = pf.pack(second, tmp_path / "it", progress=False)
     assert data.fingerprint == open_dataset(second).fingerprint
+
+
+@pytest.mark.parametrize("changed", [0, 3, 10])
+def test_a_pack_goes_on_with_rows_that_have_not_changed_alone(changed, tmp_path, monkeypatch):
+    """Whichever row of those that were written changes, the last one in part: the pack is of today's rows."""
+    x = RNG.integers(0, 256, (30, 20), dtype=np.uint8)
+    source = tmp_path / "x.npy"
+    np.save(source, x)
+    append = packs.Log.append
+
+    def stop_at(self, content):
+        append(self, content[: 210 - self.path.stat().st_size])
+        if self.path.stat().st_size == 210:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(packs, "PART", 60)
+    monkeypatch.setattr(packs.Log, "append", stop_at)
+    with pytest.raises(KeyboardInterrupt):
+        pf.pack(source, tmp_path / "it", progress=False)
+    monkeypatch.setattr(packs.Log, "append", append)
+    x[hold_out(len(x))[0][changed], 0] ^= 1
+    np.save(source, x)
+    data = pf.pack(source, tmp_path / "it", progress=False)
+    assert data.fingerprint == open_dataset(source).fingerprint
+    assert torch.equal(data.train.tensor(), open_dataset(source).train.x)
 
 
 def test_what_is_no_place_for_a_pack(tmp_path):

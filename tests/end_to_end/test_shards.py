@@ -337,9 +337,46 @@ def test_codes_of_a_file_are_written_to_a_folder(run, tmp_path, monkeypatch):
     assert np.allclose(arrays(tmp_path / "codes"), run.encode(IMAGES).numpy(), atol=1e-5)
     assert read_shards(tmp_path / "codes").request["holds"] == "codes"
     assert pf.open_dataset(tmp_path / "codes").shape == (2,)
-    np.save(tmp_path / "x.npy", IMAGES[::-1])
-    with pytest.raises(OutputError, match="some_rows was "):
-        run.write_codes(tmp_path / "x.npy", tmp_path / "codes", rows_per_shard=12)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("changed", [0, 5, 20, 39])
+def test_codes_of_other_rows_are_refused(changed, finished, run, tmp_path, monkeypatch):
+    """One row of the source changes, whichever: what is there is kept, and a call that goes on is refused."""
+    np.save(tmp_path / "x.npy", IMAGES)
+    with monkeypatch.context() as patch:
+        if not finished:  # the other process has not yet written its shards
+            patch.setenv("WORLD_SIZE", "2")
+            patch.setenv("RANK", str(changed // 10 % 2))
+        made = run.write_codes(tmp_path / "x.npy", tmp_path / "out", rows_per_shard=10)
+    assert made.complete is finished
+    before, rows = contents(tmp_path / "out"), IMAGES.copy()
+    rows[changed, 0, 0] ^= 1
+    np.save(tmp_path / "x.npy", rows)
+    start = changed // 10 * 10
+    words = (
+        rf"part-0000{changed // 10}.npy, {start} to {start + 9} of the source, have changed since; choose "
+        "another out, or remove the folder"
+    )
+    with pytest.raises(OutputError, match=words):
+        run.write_codes(tmp_path / "x.npy", tmp_path / "out", rows_per_shard=10)
+    assert contents(tmp_path / "out") == before
+    np.save(tmp_path / "x.npy", IMAGES)
+    assert run.write_codes(tmp_path / "x.npy", tmp_path / "out", rows_per_shard=10).complete
+    assert np.allclose(arrays(tmp_path / "out"), run.encode(IMAGES).numpy(), atol=1e-5)
+
+
+def test_codes_of_other_labels_are_refused(tmp_path):
+    """Of a conditional model codes depend on labels, too; rows in memory are compared as those of a file."""
+    labels = np.arange(40) % 2
+    run = pf.train("wae-mmd", (IMAGES, labels), out=tmp_path / "run", conditional=True, latent_dim=2, **QUICK)
+    data = pf.open_dataset((IMAGES, labels))
+    run.write_codes(data, tmp_path / "out", rows_per_shard=10)
+    run.write_codes(data, tmp_path / "out", rows_per_shard=10)
+    with pytest.raises(
+        OutputError, match=r"holds what was made of other rows: those of part-00000\.npy, 0 to 9"
+    ):
+        run.write_codes(pf.open_dataset((IMAGES, 1 - labels)), tmp_path / "out", rows_per_shard=10)
 
 
 def test_the_command_writes_what_python_does(run, tmp_path, capsys):
