@@ -14,13 +14,14 @@ import argparse
 import json
 import statistics
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
 
 from benchmarks.throughput import general, rows, seconds, steps_of
 from pushforward.metrics.frechet import frechet_distance, moments
-from pushforward.networks.precision import lower_precision
+from pushforward.networks.precision import in_precision
 from pushforward.recipes import RECIPES, Setup
 from pushforward.torch_state import plain_torch
 from pushforward.training import Loop
@@ -43,16 +44,17 @@ def training(
     def build() -> Setup:
         torch.manual_seed(0)
         setup = RECIPES[recipe](data.spec, "official")
-        lower_precision(setup.model.train())
+        computing.enter_context(in_precision(setup.model.train(), "bf16"))
         return replace(setup, training=replace(setup.training, batch_size=batch_size))
 
-    counted = build()
-    loop = Loop(counted.model, data.train, counted.training, 1_000_000, device=device)
-    flops = measure_step(loop).work.flops
-    loop.close()
-    steps = general(build(), data, device, compile)
-    count = 1 if quick else steps_of(steps, 1.0)
-    took = sorted(seconds(steps, count) / count for _ in range(rounds))
+    with ExitStack() as computing:
+        counted = build()
+        loop = Loop(counted.model, data.train, counted.training, 1_000_000, device=device)
+        flops = measure_step(loop).work.flops
+        loop.close()
+        steps = general(build(), data, device, compile)
+        count = 1 if quick else steps_of(steps, 1.0)
+        took = sorted(seconds(steps, count) / count for _ in range(rounds))
     step, most = statistics.median(took), peak(device)
     return {
         "recipe": recipe,

@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from contextlib import ExitStack
 
 import torch
 
 from benchmarks.throughput import alternate, general, ratios, rows, seconds, steps_of
-from pushforward.networks.precision import has_bfloat16, lower_precision
+from pushforward.networks.precision import has_bfloat16, in_precision
 from pushforward.recipes import RECIPES
 from pushforward.torch_state import plain_torch
 
@@ -35,15 +36,15 @@ def compare(
     """Images per second of both precisions, and their ratio."""
     data = rows(shape, 2_000)
     loops = {}
-    for precision in ("fp32", "bf16"):
-        torch.manual_seed(0)
-        setup = RECIPES[recipe](data.spec, network=network)
-        if precision == "bf16":
-            lower_precision(setup.model)
-        loops[precision] = general(setup, data, device)
-    seconds(loops["bf16"], 10)
-    steps = steps_of(loops["fp32"], 1.0)
-    took = alternate(loops, steps, rounds)
+    with ExitStack() as computing:
+        for precision in ("fp32", "bf16"):
+            torch.manual_seed(0)
+            setup = RECIPES[recipe](data.spec, network=network)
+            computing.enter_context(in_precision(setup.model, precision))
+            loops[precision] = general(setup, data, device)
+        seconds(loops["bf16"], 10)
+        steps = steps_of(loops["fp32"], 1.0)
+        took = alternate(loops, steps, rounds)
     ratio, least, most = (round(value, 2) for value in ratios(took["fp32"], took["bf16"]))
     images = steps * setup.training.batch_size
     return {

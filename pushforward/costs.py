@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from pushforward.distributed import gather_replicated
 from pushforward.distributions import Distribution, Gaussian
 from pushforward.errors import ConfigError
+from pushforward.networks.precision import InFloat32
 from pushforward.rng import Noise
 from pushforward.torch_state import to_like
 
 
-class Cost(nn.Module, ABC):
+class Cost(InFloat32, ABC):
     """The cost of every row, ``cost.rows(made, given)``, and its mean, ``cost(made, given)``.
 
     Shapes: ``made`` and ``given`` (N, \\*), rows (N,), the mean ().
@@ -220,7 +221,7 @@ class Columns(Cost):
         return made.sample(noise)
 
 
-class KL(nn.Module):
+class KL(InFloat32):
     r"""The divergence of each code's distribution from the prior, averaged over the batch, in nats.
 
     .. math:: \mathrm{KL}(q \,\|\, p) = \tfrac12 \sum_j \left( \frac{\sigma_j^2 + (\mu_j - m_j)^2}{s_j^2}

@@ -6,7 +6,7 @@ The same object compares images, codes or features. Made comes first, given seco
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from pushforward.discrepancies.constraints import Constraint
 from pushforward.errors import ConfigError, DataError, check_int
+from pushforward.networks.precision import InFloat32, is_trained
 from pushforward.rng import Noise
 
 
-class Discrepancy(nn.Module, ABC):
+class Discrepancy(InFloat32, ABC):
     """A number ``D(q, p)`` from a sample ``q`` of what is made and a sample ``p`` of what is given.
 
     Shapes: ``q`` (N, \\*), ``p`` (M, \\*), the value ().
@@ -40,6 +41,10 @@ class Discrepancy(nn.Module, ABC):
                 f"a discrepancy compares rows of one shape, got samples {tuple(q.shape)} and {tuple(p.shape)}"
             )
         return super().__call__(q, p)
+
+    def bfloat16_parts(self) -> Iterable[nn.Module]:
+        """Its critic: what is trained. What is not, such as given features, is part of the formula."""
+        return [part for part in self.children() if is_trained(part)]
 
     @abstractmethod
     def forward(self, q: Tensor, p: Tensor) -> Tensor:

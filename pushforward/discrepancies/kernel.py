@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.discrepancies.pair_sums import Memory, PairSum, Weights
 from pushforward.errors import ConfigError, check_int
+from pushforward.networks.precision import InFloat32
 from pushforward.torch_state import widest
 
 SEVEN = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -24,7 +25,7 @@ TILE = 512  # rows of a block of the kernel matrix
 FUSED = 8192  # rows of a whole matrix: a compiler would write out a loop over blocks
 
 
-class Kernel(nn.Module, ABC):
+class Kernel(InFloat32, ABC):
     """A positive definite function of two rows."""
 
     @abstractmethod

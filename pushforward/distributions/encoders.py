@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pushforward.distributions.base import Dirac, Distribution, Gaussian, Implicit, Uniform
 from pushforward.errors import ConfigError
 from pushforward.networks.conditional import Conditional
+from pushforward.networks.precision import InFloat32
 from pushforward.rng import Noise
 from pushforward.torch_state import to_like
 from pushforward.wording import option_name
@@ -19,7 +20,7 @@ from pushforward.wording import option_name
 LOG_VAR_BOUNDS = (-30.0, 20.0)  # exp overflows in float32 at 89; these keep every use of it finite
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(InFloat32, ABC):
     """A distribution of the code for every row of data: ``encoder(x)`` is :math:`Q(Z \\mid x)`.
 
     Labels ``y`` are passed to every encoder; only a :class:`ConditionalEncoder` uses them.
@@ -29,6 +30,10 @@ class Encoder(nn.Module, ABC):
     """
 
     parameters_of_code: tuple[str, ...] = ("code",)
+
+    def bfloat16_parts(self) -> Iterable[nn.Module]:
+        """All modules in it, which a row passes through."""
+        return self.children()
 
     @abstractmethod
     def forward(self, x: Tensor, y: Tensor | None = None) -> Distribution:

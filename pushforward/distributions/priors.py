@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from pushforward.distributions.base import Distribution, Gaussian, Implicit
 from pushforward.errors import ConfigError
+from pushforward.networks.precision import InFloat32
 from pushforward.rng import Noise
 from pushforward.torch_state import to_like
 from pushforward.wording import option_name
 
 
-class Prior(nn.Module, ABC):
+class Prior(InFloat32, ABC):
     r"""The distribution :math:`P_Z` that codes are to follow; ``prior(n)`` is that of n rows.
 
     A prior with classes draws rows of given ones: ``prior(n, y)``, with -1 for any.
@@ -38,6 +39,10 @@ class Prior(nn.Module, ABC):
         self.latent_dim = latent_dim
         self.device_buffer: Tensor
         self.register_buffer("device_buffer", torch.zeros(()), persistent=False)  # knows device and dtype
+
+    def bfloat16_parts(self) -> Iterable[nn.Module]:
+        """All modules in it, which draws pass through."""
+        return self.children()
 
     @property
     @abstractmethod

@@ -14,7 +14,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ from pushforward.errors import ConfigError, DataError
 from pushforward.models.autoencoder import Augment, AutoEncoder
 from pushforward.models.base import Comparison, Player, Terms
 from pushforward.networks.conditional import one_hot
+from pushforward.networks.precision import InFloat32
 from pushforward.square import Square
 
 
@@ -160,7 +161,7 @@ def spaced(points: int, latent_dim: int) -> Tensor:
     )
 
 
-class ClusterHeads(nn.Module):
+class ClusterHeads(InFloat32):
     r"""A decoder of points :math:`W y + z`, where class k has a head :math:`w_k` away from the others.
 
     Arguments:
@@ -175,6 +176,10 @@ class ClusterHeads(nn.Module):
         self.net = net
         self.head_distance = head_distance
         self.heads = nn.Parameter(head_distance * spaced(classes, latent_dim))
+
+    def bfloat16_parts(self) -> Iterable[nn.Module]:
+        """The network of points."""
+        return (self.net,)
 
     def extra_repr(self) -> str:
         """The settings that ``repr`` shows."""

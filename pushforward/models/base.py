@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from pushforward.distributed import gathered
 from pushforward.distributions import Distribution, Encoder, Prior
 from pushforward.models.weight import Weight
 from pushforward.networks.conditional import Conditional
+from pushforward.networks.precision import InFloat32, is_trained
 from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.torch_state import to_like
@@ -138,7 +139,7 @@ class Comparison:
                     D.update_state(q, p)
 
 
-class Model(nn.Module, ABC):
+class Model(InFloat32, ABC):
     """A prior, a decoder, perhaps an encoder, and what is minimised.
 
     A subclass says which two samples are compared (:meth:`pair`) and, if it has terms beside the discrepancy,
@@ -158,6 +159,14 @@ class Model(nn.Module, ABC):
     encoder: Encoder
     cost: Cost
     discrepancy: Discrepancy | KL | None
+
+    def bfloat16_parts(self) -> Iterable[nn.Module]:
+        """What data and codes pass through: prior, encoder and decoder, and every other part that is trained.
+
+        What is not trained, such as given features in a term of one's own, is part of the formula.
+        """
+        passed = [part for name, part in self.named_children() if name in ("prior", "encoder", "decoder")]
+        return [*passed, *(part for part in self.children() if is_trained(part))]
 
     @property
     def has_encoder(self) -> bool:

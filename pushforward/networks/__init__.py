@@ -6,6 +6,7 @@ from pushforward.networks.mixing import MixingHead, WithSquares
 from pushforward.networks.mlp import mlp
 from pushforward.networks.noise import GaussianNoise
 from pushforward.networks.once import once
+from pushforward.networks.precision import InFloat32
 from pushforward.networks.resnet import resnet_critic, resnet_generator
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Concatenated",
     "GatedTanh",
     "GaussianNoise",
+    "InFloat32",
     "MixingHead",
     "WithSquares",
     "conv_decoder",

@@ -14,7 +14,7 @@ from pushforward.distributed import from_first, is_first
 from pushforward.errors import CheckpointError, ConfigError, OutputError
 from pushforward.files import make_folder, writing
 from pushforward.interrupts import resumable
-from pushforward.networks.precision import lower_precision
+from pushforward.networks.precision import in_precision
 from pushforward.out_of_memory import memory_errors
 from pushforward.recipes import Setup
 from pushforward.report.images import is_whole_png
@@ -64,8 +64,6 @@ def run_to_end(
         InterruptedRunError: If a signal asked to stop; it says how to go on.
     """
     model, training = setup.model, setup.training
-    if config["precision"] == "bf16":
-        lower_precision(model)
     with _memory(setup, dataset, device):
         loop = Loop(model, dataset.train, training, 1, config["seed"], device)
     begun = config["total_steps"] is not None
@@ -89,6 +87,7 @@ def run_to_end(
         threads.held(config["threads"]),
         closing(loop),
         _memory(setup, dataset, device),
+        in_precision(model, config["precision"]),
     ):
         for line in (*dataset.notes, _summary(setup, dataset), setup.description):
             show.say(line)

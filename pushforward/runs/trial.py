@@ -15,7 +15,7 @@ import torch
 from pushforward import distributed
 from pushforward.data import Dataset
 from pushforward.discrepancies.pair_sums import LARGE_TILE, TILE, tiled
-from pushforward.networks.precision import lower_precision
+from pushforward.networks.precision import in_precision
 from pushforward.out_of_memory import memory_errors
 from pushforward.process_group import imitated
 from pushforward.recipes import Setup
@@ -66,8 +66,6 @@ class Trial:
         """The loop of the first of so many processes."""
         batch_size = batch_size or self.batch_size
         setup = self.build()
-        if self.precision == "bf16":
-            lower_precision(setup.model)
         rows = self.dataset.train
         if len(rows) < batch_size:  # rows come again where there are too few
             rows = rows.rows(torch.arange(batch_size) % len(rows))
@@ -77,7 +75,9 @@ class Trial:
             nullcontext() if distributed.size() > 1 else imitated(world_size),
             memory_errors(batch_size // world_size, self.dataset.shape, self.device, ["batch_size"]),
         ):
-            yield Loop(setup.model.train(), rows, training, 1_000_000, self.seed, self.device)
+            loop = Loop(setup.model.train(), rows, training, 1_000_000, self.seed, self.device)
+            with in_precision(setup.model, self.precision):
+                yield loop
 
     def seconds(self, world_size: int) -> float:
         """Seconds of a step of one of so many processes; those of an exchange only if they are there."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pushforward.distributed import layer_numbers
 from pushforward.networks.architectures import NETWORKS, EncoderDecoder
+from pushforward.networks.precision import InFloat32
 from pushforward.tables.distribution import TableDistribution
 
 WIDTH = 256
@@ -103,7 +104,7 @@ class EmbeddedRows(nn.Module):
         return torch.cat([self.embedding(rows).flatten(1), others], dim=1)
 
 
-class TableEncoder(nn.Module):
+class TableEncoder(InFloat32):
     """Numbers (N, outputs) from rows (N, C).
 
     Arguments:
@@ -149,7 +150,7 @@ class MaskedLinear(nn.Linear):
         return F.linear(x, self.weight * self.mask, self.bias)
 
 
-class TableDecoder(nn.Module):
+class TableDecoder(InFloat32):
     """Columns that are independent given the code.
 
     Arguments:
@@ -190,7 +191,7 @@ class TableDecoder(nn.Module):
         return self.logits(z, x)[column]
 
 
-class AutoregressiveTableDecoder(nn.Module):
+class AutoregressiveTableDecoder(InFloat32):
     """Each column is predicted from the code and the columns before it, by one masked residual network.
 
     A hidden unit sees the code and the columns before a certain one; column j sees the units that see none of

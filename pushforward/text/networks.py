@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pushforward.networks.architectures import NETWORKS, EncoderDecoder
+from pushforward.networks.precision import InFloat32
 from pushforward.text.distribution import TokenDistribution
 from pushforward.text.recurrent import GRU
 from pushforward.text.tokens import drop_tokens, lengths, without_padding
@@ -34,7 +35,7 @@ EMBEDDING = 128
 LAYERS = 2  # of transformers
 
 
-class TextEncoder(nn.Module, ABC):
+class TextEncoder(InFloat32, ABC):
     """Numbers (N, outputs) from tokens (N, T); padding is never read.
 
     Arguments:
@@ -138,7 +139,7 @@ def _blocks(width: int, layers: int) -> nn.TransformerEncoder:
     return nn.TransformerEncoder(block, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
 
 
-class TextDecoder(nn.Module, ABC):
+class TextDecoder(InFloat32, ABC):
     """The distribution of lines of at most T tokens, given each code (N, L).
 
     Input embeddings and output weights are shared.

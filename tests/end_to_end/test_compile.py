@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import warnings
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from pushforward.distributions import Gaussian
 from pushforward.errors import ConfigError, InterruptedRunError, OutputError
 from pushforward.interrupts import StopRequested
 from pushforward.models.weight import Weight
-from pushforward.networks.precision import lower_precision
+from pushforward.networks.precision import in_precision
 from pushforward.recipes import RECIPES
 from pushforward.runs.config import encode
 from pushforward.torch_state import OnCPU, torch_seeded
@@ -534,14 +535,15 @@ def test_each_loss_is_one_program_or_none(recipe, monkeypatch):
     ("recipe", "precision"), [("wae-mmd", "fp32"), ("wgan-gp", "fp32"), ("wae-mmd", "bf16")]
 )
 def test_compiled_steps_are_those_of_the_losses(recipe, precision):
-    def build():
-        setup = setup_of(recipe)
-        if precision == "bf16":
-            lower_precision(setup.model)
-        return setup
-
     tolerance = 1e-5 if precision == "fp32" else 1e-2  # a program rounds to bfloat16 less often
-    plain, other, _ = both(build, 5, tolerance)
+    with ExitStack() as computing:
+
+        def build():
+            setup = setup_of(recipe)
+            computing.enter_context(in_precision(setup.model, precision))
+            return setup
+
+        plain, other, _ = both(build, 5, tolerance)
     for name, value in plain.model.state_dict().items():
         assert torch.allclose(other.model.state_dict()[name], value, rtol=tolerance, atol=tolerance), name
 

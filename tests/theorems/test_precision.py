@@ -1,17 +1,18 @@
 """Networks in bfloat16: what is in it, what is not, and that every recipe trains."""
 
-import copy
+from contextlib import contextmanager
 
 import pytest
 import torch
 from torch import nn
+from torch.distributions import Independent, Normal
 
 import pushforward as pf
 from pushforward import distributed
 from pushforward.data.split import Split
 from pushforward.errors import ConfigError, OutputError
 from pushforward.models import Player
-from pushforward.networks.precision import LowPrecision, lower_precision
+from pushforward.networks.precision import LowPrecision, in_float32, in_precision
 from pushforward.process_group import imitated
 from pushforward.recipes import RECIPES
 from pushforward.torch_state import torch_seeded
@@ -23,27 +24,30 @@ LABELS = torch.arange(24) % 4
 ON_IMAGES = [name for name in RECIPES if name != "transfer-ae"]
 
 
-def loop_of(recipe, lowered, **options):
+@contextmanager
+def loop_of(recipe, precision="bf16", **options):
     data = pf.open_dataset((ROWS, LABELS))
     with torch_seeded(0):
         setup = RECIPES[recipe](data.spec, batch_size=8, **options)
-    model = lower_precision(setup.model) if lowered else setup.model
-    return Loop(model.train(), Split(ROWS, LABELS), setup.training, 10)
+    with in_precision(setup.model, precision):
+        yield Loop(setup.model.train(), Split(ROWS, LABELS), setup.training, 10)
 
 
 def test_a_product_has_eight_bits_in_training_and_all_in_evaluation():
     """1 + 1/256 is 1 in bfloat16, whose significand has 8 bits."""
     net = nn.Sequential(nn.Linear(1, 1, bias=False))
     nn.init.constant_(net[0].weight, 1 + 1 / 256)
-    lowered, x = lower_precision(copy.deepcopy(net)), torch.ones(1, 1)
-    assert lowered(x).item() == 1
-    assert lowered.eval()(x).item() == net(x).item() == 1 + 1 / 256
+    x = torch.ones(1, 1)
+    with in_precision(net, "bf16"):
+        assert net(x).item() == net(input=x).item() == 1  # which may be named
+        assert net.eval()(x).item() == 1 + 1 / 256
+    assert net.train()(x).item() == 1 + 1 / 256
 
 
 def test_new_weights_are_used_also_within_another_autocast():
     """Which a run is in; torch would keep the first weights in bfloat16 until that one ends."""
-    net = lower_precision(nn.Sequential(nn.Linear(1, 1, bias=False)))
-    with torch.autocast("cpu", enabled=False):
+    net = nn.Sequential(nn.Linear(1, 1, bias=False))
+    with in_precision(net, "bf16"), torch.autocast("cpu", enabled=False):
         for weight in (1.0, 2.0):
             nn.init.constant_(net[0].weight, weight)
             assert net(torch.ones(1, 1)).item() == weight
@@ -63,9 +67,9 @@ def test_a_run_in_bfloat16_learns_what_one_in_float32_learns(tmp_path):
 @pytest.mark.parametrize("recipe", ON_IMAGES)
 def test_terms_and_weights_stay_in_float32_and_near(recipe):
     """The terms of the first step, before rounding can grow, differ by the rounding of bfloat16."""
-    low, full = loop_of(recipe, True), loop_of(recipe, False)
-    terms, wanted = low.advance()[0], full.advance()[0]
-    assert any(isinstance(module, LowPrecision) for module in low.model.modules())
+    with loop_of(recipe, "fp32") as full, loop_of(recipe) as low:
+        terms, wanted = low.advance()[0], full.advance()[0]
+        assert any(isinstance(module, LowPrecision) for module in low.model.modules())
     assert {value.dtype for value in terms.values()} == {torch.float32}
     assert {value.dtype for value in low.model.parameters()} == {torch.float32}
     for name, value in wanted.items():
@@ -73,8 +77,8 @@ def test_terms_and_weights_stay_in_float32_and_near(recipe):
 
 
 def test_statistics_of_batch_norm_stay_in_float32():
-    loop = loop_of("dcgan", True)
-    loop.advance()
+    with loop_of("dcgan") as loop:
+        loop.advance()
     norms = [module for module in loop.model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     assert norms
     assert all(buffer.dtype != torch.bfloat16 for norm in norms for buffer in norm.buffers())
@@ -91,7 +95,6 @@ def test_a_run_in_bfloat16_is_a_function_of_its_seed_and_stays_in_it(tmp_path):
     assert not all(torch.equal(weights[name], in_full[name]) for name in weights)
     longer = pf.resume(first.path, (ROWS, LABELS), steps=12, progress=False)
     assert longer.config["precision"] == "bf16"
-    assert any(isinstance(module, LowPrecision) for module in longer.model.modules())
     with pytest.raises(OutputError, match='its precision: "bf16", now: "fp32"'):
         pf.train("wae-gan", (ROWS, LABELS), out=second.path, **quick)
 
@@ -136,9 +139,19 @@ def test_a_stopped_run_of_convolutions_in_bfloat16_ends_in_the_weights_of_one_th
     whole = pf.train("ae", rows, out=tmp_path / "whole", steps=8, **quick)
     stopped = pf.train("ae", rows, out=tmp_path / "stopped", steps=4, **quick)
     weights = whole.model.state_dict()
-    assert any(not value.is_contiguous() for value in stopped.model.state_dict().values())
     found = pf.resume(stopped.path, rows, steps=8, progress=False).model.state_dict()
     assert [name for name in weights if not torch.equal(found[name], weights[name])] == []
+
+
+def test_what_a_network_makes_is_in_float32_wherever_it_is_held():
+    """In containers and in distributions of distributions; other numbers stay what they are."""
+    low, index = torch.full((2, 3), 1.5, dtype=torch.bfloat16), torch.arange(2)
+    wide = low.double()
+    made = in_float32({"a": [low, (index, wide)], "q": Independent(Normal(low, low), 1), "n": 3})
+    (first, (second, third)), q = made["a"], made["q"]
+    assert (first.dtype, second, third, made["n"]) == (torch.float32, index, wide, 3)
+    assert q.mean.dtype == q.log_prob(first).dtype == torch.float32
+    assert torch.equal(q.log_prob(first), Independent(Normal(low.float(), low.float()), 1).log_prob(first))
 
 
 def test_an_unknown_precision_is_refused(tmp_path):
