@@ -31,7 +31,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from pushforward.errors import ConfigError, ProcessError, reason
-from pushforward.torch_state import in_layout_of
+from pushforward.torch_state import in_layout_of, torch_generators, torch_seeded
 
 PART = 2**20  # bytes of a tensor that a checksum looks at together
 
@@ -341,15 +341,44 @@ def _device() -> str:
 
 # ------------------------------------------------------------------------------------------ random numbers
 
-_generators: dict[str, torch.Generator] = {}  # by the type of the device: a process has one GPU
+_generators: list[torch.Generator] = []  # torch's own, of the CPU and of the device of the step
+_following: list[Tensor] = []  # their states, from which the next layer of all processes draws
+_drawn: dict[int, list[Tensor]] = {}  # those from which layers of this step have drawn, by names of the draws
 
 
 def seed_layers(seed: int, device: torch.device | str) -> None:
-    """Seeds the numbers that :func:`layer_numbers` draws, alike in all processes."""
-    device = torch.device(device)
-    if device.type not in _generators:
-        _generators[device.type] = torch.Generator(device)
-    _generators[device.type].manual_seed(seed)
+    """Seeds the numbers that layers draw by :func:`drawn_alike`, alike in all processes."""
+    global _generators, _following
+    _generators = torch_generators(device)
+    with torch_seeded(seed, device):
+        _following = [generator.get_state() for generator in _generators]
+    _drawn.clear()
+
+
+@contextmanager
+def drawn_alike() -> Iterator[None]:
+    """Inside a step, and this, torch's own generators draw alike in all processes: what one would draw.
+
+    Elsewhere they draw other numbers in each process. One of those is a name of the draw:
+    ``torch.utils.checkpoint`` sets generators back before it computes a layer again, which then finds the
+    name, and by it the numbers, that it had.
+    """
+    global _following
+    name = int(torch.empty((), dtype=torch.int64, device="cpu").random_())
+    own = [generator.get_state() for generator in _generators]
+    begun = _drawn.setdefault(name, _following)
+    _set_states(begun)
+    try:
+        yield
+    finally:
+        if begun is _following:  # a new draw, unlike one that is made again
+            _following = [generator.get_state() for generator in _generators]
+        _set_states(own)
+
+
+def _set_states(states: Sequence[Tensor]) -> None:
+    for generator, state in zip(_generators, states, strict=True):
+        generator.set_state(state)
 
 
 def layer_numbers(
@@ -357,8 +386,8 @@ def layer_numbers(
 ) -> Tensor:
     """Random numbers (N, \\*) of layers that draw by themselves: of this process's rows, among those of all.
 
-    One process draws them from torch's own generator. Several draw those of the whole batch from one that
-    is seeded alike in all of them, and keep those of their rows: what one process would draw.
+    Several processes draw those of the whole batch, all the same, and keep those of their rows: what one
+    process would draw.
 
     Arguments:
         draw: ``torch.rand`` or ``torch.randn``.
@@ -366,8 +395,9 @@ def layer_numbers(
         device: Where they are.
         dtype: Their type.
     """
-    if size() == 1 or _rows is Rows.ALONE:
+    if not in_step():
         return draw(*shape, device=device, dtype=dtype)
     rows = size() * shape[0] if is_sharing() else shape[0]
-    drawn = draw(rows, *shape[1:], device=device, dtype=dtype, generator=_generators[device.type])
+    with drawn_alike():
+        drawn = draw(rows, *shape[1:], device=device, dtype=dtype)
     return drawn[own_slice(rows)] if is_sharing() else drawn

@@ -43,7 +43,7 @@ def torch_seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None
     """
     with _GENERATORS:
         # Not torch.random.fork_rng and torch.manual_seed: at every step they would be felt.
-        generators = [torch.default_generator, *_generators_of(torch.device(device))]
+        generators = torch_generators(device)
         before = [generator.get_state() for generator in generators]
         for generator in generators:
             generator.manual_seed(seed)
@@ -54,15 +54,20 @@ def torch_seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None
                 generator.set_state(state)
 
 
-def _generators_of(device: torch.device) -> list[torch.Generator]:
-    """Torch's own generator of a device, if that has one of its own: not those of all GPUs of the machine."""
+def torch_generators(device: torch.device | str) -> list[torch.Generator]:
+    """Torch's own generator of the CPU, and that of a device which has one: not those of all GPUs there are.
+
+    >>> torch_generators("cpu") == [torch.default_generator]
+    True
+    """
+    device = torch.device(device)
     if device.type == "cuda":
         torch.cuda.init()
         number = torch.cuda.current_device() if device.index is None else device.index
-        return [torch.cuda.default_generators[number]]
+        return [torch.default_generator, torch.cuda.default_generators[number]]
     if device.type == "mps":
-        return [torch.mps._get_default_mps_generator()]
-    return []
+        return [torch.default_generator, torch.mps._get_default_mps_generator()]
+    return [torch.default_generator]
 
 
 class Shared(Generic[T]):
@@ -260,4 +265,4 @@ def widest(device: torch.device) -> torch.dtype:
 
 
 __all__ = ["OnCPU", "Shared", "at_hand", "in_double", "in_layout_of", "plain_torch", "threads", "to_device",
-           "to_like", "torch_seeded", "widest", "with_double"]  # fmt: skip
+           "to_like", "torch_generators", "torch_seeded", "widest", "with_double"]  # fmt: skip

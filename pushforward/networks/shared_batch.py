@@ -1,97 +1,132 @@
-"""Layers that treat the batch as one when several processes share it: BatchNorm and dropout.
+"""Functions of torch that treat the batch as one when several processes share it: BatchNorm and dropout.
 
-Each of them computes with a slice of the batch. BatchNorm then needs the moments of the whole batch, and
-dropout has to drop what it would drop in one process. Layers of a user's own networks are converted in place.
+Each process computes with a slice of the batch. BatchNorm then needs the moments of the whole batch, and
+dropout has to drop what it would drop in one process. Layers, of torch or of a user's own, call functions of
+``torch.nn.functional``, by which these ones stand while a step is taken: modules themselves stay as they are.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from inspect import signature
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+import torch.nn.functional as F
+from torch import Tensor
 
-from pushforward.distributed import all_gather, is_sharing, layer_numbers, size
+from pushforward.distributed import all_gather, drawn_alike, in_step, is_sharing, own_slice, rank, size
+
+_batch_norm = F.batch_norm
 
 
-def convert_layers(model: nn.Module) -> nn.Module:
-    """Converts every BatchNorm and dropout of a model, in place, into one that knows of other processes.
+@contextmanager
+def shared_functions() -> Iterator[None]:
+    """Inside a step of several processes, functions of torch know of the rows of the others.
 
-    In a single process they compute what they computed before. Dropout inside of attention and of recurrent
-    layers is no layer and is not converted: it drops other values than one process would, as rightly.
+    These are ``F.batch_norm`` and all that are named after dropout, whoever calls them by the name of their
+    module. Attention and recurrent layers compute their dropout elsewhere in torch: it is not among them.
+
+    They are replaced for all threads, since a GPU computes layers again (``torch.utils.checkpoint``) in a
+    thread of its own.
 
     Example:
-        >>> model = convert_layers(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))
-        >>> isinstance(model[1], nn.BatchNorm1d), isinstance(model[1], SharedBatchNorm)
-        (True, True)
+        >>> from pushforward.distributed import sharing
+        >>> from pushforward.process_group import imitated
+        >>> with imitated(2), sharing(), shared_functions():
+        ...     F.batch_norm is batch_norm
+        True
+        >>> F.batch_norm is batch_norm
+        False
     """
-    for module in model.modules():
-        for plain, shared in ((_BatchNorm, SharedBatchNorm), (nn.Dropout, SharedDropout)):
-            if isinstance(module, plain) and not isinstance(module, (shared, nn.SyncBatchNorm)):
-                kind = type(module)
-                module.__class__ = type(kind.__name__, (shared, kind), {"__module__": kind.__module__})
-    return model
+    if not in_step():
+        yield
+        return
+    before = {name: getattr(F, name) for name in SHARED}
+    for name, function in SHARED.items():
+        setattr(F, name, function)
+    try:
+        yield
+    finally:
+        for name, function in before.items():
+            setattr(F, name, function)
 
 
-class SharedBatchNorm(_BatchNorm):
-    r"""BatchNorm by the moments of the rows of all processes.
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    r"""``F.batch_norm`` by the moments of the rows of all processes.
 
-    .. math:: \mu = \frac1W \sum_r \mu_r, \qquad
-        \sigma^2 = \frac1W \sum_r \big(\sigma_r^2 + (\mu_r - \mu)^2\big)
+    .. math:: \mu = \sum_r \frac{n_r}{n} \mu_r, \qquad
+        \sigma^2 = \sum_r \frac{n_r}{n} \big(\sigma_r^2 + (\mu_r - \mu)^2\big)
 
-    for W processes with equally many rows. It runs on any device, and has second derivatives.
+    for processes with :math:`n_r` values of a channel each, :math:`n` together: a process may also have
+    none. It runs on any device, and has second derivatives.
 
     References:
         | Updating Formulae and a Pairwise Algorithm for Computing Sample Variances (Chan et al., 1979)
         | http://i.stanford.edu/pub/cstr/reports/cs/tr/79/773/CS-TR-79-773.pdf
     """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The normalised rows, of the shape of ``x``."""
-        by_batch = self.training or (self.running_mean is None and self.running_var is None)
-        if not (is_sharing() and by_batch):
-            return super().forward(x)
-        self._check_input_dim(x)  # type: ignore[no-untyped-call]
-        values = x if x.dtype == torch.float64 else x.float()
-        own = torch.stack(torch.var_mean(values, [0, *range(2, x.ndim)], correction=0))
-        variances, means = all_gather(own.unsqueeze(0)).unbind(1)
-        mean = means.mean(0)
-        variance = (variances + (means - mean).square()).mean(0)
-        if self.training and self.track_running_stats:
-            self._follow(mean.detach(), variance.detach(), size() * x.numel() // x.shape[1])
-        shape = (1, -1) + (1,) * (x.ndim - 2)
-        normal = (values - mean.view(shape)) * (variance.view(shape) + self.eps).rsqrt()
-        if self.affine:
-            normal = normal * self.weight.view(shape) + self.bias.view(shape)
-        return normal.to(x.dtype)
-
-    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Moves the running statistics towards those of a batch of ``count`` values in each channel."""
-        if self.running_mean is None or self.running_var is None:
-            return
-        share: Any = self.momentum
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            share = 1.0 / float(self.num_batches_tracked) if share is None else share
-        self.running_mean.lerp_(mean.to(self.running_mean), share)
-        self.running_var.lerp_((variance * (count / (count - 1))).to(self.running_var), share)
+    if not (training and is_sharing()):
+        return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    values = input if input.dtype == torch.float64 else input.float()
+    dims, shape = [0, *range(2, input.ndim)], (1, -1) + (1,) * (input.ndim - 2)
+    count = input.numel() // input.shape[1]
+    # of no values they are 0, with weight 0
+    moments = torch.var_mean(values, dims, correction=0) if count else 2 * (values.sum(dims),)
+    own = torch.stack([*moments, torch.full_like(moments[0], count)])
+    variances, means, counts = all_gather(own.unsqueeze(0)).unbind(1)
+    total = counts.detach().sum(0).clamp(min=1)
+    shares = counts.detach() / total
+    mean = (shares * means).sum(0)
+    variance = (shares * (variances + (means - mean).square())).sum(0)
+    if running_mean is not None:
+        running_mean.lerp_(mean.detach().to(running_mean), momentum)
+    if running_var is not None:
+        unbiased = variance.detach() * (total / (total - 1).clamp(min=1))
+        running_var.lerp_(unbiased.to(running_var), momentum)
+    normal = (values - mean.view(shape)) * (variance.view(shape) + eps).rsqrt()
+    if weight is not None:
+        normal = normal * weight.view(shape)
+    if bias is not None:
+        normal = normal + bias.view(shape)
+    return normal.to(input.dtype)
 
 
-class SharedDropout(nn.Dropout):
-    """Dropout that drops what it would drop in one process: the values of a row, wherever it is computed."""
+def _by_rows(dropout: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A kind of dropout that drops of each row what it would drop in one process."""
+    by_itself = signature(dropout).parameters["training"].default
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``x`` with values dropped and the others scaled, in training."""
-        if not (self.training and 0 < self.p < 1):
-            return super().forward(x)
-        kept = layer_numbers(self._draw, *x.shape, device=x.device, dtype=x.dtype)
-        return x * kept.div_(1 - self.p)
-
-    def _draw(
-        self, *shape: int, device: torch.device, dtype: torch.dtype, generator: torch.Generator | None = None
+    def of_own_rows(
+        input: Tensor, p: float = 0.5, training: bool = by_itself, inplace: bool = False
     ) -> Tensor:
-        return torch.empty(*shape, device=device, dtype=dtype).bernoulli_(1 - self.p, generator=generator)
+        if not (training and in_step() and input.ndim):
+            return dropout(input, p, training, inplace)
+        if is_sharing():
+            rows = size() * [input.detach()]  # any numbers do for rows of others
+            rows[rank()] = input
+            with drawn_alike():
+                made = dropout(torch.cat(rows), p, True)[own_slice(size() * len(input))]
+        else:
+            with drawn_alike():
+                made = dropout(input, p, True)
+        return input.copy_(made) if inplace else made
+
+    return of_own_rows
 
 
-__all__ = ["SharedBatchNorm", "SharedDropout", "convert_layers"]
+DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+SHARED: dict[str, Callable[..., Tensor]] = {
+    "batch_norm": batch_norm,
+    **{name: _by_rows(getattr(F, name)) for name in DROPOUTS},
+}
+
+
+__all__ = ["SHARED", "batch_norm", "shared_functions"]

@@ -20,7 +20,7 @@ from pushforward import distributed
 from pushforward.data.dataset import Batch, Split
 from pushforward.errors import ConfigError, DivergedError
 from pushforward.models.base import Model
-from pushforward.networks.shared_batch import convert_layers
+from pushforward.networks.shared_batch import shared_functions
 from pushforward.rng import Noise
 from pushforward.square import Known, Square
 from pushforward.torch_state import torch_seeded
@@ -150,8 +150,6 @@ class Loop:
         device: torch.device | str = "cpu",
     ) -> None:
         self.model = model.to(device)
-        if distributed.size() > 1:
-            convert_layers(model)
         self.data = data = training.restrict(data, seed)
         self.batch_size = shared_batch(training.batch_size, distributed.size(), len(data))
         self.total = total
@@ -253,7 +251,7 @@ class Loop:
             distributed.seed_layers(seed, self.device)
             # Layers that draw by themselves, unlike ours, must not draw the same for other rows.
             seed = noise("modules", distributed.rank()).integer()
-        with torch_seeded(seed, self.device), distributed.sharing():
+        with torch_seeded(seed, self.device), distributed.sharing(), shared_functions():
             return self._take_step(noise, updates, look)
 
     def _take_step(self, noise: Noise, updates: list[Update], look: bool) -> Square:

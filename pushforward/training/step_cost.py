@@ -19,6 +19,7 @@ from torch.utils.flop_counter import flop_registry
 
 from pushforward import distributed
 from pushforward.discrepancies import Discrepancy
+from pushforward.networks.shared_batch import shared_functions
 from pushforward.square import Square
 from pushforward.training.loop import Loop
 
@@ -207,7 +208,7 @@ def discrepancies(loop: Loop) -> Callable[[], None] | None:
     """
     model, batch = loop.model, loop.rows(0)
     square = Square(model, batch.x, loop.noise("discrepancies"), batch.y, loop.paired_rows(0))
-    with torch.no_grad(), loop.looking(), distributed.sharing():
+    with torch.no_grad(), loop.looking(), distributed.sharing(), shared_functions():
         pairs = [
             (D, q.detach(), p.detach())
             for comparison in model.comparisons()
@@ -216,7 +217,7 @@ def discrepancies(loop: Loop) -> Callable[[], None] | None:
         ]
 
     def compute() -> None:
-        with loop.looking(), distributed.sharing():
+        with loop.looking(), distributed.sharing(), shared_functions():
             for D, q, p in pairs:
                 D(q.requires_grad_(), p).backward()
         model.zero_grad()

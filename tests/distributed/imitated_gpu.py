@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_iter, tree_map_only
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
 from pushforward import distributed, torch_state
-from pushforward.networks.shared_batch import convert_layers
+from pushforward.networks.shared_batch import shared_functions
 from pushforward.process_group import imitated
 from pushforward.recipes import RECIPES
 from pushforward.torch_state import torch_seeded
@@ -62,13 +62,6 @@ class Module(_DummyBackendModule):
 
     def get_amp_supported_dtype(self):
         return [torch.bfloat16]
-
-
-class Generator(torch.Generator):
-    """A generator of the CPU, whatever device is asked for."""
-
-    def __new__(cls, device="cpu"):
-        return super().__new__(cls)
 
 
 class OnGPU(TorchDispatchMode):
@@ -147,7 +140,6 @@ def prepare():
         return tensor(values, **more) if device is None else tensor(values, **more).to(device)
 
     torch.tensor = tensor_of
-    torch.Generator = Generator
     nn.Module._apply = moved
     torch.Tensor.pin_memory = pinned
     torch_state.WITH_PINNED = placement.WITH_PINNED = (GPU,)
@@ -181,9 +173,9 @@ def steps_of(case, processes):
 
 def layer(processes):
     """Drops values by a layer of a user's own network, within a step; the places that wait for the device."""
-    with OnGPU() as mode, imitated(processes), distributed.sharing():
+    with OnGPU() as mode, imitated(processes), distributed.sharing(), shared_functions():
         distributed.seed_layers(0, GPU)
-        convert_layers(nn.Sequential(nn.Dropout())).train()(torch.ones(2, 3, device=GPU))
+        nn.Sequential(nn.Dropout()).train()(torch.ones(2, 3, device=GPU))
         return sorted(mode.waits)
 
 

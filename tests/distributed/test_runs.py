@@ -189,6 +189,27 @@ def test_a_batch_of_all_labelled_rows_has_to_be_shared_out_evenly():
         Loop(setup.model, data.train, setup.training, 1)
 
 
+OWN_NETWORKS = """
+import io, sys
+import torch
+from torch import nn
+import pushforward as pf
+
+encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Dropout(0.1), nn.Linear(8, 2))
+classes = [type(module) for module in encoder.modules()]
+functions = nn.functional.batch_norm, nn.functional.dropout
+pf.train("wae-mmd", "digits", encoder=encoder, latent_dim=2, steps=3, batch_size=20, out=sys.argv[1])
+assert [type(module) for module in encoder.modules()] == classes
+assert (nn.functional.batch_norm, nn.functional.dropout) == functions
+torch.save(encoder, io.BytesIO())
+"""
+
+
+def test_networks_of_a_user_stay_what_they_are(tmp_path):
+    for code, _, errors in in_processes(2, ROOT, ["-c", OWN_NETWORKS, str(tmp_path / "run")]):
+        assert code == 0, errors
+
+
 FAILING = """
 import os, sys, time
 from pushforward.cli.entry import fail

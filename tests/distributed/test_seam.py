@@ -13,17 +13,20 @@ PROGRAM = """
 import json
 import sys
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from pushforward import distributed, process_group
-from pushforward.networks.shared_batch import convert_layers
+from pushforward.networks import GaussianNoise
+from pushforward.networks.shared_batch import shared_functions
 
 torch.set_num_threads(1)
 x = torch.rand(8, 3, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-def norm():
+def norm(kind):
     torch.manual_seed(1)
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Tanh(), nn.Conv2d(4, 2, 1)).double()
+    return nn.Sequential(nn.Conv2d(3, 4, 3), kind(4), nn.Tanh(), nn.Conv2d(4, 2, 1)).double()
 
 
 def second(net, x):
@@ -67,27 +70,101 @@ assert torch.equal(numbers, torch.arange(8))
 torch.testing.assert_close(curvature, size * bent[own])
 """
 NORM = """
-net, one = convert_layers(norm()), norm()
-with distributed.sharing():
-    made, slopes = net(x[own]), second(net, x[own])
-    (slopes ** 2).sum().backward()
-for parameter in net.parameters():
-    (parameter.grad,) = distributed.average(parameter.grad)
-expected = one(x)
-(second(one, x) ** 2).sum().backward()
-torch.testing.assert_close(made, expected[own])
-for found, wanted in zip(net.parameters(), one.parameters(), strict=True):
-    torch.testing.assert_close(found.grad * size, wanted.grad, rtol=1e-9, atol=1e-9)
-for found, wanted in zip(net.buffers(), one.buffers(), strict=True):
-    torch.testing.assert_close(found, wanted)
+class Gain(nn.BatchNorm2d):
+    # of a user's own
+    def forward(self, x):
+        return 3 * super().forward(x)
+
+
+class ByFunction(nn.BatchNorm2d):
+    def forward(self, x):
+        return F.batch_norm(x, self.running_mean, self.running_var, training=True)
+
+
+for kind in (nn.BatchNorm2d, Gain, ByFunction):
+    net, one = norm(kind), norm(kind)
+    with distributed.sharing(), shared_functions():
+        made, slopes = net(x[own]), second(net, x[own])
+        (slopes ** 2).sum().backward()
+    for parameter in net.parameters():
+        if parameter.grad is not None:
+            (parameter.grad,) = distributed.average(parameter.grad)
+    expected = one(x)
+    (second(one, x) ** 2).sum().backward()
+    torch.testing.assert_close(made, expected[own])
+    for found, wanted in zip(net.parameters(), one.parameters(), strict=True):
+        if wanted.grad is not None:
+            torch.testing.assert_close(found.grad * size, wanted.grad, rtol=1e-9, atol=1e-9)
+    for found, wanted in zip(net.buffers(), one.buffers(), strict=True):
+        torch.testing.assert_close(found, wanted)
+    assert type(net[1]) is kind
+"""
+SELECTION = """
+# rows that a network chooses: processes have unequally many of them, or none
+for chosen in ([0, 1, 2, 3, 4], [1, 2], [3, 5, 6, 7], [2]):
+    mask = torch.zeros(8, dtype=torch.bool)
+    mask[chosen] = True
+    found, wanted = (nn.BatchNorm2d(3).double() for _ in range(2))
+    leaf, one = x[own].clone().requires_grad_(), x.clone().requires_grad_()
+    with distributed.sharing(), shared_functions():
+        made = leaf.clone().masked_scatter(mask[own, None, None, None], found(leaf[mask[own]]))
+        (made ** 3).sum().backward()
+    expected = one.clone().masked_scatter(mask[:, None, None, None], wanted(one[mask]))
+    (expected ** 3).sum().backward()
+    torch.testing.assert_close(made, expected[own])
+    torch.testing.assert_close(leaf.grad, one.grad[own])
+    for one, other in zip(found.buffers(), wanted.buffers(), strict=True):
+        torch.testing.assert_close(one, other)
 """
 DROPOUT = """
-drop, plain = convert_layers(nn.Dropout(0.3)), nn.Dropout(0.3)
-distributed.seed_layers(5, "cpu")
-with distributed.sharing():
-    mine = drop(x[own])
-torch.manual_seed(5)
-assert torch.equal(mine, plain(x)[own])
+class Half(nn.Dropout):
+    # of a user's own
+    def forward(self, x):
+        return super().forward(x) / 2
+
+
+kinds = (nn.Dropout, Half, nn.AlphaDropout, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
+for layer in (*(kind(0.3) for kind in kinds), nn.Dropout(0.3, inplace=True), GaussianNoise(0.3)):
+    torch.manual_seed(5)
+    distributed.seed_layers(5, "cpu")
+    wanted = [layer(x.clone()) for _ in range(2)]
+    torch.manual_seed(rank)
+    given = x[own].clone()
+    with distributed.sharing(), shared_functions():
+        found = [layer(given.clone()), layer(given)]
+    assert all(torch.equal(mine, whole[own]) for mine, whole in zip(found, wanted, strict=True)), layer
+    assert torch.equal(given, found[1] if getattr(layer, "inplace", False) else x[own])
+with distributed.sharing(), distributed.gathered(), shared_functions():
+    distributed.seed_layers(5, "cpu")
+    distributed.check_same("dropout of all rows", {"x": F.dropout(x)})
+"""
+CHECKPOINT = """
+# a layer that is computed again has the numbers that it had
+torch.manual_seed(1)
+net = nn.Sequential(
+    nn.Linear(75, 4), nn.BatchNorm1d(4), nn.Dropout(0.4), GaussianNoise(0.5), nn.Tanh(), nn.Linear(4, 4)
+).double()
+rows = x.flatten(1)
+
+
+def gradients(rows, reentrant, times):
+    net.zero_grad()
+    rows = rows.clone().requires_grad_()
+    again = net if reentrant is None else lambda h: checkpoint(net, h, use_reentrant=reentrant)
+    (sum(again(rows) ** 3 for _ in range(times)) + net(rows) ** 3).sum().backward()
+    return [parameter.grad.clone() for parameter in net.parameters()], rows.grad
+
+
+for reentrant in (False, True):
+    torch.manual_seed(5)
+    expected, slopes = gradients(rows, None, 2)
+    torch.manual_seed(rank)
+    distributed.seed_layers(5, "cpu")
+    with distributed.sharing(), shared_functions():
+        found, own_slopes = gradients(rows[own], reentrant, 2)
+    for one, other in zip(distributed.average(*found), expected, strict=True):
+        torch.testing.assert_close(size * one, other, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(own_slopes, slopes[own], rtol=1e-12, atol=1e-12)
 """
 BLOCKS = """
 from pushforward.discrepancies import IMQ, MMD, SquareRoot, pair_sums
@@ -139,7 +216,10 @@ if rank == 1:
     sys.exit(3)
 distributed.wait()
 """
-BODIES = {"gather": GATHER, "BatchNorm": NORM, "dropout": DROPOUT, "agreement": AGREE, "MMD": BLOCKS}
+BODIES = {
+    "gather": GATHER, "BatchNorm": NORM, "selection": SELECTION, "dropout": DROPOUT, "checkpoint": CHECKPOINT,
+    "agreement": AGREE, "MMD": BLOCKS,
+}  # fmt: skip
 
 
 def run(bodies):
@@ -153,7 +233,7 @@ def ended():
     return [(printed.split(), errors) for _, printed, errors in run(BODIES)]
 
 
-@pytest.mark.parametrize("name", ["gather", "BatchNorm", "dropout", "MMD"])
+@pytest.mark.parametrize("name", ["gather", "BatchNorm", "selection", "dropout", "checkpoint", "MMD"])
 def test_derivatives_and_statistics_are_those_of_one_process(name, ended):
     for done, errors in ended:
         assert name in done, errors
