@@ -4,7 +4,7 @@
 >>> run = pf.train("wae-mmd", "digits", steps=1, out="/dev/null/no-folder")
 Traceback (most recent call last):
     ...
-pushforward.errors.OutputError: /dev/null/no-folder cannot be written: Not a directory
+pushforward.errors.OutputError: /dev/null/no-folder cannot be written: expected /dev/null to be a folder, found a device
 """
 
 from importlib import import_module
