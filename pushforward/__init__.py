@@ -1,10 +1,10 @@
 """Wasserstein, adversarial and variational auto-encoders, GANs and moment-matching networks.
 
 >>> import pushforward as pf
->>> run = pf.train("wae-mmd", "digits", steps=1, out="/dev/null/no-folder")
+>>> run = pf.train("wae-mmd", "digits", steps=1, out="/dev/null/a")
 Traceback (most recent call last):
     ...
-pushforward.errors.OutputError: /dev/null/no-folder cannot be written: expected /dev/null to be a folder, found a device
+pushforward.errors.OutputError: /dev/null/a cannot be written: expected /dev/null to be a folder, found a...
 """
 
 from importlib import import_module
