@@ -80,7 +80,7 @@ def networks_of(model: nn.Module) -> list[nn.Module]:
     def within(module: nn.Module) -> Iterator[nn.Module]:
         if id(module) in kept:
             return
-        has_forward = type(module).forward is not nn.Module.forward
+        has_forward = any("forward" in vars(kind) for kind in type(module).__mro__ if kind is not nn.Module)
         if has_forward and not any(id(part) in apart for part in module.modules()):
             if any(parameter.ndim > 1 for parameter in module.parameters()):
                 yield module
@@ -98,6 +98,9 @@ def is_trained(module: nn.Module) -> bool:
 
 class LowPrecision(nn.Module):
     """A network whose products are in bfloat16 in training."""
+
+    def __init_subclass__(cls) -> None:
+        """Keeps the class of the network from learning of one that derives from it for a while."""
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the network makes of its inputs, in float32."""

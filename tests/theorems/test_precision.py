@@ -44,6 +44,30 @@ def test_a_product_has_eight_bits_in_training_and_all_in_evaluation():
     assert net.train()(x).item() == 1 + 1 / 256
 
 
+def test_classes_of_networks_do_not_learn_of_those_that_they_have_in_training():
+    class Named(nn.Linear):
+        def __init_subclass__(cls, name):
+            raise AssertionError(name)
+
+    net = Named(2, 3)
+    with in_precision(net, "bf16"):
+        assert isinstance(net, LowPrecision)
+        assert type(net).__name__ == "Named"
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_scripts_can_be_trained(tmp_path):
+    """Torch decides in what it computes them, which may be float32."""
+    net = torch.jit.script(nn.Linear(64, 2))
+    kind, begun = type(net), net.weight.clone()
+    own = dict(encoder=nn.Sequential(nn.Flatten(), net), latent_dim=2)
+    pf.train(
+        "ae", ROWS, out=tmp_path / "run", precision="bf16", steps=2, progress=False, pictures=False, **own
+    )
+    assert type(net) is kind
+    assert not torch.equal(net.weight, begun)
+
+
 def test_new_weights_are_used_also_within_another_autocast():
     """Which a run is in; torch would keep the first weights in bfloat16 until that one ends."""
     net = nn.Sequential(nn.Linear(1, 1, bias=False))
