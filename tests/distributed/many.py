@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
+from own_parts import OWN_PARTS
 from safetensors.torch import save_file
-from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 import pushforward as pf
 from pushforward import distributed, process_group
@@ -24,49 +22,11 @@ from pushforward.training import Loop
 BATCH, STEPS = 8, 4
 IMAGES, LARGE, TEXT = "small images", "images", "lines in two styles"
 TEXT_OPTIONS = {"word_dropout": 0.3, "encoder_word_dropout": 0.2, "token_replacement": 0.3}
-
-
-class Gain(nn.BatchNorm1d):
-    """A norm of a user's own."""
-
-    def forward(self, x):
-        return 3 * super().forward(x)
-
-
-class PerRow(nn.Dropout):
-    """A dropout of a user's own, which drops whole rows, and computes them again on the way back."""
-
-    def forward(self, x):
-        return checkpoint(
-            lambda x: x * super(PerRow, self).forward(x.new_ones(len(x), 1)), x, use_reentrant=False
-        )
-
-
-class Selection(nn.Module):
-    """Normalises the rows that it chooses, by a function of torch."""
-
-    def forward(self, x):
-        chosen = x[:, :1] > 0
-        rows = x[chosen.flatten()]
-        return x.masked_scatter(chosen, F.batch_norm(rows, None, None, training=True))
-
-
-def own_layers():
-    """Networks of a user's own, with layers of their own."""
-    encoder = nn.Sequential(
-        nn.Flatten(), nn.Linear(64, 16), Gain(16), nn.Tanh(), PerRow(0.3), Selection(), nn.Linear(16, 4)
-    )
-    decoder = nn.Sequential(
-        nn.Linear(4, 16), nn.AlphaDropout(0.2), nn.BatchNorm1d(16), nn.ELU(), nn.Linear(16, 64),
-        nn.Unflatten(1, (1, 8, 8)), nn.Dropout2d(0.2), nn.Sigmoid(),
-    )  # fmt: skip
-    return {"encoder": encoder, "decoder": decoder, "latent_dim": 4}
-
-
-# By name: the recipe, its options, or what makes them, and its data. Beside the defaults there are terms of
-# the whole batch, norms of convolutions, layers that draw numbers, and batches of which processes have
+# By name: the recipe, or what builds a setup, its options and its data. Beside the defaults there are terms
+# of the whole batch, norms of convolutions, layers that draw numbers, and batches of which processes have
 # different parts.
 CASES = {
+    **{name: (build, {}, IMAGES) for name, build in OWN_PARTS.items()},
     **{name: (name, {}, IMAGES) for name in RECIPES if name not in ("arae", "transfer-ae")},
     "arae": ("arae", {}, TEXT),
     "transfer-ae": ("transfer-ae", {}, TEXT),
@@ -81,7 +41,6 @@ CASES = {
     "dcgan of convolutions": ("dcgan", {}, LARGE),
     "wae-mmd of convolutions": ("wae-mmd", {}, LARGE),
     "infogan of convolutions": ("infogan", {}, LARGE),
-    "own layers": ("wae-mmd", own_layers, IMAGES),
     "mmd-gan, penalty": ("mmd-gan", {"gp_weight": 1.0}, IMAGES),
 }
 NO_CRITIC = [
@@ -123,8 +82,7 @@ def loop_of(case):
     recipe, options, kind = CASES[case]
     data = rows_of(kind)
     with torch_seeded(0):
-        options = options() if callable(options) else options
-        setup = RECIPES[recipe](data.spec, **options)
+        setup = RECIPES.get(recipe, recipe)(data.spec, **options)
     training = replace(setup.training, batch_size=BATCH)
     return Loop(setup.model.train(), data.train, training, 100, seed=3)
 
