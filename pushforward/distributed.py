@@ -21,6 +21,7 @@ given. How an evaluation is shared out is in :mod:`~pushforward.parts`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
@@ -33,6 +34,9 @@ from torch import Tensor
 from pushforward.errors import ConfigError, ProcessError, reason
 from pushforward.torch_state import in_layout_of, torch_generators, torch_seeded
 
+PORT = re.compile(
+    r"\[([\w.:]+)\]:\d+"
+)  # of a machine, that each of the other processes knows by another number
 PART = 2**20  # bytes of a tensor that a checksum looks at together
 
 
@@ -107,9 +111,11 @@ def _with_others() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        # What torch advises behind its first sentence is for others than who trains.
+        words = PORT.sub(r"\1", reason(error).partition(". ")[0])
         raise ProcessError(
-            f"process {rank()} of {size()} has lost another one, which was killed or has failed: "
-            f"{reason(error):.200}"
+            f"one of the {size()} processes was lost ({words:.200}): it was killed or has failed, as what it "
+            "printed itself may say; start all of them again, and a run goes on from its newest checkpoint"
         ) from error
 
 

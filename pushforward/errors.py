@@ -7,11 +7,15 @@ The command line prints the message alone, without a traceback, and exits with `
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
 from pushforward.wording import option_name
+
+# By which C++ says where in its own source an error was found.
+PLACES = re.compile(r"\[[^\s\]]+:\d+\] ?")
 
 
 class PushforwardError(Exception):
@@ -147,9 +151,9 @@ def listed(names: Sequence[object], most: int) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """The message of an error of another library, in one line.
+    """The message of an error of another library, in one line, without the places in its source.
 
-    >>> reason(ValueError("two\\nlines")), reason(EOFError())
-    ('two lines', 'EOFError')
+    >>> reason(ValueError("two\\nlines")), reason(EOFError()), reason(OSError("[/gloo/pair.cc:9] closed"))
+    ('two lines', 'EOFError', 'closed')
     """
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(PLACES.sub("", str(error)).split()) or type(error).__name__

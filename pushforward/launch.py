@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from hashlib import sha256
 
 from pushforward.errors import ConfigError
 
-ANSWER = timedelta(seconds=10)  # within which the store of torchrun answers
+ANSWER = timedelta(seconds=10)  # within which the store of all processes answers
 
 
 def launched_size() -> int:
@@ -47,24 +51,57 @@ def launched_here() -> int:
     return max(_number("LOCAL_WORLD_SIZE", "1", least=1), launched_local_rank() + 1)
 
 
-def first_to_say(words: str) -> bool:
-    """Whether no other process that ``torchrun`` has started has said the same, such as an error of all.
+@contextmanager
+def first_to_say(words: str) -> Iterator[bool]:
+    """Whether no other process that was started with this one has said the same, such as an error of all.
 
-    The processes ask the store that torchrun keeps; where there is none, or no answer, each may speak.
+    The processes ask the store by which they find each other. ``torchrun`` keeps one; without it process 0
+    does, and waits at the end until all have asked, but not longer than for an answer. Where there is no
+    store, or no answer, each may speak.
 
     Arguments:
         words: What is to be said.
     """
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        return True
-    from torch.distributed.rendezvous import rendezvous
-
-    key = f"said {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)} {sha256(words.encode()).hexdigest()}"
+    if launched_size() == 1:
+        yield True
+        return
+    start = f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
+    keeps = launched_rank() == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     try:
-        store = next(rendezvous("env://", launched_rank(), launched_size(), timeout=ANSWER))[0]
-        return int(store.add(key, 1)) == 1
-    except (ConfigError, RuntimeError, ValueError):
-        return True
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+        address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        if not keeps:
+            _wait_for(address)
+        store = TCPStore(*address, None, keeps, ANSWER, wait_for_workers=False, multi_tenant=True)
+        said = store.add(f"{start}, said {sha256(words.encode()).hexdigest()}", 1)
+    except (ImportError, KeyError, OSError, RuntimeError, ValueError):
+        yield True
+        return
+    yield said == 1
+    limit = time.monotonic() + ANSWER.total_seconds()
+    with suppress(RuntimeError):  # the store is gone
+        asked = store.add(f"{start}, asked", 1)
+        while keeps and asked < launched_size() and time.monotonic() < limit:
+            time.sleep(0.02)
+            asked = store.add(f"{start}, asked", 0)
+
+
+def _wait_for(address: tuple[str, int]) -> None:
+    """Waits until someone answers at an address; torch would print lines of its own if nobody does.
+
+    Raises:
+        OSError: If nobody does.
+    """
+    limit = time.monotonic() + ANSWER.total_seconds()
+    while True:
+        try:
+            socket.create_connection(address, ANSWER.total_seconds()).close()
+            return
+        except OSError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.05)
 
 
 def _number(name: str, default: str, least: int) -> int:

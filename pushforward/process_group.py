@@ -74,8 +74,8 @@ def joined() -> Iterator[None]:
         dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise ProcessError(
-            f"process {number} of {count} cannot reach the others, which have to do the same as this one, "
-            f"such as to call evaluate: {reason(error):.200}"
+            f"the {count} processes do not all find each other ({reason(error).rstrip('.'):.200}): all have "
+            "to be started, with the same MASTER_ADDR and MASTER_PORT, and to do the same, such as evaluate"
         ) from error
     _let_workers_finish()
     try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from io import StringIO
 
 from cyclopts import CycloptsError
 
@@ -15,7 +16,7 @@ from pushforward.cli.recipe_commands import prepare
 from pushforward.console import echo, lenient
 from pushforward.errors import ConfigError, PushforwardError
 from pushforward.interrupts import StopRequested, resumable, stop_on_signals
-from pushforward.launch import first_to_say, launched_size
+from pushforward.launch import first_to_say, launched_rank, launched_size
 from pushforward.utils import import_submodules
 from pushforward.wording import on_command_line, spelling
 
@@ -34,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with stop_on_signals(), one_line_warnings(), resuming(tokens), lenient(), spelling(on_command_line):
+        with (
+            stop_on_signals(), one_line_warnings(), resuming(tokens), lenient(), spelling(on_command_line),
+            one_speaker(),
+        ):  # fmt: skip
             check_shared(tokens)
             prepare(tokens)
             app(tokens, exit_on_error=False, print_error=False)
@@ -56,7 +60,7 @@ def check_shared(tokens: Sequence[str]) -> None:
     Raises:
         ConfigError: If it is not: each process would do all of it, and write the same files.
     """
-    if tokens and tokens[0] not in SHARED and launched_size() > 1:
+    if tokens and not tokens[0].startswith("-") and tokens[0] not in SHARED and launched_size() > 1:
         raise ConfigError(
             f"{tokens[0]} is done by one process, got {launched_size()} (WORLD_SIZE): start it without "
             f"torchrun; with it: {', '.join(SHARED)}"
@@ -68,6 +72,13 @@ def resuming(tokens: Sequence[str]) -> AbstractContextManager[None]:
     if tokens[:1] in (["train"], ["resume"], ["compare"]):
         return resumable(lambda: "before it began; the same command begins again")
     return nullcontext()
+
+
+@contextmanager
+def one_speaker() -> Iterator[None]:
+    """Inside, the first of several processes alone prints on standard output, such as a help or a result."""
+    with redirect_stdout(StringIO()) if launched_rank() > 0 else nullcontext():
+        yield
 
 
 @contextmanager
@@ -83,9 +94,10 @@ def one_line_warnings() -> Iterator[None]:
 
 
 def fail(message: str, code: int) -> None:
-    """Prints one line on standard error and exits with a code; of several processes the first prints it."""
-    if first_to_say(message):
-        echo(f"error: {message}".replace("\n", "\\n"), err=True)
+    """Prints one line on standard error and exits with a code; what several processes say, one prints."""
+    with first_to_say(message) as first:
+        if first:
+            echo(f"error: {message}".replace("\n", "\\n"), err=True)
     raise SystemExit(code)
 
 

@@ -30,11 +30,6 @@ def print_json(result: Any) -> None:
     echo(json.dumps(result, indent=1))
 
 
-def speaks() -> bool:
-    """Whether this process prints: it is by itself, or the first of several that do the same."""
-    return launched_rank() == 0
-
-
 def finish(run: Run, as_json: bool, evaluate: str, pictures: bool = True) -> None:
     """Says how good a trained run is, which several processes find out together, and where it is.
 
@@ -56,10 +51,8 @@ def finish(run: Run, as_json: bool, evaluate: str, pictures: bool = True) -> Non
             results = run.evaluate(progress=True)
         if evaluate != "none":
             findings = run.doctor(progress=True)
-            if pictures and run.path.is_dir() and speaks():
+            if pictures and run.path.is_dir() and launched_rank() == 0:
                 run.overview(findings)
-    if not speaks():
-        return
     drawn = {"overview": str(overview)} if overview.exists() else {}
     if as_json:
         said = {} if findings is None else findings_json(findings)
@@ -212,7 +205,6 @@ __all__ = [
     "said",
     "said_rows",
     "said_shards",
-    "speaks",
     "write_pairs",
     "write_rows",
 ]

@@ -156,7 +156,7 @@ def test_parts_are_shared_out_and_errors_reach_all(tmp_path):
     for lines in (first, second):
         assert lines[5].startswith("ProcessError all 2 processes must do the same")
     assert (first[6], second[6]) == ("[0]", "[1]")
-    assert first[7].startswith("ProcessError process 0 of 2 has lost another one")
+    assert first[7].startswith("ProcessError one of the 2 processes was lost")
 
 
 def test_where_one_process_fails_all_end_with_one_line(runs):
@@ -174,7 +174,7 @@ def test_where_one_process_fails_all_end_with_one_line(runs):
         "objective",
     ]
     ended = in_processes(2, ROOT, lambda rank: [*words, "--data", rows[rank]])
-    for (code, _, errors), fault in zip(ended, ("has lost another one", "rows-1.npy"), strict=True):
+    for (code, _, errors), fault in zip(ended, ("processes was lost", "rows-1.npy"), strict=True):
         assert code in (65, 75)
         (line,) = errors.splitlines()
         assert fault in line

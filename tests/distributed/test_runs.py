@@ -173,10 +173,10 @@ def test_torchrun_writes_the_shards_that_one_process_writes(one, tmp_path, words
 ])  # fmt: skip
 def test_bad_options_are_refused_by_all_before_anything_is_written(words, fault, tmp_path):
     program = ["-m", "pushforward", "train", "vae", "digits", "--out", str(tmp_path / "run"), *words]
-    for code, _, errors in in_processes(2, ROOT, program):
-        assert code == 78
-        assert fault in errors
-        assert "Traceback" not in errors
+    ended = in_processes(2, ROOT, program)
+    assert [code for code, *_ in ended] == [78, 78]
+    (line,) = "".join(errors for *_, errors in ended).splitlines()  # which one of them prints
+    assert fault in line
     assert not (tmp_path / "run").exists()
 
 
@@ -215,7 +215,9 @@ import os, sys, time
 from pushforward.cli.entry import fail
 
 if os.environ["RANK"] not in sys.argv[1:]:
-    time.sleep(60)  # until torchrun ends it
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        time.sleep(60)  # until torchrun ends it
+    sys.exit()
 fail("of " + " and ".join(sys.argv[1:]), 2)
 """
 
@@ -234,6 +236,24 @@ def test_under_torchrun_an_error_is_said_once(ranks, tmp_path):
     assert said == [f"error: of {' and '.join(ranks)}"]
 
 
+@pytest.mark.parametrize("ranks", [["0", "1", "2"], ["0"], ["2"]])
+def test_without_torchrun_too(ranks, tmp_path):
+    """Such as under a scheduler alone: process 0 then keeps what the others ask."""
+    (tmp_path / "failing.py").write_text(FAILING)
+    ended = in_processes(3, ROOT, [str(tmp_path / "failing.py"), *ranks])
+    assert [code for code, *_ in ended] == [2 if str(rank) in ranks else 0 for rank in range(3)]
+    said = [errors for *_, errors in ended if errors]
+    assert said == [f"error: of {' and '.join(ranks)}\n"]
+
+
+@pytest.mark.parametrize("words", [["--version"], ["train", "vae", "digits", "--help"]])
+def test_the_first_alone_prints_help_and_version(words):
+    (code, first, errors), *others = in_processes(3, ROOT, ["-m", "pushforward", *words])
+    assert code == 0, errors
+    assert first.strip()
+    assert others == [(0, "", "")] * 2
+
+
 def test_processes_with_other_options_are_refused(tmp_path):
     """Such as a scheduler's script that gives each another seed."""
     words = [*TRAIN, "--steps", str(STEPS), "--out", str(tmp_path / "run"), "--seed"]
@@ -243,9 +263,10 @@ def test_processes_with_other_options_are_refused(tmp_path):
 
 
 def test_other_commands_are_refused(two):
-    for code, _, errors in in_processes(2, ROOT, ["-m", "pushforward", "reconstruct", str(two[0])]):
-        assert code == 78
-        assert "reconstruct is done by one process, got 2 (WORLD_SIZE): start it without torchrun" in errors
+    ended = in_processes(2, ROOT, ["-m", "pushforward", "reconstruct", str(two[0])])
+    assert [code for code, *_ in ended] == [78, 78]
+    (line,) = "".join(errors for *_, errors in ended).splitlines()
+    assert "reconstruct is done by one process, got 2 (WORLD_SIZE): start it without torchrun" in line
 
 
 @pytest.mark.slow

@@ -258,4 +258,5 @@ def test_processes_agree_or_say_that_they_do_not(ended):
 def test_a_process_that_has_lost_another_says_so():
     (_, _, errors), (code, _, _) = run({"lost": LOST})
     assert code == 3
-    assert "ProcessError: process 0 of 2 has lost another one" in errors
+    assert "ProcessError: one of the 2 processes was lost (" in errors
+    assert ".cc" not in errors.splitlines()[-1]  # of the source of gloo, which helps nobody who trains

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pushforward.cli.application import app
 from pushforward.cli.opening import run_with
 from pushforward.cli.options import Features, JsonFlag, RunData, RunFolder
-from pushforward.cli.output import findings_json, print_findings, print_json, speaks
+from pushforward.cli.output import findings_json, print_findings, print_json
 from pushforward.console import echo
 
 
@@ -19,8 +19,6 @@ def doctor(
     with joined():
         loaded = run_with(run, data)
         findings = loaded.doctor(features=features, progress=True)
-    if not speaks():
-        return
     if json:
         print_json({"run": str(run)} | findings_json(findings))
         return

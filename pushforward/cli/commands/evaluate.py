@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pushforward.cli.application import app
 from pushforward.cli.options import Features, JsonFlag, RunFolder, Sampler, Words
-from pushforward.cli.output import print_findings, print_results, speaks
+from pushforward.cli.output import print_findings, print_results
 from pushforward.console import echo
 
 
@@ -43,9 +43,8 @@ def evaluate(
         # The summary is of all of a run, of its own prior and of its own data.
         whole = metrics is None and sampler == "prior" and loaded.other is None
         findings = loaded.doctor(progress=True) if whole else None
-        if findings is not None and not json and speaks():
+        if findings is not None and not json:
             print_findings(findings, loaded)
             echo("")
         results = loaded.evaluate(n_samples, seed, features, metrics, True, sampler)
-    if speaks():
-        print_results(results, json, metrics, findings)
+    print_results(results, json, metrics, findings)

@@ -10,7 +10,6 @@ from pushforward.cli.options import JsonFlag
 from pushforward.cli.output import print_json
 from pushforward.cli.recipe_commands import TITLES, add_verb
 from pushforward.console import echo
-from pushforward.launch import launched_rank
 
 PLAN = Group("Processes and GPUs", sort_key=len(TITLES))
 
@@ -20,8 +19,6 @@ def plan(recipe: str, data: str, *, json: bool = False, **given: Any) -> None:
     from pushforward.runs.planning import plan
 
     found = plan(recipe, data, **given)
-    if launched_rank() > 0:
-        return
     if json:
         print_json(found.as_json())
         return

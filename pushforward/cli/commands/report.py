@@ -5,7 +5,7 @@ from __future__ import annotations
 from pushforward.cli.application import app
 from pushforward.cli.opening import run_with
 from pushforward.cli.options import Features, JsonFlag, RunData, RunFolder
-from pushforward.cli.output import print_json, speaks
+from pushforward.cli.output import print_json
 from pushforward.console import echo
 
 
@@ -18,8 +18,6 @@ def report(
 
     with joined():
         page = run_with(run, data).report(features, progress=True)
-    if not speaks():
-        return
     if json:
         print_json({"run": str(run), "file": str(page)})
     else:
