@@ -33,6 +33,7 @@ from torch import Tensor
 
 from pushforward.errors import ConfigError, ProcessError, reason
 from pushforward.torch_state import in_layout_of, torch_generators, torch_seeded
+from pushforward.utils import Setting
 
 PORT = re.compile(
     r"\[([\w.:]+)\]:\d+"
@@ -48,7 +49,7 @@ class Rows(Enum):
     GATHERED = "the rows of the whole batch, as in all other processes"
 
 
-_rows = Rows.ALONE
+_rows = Setting(Rows.ALONE)
 
 
 def size() -> int:
@@ -68,32 +69,22 @@ def is_first() -> bool:
 
 def in_step() -> bool:
     """Whether processes now take a step together: they can share the work of what they have in common."""
-    return size() > 1 and _rows is not Rows.ALONE
+    return size() > 1 and _rows.value is not Rows.ALONE
 
 
 def is_sharing() -> bool:
     """Whether tensors now hold a slice of the batch, the rest of which other processes hold."""
-    return _rows is Rows.SHARED and size() > 1
-
-
-@contextmanager
-def _holding(rows: Rows) -> Iterator[None]:
-    global _rows
-    before, _rows = _rows, rows
-    try:
-        yield
-    finally:
-        _rows = before
+    return _rows.value is Rows.SHARED and size() > 1
 
 
 def sharing() -> AbstractContextManager[None]:
     """Inside, tensors hold this process's slice of the batch."""
-    return _holding(Rows.SHARED)
+    return _rows.held(Rows.SHARED)
 
 
 def gathered() -> AbstractContextManager[None]:
     """Inside, tensors hold the rows of all processes, where they held a slice outside."""
-    return _holding(Rows.GATHERED if _rows is Rows.SHARED else _rows)
+    return _rows.held(Rows.GATHERED if _rows.value is Rows.SHARED else _rows.value)
 
 
 def own_slice(rows: int) -> slice:

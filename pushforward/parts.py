@@ -33,7 +33,7 @@ from pushforward.distributed import check_same as check_same_in_all
 from pushforward.distributed import gather_bytes, rank, size
 from pushforward.errors import ProcessError, PushforwardError, reason
 from pushforward.process_group import joined
-from pushforward.utils import lazy
+from pushforward.utils import Setting, lazy
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Work(Enum):
     PART = "this process, while others do other parts or none"
 
 
-_work = Work.ALONE
+_work = Setting(Work.ALONE)
 
 
 @contextmanager
@@ -60,18 +60,8 @@ def shared_out() -> Iterator[None]:
         ConfigError: As :func:`~pushforward.process_group.joined`.
         ProcessError: As :func:`~pushforward.process_group.joined`.
     """
-    with joined(), _doing(Work.SHARED):
+    with joined(), _work.held(Work.SHARED):
         yield
-
-
-@contextmanager
-def _doing(work: Work) -> Iterator[None]:
-    global _work
-    before, _work = _work, work
-    try:
-        yield
-    finally:
-        _work = before
 
 
 class together(lazy[T]):  # noqa: N801
@@ -83,7 +73,7 @@ class together(lazy[T]):  # noqa: N801
 
     def __get__(self, owner: object | None, kind: type) -> Any:
         name = self.function.__name__
-        assert owner is None or _work is not Work.PART, (
+        assert owner is None or _work.value is not Work.PART, (
             f"{name} is first asked for in a part, which others lack"
         )
         return super().__get__(owner, kind)
@@ -106,10 +96,10 @@ def map_parts(function: Callable[[S], T], parts: Iterable[S]) -> Iterator[T]:
     """
 
     def made_of(part: S) -> T:
-        with _doing(Work.PART):
+        with _work.held(Work.PART):
             return function(part)
 
-    if _work is not Work.SHARED or size() == 1:
+    if _work.value is not Work.SHARED or size() == 1:
         yield from map(made_of, parts)
         return
     given = [*parts]
@@ -133,7 +123,7 @@ def check_same(what: str, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         ProcessError: If one has not; in every process.
     """
-    if _work is Work.SHARED:
+    if _work.value is Work.SHARED:
         check_same_in_all(what, tensors)
 
 

@@ -1,10 +1,10 @@
-"""Helpers of the whole package: discovery of modules, a lazy attribute, and a module in evaluation mode."""
+"""Helpers of the whole package: discovery of modules, a lazy attribute, and what holds within a context."""
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -38,6 +38,39 @@ class lazy(Generic[T]):  # noqa: N801
             return self
         value = owner.__dict__[self.function.__name__] = self.function(owner)
         return value
+
+
+@contextmanager
+def changed(objects: Iterable[Any], name: str, value: Any) -> Iterator[None]:
+    """Inside, an attribute of all objects has this value; afterwards each has its own again.
+
+    >>> from torch import nn
+    >>> norm = nn.BatchNorm1d(2)
+    >>> with changed([norm], "training", False):
+    ...     norm.training
+    False
+    >>> norm.training
+    True
+    """
+    before = [(one, getattr(one, name)) for one in objects]
+    for one, _ in before:
+        setattr(one, name, value)
+    try:
+        yield
+    finally:
+        for one, own in before:
+            setattr(one, name, own)
+
+
+class Setting(Generic[T]):
+    """What holds for the whole process, all its threads, and within :meth:`held` is something else."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def held(self, value: T) -> AbstractContextManager[None]:
+        """Inside, it has this value."""
+        return changed([self], "value", value)
 
 
 @contextmanager

@@ -13,8 +13,6 @@ the blocks out and add up what they have found; a single block is computed by ea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import combinations_with_replacement, product
 from typing import Any, NamedTuple, Protocol
 
@@ -23,22 +21,12 @@ from torch import Tensor
 
 from pushforward import distributed
 from pushforward.torch_state import widest
+from pushforward.utils import Setting
 
 TILE = {"cpu": 256}  # the most rows of a block, so that its terms for seven scales (2 MB) fit a cache
 LARGE_TILE = 2048  # on other devices, which only large blocks keep busy
-_forced: int | None = None
+MOST_ROWS: Setting[int | None] = Setting(None)  # of a block on whatever device; None for those of its kind
 SMALL = 512  # pooled rows that are one block: the calls of three would cost more than they save
-
-
-@contextmanager
-def tiled(rows: int) -> Iterator[None]:
-    """Inside, blocks have at most so many rows, on whatever device."""
-    global _forced
-    before, _forced = _forced, rows
-    try:
-        yield
-    finally:
-        _forced = before
 
 
 class Weights(NamedTuple):
@@ -166,7 +154,7 @@ class PairSum(torch.autograd.Function):
 
 def _blocks(x: Tensor, y: Tensor, weights: Weights) -> list[_Block]:
     """The blocks on and above the diagonal of the pooled rows' kernel matrix whose weight is not 0."""
-    n, m, tile = len(x), len(y), _forced or TILE.get(x.device.type, LARGE_TILE)
+    n, m, tile = len(x), len(y), MOST_ROWS.value or TILE.get(x.device.type, LARGE_TILE)
     within_x, across, within_y, _ = weights
     if within_x and across and within_y and n + m <= SMALL:
         matrix = x.new_full((n + m, n + m), across / 2)

@@ -14,7 +14,7 @@ import torch
 
 from pushforward import distributed
 from pushforward.data import Dataset
-from pushforward.discrepancies.pair_sums import LARGE_TILE, TILE, tiled
+from pushforward.discrepancies.pair_sums import LARGE_TILE, MOST_ROWS, TILE
 from pushforward.networks.precision import in_precision
 from pushforward.out_of_memory import memory_errors
 from pushforward.process_group import imitated
@@ -107,7 +107,7 @@ class Trial:
         return whole, part
 
     def _works(self, world_size: int, tile: int) -> tuple[StepWork, StepWork]:
-        with self._loop(world_size, world_size * self.batch_size) as loop, tiled(tile):
+        with self._loop(world_size, world_size * self.batch_size) as loop, MOST_ROWS.held(tile):
             return measure_step(loop).work, measure_discrepancies(loop)
 
     def discrepancy_seconds(self) -> float:

@@ -28,6 +28,7 @@ from pushforward.training.finite import batch_rows
 from pushforward.training.placement import source_of
 from pushforward.training.player_state import Optimizing, PlayerState, Update
 from pushforward.training.schedules import SCHEDULES
+from pushforward.utils import changed
 from pushforward.wording import option_name
 
 
@@ -307,16 +308,9 @@ class Loop:
         others = [
             p for other in self.player_states for p in other.parameters if id(p) not in player_state.owned
         ]
-        for parameter in others:
-            parameter.requires_grad_(False)
-        try:
-            with frozen_batch_stats(
-                norm for norm, parameter in self.norms if parameter not in player_state.owned
-            ):
-                yield
-        finally:
-            for parameter in others:
-                parameter.requires_grad_(True)
+        norms = (norm for norm, parameter in self.norms if parameter not in player_state.owned)
+        with changed(others, "requires_grad", False), frozen_batch_stats(norms):
+            yield
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """All that the next step depends on: copies of tensors, by file and name, and plain numbers."""
@@ -366,27 +360,14 @@ def whole(square: Square) -> Square:
 def batch_statistics(module: nn.Module) -> Iterator[None]:
     """Inside, BatchNorm layers normalise by each batch, as in training, and keep no statistics of it."""
     norms = [one for one in module.modules() if isinstance(one, _BatchNorm) and not one.training]
-    for norm in norms:
-        norm.training = True
-    try:
-        with frozen_batch_stats(norm for norm in norms if norm.track_running_stats):
-            yield
-    finally:
-        for norm in norms:
-            norm.training = False
-
-
-@contextmanager
-def frozen_batch_stats(norms: Iterable[_BatchNorm]) -> Iterator[None]:
-    """Inside, these BatchNorms update no running statistics; they still use those of the batch."""
-    frozen = list(norms)
-    for norm in frozen:
-        norm.track_running_stats = False
-    try:
+    keeping = (norm for norm in norms if norm.track_running_stats)
+    with changed(norms, "training", True), frozen_batch_stats(keeping):
         yield
-    finally:
-        for norm in frozen:
-            norm.track_running_stats = True
+
+
+def frozen_batch_stats(norms: Iterable[_BatchNorm]) -> AbstractContextManager[None]:
+    """Inside, these BatchNorms update no running statistics; they still use those of the batch."""
+    return changed(norms, "track_running_stats", False)
 
 
 def guardian(model: nn.Module, name: str) -> int | None:

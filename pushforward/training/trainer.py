@@ -96,6 +96,7 @@ class Trainer:
         self.sums: dict[str, float] = {}
         self.count = 0
         self.saved: int | None = None
+        self.saved_at, self.cost = clock(), 0.0  # when, and how long that took
         # Where a rollback leads: a planned checkpoint, for others are where they are by the clock.
         self.anchor: int | None = None
         self.rolled_back: list[str] = []
@@ -170,6 +171,7 @@ class Trainer:
         """Writes a checkpoint of this step, unless there is one, or again."""
         if self.saved == self.loop.step and not again:
             return
+        begun = self.clock()
         if distributed.is_first():
             self.history.sync()
             tensors, numbers = self.loop.state()
@@ -177,7 +179,8 @@ class Trainer:
             numbers["rolled_back"] = self.rolled_back
             copies = {**self.copies, history.NAME: self.history.content}
             self.checkpoints.write(self.loop.step, tensors, numbers, copies, self.anchor)
-        self.saved = self.loop.step
+        self.saved, self.saved_at = self.loop.step, self.clock()
+        self.cost = self.saved_at - begun
 
     def run(self) -> None:
         """All remaining steps.
@@ -206,12 +209,17 @@ class Trainer:
         loop = self.loop
         line_every = steps_per_line(loop.total)
         picture_every = line_every * max(1, loop.total // (PICTURES * line_every))
-        saved, cost = self.clock(), 0.0
         blocks = Blocks(loop, self.clock)
         first, estimated = -1, False
         words, explained = "", False
-        (halted,) = distributed.any_process(stopped())
-        while not halted and loop.step < loop.total:
+        self.saved_at, self.cost = self.clock(), 0.0
+        while True:
+            late = distributed.is_first() and self.clock() - self.saved_at > max(PATIENCE, SHARE * self.cost)
+            halted, late = distributed.any_process(stopped(), late)
+            if (halted or late) and loop.step:
+                self.save()
+            if halted or loop.step == loop.total:
+                break
             taken, square = blocks.advance(min(line_every - loop.step % line_every, loop.total - loop.step))
             last = loop.step == loop.total
             look = loop.step % line_every == 0 or last
@@ -262,17 +270,7 @@ class Trainer:
                 self.anchor = loop.step
                 if distributed.is_first():
                     self.draw(loop.step)
-            late = distributed.is_first() and now - saved > max(PATIENCE, SHARE * cost)
-            halted, late = distributed.any_process(stopped(), late)
-            if planned or late:
-                begun_to_save = self.clock()
                 self.save()
-                saved = self.clock()
-                cost = saved - begun_to_save
-                (halted,) = distributed.any_process(halted or stopped())  # of a stop meanwhile
-        if loop.step:
-            self.save()  # where a stop was requested
-        (halted,) = distributed.any_process(halted or stopped())  # of a stop since then, too
         if halted and not stopped():
             raise StopRequested(signal.SIGTERM)  # of another process
 
