@@ -12,6 +12,7 @@ from hashlib import sha256
 
 from pushforward.errors import ConfigError
 
+PRECEDENCE = 1.0  # seconds for which the others let process 0 speak first
 ANSWER = timedelta(seconds=10)  # within which the store of all processes answers
 
 
@@ -62,11 +63,15 @@ def first_to_say(words: str) -> Iterator[bool]:
     Arguments:
         words: What is to be said.
     """
-    if launched_size() == 1:
+    try:
+        rank, size = launched_rank(), launched_size()
+    except ConfigError:  # which is what there is to say
+        rank, size = 0, 1
+    if size == 1:
         yield True
         return
     start = f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
-    keeps = launched_rank() == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    keeps = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     try:
         from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
@@ -74,7 +79,11 @@ def first_to_say(words: str) -> Iterator[bool]:
         if not keeps:
             _wait_for(address)
         store = TCPStore(*address, None, keeps, ANSWER, wait_for_workers=False, multi_tenant=True)
-        said = store.add(f"{start}, said {sha256(words.encode()).hexdigest()}", 1)
+        key = f"{start}, said {sha256(words.encode()).hexdigest()}"
+        limit = time.monotonic() + PRECEDENCE
+        while rank > 0 and store.add(key, 0) == 0 and time.monotonic() < limit:
+            time.sleep(0.02)
+        said = store.add(key, 1)
     except (ImportError, KeyError, OSError, RuntimeError, ValueError):
         yield True
         return
@@ -82,7 +91,7 @@ def first_to_say(words: str) -> Iterator[bool]:
     limit = time.monotonic() + ANSWER.total_seconds()
     with suppress(RuntimeError):  # the store is gone
         asked = store.add(f"{start}, asked", 1)
-        while keeps and asked < launched_size() and time.monotonic() < limit:
+        while keeps and asked < size and time.monotonic() < limit:
             time.sleep(0.02)
             asked = store.add(f"{start}, asked", 0)
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 import pushforward as pf
 from pushforward import process_group
+from pushforward.cli import main
 from pushforward.errors import ConfigError
 from pushforward.recipes import RECIPES
 from pushforward.training import Loop
@@ -246,6 +247,14 @@ def test_without_torchrun_too(ranks, tmp_path):
     assert said == [f"error: of {' and '.join(ranks)}\n"]
 
 
+def test_an_environment_that_makes_no_sense_is_said_in_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "many")
+    with pytest.raises(SystemExit, match="78"):
+        main(["list"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "error: the variable WORLD_SIZE must be a whole number of at least 1, got 'many'"
+
+
 @pytest.mark.parametrize("words", [["--version"], ["train", "vae", "digits", "--help"]])
 def test_the_first_alone_prints_help_and_version(words):
     (code, first, errors), *others = in_processes(3, ROOT, ["-m", "pushforward", *words])
@@ -280,7 +289,9 @@ def test_a_stop_of_one_is_a_stop_of_all_and_loses_nothing(tmp_path):
     ended = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
     assert [code for _, code in ended] == [75, 75], ended
     step, _ = state(tmp_path / "run")
-    assert f"at step {step} of 100000" in ended[0][0]
+    said = [line for errors, _ in ended for line in errors.splitlines() if line.startswith("error:")]
+    assert len(said) == 1
+    assert f"at step {step} of 100000" in said[0]
 
 
 IN_BLOCKS = """
