@@ -35,9 +35,8 @@ from pushforward.errors import ConfigError, ProcessError, reason
 from pushforward.torch_state import in_layout_of, torch_generators, torch_seeded
 from pushforward.utils import Setting
 
-PORT = re.compile(
-    r"\[([\w.:]+)\]:\d+"
-)  # of a machine, that each of the other processes knows by another number
+# The address of a machine, with a number by which each of the other processes knows it.
+PORT = re.compile(r"\[([\w.:]+)\]:\d+")
 PART = 2**20  # bytes of a tensor that a checksum looks at together
 
 
