@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from pushforward import distributed
 from pushforward.errors import CheckpointError, DivergedError, reason
@@ -101,6 +101,7 @@ class Trainer:
         self.anchor: int | None = None
         self.rolled_back: list[str] = []
         self.logged = 0  # how many of these the history tells of
+        self.explained = False  # what the numbers mean
 
     def resume(self) -> None:
         """Goes back to the newest checkpoint that verifies, and removes later lines of the history.
@@ -210,8 +211,8 @@ class Trainer:
         line_every = steps_per_line(loop.total)
         picture_every = line_every * max(1, loop.total // (PICTURES * line_every))
         blocks = Blocks(loop, self.clock)
-        first, estimated = -1, False
-        words, explained = "", False
+        duration = Duration(loop, self.clock)
+        words = ""
         self.saved_at, self.cost = self.clock(), 0.0
         while True:
             late = distributed.is_first() and self.clock() - self.saved_at > max(PATIENCE, SHARE * self.cost)
@@ -232,39 +233,10 @@ class Trainer:
                     self.sums[name] = self.sums.get(name, 0.0) + value.item()
             self.count += len(taken)
             if look:
-                diagnostics = diagnose(loop, self.health, square)
-                means = {name: value / self.count for name, value in self.sums.items()}
-                self.sums, self.count = {}, 0
-                line: dict[str, Any] = {"step": loop.step, "terms": means, "diagnostics": diagnostics}
-                if loop.model.discrepancy_weight is not None:
-                    line["weight"] = loop.model.discrepancy_weight
-                with loop.looking():
-                    warnings = self.health.warnings(diagnostics, loop.step / loop.total)
-                with spelling(in_python):
-                    stored = [warning() for warning in warnings]
-                if news := self.rolled_back[self.logged :] + stored:
-                    line["warnings"] = news
-                self.logged = len(self.rolled_back)
-                self.history.append(line)
-                words = "  ".join(f"{name} {value:.4g}" for name, value in {**means, **diagnostics}.items())
-                words += "  (warned)" if self.health.persistence.given else ""
-                if not explained:
-                    with loop.looking():  # the variance of a learnt prior is one of draws
-                        legend = describe(loop.model, {**means, **diagnostics})
-                    if legend:
-                        self.show.say(f"the numbers below are {legend}")
-                    explained = True
-                for warning in warnings:
-                    self.show.say(f"warning, step {loop.step}: {warning()}")
+                words = self._log(square)
             self.show(loop.step, loop.total, words)
-            now = self.clock()
-            if first < 0:  # a first step may have been compiled
-                begun, first = now, loop.step
-            if not estimated and now - begun > 1 and loop.step - first >= 2:
-                estimated = True
-                left = (now - begun) / (loop.step - first) * (loop.total - loop.step)
-                epochs = f"{loop.total / loop.per_epoch:.3g} {plural(loop.total / loop.per_epoch, 'epoch')}"
-                self.show.say(f"{loop.total} steps, {epochs}: {_about(left)}")
+            if said := duration.said_once():
+                self.show.say(said)
             if planned:
                 check_finite(loop.model, square, loop.step, loop.seed)
                 self.anchor = loop.step
@@ -273,6 +245,61 @@ class Trainer:
                 self.save()
         if halted and not stopped():
             raise StopRequested(signal.SIGTERM)  # of another process
+
+    def _log(self, square: Square) -> str:
+        """Writes a line of the history, and says what it warns of; returns its numbers in words."""
+        loop = self.loop
+        diagnostics = diagnose(loop, self.health, square)
+        terms = {name: value / self.count for name, value in self.sums.items()}
+        numbers = {**terms, **diagnostics}
+        self.sums, self.count = {}, 0
+        with loop.looking():
+            warnings = self.health.warnings(diagnostics, loop.step / loop.total)
+            # The variance of a learnt prior is one of draws.
+            legend = "" if self.explained else describe(loop.model, numbers)
+        with spelling(in_python):
+            news = self.rolled_back[self.logged :] + [warning() for warning in warnings]
+        weight = loop.model.discrepancy_weight
+        self.history.append(
+            {"step": loop.step, "terms": terms, "diagnostics": diagnostics}
+            | ({} if weight is None else {"weight": weight})
+            | ({"warnings": news} if news else {})
+        )
+        self.logged, self.explained = len(self.rolled_back), True
+        if legend:
+            self.show.say(f"the numbers below are {legend}")
+        for warning in warnings:
+            self.show.say(f"warning, step {loop.step}: {warning()}")
+        words = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        return words + ("  (warned)" if self.health.persistence.given else "")
+
+
+class Duration:
+    """How long a run will take, which is known after some steps and said once.
+
+    Arguments:
+        loop: The loop.
+        clock: Tells the time in seconds.
+    """
+
+    def __init__(self, loop: Loop, clock: Callable[[], float]) -> None:
+        self.loop = loop
+        self.clock = clock
+        self.first: int | None = None
+        self.begun = 0.0
+        self.said = False
+
+    def said_once(self) -> str:
+        """It in words, once it is known; else, and later, ""."""
+        loop, now = self.loop, self.clock()
+        if self.first is None:  # a first step may have been compiled
+            self.begun, self.first = now, loop.step
+        if self.said or now - self.begun <= 1 or loop.step - self.first < 2:
+            return ""
+        self.said = True
+        left = (now - self.begun) / (loop.step - self.first) * (loop.total - loop.step)
+        epochs = f"{loop.total / loop.per_epoch:.3g} {plural(loop.total / loop.per_epoch, 'epoch')}"
+        return f"{loop.total} steps, {epochs}: {_about(left)}"
 
 
 def steps_per_line(total: int) -> int:
