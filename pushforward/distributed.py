@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from typing import Any
@@ -32,7 +32,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from pushforward.errors import ConfigError, ProcessError, reason
-from pushforward.torch_state import in_layout_of, torch_generators, torch_seeded
+from pushforward.torch_state import in_layout_of
 from pushforward.utils import Setting
 
 # The address of a machine, with a number by which each of the other processes knows it.
@@ -269,21 +269,24 @@ def gather_bytes(content: bytes, kind: int) -> list[bytes]:
 
 
 def tensors_from_first(tensors: Sequence[Tensor]) -> None:
-    """Replaces tensors by those of the first process."""
+    """Replaces tensors by those of the first process, which have the same shapes and types."""
     if size() > 1:
         with _with_others():
             for tensor in tensors:
-                whole = tensor.detach().to(_device(), copy=True).contiguous()
-                dist.broadcast(whole, 0)
-                tensor.detach().copy_(whole)
+                content = _bytes_of(tensor).to(_device(), copy=True)
+                dist.broadcast(content, 0)
+                first = content.to(tensor.device).view(tensor.dtype).view(tensor.shape)
+                if not torch.equal(first, tensor):  # torch does not write to every constant
+                    tensor.detach().copy_(first)
 
 
-def check_same(what: str, tensors: Mapping[str, Tensor]) -> None:
+def check_same(what: str, tensors: Mapping[str, Tensor], advice: str = "") -> None:
     """Checks that tensors have the same bits in all processes.
 
     Arguments:
         what: What they are, for the message.
         tensors: Tensors by their names.
+        advice: The end of the message.
 
     Raises:
         ProcessError: If one has not; in every process.
@@ -296,7 +299,7 @@ def check_same(what: str, tensors: Mapping[str, Tensor]) -> None:
     differ = (of_all != of_all[0]).any(0).tolist()
     if any(differ):
         name = next(name for name, differs in zip(tensors, differ, strict=True) if differs)
-        raise ProcessError(f"{what} must be the same in all {size()} processes, but {name} is not")
+        raise ProcessError(f"{what} must be the same in all {size()} processes, but {name} is not{advice}")
 
 
 def check_agreed(what: str, values: Mapping[str, Any]) -> None:
@@ -306,9 +309,9 @@ def check_agreed(what: str, values: Mapping[str, Any]) -> None:
         ConfigError: If this process was given another one than the first.
     """
     for name, expected in from_first(values).items():
-        if values[name] != expected:
+        if (found := values.get(name)) != expected:
             raise ConfigError(
-                f"all processes of {what} need the same {name}, process {rank()} has {values[name]!r:.80}, "
+                f"all processes of {what} need the same {name}, process {rank()} has {found!r:.80}, "
                 f"process 0 {expected!r:.80}"
             )
 
@@ -319,10 +322,14 @@ def _checksum(tensor: Tensor) -> Tensor:
     It is formed part by part, since numbers of 64 bits take eight times the room of their bytes.
     """
     total = torch.zeros((), dtype=torch.int64, device=tensor.device)
-    for number, part in enumerate(tensor.detach().reshape(-1).contiguous().view(torch.uint8).split(PART)):
+    for number, part in enumerate(_bytes_of(tensor).split(PART)):
         places = torch.arange(1, len(part) + 1, device=part.device) + number * PART
         total += ((part.long() + 1) * (places * 2654435761 % 2147483647)).sum()
     return total
+
+
+def _bytes_of(tensor: Tensor) -> Tensor:
+    return tensor.detach().reshape(-1).contiguous().view(torch.uint8)
 
 
 def wait() -> None:
@@ -333,67 +340,3 @@ def wait() -> None:
 def _device() -> str:
     """Where numbers of Python must be to pass between processes: on the GPU if they have NCCL alone."""
     return "cpu" if "cpu:" in dist.get_backend_config() else "cuda"
-
-
-# ------------------------------------------------------------------------------------------ random numbers
-
-_generators: list[torch.Generator] = []  # torch's own, of the CPU and of the device of the step
-_following: list[Tensor] = []  # their states, from which the next layer of all processes draws
-_drawn: dict[int, list[Tensor]] = {}  # those from which layers of this step have drawn, by names of the draws
-
-
-def seed_layers(seed: int, device: torch.device | str) -> None:
-    """Seeds the numbers that layers draw by :func:`drawn_alike`, alike in all processes."""
-    global _generators, _following
-    _generators = torch_generators(device)
-    with torch_seeded(seed, device):
-        _following = [generator.get_state() for generator in _generators]
-    _drawn.clear()
-
-
-@contextmanager
-def drawn_alike() -> Iterator[None]:
-    """Inside a step, and this, torch's own generators draw alike in all processes: what one would draw.
-
-    Elsewhere they draw other numbers in each process. One of those is a name of the draw:
-    ``torch.utils.checkpoint`` sets generators back before it computes a layer again, which then finds the
-    name, and by it the numbers, that it had.
-    """
-    global _following
-    name = int(torch.empty((), dtype=torch.int64, device="cpu").random_())
-    own = [generator.get_state() for generator in _generators]
-    begun = _drawn.setdefault(name, _following)
-    _set_states(begun)
-    try:
-        yield
-    finally:
-        if begun is _following:  # a new draw, unlike one that is made again
-            _following = [generator.get_state() for generator in _generators]
-        _set_states(own)
-
-
-def _set_states(states: Sequence[Tensor]) -> None:
-    for generator, state in zip(_generators, states, strict=True):
-        generator.set_state(state)
-
-
-def layer_numbers(
-    draw: Callable[..., Tensor], *shape: int, device: torch.device, dtype: torch.dtype | None = None
-) -> Tensor:
-    """Random numbers (N, \\*) of layers that draw by themselves: of this process's rows, among those of all.
-
-    Several processes draw those of the whole batch, all the same, and keep those of their rows: what one
-    process would draw.
-
-    Arguments:
-        draw: ``torch.rand`` or ``torch.randn``.
-        shape: Their shape, whose first number is that of this process's rows.
-        device: Where they are.
-        dtype: Their type.
-    """
-    if not in_step():
-        return draw(*shape, device=device, dtype=dtype)
-    rows = size() * shape[0] if is_sharing() else shape[0]
-    with drawn_alike():
-        drawn = draw(rows, *shape[1:], device=device, dtype=dtype)
-    return drawn[own_slice(rows)] if is_sharing() else drawn

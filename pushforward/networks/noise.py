@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributed import layer_numbers
+from pushforward.shared_numbers import layer_numbers
 
 
 class GaussianNoise(nn.Module):

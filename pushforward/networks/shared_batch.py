@@ -8,14 +8,16 @@ dropout has to drop what it would drop in one process. Layers, of torch or of a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from inspect import signature
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pushforward.distributed import all_gather, drawn_alike, in_step, is_sharing, own_slice, rank, size
+from pushforward.distributed import all_gather, in_step, is_sharing, own_slice, rank, size
+from pushforward.shared_numbers import drawn_alike
+from pushforward.utils import changed
 
 _batch_norm = F.batch_norm
 
@@ -39,17 +41,11 @@ def shared_functions() -> Iterator[None]:
         >>> F.batch_norm is batch_norm
         False
     """
-    if not in_step():
+    with ExitStack() as stack:
+        if in_step():
+            for name, function in SHARED.items():
+                stack.enter_context(changed([F], name, function))
         yield
-        return
-    before = {name: getattr(F, name) for name in SHARED}
-    for name, function in SHARED.items():
-        setattr(F, name, function)
-    try:
-        yield
-    finally:
-        for name, function in before.items():
-            setattr(F, name, function)
 
 
 def batch_norm(

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.distributed import layer_numbers
 from pushforward.networks.architectures import NETWORKS, EncoderDecoder
 from pushforward.networks.precision import InFloat32
+from pushforward.shared_numbers import layer_numbers
 from pushforward.tables.distribution import TableDistribution
 
 WIDTH = 256

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pushforward.distributed import all_gather, layer_numbers
+from pushforward.distributed import all_gather
 from pushforward.rng import Noise
+from pushforward.shared_numbers import layer_numbers
 from pushforward.torch_state import at_hand, to_device
 
 PAD, END, UNKNOWN, BEGIN = range(4)

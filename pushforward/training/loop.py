@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pushforward import distributed
+from pushforward import distributed, shared_numbers
 from pushforward.data.dataset import Batch, Split
 from pushforward.errors import ConfigError, DivergedError
 from pushforward.models.base import Model
@@ -24,6 +24,7 @@ from pushforward.networks.shared_batch import shared_functions
 from pushforward.rng import Noise
 from pushforward.square import Known, Square
 from pushforward.torch_state import torch_seeded
+from pushforward.training.alike import check_alike
 from pushforward.training.finite import batch_rows
 from pushforward.training.placement import source_of
 from pushforward.training.player_state import Optimizing, PlayerState, Update
@@ -249,7 +250,7 @@ class Loop:
         noise = self.noise("step", self.step)
         seed = noise("modules").integer()
         if distributed.size() > 1:
-            distributed.seed_layers(seed, self.device)
+            shared_numbers.seed_layers(seed, self.device)
             # Layers that draw by themselves, unlike ours, must not draw the same for other rows.
             seed = noise("modules", distributed.rank()).integer()
         with torch_seeded(seed, self.device), distributed.sharing(), shared_functions():
@@ -288,12 +289,12 @@ class Loop:
             return whole(square)
 
     def check_same(self) -> None:
-        """Checks that all processes hold the same weights and state.
+        """Checks that all processes hold the same weights and buffers.
 
         Raises:
             ProcessError: If they do not.
         """
-        distributed.check_same(f"the weights of step {self.step}", self.model.state_dict())
+        check_alike(self.model, self.step)
 
     def looking(self) -> AbstractContextManager[None]:
         """Inside, no BatchNorm keeps statistics of what the model is only looked at with."""

@@ -19,6 +19,7 @@ from pushforward.rng import Noise
 from pushforward.square import Square
 from pushforward.torch_state import torch_seeded
 from pushforward.training import history
+from pushforward.training.alike import begin_alike
 from pushforward.training.block import Blocks
 from pushforward.training.checkpoints import Checkpoint, Checkpoints
 from pushforward.training.finite import check_finite
@@ -191,7 +192,7 @@ class Trainer:
             DivergedError: If numbers are not finite, and the run does not go back; the last checkpoint stays.
             ProcessError: If another process is lost, or holds other weights.
         """
-        distributed.tensors_from_first(list(self.loop.model.state_dict().values()))
+        begin_alike(self.loop.model)
         if self.saved is None:
             self.history.begin()  # a run killed before its first checkpoint may have left lines
         with deferred() as stopped:

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
-from pushforward import distributed, torch_state
+from pushforward import distributed, shared_numbers, torch_state
 from pushforward.networks.shared_batch import shared_functions
 from pushforward.process_group import imitated
 from pushforward.recipes import RECIPES
@@ -174,7 +174,7 @@ def steps_of(case, processes):
 def layer(processes):
     """Drops values by a layer of a user's own network, within a step; the places that wait for the device."""
     with OnGPU() as mode, imitated(processes), distributed.sharing(), shared_functions():
-        distributed.seed_layers(0, GPU)
+        shared_numbers.seed_layers(0, GPU)
         nn.Sequential(nn.Dropout()).train()(torch.ones(2, 3, device=GPU))
         return sorted(mode.waits)
 

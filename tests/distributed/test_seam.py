@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from pushforward import distributed, process_group
+from pushforward import distributed, process_group, shared_numbers
 from pushforward.networks import GaussianNoise
 from pushforward.networks.shared_batch import shared_functions
 
@@ -126,7 +126,7 @@ class Half(nn.Dropout):
 kinds = (nn.Dropout, Half, nn.AlphaDropout, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
 for layer in (*(kind(0.3) for kind in kinds), nn.Dropout(0.3, inplace=True), GaussianNoise(0.3)):
     torch.manual_seed(5)
-    distributed.seed_layers(5, "cpu")
+    shared_numbers.seed_layers(5, "cpu")
     wanted = [layer(x.clone()) for _ in range(2)]
     torch.manual_seed(rank)
     given = x[own].clone()
@@ -135,7 +135,7 @@ for layer in (*(kind(0.3) for kind in kinds), nn.Dropout(0.3, inplace=True), Gau
     assert all(torch.equal(mine, whole[own]) for mine, whole in zip(found, wanted, strict=True)), layer
     assert torch.equal(given, found[1] if getattr(layer, "inplace", False) else x[own])
 with distributed.sharing(), distributed.gathered(), shared_functions():
-    distributed.seed_layers(5, "cpu")
+    shared_numbers.seed_layers(5, "cpu")
     distributed.check_same("dropout of all rows", {"x": F.dropout(x)})
 """
 CHECKPOINT = """
@@ -159,12 +159,41 @@ for reentrant in (False, True):
     torch.manual_seed(5)
     expected, slopes = gradients(rows, None, 2)
     torch.manual_seed(rank)
-    distributed.seed_layers(5, "cpu")
+    shared_numbers.seed_layers(5, "cpu")
     with distributed.sharing(), shared_functions():
         found, own_slopes = gradients(rows[own], reentrant, 2)
     for one, other in zip(distributed.average(*found), expected, strict=True):
         torch.testing.assert_close(size * one, other, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(own_slopes, slopes[own], rtol=1e-12, atol=1e-12)
+"""
+PATHS = """
+# all processes skip a block, or none does, as one process would
+rows, decisions = x.flatten(1), []
+norm_of_rows, one = nn.BatchNorm1d(75).double(), nn.BatchNorm1d(75).double()
+
+
+def made_of(rows, norm):
+    with distributed.gathered():
+        skips = bool(shared_numbers.layer_numbers(torch.rand, 1, device=rows.device) < 0.5)
+    decisions.append(skips)
+    return rows if skips else norm(rows)
+
+
+torch.manual_seed(5)
+expected = [made_of(rows, one) for _ in range(8)]
+torch.manual_seed(rank)
+shared_numbers.seed_layers(5, "cpu")
+with distributed.sharing(), shared_functions():
+    found = [made_of(rows[own], norm_of_rows) for _ in range(8)]
+assert decisions[:8] == decisions[8:] and 0 < sum(decisions) < 16
+for mine, whole in zip(found, expected, strict=True):
+    torch.testing.assert_close(mine, whole[own])
+"""
+OTHER_PATHS = """
+with distributed.sharing(), shared_functions():
+    if rank == 1:
+        nn.BatchNorm1d(75).double()(x[own].flatten(1))
+    distributed.wait()
 """
 BLOCKS = """
 from pushforward.discrepancies import IMQ, MMD, SquareRoot, pair_sums
@@ -200,6 +229,50 @@ except Exception as error:
     said = f"{type(error).__name__} {error}"
 assert said == "ProcessError the weights must be the same in all 2 processes, but second is not", said
 """
+ALIKE = """
+from pushforward.training.alike import begin_alike, check_alike
+
+
+def said_by(function):
+    try:
+        function()
+    except Exception as error:
+        return f"{type(error).__name__} {error}"
+
+
+class Frequencies(nn.Module):
+    # has numbers that no checkpoint holds, and follows its rows
+    def __init__(self, kinds):
+        super().__init__()
+        self.plain = torch.randn(3)
+        self.constant = torch.zeros(1).expand(3)  # which torch does not write to
+        self.register_buffer("kept", torch.randn(kinds), persistent=False)
+        self.register_buffer("mean", torch.zeros(()))
+
+
+torch.manual_seed(rank)
+module = nn.Sequential(nn.Linear(2, 2), Frequencies(3))
+begin_alike(module)
+distributed.check_same("tensors", {"plain": module[1].plain, **module.state_dict(), "kept": module[1].kept})
+check_alike(module, 1)
+module[1].plain += rank  # such as the last batch
+check_alike(module, 1)
+module[1].kept += rank
+said = said_by(lambda: check_alike(module, 2))
+fault = "the buffers of step 2 must be the same in all 2 processes, but 1.kept is not"
+assert said.startswith(f"ProcessError {fault}"), said
+assert "has to see the rows of all processes" in said
+module[1].kept -= rank
+for gather in (distributed.all_gather, lambda rows: rows):
+    with distributed.sharing():
+        module[1].mean.lerp_(gather(x[own]).mean().float(), 0.1)
+    said = said_by(lambda: check_alike(module, 3))
+    assert (said is None) == (gather is distributed.all_gather), said
+said = said_by(lambda: begin_alike(Frequencies(3 + rank)))
+if rank == 1:
+    fault = "need the same kept, process 1 has ['torch.float32', 4], process 0 ['torch.float32', 3]"
+    assert said == f"ConfigError all processes of a run {fault}", said
+"""
 THREADS = """
 import os
 import pathlib
@@ -218,7 +291,8 @@ distributed.wait()
 """
 BODIES = {
     "gather": GATHER, "BatchNorm": NORM, "selection": SELECTION, "dropout": DROPOUT, "checkpoint": CHECKPOINT,
-    "agreement": AGREE, "MMD": BLOCKS,
+    "paths": PATHS,
+    "agreement": AGREE, "MMD": BLOCKS, "alike": ALIKE,
 }  # fmt: skip
 
 
@@ -233,7 +307,9 @@ def ended():
     return [(printed.split(), errors) for _, printed, errors in run(BODIES)]
 
 
-@pytest.mark.parametrize("name", ["gather", "BatchNorm", "selection", "dropout", "checkpoint", "MMD"])
+@pytest.mark.parametrize(
+    "name", ["gather", "BatchNorm", "selection", "dropout", "checkpoint", "paths", "MMD"]
+)
 def test_derivatives_and_statistics_are_those_of_one_process(name, ended):
     for done, errors in ended:
         assert name in done, errors
@@ -253,6 +329,21 @@ def test_the_thread_of_gloo_that_tries_locks_displaces_no_other():
 def test_processes_agree_or_say_that_they_do_not(ended):
     for done, errors in ended:
         assert "agreement" in done, errors
+
+
+def test_processes_begin_alike_and_say_what_becomes_different(ended):
+    """Buffers and attributes are of the first process, also those that no checkpoint holds."""
+    for done, errors in ended:
+        assert "alike" in done, errors
+
+
+def test_torch_can_be_asked_which_process_is_elsewhere(monkeypatch):
+    """As the page says; it costs another exchange each time."""
+    monkeypatch.setenv("TORCH_DISTRIBUTED_DEBUG", "DETAIL")
+    for code, _, errors in run({"paths": OTHER_PATHS}):
+        assert code == 1
+        assert "Detected mismatch between collectives on ranks" in errors
+        assert "ProcessError" in errors
 
 
 def test_a_process_that_has_lost_another_says_so():
