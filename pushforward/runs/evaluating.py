@@ -126,10 +126,13 @@ class Evaluating(Sampling):
 
         Raises:
             ConfigError: If this one has other arguments than the first.
-            ProcessError: If the weights differ.
+            ProcessError: If the weights differ, or buffers, also those that the run's files do not hold.
         """
         check_agreed(what, {"run": self.config["id"], **json.loads(json.dumps(arguments, default=str))})
-        check_same("the weights of the run", self.model.state_dict())
+        model = self.model
+        check_same(
+            "the weights of the run", {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        )
 
     @shared_out()
     def evaluate_once(

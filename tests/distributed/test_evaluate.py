@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import runpy
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -97,6 +98,31 @@ def test_a_part_for_one_process_alone(tmp_path):
     for code, printed, errors in in_processes(2, ROOT, [program, tmp_path / "run"]):
         assert code == 0, errors
         assert printed == expected
+
+
+OWN_BUFFER = """
+import sys
+import torch
+from torch import nn
+import pushforward as pf
+
+encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+encoder.register_buffer("of_each", torch.randn(3), persistent=False)
+if __name__ == "__main__":
+    pf.load(sys.argv[1], encoder=encoder).doctor()
+"""
+
+
+def test_a_buffer_that_no_checkpoint_holds_has_to_be_the_same(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(OWN_BUFFER)
+    encoder = runpy.run_path(str(program))["encoder"]
+    run = tmp_path / "run"
+    pf.train("wae-mmd", "digits", encoder=encoder, latent_dim=2, out=run, steps=5, pictures=False)
+    for code, _, errors in in_processes(2, ROOT, [program, run]):
+        assert code == 1
+        assert "ProcessError: the weights of the run must be the same in all 2 processes, but " in errors
+        assert "of_each is not" in errors
 
 
 PROGRAM = """
