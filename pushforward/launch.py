@@ -52,6 +52,18 @@ def launched_here() -> int:
     return max(_number("LOCAL_WORLD_SIZE", "1", least=1), launched_local_rank() + 1)
 
 
+def program() -> str:
+    """How a command is started by as many processes as this one; "..." are the options of several machines.
+
+    >>> program()
+    'pushforward'
+    """
+    size, here = launched_size(), launched_here()
+    if size == 1:
+        return "pushforward"
+    return f"torchrun {f'--nproc-per-node {size}' if here == size else '...'} -m pushforward"
+
+
 @contextmanager
 def first_to_say(words: str) -> Iterator[bool]:
     """Whether no other process that was started with this one has said the same, such as an error of all.
@@ -120,4 +132,6 @@ def _number(name: str, default: str, least: int) -> int:
     return int(words)
 
 
-__all__ = ["first_to_say", "launched_here", "launched_local_rank", "launched_rank", "launched_size"]
+__all__ = [
+    "first_to_say", "launched_here", "launched_local_rank", "launched_rank", "launched_size", "program",
+]  # fmt: skip

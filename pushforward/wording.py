@@ -100,6 +100,7 @@ def typed(
     run: str | os.PathLike[str],
     in_memory: bool = False,
     own: Sequence[str] = (),
+    program: str = "pushforward",
     **options: object,
 ) -> str:
     """A command on a run, as it can be pasted into a shell; or the call in Python, if only that can do it.
@@ -109,6 +110,7 @@ def typed(
         run: The run's folder.
         in_memory: Whether the run was trained on data in memory, which have to be given again.
         own: Names of the parts of the user's own, which are given again in Python.
+        program: How the command is started.
         options: Options and their values; those that are None are left out.
 
     >>> typed("resume", "my runs/vae", in_memory=True, steps="+1000")
@@ -122,7 +124,7 @@ def typed(
         named = [in_python(name, (value,)) for name, value in given.items()]
         return f"pushforward.{verb}({', '.join([repr(near(run)), *['data'] * in_memory, *named])})"
     words = [on_command_line(name, (value,)) for name, value in options.items()]
-    return " ".join(["pushforward", verb, shlex.quote(near(run)), *words, *["--data FILE"] * in_memory])
+    return " ".join([program, verb, shlex.quote(near(run)), *words, *["--data FILE"] * in_memory])
 
 
 __all__ = [

@@ -206,7 +206,12 @@ class Model(InFloat32, ABC):
     @property
     def classes_are_labels(self) -> bool:
         """Whether the classes are the labels of the data, rather than clusters found without labels."""
-        return bool(self.n_conditions) or any(player.labelled for player in self.players())
+        return bool(self.n_conditions) or self.draws_labelled
+
+    @property
+    def draws_labelled(self) -> bool:
+        """Whether a player draws its batches from the rows whose label is known."""
+        return any(player.labelled for player in self.players())
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The decoder's output for codes (N, L), given labels (N,) if the decoder is conditional."""

@@ -41,8 +41,8 @@ from pushforward.runs.trained_model import reopened
 from pushforward.runs.training import run_to_end
 from pushforward.torch_state import plain_torch
 from pushforward.training import Training
+from pushforward.training.batches import shared_batch
 from pushforward.training.compiling import check_compiler
-from pushforward.training.loop import shared_batch
 from pushforward.training.trainer import OnNonfinite
 from pushforward.wording import option_name
 
@@ -176,7 +176,8 @@ def train(
         rows = f"the {len(dataset.train)} training rows"
         dataset = dataset.noted(f"{option_name('batch_size', asked)} is more than {rows}: {taken} are taken")
     # What is refused before a folder is made: too few labels, rows that cannot be shared out evenly.
-    shared_batch(setup.training.batch_size, size(), len(setup.training.restrict(dataset.train, seed)))
+    seen = setup.training.restrict(dataset.train, seed)
+    shared_batch(setup.training.batch_size, seen, setup.model.draws_labelled, size())
     config = fresh = new_config(
         model.as_json(setup), dataset, reading, budget, seed=seed, on_nonfinite=on_nonfinite or "stop",
         device=device, threads=threads, precision=find_precision(precision, device), compile=bool(compile),

@@ -17,6 +17,7 @@ import torch
 from pushforward._version import __version__
 from pushforward.data.dataset import Dataset
 from pushforward.errors import OutputError
+from pushforward.launch import program
 from pushforward.reading import parse_json
 from pushforward.recipes import RECIPES
 from pushforward.runs.budget import Budget
@@ -171,13 +172,17 @@ def check_same(folder: Path, there: dict[str, Any], config: dict[str, Any]) -> N
 def command(verb: str, folder: Path, config: dict[str, Any], **options: object) -> str:
     """What does something with a stored run: see :func:`~pushforward.wording.typed`.
 
+    As many processes as there are go on with a run; other commands are started by themselves.
+
     Arguments:
         verb: The command, such as "resume".
         folder: The run's folder.
         config: Its configuration.
         options: Options and their values.
     """
-    return typed(verb, folder, config["data"]["source"] is None, config["own"], **options)
+    in_memory, own = config["data"]["source"] is None, config["own"]
+    start = program() if verb == "resume" else "pushforward"
+    return typed(verb, folder, in_memory, own, start, **options)
 
 
 def _sum(config: dict[str, Any]) -> str:

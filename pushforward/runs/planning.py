@@ -7,6 +7,7 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any, Literal
 
@@ -28,7 +29,6 @@ from pushforward.runs.trial import Trial
 from pushforward.torch_state import plain_torch
 from pushforward.torch_state import threads as torch_threads
 from pushforward.training.cost_model import GPUS, HOUR, Failures, Link, extrapolated
-from pushforward.training.loop import shared_batch
 from pushforward.training.trainer import PATIENCE, SHARE
 from pushforward.wording import option_name
 
@@ -56,6 +56,7 @@ def plan(
     seed: int = 0,
     steps: int | None = None,
     epochs: float | None = None,
+    minutes: float | None = None,
     world_size: int | Sequence[int] | None = None,
     latency: float = 1e-4,
     bandwidth: float = 1.25e9,
@@ -83,6 +84,7 @@ def plan(
         seed: The seed.
         steps: Budget in updates of the model.
         epochs: Budget in passes over the data.
+        minutes: Budget in time: as many steps as one process by itself takes in it.
         world_size: Numbers of processes on machines like this one, which share a batch; by default those of
             1, 2, 4 and 8 that divide it.
         latency: Seconds of the smallest exchange between two processes, where they cannot be measured.
@@ -110,7 +112,7 @@ def plan(
         >>> [one.rows for one in found.here], found.parameters["model"] > 10_000
         ([100, 50], True)
     """
-    budget = Budget(steps, epochs)
+    budget = Budget(steps, epochs, minutes)
     asked = {"latency": latency, "bandwidth": bandwidth, "epoch_rows": epoch_rows, "mtbf_hours": mtbf_hours}
     for name, value in asked.items():
         checked(name, value, float, RANGES[name])
@@ -129,7 +131,7 @@ def plan(
     with bar("reading", progress) as show:
         dataset = open_dataset(data, progress=show, **reading)
     trial = Trial(lambda: deepcopy(model).setup(dataset.spec, seed), dataset, seed, device, used)
-    sizes = _sizes(sizes_asked, trial.batch_size)
+    sizes = _sizes(sizes_asked, trial)
     with torch_threads.held(threads), bar("measuring", progress) as show:
         compute = {}
         for place, one in enumerate(sizes):
@@ -151,6 +153,8 @@ def plan(
         for one in sizes
     )
     made = GPUS[gpu]
+    in_time = None if budget.minutes is None else 60 * budget.minutes / compute[1]
+    in_epochs = (budget.epochs or trial.epochs) * trial.steps_per_epoch
     rows_per_step = trial.updates * trial.batch_size
     there = []
     for count in gpu_counts:
@@ -165,7 +169,7 @@ def plan(
         shape=dataset.shape,
         n_train=len(dataset.train),
         batch_size=trial.batch_size,
-        steps=budget.steps or max(1, round((budget.epochs or trial.epochs) * trial.steps_per_epoch)),
+        steps=budget.steps or max(1, round(in_time or in_epochs)),
         steps_per_epoch=trial.steps_per_epoch,
         rows_per_step=rows_per_step,
         device=device,
@@ -193,18 +197,20 @@ def _counts(name: str, asked: int | Sequence[int] | None) -> list[int]:
     return [checked(name, count, int, RANGES[name]) for count in several]
 
 
-def _sizes(asked: Sequence[int], batch_size: int) -> list[int]:
+def _sizes(asked: Sequence[int], trial: Trial) -> list[int]:
     """The numbers of processes, 1 among them.
 
     Raises:
         ConfigError: If one does not divide the batch.
     """
-    there = launched_size()
-    usual = asked or [one for one in USUAL if batch_size % one == 0]
-    sizes = sorted({1, there, *usual})
-    for one in sizes:
-        shared_batch(batch_size, one)
-    return sizes
+    for one in (launched_size(), *asked):
+        trial.share(one)
+    usual = []
+    for one in USUAL:
+        with suppress(ConfigError):
+            trial.share(one)
+            usual.append(one)
+    return sorted({1, launched_size(), *(asked or usual)})
 
 
 def _measured_link(device: str) -> Link:

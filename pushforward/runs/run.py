@@ -26,7 +26,7 @@ from pushforward.runs.directory import OVERVIEW
 from pushforward.runs.sharded_run import ShardedRun
 from pushforward.runs.text_run import TextRun
 from pushforward.runs.trained_model import computes
-from pushforward.training.loop import batches_per_epoch
+from pushforward.training.batches import batches_per_epoch
 from pushforward.utils import eval_mode
 
 

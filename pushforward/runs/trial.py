@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from pushforward.networks.precision import in_precision
 from pushforward.out_of_memory import memory_errors
 from pushforward.process_group import imitated
 from pushforward.recipes import Setup
+from pushforward.training.batches import shared_batch
 from pushforward.training.checkpoints import Checkpoints
 from pushforward.training.loop import Loop
 from pushforward.training.step_cost import (
@@ -38,6 +40,9 @@ Works = list[tuple[int, StepWork]]
 class Trial:
     """Computes steps of a run, and undoes them.
 
+    Attributes:
+        share: Of a number of processes the rows of a batch that they share; an error if they cannot.
+
     Arguments:
         build: Builds its model anew.
         dataset: Its data.
@@ -54,7 +59,10 @@ class Trial:
         self.seed = seed
         self.device = device
         self.precision = precision
-        training = build().training
+        setup = build()
+        training = setup.training
+        rows, labelled = training.restrict(dataset.train, seed), setup.model.draws_labelled
+        self.share = partial(shared_batch, training.batch_size, rows, labelled)
         self.epochs = training.epochs
         self.batch_size = min(training.batch_size, len(dataset.train))
         with self._loop(1) as loop:
@@ -69,7 +77,10 @@ class Trial:
         rows = self.dataset.train
         if len(rows) < batch_size:  # rows come again where there are too few
             rows = rows.rows(torch.arange(batch_size) % len(rows))
-        # Labels and pairs are not restricted: what a step costs does not depend on how many there are.
+        # Labels and pairs are not restricted, and all labels count as known: what a step costs does not
+        # depend on how many there are.
+        if rows.y is not None:
+            rows = replace(rows, y=rows.y.clamp(min=0))
         training = replace(setup.training, batch_size=batch_size, n_labels=None)
         with (
             nullcontext() if distributed.size() > 1 else imitated(world_size),

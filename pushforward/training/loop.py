@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,19 +18,19 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pushforward import distributed, shared_numbers
 from pushforward.data.dataset import Batch, Split
-from pushforward.errors import ConfigError, DivergedError
+from pushforward.errors import DivergedError
 from pushforward.models.base import Model
 from pushforward.networks.shared_batch import shared_functions
 from pushforward.rng import Noise
 from pushforward.square import Known, Square
 from pushforward.torch_state import torch_seeded
 from pushforward.training.alike import check_alike
+from pushforward.training.batches import BatchSampler, shared_batch
 from pushforward.training.finite import batch_rows
 from pushforward.training.placement import source_of
 from pushforward.training.player_state import Optimizing, PlayerState, Update
 from pushforward.training.schedules import SCHEDULES
 from pushforward.utils import changed
-from pushforward.wording import option_name
 
 
 @dataclass(frozen=True)
@@ -68,64 +68,6 @@ class Training:
         return data.keep_pairs(self.paired_fraction, Noise(seed, "pairs")) if paired else data
 
 
-def batches_per_epoch(rows: int, batch: int) -> int:
-    """How many batches there are in one pass over so many rows, without the last, incomplete one.
-
-    >>> batches_per_epoch(250, 100), batches_per_epoch(50, 100)
-    (2, 1)
-    """
-    return max(rows // min(batch, rows), 1)
-
-
-def shared_batch(asked: int, processes: int, rows: int | None = None) -> int:
-    """Rows in a batch that processes share out evenly: as many as are asked for, at most all that there are.
-
-    A mean over processes of means over unequally many rows would be none over rows.
-
-    Raises:
-        ConfigError: If so many processes cannot have equally many of them.
-
-    >>> shared_batch(100, 2), shared_batch(100, 2, rows=80)
-    (100, 80)
-    """
-    batch = asked if rows is None else min(asked, rows)
-    if batch % processes:
-        why = f", since it is drawn from {rows} rows" if batch < asked else ""
-        raise ConfigError(
-            f"{option_name('batch_size')} must be a multiple of the number of processes, {processes}, got "
-            f"{batch}{why}"
-        )
-    return batch
-
-
-class BatchSampler:
-    """Batches of rows in random order, epoch after epoch; the last, incomplete one is left out.
-
-    Arguments:
-        rows: The number of rows.
-        batch: Rows in a batch, over all processes; at most all rows are.
-        noise: What the order is derived from.
-
-    Raises:
-        ConfigError: If processes cannot have equally many rows of a batch.
-    """
-
-    def __init__(self, rows: int, batch: int, noise: Noise) -> None:
-        self.batch_size = shared_batch(batch, distributed.size(), rows)
-        self.own = distributed.own_slice(self.batch_size)
-        self.per_epoch = batches_per_epoch(rows, batch)
-        self._order = lru_cache(maxsize=1)(lambda epoch: noise(epoch).permutation(rows))
-
-    def index(self, draw: int) -> Tensor:
-        """Which rows are in the batch number ``draw`` of the whole run."""
-        epoch, place = divmod(draw, self.per_epoch)
-        return self._order(epoch)[place * self.batch_size : (place + 1) * self.batch_size]
-
-    def own_index(self, draw: int) -> Tensor:
-        """Which of the rows of the batch number ``draw`` this process computes with: all, if it is alone."""
-        return self.index(draw)[self.own]
-
-
 class Loop:
     """The training of a model from step 0 to step ``total``.
 
@@ -153,7 +95,7 @@ class Loop:
     ) -> None:
         self.model = model.to(device)
         self.data = data = training.restrict(data, seed)
-        self.batch_size = shared_batch(training.batch_size, distributed.size(), len(data))
+        self.batch_size = shared_batch(training.batch_size, data, model.draws_labelled, distributed.size())
         self.total = total
         self.seed = seed
         self.device = torch.device(device)

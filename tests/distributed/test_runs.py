@@ -126,8 +126,11 @@ def stopped(tmp_path_factory):
             for size, name, program, wanted in (
                 (1, "one", ["-m", "pushforward"], 0), (2, "two", ["-c", STOPPED], 75),
             ):  # fmt: skip
-                for code, _, errors in in_processes(size, ROOT, [*program, *words, str(folder / name)]):
-                    assert code == wanted, errors
+                ended = in_processes(size, ROOT, [*program, *words, str(folder / name)])
+                said = "".join(errors for *_, errors in ended)
+                assert [code for code, *_ in ended] == [wanted] * size, said
+                advice = f"go on with: torchrun --nproc-per-node 2 -m pushforward resume {folder / name}"
+                assert (advice in said) is (wanted == 75), said
             assert state(folder / "two")[0] == STEPS // 2
             known[recipe] = folder
         return known[recipe]
@@ -169,11 +172,13 @@ def test_torchrun_writes_the_shards_that_one_process_writes(one, tmp_path, words
 
 
 @pytest.mark.parametrize(("words", "fault"), [
-    (["--batch-size=21"], "batch-size must be a multiple of the number of processes, 2, got 21"),
-    (["--device=nowhere"], "device 'nowhere' cannot be used"),
+    (["aae-semi-supervised", "--n-labels=15"], "n-labels must be a multiple of the number of processes, 2"),
+    (["vae", "--batch-size=21"], "batch-size must be a multiple of the number of processes, 2, got 21"),
+    (["vae", "--device=nowhere"], "device 'nowhere' cannot be used"),
 ])  # fmt: skip
 def test_bad_options_are_refused_by_all_before_anything_is_written(words, fault, tmp_path):
-    program = ["-m", "pushforward", "train", "vae", "digits", "--out", str(tmp_path / "run"), *words]
+    recipe, *words = words
+    program = ["-m", "pushforward", "train", recipe, "digits", "--out", str(tmp_path / "run"), *words]
     ended = in_processes(2, ROOT, program)
     assert [code for code, *_ in ended] == [78, 78]
     (line,) = "".join(errors for *_, errors in ended).splitlines()  # which one of them prints
@@ -182,10 +187,12 @@ def test_bad_options_are_refused_by_all_before_anything_is_written(words, fault,
 
 
 def test_a_batch_of_all_labelled_rows_has_to_be_shared_out_evenly():
-    """It is smaller than the one that was asked for, so the message says where the number comes from."""
+    """It is smaller than the one that was asked for, so the message blames the number of labels."""
     data = pf.open_dataset("digits")
     setup = RECIPES["aae-semi-supervised"](data.spec, n_labels=10)
-    fault = "a multiple of the number of processes, 4, got 10, since it is drawn from 10 rows"
+    fault = (
+        "n_labels must be a multiple of the number of processes, 4, or at least the batch size, 100, got 10"
+    )
     with process_group.imitated(4), pytest.raises(ConfigError, match=fault):
         Loop(setup.model, data.train, setup.training, 1)
 

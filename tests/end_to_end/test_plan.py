@@ -55,12 +55,28 @@ def test_nothing_is_written_and_random_numbers_of_the_caller_stay(tmp_path, monk
     assert not list(tmp_path.iterdir())
 
 
+def test_a_budget_in_time_has_the_steps_of_one_process():
+    found = pf.plan("vae", "digits", minutes=2, **PLAN)
+    assert found.here[0].step * found.steps == pytest.approx(120, rel=0.01)
+
+
 def test_few_labels_and_few_rows_have_a_plan():
     rows = torch.rand(60, 1, 8, 8), torch.arange(60) % 3
     found = pf.plan("aae-semi-supervised", rows, n_labels=30, batch_size=20, **PLAN | {"world_size": 2})
     assert found.here[1].rows == 10
     assert found.memory[1].gradients <= found.memory[1].weights  # though players share the encoder
     assert found.memory[1].moments > 2 * found.memory[1].weights
+
+
+def test_labels_that_processes_cannot_share_are_refused_as_in_training():
+    words = (
+        "n_labels must be a multiple of the number of processes, 4, or at least the batch size, 20, got 10"
+    )
+    rows = torch.rand(60, 1, 8, 8), torch.arange(60) % 3
+    options = {"recipe": "aae-semi-supervised", "data": rows, "n_labels": 10, "batch_size": 20}
+    with pytest.raises(ConfigError, match=words):
+        pf.plan(**options, **PLAN | {"world_size": 4})
+    assert [one.world_size for one in pf.plan(**options, **PLAN | {"world_size": None}).here] == [1, 2]
 
 
 def test_a_model_of_ones_own_has_a_plan_and_stays_as_it_is():
@@ -109,7 +125,7 @@ NUMBERS = [
 def test_a_number_beyond_all_sense_is_refused(name, value, monkeypatch):
     if name == "seed" and value == 10**400:
         return  # any whole number is a seed
-    if name == "epochs" and value == 1e-300:
+    if name in ("epochs", "minutes") and value == 1e-300:
         return  # which is one step
 
     def too_early(*_, **__):
@@ -122,8 +138,8 @@ def test_a_number_beyond_all_sense_is_refused(name, value, monkeypatch):
 
 def test_the_numbers_of_plan_are_found():
     assert {*NUMBERS} == {
-        "seed", "steps", "epochs", "world_size", "latency", "bandwidth", "gpus", "epoch_rows", "mtbf_hours",
-        "threads",
+        "seed", "steps", "epochs", "minutes", "world_size", "latency", "bandwidth", "gpus", "epoch_rows",
+        "mtbf_hours", "threads",
     }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ add_verb(
     "plan",
     "Say what training a recipe on data would cost: memory, time, exchanges of processes, here and on GPUs.",
     call=plan,
-    run=("preset", "seed", "steps", "epochs"),
+    run=("preset", "seed", "steps", "epochs", "minutes"),
     machine=("device", "threads", "precision"),
     own={
         "world_size": _own(
