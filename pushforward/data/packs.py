@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ HEADER, ROWS, LABELS = "pack.json", "rows.bin", "labels.bin"
 VERSION = 1
 DTYPES = {"uint8": np.uint8, "float32": np.float32, "float64": np.float64}
 ABOUT = "about.json"  # the header of a pack that is not finished
+FILES = "files"  # the sha256 that such a header has besides
 PARTIAL = ".part"  # how the folder of a pack ends that is not finished
 
 
@@ -96,8 +98,8 @@ def need_new(out: Path) -> None:
 def write_pack(data: Dataset, out: Path, progress: Progress | None = None) -> None:
     """Writes a pack; one that was stopped goes on where it was, with the same call.
 
-    The rows that were written are then read from the source again and compared: if one has changed, the pack
-    begins anew. Until it is finished the folder's name ends in ``.part``.
+    If a file of the source has changed since, the rows that were written are read again and compared, and if
+    one differs, the pack begins anew. Until it is finished the folder's name ends in ``.part``.
 
     Arguments:
         data: Images or vectors.
@@ -118,7 +120,7 @@ def write_pack(data: Dataset, out: Path, progress: Progress | None = None) -> No
         if not _goes_on(stage, data, about, progress):
             remove(stage)
             make_folder(stage)
-            write_atomic(stage / ABOUT, json.dumps(about))
+            write_atomic(stage / ABOUT, json.dumps({**about, FILES: _files_sha256(data.source)}))
         _append_rows(stage / ROWS, data, progress)
         labels = [part.y for part in (data.train, data.test) if part.y is not None]
         if labels:
@@ -160,16 +162,21 @@ def _about(data: Dataset) -> dict[str, Any]:
 def _goes_on(stage: Path, data: Dataset, about: dict[str, Any], progress: Progress | None) -> bool:
     """Whether what is there is the beginning of this pack: its description is the same, and so are all rows.
 
-    The rows are read from the source again, for nothing else shows that none of them has changed.
+    Rows are those of before if no file of the source has another size or time than before. Otherwise, and of
+    rows in memory, they are read again and compared.
     """
     try:
-        if read_json(stage / ABOUT) != about:
+        there = read_json(stage / ABOUT)
+        files = there.pop(FILES, None)
+        if there != about:
             return False
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return False
     size, width, total = _size(stage / ROWS), row_bytes(data.train.x), _count(data)
     if size == 0 or size > total * width:
         return size == 0
+    if files is not None and files == _files_sha256(data.source):
+        return True
     done = 0
     with open_file(stage / ROWS, most=2**62) as file:
         for rows in _rows_from(data, 0, math.ceil(size / width)):
@@ -181,6 +188,24 @@ def _goes_on(stage: Path, data: Dataset, about: dict[str, Any], progress: Progre
             if progress:
                 progress(done, total)
     return True
+
+
+def _files_sha256(source: str | None) -> str | None:
+    """The sha256 of names, sizes and times of all files of a source; None of one that is no path."""
+    if source is None or not os.path.exists(source):
+        return None
+    paths = [source]
+    for folder, folders, names in os.walk(source):
+        folders.sort()
+        paths += [os.path.join(folder, name) for name in sorted(names)]
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            found = os.stat(path)
+        except OSError:  # a link to nothing
+            continue
+        digest.update(f"{path}\0{found.st_size} {found.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _count(data: Dataset) -> int:

@@ -141,6 +141,24 @@ def test_a_pack_goes_on_with_rows_that_have_not_changed_alone(changed, tmp_path,
     assert torch.equal(data.train.tensor(), open_dataset(source).train.x)
 
 
+def test_rows_of_files_that_are_as_they_were_are_not_read_again(tmp_path, monkeypatch):
+    source, starts = tmp_path / "x.npy", []
+    np.save(source, RNG.integers(0, 256, (30, 20), dtype=np.uint8))
+    read, digest = packs._rows_from, packs._sha256
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(packs, "_rows_from", lambda *given: [starts.append(given[1]), read(*given)][1])
+    monkeypatch.setattr(packs, "_sha256", stop)
+    with pytest.raises(KeyboardInterrupt):
+        pf.pack(source, tmp_path / "it", progress=False)
+    monkeypatch.setattr(packs, "_sha256", digest)
+    data = pf.pack(source, tmp_path / "it", progress=False)
+    assert starts == [0, 30]  # all of them, and none that was missing
+    assert data.fingerprint == open_dataset(source).fingerprint
+
+
 def test_what_is_no_place_for_a_pack(tmp_path):
     (tmp_path / "there").mkdir()
     with pytest.raises(OutputError, match="there exists: remove it, or choose another folder"):
