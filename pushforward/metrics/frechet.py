@@ -13,7 +13,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor
 from pushforward.errors import DataError
 from pushforward.metrics.arrays import takes_arrays
 from pushforward.metrics.uncertainty import Estimate, jackknife
+from pushforward.torch_state import in_double
 
 MANY = 4096  # features beyond which the standard error is left out
 BLOCK = 512  # rows whose moments are formed together: the leaves of every tree of moments
@@ -191,9 +192,12 @@ def frechet_distance(q: Moments, p: Moments) -> float:
     """
     if q.mean.shape != p.mean.shape:
         raise DataError(f"made and given differ in features: {len(q.mean)} and {len(p.mean)}")
-    Q, P = q.covariance, p.covariance
+    return _distance(q, p, trace_of_root(q.covariance, p.covariance))
+
+
+def _distance(q: Moments, p: Moments, trace_of_root: Tensor) -> float:
     means = (q.mean - p.mean).square().sum()
-    return max(0.0, (means + Q.trace() + P.trace() - 2 * trace_of_root(Q, P)).item())
+    return max(0.0, (means + q.covariance.trace() + p.covariance.trace() - 2 * trace_of_root).item())
 
 
 def trace_of_root(A: Tensor, B: Tensor) -> Tensor:
@@ -221,6 +225,12 @@ def _factor(A: Tensor) -> Tensor:
     return vectors[:, kept] * values[kept].sqrt()
 
 
+def _factor_of_rows(rows: Tensor) -> Tensor:
+    """L (D, n) with L L' the covariance of rows (n, D)."""
+    rows = in_double(rows)
+    return ((rows - rows.mean(0)) / math.sqrt(len(rows) - 1)).T
+
+
 @takes_arrays
 def frechet(made: Tensor, given: Tensor | Moments, blocks: int = 20) -> Estimate:
     """The Fréchet distance of made features (N, D) to given features (M, D) or their moments, with its error.
@@ -238,17 +248,35 @@ def frechet(made: Tensor, given: Tensor | Moments, blocks: int = 20) -> Estimate
         ConfigError: If there are fewer than 4 made rows, which do not make two blocks.
         DataError: If the features differ in number, or one is not finite.
     """
-    total = moments(made)
-    given = moments(given) if isinstance(given, Tensor) else given
-    value = frechet_distance(total, given)
-    if made.shape[1] > MANY:
+    total, there = moments(made), moments(given) if isinstance(given, Tensor) else given
+    features = made.shape[1]
+    root: Callable[[Tensor], Tensor] | None = None
+    if 2 <= len(made) <= features == len(there.mean):
+        # No more rows than features are a factor of their covariance that costs nothing; roots of it would.
+        if isinstance(given, Tensor) and 2 <= len(given) <= features:
+            right = _factor_of_rows(given)
+        else:
+            right = _factor(there.covariance)
+
+        def root(rows: Tensor) -> Tensor:
+            return torch.linalg.svdvals(_factor_of_rows(rows).T @ right).sum()
+
+    def distance(q: Moments, rows: Callable[[], Tensor]) -> float:
+        return frechet_distance(q, there) if root is None else _distance(q, there, root(rows()))
+
+    value = distance(total, lambda: made)
+    if features > MANY:
         return Estimate(value, math.nan)
     parts = made.tensor_split(max(min(blocks, len(made) // 2), 1))
 
-    def distance(left: int | None) -> float:
-        return value if left is None else frechet_distance(total - Moments.of(parts[left]), given)
+    def without(left: int | None) -> float:
+        if left is None:
+            return value
+        return distance(
+            total - Moments.of(parts[left]), lambda: torch.cat([*parts[:left], *parts[left + 1 :]])
+        )
 
-    return jackknife(len(parts), distance)
+    return jackknife(len(parts), without)
 
 
 __all__ = ["MomentTree", "Moments", "frechet", "frechet_distance", "moments", "trace_of_root"]

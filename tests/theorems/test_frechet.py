@@ -84,6 +84,19 @@ def test_fewer_rows_than_features(n, m, d):
     )
 
 
+@pytest.mark.parametrize("m", [30, 60, 200])
+def test_few_rows_have_the_distance_and_the_error_of_their_moments(m):
+    """No root of a covariance is needed then; the given rows may be few, many, or known by moments alone."""
+    made, given = torch.randn(40, 60) * 1.3, torch.randn(m, 60) + 0.2
+    there, parts = moments(given), made.tensor_split(20)
+    left_out = [frechet_distance(moments(torch.cat([*parts[:i], *parts[i + 1 :]])), there) for i in range(20)]
+    error = math.sqrt(19 / 20 * sum((one - sum(left_out) / 20) ** 2 for one in left_out))
+    for known in (given, there):
+        found = frechet(made, known)
+        assert found.value == pytest.approx(frechet_distance(moments(made), there), rel=1e-9)
+        assert found.error == pytest.approx(error, rel=1e-6)
+
+
 def test_a_constant_feature():
     """Dead features have no variance on either side; they change nothing."""
     x, y = torch.randn(300, 3), 2 * torch.randn(300, 3)
