@@ -133,11 +133,11 @@ def _with_split(data: Dataset, partition: Partition, options: OpenOptions) -> Da
     if source is not None:
         grouped = Partition(group=partition.group, against=partition, every=True)
         of_test = None if partition.group is None else grouped
-        name, rows = opened_like(
+        held_out, rows = opened_like(
             source, data.spec, data_dir=options.data_dir, later=options.later, partition=of_test
         )
         data = data.split_into(data.train, rows).noted(
-            f"held out: all {len(rows)} {plural(len(rows), 'row')} of {name}"
+            f"held out: all {len(rows)} {plural(len(rows), 'row')} of {held_out.name}"
         )
         unknown = 0 if rows.y is None else int((rows.y == UNKNOWN).sum())
         if unknown:
@@ -221,8 +221,8 @@ def opened_like(
     progress: Progress | None = None,
     later: bool = False,
     partition: Partition | None = None,
-) -> tuple[str, Split]:
-    """The name of a source, and the rows that :func:`open_like` returns."""
+) -> tuple[Dataset, Split]:
+    """A source as it was opened, with its name and notes, and the rows that :func:`open_like` returns."""
     partition = partition or Partition(every=True)
     kind = spec.modality
     files = kind == "image" and isinstance(source, (str, os.PathLike))
@@ -237,7 +237,7 @@ def opened_like(
             f"{data.name}: expected {kind} data of shape {spec.shape}, as {spec.name} is, "
             f"found {data.modality} data of shape {data.shape}"
         )
-    return data.name, rows_like(_every(data, partition, bool(spec.classes)), data, spec)
+    return data, rows_like(_every(data, partition, bool(spec.classes)), data, spec)
 
 
 def _every(data: Dataset, partition: Partition, with_labels: bool = True) -> Split:

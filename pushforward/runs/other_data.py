@@ -47,10 +47,10 @@ def own_or_other(
     # What was read with the run's own held-out rows holds these, too.
     fits = found is not None and found.shape == spec.shape and config["data"]["test"] is None
     again = found if fits else source
-    name, rows = opened_like(again, spec, data_dir=config["data"]["data_dir"], later=True)
+    opened, rows = opened_like(again, spec, data_dir=config["data"]["data_dir"], later=True)
     if len(rows) < LEAST:
-        raise DataError(f"{name}: expected at least {LEAST} rows, found {len(rows)}")
-    return None, (name, rows)
+        raise DataError(f"{opened.name}: expected at least {LEAST} rows, found {len(rows)}")
+    return None, (opened.name, rows)
 
 
 def check_labels(rows: Split, model: Model, path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from pushforward.data.alike import described
-from pushforward.data.catalogue import open_every, open_like
+from pushforward.data.catalogue import open_every, open_like, opened_like
 from pushforward.data.dataset import Dataset
 from pushforward.errors import ConfigError, DataError, reason
 from pushforward.evaluation.context import chunks
@@ -94,7 +94,9 @@ def score(
             learnt, rows = open_every(train, later=True, **reading)
             held_out = open_like(real, learnt.spec, data_dir=data_dir, later=True)
             data = described(learnt.spec, learnt.name, rows, held_out)
-        made = open_like(generated, data.spec, data_dir=data_dir, later=True)
+        opened, made = opened_like(generated, data.spec, data_dir=data_dir, later=True)
+        for note in opened.notes:  # such as that images were resized, of which sharpness and more depend
+            show.say(f"generated: {note}")
         found = score_rows(data, made, train is not None, features, n_samples, seed, show)
     return Results(finite({"real": _named(real), "generated": _named(generated), **found}))
 

@@ -121,3 +121,12 @@ def test_labels_are_numbered_as_in_the_other_data():
     spec = open_dataset((torch.rand(20, 2), ["cat", "dog"] * 10)).spec
     rows = open_like((torch.rand(4, 2), ["dog", "dog", "owl", "cat"]), spec)
     assert sorted(rows.y.tolist()) == [-1, 0, 1, 1]
+
+
+def test_images_of_another_size_are_said_to_be_resized(tmp_path, capsys):
+    """Sharpness, and features, are not those of the images that were given."""
+    draw = np.random.default_rng(0)
+    for name, size in (("real", 16), ("made", 8)):
+        np.save(tmp_path / f"{name}.npy", draw.integers(0, 256, (40, size, size, 1), dtype=np.uint8))
+    pf.score(tmp_path / "real.npy", tmp_path / "made.npy", features="pixels", progress=True)
+    assert "generated: every image was resized from 8x8 to 16x16" in capsys.readouterr().err
