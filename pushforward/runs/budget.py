@@ -72,7 +72,8 @@ class Extension:
         added = texts[0].startswith("+")
         if minutes is not None and not added:
             raise ConfigError(
-                f"{option_name('minutes')} must be added to a run, with a plus sign, as in +5; got {minutes}"
+                f"{option_name('minutes')} must be added to a run, with a plus sign, as in +{minutes}; got "
+                f"{minutes}"
             )
         numbers = {name: _number(name, value) for name, value in given.items()}
         return cls(Budget(**numbers), added)

@@ -14,7 +14,7 @@ from pushforward.wording import plural
 
 @dataclass(frozen=True)
 class Prediction:
-    """A step of several processes that share a batch, on machines like this one.
+    """A step of several processes that share a batch, each on a machine like this one.
 
     Attributes:
         world_size: Number of processes.
@@ -88,7 +88,7 @@ class Plan:
         checkpoint_seconds: Seconds in which it is written.
         link: Latency and bandwidth between processes.
         link_measured: Whether these were measured, or assumed.
-        here: Steps on machines like this one.
+        here: Steps of processes that each have a machine like this one.
         gpu: The GPU of the projection.
         there: Steps of many GPUs.
         epoch_rows: Rows of the projection's epoch.
@@ -149,7 +149,7 @@ class Plan:
         }.items():
             yield f"{name:<13} {words}"
         yield ""
-        yield "The same batch, shared by processes on machines like this one:"
+        yield "The same batch, shared by processes, each on a machine like this one:"
         yield from _table(
             ("processes", "rows each", "memory each", "computing", "waiting", "step", "rows/s", "epoch",
              "budget"),

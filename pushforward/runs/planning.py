@@ -85,8 +85,8 @@ def plan(
         steps: Budget in updates of the model.
         epochs: Budget in passes over the data.
         minutes: Budget in time: as many steps as one process by itself takes in it.
-        world_size: Numbers of processes on machines like this one, which share a batch; by default those of
-            1, 2, 4 and 8 that divide it.
+        world_size: Numbers of processes that share a batch, each on a machine like this one; by default those
+            of 1, 2, 4 and 8 that divide it.
         latency: Seconds of the smallest exchange between two processes, where they cannot be measured.
         bandwidth: Bytes that a process sends in a second, where that cannot be measured: 10 Gbit/s.
         gpu: The kind of GPU of the projection: "a100", "h100" or "h200".

@@ -182,7 +182,7 @@ class ShardWriter:
                 start = number * self.rows_per_shard
                 if read(start, start + one.rows, shown) != one.made_of:
                     raise OutputError(
-                        f"{self.folder} holds what was made of other rows: those of {one.name}, "
+                        f"{self.folder} holds what was made of other rows: some of those of {one.name}, "
                         f"{start:,} to {start + one.rows - 1:,} of the source, have changed since; choose "
                         f"another {option_name('out')}, or remove the folder"
                     )

@@ -355,8 +355,8 @@ def test_codes_of_other_rows_are_refused(changed, finished, run, tmp_path, monke
     np.save(tmp_path / "x.npy", rows)
     start = changed // 10 * 10
     words = (
-        rf"part-0000{changed // 10}.npy, {start} to {start + 9} of the source, have changed since; choose "
-        "another out, or remove the folder"
+        rf"some of those of part-0000{changed // 10}.npy, {start} to {start + 9} of the source, have changed "
+        "since; choose another out, or remove the folder"
     )
     with pytest.raises(OutputError, match=words):
         run.write_codes(tmp_path / "x.npy", tmp_path / "out", rows_per_shard=10)
@@ -374,7 +374,7 @@ def test_codes_of_other_labels_are_refused(tmp_path):
     run.write_codes(data, tmp_path / "out", rows_per_shard=10)
     run.write_codes(data, tmp_path / "out", rows_per_shard=10)
     with pytest.raises(
-        OutputError, match=r"holds what was made of other rows: those of part-00000\.npy, 0 to 9"
+        OutputError, match=r"holds what was made of other rows: some of those of part-00000\.npy, 0 to 9"
     ):
         run.write_codes(pf.open_dataset((IMAGES, 1 - labels)), tmp_path / "out", rows_per_shard=10)
 

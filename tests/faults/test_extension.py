@@ -181,7 +181,7 @@ def test_what_becomes_of_the_schedule_is_said(tmp_path, capsys):
         ({"steps": "+0"}, "steps must be at least 1, got 0"),
         ({"steps": "-3"}, "steps must be at least 1, got -3"),
         ({"steps": "many"}, r"steps must be a whole number such as 100 or \+100, got 'many'"),
-        ({"minutes": 3}, r"minutes must be added to a run, with a plus sign, as in \+5; got 3"),
+        ({"minutes": 3}, r"minutes must be added to a run, with a plus sign, as in \+3; got 3"),
         ({"steps": "+3", "epochs": "+3"}, "expected one budget, got steps and epochs"),
         ({"epochs": "+nan"}, r"epochs must be above 0 and at most 1e\+09, got nan"),
     ],

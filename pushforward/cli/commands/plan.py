@@ -39,8 +39,8 @@ add_verb(
     own={
         "world_size": _own(
             list[int] | None, None,
-            "Numbers of processes on machines like this one, which share a batch; by default those of 1, 2, "
-            "4 and 8 that divide it.",
+            "Numbers of processes that share a batch, each on a machine like this one; by default those of "
+            "1, 2, 4 and 8 that divide it.",
         ),
         "latency": _own(
             float, 1e-4, "Seconds of the smallest exchange of two processes; torchrun's own are measured."
