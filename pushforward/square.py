@@ -79,7 +79,7 @@ class Square:
 
     @lazy
     def known(self) -> Known:
-        """Labels and counterparts of the rows of all processes, on the CPU: shapes may depend on them.
+        """Labels and counterparts of all processes' rows, on the CPU, so that shapes may depend on them.
 
         In a step the loop knows them, and no device is waited for.
         """

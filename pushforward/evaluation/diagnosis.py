@@ -128,7 +128,7 @@ class Diagnosis:
 
     @together
     def seen(self) -> Callable[[Tensor], Tensor]:
-        """Makes of rows numbers (N, D) that errors are measured in: their values, of text its features."""
+        """Makes of rows numbers (N, D) that errors are measured in, values or, of text, features."""
         if self.context.modality.is_continuous:
             return lambda x: x.flatten(1)
         features = self.context.features
