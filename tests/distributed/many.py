@@ -22,7 +22,7 @@ from pushforward.training import Loop
 BATCH, STEPS = 8, 4
 IMAGES, LARGE, TEXT = "small images", "images", "lines in two styles"
 TEXT_OPTIONS = {"word_dropout": 0.3, "encoder_word_dropout": 0.2, "token_replacement": 0.3}
-# By name: the recipe, or what builds a setup, its options and its data. Beside the defaults there are terms
+# By name: the recipe, or what builds a setup, its options and its data. Besides the defaults there are terms
 # of the whole batch, norms of convolutions, layers that draw numbers, and batches of which processes have
 # different parts.
 CASES = {
